@@ -1,0 +1,134 @@
+"""Backbone: pretrained weights with their own preprocessing and an ordered list of stages.
+
+Boundary k lies before stage k: boundary 0 is the prepared input, boundary `len(stages)` the end. `segment(start, stop)`
+runs stages start..stop-1. Only verified boundaries are offered; see `contracts/boundaries.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.examples import Raw
+from headstart.kernel.files import hash_bytes
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of layers between two boundaries."""
+
+    name: str
+    parameters: tuple[str, ...]
+    """Names in `Backbone.module.named_parameters()`; every parameter belongs to exactly one stage."""
+    buffers: tuple[str, ...] = ()
+    """Names in `Backbone.module.named_buffers()`: what BatchNorm keeps."""
+    modules: tuple[str, ...] = ()
+    """Names in `Backbone.module.named_modules()` of the stage's outermost modules: what eval mode is set on."""
+
+
+class Backbone(ABC):
+    """A loaded pretrained model, cut into stages."""
+
+    name: str
+    """What the user called it."""
+    modality: str
+    """The kind of input it takes: 'image', 'text' or 'table'."""
+    module: nn.Module
+    """Every weight, live: segments share its modules."""
+    stages: tuple[Stage, ...]
+    """In order; at least one."""
+    width: int
+    """Width of the pooled features."""
+
+    @abstractmethod
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """Decode and preprocess inputs to the state at boundary 0, padded to one shape, on the CPU.
+
+        Raises:
+            DataError: an input cannot be read; the message names the reason, not the file.
+        """
+
+    @abstractmethod
+    def length(self, raw: Raw) -> int:
+        """How long an input is, cheaply, in any unit that grows with its cost; equal lengths batch well."""
+
+    @abstractmethod
+    def preparation(self) -> Mapping[str, Any]:
+        """Everything that decides what `prepare` returns, decode policy included, as JSON values."""
+
+    @abstractmethod
+    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
+        """A module `State -> State` of stages start..stop-1, sharing the live weights.
+
+        Taps may name any boundary inside or at the end of the segment.
+        """
+
+    @abstractmethod
+    def features(self, state: State) -> Features:
+        """The state at the last boundary as features. Differentiable; its weights belong to the last stage."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """{"plugin": name, "settings": {...}}: what rebuilds the architecture and preprocessing without the weights."""
+
+    @abstractmethod
+    def fresh(self, seed: int) -> Backbone:
+        """The same architecture with random weights: the start of training from scratch."""
+
+    def assets(self) -> Mapping[str, bytes]:
+        """Files that belong to the preprocessing, such as a tokenizer's, by name."""
+        return {}
+
+    def boundary_names(self) -> tuple[str, ...]:
+        """The name of each boundary: 'input', then the stage before it."""
+        return ("input", *(stage.name for stage in self.stages))
+
+    def weights_hash(self) -> str:
+        """Hash of every weight and buffer, by name."""
+        return state_hash(self.module.state_dict())
+
+
+class BackboneFamily(Protocol):
+    """What a file in `backbones/` offers: settings that load a `Backbone`."""
+
+    reference: str
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether this family knows what `reference` names, without loading it."""
+        ...
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """Names that could be meant, for the nearest match in an error."""
+        ...
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:
+        """(reference, reason) of the best backbone that can be had right now for `auto`, or None."""
+        ...
+
+    def load(self) -> Backbone:
+        """Load it. Raises BackboneError."""
+        ...
+
+    def rebuild(self, assets: Path) -> Backbone:
+        """The architecture alone, weights to be filled in by the caller, from a saved model's `assets` folder."""
+        ...
+
+
+def state_hash(state: Mapping[str, Tensor]) -> str:
+    """Hash of named tensors: names, types, shapes and every bit."""
+    parts: list[bytes] = []
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        parts.append(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
+        parts.append(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return hash_bytes(*parts)

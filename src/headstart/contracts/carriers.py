@@ -1,0 +1,104 @@
+"""The small frozen things that travel between parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+
+class Tap(NamedTuple):
+    """A wish to see an earlier boundary of a segment."""
+
+    boundary: str
+    """Name of the boundary: the stage just before it."""
+    form: str = "pooled"
+    """'pooled' (batch, width) or 'map' (the hidden tensor as it is)."""
+
+    @property
+    def key(self) -> str:
+        """The name under which the tap lies in `State.taps` and in the store."""
+        return f"{self.boundary}.{self.form}"
+
+
+@dataclass(frozen=True)
+class State:
+    """What flows from stage to stage. At boundary 0 `hidden` is the prepared input: pixels or token numbers."""
+
+    hidden: Tensor
+    """(batch, ...)"""
+    context: Mapping[str, Tensor] = field(default_factory=dict)
+    """What later stages need beside it, by name, each (batch, ...): masks, lengths, token types."""
+    taps: Mapping[str, Tensor] = field(default_factory=dict)
+    """`Tap.key` -> (batch, width) or (batch, ...)."""
+
+    def to(self, device: Any) -> State:
+        """The same state on another device."""
+        return State(
+            self.hidden.to(device),
+            {name: value.to(device) for name, value in self.context.items()},
+            {name: value.to(device) for name, value in self.taps.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What heads read. A backbone fills what it has."""
+
+    pooled: Tensor
+    """(batch, width)"""
+    tokens: Tensor | None = None
+    """(batch, length, width)"""
+    mask: Tensor | None = None
+    """(batch, length), 1 at real tokens"""
+    maps: tuple[Tensor, ...] = ()
+    """Each (batch, channels, height, width), finest first."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples on their way through a model."""
+
+    state: State
+    """At boundary 0, or at a later one when the prefix was stored."""
+    targets: Mapping[str, Tensor]
+    """Target name -> (batch, ...). Empty for an unlabelled stream."""
+    rows: Tensor
+    """(batch,) int64: the row of each example in its `Examples`."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Decoded outputs, one entry per example in every column."""
+
+    columns: Mapping[str, np.ndarray]
+    """Name -> array whose first axis is the example; ragged outputs are object arrays."""
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Prediction:
+        """The given examples."""
+        return Prediction({name: values[np.asarray(rows)] for name, values in self.columns.items()})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @staticmethod
+    def join(parts: Sequence[Prediction]) -> Prediction:
+        """Predictions of consecutive batches as one."""
+        return Prediction({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
+
+
+class Figure(NamedTuple):
+    """A measured number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """How many independent things it rests on: examples, or groups where there are groups."""
+
+    def to_json(self) -> dict[str, float | int]:
+        """{"value", "low", "high", "n"}"""
+        return self._asdict()

@@ -1,0 +1,120 @@
+"""Examples: the one shape in which data of every kind reach the rest of the house.
+
+A thin wrapper over a `pyarrow.Table`, one row per example, with a `Schema` that says which column is what. Inputs stay
+where they are (a path, a text, numbers) and are decoded when a backbone prepares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import Settings
+
+ImageSource = Path | bytes
+"""An image not yet decoded: a file, or the bytes of one."""
+
+Raw = ImageSource | str | tuple[str, ...] | np.ndarray
+"""One input as a backbone's `prepare` takes it: an image source, a text, a pair of texts, or a vector of numbers."""
+
+
+class Schema(Settings):
+    """Which column of the table is what."""
+
+    modality: str
+    """What an input is: 'image', 'text' or 'table'."""
+    inputs: tuple[str, ...]
+    """The input columns: one of paths or encoded bytes (image), one or two of text, or numeric ones (table)."""
+    targets: dict[str, str] = {}
+    """Target name -> column. Plain tasks have one target, called 'label'; empty when the data are unlabelled."""
+    group: str | None = None
+    """Column of what must not be split: patient, speaker, source file."""
+    domain: str | None = None
+    """Column that names the domain of an example."""
+    slices: tuple[str, ...] = ()
+    """Columns whose every value gets figures of its own."""
+    part: str | None = None
+    """Column with the given split: 'train', 'val', 'test'; empty where none is given."""
+    origin: str
+    """Column that says where an example came from, as a person would name it: a relative path, or 'file.csv:12'."""
+    root: str = ""
+    """Folder that relative image paths start from."""
+
+
+class Examples:
+    """Rows of data with a schema. Cheap to slice; nothing is decoded until `raws` is called."""
+
+    def __init__(self, table: pa.Table, schema: Schema) -> None:
+        """Wrap `table`.
+
+        Raises:
+            DataError: the schema names a column that the table lacks.
+        """
+        named = [
+            *schema.inputs,
+            *schema.targets.values(),
+            schema.group,
+            schema.domain,
+            *schema.slices,
+            schema.part,
+            schema.origin,
+        ]
+        missing = sorted({name for name in named if name and name not in table.column_names})
+        if missing:
+            raise DataError(f"no column {missing[0]!r} in the data. Columns: {', '.join(table.column_names)}")
+        self.table = table
+        self.schema = schema
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Examples:
+        """The given rows, in the given order."""
+        return Examples(self.table.take(pa.array(np.asarray(rows, dtype=np.int64))), self.schema)
+
+    def column(self, name: str) -> list[Any]:
+        """A column as Python values; None where empty."""
+        return self.table.column(name).to_pylist()
+
+    def target(self, name: str = "label") -> list[Any]:
+        """The values of a target as they stand in the data.
+
+        Raises:
+            DataError: the data have no such target.
+        """
+        if name not in self.schema.targets:
+            have = ", ".join(self.schema.targets) or "none: the data are unlabelled"
+            raise DataError(f"the data have no target '{name}' (targets: {have})")
+        return self.column(self.schema.targets[name])
+
+    def origins(self) -> list[str]:
+        """Where each example came from."""
+        return [str(value) for value in self.column(self.schema.origin)]
+
+    def raws(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Raw]:
+        """The inputs of the given rows (all without `rows`), not yet decoded."""
+        table = self.table if rows is None else self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
+        if self.schema.modality == "image":
+            return [self._image(value) for value in table.column(self.schema.inputs[0]).to_pylist()]
+        columns = [table.column(name) for name in self.schema.inputs]
+        if self.schema.modality == "text":
+            texts = [[value or "" for value in column.to_pylist()] for column in columns]
+            return texts[0] if len(texts) == 1 else list(zip(*texts))
+        if not columns:
+            return []
+        numbers = np.stack([column.to_numpy(zero_copy_only=False).astype(np.float64) for column in columns], axis=1)
+        return list(numbers)
+
+    def _image(self, value: Any) -> ImageSource:
+        if isinstance(value, dict):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, bytes):
+            return value
+        if value is None:
+            return b""
+        return Path(self.schema.root, value)

@@ -1,0 +1,51 @@
+"""Format: one way in which data lie on disk or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from headstart.contracts.examples import Examples
+from headstart.kernel.settings import Settings
+
+
+class Columns(Settings):
+    """Which columns the user named; what is None is recognised."""
+
+    text: tuple[str, ...] = ()
+    """Text columns: one, or two for pairs."""
+    image: str | None = None
+    """Column of image paths or encoded images."""
+    label: str | None = None
+    """Column of the target."""
+    group: str | None = None
+    """Column of what must stay on one side of the split; for image folders a regular expression over the path."""
+    domain: str | None = None
+    """Column that names the domain."""
+    slices: tuple[str, ...] = ()
+    """Columns whose every value gets figures of its own."""
+    part: str | None = None
+    """Column that says train, val or test."""
+
+
+class Format(Protocol):
+    """What a file in `formats/` offers."""
+
+    @classmethod
+    def recognises(cls, source: Any) -> str | None:
+        """What it sees in `source`, in words ('12 class folders with 800 images'); None when it is something else."""
+        ...
+
+    def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
+        """Everything, one row per example, in an order that depends on the data alone.
+
+        With `labelled=False` targets are optional, as for prediction.
+
+        Raises:
+            DataError: what was found and what was expected.
+        """
+        ...
+
+    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
+        """The same without targets, some `rows` at a time, holding no more than that in memory."""
+        ...

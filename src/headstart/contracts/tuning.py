@@ -1,0 +1,58 @@
+"""Tuning: which weights move, at what rates, and when. Data for the loop, no code in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from headstart.kernel.settings import Settings
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast one stage moves."""
+
+    stage: int
+    """Index in `Backbone.stages`; -1 is everything that is no backbone: heads and additions."""
+    factor: float
+    """Times the tuning's learning rate; > 0."""
+    start: float = 0.0
+    """Share of the training after which the stage begins to move, in [0, 1): the schedule of unfreezing."""
+
+
+class Tuning(Protocol):
+    """What a file in `tuning/` offers. A tuning that trains by steps carries a `Recipe`'s fields."""
+
+    start: ClassVar[str]
+    """'pretrained', or 'random' for training from scratch."""
+    solved: ClassVar[bool]
+    """True when the task's own solver fits the head on frozen features and no loop runs."""
+
+    def first_stage(self, stages: int) -> int:
+        """The first stage that moves; `stages` when the whole backbone is frozen."""
+        ...
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        """Every stage that ever moves, and the head; what is not named is frozen."""
+        ...
+
+
+class Recipe(Settings):
+    """The settings of training by steps: AdamW (Loshchilov & Hutter 2019), cosine decay (Loshchilov & Hutter 2017)."""
+
+    epochs: int = 20
+    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    batch_size: int = 32
+    """Examples per optimiser step; >= 1."""
+    learning_rate: float = 1e-4
+    """Peak rate of the backbone; > 0."""
+    head_learning_rate: float = 1e-3
+    """Peak rate of heads and additions; > 0."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
+    warmup: float = 0.1
+    """Share of the steps over which the rate rises linearly from 0; in [0, 1)."""
+    clip: float = 1.0
+    """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
+    patience: int = 5
+    """Epochs without a better validation loss before training stops; >= 1."""

@@ -1,0 +1,65 @@
+"""Files written whole or not at all, and hashes of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from headstart.kernel.errors import HeadstartError
+
+
+def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        HeadstartError: the disk is full or the folder cannot be written; the old file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HeadstartError(f"cannot write {path}: {error.strerror or error}. Nothing was changed.") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    write_atomic(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        HeadstartError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise HeadstartError(f"{path} is missing") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise HeadstartError(f"{path} is damaged: it is not JSON ({error})") from error
+
+
+def hash_bytes(*parts: bytes, size: int = 16) -> str:
+    """Hex blake2b of the parts, each preceded by its length so that parts cannot run together."""
+    digest = hashlib.blake2b(digest_size=size)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """Hash of a JSON-able value, independent of the order of its keys."""
+    return hash_bytes(json.dumps(value, sort_keys=True, default=str).encode())
