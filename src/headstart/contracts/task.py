@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.exhibits import Exhibit, Mistake
 
 Targets = Mapping[str, np.ndarray]
 """Target name -> array whose first axis is the example; ragged targets are object arrays."""
@@ -95,4 +96,12 @@ class Task(Protocol):
 
     def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
         """The columns that `predict` writes, one value per example."""
+        ...
+
+    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+        """What the report shows of the predictions beside the metrics."""
+        ...
+
+    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
+        """The worst predictions, worst first, at most `most`."""
         ...

@@ -1,0 +1,77 @@
+"""Exhibits: what a task wants shown of its predictions, in a few plain forms that a report can draw without knowing the task."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headstart.kernel.settings import Settings
+
+
+class Table(Settings):
+    """Rows under a header."""
+
+    kind: Literal["table"] = "table"
+    title: str
+    note: str = ""
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | float | int | None, ...], ...]
+
+
+class Matrix(Settings):
+    """Counts of true (rows) against predicted (columns) names."""
+
+    kind: Literal["matrix"] = "matrix"
+    title: str
+    note: str = ""
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Bin(Settings):
+    """One bin of a reliability diagram."""
+
+    confidence: float
+    """Mean confidence in the bin, in [0, 1]."""
+    accuracy: float
+    """Share of right answers in the bin, in [0, 1]."""
+    n: int
+    """Examples in the bin."""
+
+
+class Reliability(Settings):
+    """Confidence against accuracy."""
+
+    kind: Literal["reliability"] = "reliability"
+    title: str
+    note: str = ""
+    bins: tuple[Bin, ...]
+
+
+class Scatter(Settings):
+    """Points, such as true against predicted numbers; at most a few thousand."""
+
+    kind: Literal["scatter"] = "scatter"
+    title: str
+    note: str = ""
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+Exhibit = Annotated[Table | Matrix | Reliability | Scatter, Field(discriminator="kind")]
+
+
+class Mistake(Settings):
+    """One prediction that went wrong, worst first in a list of them."""
+
+    row: int
+    """Row in the examples that were predicted."""
+    truth: str
+    predicted: str
+    weight: float
+    """How bad: the confidence of a wrong class in [0, 1], or an error's size."""
+    weight_text: str
+    """The same for people: '97 % sure', 'off by 3.2'."""

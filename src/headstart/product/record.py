@@ -1,0 +1,165 @@
+"""RunRecord: everything a run found out, as it lies in RUN/record.json. Reports and comparisons read only this."""
+
+from __future__ import annotations
+
+from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.kernel.settings import Settings
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+
+class FigureRow(Settings):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Epoch(Settings):
+    """One pass of training, for the learning curves."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_metric: float
+    """The primary metric on validation."""
+    learning_rate: float
+    seconds: float
+
+
+class Arm(Settings):
+    """One way that was tried: the model, the frozen probe, training from scratch."""
+
+    title: str
+    """'linear probe on resnet18', 'resnet18 from scratch'."""
+    figures: dict[str, FigureRow]
+    """Metric -> figure on the test part."""
+    history: tuple[Epoch, ...] = ()
+    """Empty when the arm was solved rather than trained by steps."""
+    seconds: float
+    chosen: dict[str, float | int | str] = {}
+    """What was chosen on the way: regularisation, best epoch, temperature."""
+    stopped: str = ""
+    """Why training ended, in words."""
+
+
+class Comparison(Settings):
+    """The model against another arm on the same test examples."""
+
+    against: str
+    """Key in `RunRecord.arms`."""
+    metric: str
+    difference: FigureRow
+    """Model minus the other, signed so that more is better."""
+    verdict: str
+    """'better', 'worse' or 'no difference shown'."""
+
+
+class Decision(Settings):
+    """Something that was chosen for the user."""
+
+    what: str
+    value: str
+    reason: str
+
+
+class StageRow(Settings):
+    """A stage of the backbone and what became of it."""
+
+    name: str
+    parameters: int
+    state: str
+    """'frozen' or 'trained'."""
+    learning_rate: float
+
+
+class PartRow(Settings):
+    """One part of the split."""
+
+    name: str
+    examples: int
+    groups: int | None = None
+    classes: dict[str, int] = {}
+
+
+class Trouble(Settings):
+    """A file or row that could not be used, or should be looked at."""
+
+    origin: str
+    reason: str
+
+
+class DataSummary(Settings):
+    """What the data were."""
+
+    source: str
+    seen: str
+    """What the format recognised, in words."""
+    modality: str
+    parts: tuple[PartRow, ...]
+    unreadable: tuple[Trouble, ...] = ()
+    duplicates: int = 0
+    """Examples that are exact or near copies of an earlier one."""
+    leaks: tuple[Trouble, ...] = ()
+    """Copies on both sides of a given split."""
+    notes: tuple[str, ...] = ()
+
+
+class SliceRow(Settings):
+    """The figures of one subgroup."""
+
+    column: str
+    value: str
+    n: int
+    figures: dict[str, FigureRow]
+
+
+class Card(Mistake):
+    """A mistake with what is needed to show it."""
+
+    origin: str
+    text: str = ""
+    thumbnail: str = ""
+    """A data URI of a small JPEG; empty where the input is no picture."""
+
+
+class RunRecord(Settings):
+    """The whole."""
+
+    format: int = FORMAT_NUMBER
+    headstart: str
+    """Version that made the run."""
+    name: str
+    verdict: str
+    """The answer in a sentence or two."""
+    negative_transfer: bool = False
+    command: str
+    """The exact command that repeats the run."""
+    started: str
+    """ISO 8601, UTC."""
+    seed: int
+    task: str
+    primary_metric: str
+    greater_is_better: dict[str, bool]
+    data: DataSummary
+    backbone: str
+    backbone_origin: str
+    """Where the weights came from."""
+    stages: tuple[StageRow, ...]
+    decisions: tuple[Decision, ...]
+    arms: dict[str, Arm]
+    """'model' first; 'probe' and 'scratch' where they ran."""
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
+    worst_slice: str = ""
+    exhibits: tuple[Exhibit, ...] = ()
+    mistakes: tuple[Card, ...] = ()
+    times: dict[str, float] = {}
+    """Where the time went: step -> seconds, in order."""
+    versions: dict[str, str] = {}
+    machine: dict[str, str] = {}
+    test_reads: int = 1
+    """How often the test part has been read."""
