@@ -1,4 +1,4 @@
-"""Exhibits: what a task wants shown of its predictions, in a few plain forms that a report can draw without knowing the task."""
+"""Exhibits: what a task wants shown of its predictions, in plain forms that a report draws without knowing the task."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from pydantic import Field
+
 from headstart.kernel.settings import Settings
 
 
@@ -40,19 +42,21 @@ class Tuning(Protocol):
 class Recipe(Settings):
     """The settings of training by steps: AdamW (Loshchilov & Hutter 2019), cosine decay (Loshchilov & Hutter 2017)."""
 
-    epochs: int = 20
+    epochs: int = Field(default=20, ge=1)
     """Passes over the training data at most; early stopping may end sooner; >= 1."""
-    batch_size: int = 32
+    batch_size: int = Field(default=32, ge=1)
     """Examples per optimiser step; >= 1."""
-    learning_rate: float = 1e-4
+    learning_rate: float = Field(default=1e-4, gt=0)
     """Peak rate of the backbone; > 0."""
-    head_learning_rate: float = 1e-3
+    head_learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of heads and additions; > 0."""
-    weight_decay: float = 0.01
+    rates_tried: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    """Factors on both rates; each is tried and the best on validation is kept."""
+    weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
-    warmup: float = 0.1
+    warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the rate rises linearly from 0; in [0, 1)."""
-    clip: float = 1.0
+    clip: float = Field(default=1.0, ge=0)
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
-    patience: int = 5
+    patience: int = Field(default=5, ge=1)
     """Epochs without a better validation loss before training stops; >= 1."""

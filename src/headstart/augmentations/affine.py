@@ -1,0 +1,46 @@
+"""Small random shifts, zooms and turns of an image, no mirroring: safe where orientation carries the label.
+
+Each image is resampled once, through one affine grid. Simard, Steinkraus & Platt 2003 ("Best practices for
+convolutional neural networks") showed how much such distortions are worth on few labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch.nn import functional
+
+from headstart.contracts.carriers import State
+from headstart.kernel.settings import Settings
+
+
+class Affine(Settings):
+    """Random shift, zoom and rotation."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+
+    shift: float = Field(default=0.1, ge=0, lt=1)
+    """Greatest shift along each axis, as a share of the image's side; in [0, 1)."""
+    zoom: float = Field(default=0.15, ge=0, lt=1)
+    """Greatest relative change of size; in [0, 1)."""
+    rotation: float = Field(default=10.0, ge=0, le=180)
+    """Greatest turn, in degrees; in [0, 180]."""
+
+    def view(self, state: State, seeds: Sequence[int]) -> State:
+        """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""
+        images = state.hidden
+        draws = np.stack([np.random.default_rng(seed).uniform(-1, 1, 4) for seed in seeds])
+        angle = draws[:, 0] * math.radians(self.rotation)
+        scale = 1 + draws[:, 1] * self.zoom
+        matrix = np.empty((len(seeds), 2, 3))
+        matrix[:, 0] = np.stack([scale * np.cos(angle), -scale * np.sin(angle), 2 * self.shift * draws[:, 2]], axis=1)
+        matrix[:, 1] = np.stack([scale * np.sin(angle), scale * np.cos(angle), 2 * self.shift * draws[:, 3]], axis=1)
+        theta = torch.from_numpy(matrix).to(images)
+        grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+        moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        return State(moved, state.context, state.taps)

@@ -1,0 +1,19 @@
+"""Augmentation: random views of prepared inputs, made in batches; each a pure function of the example's own seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from headstart.contracts.carriers import State
+
+
+class Augmentation(Protocol):
+    """What a file in `augmentations/` offers."""
+
+    modalities: ClassVar[tuple[str, ...]]
+    """The kinds of input it can change."""
+
+    def view(self, state: State, seeds: Sequence[int]) -> State:
+        """A random view of the state at boundary 0; `seeds` has one entry per example and decides everything."""
+        ...

@@ -1,0 +1,87 @@
+"""The optimiser plan: which parameters move at which rate, with AdamW, linear warm-up and cosine decay.
+
+Loshchilov & Hutter 2019 (AdamW), 2017 (cosine). The rate is a pure function of the step, so there is no scheduler
+state to save. Biases, normalisation weights and other vectors have no weight decay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.kernel.errors import TrainingError
+
+HEAD = -1
+"""The stage number of everything that is no backbone."""
+
+
+def plan_optimiser(
+    backbone: Backbone, others: Iterable[nn.Module], rates: Sequence[Rate], recipe: Recipe
+) -> torch.optim.AdamW:
+    """An AdamW whose groups carry `peak` (rate) and `start` (share of training); parameters of no group are frozen.
+
+    Raises:
+        TrainingError: nothing would move.
+    """
+    named = dict(backbone.module.named_parameters())
+    for parameter in named.values():
+        parameter.requires_grad_(False)
+    groups: list[dict[str, Any]] = []
+    for rate in rates:
+        if rate.stage == HEAD:
+            parameters = [p for module in others for p in module.parameters()]
+            peak = recipe.head_learning_rate * rate.factor
+        else:
+            parameters = [named[name] for name in backbone.stages[rate.stage].parameters]
+            peak = recipe.learning_rate * rate.factor
+        groups += _groups(parameters, peak, rate.start, recipe.weight_decay)
+    if not any(group["params"] for group in groups):
+        raise TrainingError("nothing would be trained: the tuning names no stage with parameters and there is no head")
+    return torch.optim.AdamW(groups, lr=0.0)
+
+
+def _groups(parameters: list[nn.Parameter], peak: float, start: float, decay: float) -> list[dict[str, Any]]:
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    vectors = [p for p in parameters if p.ndim <= 1]
+    matrices = [p for p in parameters if p.ndim > 1]
+    pairs = ((matrices, decay), (vectors, 0.0))
+    return [{"params": p, "weight_decay": d, "peak": peak, "start": start} for p, d in pairs if p]
+
+
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float) -> float:
+    """Set every group's rate for `progress` in [0, 1); one that has not begun has rate 0. Returns the greatest."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * schedule(recipe.warmup, progress) if progress >= group["start"] else 0.0
+    return max(group["lr"] for group in optimiser.param_groups)
+
+
+def schedule(warmup: float, progress: float) -> float:
+    """Share of the peak rate: linear up to 1 over the warm-up, then half a cosine down to 0."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def train_mode(backbone: Backbone, others: Iterable[nn.Module], moving: set[int]) -> None:
+    """Training mode for what moves; frozen stages stay in evaluation mode, so BatchNorm and dropout rest there too."""
+    backbone.module.eval()
+    modules = dict(backbone.module.named_modules())
+    for number in moving - {HEAD}:
+        for name in backbone.stages[number].modules:
+            modules[name].train()
+    for module in others:
+        module.train()
+
+
+def frozen_state(backbone: Backbone, moving: set[int]) -> dict[str, torch.Tensor]:
+    """Parameters and buffers that must not change while `moving` stages train."""
+    state = backbone.module.state_dict()
+    stages: list[Stage] = [stage for number, stage in enumerate(backbone.stages) if number not in moving]
+    return {name: state[name] for stage in stages for name in (*stage.parameters, *stage.buffers) if name in state}

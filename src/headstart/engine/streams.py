@@ -1,0 +1,125 @@
+"""Streams: where batches come from. The order of an epoch is a pure function of (seed, stream, epoch)."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.contracts.augmentation import Augmentation
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.examples import Examples
+from headstart.kernel.randomness import draw_seed
+
+T = TypeVar("T")
+
+StateSource = Callable[[np.ndarray], State]
+"""Rows -> their state, at boundary 0 or at a stored one."""
+
+PREFETCHED = 4
+"""Batches prepared ahead of the loop."""
+
+KEPT_BYTES = 1 << 30
+"""Prepared inputs kept in memory between epochs, per source."""
+
+
+class PreparedInputs:
+    """A source at boundary 0: prepares inputs, and keeps the prepared ones while they fit in memory."""
+
+    def __init__(self, backbone: Backbone, examples: Examples) -> None:
+        """Read from `examples` with the backbone's own preprocessing."""
+        self.backbone = backbone
+        self.examples = examples
+        self._kept: dict[int, Tensor] = {}
+        self._bytes = 0
+
+    def __call__(self, rows: np.ndarray) -> State:
+        """The prepared state of the rows, on the CPU. Raises DataError when an input cannot be read."""
+        if all(int(row) in self._kept for row in rows):
+            return State(torch.stack([self._kept[int(row)] for row in rows]))
+        state = self.backbone.prepare(self.examples.raws(rows))
+        if not state.context:
+            self._keep(rows, state.hidden)
+        return state
+
+    def _keep(self, rows: np.ndarray, hidden: Tensor) -> None:
+        for row, value in zip(rows, hidden):
+            size = value.numel() * value.element_size()
+            if int(row) not in self._kept and self._bytes + size <= KEPT_BYTES:
+                self._kept[int(row)] = value.clone()
+                self._bytes += size
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A named flow of batches over some rows."""
+
+    name: str
+    rows: np.ndarray
+    """(examples,) int64: rows of the source that take part."""
+    targets: Mapping[str, np.ndarray]
+    """Target name -> array over all rows of the source; empty for an unlabelled stream."""
+    source: StateSource
+    batch_size: int
+    seed: int
+    augmentation: Augmentation | None = None
+    """Random views; None for validation and for states past the input."""
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
+        draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.name}", epoch))
+        return self._split(draws.permutation(self.rows))
+
+    def in_sequence(self) -> list[np.ndarray]:
+        """All rows once, in their own order."""
+        return self._split(self.rows)
+
+    def batch(self, rows: np.ndarray, epoch: int | None = None) -> Batch:
+        """Make a batch; with an epoch, of that epoch's random views."""
+        state = self.source(rows)
+        if epoch is not None and self.augmentation is not None:
+            seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
+            state = self.augmentation.view(state, seeds)
+        targets = {name: torch.from_numpy(np.asarray(values[rows])) for name, values in self.targets.items()}
+        return Batch(state, targets, torch.from_numpy(np.asarray(rows)))
+
+    def _split(self, rows: np.ndarray) -> list[np.ndarray]:
+        return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))
+
+
+def ahead(makers: Sequence[Callable[[], T]]) -> Iterator[T]:
+    """Run the makers in order in one thread, a few batches ahead of the consumer; their errors reach the consumer."""
+    results: queue.Queue[T | BaseException] = queue.Queue(PREFETCHED)
+    stop = threading.Event()
+
+    def work() -> None:
+        for make in makers:
+            try:
+                result: T | BaseException = make()
+            except Exception as error:
+                result = error
+            while not stop.is_set():
+                try:
+                    results.put(result, timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+            if stop.is_set() or isinstance(result, BaseException):
+                return
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in makers:
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        stop.set()

@@ -1,0 +1,39 @@
+"""The weights of a model that a training moves: copied for the best epoch and for checkpoints, and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from headstart.contracts.model import Model
+from headstart.engine.optimiser import frozen_state
+
+
+class MovingWeights:
+    """Every parameter and buffer outside the frozen stages, by name."""
+
+    def __init__(self, model: Model, moving: set[int]) -> None:
+        """`moving` are stage numbers; heads and additions always belong."""
+        self.model = model
+        self.moving = moving
+
+    def live(self) -> dict[str, Tensor]:
+        """The tensors themselves."""
+        model = self.model
+        still = frozen_state(model.backbone, self.moving)
+        state = {f"backbone.{n}": t for n, t in model.backbone.module.state_dict().items() if n not in still}
+        state |= {f"heads.{name}": tensor for name, tensor in model.heads.state_dict().items()}
+        return state | {f"additions.{name}": tensor for name, tensor in model.additions.state_dict().items()}
+
+    def copy(self) -> dict[str, Tensor]:
+        """Copies on the CPU."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.live().items()}
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Put copies back, in place."""
+        live = self.live()
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                live[name].copy_(tensor)

@@ -1,0 +1,27 @@
+"""The linear probe: the backbone stays frozen and the best linear head on its features is solved for.
+
+Alain & Bengio 2016 ("Understanding intermediate layers using linear classifier probes"). One frozen pass, a convex
+problem, no learning rate: the floor that every fine-tuning has to beat.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from headstart.contracts.tuning import Rate
+from headstart.kernel.settings import Settings
+
+
+class Probe(Settings):
+    """A linear head on frozen features, its regularisation chosen by cross-validation."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = True
+
+    def first_stage(self, stages: int) -> int:
+        """No stage moves."""
+        return stages
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:  # noqa: ARG002
+        """The head alone."""
+        return (Rate(-1, 1.0),)

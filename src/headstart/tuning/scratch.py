@@ -1,0 +1,35 @@
+"""Training from scratch: the same architecture from random weights. It says what the pretraining was worth."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from headstart.contracts.tuning import Rate, Recipe
+
+
+class Scratch(Recipe):
+    """Everything, from random weights; the best of several learning rates on validation."""
+
+    start: ClassVar[str] = "random"
+    solved: ClassVar[bool] = False
+
+    epochs: int = Field(default=60, ge=1)
+    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of the backbone; > 0."""
+    rates_tried: tuple[float, ...] = Field(default=(0.3, 1.0, 3.0), min_length=1)
+    """Factors on both rates; each is tried and the best on validation is kept."""
+    weight_decay: float = Field(default=0.05, ge=0)
+    """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
+    patience: int = Field(default=15, ge=1)
+    """Epochs without a better validation loss before training stops; >= 1."""
+
+    def first_stage(self, stages: int) -> int:  # noqa: ARG002
+        """All stages move."""
+        return 0
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        """Every stage and the head at the same rate."""
+        return tuple(Rate(stage, 1.0) for stage in range(-1, stages))
