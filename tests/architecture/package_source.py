@@ -1,0 +1,117 @@
+"""The package as the architecture tests read it: files, syntax trees, imports. Nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "headstart"
+PLUGIN_FOLDERS = ("formats", "backbones", "runners", "tasks", "tuning", "objectives", "augmentations")
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the package."""
+
+    path: Path
+
+    @property
+    def relative(self) -> str:
+        """'engine/loop.py'"""
+        return self.path.relative_to(PACKAGE).as_posix()
+
+    @property
+    def module(self) -> str:
+        """'headstart.engine.loop'; a folder's `__init__.py` is the folder."""
+        parts = self.path.relative_to(PACKAGE.parent).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def folder(self) -> str:
+        """'engine', 'product/report', or '' for the package's top."""
+        return self.path.parent.relative_to(PACKAGE).as_posix().removeprefix(".")
+
+    @property
+    def is_plugin(self) -> bool:
+        return self.folder in PLUGIN_FOLDERS and not self.path.stem.startswith("_")
+
+    @property
+    def text(self) -> str:
+        return _text(self.path)
+
+    @property
+    def tree(self) -> ast.Module:
+        return _tree(self.path)
+
+    def at(self, node: ast.AST) -> str:
+        """'src/headstart/engine/loop.py:12', as an editor opens it."""
+        return f"src/headstart/{self.relative}:{getattr(node, 'lineno', 1)}"
+
+    def functions(self) -> Iterator[FunctionNode]:
+        """Every function and method, nested ones included."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
+
+    def public(self) -> Iterator[FunctionNode | ast.ClassDef]:
+        """Public functions and classes at the top, and the public methods of public classes."""
+        for node in self.tree.body:
+            if isinstance(node, FunctionNode | ast.ClassDef) and not node.name.startswith("_"):
+                yield node
+                if isinstance(node, ast.ClassDef):
+                    yield from (m for m in node.body if isinstance(m, FunctionNode) and not m.name.startswith("_"))
+
+    def imports(self) -> Iterator[tuple[ast.AST, str]]:
+        """(node, module of the package) for each import, wherever it stands, `import_module("...")` included."""
+        for node in ast.walk(self.tree):
+            for module in sorted({_existing_module(name) for name in _imported(node, self)}):
+                if module not in ("", self.module):
+                    yield node, module
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Every Python file of the package, in order of path."""
+    return tuple(Source(path) for path in sorted(PACKAGE.rglob("*.py")))
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(_text(path), filename=str(path))
+
+
+def _imported(node: ast.AST, source: Source) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        origin = _absolute(node, source)
+        return [f"{origin}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+        return [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return []
+
+
+def _absolute(node: ast.ImportFrom, source: Source) -> str:
+    if not node.level:
+        return node.module or ""
+    package = source.path.parent.relative_to(PACKAGE.parent).parts
+    anchor = package[: len(package) - node.level + 1]
+    return ".".join([*anchor, *([node.module] if node.module else [])])
+
+
+def _existing_module(name: str) -> str:
+    """The longest beginning of a dotted name that is a file with content: names inside a module are cut off."""
+    modules = {source.module for source in sources() if source.text}
+    parts = name.split(".")
+    while parts and ".".join(parts) not in modules:
+        parts.pop()
+    return ".".join(parts)

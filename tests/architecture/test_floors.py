@@ -1,0 +1,88 @@
+"""A file imports only from lower floors or from files above it in its folder's list; imports in functions count."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+
+import pytest
+from package_source import PLUGIN_FOLDERS, Source, sources
+
+FLOORS = {
+    "kernel": 0,
+    "numerics": 1,
+    "media": 1,
+    "contracts": 2,
+    **dict.fromkeys(PLUGIN_FOLDERS, 3),
+    "engine": 4,
+    "evidence": 5,
+    "product": 6,
+    "": 7,
+}
+
+ORDER = {
+    "kernel": "errors files folders progress randomness settings registry",
+    "numerics": "",
+    "media": "images",
+    "contracts": "carriers exhibits examples format task augmentation backbone boundaries "
+    "objective runner tuning model",
+    "engine": "",
+    "evidence": "",
+    "product": "record",
+    "product/report": "",
+    "": "__init__ cli __main__",
+}
+"""Each folder's files, lowest first; a file may import those that stand before its own name."""
+
+BY_MODULE = {source.module: source for source in sources()}
+
+
+def floor(source: Source) -> int:
+    return FLOORS[source.folder.partition("/")[0]]
+
+
+def fault(importer: Source, imported: Source) -> str | None:
+    """What is wrong with an import, or None."""
+    if floor(imported) != floor(importer):
+        upward = floor(imported) > floor(importer)
+        return f"floor {floor(importer)} imports from floor {floor(imported)}" if upward else None
+    if importer.folder.partition("/")[0] != imported.folder.partition("/")[0]:
+        return "folders of one floor do not import each other; they meet at the contracts"
+    if importer.folder in PLUGIN_FOLDERS:
+        return "a plug-in is imported by nobody; shared parts start with an underscore" if imported.is_plugin else None
+    if importer.folder != imported.folder:
+        return None
+    before, found, _ = f" {ORDER[importer.folder]} ".partition(f" {importer.path.stem} ")
+    if not found or imported.path.stem not in before.split():
+        return f"{imported.path.stem} does not stand before {importer.path.stem} in ORDER[{importer.folder!r}]"
+    return None
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda source: source.relative)
+def test_imports_only_downwards(source: Source) -> None:
+    faults = [
+        f"{source.at(node)} imports {module}: {reason}"
+        for node, module in source.imports()
+        if (reason := fault(source, BY_MODULE[module]))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_every_folder_has_a_floor() -> None:
+    unknown = {source.folder for source in sources() if source.folder.partition("/")[0] not in FLOORS}
+    assert not unknown, f"give these folders a floor in {__file__}: {sorted(unknown)}"
+
+
+@pytest.mark.parametrize("folder", ORDER, ids=lambda folder: folder or "top")
+def test_order_names_exactly_the_files_of_the_folder(folder: str) -> None:
+    present = {s.path.stem for s in sources() if s.folder == folder and (s.path.stem != "__init__" or folder == "")}
+    assert set(ORDER[folder].split()) == present, f"ORDER[{folder!r}] in {__file__} and the folder differ"
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    graph = {source.module: {module for _, module in source.imports()} for source in sources()}
+    try:
+        everything = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail("imports go round: " + " -> ".join(error.args[1]))
+    assert set(chain(*graph.values())) <= set(everything)

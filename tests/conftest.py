@@ -1,0 +1,31 @@
+"""What every test may rely on: one thread, no network, a cache folder of its own, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache folder of this test process, empty at its start; nobody's own cache is read or filled."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data that `HEADSTART_TEST_DATA` names, with `data/` and `weights/` in it."""
+    given = os.environ.get("HEADSTART_TEST_DATA")
+    if not given:
+        pytest.skip("HEADSTART_TEST_DATA is not set: it names the folder of real data")
+    return Path(given)
