@@ -49,8 +49,8 @@ class Schema(Settings):
 class Examples:
     """Rows of data with a schema. Cheap to slice; nothing is decoded until `raws` is called."""
 
-    def __init__(self, table: pa.Table, schema: Schema) -> None:
-        """Wrap `table`.
+    def __init__(self, table: pa.Table, schema: Schema, notes: tuple[str, ...] = ()) -> None:
+        """Wrap `table`; `notes` are what the reader of the data wants told: files left out, a fallback encoding.
 
         Raises:
             DataError: the schema names a column that the table lacks.
@@ -69,13 +69,14 @@ class Examples:
             raise DataError(f"no column {missing[0]!r} in the data. Columns: {', '.join(table.column_names)}")
         self.table = table
         self.schema = schema
+        self.notes = notes
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Examples:
         """The given rows, in the given order."""
-        return Examples(self.table.take(pa.array(np.asarray(rows, dtype=np.int64))), self.schema)
+        return Examples(self.table.take(pa.array(np.asarray(rows, dtype=np.int64))), self.schema, self.notes)
 
     def column(self, name: str) -> list[Any]:
         """A column as Python values; None where empty."""

@@ -16,6 +16,8 @@ class Columns(Settings):
     """Text columns: one, or two for pairs."""
     image: str | None = None
     """Column of image paths or encoded images."""
+    numeric: tuple[str, ...] = ()
+    """Numeric input columns, in the order in which a backbone takes them; empty for every one that serves nothing else."""
     label: str | None = None
     """Column of the target."""
     group: str | None = None
