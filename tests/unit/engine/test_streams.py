@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from tiny_backbone import TinyBackbone, numeric_examples
+
+from headstart.augmentations.affine import Affine
+from headstart.contracts.carriers import State
+from headstart.engine.streams import PreparedInputs, Stream, ahead
+
+
+def make_stream(rows: int = 33, batch_size: int = 8, seed: int = 0) -> Stream:
+    examples = numeric_examples(np.arange(4.0 * rows).reshape(rows, 4), list(range(rows)))
+    source = PreparedInputs(TinyBackbone(), examples)
+    return Stream("labelled", np.arange(rows), {"label": np.arange(rows)}, source, batch_size, seed)
+
+
+def test_an_epoch_sees_every_row_once_in_an_order_of_its_own() -> None:
+    stream = make_stream()
+    first, second = stream.order(0), stream.order(1)
+    assert sorted(np.concatenate(first)) == list(range(33))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+
+
+def test_the_order_is_a_pure_function_of_seed_and_epoch() -> None:
+    again = make_stream().order(3)
+    assert all(np.array_equal(a, b) for a, b in zip(make_stream().order(3), again))
+    assert not np.array_equal(np.concatenate(make_stream(seed=1).order(3)), np.concatenate(again))
+
+
+def test_no_batch_is_left_with_a_single_example() -> None:
+    assert [len(rows) for rows in make_stream(33, 32).order(0)] == [33]
+    assert min(len(rows) for rows in make_stream(65, 8).order(0)) >= 8
+
+
+def test_a_batch_carries_its_rows_targets_and_inputs() -> None:
+    batch = make_stream().batch(np.array([3, 1]))
+    assert batch.rows.tolist() == [3, 1]
+    assert batch.targets["label"].tolist() == [3, 1]
+    assert batch.state.hidden[0].tolist() == [12.0, 13.0, 14.0, 15.0]
+
+
+def test_kept_inputs_equal_prepared_ones() -> None:
+    source = make_stream().source
+    first = source(np.array([5, 2, 7]))
+    assert torch.equal(source(np.array([7, 5])).hidden, first.hidden[[2, 0]])
+
+
+def test_views_depend_on_seed_epoch_and_example_alone() -> None:
+    images = torch.rand(4, 3, 8, 8)
+
+    def stream(batch_size: int) -> Stream:
+        return Stream("labelled", np.arange(4), {}, lambda rows: State(images[rows]), batch_size, 0, Affine())
+
+    together = stream(4).batch(np.arange(4), epoch=2).state.hidden
+    alone = torch.cat([stream(1).batch(np.array([row]), epoch=2).state.hidden for row in range(4)])
+    torch.testing.assert_close(together, alone)
+    assert not torch.allclose(together, stream(4).batch(np.arange(4), epoch=3).state.hidden)
+    assert torch.equal(stream(4).batch(np.arange(4)).state.hidden, images)
+
+
+def test_ahead_keeps_the_order_and_passes_errors_on() -> None:
+    assert list(ahead([lambda k=k: k for k in range(20)])) == list(range(20))
+
+    def broken() -> int:
+        raise ValueError("no such file")
+
+    with pytest.raises(ValueError, match="no such file"):
+        list(ahead([lambda: 1, broken, lambda: 2]))
+
+
+def test_ahead_stops_working_when_its_consumer_stops() -> None:
+    made: list[int] = []
+
+    def make(k: int) -> int:
+        made.append(k)
+        return k
+
+    stream = ahead([lambda k=k: make(k) for k in range(1000)])
+    next(stream)
+    stream.close()
+    time.sleep(0.3)
+    assert len(made) < 20
