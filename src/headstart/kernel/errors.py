@@ -12,13 +12,13 @@ class HeadstartError(Exception):
     exit_code = 1
 
 
-class SettingsError(HeadstartError):
+class SettingsError(HeadstartError, ValueError):
     """A flag, setting or plug-in name is not valid."""
 
     exit_code = 2
 
 
-class DataError(HeadstartError):
+class DataError(HeadstartError, ValueError):
     """The data cannot be used as they are."""
 
     exit_code = 3
