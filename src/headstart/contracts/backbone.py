@@ -38,6 +38,8 @@ class Backbone(ABC):
 
     name: str
     """What the user called it."""
+    origin: str
+    """Where its weights come from, as a person would say it: 'timm hub, tag a1_in1k', 'file X', 'random'."""
     modality: str
     """The kind of input it takes: 'image', 'text' or 'table'."""
     module: nn.Module

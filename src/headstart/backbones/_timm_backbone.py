@@ -1,0 +1,129 @@
+"""A timm model as a backbone: cut into verified stages, with timm's own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from timm.data import create_transform
+from torch import Tensor, nn
+
+from headstart.backbones._fx_cut import Cut, Whole, propose
+from headstart.backbones._fx_segment import Layout
+from headstart.backbones._fx_trace import trace
+from headstart.backbones._timm_architecture import Architecture
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.boundaries import failing_boundaries
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.examples import Raw
+from headstart.kernel.errors import BackboneError
+from headstart.media.images import decode_image
+
+EXAMPLE_SIDE = 96
+"""Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
+
+
+class TimmBackbone(Backbone):
+    """A loaded timm model."""
+
+    modality = "image"
+
+    def __init__(self, name: str, architecture: Architecture, module: nn.Module, origin: str) -> None:
+        """Cut `module` and verify the boundaries.
+
+        Raises:
+            BackboneError: the model cannot give features, or not at its image size.
+        """
+        self.name, self.module, self.origin = name, module.eval(), origin
+        self._architecture = architecture
+        self._preprocessing = architecture.preprocessing()
+        self._transform = create_transform(**self._preprocessing, is_training=False)
+        self._prefix_tokens = int(getattr(module, "num_prefix_tokens", 0))
+        self._channels_last = getattr(module, "output_fmt", "NCHW") == "NHWC"
+        example = self._example()
+        self._cut = self._proposed(example)
+        self.stages = self._cut.stages
+        self.width = self._dry_run(example)
+        self._cut = self._cut.without(failing_boundaries(self, State(example)))
+        self.stages = self._cut.stages
+
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
+        return State(torch.stack([self._transform(decode_image(raw)) for raw in raws]))  # type: ignore[arg-type]
+
+    def length(self, raw: Raw) -> int:  # noqa: ARG002
+        """1: all images cost the same."""
+        return 1
+
+    def preparation(self) -> Mapping[str, Any]:
+        """timm's preprocessing values and the decode policy, 'full': no JPEG is decoded at a reduced size."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in self._preprocessing.items()}
+        return {"family": "timm_images", "decode": "full", **values}
+
+    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
+        """Stages start..stop-1. Raises BackboneError on a tap outside of them."""
+        return self._cut.segment(start, stop, taps)
+
+    def features(self, state: State) -> Features:
+        """timm's own pooling; patch tokens of a transformer, the map (batch, channels, height, width) of the others."""
+        hidden = state.hidden
+        pooled = self.module.forward_head(hidden)  # type: ignore[operator]
+        if hidden.ndim == 3:
+            return Features(pooled, tokens=hidden[:, self._prefix_tokens :])
+        if hidden.ndim == 4:
+            return Features(pooled, maps=(hidden.permute(0, 3, 1, 2) if self._channels_last else hidden,))
+        return Features(pooled)
+
+    def describe(self) -> dict[str, Any]:
+        """The architecture with its preprocessing, independent of where the weights came from."""
+        settings = {
+            "reference": self._architecture.name,
+            "weights": "random",
+            "architecture": self._architecture.model_dump(mode="json"),
+        }
+        return {"plugin": "timm_images", "settings": settings}
+
+    def fresh(self, seed: int) -> TimmBackbone:
+        """The same architecture with random weights."""
+        return TimmBackbone(self.name, self._architecture, self._architecture.random(seed), "random")
+
+    def _proposed(self, example: Tensor) -> Cut | Whole:
+        recorded = trace(self.module, example)
+        if recorded is None:
+            return Whole(self.module, Layout(self._channels_last, self._prefix_tokens))
+        return propose(recorded, channels_last=self._channels_last, prefix_tokens=self._prefix_tokens)
+
+    def _example(self) -> Tensor:
+        """Two random images; their size does not depend on `image_size` where the model takes any."""
+        own = _images(*self._preprocessing["input_size"][1:])
+        if self._architecture.fixed_size:
+            return own
+        example = _images(EXAMPLE_SIDE, EXAMPLE_SIDE)
+        small = min(own.shape[2:]) < EXAMPLE_SIDE
+        if small and not self._takes(own):
+            raise BackboneError(f"images of {own.shape[-1]} pixels are too small for {self._architecture.name}")
+        return example if small or self._takes(example) else own
+
+    def _takes(self, images: Tensor) -> bool:
+        try:
+            with torch.no_grad():
+                self.module(images)
+        except Exception:  # layers meet too small an input with errors of many kinds
+            return False
+        return True
+
+    def _dry_run(self, example: Tensor) -> int:
+        """The width of the pooled features."""
+        with torch.no_grad():
+            state = self.segment(0, len(self.stages))(State(example.clone()))
+            pooled = self.features(state).pooled if isinstance(state.hidden, Tensor) else None
+        if pooled is None or pooled.ndim != 2:
+            raise BackboneError(
+                f"{self._architecture.name} gives no single feature vector per image; take another model"
+            )
+        return int(pooled.shape[1])
+
+
+def _images(height: int, width: int) -> Tensor:
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,67 @@
+"""Reading a file of weights without running anything in it: safetensors, or a checkpoint of tensors alone.
+
+A `.pth` file is a pickle, and a pickle is a program. `torch.load(weights_only=True)` knows tensors and plain containers
+and refuses the rest before it is executed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from headstart.kernel.errors import BackboneError
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".tar", ".ckpt")
+"""Names that are taken for files of weights."""
+
+_WRAPPERS = ("state_dict", "model")
+"""Keys under which training scripts keep the weights beside their own state."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file.
+
+    Raises:
+        BackboneError: the file is missing, damaged, holds no tensors, or needs code to be read.
+    """
+    if not path.is_file():
+        raise BackboneError(f"weights file {path} does not exist. Give a .safetensors file or a checkpoint of tensors.")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
+    for key in _WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if not state:
+        raise BackboneError(f"{path} holds no named tensors, so it is no file of weights")
+    if all(name.startswith("module.") for name in state):  # what DataParallel adds
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BackboneError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def _read_checkpoint(path: Path) -> Mapping[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BackboneError(
+            f"{path} is a pickle of more than tensors; it was refused and nothing in it was run."
+            " Give a .safetensors file, or save the state dict alone with torch.save(model.state_dict(), FILE)."
+        ) from error
+    except Exception as error:  # a damaged archive makes torch raise whatever its reader stumbles on
+        raise BackboneError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, Mapping):
+        raise BackboneError(f"{path} holds a {type(content).__name__}, not named tensors")
+    return content

@@ -1,0 +1,92 @@
+"""Images through timm: ResNet, VGG, Inception, MobileNet, EfficientNet, ConvNeXt, ViT, Swin and about a thousand more.
+
+The model is built without its classifier. Weights come from the Hugging Face hub or its cache, a local folder or file,
+or are random. What is a pickle of more than tensors is refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import timm
+from pydantic import Field
+
+from headstart.backbones._timm_architecture import Architecture
+from headstart.backbones._timm_backbone import TimmBackbone
+from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
+from headstart.backbones._weights_file import read_weights
+from headstart.contracts.backbone import Backbone
+from headstart.kernel.errors import BackboneError
+from headstart.kernel.settings import Settings
+
+
+class TimmImages(Settings):
+    """A timm model for images."""
+
+    reference: str
+    """timm name, with or without a tag ('resnet50.a1_in1k'), 'hf-hub:OWNER/MODEL', or a timm folder or file in one."""
+    weights: str = "pretrained"
+    """'pretrained', 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
+    image_size: int | None = Field(default=None, ge=1)
+    """Height and width in pixels; >= 1; by default those that the weights were trained with."""
+    seed: int = 0
+    """Decides random weights; >= 0."""
+    architecture: Architecture | None = None
+    """What a saved model keeps in place of looking `reference` up; not meant to be given by hand."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether timm knows the name, or it is a timm folder, a file of weights, or a repository on the hub."""
+        return modality == "image" and is_timm(reference)
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """timm's architectures."""
+        return list(timm.list_models()) if modality == "image" else []
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:
+        """The best of some good models in the Hugging Face cache; else a small one, if the hub can be reached."""
+        return best_available() if modality == "image" else None
+
+    def load(self) -> Backbone:
+        """Build it with its weights.
+
+        Raises:
+            BackboneError: an unknown name, weights out of reach or unfit, or a file that is refused.
+        """
+        source = self._source()
+        architecture = source.architecture
+        if self.weights == "random":
+            return TimmBackbone(self.reference, architecture, architecture.random(self.seed), "random")
+        if self.weights == "pretrained" and source.weights is None and source.elsewhere:
+            return TimmBackbone(self.reference, architecture, architecture.downloaded(), "the authors' site, by timm")
+        path, origin = self._file(source)
+        module = architecture.filled(read_weights(path), origin)
+        return TimmBackbone(self.reference, architecture, module, origin)
+
+    def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
+        """The architecture, with random weights to be replaced by the caller."""
+        architecture = self._source().architecture
+        return TimmBackbone(self.reference, architecture, architecture.random(0), "saved model")
+
+    def _source(self) -> Source:
+        if self.architecture is not None:
+            return Source(self.architecture, None)
+        return find(self.reference, self.image_size)
+
+    def _file(self, source: Source) -> tuple[Path, str]:
+        """The file of weights and where it came from, in words."""
+        if self.weights != "pretrained":
+            path = Path(self.weights).expanduser()
+            return path, f"file {path}"
+        if isinstance(source.weights, OnHub):
+            tag = source.architecture.configuration.get("tag")
+            where = f"timm hub, tag {tag}" if tag and ":" not in self.reference else f"hub, {source.weights.repository}"
+            return fetched(source.weights), where
+        if source.weights is None:
+            raise BackboneError(
+                f"there are no pretrained weights for '{self.reference}'."
+                " Give a file with --weights FILE, or start without any with --weights random."
+            )
+        return source.weights, f"file {source.weights}"
