@@ -47,7 +47,13 @@ def plugin(family: str, name: str) -> Any:
     outside = _outside(family).get(name)
     if outside is not None:
         return outside.load()
-    return _only_settings(importlib.import_module(f"headstart.{family}.{name}"))
+    return _only_settings(importlib.import_module(module_name(family, name)))
+
+
+def module_name(family: str, name: str) -> str:
+    """The module that defines a plug-in; it is not imported."""
+    outside = _outside(family).get(name)
+    return outside.module if outside is not None else f"headstart.{family}.{name}"
 
 
 def name_of(settings: Settings) -> str:

@@ -1,0 +1,267 @@
+"""The command line: one sub-command per public function, whose own defaults hold for whatever is left out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import headstart
+from headstart.product.exits import EXIT_CODES, Answer, guarded
+
+if TYPE_CHECKING:
+    from headstart.kernel.progress import Reporter
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """A time such as 90, 90s, 5m or 1h in seconds.
+
+    Raises:
+        typer.BadParameter: it is no such time, or it is none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no time. Write 90, 90s, 5m or 1h.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _option(flag: str, meaning: str, metavar: str | None = None) -> Any:
+    return typer.Option(flag, help=meaning, metavar=metavar)
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
+
+Text = Annotated[list[str] | None, _option("--text", "Column of text; twice for pairs.", "COLUMN")]
+Image = Annotated[str | None, _option("--image", "Column of image paths.", "COLUMN")]
+Label = Annotated[str | None, _option("--label", "Column of what is to be predicted.", "COLUMN")]
+Group = Annotated[str | None, _option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
+Domain = Annotated[str | None, _option("--domain", "Column that names the domain.", "COLUMN")]
+Slices = Annotated[list[str] | None, _option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]
+Part = Annotated[str | None, _option("--part", "Column that says train, val or test.", "COLUMN")]
+Format = Annotated[str | None, _option("--format", "How the data lie on disk; recognised when left out.", "NAME")]
+
+Out = Annotated[str | None, _option("--out", "Where to write; DATA or RUN decides when left out.", "PATH")]
+Task = Annotated[str | None, _option("--task", "What is predicted; recognised when left out.", "NAME")]
+Backbone = Annotated[str | None, _option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
+Weights = Annotated[str | None, _option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
+Tuning = Annotated[str | None, _option("--tuning", "Which weights move.", "NAME")]
+Objective = Annotated[str | None, _option("--objective", "What is optimised beside the task loss.", "NAME")]
+Augmentation = Annotated[str | None, _option("--augmentation", "Random views of the training inputs.", "NAME")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
+Budget = Annotated[
+    float | None, typer.Option("--budget", parser=seconds, help="Time for training: 90, 90s, 5m or 1h.", metavar="TIME")
+]
+Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
+Set = Annotated[list[str] | None, _option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]
+Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace what lies at --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+
+app = typer.Typer(
+    name="headstart",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExit codes:\n" + "\n".join(f"{code:5}  {meaning}" for code, meaning in EXIT_CODES.items()),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"headstart {headstart.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The best model that a pretrained network and a small data set support, with the evidence.
+
+    \b
+    headstart fit photos/                        learn from a folder of labelled images
+    headstart predict runs/photos new-photos/    use what was learnt
+    headstart help                               what can be chosen
+    """
+
+
+@app.command()
+@guarded
+def fit(
+    data: Data,
+    out: Out = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    domain: Domain = None,
+    slices: Slices = None,
+    part: Part = None,
+    format: Format = None,
+    task: Task = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    tuning: Tuning = None,
+    objective: Objective = None,
+    augmentation: Augmentation = None,
+    seed: Seed = None,
+    budget: Budget = None,
+    scratch: Scratch = None,
+    assignments: Set = None,
+    overwrite: Overwrite = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Learn from labelled data and show the evidence.
+
+    \b
+    headstart fit photos/
+    headstart fit reviews.csv --text review --label stars --out runs/reviews
+    headstart fit runs/photos/plan.toml          repeat an earlier run
+    """
+    from headstart.kernel.settings import parse_assignments
+    from headstart.product.printing import print_fit
+
+    given = _given(out=out, image=image, label=label, group=group, domain=domain, part=part, format=format)
+    given |= _given(task=task, backbone=backbone, weights=weights, tuning=tuning, objective=objective)
+    given |= _given(augmentation=augmentation, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite)
+    given |= _given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
+    run = headstart.fit(data, reporter=_reporter(), **given)
+    found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
+    return Answer(lambda: found, lambda: print_fit(run))
+
+
+@app.command()
+@guarded
+def predict(
+    run: Run,
+    data: Data,
+    out: Annotated[str | None, _option("--out", "CSV or Parquet file to write.", "FILE")] = None,
+    format: Format = None,
+    text: Text = None,
+    image: Image = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Predict for new data.
+
+    Without --out the predictions go to standard output as CSV.
+
+    \b
+    headstart predict runs/photos new-photos/ --out predictions.csv
+    """
+    from headstart.product.printing import frame_document, print_frame, print_predicted
+
+    given = _given(out=out, format=format, text=text, image=image)
+    found = headstart.predict(run, data, reporter=_reporter(), **given)
+    if out is None:
+        return Answer(lambda: frame_document(found), lambda: print_frame(found))
+    return Answer(found.to_json, lambda: print_predicted(found))
+
+
+@app.command()
+@guarded
+def evaluate(
+    run: Run,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Labelled data; the run's test part when left out.")
+    ] = None,
+    format: Format = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    slices: Slices = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Measure a run on labelled data.
+
+    \b
+    headstart evaluate runs/photos more-photos/
+    """
+    from headstart.product.printing import print_evaluation
+
+    given = _given(format=format, text=text, image=image, label=label, group=group, slices=slices)
+    found = headstart.evaluate(run, data, reporter=_reporter(), **given)
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
+
+
+@app.command()
+@guarded
+def inspect(
+    data: Data,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    slices: Slices = None,
+    format: Format = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Say what is wrong with the data before anything is trained.
+
+    \b
+    headstart inspect photos/
+    """
+    from headstart.product.printing import print_inspection
+
+    given = _given(text=text, image=image, label=label, group=group, slices=slices, format=format)
+    found = headstart.inspect(data, reporter=_reporter(), **given)
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
+
+
+@app.command()
+@guarded
+def report(
+    run: Run,
+    out: Annotated[str | None, _option("--out", "HTML file to write; RUN/report.html when left out.", "FILE")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Write the report of a run once more.
+
+    \b
+    headstart report runs/photos --out photos.html
+    """
+    written = headstart.report(run, **_given(out=out))
+    return Answer(lambda: {"report": str(written)}, lambda: print(written))
+
+
+@app.command("help")
+@guarded
+def explain(
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="Such as tuning.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Such as full.")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """List what can be chosen, and the settings of each choice.
+
+    \b
+    headstart help                 the families of plug-ins
+    headstart help tuning          the plug-ins of a family
+    headstart help tuning full     the settings of a plug-in, for --set
+    """
+    from headstart.product import plugin_help
+    from headstart.product.printing import print_entries, print_settings
+
+    if family is None or name is None:
+        entries = plugin_help.families() if family is None else plugin_help.plugins(family)
+        return Answer(lambda: [entry._asdict() for entry in entries], lambda: print_entries(entries))
+    idea, rows = plugin_help.idea(family, name), plugin_help.settings(family, name)
+    document = {"name": name, "idea": idea, "settings": [row._asdict() for row in rows]}
+    return Answer(lambda: document, lambda: print_settings(family, idea, rows))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given: what a user did not say is left to the function's default."""
+    return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def _reporter() -> Reporter:
+    from headstart.product.terminal import RichReporter
+
+    return RichReporter()
