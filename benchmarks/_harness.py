@@ -1,0 +1,184 @@
+"""What every benchmark shares: the figures asked, whether a value holds, the result files and their table.
+
+A benchmark is a file `benchmarks/NAME.py` with `run(quick, full)`, which returns the figures it measured by name and
+whatever details are worth keeping. Results are written to `benchmarks/results/NAME.json`, also where they fall short.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import platform
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results"
+LIBRARIES = ("headstart", "numpy", "pandas", "pyarrow", "scikit-learn", "timm", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One figure that an issue asks for."""
+
+    name: str
+    issue: int
+    unit: str
+    asked: str
+    meaning: str
+
+    @property
+    def benchmark(self) -> str:
+        """The file in benchmarks/ that measures it."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as it is written down."""
+
+    name: str
+    value: float | None
+    unit: str
+    asked: str
+    holds: bool
+
+
+def asked_figures(path: Path = FOLDER / "figures.toml") -> list[Asked]:
+    """Every asked figure, in the order of the file."""
+    return [Asked(**figure) for figure in tomllib.loads(path.read_text(encoding="utf-8"))["figure"]]
+
+
+def holds(asked: str, value: float | None) -> bool:
+    """Whether a value is what was asked; a missing or undefined one never is.
+
+    Raises:
+        ValueError: `asked` is none of ">= N", "<= N", "> N", "< N", "== N", "LOW..HIGH".
+    """
+    number = r"(-?\d+(?:\.\d+)?)"
+    within = re.fullmatch(rf"{number}\.\.{number}", asked)
+    bound = re.fullmatch(rf"(>=|<=|==|>|<) {number}", asked)
+    if not (within or bound):
+        raise ValueError(f"asked = {asked!r}: write '>= 91', '< 0.3', '== 0' or '92..98'")
+    if value is None or not math.isfinite(value):
+        return False
+    if within:
+        return float(within[1]) <= value <= float(within[2])
+    sign, limit = bound[1], float(bound[2])
+    return {
+        ">=": value >= limit,
+        "<=": value <= limit,
+        "==": value == limit,
+        ">": value > limit,
+        "<": value < limit,
+    }[sign]
+
+
+def judge(asked: Sequence[Asked], measured: Mapping[str, float | None]) -> list[Figure]:
+    """Each asked figure with its value and whether it holds.
+
+    Raises:
+        ValueError: a measured figure is not among those asked, so that a misspelt name cannot hide a missing one.
+    """
+    strange = sorted(set(measured) - {figure.name for figure in asked})
+    if strange:
+        raise ValueError(f"measured but not asked in figures.toml: {', '.join(strange)}")
+    figures = []
+    for figure in asked:
+        value = measured.get(figure.name)
+        if value is not None and not math.isfinite(value):
+            value = None
+        figures.append(Figure(figure.name, value, figure.unit, figure.asked, holds(figure.asked, value)))
+    return figures
+
+
+def measure(name: str, *, quick: bool = False, full: bool = False, results: Path = RESULTS) -> list[Figure]:
+    """Run one benchmark, write its result file and return its figures.
+
+    Raises:
+        ValueError: it measured a figure that was not asked.
+    """
+    measured, details = importlib.import_module(f"benchmarks.{name}").run(quick=quick, full=full)
+    figures = judge([figure for figure in asked_figures() if figure.benchmark == name], measured)
+    extent = "quick" if quick else "full" if full else "normal"
+    content = {
+        "figures": [asdict(figure) for figure in figures],
+        "details": {"extent": extent, **details},
+        "versions": versions(),
+        "machine": machine(),
+    }
+    results.mkdir(exist_ok=True)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (results / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return figures
+
+
+def benchmark_names() -> list[str]:
+    """The benchmarks that exist."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def written_figures(results: Path = RESULTS) -> list[Figure]:
+    """Every asked figure with the value in the result files; None where there is none."""
+    measured: dict[str, float | None] = {}
+    for path in sorted(results.glob("*.json")):
+        figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+        measured |= {figure["name"]: figure["value"] for figure in figures}
+    asked = asked_figures()
+    known = {figure.name for figure in asked}
+    return judge(asked, {name: value for name, value in measured.items() if name in known})
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table."""
+    meaning = {figure.name: figure.meaning for figure in asked_figures()}
+    rows = ["| figure | what it is | value | asked | holds |", "|---|---|---|---|---|"]
+    for figure in figures:
+        value = "not measured" if figure.value is None else f"{figure.value:.4g} {figure.unit}"
+        answer = "yes" if figure.holds else "**no**"
+        rows.append(f"| `{figure.name}` | {meaning[figure.name]} | {value} | {figure.asked} | {answer} |")
+    return "\n".join(rows)
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries that the figures depend on."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on; neither host names nor paths."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "accelerator": _accelerator(),
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor()
+
+
+def _accelerator() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
