@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import operator
 import os
 import platform
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,14 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
 LIBRARIES = ("headstart", "numpy", "pandas", "pyarrow", "scikit-learn", "timm", "torch", "transformers")
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 @dataclass(frozen=True)
@@ -62,23 +71,12 @@ def holds(asked: str, value: float | None) -> bool:
     Raises:
         ValueError: `asked` is none of ">= N", "<= N", "> N", "< N", "== N", "LOW..HIGH".
     """
-    number = r"(-?\d+(?:\.\d+)?)"
-    within = re.fullmatch(rf"{number}\.\.{number}", asked)
-    bound = re.fullmatch(rf"(>=|<=|==|>|<) {number}", asked)
-    if not (within or bound):
-        raise ValueError(f"asked = {asked!r}: write '>= 91', '< 0.3', '== 0' or '92..98'")
-    if value is None or not math.isfinite(value):
-        return False
-    if within:
-        return float(within[1]) <= value <= float(within[2])
-    sign, limit = bound[1], float(bound[2])
-    return {
-        ">=": value >= limit,
-        "<=": value <= limit,
-        "==": value == limit,
-        ">": value > limit,
-        "<": value < limit,
-    }[sign]
+    number = math.nan if value is None or not math.isfinite(value) else value
+    if within := re.fullmatch(rf"{NUMBER}\.\.{NUMBER}", asked):
+        return float(within[1]) <= number <= float(within[2])
+    if bound := re.fullmatch(rf"(>=|<=|==|>|<) {NUMBER}", asked):
+        return COMPARISONS[bound[1]](number, float(bound[2]))
+    raise ValueError(f"asked = {asked!r}: write '>= 91', '< 0.3', '== 0' or '92..98'")
 
 
 def judge(asked: Sequence[Asked], measured: Mapping[str, float | None]) -> list[Figure]:
