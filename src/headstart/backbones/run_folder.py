@@ -1,0 +1,60 @@
+"""Every run folder is a backbone: what was learned on one task is the start of the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.model import load_model
+from headstart.kernel.errors import BackboneError
+from headstart.kernel.settings import Settings
+
+
+class RunFolder(Settings):
+    """The backbone of an earlier run, with the weights that it was left with."""
+
+    reference: str
+    """The run folder."""
+    weights: str = "pretrained"
+    """'pretrained' for the run's weights, or 'random' for its architecture alone."""
+    seed: int = 0
+    """Decides random weights; >= 0."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:  # noqa: ARG003
+        """Whether the reference is a folder that holds a saved model."""
+        return (Path(reference) / "model" / "model.json").exists()
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:  # noqa: ARG003
+        """No names: runs are given by their path."""
+        return []
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:  # noqa: ARG003
+        """A run is never chosen silently."""
+        return None
+
+    def load(self) -> Backbone:
+        """The run's backbone, under the name of the run.
+
+        Raises:
+            RunError: the folder is foreign or damaged.
+            BackboneError: `weights` names a file, which makes no sense here.
+        """
+        if self.weights not in ("pretrained", "random"):
+            raise BackboneError(f"weights {self.weights!r} cannot be given with the run {self.reference} as backbone")
+        backbone = load_model(Path(self.reference) / "model").backbone
+        if self.weights == "random":
+            return backbone.fresh(self.seed)
+        backbone.name = f"{backbone.name} from {Path(self.reference).name}"
+        backbone.origin = f"run {self.reference}"
+        return backbone
+
+    def rebuild(self, assets: Path) -> Backbone:
+        """Never called: the model of a new run is described by the family that the backbone came from.
+
+        Raises:
+            BackboneError: always.
+        """
+        raise BackboneError(f"{self.reference} is a run; a saved model names the family of its backbone ({assets})")

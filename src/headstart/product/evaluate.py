@@ -1,0 +1,143 @@
+"""evaluate: a run judged on labelled data, with intervals; counts how often the run's own test part is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.engine.content import content_keys
+from headstart.engine.infer import predict_examples
+from headstart.evidence.comparison import figures
+from headstart.kernel.errors import DataError, RunError
+from headstart.kernel.files import read_json
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import Settings
+from headstart.product.data import read_examples
+from headstart.product.judge import rows_of, slice_rows
+from headstart.product.prepare import codes
+from headstart.product.record import FigureRow, SliceRow, Trouble
+from headstart.product.report.write import report
+from headstart.product.run_folder import RunFolder, open_run, write_record
+
+
+class Evaluation(Settings):
+    """What an evaluation found."""
+
+    data: str
+    """What was evaluated on."""
+    n: int
+    """Examples judged."""
+    primary_metric: str
+    """The metric that the verdict rests on."""
+    figures: dict[str, FigureRow]
+    """Metric -> figure with its 95 % interval."""
+    slices: tuple[SliceRow, ...] = ()
+    """Figures of every value of every slice column."""
+    worst_slice: str = ""
+    """The worst subgroup by the primary metric."""
+    unreadable: tuple[Trouble, ...] = ()
+    """Inputs that were left out, and why."""
+    test_reads: int
+    """How often the run's test part has been read so far."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures must know."""
+
+
+def evaluate(
+    run: Path | str | RunFolder,
+    data: Any = None,
+    *,
+    format: str | None = None,
+    text: Sequence[str] = (),
+    image: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    slices: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Judge a run on labelled data; without data, on its own test part again.
+
+    Args:
+        run: a run folder.
+        data: whatever `fit` reads, with labels of the classes that the run knows.
+        format, text, image, label, group, slices: as in `fit`; what is not given is as it was in training.
+        reporter: shows progress.
+
+    Raises:
+        RunError: no finished run. DataError: no usable labelled examples, or labels that the run does not know.
+    """
+    run, reporter = open_run(run), reporter or Quiet()
+    columns = _columns(run.model.columns, text, image, label, group, slices)
+    if data is None:
+        examples = _own_test_part(run, columns)
+        source = f"the run's own test part of {run.plan.data}"
+    else:
+        given, _ = read_examples(data, columns, format=format or run.plan.format)
+        examples, source = given, str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
+    keys = content_keys(examples, reporter).keys
+    reads, notes = _count_reading(run, keys)
+    predicted = predict_examples(run.model, examples, reporter=reporter)
+    if predicted.prediction is None:
+        raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
+    judged = examples.take(predicted.rows)
+    task = run.model.task
+    targets, groups = task.targets(judged), codes(judged, judged.schema.group)
+    found, worst = slice_rows(task, judged, targets, predicted.prediction, groups, run.plan.seed)
+    origins = examples.origins()
+    return Evaluation(
+        data=source,
+        n=len(judged),
+        primary_metric=task.metrics()[0].name,
+        figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
+        slices=found,
+        worst_slice=worst,
+        unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in sorted(predicted.failures.items())),
+        test_reads=reads,
+        notes=notes,
+    )
+
+
+def _columns(
+    trained: Columns,
+    text: Sequence[str],
+    image: str | None,
+    label: str | None,
+    group: str | None,
+    slices: Sequence[str],
+) -> Columns:
+    """The columns of training, save those given; the part column plays no role in an evaluation."""
+    given = {"text": tuple(text), "image": image, "label": label, "group": group, "slices": tuple(slices)}
+    return trained.model_copy(update={"part": None} | {key: value for key, value in given.items() if value})
+
+
+def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
+    if run.plan.data.startswith("<"):
+        raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
+    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format)
+    test = set(read_json(run.folder / "test_keys.json"))
+    rows = [row for row, key in enumerate(content_keys(examples).keys) if key in test]
+    if not rows:
+        raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
+    return examples.take(np.array(rows))
+
+
+def _count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
+    """Count a reading of the run's test part when the data hold some of it; the report then says so."""
+    test = set(read_json(run.folder / "test_keys.json"))
+    shared = sum(key in test for key in keys)
+    if not shared:
+        return run.record.test_reads, ()
+    record = run.record.model_copy(update={"test_reads": run.record.test_reads + 1})
+    write_record(run.folder, record)
+    run.record = record
+    report(run.folder)
+    note = (
+        f"{shared} of these examples belong to the run's test part, which has now been read {record.test_reads} times: "
+        "figures on it are honest only as long as nothing is chosen by them."
+    )
+    return record.test_reads, (note,)

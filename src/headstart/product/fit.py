@@ -1,0 +1,196 @@
+"""fit: labelled data and a pretrained model in; a model, its evidence and a report out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.format import Columns
+from headstart.engine.extract import Wish, extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.folders import cache_folder
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import build
+from headstart.product.arms import Bench, Trained, predict_rows, solve_arm, train_arm
+from headstart.product.choose_backbone import choose_backbone
+from headstart.product.claim import claim
+from headstart.product.clock import Clock
+from headstart.product.judge import judge
+from headstart.product.plan import Plan, read_plan, write_plan
+from headstart.product.prepare import prepare
+from headstart.product.record import Decision
+from headstart.product.report.write import report
+from headstart.product.run import Run
+from headstart.product.run_folder import write_record
+from headstart.product.summary import summarise, write_test_rows
+
+SCRATCH_SECONDS = 60.0
+"""What training from scratch gets at least when no budget was given."""
+
+
+def fit(
+    data: Any,
+    *,
+    out: Path | str | None = None,
+    text: Sequence[str] = (),
+    image: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    domain: str | None = None,
+    slices: Sequence[str] = (),
+    part: str | None = None,
+    format: str | None = None,
+    task: str = "auto",
+    backbone: str = "auto",
+    weights: str = "pretrained",
+    tuning: str = "probe",
+    objective: str = "supervised",
+    augmentation: str = "none",
+    seed: int = 0,
+    budget: float | None = None,
+    scratch: bool = True,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Adapt a pretrained model to labelled data and judge it honestly.
+
+    Args:
+        data: a folder of images, a table (CSV, TSV, Parquet, JSON Lines), a pandas frame, a Hugging Face dataset, or
+            the plan.toml of an earlier run, which is repeated.
+        out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
+        text: text column, or two for pairs. image: column of image paths. label: target column.
+        group: column (or regular expression over image paths) of what must not be split.
+        domain: column that names the domain. slices: columns whose values get figures of their own.
+        part: column that says train, val or test. format: how the data lie; recognised without it.
+        task, backbone, tuning, objective, augmentation: plug-ins by name; `headstart help FAMILY` lists them.
+        weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
+        seed: decides every random draw.
+        budget: seconds that each training by steps may take.
+        scratch: hold the model against training from scratch.
+        settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
+        overwrite: replace a run that lies in `out`.
+        reporter: shows progress; silent without it.
+
+    Returns:
+        The finished run, its report written.
+
+    Raises:
+        HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault.
+    """
+    columns = Columns(
+        text=tuple(text), image=image, label=label, group=group, domain=domain, slices=tuple(slices), part=part
+    )
+    plan = Plan(
+        data=_name_of(data),
+        format=format,
+        columns=columns,
+        task=task,
+        backbone=backbone,
+        weights=weights,
+        tuning=tuning,
+        objective=objective,
+        augmentation=augmentation,
+        seed=seed,
+        budget=budget,
+        scratch=scratch,
+        settings={family: dict(values) for family, values in (settings or {}).items()},
+    )
+    if Path(plan.data).suffix == ".toml":
+        if plan != Plan(data=plan.data):
+            raise SettingsError(
+                f"{data} is a plan and says everything itself: edit it, or leave the other settings out"
+            )
+        plan = read_plan(Path(plan.data))
+        data = plan.data
+    plan.check()
+    folder, resumes = claim(None if out is None else Path(out), plan, overwrite=overwrite)
+    reporter = reporter or Quiet()
+    if resumes:
+        reporter.say(f"{folder} was stopped before its end: going on from there")
+    return run_plan(data, plan, folder, reporter)
+
+
+def run_plan(data: Any, plan: Plan, folder: Path, reporter: Reporter) -> Run:
+    """Carry out a plan in a claimed folder."""
+    clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
+    with clock.step("reading and splitting the data"):
+        prepared = prepare(data, plan, reporter)
+    with clock.step("loading the backbone"):
+        backbone, reference, decision = choose_backbone(prepared.examples, plan)
+    decisions = (*prepared.decisions, *((decision,) if decision else ()))
+    chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
+    write_plan(folder / "plan.toml", chosen, decisions)
+    with clock.step("the frozen pass"):
+        features = extract(
+            backbone,
+            prepared.examples,
+            prepared.keys,
+            Wish.all_stages(backbone),
+            store=FeatureStore(cache_folder() / "features"),
+            runner=plan.plugin("runner"),
+            reporter=reporter,
+        )
+    bench = Bench(plan, prepared, backbone, features, folder / "work", reporter)
+    arms, more = train_arms(bench, clock)
+    with clock.step("judging on the test part"):
+        rows = prepared.split.test
+        predictions = {arm.key: predict_rows(bench, arm, rows) for arm in arms}
+        examples, targets = prepared.examples.take(rows), prepared.targets_of(rows)
+        judged = judge(prepared.task, examples, targets, predictions, prepared.groups_of(rows), plan.seed)
+    with clock.step("saving the model"):
+        arms[0].model.save(folder / "model")
+        write_test_rows(folder, prepared, predictions["model"])
+    record = summarise(bench, arms, judged, (*decisions, *more), clock, started, folder)
+    write_record(folder, record)
+    report(folder)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    return Run(folder)
+
+
+def train_arms(bench: Bench, clock: Clock) -> tuple[list[Trained], list[Decision]]:
+    """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
+    plan, tuning = bench.plan, bench.plan.plugin("tuning")
+    arms: list[Trained] = []
+    decisions: list[Decision] = []
+    with clock.step("the probe"):
+        probe = solve_arm(bench, "model" if tuning.solved else "probe")
+    if not tuning.solved:
+        with clock.step(f"training ({plan.tuning})"):
+            arms.append(
+                train_arm(bench, "model", tuning, f"{plan.tuning} tuning of {bench.backbone.name}", plan.budget)
+            )
+    arms.append(probe)
+    reason = _why_no_scratch(bench, tuning)
+    if reason:
+        decisions.append(Decision(what="training from scratch", value="left out", reason=reason))
+        return arms, decisions
+    budget = plan.budget or max(SCRATCH_SECONDS, arms[0].seconds if not tuning.solved else 0.0)
+    if plan.budget is None:
+        reason = "as long as the model itself took, and at least a minute; --budget changes it"
+        decisions.append(Decision(what="time for training from scratch", value=f"{budget:.0f} s", reason=reason))
+    scratch = build(registry.plugin("tuning", "scratch"), plan.settings.get("scratch", {}), where="scratch")
+    with clock.step("training from scratch"):
+        arms.append(train_arm(bench, "scratch", scratch, f"{bench.backbone.name} from scratch", budget))
+    return arms, decisions
+
+
+def _why_no_scratch(bench: Bench, tuning: Any) -> str:
+    if not bench.plan.scratch:
+        return "--no-scratch was given"
+    if tuning.start == "random":
+        return "the model itself is trained from scratch"
+    if not any(True for _ in bench.backbone.module.parameters()):
+        return "the backbone has no weights"
+    if not len(bench.data.split.val):
+        return "there is no validation part to choose its learning rate on"
+    return ""
+
+
+def _name_of(data: Any) -> str:
+    return str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__} of {len(data)} rows>"

@@ -1,0 +1,125 @@
+"""Judging: every arm on the test part, once, with intervals, paired comparisons, slices and what to look at."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.examples import Examples
+from headstart.contracts.exhibits import Exhibit
+from headstart.contracts.task import Targets, Task
+from headstart.evidence.comparison import compare, figures, slice_figures
+from headstart.kernel.errors import DataError
+from headstart.media.images import decode_image
+from headstart.product.record import Card, Comparison, FigureRow, SliceRow
+
+MOST_MISTAKES = 24
+"""Mistakes that a report shows."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the test part says."""
+
+    figures: Mapping[str, dict[str, FigureRow]]
+    """Arm -> metric -> figure."""
+    comparisons: tuple[Comparison, ...]
+    slices: tuple[SliceRow, ...]
+    worst_slice: str
+    exhibits: tuple[Exhibit, ...]
+    mistakes: tuple[Card, ...]
+
+
+def judge(
+    task: Task,
+    examples: Examples,
+    targets: Targets,
+    predictions: Mapping[str, Prediction],
+    groups: np.ndarray | None,
+    seed: int,
+) -> Judged:
+    """Judge the predictions of every arm, 'model' first, on the same examples."""
+    found = {key: rows_of(figures(task, targets, p, groups=groups, seed=seed)) for key, p in predictions.items()}
+    model = predictions["model"]
+    primary = task.metrics()[0]
+    comparisons = []
+    for key, prediction in predictions.items():
+        if key != "model":
+            difference = compare(primary, targets, model, prediction, groups=groups, seed=seed)
+            row = figure_row(difference.figure)
+            comparisons.append(Comparison(against=key, metric=primary.name, difference=row, verdict=difference.verdict))
+    slices, worst = slice_rows(task, examples, targets, model, groups, seed)
+    return Judged(
+        found,
+        tuple(comparisons),
+        slices,
+        worst,
+        task.exhibits(model, targets),
+        cards(task, examples, targets, model),
+    )
+
+
+def figure_row(figure: Figure) -> FigureRow:
+    """A figure as it is recorded."""
+    return FigureRow(**figure.to_json())
+
+
+def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
+    """Figures as they are recorded."""
+    return {name: figure_row(figure) for name, figure in found.items()}
+
+
+def slice_rows(
+    task: Task, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
+) -> tuple[tuple[SliceRow, ...], str]:
+    """The figures of every value of every slice column, and the worst value in words."""
+    rows: list[SliceRow] = []
+    for column in examples.schema.slices:
+        values = np.array([str(value) for value in examples.column(column)], dtype=object)
+        for value, n, found in slice_figures(task, targets, prediction, values, groups=groups, seed=seed):
+            rows.append(SliceRow(column=column, value=value, n=n, figures=rows_of(found)))
+    metric = task.metrics()[0]
+    judged = [row for row in rows if metric.name in row.figures]
+    if not judged:
+        return tuple(rows), ""
+    sign = 1 if metric.greater_is_better else -1
+    worst = min(judged, key=lambda row: sign * row.figures[metric.name].value)
+    return tuple(rows), f"{worst.column} = {worst.value}"
+
+
+def cards(task: Task, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:
+    """The worst predictions with their inputs, as a report shows them."""
+    mistakes = task.mistakes(prediction, targets, MOST_MISTAKES)
+    chosen = examples.take([mistake.row for mistake in mistakes])
+    shown = zip(mistakes, chosen.origins(), chosen.raws())
+    return tuple(Card(**mistake.model_dump(), origin=origin, **_input(raw)) for mistake, origin, raw in shown)
+
+
+def _input(raw: object) -> dict[str, str]:
+    if isinstance(raw, (Path, bytes)):
+        return {"thumbnail": _thumbnail(raw)}
+    if isinstance(raw, tuple):
+        return {"text": " ⟂ ".join(str(part) for part in raw)[:600]}
+    if isinstance(raw, str):
+        return {"text": raw[:600]}
+    return {"text": ", ".join(f"{value:.4g}" for value in np.asarray(raw)[:24])}
+
+
+def _thumbnail(source: Path | bytes) -> str:
+    """A data URI of a JPEG of at most 144 pixels; empty when the picture has become unreadable meanwhile."""
+    try:
+        image = decode_image(source, at_least=144)
+    except DataError:
+        return ""
+    if max(image.size) < 48:
+        image = image.resize((image.width * 4, image.height * 4), resample=0)
+    image.thumbnail((144, 144))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,126 @@
+"""Plan: what the user said and what was chosen for them; `headstart fit RUN/plan.toml` repeats the run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+from pydantic import Field
+
+from headstart.contracts.format import Columns
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, unknown
+from headstart.kernel.files import write_atomic
+from headstart.kernel.settings import Settings, build
+from headstart.product.record import Decision
+
+FAMILY_OF = {
+    "task": "tasks",
+    "backbone": "backbones",
+    "tuning": "tuning",
+    "objective": "objectives",
+    "augmentation": "augmentations",
+    "runner": "runners",
+}
+"""The key of `--set KEY.field=value` -> the family of the plug-in that it sets."""
+
+
+class Plan(Settings):
+    """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
+
+    format_number: int = 1
+    """Of this file."""
+    data: str
+    """Path of the data; a description in angle brackets when they were handed over in memory."""
+    format: str | None = None
+    """How the data lie on disk; recognised when None."""
+    columns: Columns = Columns()
+    """Which columns the user named."""
+    task: str = "auto"
+    """What is predicted."""
+    backbone: str = "auto"
+    """The pretrained model: a name, a folder or file, or a run."""
+    weights: str = "pretrained"
+    """'pretrained', 'random', or a file of weights for the architecture."""
+    tuning: str = "probe"
+    """Which weights move."""
+    objective: str = "supervised"
+    """What is optimised beside the task loss."""
+    augmentation: str = "none"
+    """Random views of the training inputs."""
+    runner: str = "eager"
+    """How the frozen pass is executed."""
+    seed: int = Field(default=0, ge=0)
+    """Decides every random draw; >= 0."""
+    budget: float | None = Field(default=None, gt=0)
+    """Seconds for training by steps; > 0. Without it training runs to its own end."""
+    scratch: bool = True
+    """Whether to hold the model against training from scratch."""
+    settings: dict[str, dict[str, Any]] = {}
+    """Settings of the plug-ins: tuning, objective, task, backbone, augmentation, runner, scratch."""
+
+    def plugin(self, key: str, **extra: Any) -> Any:
+        """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings and `extra`.
+
+        Raises:
+            SettingsError: the name or a setting is not known; all faults at once.
+        """
+        kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
+        return build(kind, {**extra, **self.settings.get(key, {})}, where=key)
+
+    def check(self) -> None:
+        """Look at every name and setting that does not need data yet.
+
+        Raises:
+            SettingsError: with all faults at once.
+        """
+        known = sorted({*FAMILY_OF, "scratch"})
+        faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
+        looks: list[Callable[[], Any]] = [
+            partial(self.plugin, key) for key in ("tuning", "objective", "augmentation", "runner")
+        ]
+        if self.task != "auto":
+            looks.append(partial(registry.plugin, "tasks", self.task))
+        for look in looks:
+            try:
+                look()
+            except SettingsError as error:
+                faults.append(str(error))
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+
+def write_plan(path: Path, plan: Plan, decisions: tuple[Decision, ...]) -> None:
+    """Write the plan, what auto chose beside it with its reasons."""
+    content = _without_none(plan.model_dump(mode="json"))
+    content["decisions"] = [decision.model_dump() for decision in decisions]
+    write_atomic(path, tomli_w.dumps(content).encode())
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        SettingsError: no TOML, or faults in it, all at once.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as a plan: {error}") from error
+    content.pop("decisions", None)
+    return build(Plan, content, where=path.name)
+
+
+def _without_none(value: Any) -> dict[str, Any]:
+    """TOML has no null: a missing key means the default."""
+
+    def clean(inner: Any) -> Any:
+        if isinstance(inner, Mapping):
+            return {key: clean(item) for key, item in inner.items() if item is not None}
+        return inner
+
+    return cast("dict[str, Any]", clean(value))

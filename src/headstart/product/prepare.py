@@ -1,0 +1,142 @@
+"""Preparing the data of a fit, in this order: read, name what cannot be read, bind the task, find copies, split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.task import Targets, Task
+from headstart.engine.content import content_keys
+from headstart.evidence.duplicates import find_duplicates
+from headstart.evidence.splits import Split, split
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.progress import Reporter
+from headstart.kernel.settings import build
+from headstart.product.data import read_examples
+from headstart.product.plan import Plan
+from headstart.product.record import DataSummary, Decision, PartRow, Trouble
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that arms can be trained on: readable rows only."""
+
+    examples: Examples
+    keys: Sequence[str]
+    """Content key of each row."""
+    task: Task
+    """Bound to the data."""
+    targets: Targets
+    groups: np.ndarray | None
+    """(examples,) int codes; None without a group column."""
+    split: Split
+    summary: DataSummary
+    decisions: tuple[Decision, ...]
+
+    def parts(self) -> dict[str, np.ndarray]:
+        """Rows of each part by name."""
+        return {"train": self.split.train, "val": self.split.val, "test": self.split.test}
+
+    def targets_of(self, rows: np.ndarray) -> Targets:
+        """The targets of some rows."""
+        return {name: values[rows] for name, values in self.targets.items()}
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """The groups of some rows."""
+        return None if self.groups is None else self.groups[rows]
+
+
+def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
+    """Read and split the data of a fit.
+
+    Raises:
+        DataError: what is wrong with the data, and what to do.
+    """
+    everything, seen = read_examples(data, plan.columns, format=plan.format)
+    hashed = content_keys(everything, reporter)
+    copies = find_duplicates(everything, hashed.keys, reporter)
+    failures = {**copies.failures, **hashed.failures}
+    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
+    if not len(rows):
+        first = next(iter(failures.items()))
+        raise DataError(f"none of the {len(failures)} inputs can be read; {everything.origins()[first[0]]} {first[1]}")
+    examples = everything.take(rows)
+    task, decision = choose_task(examples, plan)
+    targets = task.targets(examples)
+    groups = codes(examples, examples.schema.group)
+    keys = [str(hashed.keys[row]) for row in rows]
+    given = None if examples.schema.part is None else examples.column(examples.schema.part)
+    parts = split(
+        task.strata(targets), clusters=copies.cluster[rows], groups=groups, given=given, keys=keys, seed=plan.seed
+    )
+    for name, part in (("training", parts.train), ("test", parts.test)):
+        if not len(part):
+            raise DataError(f"the {name} part is empty: {len(examples)} usable examples are too few to split")
+    origins = everything.origins()
+    summary = DataSummary(
+        source=plan.data,
+        seen=seen,
+        modality=examples.schema.modality,
+        parts=tuple(_part_row(name, getattr(parts, name), examples, groups) for name in ("train", "val", "test")),
+        unreadable=tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items())),
+        duplicates=len(rows) - len(np.unique(copies.cluster[rows])),
+        leaks=_leaks(parts, examples),
+        notes=(*examples.notes, *parts.notes),
+    )
+    return Prepared(examples, keys, task, targets, groups, parts, summary, (decision,) if decision else ())
+
+
+def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
+    """The plan's task bound to the data; with 'auto' the one that suits them, and why.
+
+    Raises:
+        DataError: no task or several suit the targets.
+    """
+    given = plan.settings.get("task", {})
+    if plan.task != "auto":
+        kind = registry.plugin("tasks", plan.task)
+        return build(kind, given, where="task").bind(examples), None
+    reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
+    suited = {name: reason for name, reason in reasons.items() if reason}
+    if len(suited) != 1:
+        found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
+        raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
+    ((name, reason),) = suited.items()
+    task = build(registry.plugin("tasks", name), given, where="task").bind(examples)
+    return task, Decision(what="task", value=name, reason=reason)
+
+
+def codes(examples: Examples, column: str | None) -> np.ndarray | None:
+    """(examples,) int: the values of a column numbered; an empty value is a value of its own for each row."""
+    if column is None:
+        return None
+    values = [
+        f"alone {row}" if value is None else f"value {value}" for row, value in enumerate(examples.column(column))
+    ]
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _part_row(name: str, rows: np.ndarray, examples: Examples, groups: np.ndarray | None) -> PartRow:
+    values = [str(value) for value in examples.take(rows).target()] if len(rows) else []
+    counts = Counter(values)
+    classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
+    return PartRow(
+        name=name,
+        examples=len(rows),
+        groups=None if groups is None else len(np.unique(groups[rows])),
+        classes=classes,
+    )
+
+
+def _leaks(parts: Split, examples: Examples) -> tuple[Trouble, ...]:
+    origins = examples.origins()
+    return tuple(
+        Trouble(origin=origins[one], reason=f"a copy of {origins[other]}, on the other side")
+        for one, other in parts.leaks
+    )

@@ -1,0 +1,31 @@
+"""Run: a run folder with the verbs that can follow a fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.product.evaluate import Evaluation, evaluate
+from headstart.product.predict import predict
+from headstart.product.run_folder import RunFolder
+
+
+class Run(RunFolder):
+    """What `headstart.fit` returns and `headstart.load` gives back."""
+
+    def predict(self, data: Any, *, out: Path | str | None = None) -> Any:
+        """As `headstart.predict`."""
+        return predict(self, data, out=out)
+
+    def evaluate(self, data: Any = None) -> Evaluation:
+        """As `headstart.evaluate`."""
+        return evaluate(self, data)
+
+
+def load(path: Path | str) -> Run:
+    """Open a run folder.
+
+    Raises:
+        RunError: the folder is missing, foreign or unfinished.
+    """
+    return Run(Path(path))

@@ -1,0 +1,98 @@
+"""The folder of a finished run: its record, its plan and its model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from headstart.contracts.model import Model, load_model
+from headstart.kernel.errors import HeadstartError, RunError
+from headstart.kernel.files import read_json, write_json
+from headstart.product.plan import Plan, read_plan
+from headstart.product.record import FORMAT_NUMBER, RunRecord
+
+
+class RunFolder:
+    """A run folder. Nothing is read before it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder.
+
+        Raises:
+            RunError: there is no finished run in it.
+        """
+        self.folder = folder
+        if not folder.is_dir():
+            raise RunError(
+                f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
+            )
+        if not (folder / "record.json").exists():
+            begun = (folder / "plan.toml").exists()
+            reason = (
+                "the run was not finished: give the same fit again to resume it" if begun else "it is no run folder"
+            )
+            raise RunError(f"{folder} has no record.json: {reason}")
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """Everything the run found out. Raises RunError when it is damaged or newer than this Headstart."""
+        return read_record(self.folder)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, in evaluation mode. Raises RunError when it is damaged."""
+        return load_model(self.folder / "model")
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that repeats the run."""
+        return read_plan(self.folder / "plan.toml")
+
+    @property
+    def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}"""
+        figures = self.record.arms["model"].figures
+        return {"test": {name: figure.model_dump() for name, figure in figures.items()}}
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a sentence or two."""
+        return self.record.verdict
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.folder / "report.html"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+
+def open_run(run: Path | str | RunFolder) -> RunFolder:
+    """The run in a folder, or the run itself. Raises RunError when the folder is missing, foreign or unfinished."""
+    return run if isinstance(run, RunFolder) else RunFolder(Path(run))
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read RUN/record.json. Raises RunError."""
+    try:
+        content = read_json(folder / "record.json")
+        number = content["format"]
+        if number > FORMAT_NUMBER:
+            raise RunError(
+                f"{folder} has format {number}; this Headstart reads up to {FORMAT_NUMBER}. Please update it."
+            )
+        return RunRecord.model_validate(content)
+    except RunError:
+        raise
+    except (HeadstartError, KeyError, TypeError, ValidationError) as error:
+        raise RunError(f"{folder}/record.json is damaged or foreign: {error}") from error
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write RUN/record.json and RUN/metrics.json."""
+    figures = {name: figure.model_dump() for name, figure in record.arms["model"].figures.items()}
+    write_json(folder / "metrics.json", {"test": figures, "comparisons": [c.model_dump() for c in record.comparisons]})
+    write_json(folder / "record.json", record.model_dump(mode="json"))

@@ -1,0 +1,110 @@
+"""Putting what a fit found out into its record, and the test part's rows beside it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from headstart.contracts.carriers import Prediction
+from headstart.engine.device import machine, versions
+from headstart.kernel import registry
+from headstart.kernel.files import write_atomic, write_json
+from headstart.product.arms import Bench, Trained
+from headstart.product.clock import Clock
+from headstart.product.judge import Judged
+from headstart.product.prepare import Prepared
+from headstart.product.record import Arm, Decision, Epoch, RunRecord, StageRow
+from headstart.product.verdict import verdict
+
+
+def summarise(
+    bench: Bench,
+    arms: Sequence[Trained],
+    judged: Judged,
+    decisions: Sequence[Decision],
+    clock: Clock,
+    started: str,
+    folder: Path,
+) -> RunRecord:
+    """Everything in one record."""
+    metrics = bench.data.task.metrics()
+    rows = {arm.key: _arm(arm, judged) for arm in arms}
+    words, negative = verdict(metrics[0].name, rows, judged.comparisons)
+    return RunRecord(
+        headstart=version("headstart"),
+        name=folder.name,
+        verdict=words,
+        negative_transfer=negative,
+        command=_command(folder),
+        started=started,
+        seed=bench.plan.seed,
+        task=registry.name_of(bench.data.task),  # type: ignore[arg-type]
+        primary_metric=metrics[0].name,
+        greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
+        data=bench.data.summary,
+        backbone=bench.backbone.name,
+        backbone_origin=bench.backbone.origin,
+        stages=_stages(bench),
+        decisions=tuple(decisions),
+        arms=rows,
+        comparisons=judged.comparisons,
+        slices=judged.slices,
+        worst_slice=judged.worst_slice,
+        exhibits=judged.exhibits,
+        mistakes=judged.mistakes,
+        times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        versions=versions(),
+        machine=machine(),
+    )
+
+
+def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> None:
+    """RUN/split.csv (where each example went), RUN/test_predictions.csv, RUN/test_keys.json."""
+    origins = data.examples.origins()
+    parts = [(origins[row], name) for name, rows in data.parts().items() for row in rows]
+    split = pd.DataFrame(parts, columns=["origin", "part"])
+    write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
+    test = data.examples.take(data.split.test)
+    frame = pd.DataFrame({"origin": test.origins(), "truth": test.target(), **data.task.rows(prediction)})
+    write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
+    write_json(folder / "test_keys.json", sorted({data.keys[row] for row in data.split.test}))
+
+
+def _arm(arm: Trained, judged: Judged) -> Arm:
+    progress = arm.progress
+    return Arm(
+        title=arm.title,
+        figures=judged.figures[arm.key],
+        history=tuple(Epoch(**vars(epoch)) for epoch in progress.history) if progress else (),
+        seconds=arm.seconds,
+        chosen=dict(arm.chosen),
+        stopped=progress.stopped if progress else "",
+    )
+
+
+def _stages(bench: Bench) -> tuple[StageRow, ...]:
+    tuning, backbone = bench.plan.plugin("tuning"), bench.backbone
+    rates = {rate.stage: rate.factor for rate in tuning.rates(len(backbone.stages))}
+    peak = getattr(tuning, "learning_rate", 0.0)
+    sizes = {name: parameter.numel() for name, parameter in backbone.module.named_parameters()}
+    return tuple(
+        StageRow(
+            name=stage.name,
+            parameters=sum(sizes[name] for name in stage.parameters),
+            state="trained" if number in rates else "frozen",
+            learning_rate=peak * rates.get(number, 0.0),
+        )
+        for number, stage in enumerate(backbone.stages)
+    )
+
+
+def _command(folder: Path) -> str:
+    """The command line as it was given, or the one that repeats a fit called from Python."""
+    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
+        return shlex.join(["headstart", *sys.argv[1:]])
+    return shlex.join(["headstart", "fit", str(folder / "plan.toml")])
