@@ -1,0 +1,96 @@
+"""The report of a run: one self-contained HTML file, drawn from the record alone.
+
+It loads nothing, runs no script (its content security policy forbids both) and stays under `MOST_BYTES`: long lists,
+names and texts are cut with a word about what is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from headstart.kernel.files import write_atomic
+from headstart.product.record import Card, RunRecord, read_record
+from headstart.product.report import evidence, exhibits, numbers
+from headstart.product.report.svg import clip
+
+MOST_BYTES = 3_000_000
+"""No report is larger."""
+
+THUMBNAIL_BYTES = 1_600_000
+"""What the pictures may take of it; the mistakes come worst first, so the last ones lose theirs."""
+
+PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
+"""The only form in which a picture is put into the page."""
+
+
+def report(run: Path | str, *, out: Path | None = None) -> Path:
+    """Write the report of a run and return where it lies.
+
+    Args:
+        run: the run folder; only its record.json is read.
+        out: the file to write, RUN/report.html by default. It is replaced whole or not at all.
+
+    Raises:
+        RunError: the run folder is missing, foreign or damaged, or a newer Headstart made it.
+        HeadstartError: `out` cannot be written.
+    """
+    record = read_record(Path(run))
+    target = out or Path(run) / "report.html"
+    write_atomic(target, render(record).encode())
+    return target
+
+
+def render(record: RunRecord) -> str:
+    """The report as HTML."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        record=record,
+        metrics=evidence.metrics(record),
+        comparison_plots=evidence.comparison_plots(record),
+        curves=evidence.curves(record),
+        slice_tables=evidence.slice_tables(record),
+        pictures=pictures(record.mistakes),
+    )
+
+
+def pictures(cards: tuple[Card, ...]) -> list[str]:
+    """Per mistake the picture to show; empty where there is none, none that is embedded, or no room any more."""
+    shown, left = [], THUMBNAIL_BYTES
+    for card in cards:
+        fits = len(card.thumbnail) <= left and PICTURE.fullmatch(card.thumbnail)
+        shown.append(card.thumbnail if fits else "")
+        left -= len(shown[-1])
+    return shown
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clip=clip,
+        metric_title=numbers.metric_title,
+        seconds=numbers.seconds_text,
+        parameters=numbers.parameters_text,
+        number=numbers.number_text,
+        moment=numbers.moment_text,
+        setting=numbers.setting_text,
+    )
+    environment.globals.update(
+        figure_text=numbers.figure_text,
+        interval_text=numbers.interval_text,
+        value_text=numbers.value_text,
+        difference_text=numbers.difference_text,
+        cell_text=numbers.cell_text,
+        is_share=numbers.is_share,
+        evidence=evidence,
+        exhibits=exhibits,
+    )
+    return environment
