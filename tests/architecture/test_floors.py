@@ -6,6 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
 import pytest
+
 from package_source import PLUGIN_FOLDERS, Source, sources
 
 FLOORS = {

@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Iterator
 
 import pytest
-from package_source import PLUGIN_FOLDERS, Source, sources
 
 from headstart.kernel import registry
 from headstart.kernel.settings import Settings, field_help
+from package_source import PLUGIN_FOLDERS, Source, sources
 
 PLUGINS = [(source.folder, source.path.stem) for source in sources() if source.is_plugin]
 NAMES = {name for _, name in PLUGINS}

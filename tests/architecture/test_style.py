@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from package_source import FunctionNode, Source, sources
-
 import headstart
+from package_source import FunctionNode, Source, sources
 
 MOST_LINES = 300
 MOST_FUNCTION_LINES = 50
