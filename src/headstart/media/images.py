@@ -8,21 +8,37 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
 
 MOST_PIXELS = 178_956_970
-"""Pillow's own limit for a decompression bomb: a quarter gigapixel of 24 bits."""
+"""More is taken for a decompression bomb; the size at which Pillow itself refuses: half a gigabyte of 24-bit pixels."""
 
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .tga .ico .jp2 .j2k .avif"
-    " .pcx .sgi .im".split()
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .avif .tif .tiff .ppm .pgm .pbm .pnm .pfm .tga .ico"
+    " .jp2 .j2k .jpc .jpf .jpx .j2c .pcx .sgi .rgb .bw .im .psd .dds .qoi .xbm .xpm".split()
 )
 """File names that are taken for pictures, lower case."""
+
+_SIGNATURES = (
+    b"\xff\xd8\xff",  # JPEG
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF8",
+    b"BM",
+    b"II*\x00",  # TIFF
+    b"MM\x00*",
+    b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
+    b"P5\n",
+    b"P6\n",
+)
+
+# A process-wide filter, because `warnings.catch_warnings` is not safe in the threads that decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
@@ -35,15 +51,16 @@ def decode_image(source: Path | bytes, *, at_least: int | None = None) -> Image.
     Raises:
         DataError: with the reason in a few words: empty, truncated, no image, too large.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with open_image(source) as image:
-            try:
-                if at_least is not None:
-                    image.draft("RGB", (at_least, at_least))
-                return _to_rgb(ImageOps.exif_transpose(image))
-            except Exception as error:  # Pillow's decoders raise whatever their format's code raises
-                raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
+    with open_image(source) as image:
+        try:
+            if at_least is not None:
+                image.draft("RGB", (at_least, at_least))
+            image.load()
+            with suppress(Exception):  # a broken EXIF block does not spoil the pixels
+                ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
+        except Exception as error:  # Pillow's decoders raise whatever their format's code raises
+            raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
 def open_image(source: Path | bytes) -> Image.Image:
@@ -60,12 +77,32 @@ def open_image(source: Path | bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DataError(f"is too large: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"cannot be opened: {error}") from error
+        raise DataError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     width, height = image.size
     if width * height > MOST_PIXELS:
         image.close()
         raise DataError(f"is too large: {width}x{height} pixels, at most {MOST_PIXELS} are allowed")
     return image
+
+
+def image_size(source: Path | bytes) -> tuple[int, int]:
+    """Width and height in pixels as the image is seen upright, without decoding it. Raises DataError."""
+    with open_image(source) as image:
+        width, height = image.size
+        with suppress(Exception):
+            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # turned by a quarter
+                return height, width
+        return width, height
+
+
+def looks_like_image(path: Path) -> bool:
+    """Whether a file begins as one of the common picture formats do; for files without a telling name."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -79,10 +116,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """Integers are taken for 16 bits (or what they need, when more), floats for [0, 1] or [0, 255]."""
-    if pixels.dtype.kind == "f":
-        finite = np.nan_to_num(pixels)
-        return np.clip(finite * (255 if finite.max(initial=0) <= 1 else 1), 0, 255).astype(np.uint8)
-    wide = np.clip(pixels.astype(np.int64), 0, None)
-    shift = max(8, int(wide.max(initial=0)).bit_length() - 8)
-    return (wide >> shift).astype(np.uint8)
+    """Scale by the range that the values were written for: the least of the usual ones that holds the greatest value.
+
+    Integers: 8, 12, 16 or 32 bits. Floats: [0, 1], [0, 255] or up to the greatest. Negative values move up to 0.
+    """
+    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    values -= min(0.0, values.min(initial=0.0))
+    greatest = values.max(initial=0.0)
+    usual = (1, 255) if pixels.dtype.kind == "f" else (255, 4095, 65535, 2**32 - 1)
+    scale = next((top for top in usual if greatest <= top), greatest)
+    return np.floor(values * (255.999 / scale)).clip(0, 255).astype(np.uint8)

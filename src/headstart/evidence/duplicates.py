@@ -1,0 +1,74 @@
+"""Duplicates: examples whose inputs are the same or nearly so, which must not lie on two sides of a split.
+
+Exact: the same content key. Near: see `image_likeness` and `text_likeness`; rows of numbers have exact duplicates only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.evidence.clusters import Clusters
+from headstart.evidence.image_fingerprints import Fingerprints, fingerprint_images
+from headstart.evidence.image_likeness import near_images
+from headstart.evidence.text_likeness import near_texts
+from headstart.kernel.progress import Reporter
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Which examples repeat others."""
+
+    cluster: np.ndarray
+    """(examples,) int64: the first row of the cluster that each example belongs to; itself where it is unique."""
+    exact: tuple[Pair, ...]
+    """(first row, later row) with the same input."""
+    near: tuple[Pair, ...]
+    """Pairs of rows with nearly the same input, enough of them to connect each cluster."""
+    failures: dict[int, str]
+    """Row -> why its image cannot be decoded. Rows without a content key are not repeated here."""
+    fingerprints: Fingerprints | None = None
+    """Sizes and thumbnails of images."""
+
+
+def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Reporter | None = None) -> Duplicates:
+    """Find exact and near duplicates. Decodes each image once in its life; see `image_fingerprints`.
+
+    Args:
+        examples: of any modality.
+        keys: their content keys, None where an input cannot be read. Empty texts are like nothing.
+        reporter: is told the progress.
+    """
+    modality = examples.schema.modality
+    texts = _joined_texts(examples) if modality == "text" else None
+    comparable = [key if texts is None or texts[row].strip() else None for row, key in enumerate(keys)]
+    first: dict[str, int] = {}
+    exact: list[Pair] = []
+    for row, key in enumerate(comparable):
+        if key is not None and first.setdefault(key, row) != row:
+            exact.append((first[key], row))
+    distinct = sorted(first.values())
+    near: list[Pair] = []
+    fingerprints = None
+    if texts is not None:
+        near = [(distinct[a], distinct[b]) for a, b in near_texts([texts[row] for row in distinct])]
+    elif modality == "image":
+        fingerprints = fingerprint_images(examples, keys, reporter)
+        chosen = np.flatnonzero(np.isin(fingerprints.rows, distinct))
+        rows = fingerprints.rows[chosen].tolist()
+        near = [(rows[a], rows[b]) for a, b in near_images(fingerprints.records[chosen])]
+    clusters = Clusters(len(examples))
+    clusters.join_all([*exact, *near])
+    failures = fingerprints.failures if fingerprints else {}
+    return Duplicates(clusters.labels(), tuple(exact), tuple(near), failures, fingerprints)
+
+
+def _joined_texts(examples: Examples) -> list[str]:
+    """One string per example; the halves of a pair are kept apart by a character that no normalisation removes."""
+    pairs = [raw if isinstance(raw, tuple) else (str(raw),) for raw in examples.raws()]
+    return [" ¦ ".join(pair) if any(text.strip() for text in pair) else "" for pair in pairs]

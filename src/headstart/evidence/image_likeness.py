@@ -1,0 +1,81 @@
+"""Near-duplicate images: the same picture saved again, at another size, quality or brightness.
+
+Candidates differ in at most 3 of 64 difference-hash bits; such a pair has one of four runs of 16 bits in common, so
+only pairs that share a run are looked at. Thumbnails then decide, scaled to one mean and contrast: the hash alone would
+melt small digits, or neighbouring slices of one scan, into one. Pictures almost without contrast are never near
+duplicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+MOST_BITS = 3
+"""Difference-hash bits in which two near duplicates may differ, of 64."""
+CONTRAST = 50.0
+"""Standard deviation, in grey levels of 255, to which thumbnails are scaled before they are compared."""
+MOST_MEAN = 2.0
+"""Greatest mean absolute difference of two near duplicates' scaled thumbnails, in grey levels."""
+MOST_CELL = 30.0
+"""Greatest difference of any one cell of them, in grey levels: a small object that moved is another picture."""
+FLAT = 4.0
+"""Images whose thumbnail varies less than this (standard deviation in grey levels) have nothing to be compared by."""
+
+_LEAST_SCALED = 16.0
+"""Contrast below which a thumbnail is not stretched further, as that would stretch noise."""
+_BANDS = 4
+_CHUNK = 4096
+_ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
+
+
+def near_images(records: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of near duplicates.
+
+    Args:
+        records: (images,) of `image_fingerprints.RECORD`, each of another content.
+
+    Returns:
+        Pairs of indices, the smaller first, sorted.
+    """
+    pixels = records["pixels"].reshape(len(records), -1)
+    contrast = pixels.std(axis=1) if len(records) else np.empty(0)
+    shaped = np.flatnonzero(contrast >= FLAT)
+    bits = np.ascontiguousarray(records["bits"][shaped])
+    found: set[tuple[int, int]] = set()
+    for one, other in _candidates(bits):
+        left, right = shaped[one], shaped[other]
+        same = _alike(_scaled(pixels[left], contrast[left]), _scaled(pixels[right], contrast[right]))
+        found.update((min(a, b), max(a, b)) for a, b in zip(left[same].tolist(), right[same].tolist()))
+    return sorted(found)
+
+
+def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Chunks of index pairs within `MOST_BITS`; a pair may come more than once."""
+    bands = bits.view(np.uint16).reshape(-1, _BANDS)
+    for band in range(_BANDS):
+        order = np.argsort(bands[:, band], kind="stable")
+        value = bands[order, band]
+        position, distance = np.arange(len(order)), 0
+        while len(position):
+            distance += 1
+            position = position[position + distance < len(order)]
+            position = position[value[position] == value[position + distance]]
+            one, other = order[position], order[position + distance]
+            differing = _ONES[(bits[one] ^ bits[other]).view(np.uint16).reshape(-1, _BANDS)].sum(axis=1)
+            close = differing <= MOST_BITS
+            one, other = one[close], other[close]
+            for start in range(0, len(one), _CHUNK):
+                yield one[start : start + _CHUNK], other[start : start + _CHUNK]
+
+
+def _scaled(pixels: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    centred = pixels.astype(np.float32) - pixels.mean(axis=1, keepdims=True, dtype=np.float32)
+    scale = CONTRAST / np.maximum(contrast, _LEAST_SCALED)
+    return centred * scale[:, None].astype(np.float32)
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    difference = np.abs(one - other)
+    return (difference.mean(axis=1) <= MOST_MEAN) & (difference.max(axis=1) <= MOST_CELL)

@@ -1,0 +1,217 @@
+"""Splits into train, validation and test: stratified, never across a group, duplicates on one side.
+
+Examples that must stay together (a group, a cluster of duplicates, and what these share) are one unit. Each unit has a
+draw in [0, 1) that depends on the seed and on its content, not on its row. In the order of draws a unit goes to the
+test part as long as that brings the part's class counts nearer to what is asked, then likewise to validation; the rest
+trains. Without groups this is exact stratification, and new data move only the few units at the edge of a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from headstart.evidence.clusters import Clusters
+from headstart.evidence.given_parts import read_given
+from headstart.kernel.errors import DataError
+from headstart.kernel.randomness import draw_seed
+
+_ODD = 0.05
+"""A part whose share is further than this from what was asked is told of."""
+_FEW = 50
+"""Below this many examples shares cannot be met closely anyway."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of each part, ascending; every row is in exactly one."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...] = ()
+    """What the user should know about how it came about."""
+    leaks: tuple[tuple[int, int], ...] = ()
+    """(row outside train, row in train) that are duplicates across a given split. They were not moved."""
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Rows that stay together, as one."""
+
+    of_row: np.ndarray
+    """(rows,) int: the unit of each row."""
+    strata: list[np.ndarray]
+    """For each unit, the strata that it holds."""
+    counts: list[np.ndarray]
+    """For each unit, its number of examples of each of these."""
+    order: np.ndarray
+    """(units,) int: units by their draw."""
+    totals: np.ndarray
+    """(strata,) int: examples of each stratum."""
+
+
+def split(
+    strata: np.ndarray,
+    *,
+    clusters: np.ndarray | None = None,
+    groups: Sequence[object] | None = None,
+    given: Sequence[str | None] | None = None,
+    keys: Sequence[str | None] | None = None,
+    names: Sequence[str] = (),
+    seed: int,
+    val: float = 0.16,
+    test: float = 0.2,
+) -> Split:
+    """Split the rows.
+
+    Args:
+        strata: (rows,) int: what is kept in proportion, a class or a bin of a number.
+        clusters: (rows,) the duplicate cluster of each row.
+        groups: the group of each row; None is a group of its own.
+        given: the given part of each row, 'train', 'val', 'test', or None or '' where none is given. Rows with a given
+            part never move, and a second part beside train is the test part, whatever its name.
+        keys: content keys, so that the split does not depend on the order of rows.
+        names: the name of each stratum, for the notes.
+        seed: decides every draw.
+        val: share of the rows for validation, in [0, 1).
+        test: share of the rows for the test, in [0, 1).
+
+    Raises:
+        DataError: no rows, or given parts without anything to train on.
+    """
+    strata = np.asarray(strata, dtype=np.int64)
+    if not len(strata):
+        raise DataError("there are no examples to split")
+    together = Clusters(len(strata))
+    if clusters is not None:
+        together.join_equal(np.asarray(clusters).tolist())
+    duplicates = together.labels()
+    if groups is not None:
+        together.join_equal(list(groups))
+    asked = read_given(given, together.labels(), duplicates, groups)
+    pool = np.flatnonzero(asked.part == "")
+    part = asked.part.copy()
+    notes = list(asked.notes)
+    if len(pool):
+        units = _units(strata[pool], together.labels()[pool], _identities(pool, keys, groups), seed)
+        shares = {"test": test, "val": val} if "test" in asked.cut else {"val": val / (1 - test)}
+        part_of = _assign(units, shares)
+        part[pool] = part_of[units.of_row]
+        notes += _thin_strata(units, list(shares), names) + _odd_sizes(part[pool], shares)
+    rows = {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
+    return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks)
+
+
+def _identities(pool: np.ndarray, keys: Sequence[str | None] | None, groups: Sequence[object] | None) -> list[str]:
+    """What a row's draw depends on: its group, else its content, else its row."""
+    identities = []
+    for row in pool.tolist():
+        group = groups[row] if groups is not None else None
+        key = keys[row] if keys is not None else None
+        identities.append(f"group {group}" if group is not None else f"content {key}" if key else f"row {row:012d}")
+    return identities
+
+
+def _units(strata: np.ndarray, together: np.ndarray, identities: Sequence[str], seed: int) -> _Units:
+    _, of_row = np.unique(together, return_inverse=True)
+    units = int(of_row.max()) + 1
+    identity: list[str | None] = [None] * units
+    for unit, name in zip(of_row.tolist(), identities):
+        identity[unit] = min(identity[unit] or name, name)
+    draws = [draw_seed(seed, "split", _number(name or "")) for name in identity]
+    held, counts = np.unique(np.stack([of_row, strata], axis=1), axis=0, return_counts=True)
+    starts = np.searchsorted(held[:, 0], np.arange(1, units))
+    return _Units(
+        of_row,
+        np.split(held[:, 1], starts),
+        np.split(counts, starts),
+        np.argsort(np.array(draws, np.int64), kind="stable"),
+        np.bincount(strata),
+    )
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _assign(units: _Units, shares: dict[str, float]) -> np.ndarray:
+    """(units,) the part of each unit."""
+    part_of = np.full(len(units.strata), "train", dtype="<U5")
+    for part, share in shares.items():
+        _fill(part_of, part, units, share * units.totals)
+    holders: dict[int, list[int]] = {}
+    for unit in units.order.tolist():
+        for stratum in units.strata[unit].tolist():
+            holders.setdefault(stratum, []).append(unit)
+    held = {part: _held(part_of, part, units) for part in ("train", *shares)}
+    for stratum in sorted(holders, key=lambda stratum: (len(holders[stratum]), stratum)):  # the rarest choose first
+        _represent(stratum, holders[stratum], part_of, held, units)
+    return part_of
+
+
+def _fill(part_of: np.ndarray, part: str, units: _Units, wanted: np.ndarray) -> None:
+    """Move units from train to `part` while that lowers the squared distance of its class counts from `wanted`."""
+    missing = wanted.astype(float)
+    for unit in units.order[part_of[units.order] == "train"].tolist():
+        strata, count = units.strata[unit], units.counts[unit]
+        if float((count * (2 * missing[strata] - count) / units.totals[strata]).sum()) > 0:
+            part_of[unit] = part
+            missing[strata] -= count
+
+
+def _held(part_of: np.ndarray, part: str, units: _Units) -> np.ndarray:
+    """(strata,) int: how many units of each stratum lie in a part."""
+    inside = [units.strata[unit] for unit in np.flatnonzero(part_of == part)]
+    return np.bincount(np.concatenate(inside) if inside else [], minlength=len(units.totals)).astype(np.int64)
+
+
+def _represent(
+    stratum: int, holders: Sequence[int], part_of: np.ndarray, held: dict[str, np.ndarray], units: _Units
+) -> None:
+    """See to it that a stratum is trained on, and lies in each other part if it has enough units."""
+    for part in list(held)[: len(holders)]:
+        if held[part][stratum]:
+            continue
+        # a unit may leave its part if every stratum that it holds stays there
+        spare = [unit for unit in holders if (held[str(part_of[unit])][units.strata[unit]] > 1).all()]
+        if not spare and part == "train":
+            spare = list(holders[:1])
+        if spare:
+            unit = min(spare, key=lambda unit: int(units.counts[unit].sum()))
+            held[str(part_of[unit])][units.strata[unit]] -= 1
+            held[part][units.strata[unit]] += 1
+            part_of[unit] = part
+
+
+def _thin_strata(units: _Units, parts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """A note on strata with fewer units than there are parts."""
+    independent = np.bincount(np.concatenate(units.strata), minlength=len(units.totals))
+    notes = []
+    for number in range(1, len(parts) + 1):
+        thin = np.flatnonzero(independent == number).tolist()
+        if not thin:
+            continue
+        listed = ", ".join(f"'{names[s]}'" if s < len(names) else f"stratum {s}" for s in thin[:10])
+        what = "a single independent example or group" if number == 1 else f"{number} independent examples or groups"
+        notes.append(
+            f"too few for every part, with {what} each, so not in {' or '.join(parts[number - 1 :])}: {listed}"
+        )
+    return notes
+
+
+def _odd_sizes(part: np.ndarray, shares: dict[str, float]) -> list[str]:
+    """A note on parts that came out far from the size that was asked for."""
+    notes = []
+    for name, share in shares.items():
+        got = float((part == name).mean())
+        if not got:
+            notes.append(f"there are too few independent examples for a {name} part")
+        elif abs(got - share) > _ODD and len(part) >= _FEW:
+            notes.append(
+                f"the {name} part has {got:.0%} of the examples, not {share:.0%}: groups or duplicates are large"
+            )
+    return notes

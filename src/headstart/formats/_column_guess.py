@@ -1,0 +1,166 @@
+"""Which column is what: what the user named, else what names and values make plain, else an error that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headstart.contracts.format import Columns
+from headstart.formats import _column_kinds as kinds
+from headstart.formats._parts import PART_COLUMN, part_of
+from headstart.formats._rows import is_text
+from headstart.kernel.errors import DataError, unknown
+
+_LABELS = (
+    ("label", "labels"),
+    ("class", "category", "target", "y"),
+    ("stars", "star_rating", "rating", "score", "sentiment", "emotion", "intent", "topic", "stance", "diagnosis"),
+)
+"""Names of a target, the surest first; two of one tier are ambiguous."""
+_TEXTS = ("text", "sentence", "review", "review_text", "content", "message", "tweet", "comment", "body", "document")
+_PARTS = ("split", "part", "fold", "set", "subset")
+_CLEARLY_LONGER = 2.0
+"""How many times longer than any other the values of the text column must be when nothing else tells."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column is what."""
+
+    modality: str
+    inputs: tuple[str, ...]
+    label: str | None
+    part: str | None
+    group: str | None
+    domain: str | None
+    slices: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -> Columns:
+    """The user's columns, checked. Without labels only the inputs must be there.
+
+    Raises:
+        DataError: a column is missing; the nearest name is given.
+    """
+    if len(columns.text) > 2:
+        raise DataError(f"--text was given {len(columns.text)} times: one text column is possible, or two for pairs")
+    given = [
+        flag
+        for flag, value in (("--text", columns.text), ("--image", columns.image), ("numeric columns", columns.numeric))
+        if value
+    ]
+    if len(given) > 1:
+        raise DataError(f"{' and '.join(given)} exclude each other: an example has one kind of input")
+    inputs = [("text", name) for name in columns.text] + [("numeric", name) for name in columns.numeric]
+    inputs += [("image", columns.image)] if columns.image else []
+    others = [("label", columns.label), ("group", columns.group), ("domain", columns.domain), ("part", columns.part)]
+    others += [("slice", name) for name in columns.slices]
+    for flag, name in [*inputs, *(others if labelled else [])]:
+        if name is not None and name not in present:
+            raise DataError(f"--{flag} {name}: " + unknown("column", name, present))
+    if labelled:
+        return columns
+    kept = {role: name for role, name in others if role != "slice" and name in present}
+    slices = tuple(name for name in columns.slices if name in present)
+    return Columns(text=columns.text, image=columns.image, numeric=columns.numeric, slices=slices, **kept)
+
+
+def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool) -> Roles:
+    """Find the role of every column that has one.
+
+    Args:
+        table: the data, or the beginning of them.
+        columns: what the user named, checked by `named_columns`.
+        root: folder that image paths start from.
+        labelled: whether a label must be found.
+
+    Raises:
+        DataError: nothing makes it plain; the columns are listed with the flags that decide.
+    """
+    part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
+    label = columns.label or _label(table, root, columns, labelled)
+    taken = {label, part, columns.group, columns.domain, *columns.slices}
+    modality, inputs, notes = _named_inputs(columns) or _inputs(table, root, taken)
+    return Roles(modality, inputs, label, part, columns.group, columns.domain, columns.slices, notes)
+
+
+def _own(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if not name.startswith("__")]
+
+
+def _part(table: pa.Table) -> str | None:
+    for name in _own(table):
+        if name.strip().lower() in _PARTS and is_text(table.column(name).type):
+            values = pc.unique(table.column(name)).to_pylist()
+            if any(part_of(value) == "train" for value in values) and all(part_of(value) for value in values if value):
+                return name
+    return None
+
+
+def _label(table: pa.Table, root: str, columns: Columns, labelled: bool) -> str | None:
+    inputs = {*columns.text, columns.image, *columns.numeric}
+    free = {name.strip().lower(): name for name in _own(table) if name not in inputs}
+    for tier in _LABELS:
+        found = [free[name] for name in tier if name in free]
+        if len(found) == 1:
+            return found[0]
+        if found and labelled:
+            raise DataError(
+                f"the columns {' and '.join(found)} could each be the label. Say which with --label COLUMN.\n"
+                + kinds.listing(table, root)
+            )
+    if not labelled:
+        return None
+    raise DataError(f"no column is plainly the label. Say which with --label COLUMN.\n{kinds.listing(table, root)}")
+
+
+def _named_inputs(columns: Columns) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+    if columns.text:
+        return "text", columns.text, ()
+    if columns.image:
+        return "image", (columns.image,), ()
+    return ("table", columns.numeric, ()) if columns.numeric else None
+
+
+def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    free = [name for name in _own(table) if name not in taken]
+    images = [name for name in free if kinds.holds_images(table.column(name), root)]
+    if len(images) == 1:
+        return "image", (images[0],), ()
+    if len(images) > 1:
+        raise _ambiguous(table, root, f"the columns {' and '.join(images)} all hold images", "--image COLUMN")
+    lower = {name.strip().lower(): name for name in free if is_text(table.column(name).type)}
+    named = next((lower[name] for name in _TEXTS if name in lower), None)
+    if named is not None:
+        return "text", (named,), (f"the text is read from column '{named}'",)
+    numbers = [name for name in free if kinds.is_numeric(table.column(name).type)]
+    vector = [name for name in numbers if not kinds.is_identifier(name, table.column(name))]
+    strings = [name for name in lower.values() if not kinds.looks_like_paths(table.column(name))]
+    if vector:
+        strings = [name for name in strings if kinds.is_prose(table.column(name))]
+    if strings:
+        text = _longest(table, root, strings)
+        return "text", (text,), (f"the text is read from column '{text}'",)
+    if vector:
+        left = [name for name in free if name not in vector]
+        notes = (f"columns left out because they are not numbers to learn from: {', '.join(left)}",) if left else ()
+        return "table", tuple(vector), notes
+    raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")
+
+
+def _longest(table: pa.Table, root: str, strings: Sequence[str]) -> str:
+    ordered = sorted(strings, key=lambda name: -kinds.mean_length(table.column(name)))
+    if len(ordered) > 1:
+        longest, second = (kinds.mean_length(table.column(name)) for name in ordered[:2])
+        if longest < _CLEARLY_LONGER * second:
+            what = f"the columns {ordered[0]} and {ordered[1]} could each be the text"
+            raise _ambiguous(table, root, what, "--text COLUMN, or both for pairs")
+    return ordered[0]
+
+
+def _ambiguous(table: pa.Table, root: str, what: str, flags: str) -> DataError:
+    return DataError(f"{what}. Say which with {flags}.\n{kinds.listing(table, root)}")

@@ -1,0 +1,105 @@
+"""What a column holds, as far as recognising inputs needs it, and the list of columns that errors show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headstart.formats._rows import is_text
+from headstart.media.images import SUFFIXES
+
+_SAMPLE = 50
+_PROSE_WORDS = 3.0
+"""Mean words per value from which a column of strings is taken for running text."""
+_ID_NAMES = frozenset({"", "id", "ids", "idx", "index", "uuid", "guid", "row", "row_id", "rowid", "unnamed: 0", "key"})
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Numbers and yes/no."""
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind))
+
+
+def sample(column: pa.ChunkedArray) -> list[Any]:
+    """The first values that are there."""
+    return [value for value in column.slice(0, 20 * _SAMPLE).to_pylist() if value not in (None, "")][:_SAMPLE]
+
+
+def holds_images(column: pa.ChunkedArray, root: str) -> bool:
+    """Encoded images, or paths of images that exist below `root`."""
+    if pa.types.is_struct(column.type):
+        return {field.name for field in column.type} == {"bytes", "path"}
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return True
+    values = sample(column) if is_text(column.type) else []
+    return looks_like_paths(column) and all(_exists(root, value) for value in values)
+
+
+def looks_like_paths(column: pa.ChunkedArray) -> bool:
+    """Whether all values end as image files do."""
+    values = sample(column) if is_text(column.type) else []
+    return bool(values) and all(Path(value).suffix.lower() in SUFFIXES for value in values)
+
+
+def is_prose(column: pa.ChunkedArray) -> bool:
+    """Strings of several words on average."""
+    if not is_text(column.type):
+        return False
+    values = sample(column)
+    return bool(values) and sum(len(value.split()) for value in values) / len(values) >= _PROSE_WORDS
+
+
+def mean_length(column: pa.ChunkedArray) -> float:
+    """Mean number of characters."""
+    return float(pc.mean(pc.utf8_length(column)).as_py() or 0.0)
+
+
+def is_identifier(name: str, column: pa.ChunkedArray) -> bool:
+    """A running number, or a column that its name calls one."""
+    lower = name.strip().lower()
+    if lower in _ID_NAMES:
+        return True
+    if not (pa.types.is_integer(column.type) and lower.endswith("id")):
+        return False
+    return bool(pc.count_distinct(column).as_py() == len(column))
+
+
+def listing(table: pa.Table, root: str) -> str:
+    """A line per column of the user: name, kind and an example."""
+    lines = []
+    for name in table.column_names:
+        if name.startswith("__"):
+            continue
+        column = table.column(name)
+        example = next(iter(sample(column)), None)
+        shown = "always empty" if example is None else f"for example {_short(example)}"
+        lines.append(f"  {name}: {_kind(column, root)}, {shown}")
+    return "\n".join(lines)
+
+
+def _kind(column: pa.ChunkedArray, root: str) -> str:
+    if holds_images(column, root):
+        return "image"
+    if pa.types.is_boolean(column.type):
+        return "yes/no"
+    if is_numeric(column.type):
+        return "number"
+    if looks_like_paths(column):
+        missing = next((value for value in sample(column) if not _exists(root, value)), "")
+        return f"image path, but '{missing}' does not exist below {root or 'the current folder'}"
+    return "text" if is_text(column.type) else str(column.type)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _exists(root: str, value: str) -> bool:
+    try:
+        return Path(root, value).is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,140 @@
+"""CSV and TSV files: encoding and delimiter found from the content, rows named by the line they start on."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from headstart.formats._rows import ORIGIN, is_text
+from headstart.kernel.errors import DataError
+
+_BLOCK = 1 << 24
+_SAMPLE = 1 << 16
+_DELIMITERS = (",", ";", "\t")
+
+
+class CsvFile:
+    """One CSV or TSV file with a header line."""
+
+    def __init__(self, path: Path) -> None:
+        """Look at the file. Raises DataError when it is empty or cannot be read."""
+        self.path = path
+        self.root = str(path.parent)
+        self.words = path.name
+        try:
+            if path.stat().st_size == 0:
+                raise DataError(f"{path} is empty (0 bytes)")
+            self._encoding = _encoding(path)
+            self._delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else _delimiter(path, self._encoding)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        self.notes: tuple[str, ...] = ()
+        if self._encoding not in ("utf-8", "utf-16"):
+            self.notes = (f"{path.name} is not UTF-8; it was read as {self._encoding}",)
+
+    def names(self) -> list[str]:
+        """The columns."""
+        with self._open({}, _SAMPLE) as reader:
+            return list(reader.schema.names)
+
+    def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
+        """The whole table with its origins; the columns in `as_text` keep their letters ('007')."""
+        try:
+            table = arrow_csv.read_csv(
+                self.path,
+                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
+                self._parsing(),
+                arrow_csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string())),
+            )
+        except pa.ArrowInvalid as error:
+            raise self._fault(error) from error
+        return table.append_column(ORIGIN, _origins(table, self.path.name, 2)[0])
+
+    def head(self, rows: int) -> pa.Table:
+        """The first rows, at most that many."""
+        with self._open({}, _BLOCK // 4) as reader:
+            batch = next(iter(reader), None)
+            return reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch]).slice(0, rows)
+
+    def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:  # noqa: ARG002
+        """The columns in `types` as those types, with their origins, a block of the file at a time."""
+        every = {name: types.get(name, pa.string()) for name in self.names()}
+        line = 2
+        try:
+            with self._open(every, _BLOCK // 4) as reader:
+                for batch in reader:
+                    table = pa.Table.from_batches([batch])
+                    origins, line = _origins(table, self.path.name, line)
+                    yield table.select(list(types)).append_column(ORIGIN, origins)
+        except pa.ArrowInvalid as error:
+            raise self._fault(error) from error
+
+    def _open(self, types: Mapping[str, pa.DataType], block: int) -> arrow_csv.CSVStreamingReader:
+        try:
+            return arrow_csv.open_csv(
+                self.path,
+                arrow_csv.ReadOptions(encoding=self._encoding, block_size=block),
+                self._parsing(),
+                arrow_csv.ConvertOptions(column_types=dict(types)),
+            )
+        except pa.ArrowInvalid as error:
+            raise self._fault(error) from error
+
+    def _parsing(self) -> arrow_csv.ParseOptions:
+        return arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
+
+    def _fault(self, error: pa.ArrowInvalid) -> DataError:
+        named = {",": "comma", ";": "semicolon", "\t": "tab"}[self._delimiter]
+        return DataError(f"{self.path} cannot be read as a table with {named}s between the columns: {error}")
+
+
+def _encoding(path: Path) -> str:
+    """'utf-8' (with or without a mark), 'utf-16' (with one), else the Western encodings."""
+    with open(path, "rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
+        decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(_BLOCK):
+                    decoder.decode(block)
+                decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
+def _delimiter(path: Path, encoding: str) -> str:
+    """The one that cuts most rows of the beginning into as many columns as the header; the comma in doubt."""
+    with open(path, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+        lines = file.read(_SAMPLE).splitlines(keepends=True)
+    best, best_score = ",", (0.0, 1)
+    for delimiter in _DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row][:200]
+        except csv.Error:
+            continue
+        complete = widths[:-1] if len(widths) > 2 else widths  # the sample may end within a row
+        share = sum(width == widths[0] for width in complete) / len(complete) if complete else 0.0
+        if widths and widths[0] > 1 and (share, widths[0]) > best_score:
+            best, best_score = delimiter, (share, widths[0])
+    return best
+
+
+def _origins(table: pa.Table, name: str, first: int) -> tuple[pa.Array, int]:
+    """'file.csv:LINE' of each row, and the line after the last: a row takes one line, and one per newline in it."""
+    lines = np.ones(table.num_rows, np.int64)
+    for column in table.columns:
+        if is_text(column.type):
+            lines += pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy()
+    starts = first + np.cumsum(lines) - lines
+    return pa.array([f"{name}:{line}" for line in starts], pa.string()), first + int(lines.sum())

@@ -1,0 +1,87 @@
+"""Walking a folder of images: every file once, in the order of its path, without asking the disk for its status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from headstart.media.images import SUFFIXES, looks_like_image
+
+_IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
+
+
+@dataclass
+class Leftovers:
+    """What a walk passed by, for the user to know."""
+
+    other: dict[str, int] = field(default_factory=dict)
+    """Suffix -> number of files that are no images; '' for files without a suffix."""
+    unnameable: int = 0
+    """Files whose names are not valid UTF-8."""
+    repeated_links: int = 0
+    """Links to folders that the walk has entered already."""
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each kind."""
+        notes = []
+        if self.other:
+            kinds = sorted(self.other.items(), key=lambda kind: (-kind[1], kind[0]))
+            listed = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in kinds[:5])
+            files, are = ("file", "is") if sum(self.other.values()) == 1 else ("files", "are")
+            notes.append(f"{sum(self.other.values())} {files} that {are} no images left out ({listed})")
+        if self.unnameable:
+            notes.append(f"{self.unnameable} files left out because their names are not valid UTF-8; rename them")
+        if self.repeated_links:
+            notes.append(f"{self.repeated_links} links to folders that are there anyway were not followed")
+        return tuple(notes)
+
+
+def walk_images(root: Path, leftovers: Leftovers) -> Iterator[str]:
+    """Paths of images below `root`, relative and with '/', sorted by their components; links are followed once."""
+    yield from _walk(str(root), "", {_identity(root)}, leftovers)
+
+
+def _walk(folder: str, relative: str, entered: set[tuple[int, int]], leftovers: Leftovers) -> Iterator[str]:
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    # Real folders come before links to them, whatever the names, so that a link never hides the real one beside it.
+    real = {_identity(Path(entry.path)) for entry in entries if entry.is_dir(follow_symlinks=False)}
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in _IGNORED:
+            continue
+        path = f"{relative}{entry.name}"
+        if not entry.is_dir():
+            if _is_image(entry, path, leftovers):
+                yield path
+            continue
+        identity = _identity(Path(entry.path))
+        if identity in entered or (entry.is_symlink() and identity in real):
+            leftovers.repeated_links += 1
+            continue
+        entered.add(identity)
+        yield from _walk(entry.path, f"{path}/", entered, leftovers)
+
+
+def _is_image(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
+    suffix = os.path.splitext(entry.name)[1].lower()
+    if suffix not in SUFFIXES and not (suffix == "" and looks_like_image(Path(entry.path))):
+        leftovers.other[suffix] = leftovers.other.get(suffix, 0) + 1
+        return False
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        leftovers.unnameable += 1
+        return False
+    return True
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def is_image_path(path: str) -> bool:
+    """Whether a path ends as a picture's name does."""
+    return PurePosixPath(path).suffix.lower() in SUFFIXES

@@ -1,0 +1,96 @@
+"""Tables: CSV, TSV, Parquet, JSON Lines, pandas frames and Hugging Face datasets; also one each for train, val and test.
+
+An example is a text, a pair of texts, an image path or encoded image, or a row of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns
+from headstart.formats._column_guess import Roles, named_columns, recognise
+from headstart.formats._column_values import with_inputs, with_label, with_parts, without_unlabelled_parts
+from headstart.formats._parts import PART_COLUMN
+from headstart.formats._rows import ORIGIN
+from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import Settings
+
+_LOOK_AT = 1000
+"""Rows from which a stream's columns are recognised."""
+
+
+class Table(Settings):
+    """Tables on disk or in memory."""
+
+    @classmethod
+    def recognises(cls, source: Any) -> str | None:
+        """Which tables with which columns."""
+        try:
+            tables = find_tables(source)
+            return in_words(tables) if tables else None
+        except DataError as error:
+            return f"a table or tables: {error}"
+
+    def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
+        """One row per row of the table, or of the tables one after the other: train, val, test.
+
+        Raises:
+            DataError: columns that are missing or ambiguous, a label of mixed kinds, or a table that cannot be read.
+        """
+        tables = _tables(source)
+        root = tables[0].source.root
+        present = list(dict.fromkeys(name for table in tables for name in table.source.names()))
+        columns = named_columns(columns, present, labelled=labelled)
+        table = read_tables(tables, _as_text(columns))
+        notes = [note for part in tables for note in part.source.notes]
+        roles = recognise(table, columns, root, labelled=labelled)
+        if labelled and roles.label is not None:
+            table = without_unlabelled_parts(table, roles.label, tables, notes)
+            table = with_label(table, roles.label)
+        if roles.part is not None:
+            table = with_parts(table, roles.part, strict=labelled)
+        return Examples(with_inputs(table, roles), _schema(roles, root), (*notes, *roles.notes))
+
+    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
+        """The inputs alone, in the same order, at most `rows` at a time."""
+        for part in _tables(source):
+            table = part.source
+            named = named_columns(columns, table.names(), labelled=False)
+            roles = recognise(table.head(_LOOK_AT), named, table.root, labelled=False)
+            kind = pa.float64() if roles.modality == "table" else pa.string()
+            schema = Schema(modality=roles.modality, inputs=roles.inputs, origin=ORIGIN, root=table.root)
+            for chunk in table.chunks(dict.fromkeys(roles.inputs, kind), rows):
+                for start in range(0, chunk.num_rows, rows):
+                    yield Examples(with_inputs(chunk.slice(start, rows), roles), schema)
+
+
+def _schema(roles: Roles, root: str) -> Schema:
+    return Schema(
+        modality=roles.modality,
+        inputs=roles.inputs,
+        targets={"label": roles.label} if roles.label is not None else {},
+        group=roles.group,
+        domain=roles.domain,
+        slices=roles.slices,
+        part=PART_COLUMN if roles.part is not None else None,
+        origin=ORIGIN,
+        root=root,
+    )
+
+
+def _tables(source: Any) -> list[TablePart]:
+    tables = find_tables(source)
+    if not tables:
+        raise DataError(f"{source} is no table: expected .csv, .tsv, .parquet, .jsonl, a frame or a data set")
+    return tables
+
+
+def _as_text(columns: Columns) -> frozenset[str]:
+    """Columns whose values are names or prose even where they look like numbers."""
+    named = [*columns.text, *columns.slices, columns.image, columns.group, columns.domain, columns.part]
+    return frozenset(name for name in named if name is not None)

@@ -1,0 +1,109 @@
+"""Reading data whichever way they lie: each format is asked what it sees, and exactly one must see something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns, Format
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, nearest
+
+
+def read_examples(
+    source: Any, columns: Columns, *, format: str | None = None, labelled: bool = True
+) -> tuple[Examples, str]:
+    """Read everything.
+
+    Args:
+        source: a path, a pandas frame, a `datasets` object, a dict of these by part, or a list of image paths.
+        columns: what the user named.
+        format: name of the format; recognised when None.
+        labelled: whether labels must be there.
+
+    Returns:
+        The examples, and what was seen, in words.
+
+    Raises:
+        DataError: no format or more than one recognises the source, or it cannot be read.
+    """
+    source = existing(source)
+    reader, seen = _reader(source, format)
+    return reader.read(source, columns, labelled=labelled), seen
+
+
+def stream_examples(source: Any, columns: Columns, rows: int, *, format: str | None = None) -> Iterator[Examples]:
+    """The inputs without labels, at most `rows` at a time, in the order of `read_examples`. Raises DataError."""
+    source = existing(source)
+    reader, _ = _reader(source, format)
+    return reader.stream(source, columns, rows)
+
+
+def columns_of(schema: Schema, given: Columns) -> Columns:
+    """The flags that read the same columns again from other data: what was recognised, made explicit.
+
+    The group stays as the user gave it, as for image folders it is an expression and no column.
+    """
+    return Columns(
+        text=schema.inputs if schema.modality == "text" else (),
+        image=schema.inputs[0] if schema.modality == "image" else None,
+        numeric=schema.inputs if schema.modality == "table" else (),
+        label=schema.targets.get("label"),
+        group=given.group,
+        domain=schema.domain,
+        slices=schema.slices,
+        part=given.part,
+    )
+
+
+def existing(source: Any) -> Any:
+    """The source, a path as `Path`. Raises DataError with the nearest names when it does not exist."""
+    if not isinstance(source, (str, Path)):
+        return source
+    path = Path(source).expanduser()
+    try:
+        if path.exists():
+            return path
+        beside = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+    except (OSError, ValueError) as error:
+        raise DataError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    close = nearest(path.name, beside)
+    hint = " Did you mean " + " or ".join(str(path.with_name(name)) for name in close) + "?" if close else ""
+    if not path.parent.is_dir():
+        hint = f" The folder {path.parent} does not exist either."
+    raise DataError(f"{source} does not exist.{hint}")
+
+
+def _reader(source: Any, format: str | None) -> tuple[Format, str]:
+    names = registry.names("formats")
+    seen: dict[str, str] = {}
+    for name in names if format is None else [format]:
+        words = registry.plugin("formats", name).recognises(source)
+        if words is not None:
+            seen[name] = words
+    if format is not None:
+        return registry.plugin("formats", format)(), seen.get(format, "")
+    if len(seen) == 1:
+        name, words = next(iter(seen.items()))
+        return registry.plugin("formats", name)(), words
+    what = str(source) if isinstance(source, Path) else f"an object of type {type(source).__name__}"
+    if not seen:
+        raise DataError(
+            f"{what} is nothing that is known: no images and no table were found{_content(source)}. "
+            f"Formats: {', '.join(names)}."
+        )
+    sights = "\n".join(f"  --format {name}: {words}" for name, words in seen.items())
+    raise DataError(f"{what} can be read in more than one way. Say which:\n{sights}")
+
+
+def _content(source: Any) -> str:
+    """A few names of what lies in a folder."""
+    if not isinstance(source, Path) or not source.is_dir():
+        return ""
+    names = sorted(entry.name for entry in source.iterdir())
+    if not names:
+        return "; the folder is empty"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"; the folder holds {', '.join(names[:5])}{more}"
