@@ -1,0 +1,144 @@
+"""A text model with its tokenizer and stages."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.backbones._layer_cut import call, propose
+from headstart.backbones._layer_segment import Segment
+from headstart.backbones._text_loading import random_model
+from headstart.backbones._text_pooling import pool
+from headstart.backbones._text_preparation import TextPreparation, length
+from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.boundaries import failing_boundaries, merged
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.examples import Raw
+from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.files import hash_bytes
+
+_EXAMPLE = ("A text of some length, which the others are padded to.", "Short.", "Another one, in between.")
+
+
+class TextBackbone(Backbone):
+    """See `hf_text`."""
+
+    modality = "text"
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        config: Any,
+        module: nn.Module,
+        preparation: TextPreparation,
+        files: Mapping[str, bytes],
+        origin: str,
+    ) -> None:
+        """Put the parts together and propose stages.
+
+        Args:
+            settings: those of `hf_text`, as JSON values, with pooling and length decided.
+            config: the transformers configuration.
+            module: the model.
+            preparation: the tokenizer.
+            files: configuration and tokenizer by file name.
+            origin: where the weights come from.
+
+        Raises:
+            BackboneError: the model does not give one vector per token.
+        """
+        self.name = settings["reference"]
+        self.origin = origin
+        self.module = module
+        self._settings = dict(settings)
+        self._config = config
+        self._preparation = preparation
+        self._files = dict(files)
+        self._pooling = settings["pool"]
+        example = self.prepare(_EXAMPLE)
+        with torch.no_grad():
+            hidden = call(module, example.hidden, example.context)
+        if hidden.dim() != 3 or hidden.shape[:2] != example.hidden.shape:
+            raise BackboneError(f"{self.name} gives {tuple(hidden.shape)} for {tuple(example.hidden.shape)} tokens")
+        self.width = hidden.shape[-1]
+        self._layers, self.stages = propose(module, getattr(config, "num_hidden_layers", None), example)
+        self._boundaries = list(range(len(self.stages) + 1))
+
+    def verified(self) -> TextBackbone:
+        """Itself, with the boundaries that do not hold dropped."""
+        self._drop(failing_boundaries(self, self.prepare(_EXAMPLE)))
+        return self
+
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """Token numbers (batch, length), padded on the right, with `attention_mask` and perhaps `token_type_ids`."""
+        return self._preparation.prepare(raws)
+
+    def length(self, raw: Raw) -> int:
+        """Characters."""
+        return length(raw)
+
+    def preparation(self) -> Mapping[str, Any]:
+        """The hash of the tokenizer's files, the greatest length, and whether token types are used."""
+        return self._preparation.describe()
+
+    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
+        """The layers from `start` to `stop` on a shallow copy of the model; see `_layer_segment`.
+
+        Raises:
+            BackboneError: there is no such segment, or a tap lies outside it or has an unknown form.
+        """
+        names = self.boundary_names()
+        if not 0 <= start < stop < len(names):
+            raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
+        inside = names[start + 1 : stop + 1]
+        for tap in taps:
+            if tap.boundary not in inside:
+                raise BackboneError(unknown("boundary", tap.boundary, inside))
+            if tap.form not in ("pooled", "map"):
+                raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
+        wishes = {tap: self._boundaries[names.index(tap.boundary)] for tap in taps}
+        start, stop = self._boundaries[start], self._boundaries[stop]
+        return Segment(self.module, self._layers, start, stop, wishes, self._pooling)
+
+    def features(self, state: State) -> Features:
+        """Token vectors (batch, length, width) with their mask, and what they pool to (batch, width)."""
+        mask = state.context["attention_mask"]
+        return Features(pool(state.hidden, mask, self._pooling), tokens=state.hidden, mask=mask)
+
+    def describe(self) -> dict[str, Any]:
+        """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept."""
+        return {
+            "plugin": "hf_text",
+            "settings": self._settings,
+            "architecture": hash_bytes(self._files["config.json"]),
+        }
+
+    def fresh(self, seed: int) -> TextBackbone:
+        """The same architecture, tokenizer and boundaries with random weights."""
+        twin = copy.copy(self)
+        twin.module, twin.origin = random_model(self._config, seed), "random"
+        twin._settings = {**self._settings, "weights": "random", "seed": seed}
+        return twin
+
+    def assets(self) -> Mapping[str, bytes]:
+        """`config.json` and the tokenizer's files."""
+        return self._files
+
+    def _drop(self, failing: Collection[int]) -> None:
+        spans = merged(self.stages, failing)
+        self.stages = tuple(_joined(self.stages[start:stop]) for start, stop in spans)
+        self._boundaries = [0, *(stop for _, stop in spans)]
+
+
+def _joined(stages: Sequence[Stage]) -> Stage:
+    """Stages as one, under the name of the last, by which the boundary after it is known."""
+    return Stage(
+        stages[-1].name,
+        tuple(name for stage in stages for name in stage.parameters),
+        tuple(name for stage in stages for name in stage.buffers),
+        tuple(name for stage in stages for name in stage.modules),
+    )

@@ -1,0 +1,141 @@
+"""From a local folder to a transformers model and its tokenizer, without executing a pickle or remote code."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from headstart.backbones._weights_file import read_weights
+from headstart.kernel.errors import BackboneError
+from headstart.kernel.randomness import draw_seed
+
+
+def load_config(folder: Path) -> Any:
+    """The transformers configuration of a folder.
+
+    Raises:
+        BackboneError: it is missing, needs code of its own, or is of no text encoder or decoder.
+    """
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            config.torch_dtype = torch.float32  # the name that every supported version of transformers understands
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError and more, by version
+        raise BackboneError(f"{folder}: its config.json cannot be used: {_first_line(error)}") from error
+    if config.is_encoder_decoder:
+        raise BackboneError(
+            f"{folder} holds an encoder-decoder model ({config.model_type}), which hf_text does not take."
+            " Give an encoder (BERT, RoBERTa, ...) or a decoder (GPT-2, Llama, ...)."
+        )
+    if type(config) not in MODEL_MAPPING or _model_class(config).main_input_name != "input_ids":
+        raise BackboneError(f"{folder} holds a model of type '{config.model_type}', which does not read text")
+    config.use_cache = False
+    return config
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's tokenizer, the Rust one where there is one. Raises BackboneError."""
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # as in load_config
+        raise BackboneError(f"{folder}: its tokenizer cannot be used: {_first_line(error)}") from error
+
+
+def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
+    """The tokenizer as files, by name. Call it before first use: calls leave their truncation in the tokenizer."""
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        tokenizer.save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.is_file()}
+
+
+def random_model(config: Any, seed: int) -> nn.Module:
+    """The architecture with random weights, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(draw_seed(seed, "text backbone weights"))
+        model: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **_choices(config))
+    return model.float().eval()
+
+
+def pretrained_model(config: Any, source: Path) -> nn.Module:
+    """The architecture with the weights of a folder, or of a safetensors or tensor-only checkpoint file.
+
+    Raises:
+        BackboneError: there are none, they would need code to be read, or they do not fit the architecture.
+    """
+    state = read_weights(source) if source.is_file() else None
+    try:
+        with quiet():
+            model, report = _model_class(config).from_pretrained(
+                None if state is not None else source,
+                state_dict=state,
+                config=config,
+                local_files_only=True,
+                weights_only=True,
+                output_loading_info=True,
+                **_choices(config),
+            )
+    except pickle.UnpicklingError as error:
+        raise BackboneError(_refusal(source)) from error
+    except Exception as error:  # as in load_config
+        if "weights_only" in str(error) or "Weights only" in str(error):
+            raise BackboneError(_refusal(source)) from error
+        raise BackboneError(f"{source}: its weights cannot be used: {_first_line(error)}") from error
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise BackboneError(
+            f"{source}: {len(missing)} of the weights that a '{config.model_type}' needs are missing, such as"
+            f" {missing[0]}. They are of another architecture; give its own config.json beside them."
+        )
+    fitted: nn.Module = model.float().eval()
+    return fitted
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Transformers without its progress bars and load reports; what matters in them is raised here."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _choices(config: Any) -> dict[str, Any]:
+    """Attention that is the same everywhere, and no pooler: it is untrained in most checkpoints."""
+    kind = _model_class(config)
+    choices: dict[str, Any] = {"attn_implementation": "sdpa" if kind._supports_sdpa else "eager"}
+    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+        choices["add_pooling_layer"] = False
+    return choices
+
+
+def _model_class(config: Any) -> Any:
+    kind = MODEL_MAPPING[type(config)]
+    return kind[0] if isinstance(kind, tuple) else kind
+
+
+def _refusal(source: Path) -> str:
+    return (
+        f"{source}: the weights are a pickle that needs code to be read; it was refused and nothing of it was run."
+        " Give safetensors, or a checkpoint of tensors alone."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

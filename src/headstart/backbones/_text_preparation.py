@@ -1,0 +1,113 @@
+"""Texts to token numbers: truncated, padded on the right, with a mask.
+
+Every family is padded on the right: positions then count from the first token, and what follows the last real one is
+masked, so that a text's features do not depend on what it is batched with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Raw
+from headstart.kernel.errors import DataError
+from headstart.kernel.files import hash_bytes
+
+LONGEST = 512
+"""Tokens of a text that are read unless the settings say otherwise."""
+
+CHARACTERS_PER_TOKEN = 64
+"""Of a very long text only so many characters per token kept are read: tokenizers take quadratic time to cut pairs."""
+
+
+class TextPreparation:
+    """A tokenizer with everything that decides what it returns."""
+
+    def __init__(self, tokenizer: Any, files: Mapping[str, bytes], config: Any, max_length: int) -> None:
+        """Wrap the tokenizer that `files` hold, for the model of `config`."""
+        self._tokenizer = tokenizer
+        self._files = dict(files)
+        self.max_length = max_length
+        self._token_types = _uses_token_types(tokenizer, config)
+        padding = tokenizer.pad_token_id
+        # GPT-2 has no padding token, and one that was added later may lie outside the embeddings; any will do, masked.
+        self._padding = padding if padding is not None and padding < config.vocab_size else 0
+        self._filler = next((n for n in (tokenizer.bos_token_id, tokenizer.eos_token_id) if n is not None), 0)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the token numbers, as JSON values."""
+        parts = [part for name in sorted(self._files) for part in (name.encode(), self._files[name])]
+        return {
+            "tokenizer": hash_bytes(*parts),
+            "max_length": self.max_length,
+            "characters": self.max_length * CHARACTERS_PER_TOKEN,
+            "token_types": self._token_types,
+        }
+
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """`hidden` (batch, length) token numbers; context `attention_mask` and perhaps `token_type_ids`, alike.
+
+        Raises:
+            DataError: an input is no text.
+        """
+        most = self.max_length * CHARACTERS_PER_TOKEN
+        columns = [[text[:most] for text in column] for column in zip(*map(_parts, raws), strict=True)]
+        encoded = self._tokenizer(
+            *columns,
+            truncation="longest_first",
+            max_length=self.max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=self._token_types,
+        )
+        # A text without any token (GPT-2 has no special ones) still gets one, for attention needs something to read.
+        ids = [row or [self._filler] for row in encoded["input_ids"]]
+        context = {"attention_mask": _padded([[1] * len(row) for row in ids], 0)}
+        if self._token_types:
+            context["token_type_ids"] = _padded([row or [0] for row in encoded["token_type_ids"]], 0)
+        return State(_padded(ids, self._padding), context)
+
+
+def longest_readable(tokenizer: Any, config: Any, model: nn.Module) -> int:
+    """How many tokens the model can read: its tokenizer's limit and the positions it has."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    if positions <= 0:
+        return int(tokenizer.model_max_length)
+    # RoBERTa and its kin count positions from the one after the padding's.
+    offsets = [
+        module.padding_idx + 1
+        for module in model.modules()
+        if isinstance(module, nn.Embedding) and module.num_embeddings == positions and module.padding_idx is not None
+    ]
+    return int(min(tokenizer.model_max_length, positions - max(offsets, default=0)))
+
+
+def length(raw: Raw) -> int:
+    """Characters of a text or pair: enough to batch texts of like length."""
+    return sum(len(part) for part in _parts(raw))
+
+
+def _uses_token_types(tokenizer: Any, config: Any) -> bool:
+    """Whether the model tells the two texts of a pair apart by token types. Many tokenizers offer them unasked."""
+    several = (getattr(config, "type_vocab_size", None) or 0) > 1
+    return several and "token_type_ids" in tokenizer.model_input_names
+
+
+def _parts(raw: Raw) -> tuple[str, ...]:
+    parts = raw if isinstance(raw, tuple) else (raw,)
+    if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):
+        raise DataError(f"is no text or pair of texts: {type(raw).__name__} {str(raw)[:60]!r}")
+    # A lone surrogate is no character and stops the tokenizer.
+    return tuple(part.encode(errors="replace").decode() for part in parts if isinstance(part, str))
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    out = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for place, row in zip(out, rows):
+        place[: len(row)] = row
+    return torch.from_numpy(out)

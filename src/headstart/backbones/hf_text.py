@@ -1,0 +1,104 @@
+"""Text encoders, and decoders used as encoders, of transformers: BERT, RoBERTa, DistilBERT, ELECTRA, DeBERTa, GPT-2 ...
+
+A text's features are its token vectors, pooled over the real tokens (Reimers & Gurevych 2019 for the mean). The stages
+are the embeddings and then the layers, so that boundary k + 1 lies before layer k.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import nn
+
+from headstart.backbones._text_backbone import TextBackbone
+from headstart.backbones._text_loading import (
+    load_config,
+    load_tokenizer,
+    pretrained_model,
+    random_model,
+    tokenizer_files,
+)
+from headstart.backbones._text_pooling import declared_pooling
+from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
+from headstart.backbones._text_sources import KNOWN, best_available, find
+from headstart.contracts.backbone import Backbone
+from headstart.kernel.errors import BackboneError, HeadstartError
+from headstart.kernel.files import read_json
+from headstart.kernel.settings import Settings
+
+
+class HfText(Settings):
+    """A text model of transformers."""
+
+    reference: str
+    """Hub id such as `bert-base-uncased`, a local folder, or `all-MiniLM-L6-v2` from the extra `offline`."""
+    weights: str = "pretrained"
+    """`pretrained`, `random`, or the path of a safetensors file, tensor-only checkpoint or folder of weights."""
+    pool: Literal["auto", "mean", "cls", "last"] = "auto"
+    """Pooling over real tokens; `auto` is what the model's sentence-transformers folder declares, else the mean."""
+    max_length: int | None = Field(default=None, ge=8)
+    """Tokens kept of a text; by default as many as model and tokenizer allow, at most 512; >= 8."""
+    seed: int = 0
+    """Seed of random weights."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether `reference` may name a text model: a folder with a transformers config.json, or a hub id."""
+        if modality != "text":
+            return False
+        folder = Path(reference).expanduser()
+        if not folder.is_dir():
+            return not reference.startswith(("timm/", "hf-hub:", "hf_hub:"))
+        try:
+            return "model_type" in read_json(folder / "config.json")
+        except HeadstartError:
+            return False
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """Common text models."""
+        return list(KNOWN) if modality == "text" else []
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:
+        """The installed MiniLM, else what lies in the cache, else MiniLM from the hub if that answers at once."""
+        return best_available() if modality == "text" else None
+
+    def load(self) -> Backbone:
+        """Load configuration, tokenizer and weights, and verify the boundaries. Raises BackboneError."""
+        folder, origin = find(self.reference, with_weights=self.weights == "pretrained")
+        config, tokenizer = load_config(folder), load_tokenizer(folder)
+        if self.weights == "random":
+            model, origin = random_model(config, self.seed), "random"
+        elif self.weights == "pretrained":
+            model = pretrained_model(config, folder)
+        else:
+            model, origin = pretrained_model(config, self._weights_path()), f"file {self.weights}"
+        files = {"config.json": (folder / "config.json").read_bytes(), **tokenizer_files(tokenizer)}
+        settled = self.model_copy(update={"pool": declared_pooling(folder)}) if self.pool == "auto" else self
+        return settled._assembled(config, model, tokenizer, files, origin)
+
+    def rebuild(self, assets: Path) -> Backbone:
+        """The architecture alone, from the configuration and tokenizer in `assets`. Raises BackboneError."""
+        config, tokenizer = load_config(assets), load_tokenizer(assets)
+        files = {path.name: path.read_bytes() for path in sorted(assets.iterdir()) if path.is_file()}
+        return self._assembled(config, random_model(config, self.seed), tokenizer, files, f"model in {assets.parent}")
+
+    def _weights_path(self) -> Path:
+        path = Path(self.weights).expanduser()
+        if not path.exists():
+            raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
+        return path
+
+    def _assembled(
+        self, config: Any, model: nn.Module, tokenizer: Any, files: dict[str, bytes], origin: str
+    ) -> Backbone:
+        most = longest_readable(tokenizer, config, model)
+        if self.max_length is not None and self.max_length > most:
+            raise BackboneError(f"max_length {self.max_length} is more than {self.reference} can read: at most {most}")
+        length = self.max_length or min(most, LONGEST)
+        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json")
+        preparation = TextPreparation(tokenizer, files, config, length)
+        return TextBackbone(settings, config, model, preparation, files, origin).verified()
