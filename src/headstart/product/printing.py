@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,12 +14,14 @@ from rich.text import Text
 
 from headstart.kernel.settings import FieldHelp
 from headstart.product.plugin_help import Entry
-from headstart.product.record import RunRecord, SliceRow
+from headstart.product.record import FigureRow, RunRecord, SliceRow, Trouble
 from headstart.product.report.numbers import difference_text, interval_text, metric_title, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from headstart.product.evaluate import Evaluation
+    from headstart.product.predict import PredictionSummary
     from headstart.product.run import Run
 
 
@@ -35,22 +37,21 @@ def print_fit(run: Run) -> None:
         difference = difference_text(comparison.metric, comparison.difference)
         console.print(Text(f"{metric_title(comparison.metric)} against {other}: {difference}, {comparison.verdict}"))
     _print_slices(console, record.slices, record.primary_metric, record.worst_slice)
-    for notes in (record.data.notes, [f"{trouble.origin} {trouble.reason}" for trouble in record.data.unreadable]):
-        _print_some(console, notes)
+    _print_some(console, [*record.data.notes, *map(_trouble_text, record.data.unreadable)])
     console.print()
-    _print_places(console, {"Run": run.folder, "Report": run.report})
+    for name, place in {"Run": run.folder, "Report": run.report}.items():
+        console.print(Text(f"{name + ':':8}{place}"), soft_wrap=True)
 
 
-def print_evaluation(evaluation: Any) -> None:
-    """The figures with their intervals, then those of every slice."""
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The figures with their intervals, those of every slice, and what a reader of them must know."""
     console = _console()
-    table = _table("figure", "value", "95 % interval", "n")
-    for metric, figure in evaluation.figures.items():
-        row = value_text(metric, figure.value), interval_text(metric, figure), f"{figure.n:,}"
-        table.add_row(metric_title(metric), *row)
+    table = _table(f"on {evaluation.n:,} examples", "value", "95 % interval")
+    for metric in _primary_first(evaluation.figures, evaluation.primary_metric):
+        table.add_row(metric_title(metric), *_cells(metric, evaluation.figures[metric]))
     console.print(table)
-    _print_slices(console, evaluation.slices, next(iter(evaluation.figures)), evaluation.worst_slice)
-    _print_some(console, evaluation.notes)
+    _print_slices(console, evaluation.slices, evaluation.primary_metric, evaluation.worst_slice)
+    _print_some(console, [*evaluation.notes, *map(_trouble_text, evaluation.unreadable)])
 
 
 def print_inspection(inspection: Any) -> None:
@@ -62,11 +63,10 @@ def print_inspection(inspection: Any) -> None:
         console.print("Nothing wrong was found.")
 
 
-def print_predicted(summary: Any) -> None:
+def print_predicted(summary: PredictionSummary) -> None:
     """How many rows were predicted, and where they lie."""
-    found = summary.to_json()
-    failed = f"; {found['failed']:,} could not be read and are named in the file" if found["failed"] else ""
-    print(f"{found['rows']:,} predictions in {found['out']}{failed}")
+    failed = f"; {summary.failed:,} could not be read and say why in the column 'error'" if summary.failed else ""
+    print(f"{summary.rows:,} predictions in {summary.out}{failed}")
 
 
 def print_frame(frame: pd.DataFrame) -> None:
@@ -103,15 +103,13 @@ def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
 
 
 def _arms(record: RunRecord) -> Table:
-    """Metric by metric, so that the arms stand below each other; the primary metric first."""
+    """Metric by metric, so that the arms stand below each other."""
     table = _table("on the test part", "value", "95 % interval", "")
-    order = sorted(record.greater_is_better, key=lambda metric: metric != record.primary_metric)
-    for metric in order:
+    for metric in _primary_first(record.greater_is_better, record.primary_metric):
         title = metric_title(metric)
         for arm in record.arms.values():
             if metric in arm.figures:
-                figure = arm.figures[metric]
-                table.add_row(title, value_text(metric, figure.value), interval_text(metric, figure), Text(arm.title))
+                table.add_row(title, *_cells(metric, arm.figures[metric]), Text(arm.title))
                 title = ""
     return table
 
@@ -122,13 +120,23 @@ def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, wor
     table = _table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
     for row in slices:
         if metric in row.figures:
-            figure = row.figures[metric]
-            where = Text(f"{row.column} = {row.value}")
-            table.add_row(where, value_text(metric, figure.value), interval_text(metric, figure), f"{row.n:,}")
+            table.add_row(Text(f"{row.column} = {row.value}"), *_cells(metric, row.figures[metric]), f"{row.n:,}")
     console.print()
     console.print(table)
     if worst:
         console.print(Text(f"Worst: {worst}"))
+
+
+def _cells(metric: str, figure: FigureRow) -> tuple[str, str]:
+    return value_text(metric, figure.value), interval_text(metric, figure)
+
+
+def _primary_first(metrics: Iterable[str], primary: str) -> list[str]:
+    return sorted(metrics, key=lambda metric: metric != primary)
+
+
+def _trouble_text(trouble: Trouble) -> str:
+    return f"{trouble.origin} {trouble.reason}"
 
 
 def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
@@ -137,11 +145,6 @@ def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
         console.print(Text(f"- {line}"))
     if len(lines) > most:
         console.print(f"  and {len(lines) - most:,} more")
-
-
-def _print_places(console: Console, places: Mapping[str, object]) -> None:
-    for name, place in places.items():
-        console.print(Text(f"{name + ':':8}{place}"), soft_wrap=True)
 
 
 def _table(first: str, *columns: str) -> Table:

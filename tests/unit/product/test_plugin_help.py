@@ -1,0 +1,46 @@
+"""What `headstart help` lists is read from the plug-ins' own files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
+from headstart.product import plugin_help
+
+
+def test_families_have_the_names_that_set_takes() -> None:
+    found = dict(plugin_help.families())
+    assert set(found) == {"format", "backbone", "runner", "task", "tuning", "objective", "augmentation"}
+    assert found["tuning"] == "full, probe, scratch"
+
+
+@pytest.mark.parametrize("family", plugin_help.family_names())
+def test_every_plugin_has_an_idea(family: str) -> None:
+    entries = plugin_help.plugins(family)
+    assert [entry.name for entry in entries] == registry.names(plugin_help.family_names()[family])
+    assert all(entry.idea and "\n" not in entry.idea for entry in entries)
+
+
+def test_listing_plugins_imports_none_of_them() -> None:
+    program = (
+        "import sys\nfrom headstart.product import plugin_help\nplugin_help.plugins('tuning')\n"
+        "print([m for m in sys.modules if m.startswith('headstart.tuning.') or m == 'torch'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_settings_are_the_fields_of_the_plugin() -> None:
+    rows = {row.name: row for row in plugin_help.settings("tuning", "full")}
+    assert rows["epochs"].meaning
+
+
+def test_unknown_names_have_their_nearest() -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'objective'"):
+        plugin_help.plugins("objectives")
+    with pytest.raises(SettingsError, match="Did you mean 'full'"):
+        plugin_help.settings("tuning", "ful")
