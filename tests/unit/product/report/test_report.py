@@ -1,18 +1,18 @@
-"""The report as a file: what it shows, what it never does, and what it says of a run folder that is none."""
+"""The report as a file: what it shows and what it never does."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import odd_records as odd
 import pytest
 import sample_records as samples
 from sample_records import write_record
 
 from headstart.contracts.exhibits import Matrix, Reliability, Scatter, Table
-from headstart.kernel.errors import HeadstartError, RunError
 from headstart.product.record import Arm, RunRecord, SliceRow, Trouble
 from headstart.product.report.write import MOST_BYTES, render, report
 
@@ -80,28 +80,19 @@ def test_report_is_written_into_the_run_folder(tmp_path: Path) -> None:
 
 
 def test_report_is_written_where_asked_and_takes_a_string(tmp_path: Path) -> None:
-    write_record(tmp_path, samples.regression())
+    write_record(tmp_path, odd.regression())
     out = tmp_path / "deep" / "page.html"
     assert report(str(tmp_path), out=out) == out
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not (tmp_path / "report.html").exists()
 
 
-def test_report_of_an_unwritable_place_says_so(tmp_path: Path) -> None:
-    write_record(tmp_path, samples.regression())
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(HeadstartError, match="cannot write"):
-        report(tmp_path, out=tmp_path / "taken")
-
-
-@pytest.mark.parametrize(
-    "make", [samples.classification, samples.regression, samples.negative_transfer, samples.hostile]
-)
-def test_page_is_sound_small_and_loads_nothing(make: object) -> None:
-    html = render(make())  # type: ignore[operator]
+@pytest.mark.parametrize("make", [samples.classification, odd.regression, odd.negative_transfer, odd.hostile])
+def test_page_is_sound_small_and_loads_nothing(make: Callable[[], RunRecord]) -> None:
+    html = render(make())
     check_self_contained(html)
     assert len(html.encode()) < 300_000
-    found = page(make()).ids()  # type: ignore[operator]
+    found = page(make()).ids()
     assert len(found) == len(set(found))
 
 
@@ -161,21 +152,21 @@ def test_verdict_comes_before_every_figure() -> None:
 
 
 def test_negative_transfer_is_a_banner() -> None:
-    bad, good = page(samples.negative_transfer()), page(samples.classification())
+    bad, good = page(odd.negative_transfer()), page(samples.classification())
     assert any(tag == "aside" and "bad" in a["class"] for tag, a in bad.tags)
     assert "Negative transfer" in bad.text and "−4.1 points (−7.1 to −1.1)" in bad.text
     assert "Negative transfer" not in good.text
 
 
 def test_second_reading_of_the_test_part_is_a_warning() -> None:
-    assert "The test part has been read 3 times" in page(samples.negative_transfer()).text
+    assert "The test part has been read 3 times" in page(odd.negative_transfer()).text
     once = page(samples.classification())
     assert "Test part read once" in once.text
     assert not any(tag == "aside" for tag, _ in once.tags)
 
 
 def test_leaks_are_a_warning_and_are_named() -> None:
-    text = page(samples.negative_transfer()).text
+    text = page(odd.negative_transfer()).text
     assert "Leaks between the parts of the split: 3" in text
     assert "test/2.png is a copy of train/2.png" in text
 
@@ -188,7 +179,7 @@ def test_worst_slice_is_named_and_marked() -> None:
 
 
 def test_arms_without_history_have_no_curves() -> None:
-    seen = page(samples.regression())
+    seen = page(odd.regression())
     assert "curves" not in seen.ids()
     assert "Learning curves" not in seen.text
     assert "solved, not trained by steps" in seen.text
@@ -211,7 +202,7 @@ def test_matrix_of_many_names_becomes_a_list_of_confusions() -> None:
 
 
 def test_mistakes_are_cards_with_picture_or_text() -> None:
-    images, texts = page(samples.classification()), page(samples.regression())
+    images, texts = page(samples.classification()), page(odd.regression())
     pictures = [a for tag, a in images.tags if tag == "img"]
     assert len(pictures) == 14 and all(p["src"].startswith("data:image/jpeg;base64,") and p["alt"] for p in pictures)
     assert "99 % sure" in images.text
@@ -219,9 +210,9 @@ def test_mistakes_are_cards_with_picture_or_text() -> None:
 
 
 def test_hostile_strings_stay_text() -> None:
-    seen = page(samples.hostile())
+    seen = page(odd.hostile())
     assert not any(tag in {"script", "img"} for tag, _ in seen.tags)
-    whole = " ".join(samples.HOSTILE.split())
+    whole = " ".join(odd.HOSTILE.split())
     assert seen.text.count(whole) > 20
     assert [a["content"] for tag, a in seen.tags if tag == "meta" and a.get("name") == "viewport"]
 
@@ -282,52 +273,7 @@ def test_degenerate_run_is_drawn() -> None:
 
 
 def test_undefined_figures_survive_the_file(tmp_path: Path) -> None:
-    base = samples.regression()
+    base = odd.regression()
     figures = {**base.arms["model"].figures, "r2": samples.figure(float("nan"), 0.0)}
     write_record(tmp_path, base.model_copy(update={"arms": {"model": Arm(title="m", figures=figures, seconds=1)}}))
     assert "not defined" in report(tmp_path).read_text(encoding="utf-8")
-
-
-def damage(run: Path, **changes: object) -> None:
-    write_record(run, samples.regression())
-    content = json.loads((run / "record.json").read_text(encoding="utf-8"))
-    (run / "record.json").write_text(json.dumps({**content, **changes}), encoding="utf-8")
-
-
-def test_missing_run_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="there is no such run folder"):
-        report(tmp_path / "nowhere")
-
-
-def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"has no record\.json"):
-        report(tmp_path)
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="is a file, not a run folder"):
-        report(tmp_path / "file")
-
-
-@pytest.mark.parametrize("content", [b"", b'{"format": 1, "headst', b"\xff\xfe\x00"])
-def test_record_that_is_no_json_is_damaged(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "record.json").write_bytes(content)
-    with pytest.raises(RunError, match="damaged"):
-        report(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 3}', '"record"'])
-def test_record_of_something_else_is_foreign(tmp_path: Path, content: str) -> None:
-    (tmp_path / "record.json").write_text(content)
-    with pytest.raises(RunError, match="no record of a Headstart run"):
-        report(tmp_path)
-
-
-def test_damaged_field_is_named(tmp_path: Path) -> None:
-    damage(tmp_path, seed="seven")
-    with pytest.raises(RunError, match=r"is damaged: seed: .*integer"):
-        report(tmp_path)
-
-
-def test_newer_record_asks_for_a_newer_headstart(tmp_path: Path) -> None:
-    damage(tmp_path, format=99, headstart="7.2.0", a_new_field=1)
-    with pytest.raises(RunError, match=r"in format 99.*Install Headstart 7\.2\.0"):
-        report(tmp_path)

@@ -6,11 +6,14 @@ import html
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import odd_records as odd
 import pytest
 import sample_records as samples
 
+from headstart.product.record import RunRecord
 from headstart.product.report import write
 from headstart.product.report.write import render
 
@@ -80,9 +83,9 @@ def test_both_schemes_name_the_same_colours() -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
 @pytest.mark.parametrize("width", [375, 1280])
-@pytest.mark.parametrize("name", ["classification", "negative_transfer", "regression", "hostile"])
-def test_page_is_no_wider_than_the_screen(tmp_path: Path, name: str, width: int) -> None:
-    report = html.escape(render(getattr(samples, name)()))
+@pytest.mark.parametrize("make", [samples.classification, odd.negative_transfer, odd.regression, odd.hostile])
+def test_page_is_no_wider_than_the_screen(tmp_path: Path, make: Callable[[], RunRecord], width: int) -> None:
+    report = html.escape(render(make()))
     outer = tmp_path / "outer.html"
     outer.write_text(
         f'<iframe id="page" srcdoc="{report}" style="width:{width}px;height:800px;border:0"></iframe><script>'
@@ -93,8 +96,8 @@ def test_page_is_no_wider_than_the_screen(tmp_path: Path, name: str, width: int)
     )
     assert BROWSER is not None
     flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-        " --disable-component-update --disable-sync --dump-dom"
+        "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run"
+        " --disable-background-networking --disable-component-update --disable-sync --dump-dom"
     ).split()
     command = [BROWSER, *flags, f"--user-data-dir={tmp_path / 'profile'}", outer.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
