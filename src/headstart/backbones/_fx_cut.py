@@ -1,15 +1,14 @@
 """Cutting a recorded timm model into stages, and running a part of them with the model's own live modules.
 
 A boundary may lie where a single tensor carries everything (`_fx_trace.py`). Of these places, stages begin where a
-module with weights (normalisation apart) changes the spatial resolution or belongs to another top-level attribute of
-the model: stem, layer1 ... layer4. Where that yields fewer than `FEWEST` stages behind the stem, as in nets of constant
-resolution, every such module begins one: stem, blocks.0 ... blocks.11.
+module with weights (normalisation apart) differs from the one before in spatial resolution or in the first component of
+its path: stem, layer1 ... layer4. Where that yields fewer than `FEWEST` stages behind the stem, as in nets of constant
+resolution, the first two components count, and so on: stem, blocks.0 ... blocks.11.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -22,31 +21,30 @@ from headstart.contracts.carriers import Tap
 from headstart.kernel.errors import BackboneError
 
 FEWEST = 4
-"""Stages behind the stem that a cut by resolution must yield."""
+"""Stages wanted behind the stem."""
 
 
 class Cut:
     """A recorded model with the places where its stages begin."""
 
-    def __init__(self, trace: Trace, starts: Sequence[int], *, channels_last: bool, prefix_tokens: int) -> None:
+    def __init__(self, trace: Trace, starts: Sequence[int], layout: Layout) -> None:
         """Cut `trace` before the calls numbered `starts`, the first of which is 0.
 
         Args:
             trace: the recorded model.
             starts: ascending positions at which `trace.carriers` is not None.
-            channels_last: whether the model's maps are (batch, height, width, channels).
-            prefix_tokens: class and register tokens in front of the patch tokens.
+            layout: how the model's final hidden tensor is laid out.
         """
         self._trace = trace
         self._places = (*starts, len(trace.nodes))
-        self._layouts = [_layout(trace, place, channels_last, prefix_tokens) for place in self._places]
-        self._channels_last, self._prefix_tokens = channels_last, prefix_tokens
+        self._layout = layout
+        self._layouts = [_layout_at(trace, place, layout) for place in self._places]
         self.stages = stages_of(trace, self._places)
 
     def without(self, failing: Collection[int]) -> Cut:
         """The same cut with the boundaries `failing` dropped."""
         starts = [self._places[start] for start, _ in merged(self.stages, failing)]
-        return Cut(self._trace, starts, channels_last=self._channels_last, prefix_tokens=self._prefix_tokens)
+        return Cut(self._trace, starts, self._layout)
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap]) -> nn.Module:
         """Stages start..stop-1 as `State -> State`. Raises BackboneError on a tap that lies outside of them."""
@@ -80,9 +78,9 @@ class Cut:
 class Whole:
     """A model that cannot be recorded: one stage, whole or nothing. Offers what `Cut` does."""
 
-    def __init__(self, model: nn.Module, layout: Layout) -> None:
-        """Wrap `model`; `layout` is that of its final hidden tensor."""
-        self._model, self._layout = model, layout
+    def __init__(self, model: nn.Module, method: str, layout: Layout) -> None:
+        """Wrap `model`, whose `method` gives the final hidden tensor in that layout."""
+        self._model, self._method, self._layout = model, method, layout
         self.stages = (whole_stage(model),)
 
     def without(self, failing: Collection[int]) -> Whole:  # noqa: ARG002
@@ -92,47 +90,53 @@ class Whole:
     def segment(self, start: int, stop: int, taps: Sequence[Tap]) -> nn.Module:
         """The whole, or nothing where start equals stop. Raises BackboneError on a tap that lies outside."""
         copies = 1 + len(_tapped(self.stages, start, stop, taps))
-        body = _Repeated(self._model if start < stop else None, copies)
+        body = _Repeated(self._model, self._method, copies) if start < stop else _Unchanged()
         return TappedSegment(body, [Part(tap, self._layout) for tap in taps])
 
 
 class _Repeated(nn.Module):
-    model: Any
-
-    def __init__(self, model: nn.Module | None, copies: int) -> None:
+    def __init__(self, model: nn.Module, method: str, copies: int) -> None:
         super().__init__()
-        self.model, self.copies = model, copies
+        self.model, self.method, self.copies = model, method, copies
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        return (hidden if self.model is None else self.model.forward_features(hidden),) * self.copies
+        return (getattr(self.model, self.method)(hidden),) * self.copies
 
 
-def propose(trace: Trace, *, channels_last: bool, prefix_tokens: int) -> Cut:
-    """Cut a recorded model where the module docstring says."""
-    begins = [i for i, node in enumerate(trace.nodes) if trace.carriers[i] is not None and has_weights(trace, node)]
-    starts, before = [0], None
-    for i in begins:
+class _Unchanged(nn.Module):
+    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        return (hidden,)
+
+
+def propose(trace: Trace, layout: Layout) -> Cut:
+    """Cut a recorded model where the module docstring says; `layout` is that of its final hidden tensor."""
+    weighty = [i for i, node in enumerate(trace.nodes) if trace.carriers[i] is not None and has_weights(trace, node)]
+    deepest = max((str(trace.nodes[i].target).count(".") + 1 for i in weighty), default=1)
+    starts = [0]
+    for depth in range(1, deepest + 1):
+        starts = _starts(trace, weighty, depth, layout)
+        if len(starts) - 1 >= FEWEST:
+            break
+    return Cut(trace, starts, layout)
+
+
+def _starts(trace: Trace, weighty: Sequence[int], depth: int, layout: Layout) -> list[int]:
+    """0, and where the resolution or the first `depth` components of the path differ from those of the call before."""
+    keys = []
+    for i in weighty:
         node = trace.nodes[i]
-        here = (str(node.target).split(".")[0], _resolution(trace, node, channels_last))
-        if before not in (None, here):
-            starts.append(i)
-        before = here
-    if len(starts) - 1 < FEWEST:
-        starts = [0, *begins[1:]]
-    return Cut(trace, starts, channels_last=channels_last, prefix_tokens=prefix_tokens)
+        shape = trace.shapes.get(node, ())
+        resolution = shape[2:] if len(shape) == 4 and not layout.channels_last else shape[1:-1]
+        keys.append((str(node.target).split(".")[:depth], resolution))
+    return [0, *(i for i, key, before in zip(weighty[1:], keys[1:], keys) if key != before)]
 
 
-def _resolution(trace: Trace, node: fx.Node, channels_last: bool) -> tuple[int, ...]:
-    shape = trace.shapes.get(node, ())
-    return shape[2:] if len(shape) == 4 and not channels_last else shape[1:-1]
-
-
-def _layout(trace: Trace, place: int, channels_last: bool, prefix_tokens: int) -> Layout:
+def _layout_at(trace: Trace, place: int, final: Layout) -> Layout:
     """Prefix tokens are there once the sequence has its final length: some models add them late."""
     here = trace.carriers[place]
     shape, last = (trace.shapes.get(node, ()) if node else () for node in (here, trace.carriers[-1]))
     present = len(shape) == 3 and shape[1:2] == last[1:2]
-    return Layout(channels_last, prefix_tokens if present else 0)
+    return final._replace(prefix_tokens=final.prefix_tokens if present else 0)
 
 
 def _tapped(stages: Sequence[Stage], start: int, stop: int, taps: Sequence[Tap]) -> list[int]:

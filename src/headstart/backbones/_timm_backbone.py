@@ -42,6 +42,7 @@ class TimmBackbone(Backbone):
         self._prefix_tokens = int(getattr(module, "num_prefix_tokens", 0))
         self._channels_last = getattr(module, "output_fmt", "NCHW") == "NHWC"
         example = self._example()
+        self._method = "forward_features" if self._has_map(example) else "forward"
         self._cut = self._proposed(example)
         self.stages = self._cut.stages
         self.width = self._dry_run(example)
@@ -68,6 +69,8 @@ class TimmBackbone(Backbone):
     def features(self, state: State) -> Features:
         """timm's own pooling; patch tokens of a transformer, the map (batch, channels, height, width) of the others."""
         hidden = state.hidden
+        if self._method == "forward":
+            return Features(hidden)
         pooled = self.module.forward_head(hidden)  # type: ignore[operator]
         if hidden.ndim == 3:
             return Features(pooled, tokens=hidden[:, self._prefix_tokens :])
@@ -89,10 +92,11 @@ class TimmBackbone(Backbone):
         return TimmBackbone(self.name, self._architecture, self._architecture.random(seed), "random")
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
+        layout = Layout(self._channels_last, self._prefix_tokens)
+        if self._method == "forward":
+            return Whole(self.module, "forward", layout)
         recorded = trace(self.module, example)
-        if recorded is None:
-            return Whole(self.module, Layout(self._channels_last, self._prefix_tokens))
-        return propose(recorded, channels_last=self._channels_last, prefix_tokens=self._prefix_tokens)
+        return Whole(self.module, "forward_features", layout) if recorded is None else propose(recorded, layout)
 
     def _example(self) -> Tensor:
         """Two random images; their size does not depend on `image_size` where the model takes any."""
@@ -113,12 +117,16 @@ class TimmBackbone(Backbone):
             return False
         return True
 
+    def _has_map(self, example: Tensor) -> bool:
+        """Whether there is one final hidden tensor; models of several scales have more and are used pooled only."""
+        with torch.no_grad():
+            return isinstance(self.module.forward_features(example.clone()), Tensor)  # type: ignore[operator]
+
     def _dry_run(self, example: Tensor) -> int:
         """The width of the pooled features."""
         with torch.no_grad():
-            state = self.segment(0, len(self.stages))(State(example.clone()))
-            pooled = self.features(state).pooled if isinstance(state.hidden, Tensor) else None
-        if pooled is None or pooled.ndim != 2:
+            pooled = self.features(self.segment(0, len(self.stages))(State(example.clone()))).pooled
+        if not isinstance(pooled, Tensor) or pooled.ndim != 2:
             raise BackboneError(
                 f"{self._architecture.name} gives no single feature vector per image; take another model"
             )

@@ -61,7 +61,8 @@ def _read_checkpoint(path: Path) -> Mapping[str, Any]:
             " Give a .safetensors file, or save the state dict alone with torch.save(model.state_dict(), FILE)."
         ) from error
     except Exception as error:  # a damaged archive makes torch raise whatever its reader stumbles on
-        raise BackboneError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise BackboneError(f"{path} is damaged or no checkpoint: {reason}") from error
     if not isinstance(content, Mapping):
         raise BackboneError(f"{path} holds a {type(content).__name__}, not named tensors")
     return content

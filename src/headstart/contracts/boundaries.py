@@ -30,7 +30,7 @@ def failing_boundaries(backbone: Backbone, example: State) -> list[int]:
     kept = cache_folder() / "boundaries" / f"{key}.json"
     try:
         return list(read_json(kept))
-    except HeadstartError:
+    except (HeadstartError, OSError):
         failing = _check(backbone, example)
     with suppress(HeadstartError, OSError):  # a read-only cache costs time, not correctness
         write_json(kept, failing)
