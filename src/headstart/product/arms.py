@@ -157,7 +157,7 @@ def _scaled(tuning: Recipe, factor: float) -> Recipe:
 
 def _model(bench: Bench, backbone: Backbone, head: nn.Module) -> Model:
     heads = nn.ModuleDict({"head": head})
-    return Model(backbone, bench.data.task, heads, bench.plan.columns, bench.execution)
+    return Model(backbone, bench.data.task, heads, bench.data.columns, bench.execution)
 
 
 def _calibrated(bench: Bench, arm: Trained) -> Trained:

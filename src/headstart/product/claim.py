@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import hash_json, read_json, write_json
 from headstart.product.plan import Plan
+from headstart.product.record import FILE_NAME
 
 REQUEST = "request.json"
 """The file that marks a folder as a run from its first second on."""
@@ -45,7 +46,7 @@ def _standing(folder: Path, request: str) -> str:
         same = read_json(folder / REQUEST).get("request") == request
     except HeadstartError:
         same = False
-    return "resumes" if same and not (folder / "record.json").exists() else "taken"
+    return "resumes" if same and not (folder / FILE_NAME).exists() else "taken"
 
 
 def _candidates(plan: Plan) -> list[Path]:

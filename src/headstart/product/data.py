@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
@@ -39,23 +39,6 @@ def stream_examples(source: Any, columns: Columns, rows: int, *, format: str | N
     source = existing(source)
     reader, _ = _reader(source, format)
     return reader.stream(source, columns, rows)
-
-
-def columns_of(schema: Schema, given: Columns) -> Columns:
-    """The flags that read the same columns again from other data: what was recognised, made explicit.
-
-    The group stays as the user gave it, as for image folders it is an expression and no column.
-    """
-    return Columns(
-        text=schema.inputs if schema.modality == "text" else (),
-        image=schema.inputs[0] if schema.modality == "image" else None,
-        numeric=schema.inputs if schema.modality == "table" else (),
-        label=schema.targets.get("label"),
-        group=given.group,
-        domain=schema.domain,
-        slices=schema.slices,
-        part=given.part,
-    )
 
 
 def existing(source: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from headstart.engine.content import content_keys
 from headstart.engine.infer import predict_examples
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, RunError
-from headstart.kernel.files import read_json
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.product.data import read_examples
@@ -119,8 +119,8 @@ def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
     if run.plan.data.startswith("<"):
         raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
     examples, _ = read_examples(run.plan.data, columns, format=run.plan.format)
-    test = set(read_json(run.folder / "test_keys.json"))
-    rows = [row for row, key in enumerate(content_keys(examples).keys) if key in test]
+    keys = content_keys(examples).keys
+    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
     if not rows:
         raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
     return examples.take(np.array(rows))
@@ -128,16 +128,20 @@ def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
 
 def _count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
     """Count a reading of the run's test part when the data hold some of it; the report then says so."""
-    test = set(read_json(run.folder / "test_keys.json"))
-    shared = sum(key in test for key in keys)
-    if not shared:
-        return run.record.test_reads, ()
+    seen = Counter(run.parts.get(key, "new") for key in keys if key is not None)
+    notes = []
+    if seen["train"] + seen["val"]:
+        notes.append(
+            f"{seen['train'] + seen['val']} of these examples were used in training: figures on them say little."
+        )
+    if not seen["test"]:
+        return run.record.test_reads, tuple(notes)
     record = run.record.model_copy(update={"test_reads": run.record.test_reads + 1})
     write_record(run.folder, record)
     run.record = record
     report(run.folder)
-    note = (
-        f"{shared} of these examples belong to the run's test part, which has now been read {record.test_reads} times: "
-        "figures on it are honest only as long as nothing is chosen by them."
+    notes.append(
+        f"{seen['test']} of these examples belong to the run's test part, which has now been read {record.test_reads} "
+        "times: figures on it are honest only as long as nothing is chosen by them."
     )
-    return record.test_reads, (note,)
+    return record.test_reads, tuple(notes)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns
 from headstart.contracts.task import Targets, Task
 from headstart.engine.content import content_keys
 from headstart.evidence.duplicates import find_duplicates
@@ -28,6 +29,8 @@ class Prepared:
     """Data that arms can be trained on: readable rows only."""
 
     examples: Examples
+    columns: Columns
+    """The plan's columns, with what was recognised filled in."""
     keys: Sequence[str]
     """Content key of each row."""
     task: Task
@@ -89,7 +92,17 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         leaks=_leaks(parts, examples),
         notes=(*examples.notes, *parts.notes),
     )
-    return Prepared(examples, keys, task, targets, groups, parts, summary, (decision,) if decision else ())
+    return Prepared(
+        examples,
+        _recognised(plan.columns, examples.schema),
+        keys,
+        task,
+        targets,
+        groups,
+        parts,
+        summary,
+        (decision,) if decision else (),
+    )
 
 
 def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
@@ -120,6 +133,18 @@ def codes(examples: Examples, column: str | None) -> np.ndarray | None:
         f"alone {row}" if value is None else f"value {value}" for row, value in enumerate(examples.column(column))
     ]
     return np.unique(values, return_inverse=True)[1]
+
+
+def _recognised(columns: Columns, schema: Schema) -> Columns:
+    """What prediction and evaluation must find again under the same names; folders of images need none."""
+    found: dict[str, Any] = {}
+    if schema.modality == "text":
+        found["text"] = schema.inputs
+    if schema.modality == "table":
+        found["numeric"] = schema.inputs
+    if schema.modality != "image" and schema.targets:
+        found["label"] = next(iter(schema.targets.values()))
+    return columns.model_copy(update=found)
 
 
 def _part_row(name: str, rows: np.ndarray, examples: Examples, groups: np.ndarray | None) -> PartRow:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from headstart.kernel.settings import FieldHelp
+from headstart.product.numbers import difference_text, interval_text, metric_title, value_text
 from headstart.product.plugin_help import Entry
 from headstart.product.record import FigureRow, RunRecord, SliceRow, Trouble
-from headstart.product.report.numbers import difference_text, interval_text, metric_title, value_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError
+import pandas as pd
 
 from headstart.contracts.model import Model, load_model
-from headstart.kernel.errors import HeadstartError, RunError
-from headstart.kernel.files import read_json, write_json
+from headstart.kernel.errors import RunError
+from headstart.kernel.files import write_json
 from headstart.product.plan import Plan, read_plan
-from headstart.product.record import FORMAT_NUMBER, RunRecord
+from headstart.product.record import FILE_NAME, RunRecord, read_record
 
 
 class RunFolder:
@@ -28,7 +28,7 @@ class RunFolder:
             raise RunError(
                 f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
             )
-        if not (folder / "record.json").exists():
+        if not (folder / FILE_NAME).exists():
             begun = (folder / "plan.toml").exists()
             reason = (
                 "the run was not finished: give the same fit again to resume it" if begun else "it is no run folder"
@@ -49,6 +49,15 @@ class RunFolder:
     def plan(self) -> Plan:
         """The plan that repeats the run."""
         return read_plan(self.folder / "plan.toml")
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """Content key -> 'train', 'val' or 'test', for every example of the fit. Raises RunError when it is missing."""
+        try:
+            split = pd.read_csv(self.folder / "split.csv", dtype=str, keep_default_na=False)
+            return dict(zip(split["key"], split["part"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"{self.folder}/split.csv is missing or damaged: {error}") from error
 
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -75,24 +84,8 @@ def open_run(run: Path | str | RunFolder) -> RunFolder:
     return run if isinstance(run, RunFolder) else RunFolder(Path(run))
 
 
-def read_record(folder: Path) -> RunRecord:
-    """Read RUN/record.json. Raises RunError."""
-    try:
-        content = read_json(folder / "record.json")
-        number = content["format"]
-        if number > FORMAT_NUMBER:
-            raise RunError(
-                f"{folder} has format {number}; this Headstart reads up to {FORMAT_NUMBER}. Please update it."
-            )
-        return RunRecord.model_validate(content)
-    except RunError:
-        raise
-    except (HeadstartError, KeyError, TypeError, ValidationError) as error:
-        raise RunError(f"{folder}/record.json is damaged or foreign: {error}") from error
-
-
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write RUN/record.json and RUN/metrics.json."""
     figures = {name: figure.model_dump() for name, figure in record.arms["model"].figures.items()}
     write_json(folder / "metrics.json", {"test": figures, "comparisons": [c.model_dump() for c in record.comparisons]})
-    write_json(folder / "record.json", record.model_dump(mode="json"))
+    write_json(folder / FILE_NAME, record.model_dump(mode="json"))

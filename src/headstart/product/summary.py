@@ -13,7 +13,7 @@ import pandas as pd
 from headstart.contracts.carriers import Prediction
 from headstart.engine.device import machine, versions
 from headstart.kernel import registry
-from headstart.kernel.files import write_atomic, write_json
+from headstart.kernel.files import write_atomic
 from headstart.product.arms import Bench, Trained
 from headstart.product.clock import Clock
 from headstart.product.judge import Judged
@@ -64,15 +64,14 @@ def summarise(
 
 
 def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> None:
-    """RUN/split.csv (where each example went), RUN/test_predictions.csv, RUN/test_keys.json."""
+    """RUN/split.csv (where each example went, with its content key) and RUN/test_predictions.csv."""
     origins = data.examples.origins()
-    parts = [(origins[row], name) for name, rows in data.parts().items() for row in rows]
-    split = pd.DataFrame(parts, columns=["origin", "part"])
+    parts = [(origins[row], data.keys[row], name) for name, rows in data.parts().items() for row in rows]
+    split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
     frame = pd.DataFrame({"origin": test.origins(), "truth": test.target(), **data.task.rows(prediction)})
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
-    write_json(folder / "test_keys.json", sorted({data.keys[row] for row in data.split.test}))
 
 
 def _arm(arm: Trained, judged: Judged) -> Arm:
@@ -80,7 +79,9 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
     return Arm(
         title=arm.title,
         figures=judged.figures[arm.key],
-        history=tuple(Epoch(**vars(epoch)) for epoch in progress.history) if progress else (),
+        history=tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
+        if progress
+        else (),
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from headstart.product.report.numbers import seconds_text
+from headstart.product.numbers import seconds_text
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_WORTH_A_LINE = 1.0

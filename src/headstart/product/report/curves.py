@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from headstart.product.numbers import is_share, metric_title, value_text
 from headstart.product.record import Arm
 from headstart.product.report import svg
-from headstart.product.report.numbers import is_share, metric_title, value_text
 
 HEIGHT = 214
 MOST_DOTS = 30

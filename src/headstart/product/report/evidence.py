@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from headstart.product.numbers import difference_text, figure_text, is_share, metric_title
 from headstart.product.record import Arm, Comparison, RunRecord, SliceRow
 from headstart.product.report.curves import loss_chart, metric_chart
 from headstart.product.report.intervals import Reference, Whisker, interval_plot
-from headstart.product.report.numbers import difference_text, figure_text, is_share, metric_title
 
 SERIES = {"model": "series-1", "probe": "series-2", "scratch": "series-3"}
 """Colour and mark of the arms."""

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from headstart.product.record import FigureRow
-from headstart.product.report import numbers
+from headstart.product import numbers
 
 
 def row(value: float, low: float, high: float) -> FigureRow:
