@@ -1,0 +1,227 @@
+"""The frozen pass: every example once through the frozen stages, and never again.
+
+A frozen backbone is a pure function, so its output is kept by the content of the input. What the store has is read;
+only the rest is prepared, run and stored, a shard every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.examples import Examples
+from headstart.contracts.runner import Execute, Runner
+from headstart.engine.device import pick_device, run_halving, usual_batch_size
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.feeding import Fed, feed, why_unreadable
+from headstart.engine.kept import KeptSegment, Wish, features_of, put_together, take_apart
+from headstart.engine.key_index import Located
+from headstart.engine.space import Space
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, StoreError
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import Settings
+
+UNITS = {"image": "images", "text": "texts", "table": "rows"}
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a frozen pass has found, one entry per example; it lies in the store and is read when asked for."""
+
+    failures: Mapping[int, str]
+    """Row -> why its input could not be read."""
+    rows: np.ndarray
+    """(readable examples,) int64, ascending: the rows that have an entry."""
+    computed: int
+    """Distinct inputs that went through the backbone."""
+    reused: int
+    """Examples whose entry was in the store before."""
+    seconds: Mapping[str, float]
+    """'prepare' (summed over its threads), 'runner' and 'store'."""
+    wish: Wish
+    width: int
+    """Of the pooled features."""
+    _space: Space
+    _located: Located
+
+    def pooled(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+        """Pooled features (rows, width) float32 of the given rows, in their order; of `self.rows` without any.
+
+        Raises:
+            DataError: the input of one of the rows could not be read.
+        """
+        if self.wish.keep == "state":
+            raise StoreError("this pass kept the state at a boundary, no pooled features; wish for keep='pooled'")
+        found = self._column("hidden", rows)
+        return found if len(found) else np.empty((0, self.width), np.float32)
+
+    def tap(self, boundary: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+        """Pooled features (rows, width) float32 at an earlier boundary. Raises as `pooled` does."""
+        if Tap(boundary) not in self.wish.taps:
+            raise StoreError(f"this pass has no pooled tap at '{boundary}' (taps: {list(self.wish.taps)})")
+        return self._column(f"taps.{Tap(boundary).key}", rows)
+
+    def batch_state(self, rows: Sequence[int] | np.ndarray) -> State:
+        """The kept state of some rows as a batch on the CPU, padded on the right. Raises as `pooled` does."""
+        located = self._of(rows)
+        return put_together({name: self._space.gather(located, name) for name in self._space.names(located)})
+
+    def batch_features(self, rows: Sequence[int] | np.ndarray) -> Features:
+        """The kept features of some rows as a batch on the CPU. Raises as `pooled` does."""
+        return features_of(self.batch_state(rows))
+
+    def _column(self, name: str, rows: Sequence[int] | np.ndarray | None) -> np.ndarray:
+        return cast(np.ndarray, self._space.gather(self._of(self.rows if rows is None else rows), name))
+
+    def _of(self, rows: Sequence[int] | np.ndarray) -> Located:
+        chosen = np.asarray(rows, dtype=np.int64)
+        failed = chosen[np.isin(chosen, list(self.failures))]
+        if len(failed):
+            row = int(failed[0])
+            raise DataError(f"row {row} has no features: its input {self.failures[row]}")
+        return self._located.take(chosen)
+
+
+def extract(
+    backbone: Backbone,
+    examples: Examples,
+    keys: Sequence[str | None],
+    wish: Wish | None = None,
+    *,
+    runner: Runner,
+    store: FeatureStore | None = None,
+    device: torch.device | None = None,
+    reporter: Reporter | None = None,
+    batch_size: int | None = None,
+) -> Extracted:
+    """Get what `wish` asks for (pooled features without one) of every example, from the store or by running.
+
+    Args:
+        keys: the hash of each input's content, 32 hex digits; None for an input that could not be read.
+        store: where entries are kept; in memory, for this run only, without one.
+        batch_size: how many inputs of median length are run at once.
+
+    Raises:
+        BackboneError: the backbone has no such features.
+        StoreError: entries were evicted by another process during the pass.
+    """
+    wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
+    kept = KeptSegment(backbone, wish)
+    store = store or FeatureStore(limit=0)
+    narrow = runner.precision == "bfloat16"
+    space = store.space(_key(backbone, wish, runner), of=backbone.name, bfloat16=narrow, reporter=reporter)
+    readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
+    known = [key for key in keys if key is not None]
+    missing, reused = _missing(space, known, readable)
+    frozen_pass = _Pass(backbone, examples, kept, runner, device, space)
+    frozen_pass.run(missing, keys, batch_size or usual_batch_size(device), reporter)
+    failures = _failures(backbone, examples, keys, frozen_pass.failures)
+    rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
+    located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
+    computed = len(missing) - len(frozen_pass.failures)
+    return Extracted(failures, rows, computed, reused, frozen_pass.seconds, wish, backbone.width, space, located)
+
+
+def _key(backbone: Backbone, wish: Wish, runner: Runner) -> dict[str, Any]:
+    """Everything that decides a stored value beside the input."""
+    settings = cast(Settings, runner)
+    return {
+        "weights": backbone.weights_hash(),
+        "architecture": backbone.describe(),
+        "preparation": dict(backbone.preparation()),
+        "stop": backbone.boundary_names()[wish.boundary(backbone)],
+        "taps": [tap.key for tap in wish.taps],
+        "keep": wish.keep,
+        "runner": {"plugin": registry.name_of(settings), "settings": settings.model_dump(mode="json")},
+        "precision": runner.precision,
+        "view_seed": None,
+    }
+
+
+def _missing(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """One row for each input that is not stored, and how many rows are stored."""
+    found = space.lookup(known).found
+    first = {known[i]: rows[i] for i in np.flatnonzero(~found)[::-1]}
+    return np.array(sorted(first.values()), np.int64), int(found.sum())
+
+
+def _failures(
+    backbone: Backbone, examples: Examples, keys: Sequence[str | None], failed: Mapping[int, str]
+) -> dict[int, str]:
+    """Every row without features: those that failed, the same inputs elsewhere, and those without a key."""
+    reasons = {keys[row]: reason for row, reason in failed.items()}
+    found = {}
+    for row, key in enumerate(keys):
+        if key is None:
+            reason = why_unreadable(backbone, examples.raws([row])[0])
+            found[row] = reason or "could not be read at first, and has changed since"
+        elif key in reasons:
+            found[row] = reasons[key]
+    return found
+
+
+def _located(space: Space, keys: Sequence[str], rows: np.ndarray, size: int) -> Located:
+    """Where each row's entry lies; -1 for rows without one."""
+    located = Located(np.full(size, -1, np.int32), np.zeros(size, np.int32))
+    located.shard[rows], located.row[rows] = space.lookup(keys)
+    lost = int((located.shard[rows] < 0).sum())
+    if lost:
+        raise StoreError(
+            f"{lost} entries of the feature store were evicted during the pass. HEADSTART_CACHE_LIMIT (for example "
+            "50GB) allows it more room."
+        )
+    return located
+
+
+class _Pass:
+    """Runs inputs through the kept segment into a space."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        examples: Examples,
+        kept: KeptSegment,
+        runner: Runner,
+        device: torch.device,
+        space: Space,
+    ) -> None:
+        self.backbone, self.examples, self.kept = backbone, examples, kept
+        self.runner, self.device, self.space = runner, device, space
+        self.execute: Execute | None = None
+        self.failures: dict[int, str] = {}
+        self.seconds = {"prepare": 0.0, "runner": 0.0, "store": 0.0}
+
+    def run(self, rows: np.ndarray, keys: Sequence[str | None], batch_size: int, reporter: Reporter) -> None:
+        """Compute and store the given rows; what is done is stored whatever ends the pass."""
+        if not len(rows):
+            return
+        unit = UNITS.get(self.backbone.modality, "examples")
+        with reporter.counter(f"features from {self.backbone.name}", len(rows), unit) as advance:
+            try:
+                for fed in feed(self.backbone, self.examples, rows, batch_size):
+                    self._batch(fed, keys)
+                    advance(len(fed.rows) + len(fed.failures))
+            finally:
+                self.space.flush()
+
+    def _batch(self, fed: Fed, keys: Sequence[str | None]) -> None:
+        self.seconds["prepare"] += fed.seconds
+        self.failures.update(fed.failures)
+        if fed.state is None:
+            return
+        started = time.perf_counter()
+        if self.execute is None:
+            self.execute = self.runner.start(self.kept, fed.state, self.device)
+        result = run_halving(self.execute, fed.state)
+        ran = time.perf_counter()
+        self.space.append([cast(str, keys[row]) for row in fed.rows], take_apart(result, self.kept.keep))
+        self.seconds["runner"] += ran - started
+        self.seconds["store"] += time.perf_counter() - ran

@@ -1,0 +1,195 @@
+"""Feature store: what frozen passes have computed, on disk, one entry per example, under a limit of size.
+
+One folder per space below the cache folder, with a `space.json` that says what it is and its shards. Labels, splits
+and row order are no part of it, so a corrected label, a new file or a subset uses everything again. The shards least
+recently used are evicted first; one used within the last minutes, by whatever process, stays.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from headstart.engine.space import SUFFIX, Space
+from headstart.kernel.errors import HeadstartError, SettingsError
+from headstart.kernel.files import hash_json, read_json
+from headstart.kernel.folders import cache_folder
+from headstart.kernel.progress import Quiet, Reporter
+
+FORMAT_NUMBER = 1
+"""Part of every key: rises when stored entries change their meaning."""
+
+GREATEST_LIMIT = 20_000_000_000
+SHARE_OF_FREE = 0.1
+IN_USE_SECONDS = 600.0
+"""A shard used so recently may be in use by another process."""
+
+STALE_SECONDS = 3600.0
+"""A temporary file so old belongs to a process that was killed."""
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One space, for people."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    """Its space.json: {"of": backbone, "key": what names the space}."""
+    shards: int
+    bytes: int
+    last_used: float
+    """Seconds since 1970."""
+
+
+class FeatureStore:
+    """The spaces below one folder."""
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        limit: int | None = None,
+        *,
+        flush_seconds: float = 5.0,
+    ) -> None:
+        """Open the store; nothing is written until there is something to keep.
+
+        Args:
+            root: its folder; `features` in the cache folder without one.
+            limit: bytes, 0 to keep everything in memory. Without one `HEADSTART_CACHE_LIMIT`, else 20 GB or a tenth
+                of what is free, whichever is smaller.
+            flush_seconds: the most work, in seconds, that a killed process loses.
+
+        Raises:
+            SettingsError: `HEADSTART_CACHE_LIMIT` is no size.
+        """
+        self.root = root if root is not None else cache_folder() / "features"
+        self.limit = self._default_limit() if limit is None else limit
+        self.flush_seconds = flush_seconds
+        self._warned: set[str] = set()
+        self._spaces: weakref.WeakSet[Space] = weakref.WeakSet()
+
+    def space(
+        self, key: Mapping[str, Any], *, of: str = "", bfloat16: bool = False, reporter: Reporter | None = None
+    ) -> Space:
+        """The entries of one frozen pass.
+
+        Args:
+            key: everything that decides a stored value beside the input's content, as JSON values.
+            of: the backbone's name, for people.
+            bfloat16: store float32 values with 16 bits, as the runner's precision is no better.
+            reporter: is told once of each thing that goes wrong; the pass goes on in any case.
+        """
+        key = {**key, "format": FORMAT_NUMBER}
+        warn = partial(self._warn, reporter or Quiet())
+        space = Space(
+            self.root / hash_json(key) if self.limit else None,
+            {"of": of, "key": key},
+            bfloat16=bfloat16,
+            flush_seconds=self.flush_seconds,
+            written=partial(self.evict, reporter),
+            warn=warn,
+        )
+        self._spaces.add(space)
+        return space
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(size for _, size, _ in self._shards())
+
+    def entries(self) -> list[Entry]:
+        """Every space with a readable description, last used first."""
+        found = []
+        for folder in self._folders():
+            with suppress(HeadstartError, OSError):
+                shards = list(_files(folder, SUFFIX))
+                used = max((used for _, _, used in shards), default=0.0)
+                about = read_json(folder / "space.json")
+                found.append(Entry(folder, about, len(shards), sum(size for _, size, _ in shards), used))
+        return sorted(found, key=lambda entry: entry.last_used, reverse=True)
+
+    def clear(self) -> int:
+        """Delete everything; returns the bytes freed. Work in progress in other processes is computed again."""
+        before = self.size()
+        for folder in self._folders():
+            shutil.rmtree(folder, ignore_errors=True)
+        return before - self.size()
+
+    def evict(self, reporter: Reporter | None = None) -> None:
+        """Delete the shards least recently used until the store is within its limit; say so where it cannot be."""
+        shards = sorted(self._shards(), key=lambda shard: shard[2])
+        total = sum(size for _, size, _ in shards)
+        if total <= self.limit:
+            return
+        now, own = time.time(), set().union(*(space.in_use() for space in self._spaces))
+        for folder in self._folders():
+            for path, _, changed in _files(folder, ".part"):
+                if now - changed > STALE_SECONDS:
+                    path.unlink(missing_ok=True)
+        for path, size, used in shards:
+            if total <= self.limit:
+                return
+            # a time far in the future comes from a wrong clock and protects nothing
+            if path in own or abs(now - used) < IN_USE_SECONDS:
+                continue
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size
+        if total > self.limit:
+            self._warn(
+                reporter or Quiet(),
+                "limit",
+                f"The feature store holds {total / 1e9:.2f} GB, more than its limit of {self.limit / 1e9:.2f} GB, as "
+                "all of it is in use. HEADSTART_CACHE_LIMIT sets the limit, for example 50GB.",
+            )
+
+    def _warn(self, reporter: Reporter, kind: str, sentence: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            reporter.say(sentence)
+
+    def _shards(self) -> Iterator[tuple[Path, int, float]]:
+        return (shard for folder in self._folders() for shard in _files(folder, SUFFIX))
+
+    def _folders(self) -> list[Path]:
+        try:
+            with os.scandir(self.root) as found:
+                return [Path(entry.path) for entry in found if entry.is_dir() and len(entry.name) == 32]
+        except OSError:
+            return []
+
+    def _default_limit(self) -> int:
+        given = os.environ.get("HEADSTART_CACHE_LIMIT")
+        if given:
+            return parse_size(given)
+        existing = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
+        room = shutil.disk_usage(existing).free + self.size()
+        return min(GREATEST_LIMIT, int(room * SHARE_OF_FREE))
+
+
+def parse_size(text: str) -> int:
+    """'5GB' -> 5,000,000,000 bytes; B, KB, MB, GB and TB are powers of 1000. Raises SettingsError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
+    if match is None or match[2] not in UNITS:
+        raise SettingsError(f"'{text}' is no size. Give a number and B, KB, MB, GB or TB, for example 5GB.")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def _files(folder: Path, suffix: str) -> Iterator[tuple[Path, int, float]]:
+    """(path, bytes, time of last use) of a folder's files with that suffix; what goes meanwhile is left out."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.endswith(suffix):
+                with suppress(OSError):
+                    status = entry.stat()
+                    yield Path(entry.path), status.st_size, status.st_mtime

@@ -1,0 +1,135 @@
+"""Inference: a model's calibrated predictions, from inputs or from what a frozen pass has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.contracts.runner import Execute, Runner
+from headstart.engine.device import pick_device, run_halving, usual_batch_size
+from headstart.engine.extract import UNITS, Extracted
+from headstart.engine.feeding import feed
+from headstart.engine.kept import KeptSegment, Wish, features_of
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.progress import Quiet, Reporter
+
+HEAD_BATCH = 4096
+"""Pooled features that go through a head at once."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions for the examples that could be read."""
+
+    prediction: Prediction | None
+    """Finished, one entry per element of `rows`; None when no input could be read."""
+    rows: np.ndarray
+    """(readable examples,) int64, ascending."""
+    failures: Mapping[int, str]
+    """Row -> why its input could not be read."""
+
+
+def predict_examples(
+    model: Model,
+    examples: Examples,
+    *,
+    device: torch.device | None = None,
+    batch_size: int | None = None,
+    reporter: Reporter | None = None,
+) -> Predicted:
+    """Prepare inputs and run the whole model, with the runner that its features were made with."""
+    remainder = _Remainder(model, device or pick_device(), 0)
+    parts: list[Prediction] = []
+    rows = [np.empty(0, np.int64)]
+    failures: dict[int, str] = {}
+    batches = feed(model.backbone, examples, np.arange(len(examples)), batch_size or remainder.batch_size)
+    unit = UNITS.get(model.backbone.modality, "examples")
+    with (reporter or Quiet()).counter("predicting", len(examples), unit) as advance:
+        for fed in batches:
+            failures.update(fed.failures)
+            if fed.state is not None:
+                parts.append(remainder(fed.state, fed.rows))
+                rows.append(fed.rows)
+            advance(len(fed.rows) + len(fed.failures))
+    order = np.concatenate(rows)
+    prediction = _finished(model, parts).take(np.argsort(order)) if parts else None
+    return Predicted(prediction, np.sort(order), failures)
+
+
+def predict_stored(
+    model: Model,
+    extracted: Extracted,
+    rows: Sequence[int] | np.ndarray | None = None,
+    *,
+    device: torch.device | None = None,
+    batch_size: int | None = None,
+) -> Prediction:
+    """The finished prediction for some rows of a frozen pass (all readable ones without any), from where it ended.
+
+    Raises:
+        DataError: no rows are given, or the input of one of them could not be read.
+    """
+    chosen = extracted.rows if rows is None else np.asarray(rows, np.int64)
+    has_features = extracted.wish.keep != "state"
+    remainder = _Remainder(model, device or pick_device(), extracted.wish.boundary(model.backbone))
+    parts = []
+    for batch in _pieces(chosen, batch_size or remainder.batch_size):
+        state = extracted.batch_state(batch)
+        parts.append(remainder.head(features_of(state), state, batch) if has_features else remainder(state, batch))
+    return _finished(model, parts)
+
+
+def heads_on_features(model: Model, pooled: np.ndarray) -> Prediction:
+    """The finished prediction for pooled features (examples, width) float32. Raises DataError without any."""
+    remainder = _Remainder(model, pick_device(), len(model.backbone.stages))
+    parts = []
+    for rows in _pieces(np.arange(len(pooled)), HEAD_BATCH):
+        features = Features(torch.from_numpy(pooled[rows]))
+        parts.append(remainder.head(features, State(features.pooled), rows))
+    return _finished(model, parts)
+
+
+class _Remainder:
+    """What is left of a model from a boundary on: some stages, then the head."""
+
+    def __init__(self, model: Model, device: torch.device, start: int) -> None:
+        self.model, self.device, self.start = model.eval(), device, start
+        self.batch_size = usual_batch_size(device)
+        self.execute: Execute | None = None
+
+    def __call__(self, state: State, rows: np.ndarray) -> Prediction:
+        """From the state at the boundary."""
+        if self.execute is None:
+            runner: Runner = registry.plugin("runners", self.model.execution["runner"])()
+            segment = KeptSegment(self.model.backbone, Wish("features"), self.start)
+            self.execute = runner.start(segment, state, self.device)
+        return self.head(features_of(run_halving(self.execute, state)), state, rows)
+
+    def head(self, features: Features, state: State, rows: np.ndarray) -> Prediction:
+        """From the features; not finished yet."""
+        task, head = self.model.task, self.model.heads["head"].to(self.device)
+        batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)))
+        with torch.inference_mode():
+            return task.decode(task.apply(head, _on(features, self.device), batch))
+
+
+def _on(features: Features, device: torch.device) -> Features:
+    tokens, mask = (value if value is None else value.to(device) for value in (features.tokens, features.mask))
+    return Features(features.pooled.to(device), tokens, mask, tuple(level.to(device) for level in features.maps))
+
+
+def _finished(model: Model, parts: Sequence[Prediction]) -> Prediction:
+    if not parts:
+        raise DataError("there is nothing to predict: no rows are given")
+    return model.task.finish(Prediction.join(parts), model.calibration)
+
+
+def _pieces(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

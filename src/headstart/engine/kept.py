@@ -1,0 +1,154 @@
+"""What a frozen pass keeps of each example, and its way into the store and back.
+
+A batch leaves the runner as a `State`; here it is taken apart into columns, one entry per example, without the padding
+of its batch, and put together again, padded to the longest of the examples that are then asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.engine.columns import Column, Ragged
+from headstart.kernel.errors import BackboneError
+
+MASK = "attention_mask"
+"""The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
+with one, of token vectors and of taps as maps is the length."""
+
+Keep = Literal["pooled", "tokens", "maps", "features", "state"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to keep of a pass from the input to a boundary."""
+
+    keep: Keep = "pooled"
+    """'pooled'; with 'tokens' or 'maps' these beside it, with 'features' what the backbone has of both; or the 'state'
+    at the boundary, to train a suffix."""
+    stop: int | None = None
+    """The boundary; None for the end. Features exist at the end only."""
+    taps: tuple[Tap, ...] = ()
+    """Boundaries to see on the way."""
+
+    def boundary(self, backbone: Backbone) -> int:
+        """Where the pass ends."""
+        return len(backbone.stages) if self.stop is None else self.stop
+
+    @staticmethod
+    def all_stages(backbone: Backbone) -> Wish:
+        """Pooled features, at every boundary past the input."""
+        return Wish(taps=tuple(Tap(name) for name in backbone.boundary_names()[1:]))
+
+
+class KeptSegment(nn.Module):
+    """Some stages of a backbone and what is kept of them, as the one module that a runner executes."""
+
+    def __init__(self, backbone: Backbone, wish: Wish, start: int = 0) -> None:
+        """Stages from boundary `start` to the wish's; shares the backbone's live weights.
+
+        Raises:
+            BackboneError: features are wished for at an inner boundary.
+        """
+        super().__init__()
+        end, stop = len(backbone.stages), wish.boundary(backbone)
+        if wish.keep != "state" and stop != end:
+            raise BackboneError(f"{wish.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
+        self.segment = backbone.segment(start, stop, wish.taps) if start < stop else nn.Identity()
+        self.weights = backbone.module
+        self.keep = wish.keep
+        self._features = backbone.features
+
+    def forward(self, state: State) -> State:
+        """The state at the first boundary -> what is kept; `hidden` is the pooled features unless the state is kept."""
+        state = self.segment(state)
+        if self.keep == "state":
+            return state
+        features = self._features(state)
+        return State(features.pooled, _beside(features, self.keep), state.taps)
+
+
+def features_of(kept: State) -> Features:
+    """The features that a `KeptSegment` has put into a state."""
+    maps = [kept.context[f"maps.{i}"] for i in range(sum(name.startswith("maps.") for name in kept.context))]
+    return Features(kept.hidden, kept.context.get("tokens"), kept.context.get(MASK), tuple(maps))
+
+
+def take_apart(kept: State, keep: Keep) -> dict[str, Column]:
+    """A batch as columns: 'hidden', 'context.NAME' and 'taps.KEY'; what has a length is ragged, without padding."""
+    named = _named(kept)
+    if MASK not in kept.context:
+        return {name: _array(tensor) for name, tensor in named.items()}
+    mask = _array(kept.context[MASK])
+    lengths = ((mask != 0) * np.arange(1, mask.shape[1] + 1)).max(axis=1, initial=0)
+    real = np.arange(mask.shape[1]) < lengths[:, None]
+    return {
+        name: _cut(name, _array(tensor), real, lengths) if _has_length(name, tensor, keep) else _array(tensor)
+        for name, tensor in named.items()
+    }
+
+
+def put_together(columns: Mapping[str, Column]) -> State:
+    """Columns as a batch; ragged ones are padded with zeros on the right."""
+    tensors = {name: torch.from_numpy(_padded(column)) for name, column in columns.items()}
+    context = {name.removeprefix("context."): value for name, value in tensors.items() if name.startswith("context.")}
+    taps = {name.removeprefix("taps."): value for name, value in tensors.items() if name.startswith("taps.")}
+    return State(tensors["hidden"], context, taps)
+
+
+def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
+    kept: dict[str, Tensor] = {}
+    if keep in ("tokens", "features") and features.tokens is not None:
+        kept["tokens"] = features.tokens
+        if features.mask is not None:
+            kept[MASK] = features.mask
+    if keep in ("maps", "features"):
+        kept |= {f"maps.{i}": level for i, level in enumerate(features.maps)}
+    if keep in ("tokens", "maps") and not kept:
+        raise BackboneError(f"the backbone's features have no {keep}, only pooled vectors")
+    return kept
+
+
+def _named(state: State) -> dict[str, Tensor]:
+    return {
+        "hidden": state.hidden,
+        **{f"context.{name}": value for name, value in state.context.items()},
+        **{f"taps.{key}": value for key, value in state.taps.items()},
+    }
+
+
+def _has_length(name: str, tensor: Tensor, keep: Keep) -> bool:
+    if name == "hidden":
+        return keep == "state"
+    if name.startswith("taps."):
+        return name.endswith(".map")
+    return tensor.ndim >= 2 and not name.startswith("context.maps.")
+
+
+def _cut(name: str, values: np.ndarray, real: np.ndarray, lengths: np.ndarray) -> Ragged:
+    if values.shape[:2] != real.shape:
+        raise BackboneError(
+            f"{name} has shape {values.shape} beside a mask of shape {real.shape}: the second axis must be the length"
+        )
+    return Ragged.of(values[real], lengths)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    return np.ascontiguousarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
+
+
+def _padded(column: Column) -> np.ndarray:
+    if not isinstance(column, Ragged):
+        return column
+    lengths = column.lengths
+    out = np.zeros((len(lengths), lengths.max(initial=0), *column.flat.shape[1:]), column.flat.dtype)
+    out[np.arange(out.shape[1]) < lengths[:, None]] = column.flat
+    return out
