@@ -57,13 +57,14 @@ class Source:
         """Every function and method, nested ones included."""
         return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
 
-    def public(self) -> Iterator[FunctionNode | ast.ClassDef]:
-        """Public functions and classes at the top, and the public methods of public classes."""
+    def public(self) -> Iterator[tuple[FunctionNode | ast.ClassDef, ast.ClassDef | None]]:
+        """(public function or class at the top, None) and (public method, its public class)."""
         for node in self.tree.body:
             if isinstance(node, FunctionNode | ast.ClassDef) and not node.name.startswith("_"):
-                yield node
-                if isinstance(node, ast.ClassDef):
-                    yield from (m for m in node.body if isinstance(m, FunctionNode) and not m.name.startswith("_"))
+                yield node, None
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                methods = (part for part in node.body if isinstance(part, FunctionNode))
+                yield from ((method, node) for method in methods if not method.name.startswith("_"))
 
     def imports(self) -> Iterator[tuple[ast.AST, str]]:
         """(node, module of the package) for each import, wherever it stands, `import_module("...")` included."""
@@ -114,4 +115,5 @@ def _existing_module(name: str) -> str:
     parts = name.split(".")
     while parts and ".".join(parts) not in modules:
         parts.pop()
-    return ".".join(parts)
+    in_a_folder = (PACKAGE / name.removeprefix("headstart.").partition(".")[0]).is_dir()
+    return "" if parts == ["headstart"] and in_a_folder else ".".join(parts)

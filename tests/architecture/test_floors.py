@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
 import pytest
 
-from package_source import PLUGIN_FOLDERS, Source, sources
+import package_source
+from package_source import PACKAGE, PLUGIN_FOLDERS, Source, sources
 
 FLOORS = {
     "kernel": 0,
@@ -23,14 +25,21 @@ FLOORS = {
 
 ORDER = {
     "kernel": "errors files folders progress randomness settings registry",
-    "numerics": "",
+    "numerics": "bootstrap calibration standardisation",
     "media": "images",
-    "contracts": "carriers exhibits examples format task augmentation backbone boundaries "
-    "objective runner tuning model",
-    "engine": "",
-    "evidence": "",
-    "product": "record",
-    "product/report": "",
+    "contracts": (
+        "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
+    ),
+    "engine": (
+        "device finite optimiser weights streams checkpoint loop "
+        "columns key_index shard space feature_store memo content feeding kept extract infer"
+    ),
+    "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits",
+    "product/report": "svg curves exhibits intervals evidence write",
+    "product": (
+        "record numbers data memory_data plan claim clock verdict prepare choose_backbone arms judge run_folder summary "
+        "evaluate predict run fit estimators inspection findings inspect exits plugin_help terminal printing"
+    ),
     "": "__init__ cli __main__",
 }
 """Each folder's files, lowest first; a file may import those that stand before its own name."""
@@ -87,3 +96,25 @@ def test_no_import_goes_round_in_a_circle() -> None:
     except CycleError as error:
         pytest.fail("imports go round: " + " -> ".join(error.args[1]))
     assert set(chain(*graph.values())) <= set(everything)
+
+
+@pytest.mark.parametrize(
+    ("relative", "line", "reason"),
+    [
+        ("engine/planted.py", "from headstart.product import record", "floor 4 imports from floor 6"),
+        ("kernel/planted.py", "import headstart.contracts.task", "floor 0 imports from floor 2"),
+        ("contracts/planted.py", "import_module('headstart.engine.loop')", "floor 2 imports from floor 4"),
+        ("product/planted.py", "from headstart import __version__", "floor 6 imports from floor 7"),
+        ("evidence/planted.py", "from ..product.record import RunRecord", "floor 5 imports from floor 6"),
+        ("tasks/planted.py", "from headstart.tuning.full import Full", "folders of one floor"),
+        ("tuning/planted.py", "from headstart.tuning import full", "a plug-in is imported by nobody"),
+        ("engine/planted.py", "from headstart.engine.loop import Loop", "loop does not stand before planted"),
+    ],
+)
+def test_a_planted_import_is_found(monkeypatch: pytest.MonkeyPatch, relative: str, line: str, reason: str) -> None:
+    planted = Source(PACKAGE / relative)
+    text = f"def f():\n    if TYPE_CHECKING:\n        {line}\n"
+    monkeypatch.setattr(package_source, "_tree", lambda _: ast.parse(text))
+    ((node, module),) = planted.imports()
+    assert reason in (fault(planted, BY_MODULE[module]) or "")
+    assert planted.at(node) == f"src/headstart/{relative}:3"
