@@ -39,7 +39,8 @@ def load_config(folder: Path) -> Any:
         )
     if type(config) not in MODEL_MAPPING or _model_class(config).main_input_name != "input_ids":
         raise BackboneError(f"{folder} holds a model of type '{config.model_type}', which does not read text")
-    config.use_cache = False
+    for extra in ("use_cache", "output_hidden_states", "output_attentions"):
+        setattr(config, extra, False)
     return config
 
 

@@ -66,7 +66,7 @@ def test_padding_changes_nothing(tmp_path: Path, family: str, pooling: Any) -> N
         torch.testing.assert_close(together.tokens[k, :length], alone.tokens[0], atol=1e-5, rtol=0)
 
 
-def test_pooling_takes_the_mean_the_first_or_the_last_real_token(gpt2: Backbone, bert_folder: Path) -> None:
+def test_pooling_takes_the_mean_the_first_or_the_last_real_token(bert_folder: Path) -> None:
     for how in ("mean", "cls", "last"):
         features = run(HfText(reference=str(bert_folder), pool=how).load(), SENTENCES)  # type: ignore[arg-type]
         assert features.tokens is not None and features.mask is not None
@@ -312,29 +312,42 @@ def test_weights_of_another_size_are_refused(tmp_path: Path, bert_folder: Path) 
         HfText(reference=str(bert_folder), weights=str(tmp_path / "other.safetensors")).load()
 
 
-def test_damaged_and_missing_files_are_named(tmp_path: Path, bert_folder: Path) -> None:
-    def broken(name: str, content: bytes | None) -> Path:
-        folder = tmp_path / f"{name}{content is None}"
-        shutil.copytree(bert_folder, folder)
-        (folder / name).unlink()
-        if content is not None:
-            (folder / name).write_bytes(content)
-        return folder
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", b"{", "config.json cannot be used"),
+        ("config.json", b'{"model_type": "nope"}', "config.json cannot be used"),
+        ("config.json", None, "config.json cannot be used"),
+        ("model.safetensors", b"no weights", "weights cannot be used"),
+        ("model.safetensors", None, "weights cannot be used"),
+        ("tokenizer.json", b"{}", "tokenizer cannot be used"),
+    ],
+)
+def test_damaged_and_missing_files_are_named(
+    tmp_path: Path, bert_folder: Path, name: str, content: bytes | None, said: str
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(bert_folder, folder)
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    with pytest.raises(BackboneError, match=f"damaged: its {said}"):
+        HfText(reference=str(folder)).load()
 
-    for name, content in (("config.json", b"{"), ("config.json", None), ("config.json", b'{"model_type": "nope"}')):
-        shutil.rmtree(tmp_path, ignore_errors=True)
-        with pytest.raises(BackboneError, match=r"config\.json cannot be used"):
-            HfText(reference=str(broken(name, content))).load()
-    with pytest.raises(BackboneError, match="weights cannot be used"):
-        HfText(reference=str(broken("model.safetensors", b"no weights"))).load()
-    with pytest.raises(BackboneError, match="weights cannot be used"):
-        HfText(reference=str(broken("model.safetensors", None))).load()
-    with pytest.raises(BackboneError, match="tokenizer cannot be used"):
-        HfText(reference=str(broken("tokenizer.json", b"{}"))).load()
-    with pytest.raises(BackboneError, match="do not exist"):
+
+def test_paths_that_do_not_exist_are_named(bert_folder: Path) -> None:
+    with pytest.raises(BackboneError, match=r"nowhere\.pt' do not exist"):
         HfText(reference=str(bert_folder), weights="nowhere.pt").load()
     with pytest.raises(BackboneError, match="is no folder"):
         HfText(reference="./nowhere").load()
+
+
+def test_outputs_that_a_configuration_asks_for_beside_the_last_are_switched_off(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path, "bert", output_hidden_states=True, output_attentions=True, attn_implementation="eager")
+    backbone = HfText(reference=str(folder)).load()
+    backbone.segment(0, 3)(backbone.prepare(SENTENCES))
+    assert len(backbone.stages) == 7
+    assert not any(module._forward_hooks for module in backbone.module.modules())
 
 
 def test_encoder_decoders_and_models_that_read_no_text_are_refused(tmp_path: Path) -> None:
