@@ -200,6 +200,7 @@ def inspect(
     label: Label = None,
     group: Group = None,
     slices: Slices = None,
+    part: Part = None,
     format: Format = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
@@ -210,7 +211,7 @@ def inspect(
     """
     from headstart.product.printing import print_inspection
 
-    given = _given(text=text, image=image, label=label, group=group, slices=slices, format=format)
+    given = _given(text=text, image=image, label=label, group=group, slices=slices, part=part, format=format)
     found = headstart.inspect(data, reporter=_reporter(), **given)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
 

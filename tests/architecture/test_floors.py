@@ -37,8 +37,8 @@ ORDER = {
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
-        "record numbers data memory_data plan claim clock verdict prepare choose_backbone arms judge run_folder summary "
-        "evaluate predict run fit estimators inspection findings inspect exits plugin_help terminal printing"
+        "record numbers data memory_data plan claim clock verdict prepare choose_backbone arms judge run_folder "
+        "summary evaluate predict run fit estimators inspection findings inspect exits plugin_help terminal printing"
     ),
     "": "__init__ cli __main__",
 }

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headstart.product.evaluate import Evaluation
+    from headstart.product.inspection import Inspection
     from headstart.product.predict import PredictionSummary
     from headstart.product.run import Run
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
 
 
 def print_fit(run: Run) -> None:
@@ -54,12 +57,15 @@ def print_evaluation(evaluation: Evaluation) -> None:
     _print_some(console, [*evaluation.notes, *map(_trouble_text, evaluation.unreadable)])
 
 
-def print_inspection(inspection: Any) -> None:
-    """The findings, gravest first as they come, each on lines of its own."""
+def print_inspection(inspection: Inspection) -> None:
+    """What the data are, then every finding, gravest first."""
     console = _console()
+    console.print(Text(f"{inspection.source}: {inspection.seen}", "bold"))
+    grid = _grid()
     for finding in inspection.findings:
-        console.print(Text(f"{finding.severity}: {finding.text}"))
-    if not inspection.findings:
+        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(finding.text))
+    console.print(grid)
+    if all(finding.severity == "note" for finding in inspection.findings):
         console.print("Nothing wrong was found.")
 
 
@@ -81,10 +87,10 @@ def frame_document(frame: pd.DataFrame) -> dict[str, Any]:
 
 def print_entries(entries: Iterable[Entry]) -> None:
     """Names with a sentence each."""
-    table = Table.grid(padding=(0, 2, 0, 0))
+    grid = _grid()
     for entry in entries:
-        table.add_row(Text(entry.name, "bold"), Text(entry.idea))
-    _console().print(table)
+        grid.add_row(Text(entry.name, "bold"), Text(entry.idea))
+    _console().print(grid)
 
 
 def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
@@ -145,6 +151,10 @@ def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
         console.print(Text(f"- {line}"))
     if len(lines) > most:
         console.print(f"  and {len(lines) - most:,} more")
+
+
+def _grid() -> Table:
+    return Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def _table(first: str, *columns: str) -> Table:

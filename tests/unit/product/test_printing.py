@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from headstart.product.evaluate import Evaluation
+from headstart.product.inspection import Finding, Inspection
 from headstart.product.predict import PredictionSummary
 from headstart.product.printing import (
     frame_document,
@@ -141,11 +142,23 @@ def test_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Worst: site = a" in printed
 
 
-def test_inspection_prints_its_findings(capsys: pytest.CaptureFixture[str]) -> None:
-    finding = SimpleNamespace(severity="warning", text="3 files lie in train and test: [a.jpg]")
-    print_inspection(SimpleNamespace(findings=[finding]))
-    print_inspection(SimpleNamespace(findings=[]))
-    assert lines(capsys) == ["warning: 3 files lie in train and test: [a.jpg]", "Nothing wrong was found."]
+def inspection(*findings: Finding) -> Inspection:
+    return Inspection(source="photos/", seen="2 class folders", modality="image", examples=40, findings=findings)
+
+
+def test_inspection_prints_what_the_data_are_and_its_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "3 files lie in train and in test, such as [a.jpg], " + "and their figures would be too good " * 3
+    print_inspection(inspection(Finding(severity="warning", text=long), Finding(severity="note", text="40 examples")))
+    printed = lines(capsys)
+    assert printed[0] == "photos/: 2 class folders"
+    assert printed[1].startswith("warning:  3 files lie in train and in test, such as [a.jpg]")
+    assert printed[2].startswith("          ")
+    assert printed[-1] == "note:     40 examples"
+
+
+def test_inspection_without_faults_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_inspection(inspection(Finding(severity="note", text="40 examples")))
+    assert lines(capsys)[-1] == "Nothing wrong was found."
 
 
 def test_predictions_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
