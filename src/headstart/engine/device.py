@@ -49,7 +49,7 @@ def _checked(given: str) -> torch.device:
     try:
         device = torch.device(given)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # what a build of PyTorch without CUDA raises
+    except (RuntimeError, AssertionError, ImportError) as error:  # whatever a build without that device raises
         reason = str(error).splitlines()[0]
         raise SettingsError(
             f"HEADSTART_DEVICE={given} cannot be used: {reason}. Use cpu, cuda, cuda:1 or mps."

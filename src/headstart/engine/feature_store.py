@@ -174,7 +174,7 @@ class FeatureStore:
             return parse_size(given)
         existing = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
         room = shutil.disk_usage(existing).free + self.size()
-        return min(GREATEST_LIMIT, int(room * SHARE_OF_FREE))
+        return max(1, min(GREATEST_LIMIT, int(room * SHARE_OF_FREE)))  # 0 would ask for no store at all
 
 
 def parse_size(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Small real backbones that count their work: pictures through convolutions, texts through attention, rows through an MLP."""
+"""Small real backbones that list their work: pictures (convolutions), texts (attention) and rows of numbers."""
 
 from __future__ import annotations
 

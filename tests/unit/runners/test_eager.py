@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import timm
+import torch
+from torch import nn
+
+from headstart.contracts.carriers import State
+from headstart.runners.eager import Eager
+
+
+class Whole(nn.Module):
+    """A model as a segment that also hands on context and taps."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, state: State) -> State:
+        hidden = self.inner(state.hidden)
+        return State(hidden, state.context, {"end.pooled": hidden.mean(dim=1)})
+
+
+def test_equals_the_plain_module_with_channels_innermost() -> None:
+    torch.manual_seed(0)
+    for name in ("resnet18", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224"):
+        module = timm.create_model(name, pretrained=False).eval()
+        state = State(torch.randn(2, 3, 224, 224), {"size": torch.tensor([1, 2])})
+        with torch.no_grad():
+            expected = module(state.hidden)
+        result = Eager().start(Whole(module), state, "cpu")(state)
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(result.hidden / scale, expected / scale, atol=1e-5, rtol=0)
+        assert result.context["size"].tolist() == [1, 2]
+        assert result.taps.keys() == {"end.pooled"}
+
+
+def test_runs_in_evaluation_mode_without_gradients_and_leaves_statistics() -> None:
+    module = Whole(nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.9), nn.Linear(4, 2))).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state = State(torch.randn(8, 4))
+    execute = Eager().start(module, state, "cpu")
+    first, second = execute(state), execute(state)
+    assert torch.equal(first.hidden, second.hidden)
+    assert not first.hidden.requires_grad
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_token_numbers_keep_their_type() -> None:
+    numbers = torch.randint(0, 9, (2, 3, 4, 5))
+    assert Eager().start(Whole(nn.Embedding(9, 4)), State(numbers), "cpu")(State(numbers)).hidden.shape == (
+        2,
+        3,
+        4,
+        5,
+        4,
+    )
+
+
+def test_its_precision_is_full() -> None:
+    assert Eager().precision == "float32"
