@@ -25,7 +25,7 @@ def failing_boundaries(backbone: Backbone, example: State) -> list[int]:
 
     The answer is kept in the cache folder by architecture and library versions, as the check takes seconds.
     """
-    libraries = {name: version(name) for name in ("torch", "timm", "transformers")}
+    libraries = {name: version(name) for name in ("headstart", "torch", "timm", "transformers")}
     key = hash_json([backbone.describe(), libraries, [stage.name for stage in backbone.stages]])
     kept = cache_folder() / "boundaries" / f"{key}.json"
     try:

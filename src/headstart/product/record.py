@@ -136,6 +136,17 @@ class Card(Mistake):
     """A data URI of a small JPEG; empty where the input is no picture."""
 
 
+class FrozenPass(Settings):
+    """What the frozen pass had to do."""
+
+    computed: int = 0
+    """Distinct inputs that went through the backbone."""
+    reused: int = 0
+    """Examples whose features were stored already."""
+    seconds: dict[str, float] = {}
+    """'prepare' (summed over its threads), 'runner' and 'store'."""
+
+
 class RunRecord(Settings):
     """The whole."""
 
@@ -167,6 +178,7 @@ class RunRecord(Settings):
     worst_slice: str = ""
     exhibits: tuple[Exhibit, ...] = ()
     mistakes: tuple[Card, ...] = ()
+    frozen_pass: FrozenPass = FrozenPass()
     times: dict[str, float] = {}
     """Where the time went: step -> seconds, in order."""
     versions: dict[str, str] = {}

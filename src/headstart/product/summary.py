@@ -18,7 +18,7 @@ from headstart.product.arms import Bench, Trained
 from headstart.product.clock import Clock
 from headstart.product.judge import Judged
 from headstart.product.prepare import Prepared
-from headstart.product.record import Arm, Decision, Epoch, RunRecord, StageRow
+from headstart.product.record import Arm, Decision, Epoch, FrozenPass, RunRecord, StageRow
 from headstart.product.verdict import verdict
 
 
@@ -57,6 +57,9 @@ def summarise(
         worst_slice=judged.worst_slice,
         exhibits=judged.exhibits,
         mistakes=judged.mistakes,
+        frozen_pass=FrozenPass(
+            computed=bench.features.computed, reused=bench.features.reused, seconds=dict(bench.features.seconds)
+        ),
         times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         versions=versions(),
         machine=machine(),

@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from headstart.kernel.files import write_atomic
 from headstart.product.record import Card, RunRecord, read_record
-from headstart.product.report import evidence, exhibits, numbers
+from headstart.product import numbers
+from headstart.product.report import evidence, exhibits
 from headstart.product.report.svg import clip
 
 MOST_BYTES = 3_000_000

@@ -1,0 +1,100 @@
+"""Every run folder is a backbone: a network that has learnt the digits 0-4 is the start for the digits 5-9.
+
+Real handwritten digits that come with scikit-learn, no network needed. A small convolutional network learns the digits
+0-4 from all their labels. That run is then the backbone for the digits 5-9 with 5 labels per class, against the same
+network from scratch: same labels, same augmentation, the best of three learning rates on the same validation images.
+
+    python examples/digits.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import headstart
+from headstart.product.study import study
+from headstart.product.terminal import RichReporter
+
+LABELS_PER_CLASS = 5
+DRAWS = 5
+
+
+def write_images(folder: Path) -> pd.DataFrame:
+    """Write every digit as a PNG in a folder of its class; returns a frame with the columns image and label."""
+    images, labels = load_digits(return_X_y=True)
+    rows = []
+    for number, (pixels, label) in enumerate(zip(images.reshape(-1, 8, 8), labels)):
+        half = "digits-0-4" if label < 5 else "digits-5-9"
+        path = folder / half / str(label) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((pixels * 255 / 16).astype(np.uint8)).save(path)
+        rows.append((str(path), str(label)))
+    return pd.DataFrame(rows, columns=["image", "label"])
+
+
+def draw_labels(digits: pd.DataFrame, draw: int) -> pd.DataFrame:
+    """Five images per class to train on, five to validate on, all others to test."""
+    shuffled = digits.sample(frac=1, random_state=draw)
+    place = shuffled.groupby("label").cumcount()
+    part = np.select([place < LABELS_PER_CLASS, place < 2 * LABELS_PER_CLASS], ["train", "val"], "test")
+    return shuffled.assign(part=part)
+
+
+def main(folder: Path) -> None:
+    """Run the demonstration in `folder`."""
+    started = time.monotonic()
+    reporter = RichReporter()
+    digits = write_images(folder / "data")
+    reporter.say("1. A small network learns the digits 0-4 from scratch, from all their labels")
+    source = headstart.fit(
+        folder / "data" / "digits-0-4",
+        out=folder / "digits-0-4",
+        backbone="test_resnet",
+        weights="random",
+        tuning="scratch",
+        augmentation="affine",
+        settings={"backbone": {"image_size": 32}, "tuning": {"epochs": 15, "rates_tried": [3.0]}},
+        overwrite=True,
+        reporter=reporter,
+    )
+    reporter.say(source.verdict)
+    reporter.say(f"2. That run is the backbone for the digits 5-9, {LABELS_PER_CLASS} labels per class, {DRAWS} draws")
+    later = digits[digits["label"].isin(list("56789"))]
+    runs = []
+    for draw in range(DRAWS):
+        run = headstart.fit(
+            draw_labels(later, draw),
+            out=folder / f"digits-5-9-draw-{draw + 1}",
+            image="image",
+            label="label",
+            part="part",
+            backbone=str(source.folder),
+            tuning="full",
+            augmentation="affine",
+            seed=draw,
+            settings={
+                "tuning": {"epochs": 60, "learning_rate": 1e-3, "head_learning_rate": 3e-3, "patience": 20},
+                "scratch": {"epochs": 200, "patience": 60},
+            },
+            overwrite=True,
+            reporter=reporter,
+        )
+        reporter.say(f"draw {draw + 1}: {run.verdict}")
+        runs.append(run)
+    record, page = study(runs, folder, of="label draws")
+    print()
+    for key, words in (("model", "transfer from 0-4"), ("probe", "frozen probe"), ("scratch", "from scratch")):
+        figure = record.arms[key].figures["accuracy"]
+        print(f"{words:>20}: accuracy {100 * figure.value:.1f} % (95 % interval {100 * figure.low:.1f}-{100 * figure.high:.1f})")
+    print(f"\n{record.verdict}\nReport: {page}\n({time.monotonic() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs/demo"))

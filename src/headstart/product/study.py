@@ -1,0 +1,85 @@
+"""A study: several runs of one question - label draws, seeds - as one record with intervals over the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.evidence.comparison import over_draws
+from headstart.kernel.errors import RunError
+from headstart.product.judge import figure_row
+from headstart.product.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
+from headstart.product.report.write import report
+from headstart.product.run_folder import RunFolder, write_record
+from headstart.product.verdict import verdict
+
+
+def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecord, Path]:
+    """Sum up runs that differ in one thing, write the record and its report to `folder`.
+
+    Args:
+        runs: at least two, with the same metrics and arms.
+        folder: where record.json, metrics.json and report.html go.
+        of: what the runs differ in: 'label draws', 'seeds'.
+
+    Returns:
+        The record, whose figures are means over the runs with a t interval, and the report's file.
+
+    Raises:
+        RunError: fewer than two runs.
+    """
+    if len(runs) < 2:
+        raise RunError(f"a study needs at least two runs, got {len(runs)}")
+    records = [run.record for run in runs]
+    first = records[0]
+    arms = {key: _mean_arm(key, records) for key in first.arms}
+    comparisons = tuple(_paired(key, records) for key in first.arms if key != "model")
+    words, negative = verdict(first.primary_metric, arms, comparisons)
+    record = first.model_copy(
+        update={
+            "name": folder.name,
+            "verdict": f"Over {len(runs)} {of}: {words[0].lower()}{words[1:]}",
+            "negative_transfer": negative,
+            "arms": arms,
+            "comparisons": comparisons,
+            "slices": tuple(_one_run(number, record, of) for number, record in enumerate(records, start=1)),
+            "worst_slice": "",
+            "exhibits": (),
+            "mistakes": (),
+            "decisions": (*first.decisions, _explanation(len(runs), of)),
+            "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},
+        }
+    )
+    write_record(folder, record)
+    return record, report(folder)
+
+
+def _mean_arm(key: str, records: Sequence[RunRecord]) -> Arm:
+    arms = [record.arms[key] for record in records]
+    figures = {name: _over([arm.figures[name].value for arm in arms]) for name in arms[0].figures}
+    return arms[0].model_copy(
+        update={"figures": figures, "history": (), "chosen": {}, "stopped": "", "seconds": sum(a.seconds for a in arms)}
+    )
+
+
+def _paired(key: str, records: Sequence[RunRecord]) -> Comparison:
+    metric = records[0].primary_metric
+    sign = 1 if records[0].greater_is_better[metric] else -1
+    values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
+    difference = _over([sign * (model - other) for model, other in values])
+    outcome = "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
+    return Comparison(against=key, metric=metric, difference=difference, verdict=outcome)
+
+
+def _over(values: Sequence[float]) -> FigureRow:
+    return figure_row(over_draws(values))
+
+
+def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:
+    figures = record.arms["model"].figures
+    return SliceRow(column=of, value=str(number), n=figures[record.primary_metric].n, figures=figures)
+
+
+def _explanation(runs: int, of: str) -> Decision:
+    reason = f"what varies is the {of.removesuffix('s')}: a t interval over {runs} paired runs covers that"
+    return Decision(what="intervals", value=f"over {runs} {of}", reason=reason)
