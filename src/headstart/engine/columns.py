@@ -46,7 +46,7 @@ Part = tuple[np.ndarray, Column]
 
 
 def values_of(column: Column) -> np.ndarray:
-    """The one array with every value."""
+    """The one array with every value, (examples, ...), or (sum of lengths, ...) where it is ragged."""
     return column.flat if isinstance(column, Ragged) else column
 
 

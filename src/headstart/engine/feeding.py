@@ -66,7 +66,7 @@ def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: i
 
 
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Positions in batches of near-equal cost, longest first; equal lengths keep their order."""
+    """Positions in batches of near-equal cost, longest first; equal lengths, (examples,), keep their order."""
     order = np.argsort(-lengths, kind="stable")
     budget = batch_size * max(1.0, float(np.median(lengths))) if len(lengths) else 0.0
     batches, start = [], 0

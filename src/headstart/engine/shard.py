@@ -39,7 +39,11 @@ class DamagedShardError(StoreError):
 
 
 def encode(keys: np.ndarray, fields: Mapping[str, Column], *, bfloat16: bool = False) -> bytes:
-    """A shard as bytes; with `bfloat16`, float32 values keep the upper 16 of their bits, rounded to nearest even."""
+    """A shard as bytes, from keys (examples, 16) and fields of as many entries.
+
+    Args:
+        bfloat16: float32 values keep the upper 16 of their bits, rounded to nearest even.
+    """
     blocks: list[bytes] = []
     layout = {}
     position = 0
