@@ -14,5 +14,7 @@ def data_folder() -> Path:
     """
     given = os.environ.get("HEADSTART_TEST_DATA")
     if not given or not (Path(given) / "data").is_dir():
-        raise SystemExit("this benchmark needs real data: set HEADSTART_TEST_DATA to the folder that holds data/ and weights/")
+        raise SystemExit(
+            "this benchmark needs real data: set HEADSTART_TEST_DATA to the folder that holds data/ and weights/"
+        )
     return Path(given)

@@ -1,4 +1,4 @@
-"""How soon it answers: `headstart --help` and `import headstart`, each in fresh processes, and whether torch is loaded."""
+"""How soon it answers: `headstart --help` and `import headstart` in fresh processes, and whether torch is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     seconds = {"help": _median(HELP, times), "import": _median(IMPORT, times), "interpreter": _median(NOTHING, times)}
     answer = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     no_torch = float(answer.stdout.strip() == "False")
-    measured = {"startup.help": seconds["help"], "startup.import": seconds["import"], "startup.no_torch": no_torch}
+    measured: dict[str, float | None] = {
+        "startup.help": seconds["help"],
+        "startup.import": seconds["import"],
+        "startup.no_torch": no_torch,
+    }
     return measured, {"seconds": seconds, "runs": times}
 
 

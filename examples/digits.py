@@ -19,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import headstart
+from headstart.product.numbers import figure_text
 from headstart.product.study import study
 from headstart.product.terminal import RichReporter
 
@@ -91,8 +92,7 @@ def main(folder: Path) -> None:
     record, page = study(runs, folder, of="label draws")
     print()
     for key, words in (("model", "transfer from 0-4"), ("probe", "frozen probe"), ("scratch", "from scratch")):
-        figure = record.arms[key].figures["accuracy"]
-        print(f"{words:>20}: accuracy {100 * figure.value:.1f} % (95 % interval {100 * figure.low:.1f}-{100 * figure.high:.1f})")
+        print(f"{words:>20}: accuracy {figure_text('accuracy', record.arms[key].figures['accuracy'])}")
     print(f"\n{record.verdict}\nReport: {page}\n({time.monotonic() - started:.0f} s)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -31,6 +32,8 @@ class Metric:
     """By the field's reference implementation; NaN where the metric is undefined."""
     replicates: Callable[[Targets, Prediction], Replicates]
     """The same metric for many reweightings of the examples at once, for the bootstrap."""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """The least and the greatest value that the metric can have."""
 
 
 class Task(Protocol):

@@ -19,9 +19,12 @@ class Given:
     """(rows,) 'train', 'val', 'test', or '' for rows that are to be split."""
     cut: tuple[str, ...]
     """The parts to be cut from the rows without one."""
-    notes: tuple[str, ...]
-    leaks: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...] = ()
+    """How it was read."""
+    leaks: tuple[tuple[int, int], ...] = ()
     """(row outside train, row in train) that are duplicates."""
+    shared: tuple[str, ...] = ()
+    """A sentence on groups that lie in more than one part, if there are any."""
 
 
 def read_given(
@@ -48,20 +51,20 @@ def read_given(
     held_out = [name for name in ("val", "test") if (part == name).any()]
     if not held_out:
         note = ("only a train part is given: validation and test are cut from it",) if (part == "train").any() else ()
-        return Given(np.full_like(part, ""), ("test", "val"), note, ())
+        return Given(np.full_like(part, ""), ("test", "val"), note)
     notes = _unnamed_follow(part, together)
     if not (part == "train").any():
         raise DataError(f"the data have the parts {' and '.join(held_out)} but no examples to train on")
     leaks = _leaks(part, duplicates)
-    notes += _shared_groups(part, groups)
+    shared = _shared_groups(part, groups)
     if len(held_out) == 2:
-        return Given(part, (), tuple(notes), leaks)
+        return Given(part, (), tuple(notes), leaks, shared)
     if held_out == ["val"]:
         part[part == "val"] = "test"
         notes.append("the given validation part serves as the test part, as there is no other")
     notes.append("validation is cut from the given train part")
     part[part == "train"] = ""
-    return Given(part, ("val",), tuple(notes), leaks)
+    return Given(part, ("val",), tuple(notes), leaks, shared)
 
 
 def _unnamed_follow(part: np.ndarray, together: np.ndarray) -> list[str]:
@@ -83,12 +86,12 @@ def _leaks(part: np.ndarray, duplicates: np.ndarray) -> tuple[tuple[int, int], .
     return tuple((row, trained[int(duplicates[row])]) for row in outside if int(duplicates[row]) in trained)
 
 
-def _shared_groups(part: np.ndarray, groups: Sequence[object] | None) -> list[str]:
+def _shared_groups(part: np.ndarray, groups: Sequence[object] | None) -> tuple[str, ...]:
     if groups is None:
-        return []
+        return ()
     pairs = {(group, name) for group, name in zip(groups, part.tolist()) if group is not None}
     sides = Counter(group for group, _ in pairs)
     shared = [group for group, number in sides.items() if number > 1]
     if not shared:
-        return []
-    return [f"{len(shared)} groups lie in more than one given part, such as '{shared[0]}': they were not moved"]
+        return ()
+    return (f"{len(shared)} groups lie in more than one given part, such as '{shared[0]}': they were not moved",)

@@ -95,7 +95,7 @@ def split(
     asked = read_given(given, together.labels(), duplicates, groups)
     pool = np.flatnonzero(asked.part == "")
     part = asked.part.copy()
-    notes = list(asked.notes)
+    notes = [*asked.notes, *asked.shared]
     if len(pool):
         units = _units(strata[pool], together.labels()[pool], _identities(pool, keys, groups), seed)
         shares = {"test": test, "val": val} if "test" in asked.cut else {"val": val / (1 - test)}

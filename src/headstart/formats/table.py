@@ -1,4 +1,4 @@
-"""Tables: CSV, TSV, Parquet, JSON Lines, pandas frames and Hugging Face datasets; also one each for train, val and test.
+"""Tables: CSV, TSV, Parquet, JSON Lines, pandas frames, Hugging Face datasets; also one each for train, val and test.
 
 An example is a text, a pair of texts, an image path or encoded image, or a row of numbers.
 """

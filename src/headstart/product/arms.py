@@ -113,7 +113,7 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     if arm.progress is None:
         return heads_on_features(arm.model, bench.features.pooled(rows))
     predicted = predict_examples(arm.model, bench.data.examples.take(rows), reporter=bench.reporter)
-    if predicted.failures:
+    if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
         raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
     return predicted.prediction

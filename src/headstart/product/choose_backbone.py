@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.kernel import registry
@@ -48,6 +50,8 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     if modality == "table":
         fields.setdefault("columns", len(examples.schema.inputs))
     backbone = build(family, fields, where="backbone").load()
+    if backbone.name == reference and Path(reference).exists():
+        backbone.name = Path(reference).resolve().name
     if backbone.modality != modality:
         raise BackboneError(f"backbone {reference} takes {backbone.modality} inputs; the data are {modality}")
     return backbone, reference, decision

@@ -145,7 +145,7 @@ class TransferClassifier(ClassifierMixin, _Transfer):
         """Fit to inputs X (examples, ...) and labels y (examples,). Raises ValueError on what cannot be used."""
         inputs, label = self._check_inputs(X, y, reset=True)
         check_classification_targets(label)
-        self.classes_, codes = np.unique(label, return_inverse=True)
+        self.classes_, codes = np.unique(np.asarray(label), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y holds one class only ({self.classes_[0]!r}); a classifier needs at least two classes")
         return self._fit(inputs, codes)

@@ -87,7 +87,7 @@ def evaluate(
     judged = examples.take(predicted.rows)
     task = run.model.task
     targets, groups = task.targets(judged), codes(judged, judged.schema.group)
-    found, worst = slice_rows(task, judged, targets, predicted.prediction, groups, run.plan.seed)
+    found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, run.plan.seed)
     origins = examples.origins()
     return Evaluation(
         data=source,
@@ -98,7 +98,7 @@ def evaluate(
         worst_slice=worst,
         unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in sorted(predicted.failures.items())),
         test_reads=reads,
-        notes=notes,
+        notes=(*notes, *rare),
     )
 
 

@@ -102,22 +102,25 @@ def fit(
         settings={family: dict(values) for family, values in (settings or {}).items()},
     )
     if Path(plan.data).suffix == ".toml":
-        if plan != Plan(data=plan.data):
-            raise SettingsError(
-                f"{data} is a plan and says everything itself: edit it, or leave the other settings out"
-            )
-        plan = read_plan(Path(plan.data))
+        plan = _repeated(plan)
         data = plan.data
     plan.check()
     folder, resumes = claim(None if out is None else Path(out), plan, overwrite=overwrite)
-    reporter = reporter or Quiet()
+    return run_plan(data, plan, folder, reporter or Quiet(), resumes=resumes)
+
+
+def _repeated(plan: Plan) -> Plan:
+    if plan != Plan(data=plan.data):
+        raise SettingsError(
+            f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
+        )
+    return read_plan(Path(plan.data))
+
+
+def run_plan(data: Any, plan: Plan, folder: Path, reporter: Reporter, *, resumes: bool = False) -> Run:
+    """Carry out a plan in a claimed folder."""
     if resumes:
         reporter.say(f"{folder} was stopped before its end: going on from there")
-    return run_plan(data, plan, folder, reporter)
-
-
-def run_plan(data: Any, plan: Plan, folder: Path, reporter: Reporter) -> Run:
-    """Carry out a plan in a claimed folder."""
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     with clock.step("reading and splitting the data"):
         prepared = prepare(data, plan, reporter)

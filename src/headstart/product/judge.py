@@ -32,6 +32,7 @@ class Judged:
     comparisons: tuple[Comparison, ...]
     slices: tuple[SliceRow, ...]
     worst_slice: str
+    slice_notes: tuple[str, ...]
     exhibits: tuple[Exhibit, ...]
     mistakes: tuple[Card, ...]
 
@@ -54,12 +55,13 @@ def judge(
             difference = compare(primary, targets, model, prediction, groups=groups, seed=seed)
             row = figure_row(difference.figure)
             comparisons.append(Comparison(against=key, metric=primary.name, difference=row, verdict=difference.verdict))
-    slices, worst = slice_rows(task, examples, targets, model, groups, seed)
+    slices, worst, notes = slice_rows(task, examples, targets, model, groups, seed)
     return Judged(
         found,
         tuple(comparisons),
         slices,
         worst,
+        notes,
         task.exhibits(model, targets),
         cards(task, examples, targets, model),
     )
@@ -77,20 +79,22 @@ def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
 
 def slice_rows(
     task: Task, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
-) -> tuple[tuple[SliceRow, ...], str]:
-    """The figures of every value of every slice column, and the worst value in words."""
+) -> tuple[tuple[SliceRow, ...], str, tuple[str, ...]]:
+    """The figures of every value of every slice column, the worst value in words, and notes on rare values."""
     rows: list[SliceRow] = []
-    for column in examples.schema.slices:
-        values = np.array([str(value) for value in examples.column(column)], dtype=object)
-        for value, n, found in slice_figures(task, targets, prediction, values, groups=groups, seed=seed):
-            rows.append(SliceRow(column=column, value=value, n=n, figures=rows_of(found)))
+    worst: list[tuple[float, str]] = []
+    notes: list[str] = []
     metric = task.metrics()[0]
-    judged = [row for row in rows if metric.name in row.figures]
-    if not judged:
-        return tuple(rows), ""
     sign = 1 if metric.greater_is_better else -1
-    worst = min(judged, key=lambda row: sign * row.figures[metric.name].value)
-    return tuple(rows), f"{worst.column} = {worst.value}"
+    for column in examples.schema.slices:
+        found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
+        rows += [SliceRow(column=column, value=s.value, n=s.n, figures=rows_of(s.figures)) for s in found.slices]
+        values = {s.value: s.figures[metric.name].value for s in found.slices if s.figures}
+        if found.worst is not None:
+            worst.append((sign * values[found.worst], f"{column} = {found.worst}"))
+        if found.note:
+            notes.append(f"{column}: {found.note}")
+    return tuple(rows), min(worst)[1] if worst else "", tuple(notes)
 
 
 def cards(task: Task, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:

@@ -43,7 +43,7 @@ def examples_of(inputs: Sequence[Any] | np.ndarray, modality: str, label: np.nda
     """
     if modality == "table":
         numbers = np.asarray(inputs, dtype=np.float64)
-        columns = {f"x{k}": numbers[:, k] for k in range(numbers.shape[1])}
+        columns: dict[str, Any] = {f"x{k}": numbers[:, k] for k in range(numbers.shape[1])}
     elif modality == "text":
         columns = _texts(list(inputs))
     else:

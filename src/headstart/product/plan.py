@@ -63,14 +63,14 @@ class Plan(Settings):
     settings: dict[str, dict[str, Any]] = {}
     """Settings of the plug-ins: tuning, objective, task, backbone, augmentation, runner, scratch."""
 
-    def plugin(self, key: str, **extra: Any) -> Any:
-        """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings and `extra`.
+    def plugin(self, key: str) -> Any:
+        """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
 
         Raises:
             SettingsError: the name or a setting is not known; all faults at once.
         """
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
-        return build(kind, {**extra, **self.settings.get(key, {})}, where=key)
+        return build(kind, self.settings.get(key, {}), where=key)
 
     def check(self) -> None:
         """Look at every name and setting that does not need data yet.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.evidence.comparison import over_draws
+from headstart.evidence.comparison import paired_over_draws
 from headstart.kernel.errors import RunError
 from headstart.product.judge import figure_row
 from headstart.product.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
@@ -66,13 +66,12 @@ def _paired(key: str, records: Sequence[RunRecord]) -> Comparison:
     metric = records[0].primary_metric
     sign = 1 if records[0].greater_is_better[metric] else -1
     values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
-    difference = _over([sign * (model - other) for model, other in values])
-    outcome = "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
-    return Comparison(against=key, metric=metric, difference=difference, verdict=outcome)
+    found = paired_over_draws([sign * (model - other) for model, other in values])
+    return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
 
 
 def _over(values: Sequence[float]) -> FigureRow:
-    return figure_row(over_draws(values))
+    return figure_row(paired_over_draws(values).figure)
 
 
 def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:

@@ -46,7 +46,7 @@ def summarise(
         task=registry.name_of(bench.data.task),  # type: ignore[arg-type]
         primary_metric=metrics[0].name,
         greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
-        data=bench.data.summary,
+        data=bench.data.summary.model_copy(update={"notes": (*bench.data.summary.notes, *judged.slice_notes)}),
         backbone=bench.backbone.name,
         backbone_origin=bench.backbone.origin,
         stages=_stages(bench),

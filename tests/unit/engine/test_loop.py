@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_backbone import TinyBackbone, numeric_examples
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import state_hash
@@ -23,6 +22,7 @@ from headstart.engine.streams import PreparedInputs, Stream
 from headstart.kernel.errors import TrainingError
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification import Classification
+from tiny_backbone import TinyBackbone, numeric_examples
 
 EVERYTHING = tuple(Rate(stage, 1.0) for stage in (-1, 0, 1, 2))
 RECIPE = Recipe(epochs=6, batch_size=16, learning_rate=0.01, head_learning_rate=0.02, patience=3)

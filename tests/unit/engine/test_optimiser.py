@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from tiny_backbone import TinyBackbone
 from torch import nn
 
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.optimiser import frozen_state, plan_optimiser, schedule, set_rates, train_mode
 from headstart.kernel.errors import TrainingError
+from tiny_backbone import TinyBackbone
 
 RECIPE = Recipe(learning_rate=0.1, head_learning_rate=0.5, weight_decay=0.3, warmup=0.2)
 

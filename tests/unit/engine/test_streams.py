@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from tiny_backbone import TinyBackbone, numeric_examples
 
 from headstart.augmentations.affine import Affine
 from headstart.contracts.carriers import State
 from headstart.engine.streams import PreparedInputs, Stream, ahead
+from tiny_backbone import TinyBackbone, numeric_examples
 
 
 def make_stream(rows: int = 33, batch_size: int = 8, seed: int = 0) -> Stream:

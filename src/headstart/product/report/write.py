@@ -12,8 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from headstart.kernel.files import write_atomic
-from headstart.product.record import Card, RunRecord, read_record
 from headstart.product import numbers
+from headstart.product.record import Card, RunRecord, read_record
 from headstart.product.report import evidence, exhibits
 from headstart.product.report.svg import clip
 

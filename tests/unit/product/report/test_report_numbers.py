@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from headstart.product.record import FigureRow
 from headstart.product import numbers
+from headstart.product.record import FigureRow
 
 
 def row(value: float, low: float, high: float) -> FigureRow:
