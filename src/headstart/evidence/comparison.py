@@ -1,0 +1,165 @@
+"""Figures with 95 % intervals, and comparisons that say "better" only when a paired interval excludes zero.
+
+Both sides of a comparison are weighed by the same resamples, so that what is hard for both cancels out. See
+`numerics/bootstrap.py` for the intervals; groups are resampled whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.task import Metric, Targets, Task
+from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval
+
+RESAMPLES = 1000
+
+FEWEST = 5
+"""Examples of a slice below which it gets no figures."""
+
+
+class Difference(NamedTuple):
+    """One prediction against another on the same examples."""
+
+    figure: Figure
+    """Signed so that more is better."""
+    verdict: str
+    """'better', 'worse' or 'no difference shown'."""
+
+
+class Slice(NamedTuple):
+    """The figures of the examples that share a value."""
+
+    value: str
+    n: int
+    figures: Mapping[str, Figure]
+    """Empty below `FEWEST` examples."""
+
+
+class Slices(NamedTuple):
+    """Every value of a slice column, the most frequent first."""
+
+    slices: tuple[Slice, ...]
+    worst: str | None
+    """The value with the worst primary metric; None with fewer than two slices that have one."""
+    note: str
+    """Which values were too rare for figures; empty when none was."""
+
+
+def figures(
+    task: Task,
+    targets: Targets,
+    prediction: Prediction,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, Figure]:
+    """Every metric of a task on finished predictions, with intervals from the same resamples.
+
+    Args:
+        task: its metrics are measured.
+        targets: what is true.
+        prediction: what `Task.finish` returned for the same examples.
+        groups: (examples,) what is resampled together; the figures' `n` counts groups then.
+        seed: of the resamples.
+        resamples: how many.
+    """
+    n = len(prediction)
+    metrics = task.metrics()
+    reweighted = [metric.replicates(targets, prediction) for metric in metrics]
+    blocks = [[f(weights) for f in reweighted] for weights in bootstrap_weights(n, groups, resamples, seed)]
+    found = {}
+    for metric, parts in zip(metrics, zip(*blocks)):
+        value = metric.score(targets, prediction)
+        low, high = interval(np.concatenate(parts), value, _independent(n, groups), metric.bounds)
+        found[metric.name] = Figure(value, low, high, _independent(n, groups))
+    return found
+
+
+def compare(
+    metric: Metric,
+    targets: Targets,
+    one: Prediction,
+    other: Prediction,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Difference:
+    """`one` minus `other` by a metric, signed so that more is better; arguments as for `figures`."""
+    n, sign = len(one), 1.0 if metric.greater_is_better else -1.0
+    first, second = metric.replicates(targets, one), metric.replicates(targets, other)
+    parts = [sign * (first(weights) - second(weights)) for weights in bootstrap_weights(n, groups, resamples, seed)]
+    value = sign * (metric.score(targets, one) - metric.score(targets, other))
+    span = metric.bounds[1] - metric.bounds[0]
+    low, high = difference_interval(np.concatenate(parts), value, _independent(n, groups), span)
+    return _judged(Figure(value, low, high, _independent(n, groups)))
+
+
+def slice_figures(
+    task: Task,
+    targets: Targets,
+    prediction: Prediction,
+    values: Sequence[object],
+    *,
+    groups: np.ndarray | None = None,
+    seed: int,
+) -> Slices:
+    """Figures for each value of a slice column (examples,); an empty value is '(empty)'."""
+    names = np.array(["(empty)" if value is None or value == "" else str(value) for value in values], dtype=object)
+    found, counts = np.unique(names, return_counts=True)
+    slices = []
+    for name, count in sorted(zip(found.tolist(), counts.tolist()), key=lambda item: (-item[1], item[0])):
+        rows = np.flatnonzero(names == name)
+        measured = {}
+        if count >= FEWEST:
+            part = {key: column[rows] for key, column in targets.items()}
+            inside = None if groups is None else np.asarray(groups)[rows]
+            measured = figures(task, part, prediction.take(rows), groups=inside, seed=seed)
+        slices.append(Slice(name, count, measured))
+    rare = [piece for piece in slices if not piece.figures]
+    note = f"{len(rare)} values have fewer than {FEWEST} examples and no figures" if rare else ""
+    return Slices(tuple(slices), _worst(task.metrics()[0], slices), note)
+
+
+def paired_over_draws(differences: Sequence[float]) -> Difference:
+    """The mean difference over independent draws of the training labels, with Student's t interval over the draws.
+
+    Each difference is `one` minus `other` trained on the same draw, signed so that more is better. The interval is
+    about the method on another draw; the draws share a test part, whose own chance `compare` shows. `n` counts draws.
+    With fewer than two the interval is unknown (NaN).
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    n, mean = len(values), float(np.mean(values))
+    if n < 2:
+        return _judged(Figure(mean, math.nan, math.nan, n))
+    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
+    return _judged(Figure(mean, mean - half, mean + half, n))
+
+
+def _judged(figure: Figure) -> Difference:
+    if figure.low > 0:
+        return Difference(figure, "better")
+    if figure.high < 0:
+        return Difference(figure, "worse")
+    return Difference(figure, "no difference shown")
+
+
+def _independent(n: int, groups: np.ndarray | None) -> int:
+    return n if groups is None else len(np.unique(np.asarray(groups)))
+
+
+def _worst(metric: Metric, slices: Sequence[Slice]) -> str | None:
+    sign = 1.0 if metric.greater_is_better else -1.0
+    ranked = [
+        (sign * piece.figures[metric.name].value, piece.value)
+        for piece in slices
+        if piece.figures and not math.isnan(piece.figures[metric.name].value)
+    ]
+    return min(ranked)[1] if len(ranked) > 1 else None

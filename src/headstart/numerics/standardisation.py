@@ -1,0 +1,35 @@
+"""Features with mean 0 and variance 1 for fitting, and a linear map on them turned back into one on raw features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+NOISE = 1e-6
+"""A deviation below this share of the mean's size is rounding; such a feature is constant and gets weight 0."""
+
+
+class Standardisation(NamedTuple):
+    """(features - mean) / scale"""
+
+    mean: np.ndarray
+    """(width,)"""
+    scale: np.ndarray
+    """(width,); infinite for a constant feature."""
+
+    def fold(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, width) and (outputs,) of a map on standardised features as one on raw features, float64."""
+        raw = np.asarray(weight, dtype=np.float64) / self.scale
+        return raw, bias - raw @ self.mean
+
+
+def standardise(features: np.ndarray) -> tuple[np.ndarray, Standardisation]:
+    """Centre and scale each column of (examples, width) floats; the result is at least float32."""
+    kind = np.result_type(features.dtype, np.float32)
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = np.subtract(features, mean.astype(kind), dtype=kind)
+    deviation = np.sqrt(np.square(centred).mean(axis=0, dtype=np.float64))
+    scale = np.where(deviation > NOISE * np.abs(mean), deviation, np.inf)
+    centred /= scale.astype(kind)
+    return centred, Standardisation(mean, scale)

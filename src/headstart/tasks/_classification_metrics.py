@@ -1,0 +1,173 @@
+"""The metrics of classification: each by scikit-learn for one set of predictions, and for many reweightings at once.
+
+A replicate equals the point value of the rows repeated as often as their weights say: classes that a resample leaves
+without a row leave the averages over classes too, as they leave the point value. Undefined is NaN.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.numerics.bootstrap import weighted_means
+from headstart.numerics.calibration import expected_calibration_error
+from headstart.tasks._label_kinds import TARGET
+
+Score = Callable[[np.ndarray, np.ndarray], float]
+"""(labels (examples,), probabilities (examples, classes)) -> value."""
+
+Reweighted = Callable[[np.ndarray, np.ndarray], Replicates]
+"""The same, to a function of weights."""
+
+
+def classification_metrics() -> tuple[Metric, ...]:
+    """Accuracy first; the rest in the order in which a report shows them."""
+    return (
+        _metric("accuracy", True, _accuracy, _accuracy_replicates),
+        _metric("balanced_accuracy", True, _balanced_accuracy, _balanced_accuracy_replicates),
+        _metric("macro_f1", True, _macro_f1, _macro_f1_replicates),
+        _metric("roc_auc", True, _roc_auc, _roc_auc_replicates),
+        _metric("log_loss", False, _log_loss, _log_loss_replicates, (0.0, np.inf)),
+        _metric("ece", False, _calibration_error, _calibration_error_replicates),
+    )
+
+
+def _metric(
+    name: str, greater: bool, score: Score, reweighted: Reweighted, bounds: tuple[float, float] = (0.0, 1.0)
+) -> Metric:
+    def value(targets: Targets, prediction: Prediction) -> float:
+        with (
+            warnings.catch_warnings()
+        ):  # scikit-learn warns of classes without a row; here they are left out on purpose
+            warnings.simplefilter("ignore")
+            return float(score(targets[TARGET], prediction.columns["probabilities"]))
+
+    def replicates(targets: Targets, prediction: Prediction) -> Replicates:
+        return _quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
+
+    return Metric(name, greater, value, replicates, bounds)
+
+
+def _quiet(replicates: Replicates) -> Replicates:
+    def run(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return replicates(np.asarray(weights, dtype=np.float64))
+
+    return run
+
+
+def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return accuracy_score(labels, probabilities.argmax(axis=1))
+
+
+def _accuracy_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    right = (labels == probabilities.argmax(axis=1)).astype(np.float64)
+    return lambda weights: weighted_means(weights, right)
+
+
+def _balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return balanced_accuracy_score(labels, probabilities.argmax(axis=1))
+
+
+def _balanced_accuracy_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    classes = probabilities.shape[1]
+    right = labels == probabilities.argmax(axis=1)
+
+    def replicates(weights: np.ndarray) -> np.ndarray:
+        hits = _class_sums(weights[:, right], labels[right], classes)
+        return _mean_of_present(hits / _class_sums(weights, labels, classes))
+
+    return replicates
+
+
+def _macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0)
+
+
+def _macro_f1_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    right = labels == predicted
+
+    def replicates(weights: np.ndarray) -> np.ndarray:
+        hits = _class_sums(weights[:, right], labels[right], classes)
+        either = _class_sums(weights, labels, classes) + _class_sums(weights, predicted, classes)
+        return _mean_of_present(2 * hits / either)
+
+    return replicates
+
+
+def _roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Binary, or one class against the rest, averaged over the classes that occur."""
+    present = np.unique(labels)
+    if len(present) < 2:
+        return np.nan
+    if probabilities.shape[1] == 2:
+        present = present[1:]
+    return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
+
+
+def _roc_auc_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    present = [1] if probabilities.shape[1] == 2 else np.unique(labels)
+    rankings = [_ranking(labels == k, probabilities[:, k]) for k in present]
+
+    def replicates(weights: np.ndarray) -> np.ndarray:
+        by_example = np.ascontiguousarray(weights.T)
+        return _mean_of_present(np.stack([ranking(by_example) for ranking in rankings], axis=1))
+
+    return replicates
+
+
+def _ranking(positive: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The Mann-Whitney form: the share of (positive, negative) pairs in the right order, a tie counting one half."""
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    below = np.searchsorted(scores[negatives], scores[positives], side="left")
+    not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
+
+    def area(by_example: np.ndarray) -> np.ndarray:
+        first = np.zeros((len(negatives) + 1, by_example.shape[1]))  # row k: the weight of the k lowest negatives
+        np.cumsum(by_example[negatives], axis=0, out=first[1:])
+        weights = by_example[positives]
+        pairs = np.einsum("pr,pr->r", weights, first[below] + first[not_above]) / 2
+        return pairs / (weights.sum(axis=0) * first[-1])
+
+    return area
+
+
+def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1]))
+
+
+def _log_loss_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    tiny = np.finfo(probabilities.dtype).eps
+    losses = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], tiny, 1 - tiny))
+    return lambda weights: weighted_means(weights, losses)
+
+
+def _calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return float(_calibration_error_replicates(labels, probabilities)(np.ones((1, len(labels))))[0])
+
+
+def _calibration_error_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    correct = labels == probabilities.argmax(axis=1)
+    return lambda weights: expected_calibration_error(probabilities.max(axis=1), correct, weights)
+
+
+def _class_sums(weights: np.ndarray, codes: np.ndarray, classes: int) -> np.ndarray:
+    """(resamples, classes): the weight of the examples of each class."""
+    rows = np.arange(len(codes))
+    members = csr_array((np.ones(len(codes)), (rows, codes)), shape=(len(codes), classes))
+    return weights @ members
+
+
+def _mean_of_present(values: np.ndarray) -> np.ndarray:
+    """Mean over classes (last axis) of what is defined; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    return np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1)

@@ -1,0 +1,126 @@
+"""What kind of value the labels are, and which of the plain tasks that speaks for.
+
+Labels arrive as Python values: text, true/false, whole numbers (1.0 counts as one), other numbers, or nothing at all
+(None, NaN, blank text). Kinds are not mixed: where they are, the data, not the task, should be put right.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.contracts.examples import Examples
+from headstart.kernel.errors import DataError
+
+FEW_VALUES = 20
+"""Distinct whole numbers that are always few enough to be classes."""
+
+MOST_VALUES = 1000
+"""Distinct whole numbers that are never more than classes can be, however many rows there are."""
+
+SHARE_OF_ROWS = 0.05
+"""Distinct whole numbers per row up to which more than `FEW_VALUES` are taken for classes."""
+
+TARGET = "label"
+"""The one target of a plain task."""
+
+
+def kind_of(value: Any) -> str:
+    """'missing', 'truth', 'whole', 'decimal', 'text' or 'other'."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "missing"
+    if isinstance(value, bool):
+        return "truth"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, numbers.Real):
+        if math.isnan(value):
+            return "missing"
+        return "whole" if math.isfinite(value) and float(value).is_integer() else "decimal"
+    return "other"
+
+
+def label_kind(examples: Examples) -> str:
+    """The one kind that all labels have, missing ones left out: 'truth', 'whole', 'decimal' or 'text'.
+
+    Whole numbers among decimal ones are decimal.
+
+    Raises:
+        DataError: there is no label, or kinds are mixed, or the values are lists and the like.
+    """
+    values = examples.target(TARGET)
+    first: dict[str, int] = {}
+    for row, value in enumerate(values):
+        first.setdefault(kind_of(value), row)
+    first.pop("missing", None)
+    if "decimal" in first:
+        first.pop("whole", None)
+    where = column_of(examples)
+    if not first:
+        raise DataError(f"{where}: no example has a label ({len(values)} rows)")
+    if len(first) > 1:
+        seen = ", ".join(f"{values[row]!r} in {origins_of(examples, [row])}" for row in sorted(first.values()))
+        raise DataError(f"{where}: labels of different kinds are mixed: {seen}. Write all of them in one way.")
+    kind, row = next(iter(first.items()))
+    if kind == "other":
+        raise DataError(
+            f"{where}: {values[row]!r} in {origins_of(examples, [row])} is a {type(values[row]).__name__}; a label is a"
+            " text, a number or true/false"
+        )
+    return kind
+
+
+def require_labels(examples: Examples) -> None:
+    """Refuse missing labels. Raises DataError with their number and the first origins."""
+    missing = [row for row, value in enumerate(examples.target(TARGET)) if kind_of(value) == "missing"]
+    if missing:
+        raise DataError(
+            f"{column_of(examples)}: {len(missing)} of {len(examples)} examples have no label (empty or NaN), first"
+            f" {origins_of(examples, missing)}. Fill them in or take these rows out."
+        )
+
+
+def class_reason(examples: Examples) -> str | None:
+    """Why the labels name classes, in a few words; None when they are quantities."""
+    kind = label_kind(examples)
+    known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
+    distinct = len(set(known))
+    if kind in ("text", "truth"):
+        return f"the labels are {'texts' if kind == 'text' else 'true or false'} ({distinct} different ones)"
+    if kind == "decimal" or not _few(distinct, len(known)):
+        return None
+    return f"the labels are whole numbers with only {distinct} different values in {len(known)} rows"
+
+
+def class_name(value: Any) -> str:
+    """The name of a label's class: 'cat', '3' for 3 and 3.0, 'True'."""
+    if kind_of(value) == "whole":
+        return str(int(value))
+    return str(value)
+
+
+def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:
+    """A key that sorts 'grade 2' before 'grade 10', and '-1' before '0'."""
+    if re.fullmatch(r"-?[0-9]+([.][0-9]+)?", name):
+        return [(0, float(name), "")], name
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, float(part), "") if part[0] in "0123456789" else (1, 0.0, part) for part in parts if part], name
+
+
+def column_of(examples: Examples) -> str:
+    """How an error names the column of the labels."""
+    return f"column '{examples.schema.targets[TARGET]}'"
+
+
+def origins_of(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
+    """The first origins of some rows, for an error: 'a.jpg, b.jpg, c.jpg and 4 more'."""
+    names = examples.take(list(rows[:most])).origins()
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return ", ".join(names) + more
+
+
+def _few(distinct: int, rows: int) -> bool:
+    return 2 * distinct <= rows and (distinct <= FEW_VALUES or distinct <= min(MOST_VALUES, SHARE_OF_ROWS * rows))
