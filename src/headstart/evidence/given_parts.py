@@ -94,4 +94,4 @@ def _shared_groups(part: np.ndarray, groups: Sequence[object] | None) -> tuple[s
     shared = [group for group, number in sides.items() if number > 1]
     if not shared:
         return ()
-    return (f"{len(shared)} groups lie in more than one given part, such as '{shared[0]}': they were not moved",)
+    return (f"groups that lie in more than one given part and were not moved: {len(shared)}, such as '{shared[0]}'",)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from headstart.evidence.image_fingerprints import SIDE
+
 MOST_BITS = 3
 """Difference-hash bits in which two near duplicates may differ, of 64."""
 CONTRAST = 50.0
@@ -39,8 +41,8 @@ def near_images(records: np.ndarray) -> list[tuple[int, int]]:
     Returns:
         Pairs of indices, the smaller first, sorted.
     """
-    pixels = records["pixels"].reshape(len(records), -1)
-    contrast = pixels.std(axis=1) if len(records) else np.empty(0)
+    pixels = records["pixels"].reshape(-1, SIDE * SIDE)
+    contrast = pixels.std(axis=1)
     shaped = np.flatnonzero(contrast >= FLAT)
     bits = np.ascontiguousarray(records["bits"][shaped])
     found: set[tuple[int, int]] = set()

@@ -99,6 +99,7 @@ def split(
     if len(pool):
         units = _units(strata[pool], together.labels()[pool], _identities(pool, keys, groups), seed)
         shares = {"test": test, "val": val} if "test" in asked.cut else {"val": val / (1 - test)}
+        shares = {name: share for name, share in shares.items() if share > 0}
         part_of = _assign(units, shares)
         part[pool] = part_of[units.of_row]
         notes += _thin_strata(units, list(shares), names) + _odd_sizes(part[pool], shares)

@@ -63,7 +63,7 @@ def near_texts(texts: Sequence[str]) -> list[tuple[int, int]]:
     distinct = [index for text, index in first.items() if len(text) >= LEAST_LETTERS]
     shingles = [_shingles(plain[index]) for index in distinct]
     pairs += [(distinct[one], distinct[other]) for one, other in _alike(shingles)]
-    return sorted((min(pair), max(pair)) for pair in pairs)
+    return sorted({(min(pair), max(pair)) for pair in pairs})
 
 
 def _shingles(text: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from headstart.formats._rows import ORIGIN, is_text
 from headstart.kernel.errors import DataError
 
 _BLOCK = 1 << 24
+"""Bytes read at a time; no row may be longer."""
 _SAMPLE = 1 << 16
 _DELIMITERS = (",", ";", "\t")
 
@@ -41,7 +43,11 @@ class CsvFile:
 
     def names(self) -> list[str]:
         """The columns."""
-        with self._open({}, _SAMPLE) as reader:
+        return self._names
+
+    @cached_property
+    def _names(self) -> list[str]:
+        with self._open({}) as reader:
             return list(reader.schema.names)
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
@@ -59,7 +65,7 @@ class CsvFile:
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
-        with self._open({}, _BLOCK // 4) as reader:
+        with self._open({}) as reader:
             batch = next(iter(reader), None)
             return reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch]).slice(0, rows)
 
@@ -68,7 +74,7 @@ class CsvFile:
         every = {name: types.get(name, pa.string()) for name in self.names()}
         line = 2
         try:
-            with self._open(every, _BLOCK // 4) as reader:
+            with self._open(every) as reader:
                 for batch in reader:
                     table = pa.Table.from_batches([batch])
                     origins, line = _origins(table, self.path.name, line)
@@ -76,11 +82,11 @@ class CsvFile:
         except pa.ArrowInvalid as error:
             raise self._fault(error) from error
 
-    def _open(self, types: Mapping[str, pa.DataType], block: int) -> arrow_csv.CSVStreamingReader:
+    def _open(self, types: Mapping[str, pa.DataType]) -> arrow_csv.CSVStreamingReader:
         try:
             return arrow_csv.open_csv(
                 self.path,
-                arrow_csv.ReadOptions(encoding=self._encoding, block_size=block),
+                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
                 self._parsing(),
                 arrow_csv.ConvertOptions(column_types=dict(types)),
             )

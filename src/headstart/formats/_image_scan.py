@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from headstart.kernel.errors import DataError
 from headstart.media.images import SUFFIXES, looks_like_image
 
 _IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
@@ -32,9 +33,9 @@ class Leftovers:
             files, are = ("file", "is") if sum(self.other.values()) == 1 else ("files", "are")
             notes.append(f"{sum(self.other.values())} {files} that {are} no images left out ({listed})")
         if self.unnameable:
-            notes.append(f"{self.unnameable} files left out because their names are not valid UTF-8; rename them")
+            notes.append(f"files left out because their names are not valid UTF-8: {self.unnameable}; rename them")
         if self.repeated_links:
-            notes.append(f"{self.repeated_links} links to folders that are there anyway were not followed")
+            notes.append(f"links to folders that are there anyway, not followed: {self.repeated_links}")
         return tuple(notes)
 
 
@@ -44,8 +45,11 @@ def walk_images(root: Path, leftovers: Leftovers) -> Iterator[str]:
 
 
 def _walk(folder: str, relative: str, entered: set[tuple[int, int]], leftovers: Leftovers) -> Iterator[str]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
     # Real folders come before links to them, whatever the names, so that a link never hides the real one beside it.
     real = {_identity(Path(entry.path)) for entry in entries if entry.is_dir(follow_symlinks=False)}
     for entry in entries:

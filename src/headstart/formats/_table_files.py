@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from pyarrow import parquet
 
 from headstart.formats._rows import ORIGIN, table_of_records
 from headstart.kernel.errors import DataError
+
+_LOOK_AT = 1000
+"""Records whose keys are taken for all the columns there are."""
 
 
 class ParquetFile:
@@ -69,7 +73,11 @@ class JsonFile:
 
     def names(self) -> list[str]:
         """The columns, as the first records have them."""
-        return list(dict.fromkeys(name for _, record in islice(self._records(), 100) for name in record))
+        return self._names
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(name for _, record in islice(self._records(), _LOOK_AT) for name in record))
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:  # noqa: ARG002
         """The whole table with its origins."""

@@ -189,5 +189,5 @@ def _groups(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, ..
             f"--group {pattern!r} matches none of the {len(paths)} paths, such as {paths[0]!r}. For an image folder "
             "it is a regular expression over the path below the folder, for example 'patient(\\d+)'."
         )
-    notes = (f"{missing} images have no group: the expression does not match their paths",) if missing else ()
+    notes = (f"images without a group, as the expression does not match their paths: {missing}",) if missing else ()
     return pa.array(groups, pa.string()), notes

@@ -14,6 +14,7 @@ from headstart.contracts.format import Columns
 from headstart.engine.content import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
+from headstart.evidence.image_fingerprints import SIDE
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.product.data import read_examples
@@ -123,8 +124,8 @@ def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> d
     """Sizes, and inputs with nothing in them."""
     if copies.fingerprints is not None:
         records = copies.fingerprints.records
-        pixels = records["pixels"].reshape(len(records), -1).astype(int)
-        plain = copies.fingerprints.rows[np.ptp(pixels, axis=1) <= 1] if len(records) else []
+        pixels = records["pixels"].reshape(-1, SIDE * SIDE).astype(int)
+        plain = copies.fingerprints.rows[np.ptp(pixels, axis=1) <= 1]
         return {
             "spreads": {name: _spread(records[name]) for name in ("width", "height") if len(records)},
             "constant_images": tuple(origins[row] for row in plain),

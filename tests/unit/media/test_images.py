@@ -77,6 +77,7 @@ def test_exif_rotation_is_applied_and_counted_in_the_size(tmp_path: Path) -> Non
     assert pixels[5].mean() < 60 < 200 < pixels[35].mean()
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_broken_exif_block_does_not_spoil_the_pixels(tmp_path: Path) -> None:
     path = saved(Image.new("RGB", (8, 8), "red"), tmp_path / "exif.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert decode_image(path).size == (8, 8)
