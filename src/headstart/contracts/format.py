@@ -17,7 +17,7 @@ class Columns(Settings):
     image: str | None = None
     """Column of image paths or encoded images."""
     numeric: tuple[str, ...] = ()
-    """Numeric input columns, in the order in which a backbone takes them; empty for every one that serves nothing else."""
+    """Numeric input columns, in the order a backbone takes them; empty for every one that serves nothing else."""
     label: str | None = None
     """Column of the target."""
     group: str | None = None

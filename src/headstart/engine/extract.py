@@ -18,6 +18,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.runner import Execute, Runner
+from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.feeding import Fed, feed, why_unreadable
@@ -114,6 +115,7 @@ def extract(
         StoreError: entries were evicted by another process during the pass.
     """
     wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
+    keep_blocks()
     kept = KeptSegment(backbone, wish)
     store = store or FeatureStore(limit=0)
     narrow = runner.precision == "bfloat16"

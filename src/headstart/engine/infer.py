@@ -12,6 +12,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.contracts.runner import Execute, Runner
+from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.extract import UNITS, Extracted
 from headstart.engine.feeding import feed

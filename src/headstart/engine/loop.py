@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -21,6 +21,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.model import Model
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
+from headstart.engine.allocator import keep_blocks
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
 from headstart.engine.finite import first_bad_layer
 from headstart.engine.optimiser import frozen_state, plan_optimiser, set_rates, train_mode
@@ -69,9 +70,10 @@ class Loop:
         self.model, self.plan, self.streams, self.validation = model, plan, streams, validation
         self.checkpoint = checkpoint
         self.reporter = reporter or Quiet()
+        keep_blocks()
         self.accelerator = Accelerator()
         for module in (model.backbone.module, model.heads, model.additions):
-            module.to(self.accelerator.device)
+            module.to(self.accelerator.device, memory_format=torch.channels_last)
         self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, plan.recipe)
         self.moving = {rate.stage for rate in plan.rates}
         self.weights = MovingWeights(model, self.moving)
@@ -236,7 +238,11 @@ class Loop:
     def _to_device(self, batch: Batch) -> Batch:
         device = self.accelerator.device
         targets = {name: value.to(device) for name, value in batch.targets.items()}
-        return Batch(batch.state.to(device), targets, batch.rows)
+        state = batch.state.to(device)
+        if state.hidden.ndim == 4 and state.hidden.is_floating_point():
+            # convolutions run up to several times as fast with channels innermost
+            state = replace(state, hidden=state.hidden.contiguous(memory_format=torch.channels_last))
+        return Batch(state, targets, batch.rows)
 
     def _save(self) -> None:
         if self.checkpoint is not None:

