@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from pydantic import field_validator
+
 from headstart.contracts.examples import Examples
 from headstart.kernel.settings import Settings
 
@@ -28,6 +30,11 @@ class Columns(Settings):
     """Columns whose every value gets figures of its own."""
     part: str | None = None
     """Column that says train, val or test."""
+
+    @field_validator("text", "numeric", "slices", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else tuple(given)
 
 
 class Format(Protocol):

@@ -46,6 +46,7 @@ def predict_examples(
     reporter: Reporter | None = None,
 ) -> Predicted:
     """Prepare inputs and run the whole model, with the runner that its features were made with."""
+    keep_blocks()
     remainder = _Remainder(model, device or pick_device(), 0)
     parts: list[Prediction] = []
     rows = [np.empty(0, np.int64)]

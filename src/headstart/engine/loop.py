@@ -73,7 +73,7 @@ class Loop:
         keep_blocks()
         self.accelerator = Accelerator()
         for module in (model.backbone.module, model.heads, model.additions):
-            module.to(self.accelerator.device, memory_format=torch.channels_last)
+            module.to(self.accelerator.device).to(memory_format=torch.channels_last)
         self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, plan.recipe)
         self.moving = {rate.stage for rate in plan.rates}
         self.weights = MovingWeights(model, self.moving)

@@ -53,11 +53,11 @@ def evaluate(
     data: Any = None,
     *,
     format: str | None = None,
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     image: str | None = None,
     label: str | None = None,
     group: str | None = None,
-    slices: Sequence[str] = (),
+    slices: str | Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Judge a run on labelled data; without data, on its own test part again.
@@ -72,13 +72,14 @@ def evaluate(
         RunError: no finished run. DataError: no usable labelled examples, or labels that the run does not know.
     """
     run, reporter = open_run(run), reporter or Quiet()
-    columns = _columns(run.model.columns, text, image, label, group, slices)
+    given = Columns(text=text, image=image, label=label, group=group, slices=slices)
+    columns = _columns(run.model.columns, given)
     if data is None:
         examples = _own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
-        given, _ = read_examples(data, columns, format=format or run.plan.format)
-        examples, source = given, str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
+        examples, _ = read_examples(data, columns, format=format or run.plan.format)
+        source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = _count_reading(run, keys)
     predicted = predict_examples(run.model, examples, reporter=reporter)
@@ -102,17 +103,10 @@ def evaluate(
     )
 
 
-def _columns(
-    trained: Columns,
-    text: Sequence[str],
-    image: str | None,
-    label: str | None,
-    group: str | None,
-    slices: Sequence[str],
-) -> Columns:
+def _columns(trained: Columns, given: Columns) -> Columns:
     """The columns of training, save those given; the part column plays no role in an evaluation."""
-    given = {"text": tuple(text), "image": image, "label": label, "group": group, "slices": tuple(slices)}
-    return trained.model_copy(update={"part": None} | {key: value for key, value in given.items() if value})
+    named = {name: value for name, value in given if value}
+    return trained.model_copy(update={"part": None, **named})
 
 
 def _own_test_part(run: RunFolder, columns: Columns) -> Examples:

@@ -37,12 +37,12 @@ def fit(
     data: Any,
     *,
     out: Path | str | None = None,
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     image: str | None = None,
     label: str | None = None,
     group: str | None = None,
     domain: str | None = None,
-    slices: Sequence[str] = (),
+    slices: str | Sequence[str] = (),
     part: str | None = None,
     format: str | None = None,
     task: str = "auto",
@@ -83,9 +83,7 @@ def fit(
     Raises:
         HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault.
     """
-    columns = Columns(
-        text=tuple(text), image=image, label=label, group=group, domain=domain, slices=tuple(slices), part=part
-    )
+    columns = Columns(text=text, image=image, label=label, group=group, domain=domain, slices=slices, part=part)
     plan = Plan(
         data=_name_of(data),
         format=format,

@@ -30,11 +30,11 @@ _MOST_CLASSES_OF_NUMBERS = 100
 def inspect(
     data: Any,
     *,
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     image: str | None = None,
     label: str | None = None,
     group: str | None = None,
-    slices: Sequence[str] = (),
+    slices: str | Sequence[str] = (),
     part: str | None = None,
     format: str | None = None,
     reporter: Reporter | None = None,
@@ -53,7 +53,7 @@ def inspect(
         DataError: there is nothing that could be looked at.
     """
     reporter = reporter or Quiet()
-    columns = Columns(text=tuple(text), image=image, label=label, group=group, slices=tuple(slices), part=part)
+    columns = Columns(text=text, image=image, label=label, group=group, slices=slices, part=part)
     examples, seen, faults = _read(data, columns, format)
     hashed = content_keys(examples, reporter)
     copies = find_duplicates(examples, hashed.keys, reporter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def predict(
     *,
     out: Path | str | None = None,
     format: str | None = None,
-    text: tuple[str, ...] = (),
+    text: str | Sequence[str] = (),
     image: str | None = None,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame | PredictionSummary:
@@ -71,11 +71,9 @@ def predict(
         RunError: no finished run. DataError: nothing to predict. SettingsError: `out` has another suffix.
     """
     model = open_run(run).model
-    columns = model.columns.model_copy(
-        update={"label": None, "group": None, "slices": (), "domain": None, "part": None}
-        | ({"text": tuple(text)} if text else {})
-        | ({"image": image} if image else {})
-    )
+    given = {name: value for name, value in Columns(text=text, image=image) if value}
+    unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
+    columns = model.columns.model_copy(update={**unlabelled, **given})
     frames = predict_stream(model, data, columns, format, reporter or Quiet())
     if out is None:
         found = list(frames)

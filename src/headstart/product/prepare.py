@@ -72,13 +72,14 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     examples = everything.take(rows)
     task, decision = choose_task(examples, plan)
     targets = task.targets(examples)
-    groups = codes(examples, examples.schema.group)
+    group = examples.schema.group
+    groups = codes(examples, group)
     keys = [str(hashed.keys[row]) for row in rows]
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
     parts = split(
         task.strata(targets),
         clusters=copies.cluster[rows],
-        groups=None if groups is None else groups.tolist(),
+        groups=None if group is None else examples.column(group),
         given=given,
         keys=keys,
         seed=plan.seed,

@@ -11,7 +11,7 @@ from headstart.engine.allocator import keep_blocks
 import torch
 if sys.argv[1] == "kept":
     assert keep_blocks()
-for _ in range(3):
+for _ in range(12):
     torch.ones(16 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
