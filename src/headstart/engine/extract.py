@@ -172,15 +172,16 @@ def _failures(
 
 def _located(space: Space, keys: Sequence[str], rows: np.ndarray, size: int) -> Located:
     """Where each row's entry lies; -1 for rows without one."""
-    located = Located(np.full(size, -1, np.int32), np.zeros(size, np.int32))
-    located.shard[rows], located.row[rows] = space.lookup(keys)
-    lost = int((located.shard[rows] < 0).sum())
+    found = space.lookup(keys)
+    lost = int((~found.found).sum())
     if lost:
         raise StoreError(
             f"{lost} entries of the feature store were evicted during the pass. HEADSTART_CACHE_LIMIT (for example "
             "50GB) allows it more room."
         )
-    return located
+    position = np.full(size, -1, np.int64)
+    position[rows] = found.position
+    return Located(position)
 
 
 class _Pass:

@@ -15,27 +15,30 @@ KEY_BYTES = 16
 class Located(NamedTuple):
     """Where entries lie."""
 
-    shard: np.ndarray
-    """(entries,) int32: the number of the shard; -1 where nothing is stored."""
-    row: np.ndarray
-    """(entries,) int32: the row within the shard."""
+    position: np.ndarray
+    """(entries,) int64: the number of the shard times 2**32, plus the row within it; -1 where nothing is stored."""
 
     @property
     def found(self) -> np.ndarray:
         """(entries,) bool"""
-        return self.shard >= 0
+        return self.position >= 0
 
-    def take(self, rows: np.ndarray) -> Located:
-        """The given ones."""
-        return Located(self.shard[rows], self.row[rows])
+    @property
+    def shard(self) -> np.ndarray:
+        """(entries,) the number of the shard"""
+        return self.position >> 32
 
-    def by_shard(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Each shard's number with the places of its entries, in the order in which they lie in the shard."""
-        position = self.shard.astype(np.int64) << 32 | self.row
-        order = np.argsort(position, kind="stable")
-        ends = np.flatnonzero(np.diff(self.shard[order])) + 1
-        for places in np.split(order, ends):
-            yield int(self.shard[places[0]]), places
+    def take(self, places: np.ndarray) -> Located:
+        """The given ones, (places,)."""
+        return Located(self.position[places])
+
+    def by_shard(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """For each shard its number, the places of its entries here, and their rows there, ascending."""
+        order = np.argsort(self.position, kind="stable")
+        ordered = self.position[order]
+        shards = ordered >> 32
+        for part in np.split(np.arange(len(order)), np.flatnonzero(np.diff(shards)) + 1):
+            yield int(shards[part[0]]), order[part], ordered[part] & 0xFFFFFFFF
 
 
 def key_bytes(keys: Sequence[str]) -> np.ndarray:
@@ -54,23 +57,20 @@ class KeyIndex:
 
     def __init__(self, shards: Sequence[tuple[int, np.ndarray]]) -> None:
         """From the number of each shard and its keys, (entries, 16) bytes."""
-        sizes = [len(keys) for _, keys in shards]
         keys = np.concatenate([np.empty((0, KEY_BYTES), np.uint8), *(keys for _, keys in shards)]).view("<u8")
+        none = np.empty(0, np.int64)
+        position = np.concatenate([none, *((number << 32) + np.arange(len(keys)) for number, keys in shards)])
         order = np.argsort(keys[:, 0])
-        numbers = np.repeat(np.array([number for number, _ in shards], np.int32), sizes)
-        rows = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        self._keys = keys[order]
-        self._first = np.ascontiguousarray(self._keys[:, 0])
-        self._located = Located(numbers, rows.astype(np.int32)).take(order)
+        self._first, self._second, self._position = keys[order, 0], keys[order, 1], position[order]
 
     def find(self, wanted: np.ndarray) -> Located:
         """Where each of (keys, 16) bytes lies."""
         words = wanted.view("<u8")
-        if not len(self._first):
-            return Located(np.full(len(words), -1, np.int32), np.zeros(len(words), np.int32))
-        order = np.argsort(words[:, 0])  # sorted needles are found five times as fast
-        place = np.empty(len(words), np.int64)
-        place[order] = np.searchsorted(self._first, words[order, 0]).clip(max=len(self._first) - 1)
-        same = (self._keys[place] == words).all(axis=1)
-        located = self._located.take(place)
-        return Located(np.where(same, located.shard, np.int32(-1)), located.row)
+        found = np.full(len(words), -1, np.int64)
+        if len(self._first):
+            order = np.argsort(words[:, 0])  # sorted needles are found five times as fast
+            first, second = words[order, 0], words[order, 1]
+            place = np.searchsorted(self._first, first).clip(max=len(self._first) - 1)
+            same = (self._first[place] == first) & (self._second[place] == second)
+            found[order] = np.where(same, self._position[place], -1)
+        return Located(found)

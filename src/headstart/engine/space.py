@@ -113,14 +113,14 @@ class Space:
         Raises:
             StoreError: an entry is missing, or is gone since it was located; or their shapes differ.
         """
-        if not len(located.shard):
+        if not len(located.position):
             return np.empty((0, 0), np.float32)
         self._refuse_missing(located)
-        return scattered(self._parts(located, name), len(located.shard))
+        return scattered(self._parts(located, name), len(located.position))
 
     def names(self, located: Located) -> tuple[str, ...]:
         """The fields of located entries; none where there are no entries."""
-        return self._shard(int(located.shard[0])).names if len(located.shard) else ()
+        return self._shard(int(located.shard[0])).names if len(located.position) else ()
 
     def append(self, keys: Sequence[str], fields: Mapping[str, Column]) -> None:
         """Add entries; each field has one value per key. They can be found once they are flushed."""
@@ -153,9 +153,9 @@ class Space:
         return {known.path for _, known in self._present() if known.sound and known.path is not None}
 
     def _parts(self, located: Located, name: str) -> Iterator[Part]:
-        for number, places in located.by_shard():
+        for number, places, rows in located.by_shard():
             shard = self._shard(number)
-            yield places, shard.take(name, located.row[places])
+            yield places, shard.take(name, rows)
             shard.release()
 
     def _write(self, content: bytes) -> Path | None:
@@ -267,7 +267,7 @@ class Space:
     def _refuse_missing(self, located: Located) -> None:
         missing = int((~located.found).sum())
         if missing:
-            raise StoreError(f"{missing} of {len(located.shard)} entries are not in the feature store")
+            raise StoreError(f"{missing} of {len(located.position)} entries are not in the feature store")
 
 
 def _kinds(fields: Mapping[str, Column]) -> dict[str, tuple[object, ...]]:
