@@ -24,12 +24,21 @@ class Standardisation(NamedTuple):
         return raw, bias - raw @ self.mean
 
 
-def standardise(features: np.ndarray) -> tuple[np.ndarray, Standardisation]:
-    """Centre and scale each column of (examples, width) floats; the result is at least float32."""
+def standardise(features: np.ndarray, *, each: bool = True) -> tuple[np.ndarray, Standardisation]:
+    """Centre and scale (examples, width) floats; the result is at least float32.
+
+    Args:
+        features: finite floats.
+        each: True gives every feature variance 1; False divides all by one number, so that the mean variance is 1 and
+            features keep their proportions.
+    """
     kind = np.result_type(features.dtype, np.float32)
     mean = features.mean(axis=0, dtype=np.float64)
     centred = np.subtract(features, mean.astype(kind), dtype=kind)
     deviation = np.sqrt(np.square(centred).mean(axis=0, dtype=np.float64))
-    scale = np.where(deviation > NOISE * np.abs(mean), deviation, np.inf)
+    real = deviation > NOISE * np.abs(mean)
+    if not each and real.any():
+        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+    scale = np.where(real, deviation, np.inf)
     centred /= scale.astype(kind)
     return centred, Standardisation(mean, scale)

@@ -20,7 +20,7 @@ MOST_CONFUSIONS = 30
 def classification_exhibits(
     classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[Exhibit, ...]:
-    """Confusions, reliability, and a row per class."""
+    """Confusions, reliability, and a row per class, from labels (examples,) and probabilities (examples, classes)."""
     predicted = probabilities.argmax(axis=1)
     confusions = _confusion_matrix if len(classes) <= LARGEST_MATRIX else _confusion_table
     return (
@@ -33,7 +33,7 @@ def classification_exhibits(
 def confident_mistakes(
     classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray, most: int
 ) -> tuple[Mistake, ...]:
-    """Wrong predictions, the most confident first."""
+    """Wrong predictions, the most confident first, from labels (examples,) and probabilities (examples, classes)."""
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)

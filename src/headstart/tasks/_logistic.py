@@ -6,6 +6,9 @@ C runs from strong to weak regularisation, each fit starting from the last, all 
 log likelihood of held-out examples wins, the stronger one in a tie. The likelihood is a far less noisy guide than the
 share of right answers, which is why the path may end once it has fallen twice.
 
+The same folds choose how features are scaled: each to variance 1, which wins where some features are large and say
+nothing, or all by one number, which wins where the small ones are noise. Neither is right for all backbones.
+
 With fewer examples than features the solution lies in the span of the examples, so that the problem is rotated to that
 span: an L2 penalty does not see the rotation, the result is the same.
 """
@@ -23,7 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
-from headstart.numerics.standardisation import standardise
+from headstart.numerics.standardisation import Standardisation, standardise
 
 GRID = tuple(float(c) for c in np.logspace(-5, 2, 15))
 """Values of C, strongest regularisation first."""
@@ -35,11 +38,17 @@ FOLDS = 5
 LARGE = 20_000
 """Examples above which one held-out fifth stands for all folds."""
 
+HEAD_START = 3
+"""Values of C before the first scaling's best at which the path of the second begins; both have mean variance 1."""
+
 PATIENCE = 2
 """Values of C in a row without a better score that end the path."""
 
 COARSE, FINE = 1e-3, 1e-4
 """Largest gradient at which a fit ends: while C is sought, and for the head that is kept."""
+
+_Split = tuple[np.ndarray, np.ndarray]
+"""Training rows and held-out rows."""
 
 
 class Solution(NamedTuple):
@@ -53,6 +62,20 @@ class Solution(NamedTuple):
     cv_score: float
     """Mean log likelihood of held-out examples; NaN without folds."""
     folds: int
+    scaled_each: bool
+    """True: every feature had variance 1; False: all were divided by one number."""
+
+
+class _Candidate(NamedTuple):
+    """The best found with one scaling."""
+
+    score: float
+    c: float
+    folds: int
+    each: bool
+    standardisation: Standardisation
+    rotated: np.ndarray
+    back: np.ndarray | None
 
 
 class _Fold:
@@ -105,19 +128,37 @@ def solve_logistic(
     if len(np.unique(labels)) < 2:
         raise DataError(f"all {len(labels)} training examples have the same class; at least two classes are needed")
     weights = np.ones(len(labels)) if weights is None else weights
-    standard, standardisation = standardise(features)
-    rotated, back = _rotate(standard.astype(np.float32, copy=False))
-    folds = [_Fold(rotated, labels, weights, *split) for split in _splits(labels, groups, seed)]
-    folds = [fold for fold in folds if fold.usable]
-    c, score = _choose(folds) if folds else (FIXED, float("nan"))
-    model = _fit(LogisticRegression(C=c, tol=FINE, max_iter=1000), rotated, labels, weights)
+    splits = _splits(labels, groups, seed)
+    best = _candidate(features, labels, weights, splits, GRID, each=True)
+    if best.folds:
+        grid = GRID[max(GRID.index(best.c) - HEAD_START, 0) :]
+        other = _candidate(features, labels, weights, splits, grid, each=False)
+        best = other if other.score > best.score else best
+    model = _fit(LogisticRegression(C=best.c, tol=FINE, max_iter=1000), best.rotated, labels, weights)
     weight, bias = _outputs(model, len(labels), classes)
-    weight, bias = standardisation.fold(weight if back is None else weight @ back, bias)
-    return Solution(weight, bias, c, score, len(folds))
+    weight, bias = best.standardisation.fold(weight if best.back is None else weight @ best.back, bias)
+    return Solution(weight, bias, best.c, best.score, best.folds, best.each)
 
 
-def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(training rows, held-out rows) of each fold; none unless two classes have something to hold out."""
+def _candidate(
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    splits: list[_Split],
+    grid: tuple[float, ...],
+    *,
+    each: bool,
+) -> _Candidate:
+    standard, standardisation = standardise(features, each=each)
+    rotated, back = _rotate(standard.astype(np.float32, copy=False))
+    folds = [_Fold(rotated, labels, weights, *split) for split in splits]
+    folds = [fold for fold in folds if fold.usable]
+    c, score = _choose(folds, grid) if folds else (FIXED, float("nan"))
+    return _Candidate(score, c, len(folds), each, standardisation, rotated, back)
+
+
+def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_Split]:
+    """The folds; none unless two classes have something to hold out."""
     units = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
     spread = np.bincount(np.unique(np.stack([labels, units]), axis=1)[0])
     if (spread > 1).sum() < 2:
@@ -132,10 +173,10 @@ def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[tu
     return splits[:1] if len(labels) > LARGE else splits
 
 
-def _choose(folds: list[_Fold]) -> tuple[float, float]:
+def _choose(folds: list[_Fold], grid: tuple[float, ...]) -> tuple[float, float]:
     held_out = sum(float(fold.held_out[2].sum()) for fold in folds)
-    best, best_score, since = GRID[0], -np.inf, 0
-    for c in GRID:
+    best, best_score, since = grid[0], -np.inf, 0
+    for c in grid:
         score = sum(fold.log_likelihood(c) for fold in folds) / held_out
         if score > best_score:
             best, best_score, since = c, score, 0

@@ -14,7 +14,7 @@ QUANTILES = 5
 
 
 def regression_exhibits(truth: np.ndarray, predicted: np.ndarray) -> tuple[Exhibit, ...]:
-    """A scatter and the errors by the size of the true value."""
+    """A scatter and the errors by the size of the true value, from true and predicted values (examples,)."""
     shown = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).round().astype(int))
     scatter = Scatter(
         title="Predicted against true",
@@ -28,7 +28,7 @@ def regression_exhibits(truth: np.ndarray, predicted: np.ndarray) -> tuple[Exhib
 
 
 def largest_errors(truth: np.ndarray, predicted: np.ndarray, most: int) -> tuple[Mistake, ...]:
-    """The predictions that are furthest off, the worst first."""
+    """The predictions (examples,) that are furthest off, the worst first."""
     error = np.abs(predicted - truth)
     worst = np.argsort(-error, kind="stable")[:most]
     return tuple(

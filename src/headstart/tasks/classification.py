@@ -127,8 +127,9 @@ class Classification(Settings):
         """L2-regularised multinomial logistic regression; see `tasks/_logistic.py`.
 
         Returns:
-            The head, and {"C", "cv_score", "folds"}: inverse regularisation on standardised features, the mean log
-            likelihood of held-out examples, and folds (0: too few examples of a class, C is fixed and the score NaN).
+            The head, and {"C", "cv_score", "folds", "scaled_each"}: inverse regularisation on standardised features,
+            the mean log likelihood of held-out examples, folds (0: too few examples of a class, C is fixed and the
+            score NaN), and 1 where each feature was scaled by itself, 0 where all were scaled alike.
         """
         labels = targets[TARGET]
         weights = self._class_weights()[labels] if self.class_weights == "balanced" else None
@@ -137,7 +138,8 @@ class Classification(Settings):
         with torch.no_grad():
             head.weight.copy_(torch.from_numpy(solution.weight))
             head.bias.copy_(torch.from_numpy(solution.bias))
-        return head, {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
+        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
+        return head, {**chosen, "scaled_each": int(solution.scaled_each)}
 
     def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
         """ "prediction" (class name), "confidence" in [0, 1], and "p_CLASS" for every class."""

@@ -1,0 +1,87 @@
+"""The solved heads against scikit-learn's own solvers on the same features."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from headstart.tasks import _logistic
+from headstart.tasks.classification import Classification
+from headstart.tasks.regression import Regression
+from labelled import blobs, labelled
+
+
+def solved(features: np.ndarray, labels: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Probabilities (examples, classes) of the solved head on fresh features."""
+    task = Classification().bind(labelled([f"c{k:02}" for k in labels]))
+    head, _ = task.solve(features.astype(np.float32), {"label": labels}, None, seed=0)
+    with torch.no_grad():
+        return head(torch.from_numpy(fresh.astype(np.float32))).double().softmax(dim=1).numpy()
+
+
+def by_default(features: np.ndarray, labels: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """The same by LogisticRegressionCV at its defaults."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return LogisticRegressionCV().fit(features, labels).predict_proba(fresh)
+
+
+def compared(features: np.ndarray, labels: np.ndarray, n: int, draws: int) -> tuple[float, float]:
+    """Mean differences, ours minus theirs, of accuracy and of log-loss over draws of n training examples."""
+    differences = []
+    for draw in range(draws):
+        rows = np.random.default_rng(draw).permutation(len(labels))
+        train, test = rows[:n], rows[n : n + 1500]
+        ours, theirs = (solve(features[train], labels[train], features[test]) for solve in (solved, by_default))
+        truth = labels[test]
+        hits = [(found.argmax(axis=1) == truth).mean() for found in (ours, theirs)]
+        losses = [log_loss(truth, found, labels=range(found.shape[1])) for found in (ours, theirs)]
+        differences.append((hits[0] - hits[1], losses[0] - losses[1]))
+    accuracy, loss = np.mean(differences, axis=0)
+    return float(accuracy), float(loss)
+
+
+@pytest.mark.parametrize("n", [100, 400])
+def test_digits_are_read_no_worse_than_by_scikit_learn_at_its_defaults(n: int) -> None:
+    accuracy, loss = compared(*load_digits(return_X_y=True), n, draws=3)
+    assert accuracy > -0.005 and loss < 0.01
+
+
+def test_wide_features_are_separated_no_worse_than_by_scikit_learn_at_its_defaults() -> None:
+    accuracy, loss = compared(*blobs(1500, 300, 2, seed=0, noise=8.0), 120, draws=4)
+    assert accuracy > -0.005 and loss < 0.01
+
+
+@pytest.mark.parametrize(("examples", "width"), [(60, 200), (200, 30)])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_head_is_the_minimum_that_scikit_learn_finds_at_the_chosen_strength(
+    examples: int, width: int, classes: int
+) -> None:
+    features, labels = blobs(examples, width, classes, seed=0, noise=6.0)
+    features[:, 0] = features[:, 0] * 100 + 50
+    solution = _logistic.solve_logistic(features, labels, classes, weights=None, groups=None, seed=0)
+    standard = StandardScaler(with_std=solution.scaled_each).fit_transform(features.astype(np.float64))
+    standard /= np.sqrt(standard.var(axis=0).mean())
+    model = LogisticRegression(C=solution.C, tol=1e-8, max_iter=5000).fit(standard, labels)
+    logits = features @ solution.weight.T + solution.bias
+    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.abs(found - model.predict_proba(standard)).max() < 0.01
+
+
+def test_ridge_equals_scikit_learn() -> None:
+    features, values = load_diabetes(return_X_y=True)
+    task = Regression().bind(labelled(values.tolist()))
+    head, chosen = task.solve(features.astype(np.float32), {"label": values}, None, seed=0)
+    standard = StandardScaler().fit_transform(features)
+    expected = RidgeCV(np.logspace(-2, 6, 17)).fit(standard, (values - task.mean) / task.scale)
+    assert chosen["alpha"] == pytest.approx(expected.alpha_)
+    with torch.no_grad():
+        found = head(torch.from_numpy(features.astype(np.float32))).squeeze(-1).numpy()
+    assert np.allclose(found, expected.predict(standard), atol=1e-4)

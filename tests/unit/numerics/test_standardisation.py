@@ -1,0 +1,41 @@
+"""Standardised features and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.numerics.standardisation import standardise
+
+
+def test_columns_have_mean_zero_and_variance_one_and_constant_ones_vanish() -> None:
+    features = np.random.default_rng(0).normal(5, 3, size=(100, 4))
+    features[:, 2] = 1e6 + 1e-4 * (np.arange(100) % 2)
+    standard, _ = standardise(features)
+    assert np.allclose(standard.mean(axis=0), 0)
+    assert np.allclose(standard.std(axis=0), [1, 1, 0, 1])
+
+
+def test_a_folded_map_gives_the_same_outputs_on_raw_features() -> None:
+    generator = np.random.default_rng(0)
+    features = generator.normal(2, 7, size=(50, 5))
+    features[:, 0] = 3.0
+    weight, bias = generator.normal(size=(3, 5)), generator.normal(size=3)
+    standard, standardisation = standardise(features)
+    raw, raw_bias = standardisation.fold(weight, bias)
+    assert np.allclose(standard @ weight.T + bias, features @ raw.T + raw_bias)
+    assert (raw[:, 0] == 0).all()
+
+
+def test_one_scale_for_all_keeps_proportions() -> None:
+    features = np.random.default_rng(0).normal(size=(500, 3)) * [1, 2, 0]
+    standard, standardisation = standardise(features, each=False)
+    assert np.isclose(standard.var(axis=0).mean(), 1.0)
+    assert np.isclose(standard[:, 1].std() / standard[:, 0].std(), features[:, 1].std() / features[:, 0].std())
+    assert np.isinf(standardisation.scale[2])
+
+
+def test_half_precision_features_are_standardised_in_single_precision() -> None:
+    features = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float16)
+    standard, _ = standardise(features)
+    assert standard.dtype == np.float32
+    assert np.allclose(standard.std(axis=0), 1, atol=1e-5)
