@@ -3,9 +3,9 @@
 Three things differ from the plain percentile interval, each because of how it covers the truth on small test parts:
 
 - A figure on a bounded scale, scaled to p in [0, 1], has Wilson's (1927) score interval with the bootstrap's own
-  variance v in place of p(1-p)/n, that is with n_eff = p(1-p)/v (Korn & Graubard 1998). For a true accuracy of 0.95
-  and 75 examples the percentile interval covers it in 90 % of the cases, this one in 97 %; and 30 right of 30 do not
-  give [1, 1].
+  variance v in place of p(1-p)/n, that is with n_eff = p(1-p)/v, and Student's t (Korn & Graubard 1998). It covers
+  accuracies of 0.6 to 0.98 on 50 to 400 examples in 92-98 % of the cases, the percentile interval in 89-100 %; and 30
+  right of 30 do not give [1, 1].
 - Elsewhere the percentile interval is widened for small n as in Hesterberg (2015): the quantiles are taken at
   alpha' = Phi(-sqrt(n / (n - 1)) t_{n-1, 0.975}) and 1 - alpha', as the bootstrap's variance is short by (n - 1) / n.
 - A difference that is the same in every resample, such as that of two equal predictions, keeps the uncertainty of
@@ -81,7 +81,7 @@ def interval(
     replicates = replicates[np.isfinite(replicates)]
     if math.isfinite(low) and math.isfinite(high):
         width = high - low
-        left, right = _score((value - low) / width, _variance(replicates, independent) / width**2, independent)
+        left, right = _score((value - low) / width, _variance(replicates) / width**2, independent)
         return min(low + width * left, value), max(low + width * right, value)
     left, right = _percentile(replicates, value, independent)
     return max(left, low), min(right, high)
@@ -101,7 +101,7 @@ def difference_interval(
     if math.isnan(value):
         return math.nan, math.nan
     replicates = replicates[np.isfinite(replicates)]
-    if math.isfinite(span) and _variance(replicates, independent) == 0.0:
+    if math.isfinite(span) and _variance(replicates) == 0.0:
         square = _t(independent) ** 2
         unseen = span * square / (independent + square)
         return max(value - unseen, -span), min(value + unseen, span)
@@ -113,11 +113,11 @@ def _t(independent: int) -> float:
     return float(stats.t.ppf(0.5 + LEVEL / 2, max(independent - 1, 1)))
 
 
-def _variance(replicates: np.ndarray, independent: int) -> float:
-    """The bootstrap's variance, freed of its shortfall; exactly 0 when all replicates are equal but for rounding."""
-    if len(replicates) < 2 or independent < 2 or np.ptp(replicates) <= 1e-12 * np.abs(replicates).max():
+def _variance(replicates: np.ndarray) -> float:
+    """Exactly 0 when all replicates are equal but for rounding."""
+    if len(replicates) < 2 or np.ptp(replicates) <= 1e-12 * np.abs(replicates).max():
         return 0.0
-    return float(replicates.var()) * independent / (independent - 1)
+    return float(replicates.var())
 
 
 def _score(p: float, variance: float, independent: int) -> tuple[float, float]:
