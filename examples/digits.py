@@ -25,6 +25,15 @@ from headstart.product.terminal import RichReporter
 
 LABELS_PER_CLASS = 5
 DRAWS = 5
+SCHEDULE = {
+    "epochs": 60,
+    "patience": 60,
+    "learning_rate": 1e-3,
+    "head_learning_rate": 1e-3,
+    "rates_tried": [0.3, 1.0, 3.0],
+    "weight_decay": 0.05,
+}
+"""The same for transfer and for training from scratch, so that both get the same time."""
 
 
 def write_images(folder: Path) -> pd.DataFrame:
@@ -80,10 +89,7 @@ def main(folder: Path) -> None:
             tuning="full",
             augmentation="affine",
             seed=draw,
-            settings={
-                "tuning": {"epochs": 60, "learning_rate": 1e-3, "head_learning_rate": 3e-3, "patience": 20},
-                "scratch": {"epochs": 200, "patience": 60},
-            },
+            settings={"tuning": SCHEDULE, "scratch": SCHEDULE},
             overwrite=True,
             reporter=reporter,
         )

@@ -31,14 +31,14 @@ ORDER = {
         "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
     ),
     "engine": (
-        "device finite optimiser weights streams checkpoint loop "
+        "allocator device finite optimiser weights streams checkpoint loop "
         "columns key_index shard space feature_store memo content feeding kept extract infer"
     ),
-    "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits",
+    "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
         "record numbers data memory_data plan claim clock verdict prepare choose_backbone arms judge run_folder "
-        "summary evaluate predict run fit estimators inspection findings inspect exits plugin_help terminal printing"
+        "summary evaluate predict run study fit estimators inspection findings inspect exits plugin_help terminal printing"
     ),
     "": "__init__ cli __main__",
 }

@@ -31,8 +31,8 @@ from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
 
-CHECKPOINT_SECONDS = 30.0
-"""Least time between two checkpoints inside an epoch; every epoch's end has one too."""
+CHECKPOINT_SECONDS = 15.0
+"""Least time between two checkpoints: what a killed training loses at most, a step aside."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Loop:
         self.steps = max(len(stream.in_sequence()) for stream in streams.values())
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
+        self.saved = time.monotonic()
 
     def run(self) -> Progress:
         """Train until the epochs, the patience or the budget end; leave the best weights in the model.
@@ -116,7 +117,7 @@ class Loop:
         self._save()
 
     def _epoch(self, began: float, advance: Callable[[int], None]) -> None:
-        progress, started, saved = self.progress, time.monotonic(), time.monotonic()
+        progress, started = self.progress, time.monotonic()
         train_mode(self.model.backbone, self._others(), self.moving)
         for batches in self._batches(progress.epoch, progress.step):
             progress.loss_sum += self._step(batches)
@@ -126,13 +127,10 @@ class Loop:
             if self.plan.budget and progress.seconds > self.plan.budget:
                 progress.stopped = f"the budget of {self.plan.budget:.0f} s was used"
                 break
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self._save()
-                saved = time.monotonic()
+            self._save_when_due()
         self._judge(time.monotonic() - started)
         progress.seconds = time.monotonic() - began
-        if not progress.stopped:
-            self._save()
+        self._save_when_due()
 
     def _batches(self, epoch: int, skipped: int) -> Iterator[dict[str, Batch]]:
         """The batches of every stream, step by step; a shorter stream begins again."""
@@ -244,10 +242,15 @@ class Loop:
             state = replace(state, hidden=state.hidden.contiguous(memory_format=torch.channels_last))
         return Batch(state, targets, batch.rows)
 
+    def _save_when_due(self) -> None:
+        if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+            self._save()
+
     def _save(self) -> None:
         if self.checkpoint is not None:
             optimiser = self.optimiser.state_dict()
             self.checkpoint.write(Checkpoint(self.progress, self.weights.copy(), optimiser, self.best))
+        self.saved = time.monotonic()
 
     def _resume(self) -> None:
         kept = self.checkpoint.read() if self.checkpoint is not None else None

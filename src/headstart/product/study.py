@@ -34,11 +34,11 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecor
     first = records[0]
     arms = {key: _mean_arm(key, records) for key in first.arms}
     comparisons = tuple(_paired(key, records) for key in first.arms if key != "model")
-    words, negative = verdict(first.primary_metric, arms, comparisons)
+    words, negative = verdict(first.primary_metric, arms, comparisons, unit=of)
     record = first.model_copy(
         update={
             "name": folder.name,
-            "verdict": f"Over {len(runs)} {of}: {words[0].lower()}{words[1:]}",
+            "verdict": words,
             "negative_transfer": negative,
             "arms": arms,
             "comparisons": comparisons,

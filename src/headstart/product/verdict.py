@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headstart.product.numbers import difference_text, figure_text, metric_title
 from headstart.product.record import Arm, Comparison
 
 
-def verdict(metric: str, arms: dict[str, Arm], comparisons: Sequence[Comparison]) -> tuple[str, bool]:
-    """The verdict and whether it is negative transfer.
+def verdict(
+    metric: str, arms: Mapping[str, Arm], comparisons: Sequence[Comparison], *, unit: str = "unseen examples"
+) -> tuple[str, bool]:
+    """The verdict and whether it is negative transfer; `unit` is what a figure's n counts.
 
     Negative transfer: the model that starts from pretrained weights is worse than the same from scratch, and the
     interval of the paired difference excludes zero.
     """
     model = arms["model"]
     figure = model.figures[metric]
-    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {figure.n} unseen examples."]
+    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {figure.n} {unit}."]
     negative = False
     for comparison in comparisons:
         difference = difference_text(metric, comparison.difference)
