@@ -1,52 +1,112 @@
-"""Claiming a run folder: a new one, or the unfinished one of the very same request; never somebody else's."""
+"""Claiming a run folder: a new one, or the unfinished one of the very same request; never somebody else's.
+
+A folder is claimed once data and backbone are there, so that a wrong path or name leaves nothing behind, and it is
+given back when the run ends before there is anything to go on from.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from headstart.kernel.errors import HeadstartError, RunError
-from headstart.kernel.files import hash_json, read_json, write_json
+from headstart.kernel.errors import HeadstartError, RunError, TrainingError
+from headstart.kernel.files import hash_json, read_json
 from headstart.product.plan import Plan
 from headstart.product.record import FILE_NAME
 
 REQUEST = "request.json"
 """The file that marks a folder as a run from its first second on."""
 
+WORK = "work"
+"""Folder of the checkpoints, in the folder of a run that is not finished."""
 
-def claim(out: Path | None, plan: Plan, *, overwrite: bool) -> tuple[Path, bool]:
-    """The folder of the run and whether it resumes one that was stopped.
+_IN_THE_WAY = {
+    "foreign": "holds something that is no run. Give another --out.",
+    "finished": "holds a run already. Give another --out, or --overwrite to replace it.",
+    "unfinished": "holds an unfinished run of another request. Give another --out, or --overwrite to replace it.",
+}
 
-    Without `out` the name comes from the data, and a number is added until it is free.
+
+def refuse_taken(out: Path | None, plan: Plan, *, overwrite: bool) -> None:
+    """Say so at once when `out` cannot be claimed. Raises RunError."""
+    if out is not None:
+        _refuse(out, _standing(out, _hash(plan)), overwrite)
+
+
+@contextmanager
+def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[Path, bool]]:
+    """The folder of the run, and whether it resumes one that was stopped.
+
+    Without `out` the name comes from the data, and a number is added until it is free. When the block ends in an error
+    the folder goes, unless it was there before, is finished, or holds checkpoints that the same request can go on from.
 
     Raises:
         RunError: the folder is a finished or another run, or holds something foreign.
     """
-    request = hash_json(plan.model_dump(mode="json"))
-    if out is None:
-        out = next(folder for folder in _candidates(plan) if _standing(folder, request) in ("free", "resumes"))
-    standing = _standing(out, request)
-    if standing == "foreign":
-        raise RunError(f"{out} holds something that is no run. Give another --out.")
-    if standing == "taken" and not overwrite:
-        raise RunError(f"{out} holds another run. Give another --out, or --overwrite to replace it.")
-    if standing == "taken":
-        shutil.rmtree(out)
-    write_json(out / REQUEST, {"request": request})
-    return out, standing == "resumes"
+    folder, resumes = _claim(out, plan, overwrite=overwrite)
+    try:
+        yield folder, resumes
+    except BaseException as error:
+        # after a training error the same request would come to the same end
+        useful = (folder / WORK).exists() and not isinstance(error, TrainingError)
+        if not (resumes or useful or (folder / FILE_NAME).exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _claim(out: Path | None, plan: Plan, *, overwrite: bool) -> tuple[Path, bool]:
+    request = _hash(plan)
+    while True:
+        folder = out or next(f for f in _candidates(plan) if _standing(f, request) in ("free", "resumes"))
+        standing = _standing(folder, request)
+        if standing == "resumes":
+            return folder, True
+        _refuse(folder, standing, overwrite)
+        if standing != "free":
+            shutil.rmtree(folder)
+        if _mark(folder, request):
+            return folder, False
+
+
+def _mark(folder: Path, request: str) -> bool:
+    """Make the folder a run; False when another process was faster. Raises RunError when it cannot be written."""
+    path = folder / REQUEST
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(f'{{"request": "{request}"}}\n')
+    except FileExistsError:
+        return False
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RunError(f"cannot write {folder}: {error.strerror or error}. Give another --out.") from error
+    return True
+
+
+def _refuse(folder: Path, standing: str, overwrite: bool) -> None:
+    if standing in _IN_THE_WAY and not (overwrite and standing != "foreign"):
+        raise RunError(f"{folder} {_IN_THE_WAY[standing]}")
 
 
 def _standing(folder: Path, request: str) -> str:
-    """'free', 'resumes' (same request, unfinished), 'taken' (a run) or 'foreign'."""
+    """'free', 'resumes' (same request, unfinished), 'finished', 'unfinished' (of another request) or 'foreign'."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return "free"
     if not folder.is_dir() or not (folder / REQUEST).exists():
         return "foreign"
+    if (folder / FILE_NAME).exists():
+        return "finished"
     try:
         same = read_json(folder / REQUEST).get("request") == request
     except HeadstartError:
         same = False
-    return "resumes" if same and not (folder / FILE_NAME).exists() else "taken"
+    return "resumes" if same else "unfinished"
+
+
+def _hash(plan: Plan) -> str:
+    return hash_json(plan.model_dump(mode="json"))
 
 
 def _candidates(plan: Plan) -> list[Path]:

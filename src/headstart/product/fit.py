@@ -18,7 +18,7 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
 from headstart.product.arms import Bench, Trained, predict_rows, solve_arm, train_arm
 from headstart.product.choose_backbone import choose_backbone
-from headstart.product.claim import claim
+from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.judge import judge
 from headstart.product.plan import Plan, read_plan, write_plan
@@ -103,8 +103,9 @@ def fit(
         plan = _repeated(plan)
         data = plan.data
     plan.check()
-    folder, resumes = claim(None if out is None else Path(out), plan, overwrite=overwrite)
-    return run_plan(data, plan, folder, reporter or Quiet(), resumes=resumes)
+    folder = None if out is None else Path(out)
+    refuse_taken(folder, plan, overwrite=overwrite)
+    return run_plan(data, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
 def _repeated(plan: Plan) -> Plan:
@@ -115,43 +116,51 @@ def _repeated(plan: Plan) -> Plan:
     return read_plan(Path(plan.data))
 
 
-def run_plan(data: Any, plan: Plan, folder: Path, reporter: Reporter, *, resumes: bool = False) -> Run:
-    """Carry out a plan in a claimed folder."""
-    if resumes:
-        reporter.say(f"{folder} was stopped before its end: going on from there")
+def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
+    """Carry out a plan; its folder is claimed when data and backbone are there."""
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     with clock.step("reading and splitting the data"):
         prepared = prepare(data, plan, reporter)
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(prepared.examples, plan)
     decisions = (*prepared.decisions, *((decision,) if decision else ()))
-    chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
-    write_plan(folder / "plan.toml", chosen, decisions)
-    with clock.step("the frozen pass"):
-        features = extract(
-            backbone,
-            prepared.examples,
-            prepared.keys,
-            Wish.all_stages(backbone),
-            store=FeatureStore(cache_folder() / "features"),
-            runner=plan.plugin("runner"),
-            reporter=reporter,
-        )
-    bench = Bench(plan, prepared, backbone, features, folder / "work", reporter)
-    arms, more = train_arms(bench, clock)
+    with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
+        if resumes:
+            reporter.say(f"{folder} was stopped before its end: going on from there")
+        chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
+        write_plan(folder / "plan.toml", chosen, decisions)
+        with clock.step("the frozen pass"):
+            features = extract(
+                backbone,
+                prepared.examples,
+                prepared.keys,
+                Wish.all_stages(backbone),
+                store=FeatureStore(cache_folder() / "features"),
+                runner=plan.plugin("runner"),
+                reporter=reporter,
+            )
+        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter)
+        arms, more = train_arms(bench, clock)
+        finish(bench, arms, (*decisions, *more), clock, started, folder)
+    return Run(folder)
+
+
+def finish(
+    bench: Bench, arms: list[Trained], decisions: tuple[Decision, ...], clock: Clock, started: str, folder: Path
+) -> None:
+    """Judge the arms, save the model and write the record; the checkpoints go."""
+    data = bench.data
     with clock.step("judging on the test part"):
-        rows = prepared.split.test
+        rows = data.split.test
         predictions = {arm.key: predict_rows(bench, arm, rows) for arm in arms}
-        examples, targets = prepared.examples.take(rows), prepared.targets_of(rows)
-        judged = judge(prepared.task, examples, targets, predictions, prepared.groups_of(rows), plan.seed)
+        examples, targets = data.examples.take(rows), data.targets_of(rows)
+        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), bench.plan.seed)
     with clock.step("saving the model"):
         arms[0].model.save(folder / "model")
-        write_test_rows(folder, prepared, predictions["model"])
-    record = summarise(bench, arms, judged, (*decisions, *more), clock, started, folder)
-    write_record(folder, record)
+        write_test_rows(folder, data, predictions["model"])
+    write_record(folder, summarise(bench, arms, judged, decisions, clock, started, folder))
     report(folder)
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    return Run(folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
 def train_arms(bench: Bench, clock: Clock) -> tuple[list[Trained], list[Decision]]:
