@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+PADDED_TARGET = -100
+"""Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
+
 
 class Tap(NamedTuple):
     """A wish to see an earlier boundary of a segment."""
@@ -65,7 +68,8 @@ class Batch:
     state: State
     """At boundary 0, or at a later one when the prefix was stored."""
     targets: Mapping[str, Tensor]
-    """Target name -> (batch, ...). Empty for an unlabelled stream."""
+    """Target name -> (batch, ...). Ragged ones are padded on the right: whole numbers with `PADDED_TARGET`, others with
+    NaN. Empty for an unlabelled stream."""
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
 

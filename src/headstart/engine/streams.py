@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, State
+from headstart.contracts.carriers import PADDED_TARGET, Batch, State
 from headstart.contracts.examples import Examples
 from headstart.kernel.randomness import draw_seed
 
@@ -87,11 +88,20 @@ class Stream:
         if epoch is not None and self.augmentation is not None:
             seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
             state = self.augmentation.view(state, seeds)
-        targets = {name: torch.from_numpy(np.asarray(values[rows])) for name, values in self.targets.items()}
+        targets = {name: _as_tensor(values[rows]) for name, values in self.targets.items()}
         return Batch(state, targets, torch.from_numpy(np.asarray(rows)))
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))
+
+
+def _as_tensor(values: np.ndarray) -> Tensor:
+    """A target of a batch (batch, ...); a ragged one is padded on the right, see `Batch.targets`."""
+    if values.dtype != object:
+        return torch.from_numpy(np.asarray(values))
+    entries = [torch.from_numpy(np.asarray(value)) for value in values]
+    padding = math.nan if entries[0].is_floating_point() else PADDED_TARGET
+    return torch.nn.utils.rnn.pad_sequence(entries, batch_first=True, padding_value=padding)
 
 
 def ahead(makers: Sequence[Callable[[], T]]) -> Iterator[T]:

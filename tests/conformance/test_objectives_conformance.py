@@ -1,0 +1,132 @@
+"""Every objective trains what it says it reaches, whatever the shape of the targets and the number of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from plugins import sample
+from tiny_training import SHORT, classes, first_step, loop_for, sequences
+from torch import Tensor, nn
+
+from headstart.contracts.objective import Step
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.engine.loop import Loop
+from headstart.kernel import registry
+from headstart.kernel.settings import Settings
+
+
+class Toy(Settings):
+    """Two streams, a critic of its own, and gradients that it fills in itself."""
+
+    streams: ClassVar[tuple[str, ...]] = ("labelled", "unlabelled")
+
+    def first_stage(self, stages: int) -> int:
+        return stages - 1
+
+    def additions(self, width: int) -> Mapping[str, nn.Module]:
+        return {"critic": nn.Linear(width, 1)}
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        batch = step.batches["labelled"]
+        features = step.features(batch)
+        task = step.task_losses(step.outputs(features, batch), batch)
+        far = step.features(step.batches["unlabelled"]).pooled
+        critic = step.additions["critic"]
+        apart = nn.functional.softplus(critic(far)).mean() + nn.functional.softplus(-critic(features.pooled)).mean()
+        return {**task, "critic": apart}
+
+    def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:
+        gradients = torch.autograd.grad(list(losses.values()), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = gradient
+        return None
+
+    def after_step(self, step: Step) -> None:
+        pass
+
+
+OBJECTIVES = {**{name: sample("objectives", name) for name in registry.names("objectives")}, "toy": Toy()}
+every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
+every_task = pytest.mark.parametrize("setting", [classes, sequences])
+
+
+@every_objective
+def test_streams_are_declared(objective: Any) -> None:
+    assert objective.streams and len(set(objective.streams)) == len(objective.streams)
+    assert all(isinstance(name, str) and name for name in objective.streams)
+    assert "labelled" not in objective.streams[1:], "the labelled stream comes first"
+
+
+@every_objective
+@pytest.mark.parametrize("stages", [1, 3, 12])
+def test_the_first_stage_is_one_or_the_end(objective: Any, stages: int) -> None:
+    assert 0 <= objective.first_stage(stages) <= stages
+
+
+@every_objective
+@every_task
+def test_losses_are_named_finite_scalars(objective: Any, setting: Callable[[], Any]) -> None:
+    losses = objective.losses(first_step(moving_loop(objective, setting, 0)))
+    assert losses
+    for name, loss in losses.items():
+        assert loss.shape == () and bool(torch.isfinite(loss)) and loss.requires_grad, name
+
+
+@every_objective
+@every_task
+def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, setting: Callable[[], Any]) -> None:
+    backbone = setting()[0]
+    first = objective.first_stage(len(backbone.stages))
+    loop = moving_loop(objective, setting, first)
+    total = objective.combine(objective.losses(first_step(loop)), loop.parameters)
+    if total is not None:
+        assert total.shape == ()
+        total.backward()
+    model = loop.model
+    named = dict(model.backbone.module.named_parameters())
+    for number, stage in enumerate(model.backbone.stages):
+        reached = any(reaches(named[name]) for name in stage.parameters)
+        assert reached == (number >= first), f"{stage.name} of {len(model.backbone.stages)}, first stage {first}"
+    trained = model.heads if "labelled" in objective.streams else model.additions
+    assert all(reaches(parameter) for parameter in trained.parameters())
+
+
+@every_objective
+@every_task
+def test_a_training_moves_head_and_additions(objective: Any, setting: Callable[[], Any]) -> None:
+    loop = moving_loop(objective, setting, 0)
+    before = {name: value.clone() for name, value in others(loop).items()}
+    progress = loop.run()
+    assert progress.stopped == "all 3 epochs done"
+    stuck = [name for name, value in others(loop).items() if torch.equal(value, before[name])]
+    assert not stuck
+
+
+@every_objective
+@every_task
+def test_two_trainings_of_one_seed_are_equal(objective: Any, setting: Callable[[], Any]) -> None:
+    one, other = moving_loop(objective, setting, 0), moving_loop(objective, setting, 0)
+    one.run()
+    other.run()
+    assert all(torch.equal(value, others(other)[name]) for name, value in others(one).items())
+
+
+def moving_loop(objective: Any, setting: Callable[[], Any], first: int) -> Loop:
+    """A loop in which everything from the first stage on moves."""
+    given = setting()
+    stages = len(given[0].stages)
+    rates = [Rate(-1, 1.0), *(Rate(stage, 1.0) for stage in range(first, stages))]
+    return loop_for(given, objective, Recipe(**SHORT), rates)
+
+
+def others(loop: Loop) -> dict[str, Tensor]:
+    """Parameters beside the backbone."""
+    both = nn.ModuleList([loop.model.heads, loop.model.additions])
+    return dict(both.named_parameters())
+
+
+def reaches(parameter: nn.Parameter) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
