@@ -56,7 +56,7 @@ def _fault(settings: type[Settings], fault: Any, where: str) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         close = nearest(key, settings.model_fields)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(settings.model_fields)}."
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(settings.model_fields) or 'none'}."
         return f"{where}.{key} is not a setting. {hint}"
     if fault["type"] == "missing":
         return f"{where}.{key} is missing"

@@ -15,7 +15,6 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.settings import build
 from headstart.product.arms import Bench, Trained, predict_rows, solve_arm, train_arm
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
@@ -113,7 +112,10 @@ def _repeated(plan: Plan) -> Plan:
         raise SettingsError(
             f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
         )
-    return read_plan(Path(plan.data))
+    repeated = read_plan(Path(plan.data))
+    if repeated.data.startswith("<"):
+        raise SettingsError(f"{plan.data} is of data handed over in memory ({repeated.data}): give them to fit again")
+    return repeated
 
 
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
@@ -184,9 +186,10 @@ def train_arms(bench: Bench, clock: Clock) -> tuple[list[Trained], list[Decision
     if plan.budget is None:
         reason = "as long as the model itself took, and at least a minute; --budget changes it"
         decisions.append(Decision(what="time for training from scratch", value=f"{budget:.0f} s", reason=reason))
-    scratch = build(registry.plugin("tuning", "scratch"), plan.settings.get("scratch", {}), where="scratch")
     with clock.step("training from scratch"):
-        arms.append(train_arm(bench, "scratch", scratch, f"{bench.backbone.name} from scratch", budget))
+        arms.append(
+            train_arm(bench, "scratch", plan.scratch_recipe(), f"{bench.backbone.name} from scratch", budget)
+        )
     return arms, decisions
 
 

@@ -18,6 +18,9 @@ from headstart.kernel.files import write_atomic
 from headstart.kernel.settings import Settings, build
 from headstart.product.record import Decision
 
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
 FAMILY_OF = {
     "task": "tasks",
     "backbone": "backbones",
@@ -32,7 +35,7 @@ FAMILY_OF = {
 class Plan(Settings):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    format_number: int = 1
+    format_number: int = FORMAT_NUMBER
     """Of this file."""
     data: str
     """Path of the data; a description in angle brackets when they were handed over in memory."""
@@ -72,6 +75,10 @@ class Plan(Settings):
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
         return build(kind, self.settings.get(key, {}), where=key)
 
+    def scratch_recipe(self) -> Any:
+        """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
+        return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
+
     def check(self) -> None:
         """Look at every name and setting that does not need data yet.
 
@@ -83,8 +90,11 @@ class Plan(Settings):
         looks: list[Callable[[], Any]] = [
             partial(self.plugin, key) for key in ("tuning", "objective", "augmentation", "runner")
         ]
+        looks.append(self.scratch_recipe)
         if self.task != "auto":
-            looks.append(partial(registry.plugin, "tasks", self.task))
+            looks.append(partial(self.plugin, "task"))
+        if self.format is not None:
+            looks.append(partial(registry.plugin, "formats", self.format))
         for look in looks:
             try:
                 look()
@@ -105,13 +115,18 @@ def read_plan(path: Path) -> Plan:
     """Read a plan file.
 
     Raises:
-        SettingsError: no TOML, or faults in it, all at once.
+        SettingsError: no TOML, a newer format, or faults in it, all at once.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as a plan: {error}") from error
     content.pop("decisions", None)
+    number = content.get("format_number")
+    if isinstance(number, int) and number > FORMAT_NUMBER:
+        raise SettingsError(
+            f"{path} has format {number}; this Headstart reads plans up to {FORMAT_NUMBER}. Please update Headstart."
+        )
     return build(Plan, content, where=path.name)
 
 
