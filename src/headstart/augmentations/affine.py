@@ -27,19 +27,22 @@ class Affine(Settings):
     shift: float = Field(default=0.1, ge=0, lt=1)
     """Greatest shift along each axis, as a share of the image's side; in [0, 1)."""
     zoom: float = Field(default=0.15, ge=0, lt=1)
-    """Greatest relative change of size; in [0, 1)."""
+    """Greatest relative change of what is seen of the image, along each axis; in [0, 1)."""
     rotation: float = Field(default=10.0, ge=0, le=180)
     """Greatest turn, in degrees; in [0, 180]."""
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""
         images = state.hidden
+        height, width = images.shape[2:]
         draws = np.stack([np.random.default_rng(seed).uniform(-1, 1, 4) for seed in seeds])
         angle = draws[:, 0] * math.radians(self.rotation)
         scale = 1 + draws[:, 1] * self.zoom
-        matrix = np.empty((len(seeds), 2, 3))
-        matrix[:, 0] = np.stack([scale * np.cos(angle), -scale * np.sin(angle), 2 * self.shift * draws[:, 2]], axis=1)
-        matrix[:, 1] = np.stack([scale * np.sin(angle), scale * np.cos(angle), 2 * self.shift * draws[:, 3]], axis=1)
+        cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+        across, down = 2 * self.shift * draws[:, 2], 2 * self.shift * draws[:, 3]
+        # coordinates run from -1 to 1 along both axes, whatever their lengths
+        rows = [[cosine, -sine * height / width, across], [sine * width / height, cosine, down]]
+        matrix = np.moveaxis(np.array(rows), 2, 0)
         theta = torch.from_numpy(matrix).to(images)
         grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
         moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
