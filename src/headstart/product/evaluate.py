@@ -12,7 +12,6 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.engine.content import content_keys
-from headstart.engine.infer import predict_examples
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, RunError
 from headstart.kernel.progress import Quiet, Reporter
@@ -23,6 +22,7 @@ from headstart.product.prepare import codes
 from headstart.product.record import FigureRow, SliceRow, Trouble
 from headstart.product.report.write import report
 from headstart.product.run_folder import RunFolder, open_run, write_record
+from headstart.product.unusable import predict_usable
 
 
 class Evaluation(Settings):
@@ -82,7 +82,7 @@ def evaluate(
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = _count_reading(run, keys)
-    predicted = predict_examples(run.model, examples, reporter=reporter)
+    predicted = predict_usable(run.model, examples, reporter)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
     judged = examples.take(predicted.rows)
@@ -97,7 +97,7 @@ def evaluate(
         figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
         slices=found,
         worst_slice=worst,
-        unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in sorted(predicted.failures.items())),
+        unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
         notes=(*notes, *rare),
     )

@@ -14,13 +14,13 @@ import pyarrow.parquet
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
-from headstart.engine.infer import predict_examples
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.product.data import stream_examples
 from headstart.product.run_folder import RunFolder, open_run
+from headstart.product.unusable import predict_usable
 
 ROWS_AT_ONCE = 2048
 """Examples held in memory at a time."""
@@ -65,7 +65,8 @@ def predict(
         reporter: shows progress.
 
     Returns:
-        One row per example: origin, prediction, confidence and scores, and 'error' where the input cannot be read.
+        One row per example: origin, prediction, confidence and scores, and 'error' where the input cannot be read or
+        is empty.
 
     Raises:
         RunError: no finished run. DataError: nothing to predict. SettingsError: `out` has another suffix.
@@ -93,8 +94,8 @@ def predict_stream(
 
 
 def _frame(model: Model, examples: Examples, reporter: Reporter) -> pd.DataFrame:
-    """One row per example; where an input cannot be read the scores are empty and 'error' says why."""
-    predicted = predict_examples(model, examples, reporter=reporter)
+    """One row per example; where an input is of no use the scores are empty and 'error' says why."""
+    predicted = predict_usable(model, examples, reporter)
     frame = pd.DataFrame({"origin": examples.origins()})
     if predicted.prediction is not None:
         scores = pd.DataFrame(dict(model.task.rows(predicted.prediction)), index=predicted.rows)

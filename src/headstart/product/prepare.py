@@ -22,6 +22,7 @@ from headstart.kernel.settings import build
 from headstart.product.data import read_examples
 from headstart.product.plan import Plan
 from headstart.product.record import DataSummary, Decision, PartRow, Trouble
+from headstart.product.unusable import unusable
 
 
 @dataclass(frozen=True)
@@ -62,46 +63,40 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         DataError: what is wrong with the data, and what to do.
     """
     everything, seen = read_examples(data, plan.columns, format=plan.format)
-    hashed = content_keys(everything, reporter)
-    copies = find_duplicates(everything, hashed.keys, reporter)
-    failures = {**copies.failures, **hashed.failures}
-    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
-    if not len(rows):
-        first = next(iter(failures.items()))
-        raise DataError(f"none of the {len(failures)} inputs can be read; {everything.origins()[first[0]]} {first[1]}")
-    examples = everything.take(rows)
+    usable = _usable(everything, reporter)
+    examples = everything.take(usable.rows)
     task, decision = choose_task(examples, plan)
     targets = task.targets(examples)
     group = examples.schema.group
     groups = codes(examples, group)
-    keys = [str(hashed.keys[row]) for row in rows]
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
+    strata = task.strata(targets)
     parts = split(
-        task.strata(targets),
-        clusters=copies.cluster[rows],
+        strata,
+        clusters=usable.clusters,
         groups=None if group is None else examples.column(group),
         given=given,
-        keys=keys,
+        keys=usable.keys,
+        names=_names_of(strata, examples.target()),
         seed=plan.seed,
     )
     for name, part in (("training", parts.train), ("test", parts.test)):
         if not len(part):
             raise DataError(f"the {name} part is empty: {len(examples)} usable examples are too few to split")
-    origins = everything.origins()
     summary = DataSummary(
         source=plan.data,
         seen=seen,
         modality=examples.schema.modality,
         parts=tuple(_part_row(name, getattr(parts, name), examples, groups) for name in ("train", "val", "test")),
-        unreadable=tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items())),
-        duplicates=len(rows) - len(np.unique(copies.cluster[rows])),
+        unreadable=usable.troubles,
+        duplicates=len(examples) - len(np.unique(usable.clusters)),
         leaks=_leaks(parts, examples),
         notes=(*examples.notes, *parts.notes),
     )
     return Prepared(
         examples,
         _recognised(plan.columns, examples.schema),
-        keys,
+        usable.keys,
         task,
         targets,
         groups,
@@ -109,6 +104,29 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         summary,
         (decision,) if decision else (),
     )
+
+
+@dataclass(frozen=True)
+class _Usable:
+    rows: np.ndarray
+    keys: list[str]
+    clusters: np.ndarray
+    """(rows,) int: the cluster of copies of each row."""
+    troubles: tuple[Trouble, ...]
+    """What every other row suffers from."""
+
+
+def _usable(everything: Examples, reporter: Reporter) -> _Usable:
+    """The rows whose inputs can be read and hold something. Raises DataError when there are none."""
+    hashed = content_keys(everything, reporter)
+    copies = find_duplicates(everything, hashed.keys, reporter)
+    failures = {**unusable(everything), **copies.failures, **hashed.failures}
+    origins = everything.origins()
+    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
+    if not len(rows):
+        raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
+    return _Usable(rows, [str(hashed.keys[row]) for row in rows], copies.cluster[rows], troubles)
 
 
 def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
@@ -151,6 +169,15 @@ def _recognised(columns: Columns, schema: Schema) -> Columns:
     if schema.modality != "image" and schema.targets:
         found["label"] = next(iter(schema.targets.values()))
     return columns.model_copy(update=found)
+
+
+def _names_of(strata: np.ndarray, values: Sequence[Any]) -> list[str]:
+    """What each stratum is called: a class by its name, a range of a number by its ends."""
+    held: dict[int, list[Any]] = {}
+    for stratum, value in zip(strata.tolist(), values):
+        held.setdefault(stratum, []).append(value)
+    ends = [(min(held[k]), max(held[k])) if k in held else ("", "") for k in range(int(strata.max()) + 1)]
+    return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
 
 
 def _part_row(name: str, rows: np.ndarray, examples: Examples, groups: np.ndarray | None) -> PartRow:

@@ -71,7 +71,7 @@ def print_inspection(inspection: Inspection) -> None:
 
 def print_predicted(summary: PredictionSummary) -> None:
     """How many rows were predicted, and where they lie."""
-    failed = f"; {summary.failed:,} could not be read and say why in the column 'error'" if summary.failed else ""
+    failed = f"; {summary.failed:,} could not be predicted and say why in the column 'error'" if summary.failed else ""
     print(f"{summary.rows:,} predictions in {summary.out}{failed}")
 
 

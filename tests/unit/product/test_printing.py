@@ -166,7 +166,7 @@ def test_predictions_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     print_predicted(PredictionSummary(rows=3, failed=2, out="p.csv"))
     whole, partial = lines(capsys)
     assert whole == "1,200 predictions in p.csv"
-    assert "2 could not be read" in partial
+    assert "2 could not be predicted" in partial
 
 
 def test_predictions_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,37 @@
+"""Inputs that can be read and yet hold nothing: blank texts, and rows with a missing or infinite number.
+
+They are named and counted like files that cannot be read: nothing is learnt from them and nothing is predicted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.engine.infer import Predicted, predict_examples
+from headstart.kernel.progress import Reporter
+
+
+def unusable(examples: Examples) -> dict[int, str]:
+    """Row -> why its input is of no use, in words that follow its origin."""
+    if examples.schema.modality == "text":
+        texts = ((raw,) if isinstance(raw, str) else raw for raw in examples.raws())
+        return {row: "is empty" for row, parts in enumerate(texts) if not any(str(part).strip() for part in parts)}
+    if examples.schema.modality == "table":
+        vectors = map(np.asarray, examples.raws())
+        return {
+            row: "has a missing or infinite number"
+            for row, vector in enumerate(vectors)
+            if not np.isfinite(vector).all()
+        }
+    return {}
+
+
+def predict_usable(model: Model, examples: Examples, reporter: Reporter) -> Predicted:
+    """Predictions for the rows that are of use, and the reason for every other row."""
+    useless = unusable(examples)
+    rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
+    found = predict_examples(model, examples.take(rows), reporter=reporter)
+    failures = {**useless, **{int(rows[row]): reason for row, reason in found.failures.items()}}
+    return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
