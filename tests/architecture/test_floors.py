@@ -37,9 +37,9 @@ ORDER = {
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
-        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone arms judge run_folder "
-        "summary evaluate predict run study fit model_bytes estimators inspection findings inspect exits plugin_help "
-        "terminal printing"
+        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone arms judge "
+        "run_folder summary evaluate predict run study fit model_bytes estimators inspection findings inspect "
+        "exits plugin_help terminal printing"
     ),
     "": "__init__ cli __main__",
 }

@@ -16,7 +16,7 @@ from headstart.kernel.progress import Reporter
 def unusable(examples: Examples) -> dict[int, str]:
     """Row -> why its input is of no use, in words that follow its origin."""
     if examples.schema.modality == "text":
-        texts = ((raw,) if isinstance(raw, str) else raw for raw in examples.raws())
+        texts = (raw if isinstance(raw, tuple) else (raw,) for raw in examples.raws())
         return {row: "is empty" for row, parts in enumerate(texts) if not any(str(part).strip() for part in parts)}
     if examples.schema.modality == "table":
         vectors = map(np.asarray, examples.raws())
