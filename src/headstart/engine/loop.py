@@ -24,6 +24,7 @@ from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
 from headstart.engine.finite import first_bad_layer
+from headstart.engine.interruption import Interruption, held_back
 from headstart.engine.optimiser import frozen_state, plan_optimiser, set_rates, train_mode
 from headstart.engine.streams import Stream, ahead
 from headstart.engine.weights import MovingWeights
@@ -84,12 +85,14 @@ class Loop:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
+        self.interruption = Interruption()
 
     def run(self) -> Progress:
         """Train until the epochs, the patience or the budget end; leave the best weights in the model.
 
         Raises:
             TrainingError: a loss is not finite, or something frozen has changed; the best weights so far are kept.
+            KeyboardInterrupt: Ctrl-C, once the step that runs is done and a checkpoint is written.
         """
         frozen = state_hash(frozen_state(self.model.backbone, self.moving))
         with torch.random.fork_rng():
@@ -105,7 +108,7 @@ class Loop:
             self.progress.epochs = self._affordable_epochs()
         began = time.monotonic() - self.progress.seconds
         planned = self.progress.epochs * self.steps
-        with self.reporter.counter("training", planned, "steps") as advance:
+        with self.reporter.counter("training", planned, "steps") as advance, held_back() as self.interruption:
             advance(self.progress.epoch * self.steps + self.progress.step)
             try:
                 while not self.progress.stopped:
@@ -127,10 +130,10 @@ class Loop:
             if self.plan.budget and progress.seconds > self.plan.budget:
                 progress.stopped = f"the budget of {self.plan.budget:.0f} s was used"
                 break
-            self._save_when_due()
+            self._between_steps()
         self._judge(time.monotonic() - started)
         progress.seconds = time.monotonic() - began
-        self._save_when_due()
+        self._between_steps()
 
     def _batches(self, epoch: int, skipped: int) -> Iterator[dict[str, Batch]]:
         """The batches of every stream, step by step; a shorter stream begins again."""
@@ -242,9 +245,12 @@ class Loop:
             state = replace(state, hidden=state.hidden.contiguous(memory_format=torch.channels_last))
         return Batch(state, targets, batch.rows)
 
-    def _save_when_due(self) -> None:
-        if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+    def _between_steps(self) -> None:
+        """Here training can go on from what is saved: save when it is time, stop when Ctrl-C asks for it."""
+        if self.interruption.asked or time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
             self._save()
+        if self.interruption.asked:
+            raise KeyboardInterrupt
 
     def _save(self) -> None:
         if self.checkpoint is not None:

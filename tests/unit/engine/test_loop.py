@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,30 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_weights(
     progress = resumed.run()
     assert weights(resumed) == weights(whole)
     assert [e.val_loss for e in progress.history] == [e.val_loss for e in whole.progress.history]
+
+
+def test_ctrl_c_lets_the_step_end_and_loses_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = make_loop()
+    whole.run()
+    stopped = make_loop(checkpoint=CheckpointFile(tmp_path / "a.checkpoint", "same"))
+    resumed = make_loop(checkpoint=CheckpointFile(tmp_path / "a.checkpoint", "same"))
+    done = {"stopped": 0, "resumed": 0}
+    original = {"stopped": stopped._step, "resumed": resumed._step}
+
+    def step(name: str, batches: Any) -> float:
+        done[name] += 1
+        if done["stopped"] == 6:
+            signal.raise_signal(signal.SIGINT)
+        return original[name](batches)
+
+    monkeypatch.setattr(stopped, "_step", partial(step, "stopped"))
+    monkeypatch.setattr(resumed, "_step", partial(step, "resumed"))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    done["stopped"] = 0
+    resumed.run()
+    assert done["resumed"] == len(whole.progress.history) * whole.steps - 6
+    assert weights(resumed) == weights(whole)
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
