@@ -1,4 +1,4 @@
-"""Every augmentation is a pure function of the examples' own seeds that leaves its input and all other examples alone."""
+"""Every augmentation is a pure function of the examples' own seeds and leaves its input and other examples alone."""
 
 from __future__ import annotations
 

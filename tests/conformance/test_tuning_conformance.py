@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from plugins import every, sample
+from plugins import sample
 from tiny_training import SHORT, classes, loop_for, model_hash, stage_hashes
 
 from headstart.contracts.objective import Step
@@ -17,8 +18,24 @@ from headstart.engine.loop import Loop
 from headstart.kernel import registry
 from headstart.objectives.supervised import Supervised
 
-TRAINED = [name for name in registry.names("tuning") if not sample("tuning", name).solved]
-every_trained = pytest.mark.parametrize("name", TRAINED)
+
+class Toy(Recipe):
+    """The last stage alone, from the middle of the training on."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+
+    def first_stage(self, stages: int) -> int:
+        return stages - 1
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        return Rate(-1, 1.0), Rate(stages - 1, 0.5, start=0.5)
+
+
+TUNINGS = {**{name: sample("tuning", name) for name in registry.names("tuning")}, "toy": Toy()}
+every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS.keys())
+TRAINED = {name: tuning for name, tuning in TUNINGS.items() if not tuning.solved}
+every_trained = pytest.mark.parametrize("tuning", TRAINED.values(), ids=TRAINED.keys())
 STAGES = (1, 2, 3, 5, 12)
 
 
@@ -39,10 +56,9 @@ def no_witness_of_earlier_tests() -> None:
     watched.clear()
 
 
-@every("tuning")
+@every_tuning
 @pytest.mark.parametrize("stages", STAGES)
-def test_rates_name_each_moving_stage_once(name: str, stages: int) -> None:
-    tuning = sample("tuning", name)
+def test_rates_name_each_moving_stage_once(tuning: Any, stages: int) -> None:
     rates = tuning.rates(stages)
     numbers = [rate.stage for rate in rates]
     assert all(isinstance(rate, Rate) for rate in rates)
@@ -52,16 +68,14 @@ def test_rates_name_each_moving_stage_once(name: str, stages: int) -> None:
     assert all(rate.factor > 0 and 0 <= rate.start < 1 for rate in rates)
 
 
-@every("tuning")
+@every_tuning
 @pytest.mark.parametrize("stages", STAGES)
-def test_the_first_stage_is_the_first_that_ever_moves(name: str, stages: int) -> None:
-    tuning = sample("tuning", name)
+def test_the_first_stage_is_the_first_that_ever_moves(tuning: Any, stages: int) -> None:
     assert tuning.first_stage(stages) == min({rate.stage for rate in tuning.rates(stages)} - {-1}, default=stages)
 
 
-@every("tuning")
-def test_it_says_where_it_starts_and_how_it_is_fitted(name: str) -> None:
-    tuning = sample("tuning", name)
+@every_tuning
+def test_it_says_where_it_starts_and_how_it_is_fitted(tuning: Any) -> None:
     assert tuning.start in ("pretrained", "random")
     assert isinstance(tuning.solved, bool)
     if tuning.solved:
@@ -72,8 +86,8 @@ def test_it_says_where_it_starts_and_how_it_is_fitted(name: str) -> None:
 
 
 @every_trained
-def test_frozen_stages_stay_bit_for_bit_and_moving_ones_move(name: str) -> None:
-    loop = short_loop(name, objective=Witness())
+def test_frozen_stages_stay_bit_for_bit_and_moving_ones_move(tuning: Any) -> None:
+    loop = short_loop(tuning, objective=Witness())
     watched.append(loop)
     before = stage_hashes(loop.model.backbone)
     head = model_hash(loop.model)
@@ -85,14 +99,17 @@ def test_frozen_stages_stay_bit_for_bit_and_moving_ones_move(name: str) -> None:
 
 
 @every_trained
-@pytest.mark.parametrize("killed_at", [2, 4])
+@pytest.mark.parametrize("learning_rate", [0.01, 1.0])
+@pytest.mark.parametrize("killed_at", [2, 8])
 def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
-    name: str, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning: Any, learning_rate: float, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the best weights are those of an epoch before: so they are at the high rate."""
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
-    whole = short_loop(name)
+    rates = {"learning_rate": learning_rate, "head_learning_rate": learning_rate}
+    whole = short_loop(tuning, rates)
     whole.run()
-    broken = short_loop(name, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
+    broken = short_loop(tuning, rates, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
     step, done = broken._step, 0
 
     def dies(batches: Any) -> float:
@@ -105,17 +122,23 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(broken, "_step", dies)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
-    resumed = short_loop(name, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
+    resumed = short_loop(tuning, rates, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
     resumed.run()
     assert model_hash(resumed.model) == model_hash(whole.model)
     assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole.progress.history]
 
 
-def short_loop(name: str, *, objective: Any = None, checkpoint: CheckpointFile | None = None) -> Loop:
+def short_loop(
+    tuning: Any,
+    changes: Mapping[str, float] | None = None,
+    *,
+    objective: Any = None,
+    checkpoint: CheckpointFile | None = None,
+) -> Loop:
     """The tuning on the tiny backbone, as a fit starts it."""
-    tuning = sample("tuning", name).model_copy(update=SHORT)
+    short = tuning.model_copy(update={**SHORT, **(changes or {})})
     backbone, task, examples = classes()
     if tuning.start == "random":
         backbone = backbone.fresh(7)
-    rates = tuning.rates(len(backbone.stages))
-    return loop_for((backbone, task, examples), objective or Supervised(), tuning, rates, checkpoint)
+    rates = short.rates(len(backbone.stages))
+    return loop_for((backbone, task, examples), objective or Supervised(), short, rates, checkpoint)

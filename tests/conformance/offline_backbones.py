@@ -1,0 +1,89 @@
+"""One tiny backbone of each family that can be had offline, with inputs that it reads and some that it cannot."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from plugins import entry
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Model
+from headstart.kernel import registry
+from headstart.kernel.settings import build
+from headstart.tasks.classification import Classification
+from tiny_text_models import SENTENCES, save_tiny
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family's tiny instance."""
+
+    settings: dict[str, Any]
+    raws: list[Any]
+    """At least three, of different size or length where inputs can differ."""
+    unreadable: list[Any]
+    fewest_boundaries: int = 4
+    """Inner ones that must hold; 0 for a family without layers."""
+
+
+def case_of(name: str, folder: Path) -> Case:
+    """The tiny instance of a family; its files go to `folder`."""
+    needs = "settings of a tiny instance that loads offline, inputs it reads and some it cannot"
+    return entry(CASES, name, where="CASES in tests/conformance/offline_backbones.py", needs=needs)(folder / name)
+
+
+def load(name: str, case: Case) -> Backbone:
+    """Load the instance."""
+    backbone: Backbone = build(registry.plugin("backbones", name), case.settings, where="backbone").load()
+    return backbone
+
+
+@cache
+def picture(width: int, height: int) -> bytes:
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURES = [picture(40, 30), picture(64, 64), picture(31, 90)]
+TIMM = {"reference": "test_resnet", "weights": "random", "image_size": 64}
+
+
+def _timm_images(folder: Path) -> Case:
+    return Case(TIMM, PICTURES, [b"", b"no picture", folder / "missing.png"])
+
+
+def _hf_text(folder: Path) -> Case:
+    reference = save_tiny(folder, "bert", num_hidden_layers=4)
+    return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
+
+
+def _table_features(folder: Path) -> Case:
+    raws = [np.array([1.0, -2.0, 0.5]), np.zeros(3), np.array([3.0, 1e5, -7.0])]
+    return Case({"columns": 3}, raws, [np.array([1.0, np.nan, 0.0]), np.zeros(2)], fewest_boundaries=0)
+
+
+def _run_folder(folder: Path) -> Case:
+    backbone = build(registry.plugin("backbones", "timm_images"), TIMM, where="backbone").load()
+    task = Classification(classes=("a", "b"), counts=(1, 1))
+    heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    Model(backbone, task, heads, Columns(), {"runner": "eager"}).save(folder / "model")
+    return Case({"reference": str(folder)}, PICTURES, [b"", b"no picture"])
+
+
+CASES: dict[str, Callable[[Path], Case]] = {
+    "timm_images": _timm_images,
+    "hf_text": _hf_text,
+    "table_features": _table_features,
+    "run_folder": _run_folder,
+}

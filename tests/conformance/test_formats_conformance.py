@@ -1,0 +1,199 @@
+"""Every format recognises its own data and nobody else's, and reads them the same whichever way it is asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from plugins import entry, every
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import build
+
+FORMATS = registry.names("formats")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The same kind of data with labels, without, and with nothing of it inside."""
+
+    labelled: Any
+    unlabelled: Any
+    empty: Any
+    columns: Columns
+    """The columns as a finished fit knows them."""
+
+
+def sample_of(name: str, folder: Path) -> Sample:
+    needs = "a function that writes labelled, unlabelled and empty data of this format"
+    folder.mkdir(parents=True, exist_ok=True)
+    return entry(SAMPLES, name, where="SAMPLES in tests/conformance/test_formats_conformance.py", needs=needs)(folder)
+
+
+def _image_folder(folder: Path) -> Sample:
+    places = [f"{label}/{number}.png" for label in ("cat", "a dog") for number in (10, 9, 2)] + ["cat/deep/1.png"]
+    for seed, place in enumerate(places):
+        for root, path in (("labelled", place), ("unlabelled", place.replace("/", "-"))):
+            _picture(folder / root / path, seed)
+    (folder / "empty").mkdir()
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+
+
+def _table(folder: Path) -> Sample:
+    texts = ["I loved every minute of it", "what a waste of time", "not bad, not good", "twice a day, every day"]
+    rows = [[text, label, camera] for text, label, camera in zip(texts, ("good", "bad", "good", "bad"), "xyxy")]
+    _csv(folder / "labelled.csv", ["review", "label", "camera"], rows)
+    _csv(folder / "unlabelled.csv", ["review", "camera"], [[text, camera] for text, _, camera in rows])
+    _csv(folder / "empty.csv", ["review", "label"], [])
+    columns = Columns(text=("review",), label="label", slices=("camera",))
+    return Sample(folder / "labelled.csv", folder / "unlabelled.csv", folder / "empty.csv", columns)
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {"image_folder": _image_folder, "table": _table}
+
+
+@every("formats")
+def test_it_recognises_its_own_data(name: str, tmp_path: Path) -> None:
+    data = sample_of(name, tmp_path)
+    for source in (data.labelled, data.unlabelled):
+        words = registry.plugin("formats", name).recognises(source)
+        assert isinstance(words, str) and words.strip() and "\n" not in words
+
+
+@pytest.mark.parametrize(("name", "other"), [(one, two) for one in FORMATS for two in FORMATS if one != two])
+def test_it_leaves_the_data_of_other_formats_alone(name: str, other: str, tmp_path: Path) -> None:
+    data = sample_of(other, tmp_path)
+    for source in (data.labelled, data.unlabelled):
+        assert registry.plugin("formats", name).recognises(source) is None
+
+
+@every("formats")
+@pytest.mark.parametrize("source", [None, 7, "", "nowhere/at/all", b"bytes", [], {}, object()])
+def test_it_recognises_nothing_in_what_is_no_data(name: str, source: Any) -> None:
+    assert registry.plugin("formats", name).recognises(source) is None
+
+
+@every("formats")
+def test_reading_twice_gives_the_same_rows(name: str, tmp_path: Path) -> None:
+    source = sample_of(name, tmp_path).labelled
+    one, again = read(name, source), read(name, source)
+    assert one.table.equals(again.table)
+    assert one.schema == again.schema and one.notes == again.notes
+
+
+@every("formats")
+def test_the_order_depends_on_the_data_not_on_the_disk(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sample_of(name, tmp_path).labelled
+    before = read(name, source).origins()
+    listdir, scandir = os.listdir, os.scandir
+    monkeypatch.setattr(os, "listdir", lambda *path: sorted(listdir(*path), reverse=True))
+    monkeypatch.setattr(os, "scandir", lambda *path: Backwards(scandir(*path)))
+    assert read(name, source).origins() == before
+
+
+class Backwards:
+    """What a disk that lists its names the other way round gives."""
+
+    def __init__(self, entries: Iterable[os.DirEntry[str]]) -> None:
+        self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+    def __enter__(self) -> Backwards:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[os.DirEntry[str]]:
+        return iter(self.entries)
+
+
+@every("formats")
+def test_examples_have_inputs_labels_and_origins_of_their_own(name: str, tmp_path: Path) -> None:
+    examples = read(name, sample_of(name, tmp_path).labelled)
+    assert len(examples) == len(examples.raws()) == len(examples.target()) >= 3
+    assert len(set(examples.target())) >= 2
+    assert len(set(examples.origins())) == len(examples)
+    rows = [2, 0]
+    assert examples.take(rows).origins() == [examples.origins()[row] for row in rows]
+    assert examples.raws(rows) == [examples.raws()[row] for row in rows]
+
+
+@every("formats")
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_the_stream_equals_reading_without_labels(name: str, rows: int, tmp_path: Path) -> None:
+    data = sample_of(name, tmp_path)
+    for source in (data.labelled, data.unlabelled):
+        whole = read(name, source, labelled=False)
+        parts = list(registry.plugin("formats", name)().stream(source, Columns(), rows))
+        assert all(1 <= len(part) <= rows for part in parts)
+        assert [raw for part in parts for raw in part.raws()] == whole.raws()
+        assert [origin for part in parts for origin in part.origins()] == whole.origins()
+        assert all(part.schema.inputs == whole.schema.inputs for part in parts)
+        assert all(part.schema.modality == whole.schema.modality for part in parts)
+        assert all(not part.schema.targets for part in parts)
+
+
+@every("formats")
+def test_without_labels_the_same_inputs_are_read(name: str, tmp_path: Path) -> None:
+    data = sample_of(name, tmp_path)
+    labelled, ignored = read(name, data.labelled), read(name, data.labelled, labelled=False)
+    assert ignored.raws() == labelled.raws()
+    bare = read(name, data.unlabelled, labelled=False)
+    assert len(bare) == len(labelled) and bare.schema.modality == labelled.schema.modality
+    assert not bare.schema.targets
+    with pytest.raises(DataError, match="unlabelled"):
+        bare.target()
+
+
+@every("formats")
+def test_labels_that_are_wanted_and_missing_are_an_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="label"):
+        read(name, sample_of(name, tmp_path).unlabelled)
+
+
+@every("formats")
+def test_data_without_examples_are_an_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        read(name, sample_of(name, tmp_path).empty)
+
+
+@every("formats")
+def test_columns_of_a_saved_model_read_the_same_examples(name: str, tmp_path: Path) -> None:
+    data = sample_of(name, tmp_path)
+    columns = build(Columns, json.loads(json.dumps(data.columns.model_dump(mode="json"))), where="columns")
+    assert columns == data.columns
+    plain = read(name, data.labelled)
+    named = read(name, data.labelled, columns)
+    assert named.raws() == plain.raws() and named.target() == plain.target()
+    assert named.schema.inputs == plain.schema.inputs and named.schema.targets == plain.schema.targets
+    bare = read(name, data.unlabelled, columns, labelled=False)
+    assert bare.raws() == read(name, data.unlabelled, labelled=False).raws()
+
+
+def read(name: str, source: Any, columns: Columns | None = None, *, labelled: bool = True) -> Examples:
+    examples: Examples = registry.plugin("formats", name)().read(source, columns or Columns(), labelled=labelled)
+    return examples
+
+
+def _picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def _csv(path: Path, header: list[str], rows: list[list[str]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

@@ -1,0 +1,112 @@
+"""Every runner gives what plain PyTorch gives, on other batches than the one it was started with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from offline_backbones import case_of, load
+from plugins import sample
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State, Tap
+from headstart.engine.kept import KeptSegment, Wish
+from headstart.kernel import registry
+
+RELATIVE_ERROR = {"float32": 1e-5, "bfloat16": 1e-2, "float16": 1e-2}
+"""Precision -> largest allowed norm of the difference, as a share of the norm of the plain result."""
+
+FAMILIES = [name for name in registry.names("backbones") if name != "run_folder"]
+WISHES = {
+    "pooled": lambda backbone: Wish("pooled", taps=tuple(Tap(name) for name in backbone.boundary_names()[1:])),
+    "features": lambda backbone: Wish("features"),
+    "inner state": lambda backbone: Wish("state", stop=max(1, len(backbone.stages) - 1)),
+}
+
+
+class Loaded(NamedTuple):
+    backbone: Backbone
+    raws: list[Any]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    case = case_of(request.param, tmp_path_factory.mktemp("backbones"))
+    return Loaded(load(request.param, case), case.raws)
+
+
+every_runner = pytest.mark.parametrize("name", registry.names("runners"))
+
+
+@every_runner
+def test_it_names_a_precision_that_can_be_stored(name: str) -> None:
+    assert sample("runners", name).precision in RELATIVE_ERROR
+
+
+@every_runner
+@pytest.mark.parametrize("wish", WISHES)
+def test_results_equal_plain_pytorch(name: str, wish: str, loaded: Loaded) -> None:
+    runner, backbone = sample("runners", name), loaded.backbone
+    segment = KeptSegment(backbone, WISHES[wish](backbone))
+    execute = runner.start(segment, backbone.prepare(loaded.raws[:2]), torch.device("cpu"))
+    for raws in (loaded.raws[:2], loaded.raws, loaded.raws[::-1], loaded.raws[-1:]):
+        state = backbone.prepare(raws)
+        with torch.no_grad():
+            expected: State = segment.eval()(backbone.prepare(raws))
+        found = execute(state)
+        close(found.hidden, expected.hidden, RELATIVE_ERROR[runner.precision])
+        for mine, plain in ((found.context, expected.context), (found.taps, expected.taps)):
+            assert mine.keys() == plain.keys()
+            for key, value in plain.items():
+                close(mine[key], value, RELATIVE_ERROR[runner.precision])
+
+
+@every_runner
+def test_states_come_back_on_the_cpu_without_gradients(name: str, loaded: Loaded) -> None:
+    found = started(name, loaded)(loaded.backbone.prepare(loaded.raws))
+    for value in (found.hidden, *found.context.values(), *found.taps.values()):
+        assert value.device.type == "cpu" and not value.requires_grad
+
+
+@every_runner
+def test_the_given_state_and_the_weights_stay_as_they_are(name: str, loaded: Loaded) -> None:
+    backbone, before = loaded.backbone, loaded.backbone.weights_hash()
+    backbone.module.train()  # a runner has to see to evaluation mode itself
+    execute, state = started(name, loaded), loaded.backbone.prepare(loaded.raws)
+    first, again = execute(state), execute(state)
+    assert torch.equal(first.hidden, again.hidden)
+    untouched = backbone.prepare(loaded.raws)
+    assert torch.equal(state.hidden, untouched.hidden)
+    assert all(torch.equal(state.context[key], value) for key, value in untouched.context.items())
+    assert backbone.weights_hash() == before
+
+
+@every_runner
+def test_one_backbone_may_have_several_segments_running(name: str, loaded: Loaded) -> None:
+    backbone, runner = loaded.backbone, sample("runners", name)
+    end = len(backbone.stages)
+    if end < 2:
+        pytest.skip("it has one stage")
+    state = backbone.prepare(loaded.raws)
+    first = runner.start(backbone.segment(0, 1), state, torch.device("cpu"))
+    middle = first(state)
+    second = runner.start(backbone.segment(1, end), middle, torch.device("cpu"))
+    with torch.no_grad():
+        expected = backbone.segment(0, end)(state)
+    close(second(first(state)).hidden, expected.hidden, RELATIVE_ERROR[runner.precision])
+
+
+def started(name: str, loaded: Loaded) -> Any:
+    segment = KeptSegment(loaded.backbone, WISHES["pooled"](loaded.backbone))
+    return sample("runners", name).start(segment, loaded.backbone.prepare(loaded.raws[:1]), torch.device("cpu"))
+
+
+def close(found: torch.Tensor, expected: torch.Tensor, most: float) -> None:
+    """Numbers of a layer by their relative error; masks and token numbers exactly."""
+    assert found.shape == expected.shape
+    if not expected.is_floating_point():
+        assert found.dtype == expected.dtype and torch.equal(found, expected)
+        return
+    difference = float((found.double() - expected.double()).norm() / expected.double().norm().clamp_min(1e-12))
+    assert difference <= most, f"relative error {difference:.2g}"

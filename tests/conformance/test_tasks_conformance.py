@@ -1,0 +1,327 @@
+"""Every task binds, trains, solves, decodes, judges and shows, and all of it agrees about the same examples."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from plugins import every
+from pydantic import TypeAdapter
+from torch import nn
+
+from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.examples import Examples
+from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.task import Task
+from headstart.engine.streams import Stream
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import build
+from labelled import labelled
+
+N, WIDTH, LENGTH = 60, 12, 5
+DRAWS = np.random.default_rng(0)
+LABELS: dict[str, list[Any]] = {
+    "texts": [("cat", "dog", "grade 10")[row % 3] for row in range(N)],
+    "two texts": [("no", "yes")[row % 5 == 0] for row in range(N)],
+    "true or false": [row % 3 == 0 for row in range(N)],
+    "few whole numbers": [row % 4 for row in range(N)],
+    "many whole numbers": DRAWS.permutation(10 * N)[:N].tolist(),
+    "decimal numbers": DRAWS.normal(50.0, 7.0, N).tolist(),
+}
+"""Candidate labels: a task is tested on every one that suits it."""
+
+
+class Case(NamedTuple):
+    """A task bound to examples, with a head that was solved on their features."""
+
+    task: Any
+    examples: Examples
+    features: np.ndarray
+    """(examples, width), in which the labels can be found linearly."""
+    targets: Mapping[str, np.ndarray]
+    head: nn.Module
+    chosen: Mapping[str, float]
+
+
+@cache
+def case(name: str, kind: str) -> Case | None:
+    """None where the labels do not suit the task."""
+    plugin, examples = registry.plugin("tasks", name), labelled(LABELS[kind])
+    try:
+        reason = plugin.suits(examples)
+    except DataError:
+        return None
+    if reason is None:
+        return None
+    assert isinstance(reason, str) and reason.strip()
+    task = plugin().bind(examples)
+    targets, features = task.targets(examples), features_for(LABELS[kind])
+    head, chosen = task.solve(features, targets, None, 0)
+    return Case(task, examples, features, targets, head, chosen)
+
+
+def features_for(labels: list[Any]) -> np.ndarray:
+    """The rank of the label, which of the first values it is, and noise."""
+    _, codes = np.unique(np.array([str(label) for label in labels]), return_inverse=True)
+    numbers = codes if isinstance(labels[0], str) else np.array(labels, dtype=np.float64)
+    draws = np.random.default_rng(1)
+    found = draws.normal(0, 0.7, (len(labels), WIDTH))
+    found[:, 0] += (numbers - numbers.mean()) / numbers.std()
+    found[:, 1:5] += 2 * (codes[:, None] == np.arange(4))
+    return found.astype(np.float32)
+
+
+SUITED = [(name, kind) for name in registry.names("tasks") for kind in LABELS if case(name, kind) is not None]
+every_case = pytest.mark.parametrize(("name", "kind"), SUITED, ids=[f"{name}-{kind}" for name, kind in SUITED])
+
+
+@every("tasks")
+def test_some_labels_suit_it(name: str) -> None:
+    kinds = [kind for suited, kind in SUITED if suited == name]
+    assert kinds, f"no labels suit '{name}': add some to LABELS in {__file__}"
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_plain_labels_suit_exactly_one_task(kind: str) -> None:
+    assert len([name for name, suited in SUITED if suited == kind]) == 1
+
+
+@every("tasks")
+def test_data_without_labels_suit_nothing(name: str) -> None:
+    examples = labelled(LABELS["texts"])
+    bare = Examples(examples.table, examples.schema.model_copy(update={"targets": {}}))
+    assert registry.plugin("tasks", name).suits(bare) is None
+
+
+@every_case
+def test_binding_leaves_the_unbound_task_alone_and_survives_json(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    assert registry.plugin("tasks", name)() != c.task
+    text = json.dumps(c.task.model_dump(mode="json"), allow_nan=False)
+    again = build(registry.plugin("tasks", name), json.loads(text), where="task")
+    assert again == c.task
+    assert equal_columns(again.targets(c.examples), c.targets)
+    assert equal_columns(finished(again, c).columns, finished(c.task, c).columns)
+
+
+@every_case
+def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) -> None:
+    c, rows = bound(name, kind), np.array([7, 0, 31])
+    assert c.targets and all(len(values) == N for values in c.targets.values())
+    assert equal_columns(c.task.targets(c.examples.take(rows)), taken(c.targets, rows))
+    strata = c.task.strata(c.targets)
+    assert strata.shape == (N,) and strata.dtype.kind == "i"
+
+
+@every_case
+def test_losses_are_finite_scalars_that_train_every_weight_of_the_head(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    torch.manual_seed(0)
+    head = c.task.head(WIDTH)
+    losses = c.task.losses(c.task.apply(head, as_features(c.features), as_batch(c)), as_batch(c))
+    assert losses and all(loss.shape == () and bool(torch.isfinite(loss)) for loss in losses.values())
+    sum(losses.values()).backward()
+    assert list(head.parameters())
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in head.parameters())
+
+
+@every_case
+def test_a_fresh_head_is_random_in_torchs_own_seed_and_starts_small(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    heads = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        heads.append(c.task.head(WIDTH).state_dict())
+    assert all(torch.equal(value, heads[1][key]) for key, value in heads[0].items())
+    assert any(not torch.equal(value, heads[2][key]) for key, value in heads[0].items())
+
+
+@every_case
+def test_the_solved_head_has_the_form_of_a_fresh_one_and_predicts_better(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    torch.manual_seed(0)
+    fresh, copy = c.task.head(WIDTH), c.task.head(WIDTH)
+    copy.load_state_dict(c.head.state_dict(), strict=True)
+    solved = finished(c.task, c)
+    assert equal_columns(finished(c.task, c, head=copy).columns, solved.columns)
+    metric, start = c.task.metrics()[0], finished(c.task, c, head=fresh)
+    gain = metric.score(c.targets, solved) - metric.score(c.targets, start)
+    assert (gain if metric.greater_is_better else -gain) > 0.1
+    assert total_loss(c, c.head) < 0.8 * total_loss(c, fresh)
+    json.dumps(dict(c.chosen))
+    assert all(isinstance(value, (int, float)) for value in c.chosen.values())
+
+
+@every_case
+def test_solving_is_a_function_of_its_arguments_and_takes_groups(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    torch.manual_seed(5)
+    again, chosen = c.task.solve(c.features, c.targets, None, 0)
+    assert all(torch.equal(value, c.head.state_dict()[key]) for key, value in again.state_dict().items())
+    assert chosen == c.chosen
+    grouped, _ = c.task.solve(c.features, c.targets, np.arange(N) // 4, 0)
+    assert grouped.state_dict().keys() == again.state_dict().keys()
+
+
+@every_case
+def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    whole = finished(c.task, c)
+    assert len(whole) == N and all(len(column) == N for column in whole.columns.values())
+    parts = [decoded(c.task, c, rows) for rows in np.array_split(np.arange(N), 7)]
+    joined = c.task.finish(Prediction.join(parts), {})
+    assert joined.columns.keys() == whole.columns.keys()
+    for key, column in whole.columns.items():
+        assert column.dtype == joined.columns[key].dtype
+        np.testing.assert_allclose(joined.columns[key].astype(float), column.astype(float), rtol=1e-5, atol=1e-6)
+
+
+@every_case
+def test_calibration_is_a_few_numbers_that_finishing_takes(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    raw = decoded(c.task, c)
+    calibration = c.task.calibrate(raw, c.targets)
+    assert json.loads(json.dumps(dict(calibration), allow_nan=False)) == calibration
+    assert c.task.calibrate(raw, c.targets) == calibration
+    plain, calibrated = c.task.finish(raw, {}), c.task.finish(raw, calibration)
+    assert plain.columns.keys() == calibrated.columns.keys()
+    primary = c.task.metrics()[0]
+    assert math.isfinite(primary.score(c.targets, calibrated))
+
+
+@every_case
+def test_finishing_and_taking_may_change_places(name: str, kind: str) -> None:
+    c, rows = bound(name, kind), np.array([40, 3, 3, 17])
+    raw = decoded(c.task, c)
+    assert equal_columns(c.task.finish(raw.take(rows), {}).columns, c.task.finish(raw, {}).take(rows).columns)
+
+
+@every_case
+def test_metrics_lie_within_their_bounds(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    metrics = c.task.metrics()
+    assert metrics and len({metric.name for metric in metrics}) == len(metrics)
+    for metric in metrics:
+        value = metric.score(c.targets, finished(c.task, c))
+        assert isinstance(value, float) and metric.bounds[0] <= value <= metric.bounds[1], metric.name
+
+
+@every_case
+def test_reweighting_by_ones_gives_the_metric_itself(name: str, kind: str) -> None:
+    c, prediction = bound(name, kind), finished(bound(name, kind).task, bound(name, kind))
+    for metric in c.task.metrics():
+        replicates = metric.replicates(c.targets, prediction)(np.ones((3, N)))
+        assert replicates.shape == (3,)
+        np.testing.assert_allclose(replicates, metric.score(c.targets, prediction), rtol=1e-9, err_msg=metric.name)
+
+
+@every_case
+def test_a_weight_is_how_often_an_example_counts(name: str, kind: str) -> None:
+    c, prediction = bound(name, kind), finished(bound(name, kind).task, bound(name, kind))
+    weights = np.random.default_rng(3).integers(0, 4, (4, N)).astype(np.float64)
+    weights[0] = 2.0
+    for metric in c.task.metrics():
+        found = metric.replicates(c.targets, prediction)(weights)
+        for row, counts in zip(found, weights):
+            rows = np.repeat(np.arange(N), counts.astype(int))
+            expected = metric.score(taken(c.targets, rows), prediction.take(rows))
+            assert row == pytest.approx(expected, rel=1e-6, nan_ok=True), metric.name
+
+
+@every_case
+def test_rows_are_columns_of_a_table(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    rows = c.task.rows(finished(c.task, c))
+    assert "prediction" in rows and all(np.asarray(column).shape == (N,) for column in rows.values())
+    assert len(pd.DataFrame(dict(rows))) == N
+    few = c.task.rows(finished(c.task, c).take(np.array([4])))
+    assert few.keys() == rows.keys() and few["prediction"][0] == rows["prediction"][4]
+
+
+@every_case
+def test_exhibits_survive_json(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    exhibits = TypeAdapter(tuple[Exhibit, ...])
+    shown = c.task.exhibits(finished(c.task, c), c.targets)
+    assert shown and all(exhibit.title for exhibit in shown)
+    assert exhibits.validate_json(exhibits.dump_json(shown)) == shown
+
+
+@every_case
+@pytest.mark.parametrize("most", [0, 1, 5, 1000])
+def test_mistakes_are_real_and_the_worst_come_first(name: str, kind: str, most: int) -> None:
+    c = bound(name, kind)
+    torch.manual_seed(0)
+    poor = finished(c.task, c, head=c.task.head(WIDTH))
+    mistakes = c.task.mistakes(poor, c.targets, most)
+    assert len(mistakes) <= most and (mistakes or not most)
+    assert all(isinstance(mistake, Mistake) and 0 <= mistake.row < N for mistake in mistakes)
+    assert len({mistake.row for mistake in mistakes}) == len(mistakes)
+    weights = [mistake.weight for mistake in mistakes]
+    assert weights == sorted(weights, reverse=True)
+    assert all(mistake.truth != mistake.predicted and mistake.weight_text for mistake in mistakes)
+
+
+@every_case
+def test_one_example_can_be_predicted_and_judged(name: str, kind: str) -> None:
+    c, row = bound(name, kind), np.array([5])
+    alone = finished(c.task, c).take(row)
+    for metric in c.task.metrics():
+        value = metric.score(taken(c.targets, row), alone)
+        assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1], metric.name
+    c.task.exhibits(alone, taken(c.targets, row))
+    c.task.mistakes(alone, taken(c.targets, row), 3)
+
+
+def bound(name: str, kind: str) -> Case:
+    found = case(name, kind)
+    assert found is not None
+    return found
+
+
+def as_features(pooled: np.ndarray) -> Features:
+    """Everything that a head may read, made from pooled features."""
+    vectors = torch.from_numpy(pooled)
+    tokens = vectors[:, None].repeat(1, LENGTH, 1)
+    return Features(vectors, tokens, torch.ones(len(pooled), LENGTH), (vectors[:, :, None, None].repeat(1, 1, 4, 4),))
+
+
+def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
+    """The examples as the training loop hands them over."""
+    rows = np.arange(N) if rows is None else rows
+    stream = Stream("labelled", rows, c.targets, lambda chosen: State(torch.from_numpy(c.features[chosen])), N, 0)
+    return stream.batch(rows)
+
+
+def decoded(task: Task, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
+    """As prediction does it: without targets."""
+    batch = as_batch(c, rows)
+    blind = Batch(batch.state, {}, batch.rows)
+    with torch.no_grad():
+        return task.decode(task.apply(head or c.head, as_features(batch.state.hidden.numpy()), blind))
+
+
+def finished(task: Task, c: Case, head: nn.Module | None = None) -> Prediction:
+    return task.finish(decoded(task, c, head=head), {})
+
+
+def total_loss(c: Case, head: nn.Module) -> float:
+    with torch.no_grad():
+        losses = c.task.losses(c.task.apply(head, as_features(c.features), as_batch(c)), as_batch(c))
+    return float(sum(losses.values()))
+
+
+def taken(targets: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[rows] for name, values in targets.items()}
+
+
+def equal_columns(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(values, other[name]) for name, values in one.items())
