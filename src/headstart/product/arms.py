@@ -22,7 +22,7 @@ from headstart.engine.infer import heads_on_features, predict_examples
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
 from headstart.engine.streams import PreparedInputs, Stream
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import DataError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
@@ -80,32 +80,62 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
     """Training by steps, at each of the recipe's rates; the best on validation is kept.
 
     Raises:
-        TrainingError: a loss is not finite, or nothing would move.
+        TrainingError: a loss is not finite at any of the rates, or nothing would move.
+        DataError: there is no validation part.
     """
     started = time.monotonic()
+    if not len(bench.data.split.val):
+        raise DataError(
+            f"there is no validation part to choose the best epoch on: {len(bench.data.examples)} usable examples are "
+            "too few. Use --tuning probe, which needs none, or label more."
+        )
     backbone = bench.backbone
     if tuning.start == "random":
         backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
+    attempts = _attempts(bench, key, tuning, backbone, budget)
+    best = min(attempts, key=lambda attempt: attempt.progress.best_loss)
+    backbone.module.load_state_dict(best.state)
+    failed = len(tuning.rates_tried) - len(attempts)
+    chosen: dict[str, float | int | str] = {
+        "learning_rate": best.recipe.learning_rate,
+        "rates_tried": len(tuning.rates_tried),
+        **({"rates_failed": failed} if failed else {}),
+        "best_epoch": best.progress.best_epoch + 1,
+        "epochs": len(best.progress.history),
+    }
+    model = _model(bench, backbone, best.head)
+    return _calibrated(bench, Trained(key, title, model, time.monotonic() - started, chosen, best.progress))
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What one rate came to."""
+
+    recipe: Recipe
+    progress: Progress
+    state: Mapping[str, torch.Tensor]
+    """Of the backbone."""
+    head: nn.Module
+
+
+def _attempts(bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None) -> list[_Attempt]:
+    """A training at each rate, each from the same start; one that fails is told of while another can take its place."""
     initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     share = None if budget is None else budget / len(tuning.rates_tried)
-    runs: list[tuple[float, Progress, dict[str, torch.Tensor], nn.Module]] = []
+    attempts: list[_Attempt] = []
     for factor in tuning.rates_tried:
         backbone.module.load_state_dict(initial)
-        model = _model(bench, backbone, fresh_head(bench, backbone))
-        progress = _one_training(bench, f"{key}-{factor:g}", model, _scaled(tuning, factor), share)
+        model, recipe = _model(bench, backbone, fresh_head(bench, backbone)), _scaled(tuning, factor)
+        try:
+            progress = _one_training(bench, f"{key}-{factor:g}", model, recipe, share)
+        except TrainingError as error:
+            if not attempts and factor == tuning.rates_tried[-1]:
+                raise
+            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
+            continue
         state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
-        runs.append((factor, progress, state, model.heads["head"]))
-    factor, progress, state, head = min(runs, key=lambda run: run[1].best_loss)
-    backbone.module.load_state_dict(state)
-    recipe = _scaled(tuning, factor)
-    chosen: dict[str, float | int | str] = {
-        "learning_rate": recipe.learning_rate,
-        "rates_tried": len(runs),
-        "best_epoch": progress.best_epoch + 1,
-        "epochs": len(progress.history),
-    }
-    model = _model(bench, backbone, head)
-    return _calibrated(bench, Trained(key, title, model, time.monotonic() - started, chosen, progress))
+        attempts.append(_Attempt(recipe, progress, state, model.heads["head"]))
+    return attempts
 
 
 def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
@@ -128,12 +158,8 @@ def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
 
 def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
     data, plan = bench.data, bench.plan
+    plan.suit(model.backbone.modality)
     augmentation = plan.plugin("augmentation")
-    if model.backbone.modality not in augmentation.modalities:
-        raise SettingsError(
-            f"augmentation '{plan.augmentation}' changes {' and '.join(augmentation.modalities)} inputs, "
-            f"the data are {model.backbone.modality}. Use --augmentation none."
-        )
     source = PreparedInputs(model.backbone, data.examples)
     labelled = Stream("labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation)
     validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
@@ -141,13 +167,19 @@ def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: flo
     loop_plan = LoopPlan(plan.plugin("objective"), tuning, tuning.rates(stages), 0, plan.seed, budget)
     checkpoint = None
     if bench.work is not None:
-        identity = hash_json(
-            [plan.model_dump(mode="json"), key, tuning.model_dump(), data.keys, model.backbone.weights_hash()]
-        )
-        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", identity)
+        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, tuning))
     return Loop(
         model, loop_plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter
     ).run()
+
+
+def _identity(bench: Bench, model: Model, tuning: Any) -> str:
+    """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
+    data = bench.data
+    targets = {name: values.tolist() for name, values in data.targets.items()}
+    parts = {name: rows.tolist() for name, rows in data.parts().items()}
+    weights = model.backbone.weights_hash()
+    return hash_json([bench.plan.model_dump(mode="json"), tuning.model_dump(), data.keys, targets, parts, weights])
 
 
 def _scaled(tuning: Recipe, factor: float) -> Recipe:

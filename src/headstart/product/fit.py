@@ -12,7 +12,7 @@ from headstart.contracts.format import Columns
 from headstart.engine.extract import Wish, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.kernel import registry
-from headstart.kernel.errors import SettingsError
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.product.arms import Bench, Trained, predict_rows, solve_arm, train_arm
@@ -187,9 +187,11 @@ def train_arms(bench: Bench, clock: Clock) -> tuple[list[Trained], list[Decision
         reason = "as long as the model itself took, and at least a minute; --budget changes it"
         decisions.append(Decision(what="time for training from scratch", value=f"{budget:.0f} s", reason=reason))
     with clock.step("training from scratch"):
-        arms.append(
-            train_arm(bench, "scratch", plan.scratch_recipe(), f"{bench.backbone.name} from scratch", budget)
-        )
+        title = f"{bench.backbone.name} from scratch"
+        try:
+            arms.append(train_arm(bench, "scratch", plan.scratch_recipe(), title, budget))
+        except TrainingError as error:
+            decisions.append(Decision(what="training from scratch", value="left out", reason=f"it failed: {error}"))
     return arms, decisions
 
 

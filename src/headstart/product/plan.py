@@ -79,6 +79,15 @@ class Plan(Settings):
         """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
         return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
 
+    def suit(self, modality: str) -> None:
+        """Look at what must suit the data. Raises SettingsError."""
+        suited = self.plugin("augmentation").modalities
+        if modality not in suited:
+            raise SettingsError(
+                f"augmentation '{self.augmentation}' changes {' and '.join(suited)} inputs, the data are {modality}. "
+                "Use --augmentation none."
+            )
+
     def check(self) -> None:
         """Look at every name and setting that does not need data yet.
 
@@ -100,6 +109,11 @@ class Plan(Settings):
                 look()
             except SettingsError as error:
                 faults.append(str(error))
+        if not faults and self.augmentation != "none" and self.plugin("tuning").solved and not self.scratch:
+            faults.append(
+                f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "
+                "as they are, and --no-scratch leaves nothing to train. Use --tuning full, or --augmentation none."
+            )
         if faults:
             raise SettingsError("\n".join(faults))
 

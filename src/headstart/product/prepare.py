@@ -61,8 +61,10 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
 
     Raises:
         DataError: what is wrong with the data, and what to do.
+        SettingsError: a setting that does not suit the data.
     """
     everything, seen = read_examples(data, plan.columns, format=plan.format)
+    plan.suit(everything.schema.modality)
     usable = _usable(everything, reporter)
     examples = everything.take(usable.rows)
     task, decision = choose_task(examples, plan)
