@@ -181,7 +181,7 @@ class Loop:
             progress.stopped = f"no better validation loss in {patience} epochs"
 
     def validate(self) -> tuple[float, float]:
-        """Mean validation loss and the primary metric, in evaluation mode."""
+        """Mean validation loss and the primary metric, in evaluation mode. Raises TrainingError on a loss of NaN."""
         model = self.model.eval()
         total, parts = 0.0, []
         stream = self.validation
@@ -192,6 +192,9 @@ class Loop:
                 outputs = self._outputs(self._features(batch), batch)
                 total += float(sum(model.task.losses(outputs, batch).values())) * len(batch.rows)
                 parts.append(model.task.decode(outputs))
+        if not math.isfinite(total):
+            epoch = self.progress.epoch + 1
+            raise TrainingError(f"the validation loss became {total} in epoch {epoch}. Try a lower learning rate.")
         truth = {name: values[stream.rows] for name, values in stream.targets.items()}
         prediction = model.task.finish(Prediction.join(parts), {})
         return total / len(stream.rows), model.task.metrics()[0].score(truth, prediction)

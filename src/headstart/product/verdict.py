@@ -28,7 +28,7 @@ def verdict(
         else:
             sentences.append(_probe_sentence(comparison.verdict, difference))
     if "scratch" not in arms:
-        sentences.append("Transfer gain unknown: training from scratch was not tried.")
+        sentences.append("Transfer gain unknown: there is no training from scratch to compare with.")
     return " ".join(sentences), negative
 
 

@@ -229,6 +229,23 @@ def test_nan_stops_with_the_place_and_keeps_the_best_weights() -> None:
     assert loop.validate()[0] == pytest.approx(loop.progress.best_loss, rel=1e-5)
 
 
+def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = make_loop()
+    head, step = loop.model.heads["head"].weight, loop._step
+
+    def ruining(batches: Any) -> float:
+        loss = step(batches)
+        if (loop.progress.epoch, loop.progress.step) == (2, loop.steps - 1):
+            head.data.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(loop, "_step", ruining)
+    with pytest.raises(TrainingError, match=r"validation loss became nan in epoch 3\. Try a lower"):
+        loop.run()
+    assert len(loop.progress.history) == 2
+    assert bool(torch.isfinite(head).all())
+
+
 def test_nan_names_the_layer_it_first_appeared_in() -> None:
     loop = make_loop()
     with torch.no_grad():
