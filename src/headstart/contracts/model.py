@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -19,9 +20,9 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.task import Task
 from headstart.kernel import registry
-from headstart.kernel.errors import HeadstartError, RunError
+from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json, write_atomic, write_json
-from headstart.kernel.settings import build
+from headstart.kernel.settings import Settings, build
 
 FORMAT_NUMBER = 1
 """Rises when the files of a saved model change their meaning; older numbers stay readable."""
@@ -54,23 +55,23 @@ class Model:
         """Write the model; `model.json` comes last, so that a folder with it is whole. Raises HeadstartError."""
         weights = save({name: tensor.contiguous().clone() for name, tensor in self._state().items()})
         write_atomic(folder / "model.safetensors", weights)
-        for name, content in self.backbone.assets().items():
+        assets = self.backbone.assets()
+        for name, content in assets.items():
             write_atomic(folder / "assets" / name, content)
         task = self.task
-        write_json(
-            folder / "model.json",
-            {
-                "format": FORMAT_NUMBER,
-                "weights_hash": hash_bytes(weights),
-                "backbone": self.backbone.describe(),
-                "backbone_name": self.backbone.name,
-                "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[arg-type, attr-defined]
-                "heads": list(self.heads),
-                "columns": self.columns.model_dump(mode="json"),
-                "execution": dict(self.execution),
-                "calibration": dict(self.calibration),
-            },
-        )
+        description = {
+            "format": FORMAT_NUMBER,
+            "weights_hash": hash_bytes(weights),
+            "assets": {name: hash_bytes(content) for name, content in assets.items()},
+            "backbone": self.backbone.describe(),
+            "backbone_name": self.backbone.name,
+            "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[arg-type, attr-defined]
+            "heads": list(self.heads),
+            "columns": self.columns.model_dump(mode="json"),
+            "execution": dict(self.execution),
+            "calibration": dict(self.calibration),
+        }
+        write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
 
     def _state(self) -> dict[str, Tensor]:
         parts = {"backbone": self.backbone.module, "heads": self.heads, "additions": self.additions}
@@ -79,41 +80,90 @@ class Model:
         }
 
 
+class PluginEntry(Settings):
+    """A plug-in and the settings that make it again."""
+
+    model_config = ConfigDict(extra="allow")
+
+    plugin: str
+    settings: dict[str, Any]
+
+
+class Description(Settings):
+    """What model.json says."""
+
+    format: int
+    weights_hash: str
+    """Of model.safetensors."""
+    assets: dict[str, str] = {}
+    """File in `assets` -> its hash."""
+    backbone: PluginEntry
+    backbone_name: str
+    task: PluginEntry
+    heads: tuple[str, ...]
+    columns: Columns
+    execution: dict[str, Any]
+    calibration: dict[str, float]
+
+
 def load_model(folder: Path) -> Model:
     """Read a saved model.
 
     Raises:
-        RunError: the folder holds no model, a newer one, or a damaged one.
+        RunError: the folder holds no model, a newer one, a damaged one, or one of a plug-in that is not here.
     """
-    if not (folder / "model.json").exists():
-        raise RunError(f"{folder} holds no Headstart model: model.json is missing")
+    described = _read_description(folder / "model.json")
+    for name, digest in described.assets.items():
+        _read_whole(folder / "assets" / name, digest)
+    state = _read_weights(folder / "model.safetensors", described.weights_hash)
     try:
-        description = read_json(folder / "model.json")
-        number = description["format"]
-    except (HeadstartError, KeyError, TypeError) as error:
-        raise RunError(f"{folder}/model.json is damaged or foreign: {error}") from error
-    if number > FORMAT_NUMBER:
-        raise RunError(
-            f"{folder} has format {number}; this Headstart reads up to {FORMAT_NUMBER}. Please update Headstart."
-        )
-    state = _read_weights(folder / "model.safetensors", description["weights_hash"])
-    given = description["backbone"]
-    family = registry.plugin("backbones", given["plugin"])
-    backbone: Backbone = build(family, given["settings"], where="backbone").rebuild(folder / "assets")
-    backbone.name = description["backbone_name"]
-    kind = registry.plugin("tasks", description["task"]["plugin"])
-    task = build(kind, description["task"]["settings"], where="task")
-    heads = nn.ModuleDict({name: task.head(backbone.width) for name in description["heads"]})
+        family = registry.plugin("backbones", described.backbone.plugin)
+        kind = registry.plugin("tasks", described.task.plugin)
+        source = build(family, described.backbone.settings, where="backbone")
+        task: Task = build(kind, described.task.settings, where="task")
+    except SettingsError as error:
+        raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
+    backbone: Backbone = source.rebuild(folder / "assets")
+    backbone.name = described.backbone_name
+    heads = nn.ModuleDict({name: task.head(backbone.width) for name in described.heads})
     _fill(backbone.module, "backbone.", state, folder)
     _fill(heads, "heads.", state, folder)
-    columns = build(Columns, description["columns"], where="columns")
-    return Model(backbone, task, heads, columns, description["execution"], description["calibration"]).eval()
+    return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()
+
+
+def _read_description(path: Path) -> Description:
+    if not path.exists():
+        raise RunError(f"{path.parent} holds no Headstart model: {path.name} is missing")
+    try:
+        content = read_json(path)
+    except (HeadstartError, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    number = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(number, int):
+        raise RunError(f"{path} describes no Headstart model: it has no format number")
+    if number > FORMAT_NUMBER:
+        raise RunError(
+            f"{path.parent} has format {number}; this Headstart reads up to {FORMAT_NUMBER}. Please update Headstart."
+        )
+    try:
+        return build(Description, content, where=path.name)
+    except SettingsError as error:
+        raise RunError(f"{path} is damaged or foreign: {error}") from error
+
+
+def _read_whole(path: Path, expected: str) -> None:
+    """Raises RunError when the file is not as it was written."""
+    try:
+        found = hash_bytes(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+    if found != expected:
+        raise RunError(f"{path} is damaged: its content does not match the hash in model.json")
 
 
 def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
+    _read_whole(path, expected)
     try:
-        if hash_bytes(path.read_bytes()) != expected:
-            raise RunError(f"{path} is damaged: its content does not match the hash in model.json")
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
