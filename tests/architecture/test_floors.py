@@ -38,8 +38,8 @@ ORDER = {
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
         "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone arms judge "
-        "run_folder summary evaluate predict run study fit model_bytes estimators inspection findings inspect "
-        "exits plugin_help terminal printing"
+        "run_folder summary evaluate predict run study fit model_bytes memory_training estimators inspection findings "
+        "inspect exits plugin_help terminal printing"
     ),
     "": "__init__ cli __main__",
 }

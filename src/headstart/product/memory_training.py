@@ -1,0 +1,95 @@
+"""Training and predicting where examples come from memory and evaluating is somebody else's, such as scikit-learn's.
+
+All examples are trained on. Features are kept by content, so that a cross-validation runs the backbone once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.engine.content import content_keys
+from headstart.engine.extract import Extracted, extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.infer import heads_on_features, predict_examples
+from headstart.evidence.splits import Split, split
+from headstart.kernel.errors import DataError
+from headstart.kernel.progress import Quiet
+from headstart.product.arms import Bench, solve_arm, train_arm
+from headstart.product.choose_backbone import choose_backbone
+from headstart.product.plan import Plan
+from headstart.product.prepare import Prepared, choose_task
+from headstart.product.record import DataSummary
+
+VALIDATION = 0.2
+"""Share of the examples that is held out where training goes by steps: to stop it and to calibrate."""
+
+
+def train(examples: Examples, plan: Plan) -> Model:
+    """The model of the plan's tuning.
+
+    Raises:
+        DataError: labels that cannot serve, inputs that cannot be read, or too few examples to hold some out.
+        BackboneError: the backbone cannot be had.
+    """
+    task, _ = choose_task(examples, plan)
+    targets = task.targets(examples)
+    backbone, _, _ = choose_backbone(examples, plan)
+    hashed = content_keys(examples)
+    features = _frozen_pass(backbone, examples, hashed.keys, plan)
+    keys = [str(key) for key in hashed.keys]
+    tuning = plan.plugin("tuning")
+    rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
+    parts = Split(rows, none, none) if tuning.solved else held_out(task.strata(targets), keys, plan.seed)
+    summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
+    data = Prepared(examples, plan.columns, keys, task, targets, None, parts, summary, ())
+    bench = Bench(plan, data, backbone, features, None, Quiet())
+    trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
+    return trained.model
+
+
+def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:
+    """The finished prediction of a model that `train` made by the same plan. Raises DataError as `train` does."""
+    if plan.plugin("tuning").solved:
+        features = _frozen_pass(model.backbone, examples, content_keys(examples).keys, plan)
+        return heads_on_features(model, features.pooled())
+    predicted = predict_examples(model, examples)
+    _require_all(examples, predicted.failures)
+    if predicted.prediction is None:
+        raise DataError("there is nothing to predict: no rows are given")
+    return predicted.prediction
+
+
+def held_out(strata: np.ndarray, keys: Sequence[str], seed: int) -> Split:
+    """Training and validation parts by strata (examples,) and content keys; copies stay on one side.
+
+    Raises:
+        DataError: nothing can be held out.
+    """
+    copies = np.unique(keys, return_inverse=True)[1]
+    parts = split(strata, clusters=copies, keys=keys, seed=seed, val=VALIDATION, test=0.0)
+    if not len(parts.val):
+        raise DataError(
+            f"{len(keys)} examples ({len(set(keys))} different ones) are too few to hold out a part, by which training"
+            " in steps is stopped; use tuning='probe' or give more examples"
+        )
+    return parts
+
+
+def _frozen_pass(backbone: Backbone, examples: Examples, keys: Sequence[str | None], plan: Plan) -> Extracted:
+    """Pooled features of all examples; kept on disk only where a backbone has weights to save the work of."""
+    store = FeatureStore() if any(True for _ in backbone.module.parameters()) else None
+    found = extract(backbone, examples, keys, runner=plan.plugin("runner"), store=store)
+    _require_all(examples, found.failures)
+    return found
+
+
+def _require_all(examples: Examples, failures: Mapping[int, str]) -> None:
+    if failures:
+        row, reason = min(failures.items())
+        raise DataError(f"{len(failures)} of {len(examples)} inputs cannot be read: {examples.origins()[row]} {reason}")

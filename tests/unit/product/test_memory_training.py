@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.kernel.errors import DataError
+from headstart.product.memory_training import held_out
+
+
+@pytest.mark.parametrize("size", [3, 4, 6, 20])
+def test_a_fifth_is_held_out_and_at_least_one(size: int) -> None:
+    parts = held_out(np.arange(size) % 2, [f"{k:032x}" for k in range(size)], seed=0)
+    assert 1 <= len(parts.val) <= max(2, size // 5)
+    assert sorted([*parts.train, *parts.val]) == list(range(size))
+    assert len(parts.test) == 0
+
+
+def test_copies_are_held_out_together() -> None:
+    keys = [f"{k:032x}" for k in range(20)] * 3
+    parts = held_out(np.tile(np.arange(20) % 2, 3), keys, seed=0)
+    assert {keys[row] for row in parts.train}.isdisjoint(keys[row] for row in parts.val)
+    assert len(parts.val) == 12
+
+
+def test_nothing_to_hold_out_is_told() -> None:
+    with pytest.raises(DataError, match=r"8 examples .1 different ones. are too few to hold out a part"):
+        held_out(np.arange(8) % 2, ["0" * 32] * 8, seed=0)
