@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headstart.kernel.errors import HeadstartError, RunError, TrainingError
@@ -80,7 +80,8 @@ def _mark(folder: Path, request: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         raise RunError(f"cannot write {folder}: {error.strerror or error}. Give another --out.") from error
     return True
 
@@ -94,15 +95,15 @@ def _standing(folder: Path, request: str) -> str:
     """'free', 'resumes' (same request, unfinished), 'finished', 'unfinished' (of another request) or 'foreign'."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return "free"
-    if not folder.is_dir() or not (folder / REQUEST).exists():
+    try:
+        mark = read_json(folder / REQUEST)
+    except (HeadstartError, OSError):
+        mark = None
+    if not (isinstance(mark, dict) and "request" in mark):
         return "foreign"
     if (folder / FILE_NAME).exists():
         return "finished"
-    try:
-        same = read_json(folder / REQUEST).get("request") == request
-    except HeadstartError:
-        same = False
-    return "resumes" if same else "unfinished"
+    return "resumes" if mark["request"] == request else "unfinished"
 
 
 def _hash(plan: Plan) -> str:
