@@ -37,8 +37,7 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     families = registry.names("backbones")
     suited = [name for name in families if registry.plugin("backbones", name).suits(reference, modality)]
     if not suited:
-        known = [name for family in families for name in registry.plugin("backbones", family).known(modality)]
-        raise BackboneError(unknown(f"{modality} backbone", reference, known))
+        raise BackboneError(_not_known(reference, modality))
     # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
     family = registry.plugin("backbones", suited[0])
     values = {"reference": reference, "weights": plan.weights, "seed": plan.seed, **plan.settings.get("backbone", {})}
@@ -55,6 +54,20 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     if backbone.modality != modality:
         raise BackboneError(f"backbone {reference} takes {backbone.modality} inputs; the data are {modality}")
     return backbone, reference, decision
+
+
+def _not_known(reference: str, modality: str) -> str:
+    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    if not Path(reference).exists():
+        known = [name for family in families for name in family.known(modality)]
+        return unknown(f"{modality} backbone", reference, known)
+    for other in ("image", "text"):
+        if any(family.suits(reference, other) for family in families):
+            return f"backbone {reference} takes {other} inputs; the data are {modality}"
+    return (
+        f"backbone {reference} exists but is no {modality} model: expected the folder of a run, or a folder with a "
+        "config.json of timm ('architecture') or transformers ('model_type') and the weights"
+    )
 
 
 def _automatic(modality: str) -> tuple[str, Decision]:

@@ -121,7 +121,7 @@ def _arms(record: RunRecord) -> Table:
 
 
 def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, worst: str) -> None:
-    if not slices:
+    if not any(metric in row.figures for row in slices):
         return
     table = _table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
     for row in slices:

@@ -17,6 +17,7 @@ from headstart.kernel.files import write_atomic
 from headstart.product.arms import Bench, Trained
 from headstart.product.clock import Clock
 from headstart.product.judge import Judged
+from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import Arm, Decision, Epoch, FrozenPass, RunRecord, StageRow
 from headstart.product.verdict import verdict
@@ -34,13 +35,14 @@ def summarise(
     """Everything in one record."""
     metrics = bench.data.task.metrics()
     rows = {arm.key: _arm(arm, judged) for arm in arms}
-    words, negative = verdict(metrics[0].name, rows, judged.comparisons)
+    unit = "unseen examples" if bench.data.groups is None else "unseen groups"
+    words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit)
     return RunRecord(
         headstart=version("headstart"),
         name=folder.name,
         verdict=words,
         negative_transfer=negative,
-        command=_command(folder),
+        command=_command(folder, bench.plan),
         started=started,
         seed=bench.plan.seed,
         task=registry.name_of(bench.data.task),  # type: ignore[arg-type]
@@ -107,8 +109,10 @@ def _stages(bench: Bench) -> tuple[StageRow, ...]:
     )
 
 
-def _command(folder: Path) -> str:
-    """The command line as it was given, or the one that repeats a fit called from Python."""
+def _command(folder: Path, plan: Plan) -> str:
+    """The command line as it was given, or what repeats a fit called from Python."""
     if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
         return shlex.join(["headstart", *sys.argv[1:]])
+    if plan.data.startswith("<"):
+        return f"headstart.fit({plan.data}, ...)"
     return shlex.join(["headstart", "fit", str(folder / "plan.toml")])

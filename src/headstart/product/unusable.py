@@ -10,6 +10,7 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.engine.infer import Predicted, predict_examples
+from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Reporter
 
 
@@ -29,9 +30,23 @@ def unusable(examples: Examples) -> dict[int, str]:
 
 
 def predict_usable(model: Model, examples: Examples, reporter: Reporter) -> Predicted:
-    """Predictions for the rows that are of use, and the reason for every other row."""
+    """Predictions for the rows that are of use, and the reason for every other row.
+
+    Raises:
+        DataError: the inputs are of another kind than those that the model learnt from.
+    """
+    _require_kind(model, examples)
     useless = unusable(examples)
     rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
     found = predict_examples(model, examples.take(rows), reporter=reporter)
     failures = {**useless, **{int(rows[row]): reason for row, reason in found.failures.items()}}
     return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
+
+
+def _require_kind(model: Model, examples: Examples) -> None:
+    schema, wanted = examples.schema, model.backbone.modality
+    if schema.modality != wanted:
+        raise DataError(f"the model takes {wanted} inputs; the data hold {schema.modality} inputs")
+    texts = len(model.columns.text)
+    if wanted == "text" and texts and len(schema.inputs) != texts:
+        raise DataError(f"the model takes {texts} text columns; the data have {', '.join(schema.inputs)}")

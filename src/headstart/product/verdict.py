@@ -18,7 +18,8 @@ def verdict(
     """
     model = arms["model"]
     figure = model.figures[metric]
-    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {figure.n} {unit}."]
+    counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
+    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {counted}."]
     negative = False
     for comparison in comparisons:
         difference = difference_text(metric, comparison.difference)

@@ -27,7 +27,7 @@ PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
 """The only form in which a picture is put into the page."""
 
 
-def report(run: Path | str, *, out: Path | None = None) -> Path:
+def report(run: Path | str, *, out: Path | str | None = None) -> Path:
     """Write the report of a run and return where it lies.
 
     Args:
@@ -39,7 +39,7 @@ def report(run: Path | str, *, out: Path | None = None) -> Path:
         HeadstartError: `out` cannot be written.
     """
     record = read_record(Path(run))
-    target = out or Path(run) / "report.html"
+    target = Path(out) if out is not None else Path(run) / "report.html"
     write_atomic(target, render(record).encode())
     return target
 
