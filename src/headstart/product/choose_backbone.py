@@ -40,14 +40,10 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
         raise BackboneError(_not_known(reference, modality))
     # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
     family = registry.plugin("backbones", suited[0])
-    values = {"reference": reference, "weights": plan.weights, "seed": plan.seed, **plan.settings.get("backbone", {})}
-    fields = {
-        key: value
-        for key, value in values.items()
-        if key in family.model_fields or key in plan.settings.get("backbone", {})
-    }
-    if modality == "table":
-        fields.setdefault("columns", len(examples.schema.inputs))
+    given = plan.settings.get("backbone", {})
+    columns = len(examples.schema.inputs)
+    offered = {"reference": reference, "weights": plan.weights, "seed": plan.seed, "columns": columns}
+    fields = {**{key: value for key, value in offered.items() if key in family.model_fields}, **given}
     backbone = build(family, fields, where="backbone").load()
     if backbone.name == reference and Path(reference).exists():
         backbone.name = Path(reference).resolve().name
