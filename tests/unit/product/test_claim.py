@@ -75,7 +75,7 @@ def test_a_finished_run_is_refused_and_may_be_replaced(out: Path, plan: Plan) ->
 def test_what_is_no_run_is_never_touched(out: Path, overwrite: bool) -> None:
     out.mkdir(parents=True)
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match="holds something that is no run. Give another --out"):
+    with pytest.raises(RunError, match="holds something that is no run"):
         start(out, overwrite=overwrite)
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
 
