@@ -51,7 +51,7 @@ def summarise(
         data=bench.data.summary.model_copy(update={"notes": (*bench.data.summary.notes, *judged.slice_notes)}),
         backbone=bench.backbone.name,
         backbone_origin=bench.backbone.origin,
-        stages=_stages(bench),
+        stages=_stages(bench, arms[0]),
         decisions=tuple(decisions),
         arms=rows,
         comparisons=judged.comparisons,
@@ -93,10 +93,11 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
     )
 
 
-def _stages(bench: Bench) -> tuple[StageRow, ...]:
+def _stages(bench: Bench, model: Trained) -> tuple[StageRow, ...]:
+    """What became of each stage; the rates are those of the recipe that was best on validation."""
     tuning, backbone = bench.plan.plugin("tuning"), bench.backbone
     rates = {rate.stage: rate.factor for rate in tuning.rates(len(backbone.stages))}
-    peak = getattr(tuning, "learning_rate", 0.0)
+    peak = float(model.chosen.get("learning_rate", 0.0))
     sizes = {name: parameter.numel() for name, parameter in backbone.module.named_parameters()}
     return tuple(
         StageRow(

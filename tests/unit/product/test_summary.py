@@ -68,7 +68,7 @@ def test_it_says_what_was_done(run: headstart.Run) -> None:
     assert record.backbone == "test_resnet" and record.backbone_origin == "random"
     assert record.greater_is_better["accuracy"] and not record.greater_is_better["log_loss"]
     assert {part.name: part.examples for part in record.data.parts} == {"train": 24, "val": 8, "test": 16}
-    assert [decision.what for decision in record.decisions][0] == "task"
+    assert record.decisions[0].what == "task" and record.decisions[0].reason
     assert record.versions["torch"] and record.machine and record.started.endswith("+00:00")
 
 
@@ -89,10 +89,11 @@ def test_stages_say_what_moved(run: headstart.Run) -> None:
     module = run.model.backbone.module
     assert sum(stage.parameters for stage in stages) == sum(p.numel() for p in module.parameters())
     assert {stage.state for stage in stages} == {"trained"}
+    assert {stage.learning_rate for stage in stages} == {run.record.arms["model"].chosen["learning_rate"]}
 
 
 def test_time_and_the_frozen_pass_are_accounted_for(run: headstart.Run) -> None:
-    assert list(run.record.times)[0] == "reading and splitting the data"
+    assert next(iter(run.record.times)) == "reading and splitting the data"
     assert all(seconds >= 0 for seconds in run.record.times.values())
     assert run.record.frozen_pass.computed + run.record.frozen_pass.reused == N
     assert run.record.test_reads == 1
