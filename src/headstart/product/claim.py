@@ -50,7 +50,7 @@ def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[
         yield folder, resumes
     except BaseException as error:
         # after a training error the same request would come to the same end
-        useful = (folder / WORK).exists() and not isinstance(error, TrainingError)
+        useful = any((folder / WORK).glob("*")) and not isinstance(error, TrainingError)
         if not (resumes or useful or (folder / FILE_NAME).exists()):
             shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -77,9 +77,9 @@ def _mark(folder: Path, request: str) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             file.write(f'{{"request": "{request}"}}\n')
-    except FileExistsError:
-        return False
     except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            return False
         with suppress(OSError):
             path.unlink()
         raise RunError(f"cannot write {folder}: {error.strerror or error}. Give another --out.") from error

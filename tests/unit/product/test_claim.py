@@ -129,6 +129,7 @@ def test_a_run_that_ends_with_nothing_to_go_on_from_gives_its_folder_back(out: P
 def test_a_run_that_was_stopped_with_a_checkpoint_keeps_it(out: Path) -> None:
     with pytest.raises(KeyboardInterrupt), claimed(out, PLAN, overwrite=False) as (folder, _):
         (folder / WORK).mkdir()
+        (folder / WORK / "model.checkpoint").write_text("weights")
         raise KeyboardInterrupt
     assert start(out) == (out, True)
 
@@ -145,6 +146,12 @@ def test_a_run_that_is_finished_keeps_its_folder_whatever_follows(out: Path) -> 
         finish(folder)
         raise HeadstartError("the report cannot be written")
     assert (out / FILE_NAME).exists()
+
+
+def test_a_link_to_nowhere_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="cannot write"):
+        start(tmp_path / "run")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
