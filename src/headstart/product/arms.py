@@ -83,7 +83,6 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
         TrainingError: a loss is not finite at any of the rates, or nothing would move.
         DataError: there is no validation part.
     """
-    started = time.monotonic()
     if not len(bench.data.split.val):
         raise DataError(
             f"there is no validation part to choose the best epoch on: {len(bench.data.examples)} usable examples are "
@@ -104,7 +103,8 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
         "epochs": len(best.progress.history),
     }
     model = _model(bench, backbone, best.head)
-    return _calibrated(bench, Trained(key, title, model, time.monotonic() - started, chosen, best.progress))
+    seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
+    return _calibrated(bench, Trained(key, title, model, seconds, chosen, best.progress))
 
 
 @dataclass(frozen=True)
