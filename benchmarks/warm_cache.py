@@ -41,16 +41,16 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
         grown = once("grown")
-    seconds = {"first": _seconds(first), "again": statistics.median(_seconds(run) for run in again)}
-    measured: dict[str, float | None] = {
-        "warm_cache.ratio": seconds["again"] / seconds["first"],
-        "warm_cache.only_new_label": float(relabelled.record.frozen_pass.computed),
-        "warm_cache.only_new_files": float(grown.record.frozen_pass.computed - new),
-    }
-    runs = {"first": first, "again": again[0], "relabelled": relabelled, "grown": grown}
-    steps = {name: {step: run.record.times[step] for step in STEPS} for name, run in runs.items()}
-    passes = {name: run.record.frozen_pass.model_dump() for name, run in runs.items()}
-    return measured, {"images": images, "backbone": backbone, "seconds": seconds, "steps": steps, "passes": passes}
+        seconds = {"first": _seconds(first), "again": statistics.median(_seconds(run) for run in again)}
+        measured: dict[str, float | None] = {
+            "warm_cache.ratio": seconds["again"] / seconds["first"],
+            "warm_cache.only_new_label": float(relabelled.record.frozen_pass.computed),
+            "warm_cache.only_new_files": float(grown.record.frozen_pass.computed - new),
+        }
+        runs = {"first": first, "again": again[0], "relabelled": relabelled, "grown": grown}
+        steps = {name: {step: run.record.times[step] for step in STEPS} for name, run in runs.items()}
+        passes = {name: run.record.frozen_pass.model_dump() for name, run in runs.items()}
+        return measured, {"images": images, "backbone": backbone, "seconds": seconds, "steps": steps, "passes": passes}
 
 
 def _seconds(run: Run) -> float:

@@ -31,6 +31,10 @@ class Affine(Settings):
     rotation: float = Field(default=10.0, ge=0, le=180)
     """Greatest turn, in degrees; in [0, 180]."""
 
+    def first_stage(self, stages: int) -> int:  # noqa: ARG002
+        """Inputs change."""
+        return 0
+
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""
         images = state.hidden

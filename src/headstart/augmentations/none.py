@@ -14,6 +14,10 @@ class NoAugmentation(Settings):
 
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
 
+    def first_stage(self, stages: int) -> int:
+        """Nothing changes."""
+        return stages
+
     def view(self, state: State, seeds: Sequence[int]) -> State:  # noqa: ARG002
         """The same state."""
         return state

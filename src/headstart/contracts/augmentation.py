@@ -14,6 +14,10 @@ class Augmentation(Protocol):
     modalities: ClassVar[tuple[str, ...]]
     """The kinds of input it can change."""
 
+    def first_stage(self, stages: int) -> int:
+        """0 when inputs change, so that no prefix can be stored; `stages` when nothing does."""
+        ...
+
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """A random view of the state at boundary 0; `seeds` has one entry per example and decides everything."""
         ...

@@ -43,7 +43,7 @@ class Model:
     calibration: Mapping[str, float] = field(default_factory=dict)
     """What `Task.calibrate` returned."""
     additions: nn.ModuleDict = field(default_factory=nn.ModuleDict)
-    """Modules that an objective or tuning added, by name."""
+    """Modules that an objective trains beside the head, by name; prediction needs none, so they are not saved."""
 
     def eval(self) -> Model:
         """Switch every module to evaluation mode."""
@@ -74,7 +74,7 @@ class Model:
         write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
 
     def _state(self) -> dict[str, Tensor]:
-        parts = {"backbone": self.backbone.module, "heads": self.heads, "additions": self.additions}
+        parts = {"backbone": self.backbone.module, "heads": self.heads}
         return {
             f"{part}.{name}": tensor for part, module in parts.items() for name, tensor in module.state_dict().items()
         }

@@ -17,12 +17,14 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
 from headstart.contracts.tuning import Recipe
 from headstart.engine.checkpoint import CheckpointFile, Progress
-from headstart.engine.extract import Extracted
+from headstart.engine.extract import Extracted, extract
+from headstart.engine.feature_store import FeatureStore
 from headstart.engine.infer import heads_on_features, predict_examples
+from headstart.engine.kept import Wish
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
-from headstart.engine.streams import PreparedInputs, Stream
-from headstart.kernel.errors import DataError, TrainingError
+from headstart.engine.streams import PreparedInputs, StateSource, Stream
+from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
@@ -42,6 +44,8 @@ class Bench:
     work: Path | None
     """Folder for checkpoints; None for a fit in memory."""
     reporter: Reporter
+    store: FeatureStore | None = None
+    """Where states at an inner boundary are kept; in memory without one."""
 
     @property
     def execution(self) -> dict[str, Any]:
@@ -156,15 +160,43 @@ def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
         return bench.data.task.head(backbone.width)
 
 
+def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int:
+    """The first stage that runs in the loop; what lies before it is frozen for good and its states can be stored.
+
+    Raises:
+        SettingsError: the objective needs a stage to move that the tuning keeps frozen.
+    """
+    moves, needs = tuning.first_stage(stages), objective.first_stage(stages)
+    if needs < moves:
+        raise SettingsError(
+            f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
+            "it would train nothing. Choose a tuning that moves more, such as full."
+        )
+    return int(min(moves, needs, augmentation.first_stage(stages)))
+
+
+def _source(bench: Bench, backbone: Backbone, start: int) -> StateSource:
+    """Inputs prepared as they are needed, or the states of the frozen prefix from one pass."""
+    data = bench.data
+    if start == 0:
+        return PreparedInputs(backbone, data.examples)
+    runner, wish = bench.plan.plugin("runner"), Wish("state", start)
+    return extract(
+        backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter
+    ).batch_state
+
+
 def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
     data, plan = bench.data, bench.plan
     plan.suit(model.backbone.modality)
-    augmentation = plan.plugin("augmentation")
-    source = PreparedInputs(model.backbone, data.examples)
+    augmentation, objective = plan.plugin("augmentation"), plan.plugin("objective")
+    stages = len(model.backbone.stages)
+    start = boundary(tuning, objective, augmentation, stages)
+    source = _source(bench, model.backbone, start)
+    model.additions.update(objective.additions(model.backbone.width))
     labelled = Stream("labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation)
     validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
-    stages = len(model.backbone.stages)
-    loop_plan = LoopPlan(plan.plugin("objective"), tuning, tuning.rates(stages), 0, plan.seed, budget)
+    loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), start, plan.seed, budget)
     checkpoint = None
     if bench.work is not None:
         checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, tuning))

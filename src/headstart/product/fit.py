@@ -131,17 +131,18 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
             reporter.say(f"{folder} was stopped before its end: going on from there")
         chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
         write_plan(folder / "plan.toml", chosen, decisions)
+        store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
             features = extract(
                 backbone,
                 prepared.examples,
                 prepared.keys,
                 Wish.all_stages(backbone),
-                store=FeatureStore(cache_folder() / "features"),
+                store=store,
                 runner=plan.plugin("runner"),
                 reporter=reporter,
             )
-        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter)
+        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, store)
         arms, more = train_arms(bench, clock)
         finish(bench, arms, (*decisions, *more), clock, started, folder)
     return Run(folder)

@@ -109,7 +109,8 @@ class Plan(Settings):
                 look()
             except SettingsError as error:
                 faults.append(str(error))
-        if not faults and self.augmentation != "none" and self.plugin("tuning").solved and not self.scratch:
+        views = not faults and self.plugin("augmentation").first_stage(1) == 0
+        if views and self.plugin("tuning").solved and not self.scratch:
             faults.append(
                 f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "
                 "as they are, and --no-scratch leaves nothing to train. Use --tuning full, or --augmentation none."

@@ -111,9 +111,10 @@ def _write(frames: Iterator[pd.DataFrame], out: Path) -> PredictionSummary:
     with atomic_path(out) as temporary:
         writer: Any = None
         for frame in _with_scores_first(frames):
-            schema = writer.schema if writer else _schema(frame)
+            if writer is None:
+                schema = _schema(frame)
+                writer = WRITERS[out.suffix](temporary, schema)
             table = pa.Table.from_pandas(frame.reindex(columns=schema.names), schema=schema, preserve_index=False)
-            writer = writer or WRITERS[out.suffix](temporary, schema)
             writer.write_table(table)
             rows, failed = rows + len(frame), failed + int(frame["error"].notna().sum())
         if writer is None:

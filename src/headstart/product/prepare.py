@@ -84,7 +84,8 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     )
     for name, part in (("training", parts.train), ("test", parts.test)):
         if not len(part):
-            raise DataError(f"the {name} part is empty: {len(examples)} usable examples are too few to split")
+            of = "" if groups is None else f" of {len(np.unique(groups))} groups"
+            raise DataError(f"the {name} part is empty: {len(examples)} usable examples{of} are too few to split")
     summary = DataSummary(
         source=plan.data,
         seen=seen,

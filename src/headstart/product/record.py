@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from headstart.contracts.exhibits import Exhibit, Mistake
 from headstart.kernel.errors import HeadstartError, RunError
@@ -19,12 +20,16 @@ FILE_NAME = "record.json"
 """Name of the record in a run folder."""
 
 
+Number = Annotated[float, BeforeValidator(lambda given: math.nan if given is None else given)]
+"""A float that may be undefined: NaN here, null in JSON."""
+
+
 class FigureRow(Settings):
     """A figure with its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Number
+    low: Number
+    high: Number
     n: int
 
 
@@ -34,7 +39,7 @@ class Epoch(Settings):
     epoch: int
     train_loss: float
     val_loss: float
-    val_metric: float
+    val_metric: Number
     """The primary metric on validation."""
     learning_rate: float
     seconds: float
@@ -50,7 +55,7 @@ class Arm(Settings):
     history: tuple[Epoch, ...] = ()
     """Empty when the arm was solved rather than trained by steps."""
     seconds: float
-    chosen: dict[str, float | int | str] = {}
+    chosen: dict[str, int | str | Number] = {}
     """What was chosen on the way: regularisation, best epoch, temperature."""
     stopped: str = ""
     """Why training ended, in words."""

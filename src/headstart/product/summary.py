@@ -36,7 +36,8 @@ def summarise(
     metrics = bench.data.task.metrics()
     rows = {arm.key: _arm(arm, judged) for arm in arms}
     unit = "unseen examples" if bench.data.groups is None else "unseen groups"
-    words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit)
+    why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
+    words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
         headstart=version("headstart"),
         name=folder.name,

@@ -9,9 +9,15 @@ from headstart.product.record import Arm, Comparison
 
 
 def verdict(
-    metric: str, arms: Mapping[str, Arm], comparisons: Sequence[Comparison], *, unit: str = "unseen examples"
+    metric: str,
+    arms: Mapping[str, Arm],
+    comparisons: Sequence[Comparison],
+    *,
+    unit: str = "unseen examples",
+    no_scratch: str = "",
 ) -> tuple[str, bool]:
-    """The verdict and whether it is negative transfer; `unit` is what a figure's n counts.
+    """The verdict and whether it is negative transfer; `unit` is what a figure's n counts, `no_scratch` says
+    why there is no training from scratch to compare with.
 
     Negative transfer: the model that starts from pretrained weights is worse than the same from scratch, and the
     interval of the paired difference excludes zero.
@@ -25,22 +31,22 @@ def verdict(
         difference = difference_text(metric, comparison.difference)
         if comparison.against == "scratch":
             negative = comparison.verdict == "worse"
-            sentences.append(_transfer_sentence(comparison.verdict, difference))
+            cut_off = " (its budget ended it)" if "budget" in arms["scratch"].stopped else ""
+            sentences.append(_transfer_sentence(comparison.verdict, difference, cut_off))
         else:
             sentences.append(_probe_sentence(comparison.verdict, difference))
     if "scratch" not in arms:
-        sentences.append("Transfer gain unknown: there is no training from scratch to compare with.")
+        sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
     return " ".join(sentences), negative
 
 
-def _transfer_sentence(outcome: str, difference: str) -> str:
+def _transfer_sentence(outcome: str, difference: str, cut_off: str) -> str:
     if outcome == "better":
-        return f"Transfer helps: {difference} over training from scratch."
+        return f"Transfer helps: {difference} over training from scratch{cut_off}."
     if outcome == "worse":
-        return (
-            f"NEGATIVE TRANSFER: {difference} against training from scratch. Another backbone, or none, is better here."
-        )
-    return f"Whether transfer helps is not shown: {difference} against training from scratch."
+        against = f"{difference} against training from scratch{cut_off}"
+        return f"NEGATIVE TRANSFER: {against}. Another backbone, or none, is better here."
+    return f"Whether transfer helps is not shown: {difference} against training from scratch{cut_off}."
 
 
 def _probe_sentence(outcome: str, difference: str) -> str:

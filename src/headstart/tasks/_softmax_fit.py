@@ -2,10 +2,11 @@
 
     min over W, b of  sum_i w_i CE(W z_i + b, y_i) + ||W||^2 / (2 C)
 
-Two classes have C for the difference of their rows, as scikit-learn has it. In the basis of the features' principal components the Hessian is nearly diagonal, about w n q l_j + 1/C for component j
-with variance l_j, where q is the mean of p (1 - p). Steps are taken in coordinates divided by its root: a few dozen of
-them do what takes hundreds otherwise (Nocedal & Wright 2006, section 7.2, on scaling; Byrd et al. 1995, L-BFGS-B). The
-solution is the same: the penalty does not see a rotation, and the scaling is undone.
+Two classes have C for the difference of their rows, as scikit-learn has it. In the basis of the features' principal
+components the Hessian is nearly diagonal, about w n q l_j + 1/C for component j with variance l_j, where q is the mean
+of p (1 - p). Steps are taken in coordinates divided by its root: a few dozen of them do what takes hundreds otherwise
+(Nocedal & Wright 2006, section 7.2, on scaling; Byrd et al. 1995, L-BFGS-B). The solution is the same: the penalty does
+not see a rotation, and the scaling is undone.
 """
 
 from __future__ import annotations
