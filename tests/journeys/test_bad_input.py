@@ -87,6 +87,23 @@ def test_a_class_with_one_example_works_and_is_told_of(here: Path) -> None:
     assert run.predict(Path("photos"))["p_rare"].notna().all()
 
 
+def test_a_class_that_is_never_trained_on_is_told_of(here: Path) -> None:
+    photo_folder(Path("photos/train"), {"dark": 12, "light": 12})
+    photo_folder(Path("photos/test"), {"dark": 3, "light": 3, "new": 3}, seed=4)
+    run = fit_photos(Path("photos"))
+    assert "in no training example: 'new'" in run.record.data.notes
+    assert run.metrics["test"]["accuracy"]["value"] <= 2 / 3
+
+
+def test_images_that_are_all_the_same(here: Path) -> None:
+    for name in ("a", "b"):
+        Path("photos", name).mkdir(parents=True)
+        for number in range(5):
+            Path("photos", name, f"{number}.png").write_bytes(png((32, 32)))
+    with pytest.raises(DataError, match="10 usable examples, 9 of them copies of others, are too few to split"):
+        fit_photos(Path("photos"))
+
+
 def test_no_column_is_the_label(here: Path) -> None:
     with pytest.raises(DataError, match=r"no column is plainly the label\. Say which with --label COLUMN") as raised:
         fit(reviews(20), text="review")
@@ -348,6 +365,20 @@ def test_nothing_to_predict(here: Path, number_run: Path) -> None:
         with pytest.raises(DataError, match="there is nothing to predict: the data have no rows"):
             headstart.predict(number_run, "none.csv", out=out)
     assert not Path("answers.csv").exists()
+
+
+def test_columns_are_found_by_name_and_not_by_place(here: Path, number_run: Path, headstart_command: Command) -> None:
+    NUMBERS[["height", "target", "length", "width"]].to_csv("turned.csv", index=False)
+    turned, straight = (headstart.predict(number_run, data)["prediction"] for data in ("turned.csv", NUMBERS))
+    np.testing.assert_allclose(turned, straight)
+    NUMBERS.rename(columns={"width": "widht"}).to_csv("misspelt.csv", index=False)
+    ended = headstart_command("predict", number_run, "misspelt.csv")
+    assert ended.code == DataError.exit_code
+    assert "column 'width' is not known. Did you mean 'widht'?" in ended.err
+    NUMBERS.astype(object).replace({"width": {NUMBERS["width"][3]: "wide"}}).to_csv("words.csv", index=False)
+    ended = headstart_command("predict", number_run, "words.csv")
+    assert ended.code == DataError.exit_code
+    assert "words.csv holds a value of another kind than its column" in ended.err and "'wide'" in ended.err
 
 
 def test_a_run_that_is_missing_is_an_error_of_the_run(headstart_command: Command, photos: Path) -> None:

@@ -115,6 +115,25 @@ def test_each_reading_of_the_test_part_is_counted(here: Path, photo_run: Path, h
     assert "3 times" in pages(run) and "3 times" not in untouched
 
 
+def test_a_run_knows_its_data_from_any_folder(
+    here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, headstart_command: Command
+) -> None:
+    monkeypatch.chdir(own_copy(photos, here / "album"))
+    assert headstart_command("fit", ".", *OFFLINE, "--no-scratch").code == 0
+    monkeypatch.chdir("runs")
+    assert headstart_command("evaluate", "album").code == 0
+    assert headstart_command("fit", "album/plan.toml", "--out", "again").code == 0
+    assert headstart.load("again").metrics == headstart.load("album").metrics
+    (here / "album" / "dark").rename(here / "dark")
+    (here / "album" / "light").rename(here / "light")
+    ended = headstart_command("evaluate", "album")
+    assert ended.code == 3, ended.err
+    (here / "album").rename(here / "elsewhere")
+    ended = headstart_command("evaluate", here / "elsewhere" / "runs" / "album")
+    assert ended.code == 5
+    assert f"the run's data, {here / 'album'}, are no longer there: give the data to evaluate on" in ended.err
+
+
 def test_figures_on_training_examples_are_called_what_they_are(here: Path, photos: Path, photo_run: Path) -> None:
     run = own_copy(photo_run, here / "run")
     notes = headstart.evaluate(run, photos).notes

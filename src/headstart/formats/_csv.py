@@ -97,6 +97,8 @@ class CsvFile:
         return arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
 
     def _fault(self, error: pa.ArrowInvalid) -> DataError:
+        if "conversion error" in str(error):
+            return DataError(f"{self.path} holds a value of another kind than its column: {error}")
         named = {",": "comma", ";": "semicolon", "\t": "tab"}[self._delimiter]
         return DataError(f"{self.path} cannot be read as a table with {named}s between the columns: {error}")
 

@@ -111,6 +111,7 @@ def _hash(plan: Plan) -> str:
 
 
 def _candidates(plan: Plan) -> list[Path]:
-    name = Path(plan.data).stem if not plan.data.startswith("<") else "frame"
+    data = Path(plan.data).expanduser().resolve()
+    name = "frame" if plan.data.startswith("<") else data.name if data.is_dir() else data.stem
     stem = Path("runs") / (name or "run")
     return [stem, *(stem.with_name(f"{stem.name}-{number}") for number in range(2, 10_000))]

@@ -112,6 +112,8 @@ def _columns(trained: Columns, given: Columns) -> Columns:
 def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
     if run.plan.data.startswith("<"):
         raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
+    if not Path(run.plan.data).exists():
+        raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
     examples, _ = read_examples(run.plan.data, columns, format=run.plan.format)
     keys = content_keys(examples).keys
     rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]

@@ -130,7 +130,7 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
         chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
-        write_plan(folder / "plan.toml", chosen, decisions)
+        write_plan(folder / "plan.toml", chosen.anchored(), decisions)
         store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
             features = extract(

@@ -79,6 +79,13 @@ class Plan(Settings):
         """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
         return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
 
+    def anchored(self) -> Plan:
+        """The same plan with its paths from the root, so that it can be repeated from any folder."""
+        given = {"data": self.data, "backbone": self.backbone, "weights": self.weights}
+        words = ("auto", "pretrained", "random")
+        paths = {name: Path(value).expanduser() for name, value in given.items() if value not in words}
+        return self.model_copy(update={name: str(path.resolve()) for name, path in paths.items() if path.exists()})
+
     def suit(self, modality: str) -> None:
         """Look at what must suit the data. Raises SettingsError."""
         suited = self.plugin("augmentation").modalities

@@ -73,19 +73,17 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     groups = codes(examples, group)
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
     strata = task.strata(targets)
+    names = _names_of(strata, examples.target())
     parts = split(
         strata,
         clusters=usable.clusters,
         groups=None if group is None else examples.column(group),
         given=given,
         keys=usable.keys,
-        names=_names_of(strata, examples.target()),
+        names=names,
         seed=plan.seed,
     )
-    for name, part in (("training", parts.train), ("test", parts.test)):
-        if not len(part):
-            of = "" if groups is None else f" of {len(np.unique(groups))} groups"
-            raise DataError(f"the {name} part is empty: {len(examples)} usable examples{of} are too few to split")
+    _require_parts(parts, groups, usable.clusters)
     summary = DataSummary(
         source=plan.data,
         seen=seen,
@@ -94,7 +92,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         unreadable=usable.troubles,
         duplicates=len(examples) - len(np.unique(usable.clusters)),
         leaks=_leaks(parts, examples),
-        notes=(*examples.notes, *parts.notes),
+        notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, strata, names)),
     )
     return Prepared(
         examples,
@@ -181,6 +179,24 @@ def _names_of(strata: np.ndarray, values: Sequence[Any]) -> list[str]:
         held.setdefault(stratum, []).append(value)
     ends = [(min(held[k]), max(held[k])) if k in held else ("", "") for k in range(int(strata.max()) + 1)]
     return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
+
+
+def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray) -> None:
+    """Refuse a split that has nothing to train on or to judge by."""
+    for name, part in (("training", parts.train), ("test", parts.test)):
+        if not len(part):
+            copies = len(clusters) - len(np.unique(clusters))
+            of = "" if groups is None else f" of {len(np.unique(groups))} groups"
+            among = f", {copies} of them copies of others," if copies else ""
+            raise DataError(
+                f"the {name} part is empty: {len(clusters)} usable examples{of}{among} are too few to split"
+            )
+
+
+def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """A note on strata that a given split keeps from the training part."""
+    unseen = np.setdiff1d(strata, strata[parts.train]).tolist()
+    return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
 
 
 def _part_row(name: str, rows: np.ndarray, examples: Examples, groups: np.ndarray | None) -> PartRow:
