@@ -36,7 +36,7 @@ class RunFolder(Settings):
         return None
 
     def load(self) -> Backbone:
-        """The run's backbone, under the name of the run.
+        """The run's backbone, under its own name; `origin` says which run.
 
         Raises:
             RunError: the folder is foreign or damaged.
@@ -47,7 +47,6 @@ class RunFolder(Settings):
         backbone = load_model(Path(self.reference) / "model").backbone
         if self.weights == "random":
             return backbone.fresh(self.seed)
-        backbone.name = f"{backbone.name} from {Path(self.reference).name}"
         backbone.origin = f"run {self.reference}"
         return backbone
 

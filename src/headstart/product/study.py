@@ -58,7 +58,13 @@ def _mean_arm(key: str, records: Sequence[RunRecord]) -> Arm:
     arms = [record.arms[key] for record in records]
     figures = {name: _over([arm.figures[name].value for arm in arms]) for name in arms[0].figures}
     return arms[0].model_copy(
-        update={"figures": figures, "history": (), "chosen": {}, "stopped": "", "seconds": sum(a.seconds for a in arms)}
+        update={
+            "figures": figures,
+            "history": (),
+            "chosen": {},
+            "stopped": f"{len(arms)} runs, each with its own report",
+            "seconds": sum(a.seconds for a in arms),
+        }
     )
 
 
