@@ -64,6 +64,20 @@ def test_the_corrected_command_takes_the_name_that_the_wrong_one_had(here: Path,
     assert headstart.load("runs/mine").metrics["test"]["r2"]["value"] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("", "the path of the data is empty"),
+        (None, "an object of type NoneType is nothing that is known"),
+        (["a", "b"], "an object of type list is nothing that is known"),
+    ],
+)
+def test_what_is_no_data_at_all(data: Any, reason: str, here: Path) -> None:
+    with pytest.raises(DataError, match=reason):
+        headstart.fit(data)
+    assert nothing_was_left(here)
+
+
 def test_one_class_folder(here: Path) -> None:
     photo_folder(Path("photos"), {"dark": 5})
     with pytest.raises(DataError, match=r"only one class folder, 'dark' with 5 images\. At least two classes"):
@@ -284,6 +298,16 @@ def test_all_faults_of_the_settings_come_at_once(here: Path, headstart_command: 
     assert nothing_was_left(here)
 
 
+def test_a_cache_limit_that_is_no_size(
+    here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, headstart_command: Command
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
+    ended = headstart_command("fit", photos, *OFFLINE)
+    assert ended.code == SettingsError.exit_code
+    assert "HEADSTART_CACHE_LIMIT: 'plenty' is no size. Give a number and B, KB, MB, GB or TB" in ended.err
+    assert nothing_was_left(here)
+
+
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
@@ -291,6 +315,7 @@ def test_all_faults_of_the_settings_come_at_once(here: Path, headstart_command: 
         (["--budget", "5x"], "'5x' is no time. Write 90, 90s, 5m or 1h."),
         (["--set", "epochs"], "expected FAMILY.KEY=VALUE, for example tuning.epochs=3"),
         (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression'?"),
+        (["--tuning", "scratch", "--set", "scratch.epochs=2"], "--tuning scratch has none: write --set tuning..."),
         (["--augmentation", "affine"], "augmentation 'affine' would do nothing"),
         (["--augmentation", "affine", "--tuning", "full"], "changes image inputs, the data are table"),
     ],

@@ -171,7 +171,10 @@ class FeatureStore:
     def _default_limit(self) -> int:
         given = os.environ.get("HEADSTART_CACHE_LIMIT")
         if given:
-            return parse_size(given)
+            try:
+                return parse_size(given)
+            except SettingsError as error:
+                raise SettingsError(f"HEADSTART_CACHE_LIMIT: {error}") from error
         existing = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
         room = shutil.disk_usage(existing).free + self.size()
         return max(1, min(GREATEST_LIMIT, int(room * SHARE_OF_FREE)))  # 0 would ask for no store at all

@@ -45,6 +45,8 @@ def existing(source: Any) -> Any:
     """The source, a path as `Path`. Raises DataError with the nearest names when it does not exist."""
     if not isinstance(source, (str, Path)):
         return source
+    if not str(source).strip():
+        raise DataError("the path of the data is empty")
     path = Path(source).expanduser()
     try:
         if path.exists():

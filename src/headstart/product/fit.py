@@ -209,4 +209,6 @@ def _why_no_scratch(bench: Bench, tuning: Any) -> str:
 
 
 def _name_of(data: Any) -> str:
-    return str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__} of {len(data)} rows>"
+    if isinstance(data, (str, Path)):
+        return str(data)
+    return f"<{type(data).__name__} of {len(data)} rows>" if hasattr(data, "__len__") else f"<{type(data).__name__}>"

@@ -116,6 +116,8 @@ class Plan(Settings):
                 look()
             except SettingsError as error:
                 faults.append(str(error))
+        if self.tuning == "scratch" and "scratch" in self.settings:
+            faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         views = not faults and self.plugin("augmentation").first_stage(1) == 0
         if views and self.plugin("tuning").solved and not self.scratch:
             faults.append(
