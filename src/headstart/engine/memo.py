@@ -6,6 +6,7 @@ Losing it costs time, never correctness: on a read-only disk, a damaged file or 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from headstart.kernel.folders import cache_folder
 
 _AT_ONCE = 500
 _PATIENCE_S = 5.0
+_ATTEMPTS, _PAUSE_S = 4, 0.05
 
 
 class Memo:
@@ -42,14 +44,19 @@ class Memo:
         """Keep these; an older value of a key is replaced."""
         if not values:
             return
-        try:
-            self._write(values)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # locked, full or read-only: nothing is wrong with the file
+        damaged = False
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._write(values)
+            except sqlite3.OperationalError:  # locked, full or read-only: nothing is wrong with the file
+                damaged = False
+            except sqlite3.DatabaseError:  # no database; or another process is making it one just now
+                damaged = True
+            except OSError:
                 return
+            time.sleep(_PAUSE_S)
+        if damaged:
             self._start_anew(values)
-        except OSError:
-            return
 
     def _write(self, values: Mapping[bytes, bytes]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

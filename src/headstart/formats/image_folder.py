@@ -34,7 +34,7 @@ class ImageFolder(Settings):
         """How many images in how many class folders, when there are any images."""
         if _is_path_list(source):
             return f"a list of {len(source)} image paths"
-        if not isinstance(source, (str, Path)):
+        if not isinstance(source, (str, Path)) or source == "":
             return None
         path = Path(source)
         if path.is_file():
