@@ -385,6 +385,7 @@ def no_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_hub")
 def test_without_a_hub_the_error_is_quick_and_says_what_to_do() -> None:
     began = time.monotonic()
@@ -400,6 +401,7 @@ def test_without_a_hub_the_error_is_quick_and_says_what_to_do() -> None:
         assert part in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_hub")
 def test_without_a_hub_auto_takes_what_is_there_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.monotonic()

@@ -60,6 +60,7 @@ def same_features(backbone: Backbone, model: Any, images: torch.Tensor) -> None:
     assert ours.pooled.shape == (len(images), backbone.width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side"),
     [
@@ -379,6 +380,7 @@ def test_it_suits_what_timm_knows(tmp_path: Path) -> None:
     assert "resnet50" in TimmImages.known("image") and TimmImages.known("table") == []
 
 
+@pytest.mark.slow
 def test_a_second_load_does_not_verify_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     start = time.monotonic()

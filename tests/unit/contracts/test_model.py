@@ -85,6 +85,7 @@ def test_a_text_model_takes_its_tokenizer_along(tmp_path: Path) -> None:
     assert torch.equal(predicted(load_model(tmp_path / "model"), SENTENCES), expected)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_predicts_the_same(tmp_path: Path) -> None:
     model = model_on(TableFeatures(columns=2).load(), Regression(mean=3.0, scale=0.1))
     model.save(tmp_path / "model")

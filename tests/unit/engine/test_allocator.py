@@ -20,6 +20,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator is glibc's")
 def test_freed_blocks_are_used_again_without_page_faults() -> None:
     def faults(how: str) -> int:

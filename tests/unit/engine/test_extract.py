@@ -297,6 +297,7 @@ def whole_table_pass(store: FeatureStore | None) -> Extracted:
     return run(TinyTable("tiny_table"), table_examples(values), keys_of(values), store)
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(store: FeatureStore) -> None:
     process = slow_pass(store, 0.15)
     limit = time.monotonic() + 60
@@ -310,6 +311,7 @@ def test_a_killed_pass_goes_on_where_it_was(store: FeatureStore) -> None:
     np.testing.assert_allclose(extracted.pooled(), whole_table_pass(None).pooled(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_store(store: FeatureStore) -> None:
     running = [slow_pass(store, 0.01) for _ in range(2)]
     printed = [process.communicate(timeout=60)[0].split() for process in running]

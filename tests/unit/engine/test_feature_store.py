@@ -202,6 +202,7 @@ space.flush()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_fill_a_space_at_once(store: FeatureStore) -> None:
     spans = [("0", "60"), ("30", "90")]
     running = [subprocess.Popen([sys.executable, "-c", WRITER, str(store.root), *span]) for span in spans]

@@ -152,6 +152,7 @@ def test_no_examples_have_no_duplicates(modality: str) -> None:
     assert len(found(empty).cluster) == 0
 
 
+@pytest.mark.slow
 def test_ten_thousand_texts_take_seconds() -> None:
     rng = np.random.default_rng(0)
     words = np.array(["".join(rng.choice(list("abcdefghij"), 5)) for _ in range(2000)])
@@ -164,6 +165,7 @@ def test_ten_thousand_texts_take_seconds() -> None:
     assert clusters(duplicates) == [[17, 5000]]
 
 
+@pytest.mark.slow
 def test_a_set_of_scans_keeps_small_clusters(test_data: Path) -> None:
     scans = ImageFolder().read(test_data / "data/img_brain_mri", Columns())
     sizes = Counter(np.bincount(found(scans).cluster).tolist())

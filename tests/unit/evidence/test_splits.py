@@ -34,6 +34,7 @@ def grouped(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[int | None]]:
     return np.array(strata), np.array(clusters), groups
 
 
+@pytest.mark.slow
 @given(grouped(), st.integers(0, 5))
 def test_every_row_is_in_one_part_and_nothing_that_belongs_together_is_cut(
     data: tuple[np.ndarray, np.ndarray, list[int | None]], seed: int

@@ -226,6 +226,7 @@ def test_unreadable_files_are_named_up_to_fifty_and_counted() -> None:
     assert "file-0050.jpg" not in text
 
 
+@pytest.mark.slow
 def test_huge_run_stays_below_the_limit() -> None:
     base = samples.classification(tuple(f"a class with a rather long name, number {i}" for i in range(1000)))
     card = base.mistakes[0].model_copy(update={"thumbnail": samples.thumbnail(1, size=900), "text": "word " * 5000})

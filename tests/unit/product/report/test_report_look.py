@@ -81,6 +81,7 @@ def test_both_schemes_name_the_same_colours() -> None:
     assert light == dark
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("make", [samples.classification, odd.negative_transfer, odd.regression, odd.hostile])
