@@ -17,7 +17,6 @@ import torch
 from huggingface_hub import constants
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
-from tiny_text_models import FAMILIES, SENTENCES, save_tiny
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForMaskedLM
 
@@ -25,6 +24,7 @@ from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features
 from headstart.kernel.errors import BackboneError, DataError
+from tiny_text_models import FAMILIES, SENTENCES, save_tiny
 
 MINILM = "all-MiniLM-L6-v2"
 

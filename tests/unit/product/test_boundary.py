@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from tiny_backbone import TinyBackbone, numeric_examples
 
 from headstart.augmentations.none import NoAugmentation
 from headstart.contracts.tuning import Rate, Recipe
@@ -26,6 +25,7 @@ from headstart.runners.eager import Eager
 from headstart.tasks.classification import Classification
 from headstart.tuning.full import Full
 from headstart.tuning.probe import Probe
+from tiny_backbone import TinyBackbone, numeric_examples
 
 
 class LastStage(Recipe):
