@@ -56,6 +56,8 @@ class Recipe(Settings):
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the rate rises linearly from 0; in [0, 1)."""
+    renew_statistics: bool = True
+    """Whether BatchNorm of a moving stage normalises by the batch and renews its running statistics."""
     clip: float = Field(default=1.0, ge=0)
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
     patience: int = Field(default=5, ge=1)

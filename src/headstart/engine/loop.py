@@ -121,7 +121,7 @@ class Loop:
 
     def _epoch(self, began: float, advance: Callable[[int], None]) -> None:
         progress, started = self.progress, time.monotonic()
-        train_mode(self.model.backbone, self._others(), self.moving)
+        self._train_mode()
         for batches in self._batches(progress.epoch, progress.step):
             progress.loss_sum += self._step(batches)
             progress.step += 1
@@ -225,7 +225,7 @@ class Loop:
         before, optimiser = self.weights.copy(), self.optimiser
         self.optimiser = plan_optimiser(self.model.backbone, self._others(), self.plan.rates, self.plan.recipe)
         self.progress.epochs = 1
-        train_mode(self.model.backbone, self._others(), self.moving)
+        self._train_mode()
         times = []
         for batches, _ in zip(self._batches(0, 0), range(3)):
             started = time.monotonic()
@@ -235,6 +235,10 @@ class Loop:
         self.weights.load(before)
         epoch = min(times) * self.steps * 1.15
         return max(1, min(self.plan.recipe.epochs, math.floor(self.plan.budget / epoch)))
+
+    def _train_mode(self) -> None:
+        renew = self.plan.recipe.renew_statistics
+        train_mode(self.model.backbone, self._others(), self.moving, renew_statistics=renew)
 
     def _others(self) -> list[nn.Module]:
         return [self.model.heads, self.model.additions]

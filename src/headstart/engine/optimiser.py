@@ -69,13 +69,23 @@ def schedule(warmup: float, progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def train_mode(backbone: Backbone, others: Iterable[nn.Module], moving: set[int]) -> None:
-    """Training mode for what moves; frozen stages stay in evaluation mode, so BatchNorm and dropout rest there too."""
+def train_mode(
+    backbone: Backbone, others: Iterable[nn.Module], moving: set[int], *, renew_statistics: bool = True
+) -> None:
+    """Training mode for what moves; frozen stages stay in evaluation mode, so BatchNorm and dropout rest there too.
+
+    Without `renew_statistics` BatchNorm stays in evaluation mode everywhere in the backbone: it normalises by its
+    running statistics and leaves them as they are, while its scale and shift still train.
+    """
     backbone.module.eval()
     modules = dict(backbone.module.named_modules())
     for number in moving - {HEAD}:
         for name in backbone.stages[number].modules:
             modules[name].train()
+    if not renew_statistics:
+        for module in backbone.module.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     for module in others:
         module.train()
 

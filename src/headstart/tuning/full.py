@@ -1,6 +1,8 @@
 """Full fine-tuning: every weight moves, the backbone more slowly than the new head.
 
-Yosinski et al. 2014 ("How transferable are features in deep neural networks?").
+Yosinski et al. 2014 ("How transferable are features in deep neural networks?"). BatchNorm keeps the statistics of the
+pretraining, as Chollet's guide to transfer learning (Keras, 2020) has it: batches of a small data set are poor
+estimates, and weights whose statistics were folded into the convolutions do not work with any others.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ class Full(Recipe):
 
     start: ClassVar[str] = "pretrained"
     solved: ClassVar[bool] = False
+
+    renew_statistics: bool = False
+    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move."""

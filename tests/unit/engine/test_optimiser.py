@@ -59,6 +59,17 @@ def test_frozen_stages_stay_in_evaluation_mode() -> None:
     assert head.training
 
 
+def test_batchnorm_may_keep_its_statistics_while_its_stage_trains() -> None:
+    backbone = TinyBackbone()
+    train_mode(backbone, [], {-1, 1}, renew_statistics=False)
+    stage = backbone.module[1]
+    assert [module.training for module in stage] == [True, False, True, True]
+    before = stage[1].running_mean.clone()
+    stage(torch.randn(16, 8)).sum().backward()
+    assert torch.equal(stage[1].running_mean, before)
+    assert stage[1].weight.grad is not None
+
+
 def test_frozen_state_holds_parameters_and_buffers_of_what_does_not_move() -> None:
     backbone = TinyBackbone()
     names = set(frozen_state(backbone, {-1, 2}))
