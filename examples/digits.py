@@ -32,6 +32,7 @@ SCRATCH = {
     "head_learning_rate": 1e-3,
     "rates_tried": [0.3, 1.0, 3.0],
     "weight_decay": 0.05,
+    "renew_statistics": True,
 }
 TRANSFER = {**SCRATCH, "rates_tried": [3.0]}
 """The same schedule at one rate only: training from scratch has the better of it."""
