@@ -23,6 +23,7 @@ from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
+from headstart.engine.device import pick_device
 from headstart.engine.finite import first_bad_layer
 from headstart.engine.interruption import Interruption, held_back
 from headstart.engine.optimiser import frozen_state, plan_optimiser, set_rates, train_mode
@@ -72,7 +73,7 @@ class Loop:
         self.checkpoint = checkpoint
         self.reporter = reporter or Quiet()
         keep_blocks()
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(cpu=pick_device().type == "cpu")
         for module in (model.backbone.module, model.heads, model.additions):
             module.to(self.accelerator.device).to(memory_format=torch.channels_last)
         self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, plan.recipe)
