@@ -116,10 +116,7 @@ def solve_logistic(
     if len(np.unique(labels)) < 2:
         raise DataError(f"all {len(labels)} training examples have the same class; at least two classes are needed")
     weights = np.ones(len(labels)) if weights is None else weights
-    # a second thread gains little on small products, and waits long for a core that another process has
-    threads = 1 if features.size < SMALL else None
-    with threadpool_limits(threads, user_api="blas"):
-        return _solve(features, labels, weights, classes, _splits(labels, groups, seed))
+    return _solve(features, labels, weights, classes, _splits(labels, groups, seed))
 
 
 def _solve(
@@ -131,7 +128,8 @@ def _solve(
         best = other if other.score > best.score else best
     present, renumbered = np.unique(labels, return_inverse=True)
     model = SoftmaxFit(best.coordinates.rotated, renumbered, weights, len(present))
-    model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
+    with _few_threads(features):
+        model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
     weight = np.zeros((classes, len(best.coordinates.back)))
     bias = np.full(classes, -np.log(len(labels)))
     weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
@@ -155,12 +153,18 @@ def _candidate(
     folds = [fold for fold in folds if fold.usable]
     if not folds:
         return _Candidate(float("nan"), FIXED, 0, each, standardisation, coordinates)
-    scores = {} if near else _descend(folds)
-    centre = near or max(scores, key=lambda c: scores[c])
-    for c in (centre / 10**0.5, centre, centre * 10**0.5):
-        scores.setdefault(c, _score(folds, c))
+    with _few_threads(features):
+        scores = {} if near else _descend(folds)
+        centre = near or max(scores, key=lambda c: scores[c])
+        for c in (centre / 10**0.5, centre, centre * 10**0.5):
+            scores.setdefault(c, _score(folds, c))
     best = max(scores, key=lambda c: (scores[c], -c))
     return _Candidate(scores[best], best, len(folds), each, standardisation, coordinates)
+
+
+def _few_threads(features: np.ndarray) -> threadpool_limits:
+    """One thread for steps on little data: a second gains little, and waits long for a core that others have."""
+    return threadpool_limits(1 if features.size < SMALL else None, user_api="blas")
 
 
 def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_Split]:
