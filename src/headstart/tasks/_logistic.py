@@ -34,7 +34,7 @@ FOLDS, FEWER_FOLDS = 5, 3
 MANY, LARGE = 1_000, 20_000
 """Examples from which fewer folds do, and above which one held-out fifth stands for all folds."""
 
-COARSE, FINE = 1e-5, 1e-9
+COARSE, FINE = 1e-4, 1e-9
 """Relative improvement at which a fit ends: while C is sought, and for the head that is kept."""
 
 MOST_STEPS = 500
