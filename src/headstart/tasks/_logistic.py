@@ -78,17 +78,17 @@ class _Fold:
     def __init__(self, rotated: np.ndarray, labels: np.ndarray, weights: np.ndarray, split: _Split) -> None:
         train, held_out = split
         held_out = held_out[np.isin(labels[held_out], labels[train])]
-        self.held_out = rotated[held_out], labels[held_out], weights[held_out]
+        self.held_out, self.weights = rotated[held_out], weights[held_out]
         present, renumbered = np.unique(labels[train], return_inverse=True)
-        self.truth = np.searchsorted(present, self.held_out[1])
+        self.truth = np.searchsorted(present, labels[held_out])
         self.model = SoftmaxFit(rotated[train], renumbered, weights[train], len(present))
         self.usable = len(present) > 1 and len(held_out) > 0
 
     def log_likelihood(self, c: float) -> float:
         """The weighted sum over the held-out examples."""
-        features, _, weights = self.held_out
         self.model.fit(c, tolerance=COARSE, steps=MOST_STEPS)
-        return float(weights @ self.model.log_probabilities(features)[np.arange(len(self.truth)), self.truth])
+        scores = self.model.log_probabilities(self.held_out)
+        return float(self.weights @ scores[np.arange(len(self.truth)), self.truth])
 
 
 def solve_logistic(
@@ -116,12 +116,7 @@ def solve_logistic(
     if len(np.unique(labels)) < 2:
         raise DataError(f"all {len(labels)} training examples have the same class; at least two classes are needed")
     weights = np.ones(len(labels)) if weights is None else weights
-    return _solve(features, labels, weights, classes, _splits(labels, groups, seed))
-
-
-def _solve(
-    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int, splits: list[_Split]
-) -> Solution:
+    splits = _splits(labels, groups, seed)
     best = _candidate(features, labels, weights, splits, None, each=True)
     if best.folds:
         other = _candidate(features, labels, weights, splits, best.c, each=False)
@@ -197,4 +192,4 @@ def _descend(folds: list[_Fold]) -> dict[float, float]:
 
 def _score(folds: list[_Fold], c: float) -> float:
     """Mean log likelihood of held-out examples."""
-    return sum(fold.log_likelihood(c) for fold in folds) / sum(float(fold.held_out[2].sum()) for fold in folds)
+    return sum(fold.log_likelihood(c) for fold in folds) / sum(float(fold.weights.sum()) for fold in folds)
