@@ -31,7 +31,7 @@ ORDER = {
         "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
     ),
     "engine": (
-        "allocator device finite interruption optimiser weights streams checkpoint loop "
+        "allocator processor device finite interruption optimiser weights streams checkpoint loop "
         "columns key_index shard space feature_store memo content feeding kept extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",

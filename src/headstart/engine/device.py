@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from headstart.contracts.carriers import State
+from headstart.engine.processor import cores
 from headstart.kernel.errors import SettingsError
 
 LIBRARIES = (
@@ -55,13 +56,6 @@ def _checked(given: str) -> torch.device:
             f"HEADSTART_DEVICE={given} cannot be used: {reason}. Use cpu, cuda, cuda:1 or mps."
         ) from error
     return device
-
-
-def cores() -> int:
-    """Processor cores that this process may use; >= 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def usual_batch_size(device: torch.device) -> int:

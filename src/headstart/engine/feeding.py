@@ -17,7 +17,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Raw
-from headstart.engine.device import cores
+from headstart.engine.processor import cores
 from headstart.kernel.errors import DataError
 
 MOST_THREADS = 4

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from headstart.contracts.carriers import State
-from headstart.engine.device import cores, machine, pick_device, run_halving, versions
+from headstart.engine.device import machine, pick_device, run_halving, versions
+from headstart.engine.processor import cores
 from headstart.kernel.errors import SettingsError
 
 
