@@ -13,6 +13,7 @@ _HOME = {
     "evaluate": "headstart.product.evaluate",
     "inspect": "headstart.product.inspect",
     "report": "headstart.product.report.write",
+    "cache": "headstart.product.cache",
     "load": "headstart.product.run",
     "Run": "headstart.product.run",
     "TransferClassifier": "headstart.product.estimators",

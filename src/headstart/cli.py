@@ -232,6 +232,26 @@ def report(
     return Answer(lambda: {"report": str(written)}, lambda: print(written))
 
 
+@app.command()
+@guarded
+def cache(
+    clear: Annotated[bool | None, typer.Option("--clear", help="Delete all of it; asks nothing.")] = None,
+    limit: Annotated[str | None, _option("--limit", "Evict down to it and keep it; or 'default'.", "SIZE")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Show what is kept because it can be made again, and make it smaller.
+
+    \b
+    headstart cache
+    headstart cache --limit 20GB                 the features take no more from now on
+    headstart cache --clear
+    """
+    from headstart.product.cache_printing import print_cache
+
+    found = headstart.cache(**_given(clear=clear, limit=limit))
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
+
+
 @app.command("help")
 @guarded
 def explain(

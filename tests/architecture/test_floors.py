@@ -32,14 +32,14 @@ ORDER = {
     ),
     "engine": (
         "allocator processor device finite interruption optimiser weights streams checkpoint loop "
-        "columns key_index shard space feature_store memo content feeding kept extract infer"
+        "columns key_index shard space store_limit feature_store memo content feeding kept extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
         "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone arms judge "
         "run_folder summary evaluate predict run study fit model_bytes memory_training estimators inspection findings "
-        "inspect exits plugin_help terminal printing"
+        "inspect cache_parts cache_contents cache exits plugin_help terminal console printing cache_printing"
     ),
     "": "__init__ cli __main__",
 }

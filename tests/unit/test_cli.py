@@ -134,7 +134,7 @@ def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: 
     }
 
 
-@pytest.mark.parametrize("verb", ["fit", "predict", "evaluate", "inspect", "report"])
+@pytest.mark.parametrize("verb", ["fit", "predict", "evaluate", "inspect", "report", "cache"])
 def test_every_parameter_of_a_function_has_its_flag(verb: str) -> None:
     parameters = set(inspect.signature(getattr(headstart, verb)).parameters) - {"reporter"}
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
@@ -258,3 +258,22 @@ def test_help_as_json(headstart_command: Callable[..., Ended]) -> None:
     document = json.loads(headstart_command("help", "tuning", "full", "--json").out)
     assert document["name"] == "full"
     assert {"name": "epochs", "type": "int", "default": "20"}.items() <= document["settings"][0].items()
+
+
+def test_cache_is_shown_limited_and_cleared(
+    headstart_command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    assert headstart_command("cache").out.startswith(f"Cache:     {tmp_path}, 0 B\n")
+    assert json.loads(headstart_command("cache", "--limit", "20GB", "--json").out)["limit"] == 20 * 10**9
+    assert json.loads(headstart_command("cache", "--clear", "--json").out)["freed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("--limit much", "Error: 'much' is no size."), ("--limit 1GB --clear", "Error: --clear and --limit exclude")],
+)
+def test_cache_refuses_what_makes_no_sense(headstart_command: Callable[..., Ended], line: str, message: str) -> None:
+    ended = headstart_command("cache", *line.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err

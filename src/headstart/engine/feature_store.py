@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 import weakref
 from collections.abc import Iterator, Mapping
@@ -19,24 +18,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headstart.engine.shard import DamagedShardError, Shard
 from headstart.engine.space import SUFFIX, Space
-from headstart.kernel.errors import HeadstartError, SettingsError
-from headstart.kernel.files import hash_json, read_json
+from headstart.engine.store_limit import Limit, limit_in_force
+from headstart.kernel.errors import HeadstartError
+from headstart.kernel.files import delete, hash_json, read_json
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 
 FORMAT_NUMBER = 1
 """Part of every key: rises when stored entries change their meaning."""
 
-GREATEST_LIMIT = 20_000_000_000
-SHARE_OF_FREE = 0.1
 IN_USE_SECONDS = 600.0
 """A shard used so recently may be in use by another process."""
 
 STALE_SECONDS = 3600.0
 """A temporary file so old belongs to a process that was killed."""
 
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+DESCRIPTION = "space.json"
+MARKS = (DESCRIPTION, "claims")
+"""Either, or a shard, shows that a folder is a space; the claims of a process may be there first."""
+NAME = re.compile(r"[0-9a-f]{32}")
+"""Of a space's folder: the hash of its key."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ class Entry:
 
     folder: Path
     about: Mapping[str, Any]
-    """Its space.json: {"of": backbone, "key": what names the space}."""
+    """Its space.json: {"of": backbone, "key": what names the space}; empty where that cannot be read."""
     shards: int
+    damaged: int
+    """Shards whose head cannot be read; they are computed again when they are wanted."""
+    examples: int
+    """Entries; one that several processes computed at once counts for each."""
     bytes: int
     last_used: float
     """Seconds since 1970."""
@@ -66,15 +73,16 @@ class FeatureStore:
 
         Args:
             root: its folder; `features` in the cache folder without one.
-            limit: bytes, 0 to keep everything in memory. Without one `HEADSTART_CACHE_LIMIT`, else 20 GB or a tenth
-                of what is free, whichever is smaller.
+            limit: bytes, 0 to keep everything in memory. Without one what `limit_in_force` finds.
             flush_seconds: the most work, in seconds, that a killed process loses.
 
         Raises:
             SettingsError: `HEADSTART_CACHE_LIMIT` is no size.
         """
         self.root = root if root is not None else cache_folder() / "features"
-        self.limit = self._default_limit() if limit is None else limit
+        self.limit, self.limit_origin = (
+            limit_in_force(self.root, self.size()) if limit is None else Limit(limit, "caller")
+        )
         self.flush_seconds = flush_seconds
         self._warned: set[str] = set()
         self._spaces: weakref.WeakSet[Space] = weakref.WeakSet()
@@ -108,22 +116,21 @@ class FeatureStore:
         return sum(size for _, size, _ in self._shards())
 
     def entries(self) -> list[Entry]:
-        """Every space with a readable description, last used first."""
-        found = []
-        for folder in self._folders():
-            with suppress(HeadstartError, OSError):
-                shards = list(_files(folder, SUFFIX))
-                used = max((used for _, _, used in shards), default=0.0)
-                about = read_json(folder / "space.json")
-                found.append(Entry(folder, about, len(shards), sum(size for _, size, _ in shards), used))
-        return sorted(found, key=lambda entry: entry.last_used, reverse=True)
+        """Every space, last used first. To look at them is no use of them."""
+        return sorted(map(_entry, self._own()), key=lambda entry: entry.last_used, reverse=True)
 
-    def clear(self) -> int:
-        """Delete everything; returns the bytes freed. Work in progress in other processes is computed again."""
-        before = self.size()
-        for folder in self._folders():
-            shutil.rmtree(folder, ignore_errors=True)
-        return before - self.size()
+    def clear(self) -> list[HeadstartError]:
+        """Delete every space, whole; returns why some could not be deleted.
+
+        Work in progress in other processes is computed again.
+        """
+        faults = []
+        for folder in self._own():
+            try:
+                delete(folder)
+            except HeadstartError as error:
+                faults.append(error)
+        return faults
 
     def evict(self, reporter: Reporter | None = None) -> None:
         """Delete the shards least recently used until the store is within its limit; say so where it cannot be."""
@@ -150,7 +157,7 @@ class FeatureStore:
                 reporter or Quiet(),
                 "limit",
                 f"The feature store holds {total / 1e9:.2f} GB, more than its limit of {self.limit / 1e9:.2f} GB, as "
-                "all of it is in use. HEADSTART_CACHE_LIMIT sets the limit, for example 50GB.",
+                "all of it is in use. HEADSTART_CACHE_LIMIT or `headstart cache --limit 50GB` allows it more.",
             )
 
     def _warn(self, reporter: Reporter, kind: str, sentence: str) -> None:
@@ -164,28 +171,49 @@ class FeatureStore:
     def _folders(self) -> list[Path]:
         try:
             with os.scandir(self.root) as found:
-                return [Path(entry.path) for entry in found if entry.is_dir() and len(entry.name) == 32]
+                return [Path(entry.path) for entry in found if NAME.fullmatch(entry.name) and entry.is_dir()]
         except OSError:
             return []
 
-    def _default_limit(self) -> int:
-        given = os.environ.get("HEADSTART_CACHE_LIMIT")
-        if given:
-            try:
-                return parse_size(given)
-            except SettingsError as error:
-                raise SettingsError(f"HEADSTART_CACHE_LIMIT: {error}") from error
-        existing = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
-        room = shutil.disk_usage(existing).free + self.size()
-        return max(1, min(GREATEST_LIMIT, int(room * SHARE_OF_FREE)))  # 0 would ask for no store at all
+    def _own(self) -> list[Path]:
+        """The folders that hold what a space holds: others of such a name are not ours to delete."""
+        return [folder for folder in self._folders() if _is_space(folder)]
 
 
-def parse_size(text: str) -> int:
-    """'5GB' -> 5,000,000,000 bytes; B, KB, MB, GB and TB are powers of 1000. Raises SettingsError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
-    if match is None or match[2] not in UNITS:
-        raise SettingsError(f"'{text}' is no size. Give a number and B, KB, MB, GB or TB, for example 5GB.")
-    return int(float(match[1]) * UNITS[match[2]])
+def _is_space(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in MARKS) or any(_files(folder, SUFFIX))
+
+
+def _entry(folder: Path) -> Entry:
+    shards = list(_files(folder, SUFFIX))
+    examples = [_examples(path) for path, _, _ in shards]
+    return Entry(
+        folder,
+        _about(folder),
+        shards=len(shards),
+        damaged=examples.count(None),
+        examples=sum(count or 0 for count in examples),
+        bytes=sum(size for _, size, _ in shards),
+        last_used=max((used for _, _, used in shards), default=0.0),
+    )
+
+
+def _examples(path: Path) -> int | None:
+    """How many a shard holds; None for a damaged one."""
+    try:
+        return Shard.open(path).examples
+    except DamagedShardError:
+        return None
+    except OSError:  # gone meanwhile, or not ours to read
+        return 0
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    try:
+        found = read_json(folder / DESCRIPTION)
+    except (HeadstartError, OSError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _files(folder: Path, suffix: str) -> Iterator[tuple[Path, int, float]]:

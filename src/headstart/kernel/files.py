@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -72,6 +73,23 @@ def read_json(path: Path) -> Any:
         raise HeadstartError(f"{path} is missing") from error
     except (ValueError, UnicodeDecodeError) as error:
         raise HeadstartError(f"{path} is damaged: it is not JSON ({error})") from error
+
+
+def delete(path: Path) -> None:
+    """Delete a file, a link (never what it leads to) or a whole folder; what is gone already is no fault.
+
+    Raises:
+        HeadstartError: it cannot be deleted, or not all of it.
+    """
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        shutil.rmtree(path, ignore_errors=True)  # another process may add or delete something meanwhile
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise HeadstartError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
 def hash_bytes(*parts: bytes, size: int = 16) -> str:

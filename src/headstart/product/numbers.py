@@ -108,6 +108,26 @@ def parameters_text(count: int) -> str:
     return str(count)
 
 
+def bytes_text(count: int) -> str:
+    """'640 B', '4.31 MB', '88.2 MB', '20.0 GB': units are powers of 1000."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            value = count / size
+            return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return f"{count} B"
+
+
+def ago_text(seconds: float) -> str:
+    """'just now', '5 minutes ago', '1 hour ago', '3 days ago'; a time to come is from a wrong clock."""
+    if seconds < -60:
+        return "in the future"
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count >= 1:
+            return f"{count:,} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
 def cell_text(column: str, value: str | float | int | None) -> str:
     """A cell of a table whose column may be named like a metric."""
     if value is None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headstart.kernel.settings import FieldHelp
+from headstart.product.console import open_console, plain_grid, plain_table
 from headstart.product.numbers import difference_text, interval_text, metric_title, value_text
 from headstart.product.plugin_help import Entry
 from headstart.product.record import FigureRow, RunRecord, SliceRow, Trouble
@@ -30,7 +31,7 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
 
 def print_fit(run: Run) -> None:
     """The verdict, every figure of every arm with its interval, the comparisons, and where everything lies."""
-    record, console = run.record, _console()
+    record, console = run.record, open_console()
     style = "bold yellow" if record.negative_transfer else "bold"
     console.print(Text(record.verdict, style))
     console.print()
@@ -48,8 +49,8 @@ def print_fit(run: Run) -> None:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """The figures with their intervals, those of every slice, and what a reader of them must know."""
-    console = _console()
-    table = _table(f"on {evaluation.n:,} examples", "value", "95 % interval")
+    console = open_console()
+    table = plain_table(f"on {evaluation.n:,} examples", "value", "95 % interval")
     for metric in _primary_first(evaluation.figures, evaluation.primary_metric):
         table.add_row(metric_title(metric), *_cells(metric, evaluation.figures[metric]))
     console.print(table)
@@ -59,9 +60,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def print_inspection(inspection: Inspection) -> None:
     """What the data are, then every finding, gravest first."""
-    console = _console()
+    console = open_console()
     console.print(Text(f"{inspection.source}: {inspection.seen}", "bold"))
-    grid = _grid()
+    grid = plain_grid()
     for finding in inspection.findings:
         grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(finding.text))
     console.print(grid)
@@ -87,15 +88,15 @@ def frame_document(frame: pd.DataFrame) -> dict[str, Any]:
 
 def print_entries(entries: Iterable[Entry]) -> None:
     """Names with a sentence each."""
-    grid = _grid()
+    grid = plain_grid()
     for entry in entries:
         grid.add_row(Text(entry.name, "bold"), Text(entry.idea))
-    _console().print(grid)
+    open_console().print(grid)
 
 
 def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
     """The settings of a plug-in, under the names that `--set` takes."""
-    console = _console()
+    console = open_console()
     console.print(Text(idea))
     if not rows:
         console.print("\nIt has no settings.")
@@ -110,7 +111,7 @@ def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
 
 def _arms(record: RunRecord) -> Table:
     """Metric by metric, so that the arms stand below each other."""
-    table = _table("on the test part", "value", "95 % interval", "")
+    table = plain_table("on the test part", "value", "95 % interval", "")
     for metric in _primary_first(record.greater_is_better, record.primary_metric):
         title = metric_title(metric)
         for arm in record.arms.values():
@@ -123,7 +124,7 @@ def _arms(record: RunRecord) -> Table:
 def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, worst: str) -> None:
     if not any(metric in row.figures for row in slices):
         return
-    table = _table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
+    table = plain_table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
     for row in slices:
         if metric in row.figures:
             table.add_row(Text(f"{row.column} = {row.value}"), *_cells(metric, row.figures[metric]), f"{row.n:,}")
@@ -151,24 +152,3 @@ def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
         console.print(Text(f"- {line}"))
     if len(lines) > most:
         console.print(f"  and {len(lines) - most:,} more")
-
-
-def _grid() -> Table:
-    return Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-
-
-def _table(first: str, *columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
-    return table
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        raise  # `product/exits.py` decides how that ends
-
-
-def _console() -> Console:
-    return _Console(highlight=False)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from headstart.engine.columns import Ragged
-from headstart.engine.feature_store import FeatureStore, parse_size
+from headstart.engine.feature_store import FeatureStore
 from headstart.engine.space import OPEN_SHARDS, Space
-from headstart.kernel.errors import SettingsError, StoreError
+from headstart.kernel.errors import StoreError
 from headstart.kernel.files import hash_bytes, read_json
 from headstart.kernel.progress import Quiet
 
@@ -128,10 +128,33 @@ def test_a_space_says_what_it_is(store: FeatureStore) -> None:
     (entry,) = store.entries()
     assert entry.about["of"] == "resnet18"
     assert entry.about["key"]["weights"] == "a"
-    assert (entry.shards, entry.bytes) == (1, store.size())
+    assert (entry.shards, entry.damaged, entry.examples, entry.bytes) == (1, 0, 2, store.size())
     assert read_json(entry.folder / "space.json") == entry.about
-    assert store.clear() > 0
+
+
+def test_clearing_deletes_spaces_whole_and_nothing_else(store: FeatureStore) -> None:
+    space = filled(store, keys(2), vectors(2))
+    assert space.folder is not None
+    (space.folder / "left by another version").write_text("x")
+    (store.root / ("cd" * 16) / "claims").mkdir(parents=True)
+    foreign = store.root / ("ab" * 16)
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("years of work")
+    assert store.clear() == []
     assert (store.size(), store.entries()) == (0, [])
+    assert [path.relative_to(store.root).name for path in sorted(store.root.rglob("*"))] == [foreign.name, "thesis.tex"]
+
+
+def test_damaged_spaces_are_shown_as_such_and_looking_is_no_use(store: FeatureStore) -> None:
+    space = filled(store, keys(5), vectors(5))
+    assert space.folder is not None
+    grow_old(shards(store))
+    (space.folder / "cut.shard").write_bytes(b"HSSHARD1 and no more")
+    (space.folder / "space.json").write_text("{")
+    before = [path.stat().st_mtime for path in shards(store)]
+    (entry,) = store.entries()
+    assert (entry.about, entry.shards, entry.damaged, entry.examples) == ({}, 2, 1, 5)
+    assert [path.stat().st_mtime for path in shards(store)] == before
 
 
 def test_more_shards_than_may_be_open_are_read(store: FeatureStore) -> None:
@@ -338,18 +361,3 @@ def test_a_limit_of_zero_keeps_everything_in_memory(tmp_path: Path) -> None:
     space = filled(store, keys(5), vectors(5))
     assert np.array_equal(space.read(keys(5))["hidden"], vectors(5))
     assert not store.root.exists()
-
-
-def test_the_limit_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "5GB")
-    assert FeatureStore(tmp_path).limit == 5_000_000_000
-    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
-    with pytest.raises(SettingsError, match="'plenty' is no size"):
-        FeatureStore(tmp_path)
-    monkeypatch.delenv("HEADSTART_CACHE_LIMIT")
-    assert 0 < FeatureStore(tmp_path).limit <= 20_000_000_000
-
-
-@pytest.mark.parametrize(("text", "size"), [("0", 0), ("1.5 mb", 1_500_000), ("2KB", 2000), ("10TB", 10**13)])
-def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size

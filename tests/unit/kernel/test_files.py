@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headstart.kernel.errors import HeadstartError
-from headstart.kernel.files import hash_bytes, hash_json, read_json, write_atomic, write_json
+from headstart.kernel.files import delete, hash_bytes, hash_json, read_json, write_atomic, write_json
 
 
 def test_write_makes_folders_and_replaces(tmp_path: Path) -> None:
@@ -58,3 +58,12 @@ def test_hashed_parts_do_not_run_together() -> None:
 def test_a_json_hash_ignores_the_order_of_keys_and_nothing_else() -> None:
     assert hash_json({"a": 1, "b": [1, 2]}) == hash_json({"b": [1, 2], "a": 1})
     assert hash_json({"b": [1, 2]}) != hash_json({"b": [2, 1]})
+
+
+def test_files_links_and_whole_folders_are_deleted_and_what_is_gone_is_no_fault(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "folder" / "below" / "file", b"x")
+    write_atomic(tmp_path / "kept" / "file", b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "link", "link", "gone"):
+        delete(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept", "file"]
