@@ -31,8 +31,8 @@ ORDER = {
         "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
     ),
     "engine": (
-        "allocator processor device finite interruption optimiser weights streams checkpoint loop "
-        "columns key_index shard space store_limit feature_store memo content feeding kept extract infer"
+        "allocator processor launch device finite interruption optimiser weights streams checkpoint loop "
+        "columns key_index claims shard space store_limit feature_store memo content feeding kept sharing extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from headstart.contracts.carriers import State
+from headstart.engine.launch import local_rank
 from headstart.engine.processor import cores
 from headstart.kernel.errors import SettingsError
 
@@ -42,7 +43,7 @@ def pick_device() -> torch.device:
     if given:
         return _checked(given)
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        return torch.device("cuda", local_rank() % torch.cuda.device_count())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 

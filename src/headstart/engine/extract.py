@@ -21,9 +21,10 @@ from headstart.contracts.runner import Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.feeding import Fed, feed, why_unreadable
+from headstart.engine.feeding import Fed, feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.kept import KeptSegment, Wish, features_of, put_together, take_apart
 from headstart.engine.key_index import Located
+from headstart.engine.sharing import SharedWork
 from headstart.engine.space import Space
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, StoreError
@@ -42,7 +43,9 @@ class Extracted:
     rows: np.ndarray
     """(readable examples,) int64, ascending: the rows that have an entry."""
     computed: int
-    """Distinct inputs that went through the backbone."""
+    """Distinct inputs that went through the backbone in this process."""
+    elsewhere: int
+    """Distinct inputs that other processes computed meanwhile."""
     reused: int
     """Examples whose entry was in the store before."""
     seconds: Mapping[str, float]
@@ -128,8 +131,8 @@ def extract(
     failures = _failures(backbone, examples, keys, frozen_pass.failures)
     rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
-    computed = len(missing) - len(frozen_pass.failures)
-    return Extracted(failures, rows, computed, reused, frozen_pass.seconds, wish, backbone.width, space, located)
+    counts = frozen_pass.computed, frozen_pass.elsewhere, reused
+    return Extracted(failures, rows, *counts, frozen_pass.seconds, wish, backbone.width, space, located)
 
 
 def _key(backbone: Backbone, wish: Wish, runner: Runner) -> dict[str, Any]:
@@ -199,21 +202,39 @@ class _Pass:
         self.backbone, self.examples, self.kept = backbone, examples, kept
         self.runner, self.device, self.space = runner, device, space
         self.execute: Execute | None = None
+        self.computed = self.elsewhere = 0
         self.failures: dict[int, str] = {}
         self.seconds = {"prepare": 0.0, "runner": 0.0, "store": 0.0}
 
     def run(self, rows: np.ndarray, keys: Sequence[str | None], batch_size: int, reporter: Reporter) -> None:
-        """Compute and store the given rows; what is done is stored whatever ends the pass."""
+        """Compute and store the given rows, but for those that others compute meanwhile.
+
+        What is done is stored whatever ends the pass.
+        """
         if not len(rows):
             return
+        longest_first, sizes = self._longest_first(rows)
+        wanted = [cast(str, keys[row]) for row in longest_first]
         unit = UNITS.get(self.backbone.modality, "examples")
         with reporter.counter(f"features from {self.backbone.name}", len(rows), unit) as advance:
-            try:
-                for fed in feed(self.backbone, self.examples, rows, batch_size):
-                    self._batch(fed, keys)
-                    advance(len(fed.rows) + len(fed.failures))
-            finally:
-                self.space.flush()
+
+            def found_elsewhere(count: int) -> None:
+                self.elsewhere += count
+                advance(count)
+
+            with SharedWork(self.space, wanted, batch_size, found_elsewhere, reporter) as work:
+                for blocks in work.sweeps():
+                    batches = (longest_first[batch] for batch in in_batches(blocks, sizes, batch_size))
+                    for fed in feed_batches(self.backbone, self.examples, batches):
+                        self._batch(fed, keys)
+                        work.done([cast(str, keys[row]) for row in (*fed.rows, *fed.failures)])
+                        advance(len(fed.rows) + len(fed.failures))
+
+    def _longest_first(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows and their lengths; a batch that is too large for memory shows at once."""
+        found = lengths_of(self.backbone, self.examples, rows)
+        order = np.argsort(-found, kind="stable")
+        return rows[order], found[order]
 
     def _batch(self, fed: Fed, keys: Sequence[str | None]) -> None:
         self.seconds["prepare"] += fed.seconds
@@ -225,6 +246,7 @@ class _Pass:
             self.execute = self.runner.start(self.kept, fed.state, self.device)
         result = run_halving(self.execute, fed.state)
         ran = time.perf_counter()
+        self.computed += len(fed.rows)
         self.space.append([cast(str, keys[row]) for row in fed.rows], take_apart(result, self.kept.keep))
         self.seconds["runner"] += ran - started
         self.seconds["store"] += time.perf_counter() - ran

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headstart.engine.claims import FOLDER, in_progress_since
 from headstart.engine.shard import DamagedShardError, Shard
 from headstart.engine.space import SUFFIX, Space
 from headstart.engine.store_limit import Limit, limit_in_force
@@ -36,7 +37,7 @@ STALE_SECONDS = 3600.0
 """A temporary file so old belongs to a process that was killed."""
 
 DESCRIPTION = "space.json"
-MARKS = (DESCRIPTION, "claims")
+MARKS = (DESCRIPTION, FOLDER)
 """Either, or a shard, shows that a folder is a space; the claims of a process may be there first."""
 NAME = re.compile(r"[0-9a-f]{32}")
 """Of a space's folder: the hash of its key."""
@@ -143,11 +144,13 @@ class FeatureStore:
             for path, _, changed in _files(folder, ".part"):
                 if now - changed > STALE_SECONDS:
                     path.unlink(missing_ok=True)
+        # what a pass in progress has stored or found belongs to it, however long it takes
+        began = {folder: min(in_progress_since(folder), now - IN_USE_SECONDS) for folder in self._folders()}
         for path, size, used in shards:
             if total <= self.limit:
                 return
             # a time far in the future comes from a wrong clock and protects nothing
-            if path in own or abs(now - used) < IN_USE_SECONDS:
+            if path in own or began.get(path.parent, now) <= used < now + IN_USE_SECONDS:
                 continue
             with suppress(OSError):
                 path.unlink(missing_ok=True)

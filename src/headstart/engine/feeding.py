@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -50,13 +50,18 @@ def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: i
     Args:
         batch_size: how many inputs of median length make a batch; longer ones are fewer, shorter ones more.
     """
-    batches = by_length(_lengths(backbone, examples, rows), batch_size)
+    batches = by_length(lengths_of(backbone, examples, rows), batch_size)
+    return feed_batches(backbone, examples, (rows[batch] for batch in batches))
+
+
+def feed_batches(backbone: Backbone, examples: Examples, batches: Iterable[np.ndarray]) -> Iterator[Fed]:
+    """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared."""
     threads = min(MOST_THREADS, cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
     try:
         waiting: deque[Future[Fed]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(_prepare, backbone, examples, rows[batch]))
+            waiting.append(pool.submit(_prepare, backbone, examples, batch))
             if len(waiting) >= threads + AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -68,14 +73,26 @@ def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: i
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Positions in batches of near-equal cost, longest first; equal lengths, (examples,), keep their order."""
     order = np.argsort(-lengths, kind="stable")
+    positions = np.arange(len(order))
+    return [order[batch] for batch in in_batches([positions], lengths[order], batch_size)]
+
+
+def in_batches(blocks: Iterable[np.ndarray], lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Full batches of near-equal cost out of blocks of positions, of which no more are asked for than are needed.
+
+    Args:
+        blocks: ascending positions in `lengths`; what is left of one goes together with the next.
+        lengths: (examples,), falling; `batch_size` inputs of their median make a batch.
+    """
     budget = batch_size * max(1.0, float(np.median(lengths))) if len(lengths) else 0.0
-    batches, start = [], 0
-    while start < len(order):
-        fitting = int(budget / max(1, lengths[order[start]]))
-        size = min(max(fitting, batch_size // EXTREME, 1), batch_size * EXTREME)
-        batches.append(order[start : start + size])
-        start += size
-    return batches
+    left = np.empty(0, np.int64)
+    for block in blocks:
+        left = np.concatenate([left, block])
+        while len(left) and len(left) > (size := _fitting(budget, lengths[left[0]], batch_size)):
+            yield left[:size]
+            left = left[size:]
+    if len(left):
+        yield left
 
 
 def why_unreadable(backbone: Backbone, raw: Raw) -> str | None:
@@ -87,10 +104,15 @@ def why_unreadable(backbone: Backbone, raw: Raw) -> str | None:
     return None
 
 
-def _lengths(backbone: Backbone, examples: Examples, rows: np.ndarray) -> np.ndarray:
+def lengths_of(backbone: Backbone, examples: Examples, rows: np.ndarray) -> np.ndarray:
+    """How long each of the rows' inputs is, (rows,) int64."""
     starts = range(0, len(rows), READ_AT_ONCE)
     found = (backbone.length(raw) for start in starts for raw in examples.raws(rows[start : start + READ_AT_ONCE]))
     return np.fromiter(found, np.int64, len(rows))
+
+
+def _fitting(budget: float, length: int, batch_size: int) -> int:
+    return min(max(int(budget / max(1, length)), batch_size // EXTREME, 1), batch_size * EXTREME)
 
 
 def _prepare(backbone: Backbone, examples: Examples, rows: np.ndarray) -> Fed:

@@ -133,6 +133,11 @@ class Space:
         if self._waiting_bytes >= SHARD_BYTES or now - self._flushed >= patience:
             self.flush()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether entries were appended that are not flushed yet."""
+        return bool(self._waiting)
+
     def flush(self) -> None:
         """Write what waits as a shard. Where the disk does not take it, it stays in memory for this run."""
         if self._waiting:

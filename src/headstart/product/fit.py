@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
-from headstart.engine.extract import Wish, extract
+from headstart.engine.extract import Extracted, Wish, extract
 from headstart.engine.feature_store import FeatureStore
+from headstart.engine.launch import rank
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.folders import cache_folder
@@ -21,7 +23,7 @@ from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.judge import judge
 from headstart.product.plan import Plan, read_plan, write_plan
-from headstart.product.prepare import prepare
+from headstart.product.prepare import Prepared, prepare
 from headstart.product.record import Decision
 from headstart.product.report.write import report
 from headstart.product.run import Run
@@ -77,7 +79,9 @@ def fit(
         reporter: shows progress; silent without it.
 
     Returns:
-        The finished run, its report written.
+        The finished run, its report written. Under a launcher such as torchrun this is so in the process of rank 0. The
+        others share the frozen pass with it and then end by `SystemExit(0)`, without a word, so that what a script does
+        with its run is done once.
 
     Raises:
         HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault.
@@ -103,7 +107,6 @@ def fit(
         data = plan.data
     plan.check()
     folder = None if out is None else Path(out)
-    refuse_taken(folder, plan, overwrite=overwrite)
     return run_plan(data, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
@@ -119,7 +122,11 @@ def _repeated(plan: Plan) -> Plan:
 
 
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
-    """Carry out a plan; its folder is claimed when data and backbone are there."""
+    """Carry out a plan; its folder is claimed when data and backbone are there. Only rank 0 returns, see `fit`."""
+    if rank() > 0:
+        join_frozen_pass(data, plan)
+        raise SystemExit(0)
+    refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     with clock.step("reading and splitting the data"):
         prepared = prepare(data, plan, reporter)
@@ -133,19 +140,26 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         write_plan(folder / "plan.toml", chosen.anchored(), decisions)
         store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
-            features = extract(
-                backbone,
-                prepared.examples,
-                prepared.keys,
-                Wish.all_stages(backbone),
-                store=store,
-                runner=plan.plugin("runner"),
-                reporter=reporter,
-            )
+            features = frozen_pass(prepared, backbone, plan, store, reporter)
         bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, store)
         arms, more = train_arms(bench, clock)
         finish(bench, arms, (*decisions, *more), clock, started, folder)
     return Run(folder)
+
+
+def join_frozen_pass(data: Any, plan: Plan) -> None:
+    """Do a part of what `run_plan` does first in another process: the two share it through the feature store."""
+    prepared = prepare(data, plan, Quiet())
+    backbone, _, _ = choose_backbone(prepared.examples, plan)
+    frozen_pass(prepared, backbone, plan, FeatureStore(cache_folder() / "features"), Quiet())
+
+
+def frozen_pass(
+    prepared: Prepared, backbone: Backbone, plan: Plan, store: FeatureStore, reporter: Reporter
+) -> Extracted:
+    """Every example through the frozen backbone, seen at every stage."""
+    wish, runner = Wish.all_stages(backbone), plan.plugin("runner")
+    return extract(backbone, prepared.examples, prepared.keys, wish, runner=runner, store=store, reporter=reporter)
 
 
 def finish(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.engine.claims import FOLDER, Claims
 from headstart.engine.columns import Ragged
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.space import OPEN_SHARDS, Space
@@ -256,6 +257,37 @@ def test_what_another_process_has_just_used_is_not_evicted(store: FeatureStore) 
     filled(store, keys(10), vectors(10, 1000))
     FeatureStore(store.root, 1000).evict()
     assert store.size() > 1000
+
+
+def test_what_a_pass_in_progress_has_stored_is_not_evicted(store: FeatureStore) -> None:
+    folder = filled(store, keys(10), vectors(10, 1000)).folder
+    assert folder is not None
+    (before,) = shards(store)
+    claims = Claims(folder, 60.0)
+    filled(store, keys(10, "more"), vectors(10, 1000))
+    grow_old([before], 9000)
+    grow_old([*(folder / FOLDER).glob("lock")], 7000)
+    grow_old([path for path in shards(store) if path != before], 6000)
+    FeatureStore(store.root, 1000).evict()
+    assert len(shards(store)) == 1 and not before.exists()
+    claims.close()
+    FeatureStore(store.root, 1000).evict()
+    assert not shards(store)
+
+
+def test_a_space_with_claims_is_listed_and_cleared(store: FeatureStore) -> None:
+    folder = filled(store, keys(10), vectors(10)).folder
+    assert folder is not None
+    bytes_before = store.entries()[0].bytes
+    claims = Claims(folder, 60.0)
+    claims.take(keys(10), 10)
+    (entry,) = store.entries()
+    assert (entry.shards, entry.bytes, store.size()) == (1, bytes_before, bytes_before)
+    assert not store.clear()
+    assert not folder.exists()
+    claims.release()
+    claims.close()
+    assert not folder.exists()
 
 
 def test_what_is_in_use_is_not_evicted_and_the_user_is_told_once(tmp_path: Path) -> None:
