@@ -18,10 +18,12 @@ from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
+from headstart.engine.kept import Wish
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel.progress import Quiet
 from headstart.product.arms import Bench, predict_rows, solve_arm
 from headstart.product.choose_backbone import choose_backbone
+from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import Plan
 from headstart.product.prepare import prepare
 
@@ -58,8 +60,9 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     plan = Plan(data=str(root / path), backbone=backbone_name)
     data = prepare(plan.data, plan, Quiet())
     backbone, _, _ = choose_backbone(data.examples, plan)
-    features = extract(backbone, data.examples, data.keys, runner=plan.plugin("runner"), store=FeatureStore())
-    bench = Bench(plan, data, backbone, features, None, Quiet())
+    runner, _ = pick_runner(backbone, data.examples, data.keys, Wish(), plan)
+    features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
+    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
     started = time.monotonic()
     probe = solve_arm(bench, "model")
     ours_seconds = time.monotonic() - started

@@ -15,10 +15,12 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Targets, Task
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
+from headstart.engine.kept import Wish
 from headstart.evidence.comparison import figures
 from headstart.kernel.progress import Quiet
 from headstart.product.arms import Bench, predict_rows, solve_arm
 from headstart.product.choose_backbone import choose_backbone
+from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import Plan
 from headstart.product.prepare import prepare
 
@@ -50,8 +52,9 @@ def _world(name: str) -> tuple[Task, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
     data = prepare(plan.data, plan, Quiet())
     backbone, _, _ = choose_backbone(data.examples, plan)
-    features = extract(backbone, data.examples, data.keys, runner=plan.plugin("runner"), store=FeatureStore())
-    bench = Bench(plan, data, backbone, features, None, Quiet())
+    runner, _ = pick_runner(backbone, data.examples, data.keys, Wish(), plan)
+    features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
+    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
     test = data.split.test
     return data.task, data.targets_of(test), predict_rows(bench, solve_arm(bench, "model"), test)
 

@@ -51,6 +51,7 @@ Weights = Annotated[str | None, _option("--weights", "pretrained, random, or a f
 Tuning = Annotated[str | None, _option("--tuning", "Which weights move.", "NAME")]
 Objective = Annotated[str | None, _option("--objective", "What is optimised beside the task loss.", "NAME")]
 Augmentation = Annotated[str | None, _option("--augmentation", "Random views of the training inputs.", "NAME")]
+Runner = Annotated[str | None, _option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
 Budget = Annotated[
     float | None, typer.Option("--budget", parser=seconds, help="Time for training: 90, 90s, 5m or 1h.", metavar="TIME")
@@ -111,6 +112,7 @@ def fit(
     tuning: Tuning = None,
     objective: Objective = None,
     augmentation: Augmentation = None,
+    runner: Runner = None,
     seed: Seed = None,
     budget: Budget = None,
     scratch: Scratch = None,
@@ -130,7 +132,9 @@ def fit(
 
     given = _given(out=out, image=image, label=label, group=group, domain=domain, part=part, format=format)
     given |= _given(task=task, backbone=backbone, weights=weights, tuning=tuning, objective=objective)
-    given |= _given(augmentation=augmentation, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite)
+    given |= _given(
+        augmentation=augmentation, runner=runner, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite
+    )
     given |= _given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
     run = headstart.fit(data, reporter=_reporter(), **given)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}

@@ -24,22 +24,23 @@ FLOORS = {
 }
 
 ORDER = {
-    "kernel": "errors files folders progress randomness settings registry",
+    "kernel": "errors files folders processor progress randomness settings registry",
     "numerics": "bootstrap calibration standardisation",
-    "media": "images",
+    "media": "framing jpeg images",
     "contracts": (
         "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
     ),
     "engine": (
-        "allocator processor launch device finite interruption optimiser weights streams checkpoint loop "
-        "columns key_index claims shard space store_limit feature_store memo content feeding kept sharing extract infer"
+        "allocator launch device finite interruption turns optimiser weights streams checkpoint loop "
+        "columns key_index shard space store_limit claims feature_store sharing memo content "
+        "reading reading_worker reading_workers feeding kept pass_key execution choose_runner pipeline extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
-        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone arms judge "
-        "run_folder summary evaluate predict run study fit model_bytes memory_training estimators inspection findings "
-        "inspect cache_parts cache_contents cache exits plugin_help terminal console printing cache_printing"
+        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone pick_runner arms "
+        "judge run_folder summary evaluate predict run study fit model_bytes memory_training estimators inspection "
+        "findings inspect cache_parts cache_contents cache exits plugin_help terminal console printing cache_printing"
     ),
     "": "__init__ cli __main__",
 }

@@ -23,7 +23,7 @@ ALLOWED = {
     ("product/", "probe"): "the default tuning, and an arm of every comparison",
     ("product/", "scratch"): "an arm of every comparison, and the tuning that trains it",
     ("product/", "supervised"): "the default objective",
-    ("product/plan.py", "eager"): "the default runner",
+    ("engine/device.py", "openvino"): "the library of that name",
     ("product/estimators.py", "classification"): "what a classifier does",
     ("product/estimators.py", "regression"): "what a regressor does",
 }

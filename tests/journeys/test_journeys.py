@@ -311,9 +311,9 @@ def test_a_long_table_is_predicted_in_pieces(here: Path, number_run: Path, monke
     sizes: list[int] = []
     original = predict_module.predict_usable
 
-    def noting(model: Any, examples: Any, reporter: Any) -> Any:
+    def noting(predictor: Any, examples: Any) -> Any:
         sizes.append(len(examples))
-        return original(model, examples, reporter)
+        return original(predictor, examples)
 
     monkeypatch.setattr(predict_module, "predict_usable", noting)
     monkeypatch.setattr(predict_module, "ROWS_AT_ONCE", 300)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from timm.data import create_transform
 from torch import Tensor, nn
 
 from headstart.backbones._fx_cut import Cut, Whole, propose
 from headstart.backbones._fx_segment import Layout
 from headstart.backbones._fx_trace import trace
+from headstart.backbones._normalise import Normalise
+from headstart.backbones._pixel_reader import reader_of
 from headstart.backbones._timm_architecture import Architecture
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import BackboneError
-from headstart.media.images import decode_image
 
 EXAMPLE_SIDE = 96
 """Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
@@ -29,8 +30,8 @@ class TimmBackbone(Backbone):
 
     modality = "image"
 
-    def __init__(self, name: str, architecture: Architecture, module: nn.Module, origin: str) -> None:
-        """Cut `module` and verify the boundaries.
+    def __init__(self, name: str, architecture: Architecture, module: nn.Module, origin: str, decode: str) -> None:
+        """Cut `module` and verify the boundaries; `decode` is 'fast' or 'full', see `timm_images`.
 
         Raises:
             BackboneError: the model cannot give features, or not at its image size.
@@ -38,7 +39,9 @@ class TimmBackbone(Backbone):
         self.name, self.module, self.origin = name, module.eval(), origin
         self._architecture = architecture
         self._preprocessing = architecture.preprocessing()
-        self._transform = create_transform(**self._preprocessing, is_training=False)
+        self._decode = decode
+        self._reader = reader_of(self._preprocessing, decode)
+        self.entry = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
         self._prefix_tokens = int(getattr(module, "num_prefix_tokens", 0))
         self._channels_last = getattr(module, "output_fmt", "NCHW") == "NHWC"
         example = self._example()
@@ -51,16 +54,21 @@ class TimmBackbone(Backbone):
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
-        return State(torch.stack([self._transform(decode_image(raw)) for raw in raws]))  # type: ignore[arg-type]
+        prepared: State = self.entry(State(torch.from_numpy(np.stack([self._reader(raw) for raw in raws]))))
+        return prepared
+
+    def reader(self) -> Reader:
+        """Files to framed pixels (height, width, 3) uint8."""
+        return self._reader
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all images cost the same."""
         return 1
 
     def preparation(self) -> Mapping[str, Any]:
-        """timm's preprocessing values and the decode policy, 'full': no JPEG is decoded at a reduced size."""
+        """timm's preprocessing values and the decode policy."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in self._preprocessing.items()}
-        return {"family": "timm_images", "decode": "full", **values}
+        return {"family": "timm_images", "decode": self._decode, **values}
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """Stages start..stop-1. Raises BackboneError on a tap outside of them."""
@@ -83,13 +91,14 @@ class TimmBackbone(Backbone):
         settings = {
             "reference": self._architecture.name,
             "weights": "random",
+            "decode": self._decode,
             "architecture": self._architecture.model_dump(mode="json"),
         }
         return {"plugin": "timm_images", "settings": settings}
 
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
-        return TimmBackbone(self.name, self._architecture, self._architecture.random(seed), "random")
+        return TimmBackbone(self.name, self._architecture, self._architecture.random(seed), "random", self._decode)
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
         layout = Layout(self._channels_last, self._prefix_tokens)

@@ -7,6 +7,7 @@ or are random. What is a pickle of more than tensors is refused.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import timm
 from pydantic import Field
@@ -29,6 +30,8 @@ class TimmImages(Settings):
     """'pretrained', 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
     image_size: int | None = Field(default=None, ge=1)
     """Height and width in pixels; >= 1; by default those that the weights were trained with."""
+    decode: Literal["fast", "full"] | None = None
+    """'full': every pixel decoded, resized by Pillow as timm does; 'fast', the usual: large JPEGs at a reduced size."""
     seed: int = 0
     """Decides random weights; >= 0."""
     architecture: Architecture | None = None
@@ -58,17 +61,19 @@ class TimmImages(Settings):
         source = self._source()
         architecture = source.architecture
         if self.weights == "random":
-            return TimmBackbone(self.reference, architecture, architecture.random(self.seed), "random")
-        if self.weights == "pretrained" and source.weights is None and source.elsewhere:
-            return TimmBackbone(self.reference, architecture, architecture.downloaded(), "the authors' site, by timm")
-        path, origin = self._file(source)
-        module = architecture.filled(read_weights(path), origin)
-        return TimmBackbone(self.reference, architecture, module, origin)
+            module, origin = architecture.random(self.seed), "random"
+        elif self.weights == "pretrained" and source.weights is None and source.elsewhere:
+            module, origin = architecture.downloaded(), "the authors' site, by timm"
+        else:
+            path, origin = self._file(source)
+            module = architecture.filled(read_weights(path), origin)
+        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast")
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller."""
         architecture = self._source().architecture
-        return TimmBackbone(self.reference, architecture, architecture.random(0), "saved model")
+        # models saved before there was a choice were trained on pictures decoded in full
+        return TimmBackbone(self.reference, architecture, architecture.random(0), "saved model", self.decode or "full")
 
     def _source(self) -> Source:
         if self.architecture is not None:

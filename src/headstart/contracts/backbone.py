@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +34,19 @@ class Stage:
     """Names in `Backbone.module.named_modules()` of the stage's outermost modules: what eval mode is set on."""
 
 
+class Reader(Protocol):
+    """The part of preparing that costs time per input and needs no weights. Picklable: worker processes run it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it gives for one input."""
+        ...
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        """One input as an array whose shape and type are those of every other. Raises DataError as `prepare`."""
+        ...
+
+
 class Backbone(ABC):
     """A loaded pretrained model, cut into stages."""
 
@@ -48,6 +62,8 @@ class Backbone(ABC):
     """In order; at least one."""
     width: int
     """Width of the pooled features."""
+    entry: nn.Module = nn.Identity()
+    """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
 
     @abstractmethod
     def prepare(self, raws: Sequence[Raw]) -> State:
@@ -56,6 +72,10 @@ class Backbone(ABC):
         Raises:
             DataError: an input cannot be read; the message names the reason, not the file.
         """
+
+    def reader(self) -> Reader | None:
+        """What reads one input; `prepare` is then `entry` of what it gives. None where inputs are prepared together."""
+        return None
 
     @abstractmethod
     def length(self, raw: Raw) -> int:

@@ -12,6 +12,10 @@ from torch import Tensor
 PADDED_TARGET = -100
 """Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
 
+LENGTH_MASK = "attention_mask"
+"""The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
+with one, of token vectors and of taps as maps is the length."""
+
 
 class Tap(NamedTuple):
     """A wish to see an earlier boundary of a segment."""

@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
 from headstart.contracts.carriers import State
+from headstart.kernel.errors import BackboneError
 
-Execute = Callable[[State], State]
-"""Runs a frozen segment without gradients; takes and returns states on the CPU."""
+
+class CannotRun(BackboneError):
+    """A runner does not take this segment or this device; the message says why."""
+
+
+class Execute(Protocol):
+    """A started segment: runs without gradients, takes and returns states on the CPU."""
+
+    @property
+    def at_once(self) -> int:
+        """How many calls, each from a thread of its own, keep the device busy; >= 1. More are not allowed."""
+        ...
+
+    def __call__(self, state: State) -> State:
+        """Run a batch."""
+        ...
 
 
 class Runner(Protocol):
     """What a file in `runners/` offers."""
+
+    plain: ClassVar[bool]
+    """Whether it is plain PyTorch in float32: what others are held against, and what is left when all others fail."""
 
     @property
     def precision(self) -> str:
         """'float32', 'bfloat16': decides with how many bits its outputs are stored."""
         ...
 
-    def start(self, segment: nn.Module, example: State, device: Any) -> Execute:
-        """Make the segment ready to run; `example` is a real prepared batch for shapes."""
+    @classmethod
+    def variants(cls, device: Any) -> Sequence[Runner]:
+        """Itself with the settings worth trying on this machine, the fastest first; none where it cannot run."""
+        ...
+
+    def setup_seconds(self, device: Any) -> float:
+        """About how long `start` takes for a model of usual size: it is tried where a pass takes several times that."""
+        ...
+
+    def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Execute:
+        """Make the segment ready to run.
+
+        Args:
+            segment: `State -> State`; it shares the live weights, which stay as they are.
+            example: a real prepared batch, for shapes and types. Others may have another size and length.
+            device: a torch device.
+            key: names the segment with its weights; what was compiled may be kept under it. None: keep nothing.
+
+        Raises:
+            CannotRun: the segment cannot be run this way.
+        """
         ...

@@ -12,14 +12,16 @@ import torch
 
 from headstart.contracts.carriers import State
 from headstart.engine.launch import local_rank
-from headstart.engine.processor import cores
 from headstart.kernel.errors import SettingsError
+from headstart.kernel.processor import cores
 
 LIBRARIES = (
     "headstart",
     "torch",
     "torchvision",
     "timm",
+    "openvino",
+    "simplejpeg",
     "transformers",
     "accelerate",
     "numpy",

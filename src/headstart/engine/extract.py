@@ -19,17 +19,19 @@ from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.runner import Execute, Runner
 from headstart.engine.allocator import keep_blocks
-from headstart.engine.device import pick_device, run_halving, usual_batch_size
+from headstart.engine.device import pick_device, usual_batch_size
+from headstart.engine.execution import described, started
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.feeding import Fed, feed_batches, in_batches, lengths_of, why_unreadable
+from headstart.engine.feeding import feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.kept import KeptSegment, Wish, features_of, put_together, take_apart
 from headstart.engine.key_index import Located
+from headstart.engine.pass_key import pass_key
+from headstart.engine.pipeline import Pipeline, Ran
 from headstart.engine.sharing import SharedWork
 from headstart.engine.space import Space
-from headstart.kernel import registry
 from headstart.kernel.errors import DataError, StoreError
+from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.settings import Settings
 
 UNITS = {"image": "images", "text": "texts", "table": "rows"}
 
@@ -137,18 +139,7 @@ def extract(
 
 def _key(backbone: Backbone, wish: Wish, runner: Runner) -> dict[str, Any]:
     """Everything that decides a stored value beside the input."""
-    settings = cast(Settings, runner)
-    return {
-        "weights": backbone.weights_hash(),
-        "architecture": backbone.describe(),
-        "preparation": dict(backbone.preparation()),
-        "stop": backbone.boundary_names()[wish.boundary(backbone)],
-        "taps": [tap.key for tap in wish.taps],
-        "keep": wish.keep,
-        "runner": {"plugin": registry.name_of(settings), "settings": settings.model_dump(mode="json")},
-        "precision": runner.precision,
-        "view_seed": None,
-    }
+    return {**pass_key(backbone, wish), "runner": described(runner), "precision": runner.precision}
 
 
 def _missing(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, int]:
@@ -201,7 +192,7 @@ class _Pass:
     ) -> None:
         self.backbone, self.examples, self.kept = backbone, examples, kept
         self.runner, self.device, self.space = runner, device, space
-        self.execute: Execute | None = None
+        self.pipeline = Pipeline(self._start)
         self.computed = self.elsewhere = 0
         self.failures: dict[int, str] = {}
         self.seconds = {"prepare": 0.0, "runner": 0.0, "store": 0.0}
@@ -225,10 +216,12 @@ class _Pass:
             with SharedWork(self.space, wanted, batch_size, found_elsewhere, reporter) as work:
                 for blocks in work.sweeps():
                     batches = (longest_first[batch] for batch in in_batches(blocks, sizes, batch_size))
-                    for fed in feed_batches(self.backbone, self.examples, batches):
-                        self._batch(fed, keys)
-                        work.done([cast(str, keys[row]) for row in (*fed.rows, *fed.failures)])
-                        advance(len(fed.rows) + len(fed.failures))
+                    fed = feed_batches(self.backbone, self.examples, batches, batch_size=batch_size, total=len(rows))
+                    for ran in self.pipeline.run(fed):
+                        self._store(ran, keys)
+                        done = (*ran.fed.rows, *ran.fed.failures)
+                        work.done([cast(str, keys[row]) for row in done])
+                        advance(len(done))
 
     def _longest_first(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows and their lengths; a batch that is too large for memory shows at once."""
@@ -236,17 +229,16 @@ class _Pass:
         order = np.argsort(-found, kind="stable")
         return rows[order], found[order]
 
-    def _batch(self, fed: Fed, keys: Sequence[str | None]) -> None:
-        self.seconds["prepare"] += fed.seconds
-        self.failures.update(fed.failures)
-        if fed.state is None:
+    def _start(self, state: State) -> Execute:
+        return started(self.runner, self.kept, state, self.device, hash_json(pass_key(self.backbone, self.kept.wish)))
+
+    def _store(self, ran: Ran, keys: Sequence[str | None]) -> None:
+        self.seconds["prepare"] += ran.fed.seconds
+        self.seconds["runner"] += ran.seconds
+        self.failures.update(ran.fed.failures)
+        if ran.result is None:
             return
-        started = time.perf_counter()
-        if self.execute is None:
-            self.execute = self.runner.start(self.kept, fed.state, self.device)
-        result = run_halving(self.execute, fed.state)
-        ran = time.perf_counter()
-        self.computed += len(fed.rows)
-        self.space.append([cast(str, keys[row]) for row in fed.rows], take_apart(result, self.kept.keep))
-        self.seconds["runner"] += ran - started
-        self.seconds["store"] += time.perf_counter() - ran
+        began = time.perf_counter()
+        self.computed += len(ran.fed.rows)
+        self.space.append([cast(str, keys[row]) for row in ran.fed.rows], take_apart(ran.result, self.kept.keep))
+        self.seconds["store"] += time.perf_counter() - began

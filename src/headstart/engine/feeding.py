@@ -1,7 +1,8 @@
-"""Feeding: inputs of like length together, prepared in threads ahead of what runs them.
+"""Feeding: inputs of like length together, prepared ahead of what runs them.
 
-Decoders and tokenizers release Python's lock, so that threads keep up. At most a few batches wait at any time, whatever
-the size of the data.
+Decoders and tokenizers release Python's lock, so that threads keep up with two cores. Many pictures are read by worker
+processes: these scale with the cores, and a decoder that crashes does not end the pass. At most a few batches wait at
+any time, whatever the size of the data.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Raw
-from headstart.engine.processor import cores
-from headstart.kernel.errors import DataError
+from headstart.engine.reading import read_inputs
+from headstart.engine.reading_workers import POSSIBLE, ReadingWorkers
+from headstart.kernel.errors import DataError, HeadstartError
+from headstart.kernel.processor import cores
 
 MOST_THREADS = 4
 AHEAD = 2
@@ -29,6 +34,9 @@ EXTREME = 8
 
 READ_AT_ONCE = 4096
 
+PROCESSES_FROM = 5000
+"""Pictures from which worker processes pay for the two seconds that they take to start."""
+
 
 @dataclass(frozen=True)
 class Fed:
@@ -37,7 +45,7 @@ class Fed:
     rows: np.ndarray
     """(batch,) int64: the rows of `state`, in its order."""
     state: State | None
-    """At boundary 0; None when no input of the batch could be read."""
+    """Inputs as the backbone's reader gives them, else at boundary 0; None when none of the batch could be read."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Row -> why its input could not be read."""
     seconds: float = 0.0
@@ -51,23 +59,35 @@ def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: i
         batch_size: how many inputs of median length make a batch; longer ones are fewer, shorter ones more.
     """
     batches = by_length(lengths_of(backbone, examples, rows), batch_size)
-    return feed_batches(backbone, examples, (rows[batch] for batch in batches))
+    fed = (rows[batch] for batch in batches)
+    return feed_batches(backbone, examples, fed, batch_size=batch_size, total=len(rows))
 
 
-def feed_batches(backbone: Backbone, examples: Examples, batches: Iterable[np.ndarray]) -> Iterator[Fed]:
-    """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared."""
+def feed_batches(
+    backbone: Backbone, examples: Examples, batches: Iterable[np.ndarray], *, batch_size: int, total: int
+) -> Iterator[Fed]:
+    """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared.
+
+    Args:
+        batch_size: how many inputs a batch usually has.
+        total: how many there are in all; many pictures are read by worker processes.
+    """
     threads = min(MOST_THREADS, cores())
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
-    try:
+    reader = backbone.reader()
+    with ExitStack() as stack:
+        workers = None
+        if reader is not None and POSSIBLE and total >= PROCESSES_FROM:
+            threads = cores()
+            workers = stack.enter_context(ReadingWorkers(reader, threads, batch_size))
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[Future[Fed]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(_prepare, backbone, examples, batch))
+            waiting.append(pool.submit(_prepare, backbone, examples, batch, workers))
             if len(waiting) >= threads + AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -115,16 +135,33 @@ def _fitting(budget: float, length: int, batch_size: int) -> int:
     return min(max(int(budget / max(1, length)), batch_size // EXTREME, 1), batch_size * EXTREME)
 
 
-def _prepare(backbone: Backbone, examples: Examples, rows: np.ndarray) -> Fed:
+def _prepare(backbone: Backbone, examples: Examples, rows: np.ndarray, workers: ReadingWorkers | None) -> Fed:
     started = time.perf_counter()
     raws: Sequence[Raw] = examples.raws(rows)
-    failures: dict[int, str] = {}
+    reader = backbone.reader()
+    state, failed = _together(backbone, raws) if reader is None else _one_by_one(reader, raws, workers)
+    failures = {int(rows[position]): reason for position, reason in failed.items()}
+    kept = [position for position in range(len(rows)) if position not in failed]
+    return Fed(rows[kept], state, failures, time.perf_counter() - started)
+
+
+def _together(backbone: Backbone, raws: Sequence[Raw]) -> tuple[State | None, Mapping[int, str]]:
+    """The inputs prepared by the backbone, and what is wrong with the others, by their position."""
     try:
-        state: State | None = backbone.prepare(raws)
+        return backbone.prepare(raws), {}
     except DataError:
-        reasons = [why_unreadable(backbone, raw) for raw in raws]
-        failures = {int(row): reason for row, reason in zip(rows, reasons) if reason is not None}
-        kept = [i for i, reason in enumerate(reasons) if reason is None]
-        rows = rows[kept]
-        state = backbone.prepare([raws[i] for i in kept]) if kept else None
-    return Fed(rows, state, failures, time.perf_counter() - started)
+        reasons = {position: why_unreadable(backbone, raw) for position, raw in enumerate(raws)}
+    failed = {position: reason for position, reason in reasons.items() if reason is not None}
+    readable = [raw for position, raw in enumerate(raws) if position not in failed]
+    return (backbone.prepare(readable) if readable else None), failed
+
+
+def _one_by_one(
+    reader: Reader, raws: Sequence[Raw], workers: ReadingWorkers | None
+) -> tuple[State | None, Mapping[int, str]]:
+    """The inputs as they are read, and what is wrong with the others, by their position."""
+    try:
+        inputs = read_inputs(reader, raws) if workers is None else workers.read(raws)
+    except HeadstartError:  # no worker can be started here, or the pass ends just now
+        inputs = read_inputs(reader, raws)
+    return (State(torch.from_numpy(inputs.arrays)) if len(inputs.arrays) else None), inputs.failures

@@ -11,14 +11,17 @@ import torch
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
-from headstart.contracts.runner import Execute, Runner
+from headstart.contracts.runner import CannotRun, Execute
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
+from headstart.engine.execution import plain_runner, runner_of, started
 from headstart.engine.extract import UNITS, Extracted
 from headstart.engine.feeding import feed
 from headstart.engine.kept import KeptSegment, Wish, features_of
-from headstart.kernel import registry
+from headstart.engine.pass_key import pass_key
+from headstart.engine.pipeline import Pipeline
 from headstart.kernel.errors import DataError
+from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
 
 HEAD_BATCH = 4096
@@ -37,32 +40,42 @@ class Predicted:
     """Row -> why its input could not be read."""
 
 
-def predict_examples(
-    model: Model,
-    examples: Examples,
-    *,
-    device: torch.device | None = None,
-    batch_size: int | None = None,
-    reporter: Reporter | None = None,
-) -> Predicted:
-    """Prepare inputs and run the whole model, with the runner that its features were made with."""
-    keep_blocks()
-    remainder = _Remainder(model, device or pick_device(), 0)
-    parts: list[Prediction] = []
-    rows = [np.empty(0, np.int64)]
-    failures: dict[int, str] = {}
-    batches = feed(model.backbone, examples, np.arange(len(examples)), batch_size or remainder.batch_size)
-    unit = UNITS.get(model.backbone.modality, "examples")
-    with (reporter or Quiet()).counter("predicting", len(examples), unit) as advance:
-        for fed in batches:
-            failures.update(fed.failures)
-            if fed.state is not None:
-                parts.append(remainder(fed.state, fed.rows))
-                rows.append(fed.rows)
-            advance(len(fed.rows) + len(fed.failures))
-    order = np.concatenate(rows)
-    prediction = _finished(model, parts).take(np.argsort(order)) if parts else None
-    return Predicted(prediction, np.sort(order), failures)
+class Predictor:
+    """Prepares inputs and runs a whole model, with the runner that its features were made with."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: torch.device | None = None,
+        batch_size: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        """Nothing is started before there are examples; what is started serves all that follow."""
+        keep_blocks()
+        self.model, self.reporter = model, reporter or Quiet()
+        self._remainder = _Remainder(model, device or pick_device(), None, self.reporter)
+        self._pipeline = Pipeline(self._remainder.started)
+        self._batch_size = batch_size or self._remainder.batch_size
+
+    def __call__(self, examples: Examples) -> Predicted:
+        """Predictions for those that can be read."""
+        parts: list[Prediction] = []
+        rows = [np.empty(0, np.int64)]
+        failures: dict[int, str] = {}
+        batches = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
+        unit = UNITS.get(self.model.backbone.modality, "examples")
+        with self.reporter.counter("predicting", len(examples), unit) as advance:
+            for ran in self._pipeline.run(batches):
+                fed = ran.fed
+                failures.update(fed.failures)
+                if fed.state is not None and ran.result is not None:
+                    parts.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows))
+                    rows.append(fed.rows)
+                advance(len(fed.rows) + len(fed.failures))
+        order = np.concatenate(rows)
+        prediction = _finished(self.model, parts).take(np.argsort(order)) if parts else None
+        return Predicted(prediction, np.sort(order), failures)
 
 
 def predict_stored(
@@ -99,20 +112,31 @@ def heads_on_features(model: Model, pooled: np.ndarray) -> Prediction:
 
 
 class _Remainder:
-    """What is left of a model from a boundary on: some stages, then the head."""
+    """What is left of a model from a boundary on (from the input with None): some stages, then the head."""
 
-    def __init__(self, model: Model, device: torch.device, start: int) -> None:
+    def __init__(self, model: Model, device: torch.device, start: int | None, reporter: Reporter | None = None) -> None:
         self.model, self.device, self.start = model.eval(), device, start
+        self.reporter = reporter or Quiet()
         self.batch_size = usual_batch_size(device)
         self.execute: Execute | None = None
 
     def __call__(self, state: State, rows: np.ndarray) -> Prediction:
         """From the state at the boundary."""
         if self.execute is None:
-            runner: Runner = registry.plugin("runners", self.model.execution["runner"])()
-            segment = KeptSegment(self.model.backbone, Wish("features"), self.start)
-            self.execute = runner.start(segment, state, self.device)
+            self.execute = self.started(state)
         return self.head(features_of(run_halving(self.execute, state)), state, rows)
+
+    def started(self, state: State) -> Execute:
+        """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
+        wish = Wish("features")
+        segment, key = KeptSegment(self.model.backbone, wish, self.start), pass_key(self.model.backbone, wish)
+        try:
+            runner = runner_of(self.model.execution)
+            return started(runner, segment, state, self.device, hash_json([key, self.start]))
+        except CannotRun as error:
+            name = self.model.execution["runner"]
+            self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
+            return plain_runner().start(segment, state, self.device)
 
     def head(self, features: Features, state: State, rows: np.ndarray) -> Prediction:
         """From the features; not finished yet."""

@@ -15,13 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import LENGTH_MASK, Features, State, Tap
 from headstart.engine.columns import Column, Ragged
 from headstart.kernel.errors import BackboneError
-
-MASK = "attention_mask"
-"""The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
-with one, of token vectors and of taps as maps is the length."""
 
 Keep = Literal["pooled", "tokens", "maps", "features", "state"]
 
@@ -51,8 +47,8 @@ class Wish:
 class KeptSegment(nn.Module):
     """Some stages of a backbone and what is kept of them, as the one module that a runner executes."""
 
-    def __init__(self, backbone: Backbone, wish: Wish, start: int = 0) -> None:
-        """Stages from boundary `start` to the wish's; shares the backbone's live weights.
+    def __init__(self, backbone: Backbone, wish: Wish, start: int | None = None) -> None:
+        """Stages from boundary `start`, or from inputs as they are fed with None; shares the backbone's live weights.
 
         Raises:
             BackboneError: features are wished for at an inner boundary.
@@ -61,14 +57,16 @@ class KeptSegment(nn.Module):
         end, stop = len(backbone.stages), wish.boundary(backbone)
         if wish.keep != "state" and stop != end:
             raise BackboneError(f"{wish.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
-        self.segment = backbone.segment(start, stop, wish.taps) if start < stop else nn.Identity()
+        self.entry = backbone.entry if start is None else nn.Identity()
+        first = start or 0
+        self.segment = backbone.segment(first, stop, wish.taps) if first < stop else nn.Identity()
         self.weights = backbone.module
-        self.keep = wish.keep
+        self.wish, self.keep = wish, wish.keep
         self._features = backbone.features
 
     def forward(self, state: State) -> State:
-        """The state at the first boundary -> what is kept; `hidden` is the pooled features unless the state is kept."""
-        state = self.segment(state)
+        """The state where it starts -> what is kept; `hidden` is the pooled features unless the state is kept."""
+        state = self.segment(self.entry(state))
         if self.keep == "state":
             return state
         features = self._features(state)
@@ -78,15 +76,15 @@ class KeptSegment(nn.Module):
 def features_of(kept: State) -> Features:
     """The features that a `KeptSegment` has put into a state."""
     maps = [kept.context[f"maps.{i}"] for i in range(sum(name.startswith("maps.") for name in kept.context))]
-    return Features(kept.hidden, kept.context.get("tokens"), kept.context.get(MASK), tuple(maps))
+    return Features(kept.hidden, kept.context.get("tokens"), kept.context.get(LENGTH_MASK), tuple(maps))
 
 
 def take_apart(kept: State, keep: Keep) -> dict[str, Column]:
     """A batch as columns: 'hidden', 'context.NAME' and 'taps.KEY'; what has a length is ragged, without padding."""
     named = _named(kept)
-    if MASK not in kept.context:
+    if LENGTH_MASK not in kept.context:
         return {name: _array(tensor) for name, tensor in named.items()}
-    mask = _array(kept.context[MASK])
+    mask = _array(kept.context[LENGTH_MASK])
     lengths = ((mask != 0) * np.arange(1, mask.shape[1] + 1)).max(axis=1, initial=0)
     real = np.arange(mask.shape[1]) < lengths[:, None]
     return {
@@ -108,7 +106,7 @@ def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
     if keep in ("tokens", "features") and features.tokens is not None:
         kept["tokens"] = features.tokens
         if features.mask is not None:
-            kept[MASK] = features.mask
+            kept[LENGTH_MASK] = features.mask
     if keep in ("maps", "features"):
         kept |= {f"maps.{i}": level for i, level in enumerate(features.maps)}
     if keep in ("tokens", "maps") and not kept:

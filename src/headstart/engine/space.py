@@ -23,10 +23,10 @@ import numpy as np
 
 from headstart.engine.columns import Column, Part, concatenated, kind_of, scattered, values_of
 from headstart.engine.key_index import KeyIndex, Located, key_bytes
-from headstart.engine.processor import cores
 from headstart.engine.shard import DamagedShardError, Shard, encode
 from headstart.kernel.errors import HeadstartError, StoreError
 from headstart.kernel.files import write_atomic, write_json
+from headstart.kernel.processor import cores
 
 SUFFIX = ".shard"
 SHARD_BYTES = 32 << 20

@@ -15,9 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
-
-MOST_PIXELS = 178_956_970
-"""More is taken for a decompression bomb; the size at which Pillow itself refuses: half a gigabyte of 24-bit pixels."""
+from headstart.media.jpeg import MOST_PIXELS, decode_jpeg
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .avif .tif .tiff .ppm .pgm .pbm .pnm .pfm .tga .ico"
@@ -61,6 +59,23 @@ def decode_image(source: Path | bytes, *, at_least: int | None = None) -> Image.
             return _to_rgb(image)
         except Exception as error:  # Pillow's decoders raise whatever their format's code raises
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def read_pixels(source: Path | bytes, *, at_least: int | None = None) -> np.ndarray:
+    """The pixels of `decode_image` as (height, width, 3) uint8; a JPEG is decoded faster and to any eighth of its size.
+
+    Raises:
+        DataError: as `decode_image`.
+    """
+    if isinstance(source, bytes):
+        content = source
+    else:
+        try:
+            content = source.read_bytes()
+        except OSError:  # Pillow's path says in words what is wrong with the file
+            content = b""
+    pixels = decode_jpeg(content, at_least)
+    return np.array(decode_image(content or source)) if pixels is None else pixels
 
 
 def open_image(source: Path | bytes) -> Image.Image:

@@ -15,11 +15,13 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
+from headstart.contracts.runner import Runner
 from headstart.contracts.tuning import Recipe
 from headstart.engine.checkpoint import CheckpointFile, Progress
+from headstart.engine.execution import described
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.infer import heads_on_features, predict_examples
+from headstart.engine.infer import Predictor, heads_on_features
 from headstart.engine.kept import Wish
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
@@ -44,14 +46,17 @@ class Bench:
     work: Path | None
     """Folder for checkpoints; None for a fit in memory."""
     reporter: Reporter
+    runner: Runner
+    """What the frozen pass ran on."""
     store: FeatureStore | None = None
     """Where states at an inner boundary are kept; in memory without one."""
 
     @property
     def execution(self) -> dict[str, Any]:
         """How the features are made: runner, precision, preprocessing with its decode policy."""
-        runner = self.plan.plugin("runner")
-        return {"runner": self.plan.runner, "precision": runner.precision, **self.backbone.preparation()}
+        runner = described(self.runner)
+        how = {"runner": runner["plugin"], "runner_settings": runner["settings"], "precision": self.runner.precision}
+        return {**how, **self.backbone.preparation()}
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
     if arm.progress is None:
         return heads_on_features(arm.model, bench.features.pooled(rows))
-    predicted = predict_examples(arm.model, bench.data.examples.take(rows), reporter=bench.reporter)
+    predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
         raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
@@ -180,9 +185,9 @@ def _source(bench: Bench, backbone: Backbone, start: int) -> StateSource:
     data = bench.data
     if start == 0:
         return PreparedInputs(backbone, data.examples)
-    runner, wish = bench.plan.plugin("runner"), Wish("state", start)
+    wish = Wish("state", start)
     return extract(
-        backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter
+        backbone, data.examples, data.keys, wish, runner=bench.runner, store=bench.store, reporter=bench.reporter
     ).batch_state
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.engine.content import content_keys
+from headstart.engine.infer import Predictor
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, RunError
 from headstart.kernel.progress import Quiet, Reporter
@@ -82,7 +83,7 @@ def evaluate(
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = _count_reading(run, keys)
-    predicted = predict_usable(run.model, examples, reporter)
+    predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
     judged = examples.take(predicted.rows)

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
+from headstart.contracts.runner import Runner
 from headstart.engine.extract import Extracted, Wish, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.launch import rank
@@ -22,6 +23,7 @@ from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.judge import judge
+from headstart.product.pick_runner import pick_runner, with_runner
 from headstart.product.plan import Plan, read_plan, write_plan
 from headstart.product.prepare import Prepared, prepare
 from headstart.product.record import Decision
@@ -52,6 +54,7 @@ def fit(
     tuning: str = "probe",
     objective: str = "supervised",
     augmentation: str = "none",
+    runner: str = "auto",
     seed: int = 0,
     budget: float | None = None,
     scratch: bool = True,
@@ -69,7 +72,7 @@ def fit(
         group: column (or regular expression over image paths) of what must not be split.
         domain: column that names the domain. slices: columns whose values get figures of their own.
         part: column that says train, val or test. format: how the data lie; recognised without it.
-        task, backbone, tuning, objective, augmentation: plug-ins by name; `headstart help FAMILY` lists them.
+        task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
         weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
         seed: decides every random draw.
         budget: seconds that each training by steps may take.
@@ -97,6 +100,7 @@ def fit(
         tuning=tuning,
         objective=objective,
         augmentation=augmentation,
+        runner=runner,
         seed=seed,
         budget=budget,
         scratch=scratch,
@@ -132,16 +136,19 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         prepared = prepare(data, plan, reporter)
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(prepared.examples, plan)
-    decisions = (*prepared.decisions, *((decision,) if decision else ()))
+    with clock.step("choosing how to run it"):
+        wish = Wish.all_stages(backbone)
+        runner, reason = pick_runner(backbone, prepared.examples, prepared.keys, wish, plan, reporter)
+    decisions = (*prepared.decisions, *(found for found in (decision, reason) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
-        chosen = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})  # type: ignore[arg-type]
-        write_plan(folder / "plan.toml", chosen.anchored(), decisions)
+        chosen = {"backbone": reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
+        write_plan(folder / "plan.toml", with_runner(plan.model_copy(update=chosen), runner).anchored(), decisions)
         store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
-            features = frozen_pass(prepared, backbone, plan, store, reporter)
-        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, store)
+            features = frozen_pass(prepared, backbone, runner, store, reporter)
+        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, runner, store)
         arms, more = train_arms(bench, clock)
         finish(bench, arms, (*decisions, *more), clock, started, folder)
     return Run(folder)
@@ -151,14 +158,15 @@ def join_frozen_pass(data: Any, plan: Plan) -> None:
     """Do a part of what `run_plan` does first in another process: the two share it through the feature store."""
     prepared = prepare(data, plan, Quiet())
     backbone, _, _ = choose_backbone(prepared.examples, plan)
-    frozen_pass(prepared, backbone, plan, FeatureStore(cache_folder() / "features"), Quiet())
+    runner, _ = pick_runner(backbone, prepared.examples, prepared.keys, Wish.all_stages(backbone), plan)
+    frozen_pass(prepared, backbone, runner, FeatureStore(cache_folder() / "features"), Quiet())
 
 
 def frozen_pass(
-    prepared: Prepared, backbone: Backbone, plan: Plan, store: FeatureStore, reporter: Reporter
+    prepared: Prepared, backbone: Backbone, runner: Runner, store: FeatureStore, reporter: Reporter
 ) -> Extracted:
     """Every example through the frozen backbone, seen at every stage."""
-    wish, runner = Wish.all_stages(backbone), plan.plugin("runner")
+    wish = Wish.all_stages(backbone)
     return extract(backbone, prepared.examples, prepared.keys, wish, runner=runner, store=store, reporter=reporter)
 
 

@@ -13,15 +13,19 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
+from headstart.contracts.runner import Runner
 from headstart.engine.content import content_keys
+from headstart.engine.execution import runner_of
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.infer import heads_on_features, predict_examples
+from headstart.engine.infer import Predictor, heads_on_features
+from headstart.engine.kept import Wish
 from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.choose_backbone import choose_backbone
+from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared, choose_task
 from headstart.product.record import DataSummary
@@ -41,14 +45,15 @@ def train(examples: Examples, plan: Plan) -> Model:
     targets = task.targets(examples)
     backbone, _, _ = choose_backbone(examples, plan)
     hashed = content_keys(examples)
-    features = _frozen_pass(backbone, examples, hashed.keys, plan)
+    runner, _ = pick_runner(backbone, examples, hashed.keys, Wish(), plan)
+    features = _frozen_pass(backbone, examples, hashed.keys, runner)
     keys = [str(key) for key in hashed.keys]
     tuning = plan.plugin("tuning")
     rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
     parts = Split(rows, none, none) if tuning.solved else held_out(task.strata(targets), keys, plan.seed)
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
     data = Prepared(examples, plan.columns, keys, task, targets, None, parts, summary, ())
-    bench = Bench(plan, data, backbone, features, None, Quiet())
+    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
     trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
     return trained.model
 
@@ -56,9 +61,10 @@ def train(examples: Examples, plan: Plan) -> Model:
 def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:
     """The finished prediction of a model that `train` made by the same plan. Raises DataError as `train` does."""
     if plan.plugin("tuning").solved:
-        features = _frozen_pass(model.backbone, examples, content_keys(examples).keys, plan)
+        runner = runner_of(model.execution)
+        features = _frozen_pass(model.backbone, examples, content_keys(examples).keys, runner)
         return heads_on_features(model, features.pooled())
-    predicted = predict_examples(model, examples)
+    predicted = Predictor(model)(examples)
     _require_all(examples, predicted.failures)
     if predicted.prediction is None:
         raise DataError("there is nothing to predict: no rows are given")
@@ -81,10 +87,10 @@ def held_out(strata: np.ndarray, keys: Sequence[str], seed: int) -> Split:
     return parts
 
 
-def _frozen_pass(backbone: Backbone, examples: Examples, keys: Sequence[str | None], plan: Plan) -> Extracted:
+def _frozen_pass(backbone: Backbone, examples: Examples, keys: Sequence[str | None], runner: Runner) -> Extracted:
     """Pooled features of all examples; kept on disk only where a backbone has weights to save the work of."""
     store = FeatureStore() if any(True for _ in backbone.module.parameters()) else None
-    found = extract(backbone, examples, keys, runner=plan.plugin("runner"), store=store)
+    found = extract(backbone, examples, keys, runner=runner, store=store)
     _require_all(examples, found.failures)
     return found
 

@@ -21,6 +21,9 @@ from headstart.product.record import Decision
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
 
+AUTO = "auto"
+"""Leaves a choice to Headstart."""
+
 FAMILY_OF = {
     "task": "tasks",
     "backbone": "backbones",
@@ -43,9 +46,9 @@ class Plan(Settings):
     """How the data lie on disk; recognised when None."""
     columns: Columns = Columns()
     """Which columns the user named."""
-    task: str = "auto"
+    task: str = AUTO
     """What is predicted."""
-    backbone: str = "auto"
+    backbone: str = AUTO
     """The pretrained model: a name, a folder or file, or a run."""
     weights: str = "pretrained"
     """'pretrained', 'random', or a file of weights for the architecture."""
@@ -55,7 +58,7 @@ class Plan(Settings):
     """What is optimised beside the task loss."""
     augmentation: str = "none"
     """Random views of the training inputs."""
-    runner: str = "eager"
+    runner: str = AUTO
     """How the frozen pass is executed."""
     seed: int = Field(default=0, ge=0)
     """Decides every random draw; >= 0."""
@@ -103,12 +106,9 @@ class Plan(Settings):
         """
         known = sorted({*FAMILY_OF, "scratch"})
         faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
-        looks: list[Callable[[], Any]] = [
-            partial(self.plugin, key) for key in ("tuning", "objective", "augmentation", "runner")
-        ]
+        looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
         looks.append(self.scratch_recipe)
-        if self.task != "auto":
-            looks.append(partial(self.plugin, "task"))
+        looks += [partial(self.plugin, key) for key in ("task", "runner") if getattr(self, key) != AUTO]
         if self.format is not None:
             looks.append(partial(registry.plugin, "formats", self.format))
         for look in looks:
@@ -116,6 +116,8 @@ class Plan(Settings):
                 look()
             except SettingsError as error:
                 faults.append(str(error))
+        if self.runner == AUTO and self.settings.get("runner"):
+            faults.append("--set runner... needs a runner: name one with --runner")
         if self.tuning == "scratch" and "scratch" in self.settings:
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         views = not faults and self.plugin("augmentation").first_stage(1) == 0

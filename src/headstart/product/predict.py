@@ -14,6 +14,7 @@ import pyarrow.parquet
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
+from headstart.engine.infer import Predictor
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
@@ -88,17 +89,18 @@ def predict_stream(
     model: Model, data: Any, columns: Columns, format: str | None, reporter: Reporter
 ) -> Iterator[pd.DataFrame]:
     """Frames of predictions, some rows at a time, in the order of the data."""
+    predictor = Predictor(model, reporter=reporter)
     for examples in stream_examples(data, columns, ROWS_AT_ONCE, format=format):
         if len(examples):
-            yield _frame(model, examples, reporter)
+            yield _frame(predictor, examples)
 
 
-def _frame(model: Model, examples: Examples, reporter: Reporter) -> pd.DataFrame:
+def _frame(predictor: Predictor, examples: Examples) -> pd.DataFrame:
     """One row per example; where an input is of no use the scores are empty and 'error' says why."""
-    predicted = predict_usable(model, examples, reporter)
+    predicted = predict_usable(predictor, examples)
     frame = pd.DataFrame({"origin": examples.origins()})
     if predicted.prediction is not None:
-        scores = pd.DataFrame(dict(model.task.rows(predicted.prediction)), index=predicted.rows)
+        scores = pd.DataFrame(dict(predictor.model.task.rows(predicted.prediction)), index=predicted.rows)
         frame = frame.join(scores)
     frame["error"] = [predicted.failures.get(row) for row in range(len(examples))]
     return frame

@@ -9,9 +9,8 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
-from headstart.engine.infer import Predicted, predict_examples
+from headstart.engine.infer import Predicted, Predictor
 from headstart.kernel.errors import DataError
-from headstart.kernel.progress import Reporter
 
 
 def unusable(examples: Examples) -> dict[int, str]:
@@ -29,16 +28,16 @@ def unusable(examples: Examples) -> dict[int, str]:
     return {}
 
 
-def predict_usable(model: Model, examples: Examples, reporter: Reporter) -> Predicted:
+def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
     """Predictions for the rows that are of use, and the reason for every other row.
 
     Raises:
         DataError: the inputs are of another kind than those that the model learnt from.
     """
-    _require_kind(model, examples)
+    _require_kind(predictor.model, examples)
     useless = unusable(examples)
     rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
-    found = predict_examples(model, examples.take(rows), reporter=reporter)
+    found = predictor(examples.take(rows))
     failures = {**useless, **{int(rows[row]): reason for row, reason in found.failures.items()}}
     return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
 

@@ -107,7 +107,7 @@ def test_what_cannot_be_cut_is_one_stage_with_timms_features(name: str) -> None:
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_preparation_is_timms_evaluation_transform(tmp_path: Path, crop_mode: str, interpolation: str) -> None:
     folder = timm_folder(tmp_path, crop_mode=crop_mode, interpolation=interpolation, crop_pct=0.8, mean=[0.5, 0.4, 0.3])
-    backbone = TimmImages(reference=str(folder), weights="random").load()
+    backbone = TimmImages(reference=str(folder), weights="random", decode="full").load()
     model = timm.create_model(
         "resnet10t", pretrained_cfg=json.loads((folder / "config.json").read_text())["pretrained_cfg"]
     )

@@ -5,8 +5,8 @@ import torch
 
 from headstart.contracts.carriers import State
 from headstart.engine.device import machine, pick_device, run_halving, versions
-from headstart.engine.processor import cores
 from headstart.kernel.errors import SettingsError
+from headstart.kernel.processor import cores
 
 
 def test_the_environment_decides_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.engine.extract import extract
-from headstart.engine.infer import heads_on_features, predict_examples, predict_stored
+from headstart.engine.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.kept import Wish
 from headstart.kernel.errors import DataError
 from headstart.runners.eager import Eager
@@ -68,7 +68,7 @@ def longhand(model: Model, raws: list[Any]) -> np.ndarray:
 @pytest.mark.parametrize("tokens", [False, True])
 def test_predictions_are_finished_and_in_row_order(tokens: bool) -> None:
     model = model_of(TinyTexts("tiny_texts"), tokens)
-    found = predict_examples(model, text_examples(TEXTS), device=CPU, batch_size=4)
+    found = Predictor(model, device=CPU, batch_size=4)(text_examples(TEXTS))
     assert found.rows.tolist() == list(range(30))
     assert not found.failures
     assert found.prediction is not None
@@ -80,7 +80,7 @@ def test_rows_that_cannot_be_read_are_left_out() -> None:
     values = np.random.default_rng(0).standard_normal((20, 4))
     values[4, 0] = np.nan
     model = model_of(TinyTable("tiny_table"))
-    found = predict_examples(model, table_examples(values), device=CPU, batch_size=3)
+    found = Predictor(model, device=CPU, batch_size=3)(table_examples(values))
     assert found.failures == {4: "holds NaN"}
     assert found.rows.tolist() == [row for row in range(20) if row != 4]
     assert found.prediction is not None
@@ -88,7 +88,7 @@ def test_rows_that_cannot_be_read_are_left_out() -> None:
 
 
 def test_nothing_readable_gives_no_prediction() -> None:
-    found = predict_examples(model_of(TinyTexts("tiny_texts")), text_examples(["", ""]), device=CPU)
+    found = Predictor(model_of(TinyTexts("tiny_texts")), device=CPU)(text_examples(["", ""]))
     assert found.prediction is None
     assert (found.rows.tolist(), found.failures) == ([], {0: "is empty", 1: "is empty"})
 

@@ -76,7 +76,9 @@ def test_training_from_a_stored_prefix_equals_training_through_it(
         data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
         backbone = TinyBackbone(dropout=0.0)
         backbone.module.eval()
-        bench = Bench(plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), store)
+        bench = Bench(
+            plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), Eager(), store
+        )
         torch.manual_seed(0)
         arm = train_arm(bench, "model", LastStage(epochs=3, learning_rate=0.01), "last stage", None)
         return predict_rows(bench, arm, split.test).columns["probabilities"]

@@ -102,7 +102,7 @@ def test_a_plan_that_is_not_there_or_no_text_is_an_error(tmp_path: Path) -> None
         read_plan(tmp_path / "bytes.toml")
 
 
-@pytest.mark.parametrize("key", [key for key in FAMILY_OF if key not in ("task", "backbone")])
+@pytest.mark.parametrize("key", [key for key in FAMILY_OF if key not in ("task", "backbone", "runner")])
 def test_the_defaults_are_plugins_that_there_are(key: str) -> None:
     assert Plan(data="x").plugin(key) is not None
 
@@ -113,6 +113,7 @@ def test_checking_tells_all_faults_at_once() -> None:
         tuning="fulll",
         objective="dan",
         task="klassification",
+        runner="eager",
         settings={"runner": {"speed": 3}, "augmentations": {}, "scratch": {"epochs": 0}},
     )
     with pytest.raises(SettingsError) as raised:
@@ -188,5 +189,6 @@ def test_a_plan_of_format_1_stays_readable(tmp_path: Path) -> None:
         task="classification",
         backbone="all-MiniLM-L6-v2",
         columns=Columns(text=("review",), label="stars"),
+        runner="eager",
     )
     plan.check()

@@ -1,0 +1,65 @@
+"""Reading an image file into the pixels that a model takes, free of timm, so that worker processes start quickly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Raw
+from headstart.media.framing import Framing
+from headstart.media.images import decode_image, read_pixels
+
+FAST = ("bilinear", "bicubic")
+"""Interpolations that PyTorch has for bytes."""
+
+
+@dataclass(frozen=True)
+class PixelReader:
+    """Decodes at a reduced size where the file is large enough, and frames."""
+
+    framing: Framing
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a framed picture."""
+        return self.framing.height * self.framing.width * 3
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        """(height, width, 3) uint8. Raises DataError."""
+        return self.framing(read_pixels(raw, at_least=self.framing.shorter_side))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class TimmReader:
+    """Decodes in full and frames with timm's own transforms."""
+
+    preprocessing: Mapping[str, Any]
+    _built: list[Any] = field(default_factory=list, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a framed picture."""
+        return math.prod(self.preprocessing["input_size"])
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        """(height, width, 3) uint8. Raises DataError."""
+        if not self._built:
+            from timm.data import create_transform
+
+            self._built.append(create_transform(**self.preprocessing, is_training=False, normalize=False))
+        pixels: np.ndarray = self._built[0](decode_image(raw)).permute(1, 2, 0).numpy()  # type: ignore[arg-type]
+        return pixels
+
+
+def reader_of(preprocessing: Mapping[str, Any], decode: str) -> PixelReader | TimmReader:
+    """The reader for timm's preprocessing values; the fast one where `decode` allows it and framing is as usual."""
+    _, height, width = preprocessing["input_size"]
+    usual = preprocessing.get("crop_mode", "center") == "center" and height == width
+    if decode == "full" or not usual or preprocessing["interpolation"] not in FAST:
+        return TimmReader(dict(preprocessing))
+    shorter = int(height / (preprocessing.get("crop_pct") or 0.875))
+    return PixelReader(Framing(shorter, height, width, preprocessing["interpolation"]))

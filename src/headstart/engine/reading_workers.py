@@ -1,0 +1,167 @@
+"""Worker processes that read inputs, each with a piece of shared memory for what it hands over.
+
+A decoder that crashes takes its worker along, not the pass: the worker is replaced and its inputs are read again one by
+one, so that the one at fault is named like any file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.backbone import Reader
+from headstart.contracts.examples import Raw
+from headstart.engine.reading import Inputs, joined
+from headstart.kernel.errors import HeadstartError
+
+POSSIBLE = os.name == "posix"
+"""Shared memory is handed to the worker as an open file, which Windows does not know."""
+
+MODULE = "headstart.engine.reading_worker"
+STOPPED = "stops the process that reads it"
+PATIENCE_S = 2.0
+"""What a worker gets to end by itself."""
+
+
+class WorkerDied(Exception):
+    """The process ended, or closed its pipes, before it answered."""
+
+
+class ReadingWorkers:
+    """Some workers; `read` may be called from as many threads. A context manager."""
+
+    def __init__(self, reader: Reader, count: int, most: int) -> None:
+        """Start `count` workers, each with room for `most` inputs at once."""
+        self._reader, self._most, self._bytes = pickle.dumps(reader), most, most * reader.nbytes
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        self._all: list[_Worker] = []
+        self._closing = threading.Lock()
+        self._closed = False
+        for _ in range(count):
+            self._idle.put(self._started())
+
+    def __enter__(self) -> ReadingWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._closing:
+            self._closed = True
+        for worker in self._all:
+            worker.end()
+
+    def read(self, raws: Sequence[Raw]) -> Inputs:
+        """Read inputs with one worker. Raises HeadstartError where workers cannot be started at all."""
+        if len(raws) > self._most:
+            return joined([self.read(raws[start : start + self._most]) for start in range(0, len(raws), self._most)])
+        worker = self._idle.get()
+        try:
+            return worker.read(raws)
+        except WorkerDied:
+            worker = self._replaced(worker)
+            if len(raws) == 1:
+                return Inputs(np.empty((0,), np.uint8), {0: STOPPED})
+        finally:
+            self._idle.put(worker)
+        return joined([self.read([raw]) for raw in raws])
+
+    def _replaced(self, worker: _Worker) -> _Worker:
+        worker.end()
+        if not worker.answered:
+            raise HeadstartError(f"worker processes end as soon as they are started: python -m {MODULE}")
+        return self._started()
+
+    def _started(self) -> _Worker:
+        with self._closing:
+            if self._closed:
+                raise HeadstartError("the pass has ended")
+            worker = _Worker(self._reader, self._bytes)
+            self._all.append(worker)
+            return worker
+
+
+class _Worker:
+    def __init__(self, reader: bytes, most_bytes: int) -> None:
+        descriptor = _memory(most_bytes)
+        try:
+            self._shared = mmap.mmap(descriptor, most_bytes)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(descriptor), str(most_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if os.environ.get("HEADSTART_DEBUG") else subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        self.answered = False
+        self._hello: bytes | None = reader
+
+    def read(self, raws: Sequence[Raw]) -> Inputs:
+        if self._hello is not None:
+            self._write(self._hello)
+            self._answer()
+            self._hello, self.answered = None, True
+        self._write(pickle.dumps(list(raws)))
+        shape, dtype, failures = self._answer()
+        count = int(np.prod(shape))
+        # a copy, for the worker writes its next answer to the same place
+        return Inputs(np.frombuffer(self._shared, dtype, count).reshape(shape).copy(), failures)
+
+    def end(self) -> None:
+        """Let it go; kill it where it does not go by itself."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what it did not take any more
+                    continue
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _write(self, message: bytes) -> None:
+        pipe = self._process.stdin
+        try:
+            if pipe is None:
+                raise WorkerDied
+            pipe.write(message)
+            pipe.flush()
+        except (OSError, ValueError) as error:
+            raise WorkerDied from error
+
+    def _answer(self) -> Any:
+        pipe = self._process.stdout
+        try:
+            if pipe is None:
+                raise WorkerDied
+            return pickle.load(pipe)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+            raise WorkerDied from error
+
+
+def _memory(size: int) -> int:
+    """An open file of `size` bytes that lies in no folder."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("headstart")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor

@@ -1,0 +1,63 @@
+"""Fast JPEG: libjpeg-turbo through simplejpeg, which also decodes at a fraction n/8 of the size.
+
+At full size the pixels are those that Pillow reads. A 1024x768 photograph that is needed at 256 pixels takes a quarter
+of the time when it is decoded at half its size.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import simplejpeg
+from PIL import ExifTags, Image
+
+SIGNATURE = b"\xff\xd8\xff"
+
+
+MOST_PIXELS = 178_956_970
+"""More is taken for a decompression bomb; the size at which Pillow itself refuses: half a gigabyte of 24-bit pixels."""
+
+
+def decode_jpeg(content: bytes, at_least: int | None = None) -> np.ndarray | None:
+    """Upright RGB pixels (height, width, 3) uint8; None where Pillow has to look: CMYK, damaged, huge, no JPEG.
+
+    Args:
+        content: the file's bytes.
+        at_least: the image may be decoded at a reduced size with still this many pixels on its shorter side.
+    """
+    if not content.startswith(SIGNATURE):
+        return None
+    least = at_least or 0
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours not in ("Gray", "YCbCr", "RGB") or height * width > MOST_PIXELS:
+            return None
+        pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", min_height=least, min_width=least)
+    except ValueError:
+        return None
+    return _upright(pixels, _orientation(content))
+
+
+def _orientation(content: bytes) -> int:
+    """EXIF's orientation, 1..8; the header is read only where there may be one."""
+    if b"Exif\0\0" not in content[:65536]:
+        return 1
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a broken EXIF block does not spoil the pixels
+        return 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turned and mirrored as EXIF says: 2 mirrored, 3 half a turn, 4 flipped, 5 to 8 with the axes exchanged."""
+    if not 2 <= orientation <= 8:
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,40 @@
+"""Autocast: plain PyTorch with its matrix products and convolutions in bfloat16, where the device computes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import nn
+
+from headstart.contracts.carriers import State
+from headstart.contracts.runner import CannotRun, Execute
+from headstart.kernel.settings import Settings
+from headstart.runners._channels_last import on_device
+from headstart.runners._half_precision import HalfExecution, has_bfloat16
+
+
+class Autocast(Settings):
+    """Runs a segment as it stands, in bfloat16 and evaluation mode."""
+
+    plain: ClassVar[bool] = False
+
+    @property
+    def precision(self) -> str:
+        """'bfloat16'"""
+        return "bfloat16"
+
+    @classmethod
+    def variants(cls, device: Any) -> Sequence[Autocast]:
+        """Itself, where the device multiplies bfloat16 natively."""
+        return (cls(),) if has_bfloat16(device) else ()
+
+    def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
+        """The first batches, in which kernels are chosen."""
+        return 0.5
+
+    def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Execute:  # noqa: ARG002
+        """Move the segment's live modules to `device` and to evaluation mode. Raises CannotRun without bfloat16."""
+        if not has_bfloat16(device):
+            raise CannotRun(f"{device} does not compute in bfloat16")
+        return HalfExecution(on_device(segment, device), device, half=True)

@@ -1,0 +1,60 @@
+"""OpenVINO: the segment as one compiled graph on the CPU, in bfloat16 where the processor computes in it.
+
+The graph takes batches of any size and texts of any length, and gives taps beside the features. Two cores with
+AVX512-BF16 run ResNets and MobileNets about five times as fast as plain PyTorch, vision transformers three times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal
+
+from torch import nn
+
+from headstart.contracts.carriers import State
+from headstart.contracts.runner import CannotRun
+from headstart.kernel.settings import Settings
+
+
+class OpenVino(Settings):
+    """Runs a segment through OpenVINO."""
+
+    computes_in: Literal["bfloat16", "float32"] = "float32"
+    """'bfloat16', twice as fast where the processor has it and within 1 % for most models, or 'float32'."""
+
+    plain: ClassVar[bool] = False
+
+    @property
+    def precision(self) -> str:
+        """As `computes_in`."""
+        return self.computes_in
+
+    @classmethod
+    def variants(cls, device: Any) -> Sequence[OpenVino]:
+        """On the CPU, where OpenVINO is installed: bfloat16 if the processor has it, then float32."""
+        if device.type != "cpu" or find_spec("openvino") is None:
+            return ()
+        from headstart.runners._openvino_graph import has_bfloat16
+
+        return (*((cls(computes_in="bfloat16"),) if has_bfloat16() else ()), cls())
+
+    def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
+        """Converting and compiling."""
+        return 3.0
+
+    def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Any:
+        """Compile the segment, or take what was compiled under `key`.
+
+        Raises:
+            CannotRun: OpenVINO is not installed, does not know an operation, or the processor lacks bfloat16.
+        """
+        if device.type != "cpu":
+            raise CannotRun(f"OpenVINO runs on the CPU here, not on {device}")
+        if find_spec("openvino") is None:
+            raise CannotRun('OpenVINO is not installed: pip install "openvino>=2025"')
+        from headstart.runners._openvino_graph import has_bfloat16, started
+
+        if self.computes_in == "bfloat16" and not has_bfloat16():
+            raise CannotRun("this processor does not compute in bfloat16")
+        return started(segment.to(device).eval(), example, self.computes_in, key)
