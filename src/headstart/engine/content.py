@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.contracts.examples import Examples, ImageSource
+from headstart.contracts.examples import Examples, Raw
 from headstart.engine.memo import Memo
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
 
 _SETTLED_NS = 2 * 10**9
 """A file changed less than this before it was hashed may change again within one tick of its clock."""
+CHANGED = "has changed during the pass"
 _CHUNK = 64
 _THREADS = min(16, 4 * (os.cpu_count() or 1))
 
@@ -50,7 +51,7 @@ class _Stamp(NamedTuple):
 def content_keys(examples: Examples, reporter: Reporter | None = None) -> ContentKeys:
     """The content key of every example: file bytes (image), texts, or 64-bit numbers (table)."""
     if examples.schema.modality == "image":
-        return _image_keys(examples, reporter or Quiet())
+        return _image_keys(examples.raws(), reporter or Quiet())
     raws = examples.raws()
     if examples.schema.modality == "text":
         return ContentKeys([_text_key(raw if isinstance(raw, tuple) else (str(raw),)) for raw in raws], {})
@@ -58,15 +59,27 @@ def content_keys(examples: Examples, reporter: Reporter | None = None) -> Conten
     return ContentKeys([hash_bytes(b"table", (np.asarray(raw, np.float64) + 0.0).tobytes()) for raw in raws], {})
 
 
+def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) -> dict[int, str]:
+    """Those of some rows whose files are no longer what `content_keys` found, and what became of them, in words.
+
+    A file whose hash is remembered costs a look at its size and time of change, any other is read again.
+    """
+    if examples.schema.modality != "image":
+        return {}
+    files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if isinstance(raw, Path)]
+    now = _image_keys([path for _, path in files], Quiet())
+    return {row: now.failures.get(at, CHANGED) for at, (row, _) in enumerate(files) if now.keys[at] != keys[row]}
+
+
 def _text_key(texts: tuple[str, ...]) -> str:
     return hash_bytes(b"text", *(text.encode("utf-8", "surrogatepass") for text in texts))
 
 
-def _image_keys(examples: Examples, reporter: Reporter) -> ContentKeys:
-    keys: list[str | None] = [None] * len(examples)
+def _image_keys(sources: Sequence[Raw], reporter: Reporter) -> ContentKeys:
+    keys: list[str | None] = [None] * len(sources)
     failures: dict[int, str] = {}
     stamps: list[_Stamp] = []
-    for row, source in enumerate(examples.raws()):
+    for row, source in enumerate(sources):
         if isinstance(source, bytes):
             if source:
                 keys[row] = _digest(io.BytesIO(source))
@@ -86,7 +99,7 @@ def _image_keys(examples: Examples, reporter: Reporter) -> ContentKeys:
     return ContentKeys(keys, failures)
 
 
-def _stamp(row: int, source: ImageSource | object) -> _Stamp | str:
+def _stamp(row: int, source: Raw) -> _Stamp | str:
     path = Path(os.path.abspath(str(source)))
     try:
         status = path.stat()

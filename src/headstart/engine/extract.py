@@ -7,7 +7,8 @@ only the rest is prepared, run and stored, a shard every few seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.runner import Execute, Runner
 from headstart.engine.allocator import keep_blocks
+from headstart.engine.content import changes
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.execution import described, started
 from headstart.engine.feature_store import FeatureStore
@@ -111,7 +113,7 @@ def extract(
     """Get what `wish` asks for (pooled features without one) of every example, from the store or by running.
 
     Args:
-        keys: the hash of each input's content, 32 hex digits; None for an input that could not be read.
+        keys: what `content_keys` has found; a file that has changed since is a failure, and nothing of it is stored.
         store: where entries are kept; in memory, for this run only, without one.
         batch_size: how many inputs of median length are run at once.
 
@@ -128,9 +130,11 @@ def extract(
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
     missing, reused = _missing(space, known, readable)
-    frozen_pass = _Pass(backbone, examples, kept, runner, device, space)
-    frozen_pass.run(missing, keys, batch_size or usual_batch_size(device), reporter)
-    failures = _failures(backbone, examples, keys, frozen_pass.failures)
+    frozen_pass = _Pass(backbone, examples, keys, kept, runner, device, space)
+    while len(missing):
+        frozen_pass.run(missing, batch_size or usual_batch_size(device), reporter)
+        missing = frozen_pass.substitutes()
+    failures = _failures(backbone, examples, keys, frozen_pass)
     rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
@@ -149,18 +153,16 @@ def _missing(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.n
     return np.array(sorted(first.values()), np.int64), int(found.sum())
 
 
-def _failures(
-    backbone: Backbone, examples: Examples, keys: Sequence[str | None], failed: Mapping[int, str]
-) -> dict[int, str]:
+def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None], frozen_pass: _Pass) -> dict[int, str]:
     """Every row without features: those that failed, the same inputs elsewhere, and those without a key."""
-    reasons = {keys[row]: reason for row, reason in failed.items()}
+    failed, reasons = frozen_pass.failures, frozen_pass.reasons()
     found = {}
     for row, key in enumerate(keys):
         if key is None:
             reason = why_unreadable(backbone, examples.raws([row])[0])
             found[row] = reason or "could not be read at first, and has changed since"
-        elif key in reasons:
-            found[row] = reasons[key]
+        elif row in failed or key in reasons:
+            found[row] = failed.get(row) or reasons[key]
     return found
 
 
@@ -185,27 +187,26 @@ class _Pass:
         self,
         backbone: Backbone,
         examples: Examples,
+        keys: Sequence[str | None],
         kept: KeptSegment,
         runner: Runner,
         device: torch.device,
         space: Space,
     ) -> None:
-        self.backbone, self.examples, self.kept = backbone, examples, kept
+        self.backbone, self.examples, self.keys, self.kept = backbone, examples, keys, kept
         self.runner, self.device, self.space = runner, device, space
         self.pipeline = Pipeline(self._start)
         self.computed = self.elsewhere = 0
         self.failures: dict[int, str] = {}
+        self.changed: dict[int, str] = {}
         self.seconds = {"prepare": 0.0, "runner": 0.0, "store": 0.0}
 
-    def run(self, rows: np.ndarray, keys: Sequence[str | None], batch_size: int, reporter: Reporter) -> None:
+    def run(self, rows: np.ndarray, batch_size: int, reporter: Reporter) -> None:
         """Compute and store the given rows, but for those that others compute meanwhile.
 
         What is done is stored whatever ends the pass.
         """
-        if not len(rows):
-            return
         longest_first, sizes = self._longest_first(rows)
-        wanted = [cast(str, keys[row]) for row in longest_first]
         unit = UNITS.get(self.backbone.modality, "examples")
         with reporter.counter(f"features from {self.backbone.name}", len(rows), unit) as advance:
 
@@ -213,15 +214,34 @@ class _Pass:
                 self.elsewhere += count
                 advance(count)
 
+            wanted = self._keys_of(longest_first)
             with SharedWork(self.space, wanted, batch_size, found_elsewhere, reporter) as work:
                 for blocks in work.sweeps():
                     batches = (longest_first[batch] for batch in in_batches(blocks, sizes, batch_size))
-                    fed = feed_batches(self.backbone, self.examples, batches, batch_size=batch_size, total=len(rows))
-                    for ran in self.pipeline.run(fed):
-                        self._store(ran, keys)
-                        done = (*ran.fed.rows, *ran.fed.failures)
-                        work.done([cast(str, keys[row]) for row in done])
-                        advance(len(done))
+                    fed = feed_batches(
+                        self.backbone,
+                        self.examples,
+                        batches,
+                        batch_size=batch_size,
+                        total=len(rows),
+                        changes=self._changes,
+                    )
+                    with closing(fed), closing(self.pipeline.run(fed)) as results:
+                        for ran in results:
+                            self._store(ran)
+                            done = (*ran.fed.rows, *ran.fed.failures)
+                            work.done(self._keys_of(done))
+                            advance(len(done))
+
+    def substitutes(self) -> np.ndarray:
+        """A row for each input that changed before it was computed, and that another file has as well."""
+        wanted = {self.keys[row] for row in self.changed} - self.reasons().keys()
+        equal = [row for row, key in enumerate(self.keys) if key in wanted and row not in self.failures]
+        return _missing(self.space, self._keys_of(equal), np.array(equal, np.int64))[0]
+
+    def reasons(self) -> dict[str | None, str]:
+        """Key -> why the input cannot be read, in whatever file it lies."""
+        return {self.keys[row]: reason for row, reason in self.failures.items() if row not in self.changed}
 
     def _longest_first(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows and their lengths; a batch that is too large for memory shows at once."""
@@ -232,7 +252,16 @@ class _Pass:
     def _start(self, state: State) -> Execute:
         return started(self.runner, self.kept, state, self.device, hash_json(pass_key(self.backbone, self.kept.wish)))
 
-    def _store(self, ran: Ran, keys: Sequence[str | None]) -> None:
+    def _changes(self, rows: np.ndarray) -> Mapping[int, str]:
+        """Asked by the threads that prepare."""
+        found = changes(self.examples, self.keys, rows)
+        self.changed.update(found)
+        return found
+
+    def _keys_of(self, rows: Iterable[int]) -> list[str]:
+        return [cast(str, self.keys[row]) for row in rows]
+
+    def _store(self, ran: Ran) -> None:
         self.seconds["prepare"] += ran.fed.seconds
         self.seconds["runner"] += ran.seconds
         self.failures.update(ran.fed.failures)
@@ -240,5 +269,5 @@ class _Pass:
             return
         began = time.perf_counter()
         self.computed += len(ran.fed.rows)
-        self.space.append([cast(str, keys[row]) for row in ran.fed.rows], take_apart(ran.result, self.kept.keep))
+        self.space.append(self._keys_of(ran.fed.rows), take_apart(ran.result, self.kept.keep))
         self.seconds["store"] += time.perf_counter() - began

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,6 +38,10 @@ PROCESSES_FROM = 5000
 """Pictures from which worker processes pay for the two seconds that they take to start."""
 
 
+Changes = Callable[[np.ndarray], Mapping[int, str]]
+"""Rows -> those whose inputs are no longer what they were, and what became of them."""
+
+
 @dataclass(frozen=True)
 class Fed:
     """A prepared batch."""
@@ -52,7 +56,7 @@ class Fed:
     """Spent in preparing."""
 
 
-def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: int) -> Iterator[Fed]:
+def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: int) -> Generator[Fed, None, None]:
     """Prepare the given rows, longest inputs first, so that a batch too large for memory shows at once.
 
     Args:
@@ -64,13 +68,20 @@ def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: i
 
 
 def feed_batches(
-    backbone: Backbone, examples: Examples, batches: Iterable[np.ndarray], *, batch_size: int, total: int
-) -> Iterator[Fed]:
+    backbone: Backbone,
+    examples: Examples,
+    batches: Iterable[np.ndarray],
+    *,
+    batch_size: int,
+    total: int,
+    changes: Changes = lambda rows: {},  # noqa: ARG005
+) -> Generator[Fed, None, None]:
     """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared.
 
     Args:
         batch_size: how many inputs a batch usually has.
         total: how many there are in all; many pictures are read by worker processes.
+        changes: is asked after a batch was read; what it names has failed.
     """
     threads = min(MOST_THREADS, cores())
     reader = backbone.reader()
@@ -83,7 +94,7 @@ def feed_batches(
         stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[Future[Fed]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(_prepare, backbone, examples, batch, workers))
+            waiting.append(pool.submit(_prepare, backbone, examples, batch, workers, changes))
             if len(waiting) >= threads + AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -135,11 +146,18 @@ def _fitting(budget: float, length: int, batch_size: int) -> int:
     return min(max(int(budget / max(1, length)), batch_size // EXTREME, 1), batch_size * EXTREME)
 
 
-def _prepare(backbone: Backbone, examples: Examples, rows: np.ndarray, workers: ReadingWorkers | None) -> Fed:
+def _prepare(
+    backbone: Backbone, examples: Examples, rows: np.ndarray, workers: ReadingWorkers | None, changes: Changes
+) -> Fed:
     started = time.perf_counter()
     raws: Sequence[Raw] = examples.raws(rows)
     reader = backbone.reader()
     state, failed = _together(backbone, raws) if reader is None else _one_by_one(reader, raws, workers)
+    changed = changes(rows)
+    if changed:  # the others are read again without them
+        rest = rows[~np.isin(rows, list(changed))]
+        others = _prepare(backbone, examples, rest, workers, changes) if len(rest) else Fed(rest, None)
+        return Fed(others.rows, others.state, {**others.failures, **changed}, time.perf_counter() - started)
     failures = {int(rows[position]): reason for position, reason in failed.items()}
     kept = [position for position in range(len(rows)) if position not in failed]
     return Fed(rows[kept], state, failures, time.perf_counter() - started)

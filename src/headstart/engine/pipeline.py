@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Pipeline:
         self._start = start
         self._execute: Execute | None = None
 
-    def run(self, batches: Iterable[Fed]) -> Iterator[Ran]:
+    def run(self, batches: Iterable[Fed]) -> Generator[Ran, None, None]:
         """Each batch with its result."""
         with ExitStack() as stack:
             pool: ThreadPoolExecutor | None = None

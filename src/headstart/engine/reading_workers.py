@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -42,14 +43,15 @@ class ReadingWorkers:
     """Some workers; `read` may be called from as many threads. A context manager."""
 
     def __init__(self, reader: Reader, count: int, most: int) -> None:
-        """Start `count` workers, each with room for `most` inputs at once."""
+        """Up to `count` workers, started when they are needed, each with room for `most` inputs at once."""
         self._reader, self._most, self._bytes = pickle.dumps(reader), most, most * reader.nbytes
-        self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        self._all: list[_Worker] = []
-        self._closing = threading.Lock()
-        self._closed = False
+        self._idle: SimpleQueue[_Worker | None] = SimpleQueue()
+        self._living: set[_Worker] = set()
+        self._starting = threading.Lock()
+        self._over = ""
+        """Why no more are started."""
         for _ in range(count):
-            self._idle.put(self._started())
+            self._idle.put(None)
 
     def __enter__(self) -> ReadingWorkers:
         return self
@@ -57,39 +59,59 @@ class ReadingWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._closing:
-            self._closed = True
-        for worker in self._all:
+        with self._starting:
+            self._over = "the pass has ended"
+        for worker in self._living:
+            worker.let_go()
+        for worker in self._living:
             worker.end()
 
     def read(self, raws: Sequence[Raw]) -> Inputs:
-        """Read inputs with one worker. Raises HeadstartError where workers cannot be started at all."""
+        """Read inputs with one worker. Raises HeadstartError where none can be started."""
         if len(raws) > self._most:
             return joined([self.read(raws[start : start + self._most]) for start in range(0, len(raws), self._most)])
-        worker = self._idle.get()
+        worker = self._taken()
+        left: _Worker | None = worker
         try:
             return worker.read(raws)
         except WorkerDied:
-            worker = self._replaced(worker)
+            left = None
+            self._bury(worker)
             if len(raws) == 1:
                 return Inputs(np.empty((0,), np.uint8), {0: STOPPED})
         finally:
-            self._idle.put(worker)
+            self._idle.put(left)
         return joined([self.read([raw]) for raw in raws])
 
-    def _replaced(self, worker: _Worker) -> _Worker:
-        worker.end()
-        if not worker.answered:
-            raise HeadstartError(f"worker processes end as soon as they are started: python -m {MODULE}")
-        return self._started()
+    def _taken(self) -> _Worker:
+        """An idle worker, or a new one in the place of one that died."""
+        worker = self._idle.get()
+        if worker is not None:
+            return worker
+        try:
+            return self._started()
+        except HeadstartError:
+            self._idle.put(None)
+            raise
 
     def _started(self) -> _Worker:
-        with self._closing:
-            if self._closed:
-                raise HeadstartError("the pass has ended")
-            worker = _Worker(self._reader, self._bytes)
-            self._all.append(worker)
+        with self._starting:
+            if self._over:
+                raise HeadstartError(self._over)
+            try:
+                worker = _Worker(self._reader, self._bytes)
+            except OSError as error:
+                raise HeadstartError(f"no worker process can be started: {error.strerror or error}") from error
+            self._living.add(worker)
             return worker
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.end()
+        with self._starting:
+            self._living.discard(worker)
+            if not worker.answered:
+                self._over = f"worker processes end as soon as they are started: python -m {MODULE}"
+                raise HeadstartError(self._over)
 
 
 class _Worker:
@@ -98,12 +120,12 @@ class _Worker:
         try:
             self._shared = mmap.mmap(descriptor, most_bytes)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE, str(descriptor), str(most_bytes)],
+                [sys.executable, "-P", "-m", MODULE, str(descriptor), str(most_bytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get("HEADSTART_DEBUG") else subprocess.DEVNULL,
                 pass_fds=(descriptor,),
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "PYTHONPATH": _search_path(), "OMP_NUM_THREADS": "1"},
                 start_new_session=True,
             )
         finally:
@@ -122,19 +144,22 @@ class _Worker:
         # a copy, for the worker writes its next answer to the same place
         return Inputs(np.frombuffer(self._shared, dtype, count).reshape(shape).copy(), failures)
 
-    def end(self) -> None:
-        """Let it go; kill it where it does not go by itself."""
+    def let_go(self) -> None:
+        """Have it end by itself."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):  # what it did not take any more
                     pipe.close()
-                except OSError:  # what it did not take any more
-                    continue
+
+    def end(self) -> None:
+        """Let it go; kill it where it does not go by itself."""
+        self.let_go()
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._shared.close()
 
     def _write(self, message: bytes) -> None:
         pipe = self._process.stdin
@@ -154,6 +179,11 @@ class _Worker:
             return pickle.load(pipe)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise WorkerDied from error
+
+
+def _search_path() -> str:
+    """Where this process looks for modules; the worker (-P) looks nowhere else, as in the folder of somebody's data."""
+    return os.pathsep.join(map(os.path.abspath, sys.path))
 
 
 def _memory(size: int) -> int:

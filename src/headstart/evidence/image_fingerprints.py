@@ -6,7 +6,7 @@ brighter (Krawetz, "Kind of Like That", 2013).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts.examples import Examples
+from headstart.engine.content import changes
 from headstart.engine.memo import Memo
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
@@ -55,18 +56,30 @@ def fingerprint_images(
         keys: content key of each example; rows without one are left out, their reason is known already.
         reporter: is told the progress.
     """
-    first = {key: row for row, key in reversed(list(enumerate(keys))) if key is not None}
     memo = Memo("image-fingerprints-1")
-    kept = memo.get([key.encode() for key in first])
+    kept = memo.get([key.encode() for key in set(keys) if key is not None])
     found = {key.decode(): value for key, value in kept.items() if len(value) == RECORD.itemsize}
-    missing = {key: row for key, row in first.items() if key not in found}
-    new, reasons = _decode_all(examples, missing, reporter or Quiet())
-    memo.put({key.encode(): value for key, value in new.items()})
-    found |= new
-    rows = [row for row, key in enumerate(keys) if key in found]
-    records = np.frombuffer(b"".join(found[key] for key in keys if key is not None and key in found), RECORD)
-    failures = {row: reasons[key] for row, key in enumerate(keys) if key in reasons and key is not None}
-    return Fingerprints(np.array(rows, np.int64), records, failures)
+    reasons: dict[str, str] = {}
+    changed: dict[int, str] = {}
+    while missing := _one_row_each(keys, known=found.keys() | reasons.keys(), but=changed.keys()):
+        new, why = _decode_all(examples, missing, reporter or Quiet())
+        gone = changes(examples, keys, np.array(list(missing.values())))
+        sound = {key for key, row in missing.items() if row not in gone}
+        new = {key: value for key, value in new.items() if key in sound}
+        memo.put({key.encode(): value for key, value in new.items()})
+        found |= new
+        reasons |= {key: reason for key, reason in why.items() if key in sound}
+        changed |= gone
+    readable = [(row, found[key]) for row, key in enumerate(keys) if key in found and row not in changed]
+    records = np.frombuffer(b"".join(record for _, record in readable), RECORD)
+    failures = {row: reasons[key] for row, key in enumerate(keys) if key in reasons} | changed
+    return Fingerprints(np.array([row for row, _ in readable], np.int64), records, failures)
+
+
+def _one_row_each(keys: Sequence[str | None], *, known: Set[str], but: Set[int]) -> dict[str, int]:
+    """Each key that is not known yet, with the first of its rows."""
+    rows = ((key, row) for row, key in reversed(list(enumerate(keys))) if key is not None)
+    return {key: row for key, row in rows if key not in known and row not in but}
 
 
 def _decode_all(

@@ -23,6 +23,8 @@ class Leftovers:
     """Files whose names are not valid UTF-8."""
     repeated_links: int = 0
     """Links to folders that the walk has entered already."""
+    vanished: int = 0
+    """Folders that were there when the folder above them was listed, and are no longer."""
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
@@ -36,36 +38,56 @@ class Leftovers:
             notes.append(f"files left out because their names are not valid UTF-8: {self.unnameable}; rename them")
         if self.repeated_links:
             notes.append(f"links to folders that are there anyway, not followed: {self.repeated_links}")
+        if self.vanished:
+            notes.append(f"folders that were deleted or renamed while the data were being read: {self.vanished}")
         return tuple(notes)
 
 
 def walk_images(root: Path, leftovers: Leftovers) -> Iterator[str]:
     """Paths of images below `root`, relative and with '/', sorted by their components; links are followed once."""
-    yield from _walk(str(root), "", {_identity(root)}, leftovers)
+    identity = _identity(root)
+    yield from _walk(str(root), "", {identity} if identity else set(), leftovers)
 
 
 def _walk(folder: str, relative: str, entered: set[tuple[int, int]], leftovers: Leftovers) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
+    entries = _entries(folder, leftovers)
     # Real folders come before links to them, whatever the names, so that a link never hides the real one beside it.
     real = {_identity(Path(entry.path)) for entry in entries if entry.is_dir(follow_symlinks=False)}
     for entry in entries:
         if entry.name.startswith(".") or entry.name.lower() in _IGNORED:
             continue
         path = f"{relative}{entry.name}"
-        if not entry.is_dir():
+        if not _is_folder(entry):
             if _is_image(entry, path, leftovers):
                 yield path
             continue
         identity = _identity(Path(entry.path))
+        if identity is None:
+            leftovers.vanished += 1
+            continue
         if identity in entered or (entry.is_symlink() and identity in real):
             leftovers.repeated_links += 1
             continue
         entered.add(identity)
         yield from _walk(entry.path, f"{path}/", entered, leftovers)
+
+
+def _entries(folder: str, leftovers: Leftovers) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        leftovers.vanished += 1
+        return []
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
 
 
 def _is_image(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
@@ -81,8 +103,14 @@ def _is_image(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
     return True
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """None for a folder that is gone. Raises DataError where it is out of reach."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
     return status.st_dev, status.st_ino
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
-from headstart.media.jpeg import MOST_PIXELS, decode_jpeg
+from headstart.media.jpeg import MOST_PIXELS, SIGNATURE, decode_jpeg
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .avif .tif .tiff .ppm .pgm .pbm .pnm .pfm .tga .ico"
@@ -67,15 +67,19 @@ def read_pixels(source: Path | bytes, *, at_least: int | None = None) -> np.ndar
     Raises:
         DataError: as `decode_image`.
     """
-    if isinstance(source, bytes):
-        content = source
-    else:
-        try:
-            content = source.read_bytes()
-        except OSError:  # Pillow's path says in words what is wrong with the file
-            content = b""
+    content = source if isinstance(source, bytes) else _jpeg_content(source)
     pixels = decode_jpeg(content, at_least)
     return np.array(decode_image(content or source)) if pixels is None else pixels
+
+
+def _jpeg_content(path: Path) -> bytes:
+    """The bytes of a JPEG file; none of another, which Pillow reads piece by piece or refuses by its size."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(SIGNATURE))
+            return start + file.read() if start == SIGNATURE else b""
+    except OSError:  # Pillow's path says in words what is wrong with the file
+        return b""
 
 
 def open_image(source: Path | bytes) -> Image.Image:

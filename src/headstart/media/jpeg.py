@@ -14,7 +14,6 @@ from PIL import ExifTags, Image
 
 SIGNATURE = b"\xff\xd8\xff"
 
-
 MOST_PIXELS = 178_956_970
 """More is taken for a decompression bomb; the size at which Pillow itself refuses: half a gigabyte of 24-bit pixels."""
 
@@ -40,8 +39,8 @@ def decode_jpeg(content: bytes, at_least: int | None = None) -> np.ndarray | Non
 
 
 def _orientation(content: bytes) -> int:
-    """EXIF's orientation, 1..8; the header is read only where there may be one."""
-    if b"Exif\0\0" not in content[:65536]:
+    """EXIF's orientation, or XMP's, 1..8; the header is read only where there may be one."""
+    if b"Exif\0\0" not in content and b"tiff:Orientation" not in content:
         return 1
     try:
         with Image.open(io.BytesIO(content)) as image:

@@ -186,9 +186,13 @@ def _source(bench: Bench, backbone: Backbone, start: int) -> StateSource:
     if start == 0:
         return PreparedInputs(backbone, data.examples)
     wish = Wish("state", start)
-    return extract(
+    found = extract(
         backbone, data.examples, data.keys, wish, runner=bench.runner, store=bench.store, reporter=bench.reporter
-    ).batch_state
+    )
+    used = np.concatenate([*data.parts().values()])
+    for row in used[np.isin(used, list(found.failures))]:
+        raise DataError(f"{data.examples.origins()[row]} could be read before and now {found.failures[int(row)]}")
+    return found.batch_state
 
 
 def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:

@@ -25,7 +25,7 @@ from headstart.product.clock import Clock
 from headstart.product.judge import judge
 from headstart.product.pick_runner import pick_runner, with_runner
 from headstart.product.plan import Plan, read_plan, write_plan
-from headstart.product.prepare import Prepared, prepare
+from headstart.product.prepare import Prepared, prepare, without
 from headstart.product.record import Decision
 from headstart.product.report.write import report
 from headstart.product.run import Run
@@ -148,6 +148,7 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
             features = frozen_pass(prepared, backbone, runner, store, reporter)
+            prepared = without(prepared, features.failures)
         bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, runner, store)
         arms, more = train_arms(bench, clock)
         finish(bench, arms, (*decisions, *more), clock, started, folder)

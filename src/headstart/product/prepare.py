@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,32 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         summary,
         (decision,) if decision else (),
     )
+
+
+def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
+    """The same data without rows whose inputs could not be read after all; they are named with the others.
+
+    Raises:
+        DataError: a part that is needed has nothing left.
+    """
+    if not failures:
+        return prepared
+    examples = prepared.examples
+    parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
+    origins = examples.origins()
+    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    for name in ("train", "test"):
+        if not len(parts[name]):
+            why = f"{troubles[0].origin} {troubles[0].reason}"
+            raise DataError(f"the {name} part is empty: none of its inputs could be read in the end; {why}")
+    summary = prepared.summary.model_copy(
+        update={
+            "parts": tuple(_part_row(name, rows, examples, prepared.groups) for name, rows in parts.items()),
+            "unreadable": (*prepared.summary.unreadable, *troubles),
+        }
+    )
+    left = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
+    return replace(prepared, split=left, summary=summary)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples, Raw, Schema
+from headstart.engine.content import content_keys
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.media.images import decode_image
@@ -233,12 +234,8 @@ def save_pictures(folder: Path, count: int, seed: int = 0) -> list[Path]:
     return paths
 
 
-def keys_of(values: Sequence[Any] | np.ndarray) -> list[str]:
+def keys_of(values: Sequence[Any] | np.ndarray) -> list[Any]:
     """Content keys of texts, arrays or files."""
-    return [hash_bytes(_content(value)) for value in values]
-
-
-def _content(value: Any) -> bytes:
-    if isinstance(value, Path):
-        return value.read_bytes()
-    return value.encode() if isinstance(value, str) else np.asarray(value).tobytes()
+    if len(values) and isinstance(values[0], Path):
+        return content_keys(image_examples(values)).keys
+    return [hash_bytes(value.encode() if isinstance(value, str) else np.asarray(value).tobytes()) for value in values]
