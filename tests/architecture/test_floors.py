@@ -26,7 +26,7 @@ FLOORS = {
 ORDER = {
     "kernel": "errors files folders processor progress randomness settings registry",
     "numerics": "bootstrap calibration standardisation",
-    "media": "framing jpeg images",
+    "media": "framing jpeg images masks",
     "contracts": (
         "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
     ),

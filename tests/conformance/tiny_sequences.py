@@ -7,7 +7,7 @@ vowels as a pair of numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +18,7 @@ from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, Replicates, Targets
-from headstart.kernel.settings import Settings
+from headstart.contracts.task import Metric, PlainTask, Reads, Replicates, Targets
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WIDTH = 8
@@ -33,8 +32,10 @@ def words(n: int) -> Examples:
     return Examples(table, Schema(modality="text", inputs=("word",), targets={"tags": "word"}, origin="origin"))
 
 
-class SequenceTask(Settings):
+class SequenceTask(PlainTask):
     """Tags each letter and measures each word."""
+
+    reads: ClassVar[Reads] = "tokens"
 
     def targets(self, examples: Examples) -> Targets:
         tags = np.empty(len(examples), dtype=object)

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional
 
 from headstart.contracts.carriers import State
@@ -37,7 +38,19 @@ class Affine(Settings):
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""
-        images = state.hidden
+        grid = self._grid(state.hidden, seeds)
+        moved = functional.grid_sample(state.hidden, grid, padding_mode="border", align_corners=False)
+        return State(moved, state.context, state.taps)
+
+    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+        """`maps` (batch, height, width) by the same grid, each cell from the nearest one."""
+        values = maps[:, None].double()  # exact for whole numbers
+        grid = self._grid(values, seeds)
+        moved = functional.grid_sample(values, grid, mode="nearest", padding_mode="border", align_corners=False)
+        return moved[:, 0].to(maps.dtype)
+
+    def _grid(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Where each pixel comes from, (batch, height, width, 2)."""
         height, width = images.shape[2:]
         draws = np.stack([np.random.default_rng(seed).uniform(-1, 1, 4) for seed in seeds])
         angle = draws[:, 0] * math.radians(self.rotation)
@@ -48,6 +61,4 @@ class Affine(Settings):
         rows = [[cosine, -sine * height / width, across], [sine * width / height, cosine, down]]
         matrix = np.moveaxis(np.array(rows), 2, 0)
         theta = torch.from_numpy(matrix).to(images)
-        grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-        moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-        return State(moved, state.context, state.taps)
+        return functional.affine_grid(theta, list(images.shape), align_corners=False)

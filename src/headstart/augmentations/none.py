@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from torch import Tensor
+
 from headstart.contracts.carriers import State
 from headstart.kernel.settings import Settings
 
@@ -21,3 +23,7 @@ class NoAugmentation(Settings):
     def view(self, state: State, seeds: Sequence[int]) -> State:  # noqa: ARG002
         """The same state."""
         return state
+
+    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:  # noqa: ARG002
+        """The same maps."""
+        return maps

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Raw
-from headstart.media.framing import Framing
+from headstart.media.framing import Framing, Whole
 from headstart.media.images import decode_image, read_pixels
 
 FAST = ("bilinear", "bicubic")
@@ -21,7 +21,9 @@ FAST = ("bilinear", "bicubic")
 class PixelReader:
     """Decodes at a reduced size where the file is large enough, and frames."""
 
-    framing: Framing
+    framing: Framing | Whole
+    reduced: bool = True
+    """Whether a large JPEG may be decoded at a reduced size."""
 
     @property
     def nbytes(self) -> int:
@@ -30,7 +32,8 @@ class PixelReader:
 
     def __call__(self, raw: Raw) -> np.ndarray:
         """(height, width, 3) uint8. Raises DataError."""
-        return self.framing(read_pixels(raw, at_least=self.framing.shorter_side))  # type: ignore[arg-type]
+        at_least = self.framing.shorter_side if self.reduced else None
+        return self.framing(read_pixels(raw, at_least=at_least))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,14 @@ class TimmReader:
             self._built.append(create_transform(**self.preprocessing, is_training=False, normalize=False))
         pixels: np.ndarray = self._built[0](decode_image(raw)).permute(1, 2, 0).numpy()  # type: ignore[arg-type]
         return pixels
+
+
+def whole_reader(preprocessing: Mapping[str, Any], decode: str) -> PixelReader:
+    """The reader of whole pictures in a square of the preprocessing's size, on the colour that normalises to 0."""
+    red, green, blue = (round(255 * value) for value in preprocessing["mean"])
+    interpolation = preprocessing["interpolation"] if preprocessing["interpolation"] in FAST else "bilinear"
+    framing = Whole(preprocessing["input_size"][1], interpolation, (red, green, blue))
+    return PixelReader(framing, reduced=decode != "full")
 
 
 def reader_of(preprocessing: Mapping[str, Any], decode: str) -> PixelReader | TimmReader:

@@ -52,6 +52,13 @@ class Architecture(Settings):
                 extra["img_size"] = image_size
         return cls(name=name, arguments=json.loads(json.dumps(extra)), configuration=json.loads(json.dumps(kept)))
 
+    def resized(self, side: int) -> Architecture:
+        """The same for square images of `side` pixels. Raises BackboneError where it takes one size only."""
+        own = self.configuration["input_size"][1:]
+        if self.fixed_size and own != [side, side]:
+            raise BackboneError(f"{self.name} takes images of {own[0]}x{own[1]} pixels only, not of {side}x{side}")
+        return self.model_copy(update={"configuration": {**self.configuration, "input_size": [3, side, side]}})
+
     @property
     def fixed_size(self) -> bool:
         """Whether the model takes images of one size only."""

@@ -13,11 +13,11 @@ from headstart.backbones._fx_cut import Cut, Whole, propose
 from headstart.backbones._fx_segment import Layout
 from headstart.backbones._fx_trace import trace
 from headstart.backbones._normalise import Normalise
-from headstart.backbones._pixel_reader import reader_of
+from headstart.backbones._pixel_reader import reader_of, whole_reader
 from headstart.backbones._timm_architecture import Architecture
 from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import BackboneError
 
@@ -29,9 +29,18 @@ class TimmBackbone(Backbone):
     """A loaded timm model."""
 
     modality = "image"
+    _map_taps: tuple[Tap, ...] = ()
 
-    def __init__(self, name: str, architecture: Architecture, module: nn.Module, origin: str, decode: str) -> None:
-        """Cut `module` and verify the boundaries; `decode` is 'fast' or 'full', see `timm_images`.
+    def __init__(
+        self,
+        name: str,
+        architecture: Architecture,
+        module: nn.Module,
+        origin: str,
+        decode: str,
+        framing: str = "crop",
+    ) -> None:
+        """Cut `module` and verify the boundaries; `decode` and `framing` are those of `timm_images`.
 
         Raises:
             BackboneError: the model cannot give features, or not at its image size.
@@ -39,8 +48,8 @@ class TimmBackbone(Backbone):
         self.name, self.module, self.origin = name, module.eval(), origin
         self._architecture = architecture
         self._preprocessing = architecture.preprocessing()
-        self._decode = decode
-        self._reader = reader_of(self._preprocessing, decode)
+        self._decode, self._framing = decode, framing
+        self._reader = (whole_reader if framing == "whole" else reader_of)(self._preprocessing, decode)
         self.entry = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
         self._prefix_tokens = int(getattr(module, "num_prefix_tokens", 0))
         self._channels_last = getattr(module, "output_fmt", "NCHW") == "NHWC"
@@ -51,6 +60,7 @@ class TimmBackbone(Backbone):
         self.width = self._dry_run(example)
         self._cut = self._cut.without(failing_boundaries(self, State(example)))
         self.stages = self._cut.stages
+        self._map_taps, self._maps = self._levels(example)
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
@@ -68,14 +78,15 @@ class TimmBackbone(Backbone):
     def preparation(self) -> Mapping[str, Any]:
         """timm's preprocessing values and the decode policy."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in self._preprocessing.items()}
-        return {"family": "timm_images", "decode": self._decode, **values}
+        framing = {} if self._framing == "crop" else {"framing": self._framing}
+        return {"family": "timm_images", "decode": self._decode, **framing, **values}
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """Stages start..stop-1. Raises BackboneError on a tap outside of them."""
         return self._cut.segment(start, stop, taps)
 
     def features(self, state: State) -> Features:
-        """timm's own pooling; patch tokens of a transformer, the map (batch, channels, height, width) of the others."""
+        """timm's own pooling; patch tokens of a transformer, maps (batch, channels, height, width) of the others."""
         hidden = state.hidden
         if self._method == "forward":
             return Features(hidden)
@@ -83,8 +94,17 @@ class TimmBackbone(Backbone):
         if hidden.ndim == 3:
             return Features(pooled, tokens=hidden[:, self._prefix_tokens :])
         if hidden.ndim == 4:
-            return Features(pooled, maps=(hidden.permute(0, 3, 1, 2) if self._channels_last else hidden,))
+            levels = [*(state.taps[tap.key] for tap in self._map_taps if tap.key in state.taps), hidden]
+            return Features(pooled, maps=tuple(self._channels_first(level) for level in levels))
         return Features(pooled)
+
+    def map_taps(self) -> tuple[Tap, ...]:
+        """The last boundary of each resolution before the final one."""
+        return self._map_taps
+
+    def maps(self) -> tuple[MapShape, ...]:
+        """One per resolution of the boundaries; none for models of tokens and those that cannot be recorded."""
+        return self._maps
 
     def describe(self) -> dict[str, Any]:
         """The architecture with its preprocessing, independent of where the weights came from."""
@@ -93,12 +113,19 @@ class TimmBackbone(Backbone):
             "weights": "random",
             "decode": self._decode,
             "architecture": self._architecture.model_dump(mode="json"),
+            **({} if self._framing == "crop" else {"framing": self._framing}),
         }
         return {"plugin": "timm_images", "settings": settings}
 
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
-        return TimmBackbone(self.name, self._architecture, self._architecture.random(seed), "random", self._decode)
+        module = self._architecture.random(seed)
+        return TimmBackbone(self.name, self._architecture, module, "random", self._decode, self._framing)
+
+    def whole(self, side: int) -> TimmBackbone:
+        """On whole pictures in squares of `side` pixels."""
+        architecture = self._architecture.resized(side)
+        return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole")
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
         layout = Layout(self._channels_last, self._prefix_tokens)
@@ -106,6 +133,24 @@ class TimmBackbone(Backbone):
             return Whole(self.module, "forward", layout)
         recorded = trace(self.module, example)
         return Whole(self.module, "forward_features", layout) if recorded is None else propose(recorded, layout)
+
+    def _levels(self, example: Tensor) -> tuple[tuple[Tap, ...], tuple[MapShape, ...]]:
+        """The taps of all maps but the last, and the shapes of all."""
+        inner = [Tap(name, "map") for name in self.boundary_names()[1:-1]]
+        with torch.no_grad():
+            state = self.segment(0, len(self.stages), inner)(State(example.clone()))
+        if self._method == "forward" or state.hidden.ndim != 4:
+            return (), ()
+        levels = {tap: self._channels_first(state.taps[tap.key]) for tap in inner if state.taps[tap.key].ndim == 4}
+        last = self._channels_first(state.hidden)
+        of_side = {level.shape[2]: tap for tap, level in levels.items() if level.shape[2] > last.shape[2]}
+        shapes = [*(levels[tap] for tap in of_side.values()), last]
+        return tuple(of_side.values()), tuple(
+            MapShape(int(level.shape[1]), max(1, round(example.shape[2] / level.shape[2]))) for level in shapes
+        )
+
+    def _channels_first(self, hidden: Tensor) -> Tensor:
+        return hidden.permute(0, 3, 1, 2) if self._channels_last else hidden
 
     def _example(self) -> Tensor:
         """Two random images; their size does not depend on `image_size` where the model takes any."""

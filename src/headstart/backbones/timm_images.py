@@ -32,6 +32,8 @@ class TimmImages(Settings):
     """Height and width in pixels; >= 1; by default those that the weights were trained with."""
     decode: Literal["fast", "full"] | None = None
     """'full': every pixel decoded, resized by Pillow as timm does; 'fast', the usual: large JPEGs at a reduced size."""
+    framing: Literal["crop", "whole"] = "crop"
+    """'crop': the middle, as in the weights' training; 'whole': all of a picture, the rest of a square filled up."""
     seed: int = 0
     """Decides random weights; >= 0."""
     architecture: Architecture | None = None
@@ -67,13 +69,15 @@ class TimmImages(Settings):
         else:
             path, origin = self._file(source)
             module = architecture.filled(read_weights(path), origin)
-        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast")
+        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast", self.framing)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller."""
         architecture = self._source().architecture
+        module = architecture.random(0)
         # models saved before there was a choice were trained on pictures decoded in full
-        return TimmBackbone(self.reference, architecture, architecture.random(0), "saved model", self.decode or "full")
+        decode = self.decode or "full"
+        return TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
 
     def _source(self) -> Source:
         if self.architecture is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+from torch import Tensor
+
 from headstart.contracts.carriers import State
 
 
@@ -20,4 +22,8 @@ class Augmentation(Protocol):
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """A random view of the state at boundary 0; `seeds` has one entry per example and decides everything."""
+        ...
+
+    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Class maps (batch, height, width) of whole numbers, moved as `view` moves the pictures below them."""
         ...

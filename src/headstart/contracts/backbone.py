@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.kernel.errors import BackboneError
 from headstart.kernel.files import hash_bytes
 
 
@@ -94,7 +95,18 @@ class Backbone(ABC):
 
     @abstractmethod
     def features(self, state: State) -> Features:
-        """The state at the last boundary as features. Differentiable; its weights belong to the last stage."""
+        """The state at the last boundary as features. Differentiable; its weights belong to the last stage.
+
+        Its maps are those of `map_taps` that the state has seen, finest first, and the last one.
+        """
+
+    def map_taps(self) -> tuple[Tap, ...]:
+        """What a segment must see on its way so that `features` has maps of several strides; finest first."""
+        return ()
+
+    def maps(self) -> tuple[MapShape, ...]:
+        """Shapes of `Features.maps` with all of `map_taps`, finest first, one per stride; empty where there is none."""
+        return ()
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -103,6 +115,14 @@ class Backbone(ABC):
     @abstractmethod
     def fresh(self, seed: int) -> Backbone:
         """The same architecture with random weights: the start of training from scratch."""
+
+    def whole(self, side: int) -> Backbone:
+        """The same live weights on pictures framed by `media.framing.Whole`: all of each, in a square of `side` pixels.
+
+        Raises:
+            BackboneError: it takes no pictures, or none of that size.
+        """
+        raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot frame pictures of {side} pixels")
 
     def assets(self) -> Mapping[str, bytes]:
         """Files that belong to the preprocessing, such as a tokenizer's, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -51,6 +52,27 @@ class State:
         )
 
 
+class MapShape(NamedTuple):
+    """One level of `Features.maps`."""
+
+    channels: int
+    stride: int
+    """Pixels of the input per cell, along each axis."""
+
+
+class Deferred(ABC):
+    """A target too large to lie in memory for every example: it is loaded when a batch is made."""
+
+    @abstractmethod
+    def load(self) -> np.ndarray:
+        """The target (...), of one shape and type for all examples. Raises DataError when it can no longer be read."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Names the content: another content has another key."""
+
+
 @dataclass(frozen=True)
 class Features:
     """What heads read. A backbone fills what it has."""
@@ -73,7 +95,8 @@ class Batch:
     """At boundary 0, or at a later one when the prefix was stored."""
     targets: Mapping[str, Tensor]
     """Target name -> (batch, ...). Ragged ones are padded on the right: whole numbers with `PADDED_TARGET`, others with
-    NaN. Empty for an unlabelled stream."""
+    NaN; deferred ones are loaded. Whole numbers (batch, height, width) of a picture's size are a map over it, which an
+    augmentation moves with it. Empty for an unlabelled stream."""
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
 

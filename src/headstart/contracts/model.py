@@ -106,6 +106,11 @@ class Description(Settings):
     calibration: dict[str, float]
 
 
+def new_head(task: Task, backbone: Backbone) -> nn.Module:
+    """A fresh head of the task for the backbone's features."""
+    return task.head(backbone.width, backbone.maps()) if task.reads == "maps" else task.head(backbone.width)
+
+
 def load_model(folder: Path) -> Model:
     """Read a saved model.
 
@@ -125,7 +130,7 @@ def load_model(folder: Path) -> Model:
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
     backbone: Backbone = source.rebuild(folder / "assets")
     backbone.name = described.backbone_name
-    heads = nn.ModuleDict({name: task.head(backbone.width) for name in described.heads})
+    heads = nn.ModuleDict({name: new_head(task, backbone) for name in described.heads})
     _fill(backbone.module, "backbone.", state, folder)
     _fill(heads, "heads.", state, folder)
     return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features, Prediction
-from headstart.contracts.examples import Examples
+from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
+from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.kernel.errors import BackboneError
+from headstart.kernel.settings import Settings
 
 Targets = Mapping[str, np.ndarray]
-"""Target name -> array whose first axis is the example; ragged targets are object arrays."""
+"""Target name -> array whose first axis is the example; ragged and `Deferred` targets are object arrays."""
+
+Reads = Literal["pooled", "tokens", "maps"]
+"""Which of the features a head reads."""
 
 Replicates = Callable[[np.ndarray], np.ndarray]
 """Example weights (resamples, examples), zero or more each -> the metric under each weighting (resamples,)."""
@@ -39,6 +45,14 @@ class Metric:
 class Task(Protocol):
     """What a file in `tasks/` offers. A task is bound to data before use: binding fills in class names and the like."""
 
+    reads: ClassVar[Reads]
+    """What its head reads; a backbone without it is refused."""
+
+    @property
+    def side(self) -> int | None:
+        """Pixels of the square that pictures are framed in whole; None for the backbone's own framing."""
+        ...
+
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
         """Why this task fits the data's targets, in a few words; None when it does not."""
@@ -56,12 +70,25 @@ class Task(Protocol):
         """The targets encoded for training. Raises DataError on a value that binding did not see."""
         ...
 
+    def labels(self, examples: Examples) -> Sequence[Any]:
+        """The target of each example as a table shows it: a class name, a number, the classes in a picture."""
+        ...
+
     def strata(self, targets: Targets) -> np.ndarray:
         """(examples,) int: what a stratified split keeps in proportion."""
         ...
 
-    def head(self, width: int) -> nn.Module:
-        """A fresh head for pooled features of that width (or tokens or maps of it)."""
+    def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Module:
+        """A fresh head for pooled features or tokens of that width; one that reads maps is given their shapes."""
+        ...
+
+    def linear(self) -> Self:
+        """The task whose `head` has the form that `solve` returns: itself where its head is linear."""
+        ...
+
+    def samples(self, features: Features, batch: Batch, seed: int) -> tuple[np.ndarray, Targets, np.ndarray]:
+        """Tokens or pixels of a batch as `solve` takes them: (samples, width), their targets, and (samples,) the
+        position in the batch. Called where `reads` is not 'pooled'."""
         ...
 
     def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
@@ -93,12 +120,19 @@ class Task(Protocol):
     ) -> tuple[nn.Module, dict[str, float]]:
         """The best linear head on frozen features (examples, width), its regularisation chosen by cross-validation.
 
+        Where `reads` is not 'pooled', features and targets are those of `samples`.
+
         Returns the head, in the form `head(width)` has, and what was chosen, for the report.
         """
         ...
 
     def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
         """The columns that `predict` writes, one value per example."""
+        ...
+
+    def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
+        """Write what is too large for a cell, such as masks, one file per example below `folder`, called after its
+        name, which is a path without suffix; return the files. Empty where rows are all there is."""
         ...
 
     def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
@@ -108,3 +142,30 @@ class Task(Protocol):
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """The worst predictions, worst first, at most `most`."""
         ...
+
+
+class PlainTask(Settings):
+    """What most tasks are: one value per example, read off pooled features by a linear head."""
+
+    reads: ClassVar[Reads] = "pooled"
+
+    @property
+    def side(self) -> int | None:
+        """The backbone's own framing."""
+        return None
+
+    def labels(self, examples: Examples) -> Sequence[Any]:
+        """The target as it stands in the data."""
+        return examples.target()
+
+    def linear(self) -> Self:
+        """Itself."""
+        return self
+
+    def samples(self, features: Features, batch: Batch, seed: int) -> tuple[np.ndarray, Targets, np.ndarray]:  # noqa: ARG002
+        """Nothing but pooled features is read. Raises BackboneError."""
+        raise BackboneError(f"{type(self).__name__} reads {self.reads} features and samples none")
+
+    def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:  # noqa: ARG002
+        """None."""
+        return []

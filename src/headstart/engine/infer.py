@@ -128,7 +128,7 @@ class _Remainder:
 
     def started(self, state: State) -> Execute:
         """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
-        wish = Wish("features")
+        wish = Wish(self.model.task.reads)
         segment, key = KeptSegment(self.model.backbone, wish, self.start), pass_key(self.model.backbone, wish)
         try:
             runner = runner_of(self.model.execution)

@@ -59,7 +59,9 @@ class KeptSegment(nn.Module):
             raise BackboneError(f"{wish.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
         self.entry = backbone.entry if start is None else nn.Identity()
         first = start or 0
-        self.segment = backbone.segment(first, stop, wish.taps) if first < stop else nn.Identity()
+        seen = {*backbone.boundary_names()[first + 1 : stop + 1]} if wish.keep in ("maps", "features") else set()
+        taps = dict.fromkeys((*wish.taps, *(tap for tap in backbone.map_taps() if tap.boundary in seen)))
+        self.segment = backbone.segment(first, stop, tuple(taps)) if first < stop else nn.Identity()
         self.weights = backbone.module
         self.wish, self.keep = wish, wish.keep
         self._features = backbone.features
@@ -70,7 +72,8 @@ class KeptSegment(nn.Module):
         if self.keep == "state":
             return state
         features = self._features(state)
-        return State(features.pooled, _beside(features, self.keep), state.taps)
+        taps = {tap.key: state.taps[tap.key] for tap in self.wish.taps}
+        return State(features.pooled, _beside(features, self.keep), taps)
 
 
 def features_of(kept: State) -> Features:

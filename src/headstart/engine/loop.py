@@ -51,6 +51,14 @@ class Plan:
     """Seconds; the number of epochs is chosen to fit, and training stops there in any case."""
 
 
+def suffix(model: Model, start: int) -> nn.Module:
+    """The stages from boundary `start` on, which see what the task's features need; earlier maps are in the state."""
+    backbone = model.backbone
+    seen = backbone.boundary_names()[start + 1 :] if model.task.reads == "maps" else ()
+    taps = tuple(tap for tap in backbone.map_taps() if tap.boundary in seen)
+    return backbone.segment(start, len(backbone.stages), taps) if start < len(backbone.stages) else nn.Identity()
+
+
 class Loop:
     """One training of one model."""
 
@@ -80,8 +88,7 @@ class Loop:
         self.moving = {rate.stage for rate in plan.rates}
         self.weights = MovingWeights(model, self.moving)
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        stages = len(model.backbone.stages)
-        self.suffix = model.backbone.segment(plan.boundary, stages) if plan.boundary < stages else nn.Identity()
+        self.suffix = suffix(model, plan.boundary)
         self.steps = max(len(stream.in_sequence()) for stream in streams.values())
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import PADDED_TARGET, Batch, State
+from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
 from headstart.contracts.examples import Examples
 from headstart.kernel.randomness import draw_seed
 
@@ -85,23 +85,34 @@ class Stream:
     def batch(self, rows: np.ndarray, epoch: int | None = None) -> Batch:
         """Make a batch; with an epoch, of that epoch's random views."""
         state = self.source(rows)
+        targets = {name: as_tensor(values[rows]) for name, values in self.targets.items()}
         if epoch is not None and self.augmentation is not None:
             seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
+            for name, values in targets.items():
+                if _is_map_over(state.hidden, values):
+                    targets[name] = self.augmentation.move(values, seeds)
             state = self.augmentation.view(state, seeds)
-        targets = {name: _as_tensor(values[rows]) for name, values in self.targets.items()}
         return Batch(state, targets, torch.from_numpy(np.asarray(rows)))
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))
 
 
-def _as_tensor(values: np.ndarray) -> Tensor:
-    """A target of a batch (batch, ...); a ragged one is padded on the right, see `Batch.targets`."""
+def as_tensor(values: np.ndarray) -> Tensor:
+    """A target of a batch (batch, ...); a ragged one is padded on the right, a deferred one loaded: `Batch.targets`."""
     if values.dtype != object:
         return torch.from_numpy(np.asarray(values))
+    if isinstance(values[0], Deferred):
+        return torch.from_numpy(np.stack([value.load() for value in values]))
     entries = [torch.from_numpy(np.asarray(value)) for value in values]
     padding = math.nan if entries[0].is_floating_point() else PADDED_TARGET
     return torch.nn.utils.rnn.pad_sequence(entries, batch_first=True, padding_value=padding)
+
+
+def _is_map_over(hidden: Tensor, target: Tensor) -> bool:
+    """Whether a target is a class map over the pictures of a batch."""
+    same_place = hidden.ndim == 4 and target.ndim == 3 and target.shape[1:] == hidden.shape[2:]
+    return same_place and not target.is_floating_point()
 
 
 def ahead(makers: Sequence[Callable[[], T]]) -> Iterator[T]:

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, Targets
+from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
-from headstart.kernel.settings import Settings
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks._classification_exhibits import classification_exhibits, confident_mistakes
 from headstart.tasks._classification_metrics import classification_metrics
@@ -40,7 +39,7 @@ START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from nearly equal probabilities."""
 
 
-class Classification(Settings):
+class Classification(PlainTask):
     """One of several classes per example."""
 
     classes: tuple[str, ...] = ()

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, Targets
+from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import Settings
 from headstart.tasks._label_kinds import (
     TARGET,
     class_reason,
@@ -40,7 +39,7 @@ SMALLEST_STRATUM = 10
 """Examples per quantile bin at least, so that every part of a split can get some."""
 
 
-class Regression(Settings):
+class Regression(PlainTask):
     """One number per example."""
 
     mean: float = 0.0

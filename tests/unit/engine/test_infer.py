@@ -28,6 +28,7 @@ class Scores:
 
     def __init__(self, tokens: bool = False) -> None:
         self.tokens = tokens
+        self.reads = "tokens" if tokens else "pooled"
 
     def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         read = features.pooled
