@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_backbones import TinyTable, TinyTexts, table_examples, text_examples
+from worker_readers import Letters, Unreachable
 
+from headstart.contracts.backbone import Reader
 from headstart.contracts.carriers import State
-from headstart.engine.feeding import AHEAD, MOST_THREADS, by_length, feed
+from headstart.engine import feeding
+from headstart.engine.feeding import AHEAD, MOST_THREADS, Fed, by_length, feed, feed_batches
+from headstart.engine.reading_workers import STOPPED
 
 
 def test_every_position_is_in_one_batch_and_like_lengths_are_together() -> None:
@@ -72,3 +79,82 @@ def test_a_defect_in_preparing_reaches_the_caller() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(feed(Broken("t"), text_examples(["a", "b"]), np.arange(2), 1))
+
+
+class Lettered(TinyTable):
+    """Reads texts one by one, so that worker processes may do it."""
+
+    modality = "text"
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__("t")
+        self.letters = reader
+
+    def reader(self) -> Reader:
+        return self.letters
+
+
+def letters_of(fed: list[Fed]) -> list[str]:
+    """What was read, in the order of the rows."""
+    whole = {
+        int(row): bytes(value.tolist()).decode().strip()
+        for batch in fed
+        if batch.state is not None
+        for row, value in zip(batch.rows, batch.state.hidden)
+    }
+    return [whole[row] for row in sorted(whole)]
+
+
+@pytest.mark.parametrize("trouble", [pytest.param("unreachable", marks=pytest.mark.slow), "no python", "no processes"])
+def test_where_workers_cannot_be_started_threads_read(
+    trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    reader: Reader = Unreachable(os.getpid()) if trouble == "unreachable" else Letters(os.getpid())
+    if trouble == "no python":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    if trouble == "no processes":
+        monkeypatch.setattr(feeding, "POSSIBLE", False)
+    texts = [f"{number:03d}" for number in range(20)] + ["bad"]
+    fed = list(feed(Lettered(reader), text_examples(texts), np.arange(21), 4))
+    assert letters_of(fed) == texts[:-1]
+    assert {row: reason for batch in fed for row, reason in batch.failures.items()} == {20: "is bad: bad"}
+
+
+@pytest.mark.slow
+def test_a_reader_that_dies_costs_one_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    texts = [f"{number:03d}" for number in range(20)]
+    texts[7] = "kill"
+    fed = list(feed(Lettered(Letters(os.getpid())), text_examples(texts), np.arange(20), 6))
+    assert letters_of(fed) == texts[:7] + texts[8:]
+    assert {row: reason for batch in fed for row, reason in batch.failures.items()} == {7: STOPPED}
+
+
+def test_few_inputs_are_read_without_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def none(*_: object) -> None:
+        raise AssertionError("no process should be started")
+
+    monkeypatch.setattr(feeding, "ReadingWorkers", none)
+    texts = ["one", "two"]
+    assert letters_of(list(feed(Lettered(Letters()), text_examples(texts), np.arange(2), 4))) == texts
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_inputs_that_have_changed_fail_and_the_others_of_their_batch_do_not(one_by_one: bool) -> None:
+    asked: list[list[int]] = []
+
+    def changes(rows: np.ndarray) -> dict[int, str]:
+        asked.append(rows.tolist())
+        return {row: "has changed" for row in (2, 5, 6, 7, 8) if row in rows}
+
+    texts = [f"{number:03d}" for number in range(9)]
+    texts[4] = "" if not one_by_one else "bad"
+    backbone = Lettered(Letters()) if one_by_one else TinyTexts("t")
+    batches = [np.arange(3), np.arange(3, 6), np.arange(6, 9)]
+    fed = list(feed_batches(backbone, text_examples(texts), batches, batch_size=3, total=9, changes=changes))
+    assert [batch.rows.tolist() for batch in fed] == [[0, 1], [3], []]
+    assert [sorted(batch.failures) for batch in fed] == [[2], [4, 5], [6, 7, 8]]
+    assert fed[1].failures[5] == "has changed" != fed[1].failures[4]
+    assert [None if batch.state is None else len(batch.state.hidden) for batch in fed] == [2, 1, None]
+    assert [0, 1] in asked, "those that are read again are looked at again"
