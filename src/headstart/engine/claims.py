@@ -18,16 +18,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from headstart.engine.key_index import KEY_BYTES
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from headstart.kernel.locks import flock, locked
 
 FOLDER, LOCK = "claims", "lock"
-
-ATTEMPT_SECONDS = 0.01
-"""Between two attempts to get the lock; it is held for about a millisecond."""
 
 LONGEST_GAP = 1.0
 """Seconds that one look adds at most to the idle time of others: a longer gap was a pause of the one who looks."""
@@ -62,7 +55,7 @@ class Claims:
             return
         self._folder = space / FOLDER
         self._path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-        with suppress(OSError), _locked(self._folder, patience):
+        with suppress(OSError), locked(self._folder / LOCK, patience):
             self._join()
 
     @property
@@ -104,7 +97,7 @@ class Claims:
         """Give everything back; the last one clears up."""
         if self._own is None:
             return
-        with suppress(OSError), _locked(self._folder, self._patience):
+        with suppress(OSError), locked(self._folder / LOCK, self._patience):
             self._leave()
             if not _living(self._folder):
                 (self._folder / LOCK).unlink()
@@ -120,7 +113,7 @@ class Claims:
         with ExitStack() as stack:
             if self._own is not None:
                 try:
-                    stack.enter_context(_locked(self._folder, self._patience))
+                    stack.enter_context(locked(self._folder / LOCK, self._patience))
                     if not self._path.exists():  # the space was cleared
                         self._leave()
                         self._join()
@@ -158,7 +151,7 @@ class Claims:
             os.utime(self._folder / LOCK)
         own = open(self._path, "xb", buffering=0)  # noqa: SIM115
         try:
-            _flock(own, wait=True)
+            flock(own, wait=True)
         except OSError:
             own.close()
             self._path.unlink(missing_ok=True)
@@ -181,35 +174,6 @@ def in_progress_since(space: Path) -> float:
     return math.inf
 
 
-def _locked(folder: Path, patience: float) -> IO[bytes]:
-    """The lock of a folder of claims, which is made if need be; held until it is closed.
-
-    Raises:
-        OSError: the folder cannot be written, files cannot be locked there, or somebody keeps the lock.
-    """
-    path = folder / LOCK
-    for _ in range(max(1, int(patience / ATTEMPT_SECONDS))):
-        with suppress(FileNotFoundError), ExitStack() as stack:  # whoever was last may clear up at this moment
-            folder.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(path, "ab"))
-            if _flock(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                stack.pop_all()
-                return file
-        time.sleep(ATTEMPT_SECONDS)
-    raise TimeoutError(f"{path} stays locked")
-
-
-def _flock(file: IO[bytes], *, wait: bool = False) -> bool:
-    """Lock an open file until it is closed; False when another holds it. Raises OSError where there are no locks."""
-    if fcntl is None:
-        raise OSError("files cannot be locked on this system")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _owners(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name != LOCK]
 
@@ -217,7 +181,7 @@ def _owners(folder: Path) -> list[Path]:
 def _lives(path: Path) -> bool:
     """Whether the process lives that an owner's file belongs to."""
     with open(path, "r+b") as file:
-        return not _flock(file)
+        return not flock(file)
 
 
 def _living(folder: Path) -> list[Path]:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from headstart.engine import claims as module
+from headstart.engine import claims
 from headstart.engine.claims import FOLDER, LOCK, Claims, in_progress_since
+from headstart.kernel import locks
 
 KEYS = [f"{number:032x}" for number in range(10)]
 PATIENCE = 5.0
@@ -71,7 +71,6 @@ def test_a_space_that_got_nothing_leaves_no_folder(tmp_path: Path) -> None:
 CLAIM_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from typing import IO
 from headstart.engine.claims import Claims
 claims = Claims(Path(sys.argv[1]), 60.0)
 claims.take(sys.argv[2:], 99)
@@ -108,7 +107,7 @@ def test_who_makes_no_progress_loses_its_claims_until_it_does(space: Path) -> No
 
 
 def test_a_pause_of_its_own_is_not_laid_to_others(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_GAP", 0.01)
+    monkeypatch.setattr(claims, "LONGEST_GAP", 0.01)
     busy, paused = Claims(space, PATIENCE), Claims(space, 0.05)
     busy.take(KEYS, 2)
     paused.take(KEYS[:2], 9)
@@ -139,7 +138,7 @@ def test_where_nothing_can_be_shared_everybody_takes_everything(
     elif lack == "no folder":
         folder = space / "some.shard" / "below a file"
     elif lack == "no fcntl":
-        monkeypatch.setattr(module, "fcntl", None)
+        monkeypatch.setattr(locks, "fcntl", None)
     else:
         monkeypatch.setattr("fcntl.flock", without_locks)
     one, other = Claims(folder, PATIENCE), Claims(folder, PATIENCE)
@@ -164,7 +163,7 @@ def test_where_locks_fail_half_way_the_rest_is_done_alone(space: Path, monkeypat
 def test_a_lock_that_hangs_is_not_waited_for_for_ever(space: Path) -> None:
     other, own = Claims(space, PATIENCE), Claims(space, 0.05)
     other.take(KEYS, 2)
-    with module._locked(space / FOLDER, PATIENCE):
+    with locks.locked(space / FOLDER / LOCK, PATIENCE):
         assert own.take(KEYS, 3) == [True] * 3
     assert not own.shared
     assert other.take(KEYS, 99) == [True] * 10
@@ -215,7 +214,6 @@ def test_work_begins_anew_after_what_the_dead_left(space: Path) -> None:
 TAKE_ALL = """
 import sys
 from pathlib import Path
-from typing import IO
 from headstart.engine.claims import Claims
 keys = [f"{number:032x}" for number in range(400)]
 claims = Claims(Path(sys.argv[1]), 60.0)
@@ -247,18 +245,3 @@ def test_processes_that_claim_at_once_never_claim_the_same(space: Path) -> None:
     for process in running:
         process.communicate(timeout=60)
     assert not (space / FOLDER).exists()
-
-
-def test_a_lock_that_was_cleared_up_while_it_was_waited_for_counts_for_nothing(
-    space: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, lock = space / FOLDER / LOCK, module._flock
-
-    def too_late(file: IO[bytes]) -> bool:
-        monkeypatch.setattr(module, "_flock", lock)
-        path.unlink()
-        return lock(file)
-
-    monkeypatch.setattr(module, "_flock", too_late)
-    with module._locked(space / FOLDER, PATIENCE) as held:
-        assert os.path.samestat(path.stat(), os.fstat(held.fileno()))
