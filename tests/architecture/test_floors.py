@@ -24,7 +24,7 @@ FLOORS = {
 }
 
 ORDER = {
-    "kernel": "errors files folders processor progress randomness settings registry",
+    "kernel": "errors files folders locks processor progress randomness settings registry",
     "numerics": "bootstrap calibration standardisation",
     "media": "framing jpeg images masks",
     "contracts": (
