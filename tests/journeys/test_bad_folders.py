@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from small_data import OFFLINE, own_copy, picture
 
 import headstart
 from headstart.kernel.errors import HeadstartError, RunError
+from spoilt_disks import mounted, read_only
 
 Command = Callable[..., Any]
 FIT = (*OFFLINE, "--no-scratch")
@@ -189,45 +189,13 @@ def test_a_read_only_cache_is_read(own_cache: Path, photos: Path, here: Path, he
     assert passed("third") == (40, 0)
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """The folder without the right to write to it; for root, who may always write, mounted so."""
-    if os.geteuid() == 0:
-        with mounted(folder, "--bind", str(folder)):
-            if subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], capture_output=True).returncode:
-                pytest.skip("root may always write, and mounting a folder as read-only is not allowed here")
-            yield
-        return
-    everything = [folder, *folder.rglob("*")]
-    modes = [path.stat().st_mode for path in everything]
-    for path in everything:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    yield
-    for path, mode in zip(everything, modes):
-        path.chmod(mode)
-
-
-@contextmanager
-def mounted(folder: Path, *what: str) -> Iterator[None]:
-    done = subprocess.run(["mount", *what, str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.fixture
 def tiny_disk(here: Path) -> Iterator[Path]:
     """A disk of its own with 64 kB."""
     disk = here / "disk"
     disk.mkdir()
-    try:
-        with mounted(disk, "-t", "tmpfs", "-o", "size=64k", "headstart-test"):
-            yield disk
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
+    with mounted(disk, "-t", "tmpfs", "-o", "size=64k", "headstart-test"):
+        yield disk
 
 
 def test_a_full_disk_below_the_cache(

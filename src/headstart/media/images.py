@@ -89,6 +89,8 @@ def open_image(source: Path | bytes) -> Image.Image:
         if empty:
             raise DataError("is empty (0 bytes)")
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError("is missing") from error
     except UnidentifiedImageError as error:
