@@ -82,6 +82,11 @@ class Backbone(ABC):
     def length(self, raw: Raw) -> int:
         """How long an input is, cheaply, in any unit that grows with its cost; equal lengths batch well."""
 
+    def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:  # noqa: ARG002
+        """Where a text is longer than is read at once: parts of it that overlap and are read whole, in characters from
+        the first to before the last, in order. None where an input is read whole."""
+        return ()
+
     @abstractmethod
     def preparation(self) -> Mapping[str, Any]:
         """Everything that decides what `prepare` returns, decode policy included, as JSON values."""

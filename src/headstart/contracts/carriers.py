@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,10 @@ PADDED_TARGET = -100
 LENGTH_MASK = "attention_mask"
 """The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
 with one, of token vectors and of taps as maps is the length."""
+
+PLACES = "places"
+"""The context entry (batch, length, 2), whole numbers, of the characters of its text that each token stands for: from the
+first to before the last, equal for a token that stands for none. Only backbones that were asked have it."""
 
 
 class Tap(NamedTuple):
@@ -43,13 +47,30 @@ class State:
     taps: Mapping[str, Tensor] = field(default_factory=dict)
     """`Tap.key` -> (batch, width) or (batch, ...)."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor, each (batch, ...), by name: 'hidden', 'context.NAME' and 'taps.KEY'."""
+        return {
+            "hidden": self.hidden,
+            **{f"context.{name}": value for name, value in self.context.items()},
+            **{f"taps.{key}": value for key, value in self.taps.items()},
+        }
+
+    @staticmethod
+    def of(tensors: Mapping[str, Tensor]) -> State:
+        """The state that has these `tensors()`, each (batch, ...)."""
+
+        def below(kind: str) -> dict[str, Tensor]:
+            return {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
+
+        return State(tensors["hidden"], below("context."), below("taps."))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> State:
+        """The same state with every tensor (batch, ...) changed."""
+        return State.of({name: change(value) for name, value in self.tensors().items()})
+
     def to(self, device: Any) -> State:
         """The same state on another device."""
-        return State(
-            self.hidden.to(device),
-            {name: value.to(device) for name, value in self.context.items()},
-            {name: value.to(device) for name, value in self.taps.items()},
-        )
+        return self.map(lambda value: value.to(device))
 
 
 class MapShape(NamedTuple):
@@ -99,6 +120,8 @@ class Batch:
     augmentation moves with it. Empty for an unlabelled stream."""
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
+    queries: Mapping[str, Tensor] = field(default_factory=dict)
+    """What is asked of each example, by name, known without labels: the words to tag, a size. Padded as targets are."""
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,14 @@ class Schema(Settings):
     inputs: tuple[str, ...]
     """The input columns: one of paths or encoded bytes (image), one or two of text, or numeric ones (table)."""
     targets: dict[str, str] = {}
-    """Target name -> column. Plain tasks have one target, called 'label'; empty when the data are unlabelled."""
+    """Target name -> column. Plain tasks have one target, called 'label'; labelled spans of a text are called 'spans';
+    empty when the data are unlabelled."""
+    words: str | None = None
+    """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None
     """Column of what must not be split: patient, speaker, source file."""
+    legend: dict[str, str] = {}
+    """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
     domain: str | None = None
     """Column that names the domain of an example."""
     slices: tuple[str, ...] = ()
@@ -58,6 +63,7 @@ class Examples:
         named = [
             *schema.inputs,
             *schema.targets.values(),
+            schema.words,
             schema.group,
             schema.domain,
             *schema.slices,

@@ -64,6 +64,15 @@ class Scatter(Settings):
 Exhibit = Annotated[Table | Matrix | Reliability | Scatter, Field(discriminator="kind")]
 
 
+class Mark(Settings):
+    """A labelled place in a text."""
+
+    start: int
+    end: int
+    """One past the last character."""
+    label: str
+
+
 class Mistake(Settings):
     """One prediction that went wrong, worst first in a list of them."""
 
@@ -75,3 +84,9 @@ class Mistake(Settings):
     """How bad: the confidence of a wrong class in [0, 1], or an error's size."""
     weight_text: str
     """The same for people: '97 % sure', 'off by 3.2'."""
+    true_marks: tuple[Mark, ...] = ()
+    """What is true of places in the example's text, in order; where there are marks, they are shown in the text."""
+    predicted_marks: tuple[Mark, ...] = ()
+    """What was predicted of them."""
+    masks: tuple[str, ...] = ()
+    """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""

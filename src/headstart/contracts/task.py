@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.exhibits import Exhibit, Mistake
@@ -42,6 +43,28 @@ class Metric:
     """The least and the greatest value that the metric can have."""
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Examples cut into what a backbone reads at once, where some of them are longer."""
+
+    examples: Examples
+    """A row per piece, in the order of the examples and of what they hold; without targets."""
+    owner: np.ndarray
+    """(pieces,) int64, ascending: the row of the example that each piece belongs to."""
+    items: np.ndarray
+    """(pieces, 2) int64: from which to before which entry of its example's ragged targets a piece has as its own."""
+
+    def targets(self, whole: Targets) -> Targets:
+        """The ragged targets of the examples, cut."""
+        found = {}
+        for name, values in whole.items():
+            column = np.empty(len(self.owner), dtype=object)
+            for piece, (row, (first, stop)) in enumerate(zip(self.owner, self.items)):
+                column[piece] = values[row][first:stop]
+            found[name] = column
+        return found
+
+
 class Task(Protocol):
     """What a file in `tasks/` offers. A task is bound to data before use: binding fills in class names and the like."""
 
@@ -68,6 +91,18 @@ class Task(Protocol):
 
     def targets(self, examples: Examples) -> Targets:
         """The targets encoded for training. Raises DataError on a value that binding did not see."""
+        ...
+
+    def queries(self, examples: Examples) -> Targets:
+        """What `apply` must know of each example beside its features, with labels or without; see `Batch.queries`."""
+        ...
+
+    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:
+        """Examples longer than the backbone reads in pieces that overlap; None where it reads each of them whole."""
+        ...
+
+    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+        """The decoded prediction of pieces as one of the examples that they were cut from."""
         ...
 
     def labels(self, examples: Examples) -> Sequence[Any]:
@@ -153,6 +188,18 @@ class PlainTask(Settings):
     def side(self) -> int | None:
         """The backbone's own framing."""
         return None
+
+    def queries(self, examples: Examples) -> Targets:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:  # noqa: ARG002
+        """Every example is read whole."""
+        return None
+
+    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:  # noqa: ARG002
+        """Nothing was cut."""
+        return prediction
 
     def labels(self, examples: Examples) -> Sequence[Any]:
         """The target as it stands in the data."""

@@ -18,6 +18,7 @@ _LABELS = (
     ("label", "labels"),
     ("class", "category", "target", "y"),
     ("stars", "star_rating", "rating", "score", "sentiment", "emotion", "intent", "topic", "stance", "diagnosis"),
+    ("spans", "entities"),
 )
 """Names of a target, the surest first; two of one tier are ambiguous."""
 _TEXTS = ("text", "sentence", "review", "review_text", "content", "message", "tweet", "comment", "body", "document")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,11 +46,16 @@ def _array(values: Any) -> tuple[pa.Array | pa.ChunkedArray, dict[bytes, bytes] 
             if value is not None:
                 kinds.setdefault(type(value).__name__, value)
         examples = ", ".join(f"{value!r} ({kind})" for kind, value in kinds.items())
-        texts = pa.array([None if value is None else str(value) for value in present], pa.string())
-        return texts, {MIXED: examples.encode()}
+        texts = pa.array([None if value is None else _written(value) for value in present], pa.string())
+        return texts, {MIXED: examples.encode()} if kinds.keys() != {"list"} else None
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     return array, None
+
+
+def _written(value: Any) -> str:
+    """A value as text; a list, whose items may be of several kinds, as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
 
 
 def _missing(value: Any) -> bool:

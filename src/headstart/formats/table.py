@@ -1,6 +1,7 @@
 """Tables: CSV, TSV, Parquet, JSON Lines, pandas frames, Hugging Face datasets; also one each for train, val and test.
 
-An example is a text, a pair of texts, an image path or encoded image, or a row of numbers.
+An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
+spans of its characters.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from headstart.formats._column_guess import Roles, named_columns, recognise
 from headstart.formats._column_values import with_inputs, with_label, with_parts, without_unlabelled_parts
 from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
+from headstart.formats._span_values import holds_spans, with_spans
 from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -48,13 +50,15 @@ class Table(Settings):
         columns = named_columns(columns, present, labelled=labelled)
         table = read_tables(tables, _as_text(columns))
         notes = [note for part in tables for note in part.source.notes]
-        roles = recognise(table, columns, root, labelled=labelled)
+        roles, target = recognise(table, columns, root, labelled=labelled), "label"
         if labelled and roles.label is not None:
             table = without_unlabelled_parts(table, roles.label, tables, notes)
             table = with_label(table, roles.label)
+            if roles.modality == "text" and holds_spans(table.column(roles.label)):
+                table, target = with_spans(with_inputs(table, roles), roles.label, roles.inputs, notes), "spans"
         if roles.part is not None:
             table = with_parts(table, roles.part, strict=labelled)
-        return Examples(with_inputs(table, roles), _schema(roles, root), (*notes, *roles.notes))
+        return Examples(with_inputs(table, roles), _schema(roles, root, target), (*notes, *roles.notes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
@@ -69,11 +73,11 @@ class Table(Settings):
                     yield Examples(with_inputs(chunk.slice(start, rows), roles), schema)
 
 
-def _schema(roles: Roles, root: str) -> Schema:
+def _schema(roles: Roles, root: str, target: str) -> Schema:
     return Schema(
         modality=roles.modality,
         inputs=roles.inputs,
-        targets={"label": roles.label} if roles.label is not None else {},
+        targets={target: roles.label} if roles.label is not None else {},
         group=roles.group,
         domain=roles.domain,
         slices=roles.slices,
