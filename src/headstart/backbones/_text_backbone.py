@@ -81,6 +81,10 @@ class TextBackbone(Backbone):
         """Characters."""
         return length(raw)
 
+    def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
+        """Parts of a text of more tokens than are read at once."""
+        return self._preparation.windows(raw)
+
     def preparation(self) -> Mapping[str, Any]:
         """The hash of the tokenizer's files, the greatest length, and whether token types are used."""
         return self._preparation.describe()
@@ -122,6 +126,13 @@ class TextBackbone(Backbone):
         twin = copy.copy(self)
         twin.module, twin.origin = random_model(self._config, seed), "random"
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
+        return twin
+
+    def placed(self) -> TextBackbone:
+        """The same live weights and stages; a tokenizer in Python alone does not know the places."""
+        twin = copy.copy(self)
+        twin._preparation = self._preparation.placed()
+        twin._settings = {**self._settings, "places": True}
         return twin
 
     def assets(self) -> Mapping[str, bytes]:

@@ -1,7 +1,10 @@
-"""Texts to token numbers: truncated, padded on the right, with a mask.
+"""Texts to token numbers: truncated, padded on the right, with a mask, and on request the place of each token.
 
 Every family is padded on the right: positions then count from the first token, and what follows the last real one is
 masked, so that a text's features do not depend on what it is batched with.
+
+Byte-level tokenizers (GPT-2, RoBERTa) read a word after a space unlike the first of a text. Where places are asked for,
+a space goes before the text, so that a word is read alike wherever it stands (their `add_prefix_space`).
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.contracts.carriers import State
+from headstart.backbones._text_windows import TextWindows
+from headstart.contracts.carriers import LENGTH_MASK, PLACES, State
 from headstart.contracts.examples import Raw
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.files import hash_bytes
 
 LONGEST = 512
@@ -28,16 +32,35 @@ CHARACTERS_PER_TOKEN = 64
 class TextPreparation:
     """A tokenizer with everything that decides what it returns."""
 
-    def __init__(self, tokenizer: Any, files: Mapping[str, bytes], config: Any, max_length: int) -> None:
-        """Wrap the tokenizer that `files` hold, for the model of `config`."""
+    def __init__(
+        self, tokenizer: Any, files: Mapping[str, bytes], config: Any, max_length: int, *, places: bool = False
+    ) -> None:
+        """Wrap the tokenizer that `files` hold, for the model of `config`.
+
+        Args:
+            places: whether the state says which characters each token stands for; texts are single ones then.
+
+        Raises:
+            BackboneError: places are wanted, and the tokenizer does not know them.
+        """
+        if places and not tokenizer.is_fast:
+            raise BackboneError("the tokenizer does not say where its tokens lie in a text: it is none of the fast ones")
         self._tokenizer = tokenizer
         self._files = dict(files)
+        self._config = config
         self.max_length = max_length
         self._token_types = _uses_token_types(tokenizer, config)
         padding = tokenizer.pad_token_id
         # GPT-2 has no padding token, and one that was added later may lie outside the embeddings; any will do, masked.
         self._padding = padding if padding is not None and padding < config.vocab_size else 0
+        self._places = places
+        self._lead = " " if places and reads_first_word_apart(tokenizer) else ""
+        self._windows = TextWindows(tokenizer, max_length, self._lead)
         self._filler = next((n for n in (tokenizer.bos_token_id, tokenizer.eos_token_id) if n is not None), 0)
+
+    def placed(self) -> TextPreparation:
+        """The same with places. Raises BackboneError."""
+        return TextPreparation(self._tokenizer, self._files, self._config, self.max_length, places=True)
 
     def describe(self) -> dict[str, Any]:
         """What decides the token numbers, as JSON values."""
@@ -47,16 +70,24 @@ class TextPreparation:
             "max_length": self.max_length,
             "characters": self.max_length * CHARACTERS_PER_TOKEN,
             "token_types": self._token_types,
+            **({"places": True, "lead": self._lead} if self._places else {}),
         }
 
+    def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
+        """See `_text_windows`; none for pairs."""
+        return self._windows(raw) if isinstance(raw, str) else ()
+
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """`hidden` (batch, length) token numbers; context `attention_mask` and perhaps `token_type_ids`, alike.
+        """`hidden` (batch, length) token numbers; context `attention_mask` and perhaps `token_type_ids`, alike, and
+        `places` (batch, length, 2) where they were asked for.
 
         Raises:
-            DataError: an input is no text.
+            DataError: an input is no text, or a pair where places are wanted.
         """
         most = self.max_length * CHARACTERS_PER_TOKEN
-        columns = [[text[:most] for text in column] for column in zip(*map(_parts, raws), strict=True)]
+        columns = [[self._lead + text[:most] for text in column] for column in zip(*map(_parts, raws), strict=True)]
+        if self._places and len(columns) != 1:
+            raise DataError("is a pair of texts; places are in one text")
         encoded = self._tokenizer(
             *columns,
             truncation="longest_first",
@@ -64,13 +95,30 @@ class TextPreparation:
             padding=False,
             return_attention_mask=False,
             return_token_type_ids=self._token_types,
+            return_offsets_mapping=self._places,
         )
         # A text without any token (GPT-2 has no special ones) still gets one, for attention needs something to read.
         ids = [row or [self._filler] for row in encoded["input_ids"]]
-        context = {"attention_mask": _padded([[1] * len(row) for row in ids], 0)}
+        context = {LENGTH_MASK: _padded([[1] * len(row) for row in ids], 0)}
         if self._token_types:
             context["token_type_ids"] = _padded([row or [0] for row in encoded["token_type_ids"]], 0)
+        if self._places:
+            context[PLACES] = self._placed(encoded["offset_mapping"], context[LENGTH_MASK].shape[1])
         return State(_padded(ids, self._padding), context)
+
+    def _placed(self, offsets: Sequence[Sequence[tuple[int, int]]], length: int) -> torch.Tensor:
+        """(batch, length, 2) in the text as it was given."""
+        out = np.zeros((len(offsets), length, 2), dtype=np.int64)
+        for place, row in zip(out, offsets):
+            if row:
+                place[: len(row)] = row
+        return torch.from_numpy(np.maximum(out - len(self._lead), 0))
+
+
+def reads_first_word_apart(tokenizer: Any) -> bool:
+    """Whether a text's first word is read otherwise than later ones, and a space before it mends that."""
+    one, first, spaced = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" a", "a a", " a a"))
+    return bool(first != one * 2 and spaced == one * 2)
 
 
 def longest_readable(tokenizer: Any, config: Any, model: nn.Module) -> int:

@@ -42,6 +42,8 @@ class HfText(Settings):
     """Tokens kept of a text; by default as many as model and tokenizer allow, at most 512; >= 8."""
     seed: int = 0
     """Seed of random weights."""
+    places: bool = False
+    """Whether each token says where in the text it lies, for tasks that read words."""
 
     @classmethod
     def suits(cls, reference: str, modality: str) -> bool:
@@ -100,5 +102,5 @@ class HfText(Settings):
             raise BackboneError(f"max_length {self.max_length} is more than {self.reference} can read: at most {most}")
         length = self.max_length or min(most, LONGEST)
         settings = self.model_copy(update={"max_length": length}).model_dump(mode="json")
-        preparation = TextPreparation(tokenizer, files, config, length)
+        preparation = TextPreparation(tokenizer, files, config, length, places=self.places)
         return TextBackbone(settings, config, model, preparation, files, origin).verified()

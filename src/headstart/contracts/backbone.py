@@ -129,6 +129,14 @@ class Backbone(ABC):
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot frame pictures of {side} pixels")
 
+    def placed(self) -> Backbone:
+        """The same live weights on texts whose states say where each token lies: context `PLACES`.
+
+        Raises:
+            BackboneError: it takes no texts, or does not know the places.
+        """
+        raise BackboneError(f"{self.name} takes {self.modality} inputs and has no tokens with a place in a text")
+
     def assets(self) -> Mapping[str, bytes]:
         """Files that belong to the preprocessing, such as a tokenizer's, by name."""
         return {}

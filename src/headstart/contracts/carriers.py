@@ -18,8 +18,8 @@ LENGTH_MASK = "attention_mask"
 with one, of token vectors and of taps as maps is the length."""
 
 PLACES = "places"
-"""The context entry (batch, length, 2), whole numbers, of the characters of its text that each token stands for: from the
-first to before the last, equal for a token that stands for none. Only backbones that were asked have it."""
+"""The context entry (batch, length, 2), whole numbers, of the characters of its text that each token stands for: from
+the first to before the last, equal for a token that stands for none. Only backbones that were asked have it."""
 
 
 class Tap(NamedTuple):

@@ -54,6 +54,10 @@ class Pieces:
     items: np.ndarray
     """(pieces, 2) int64: from which to before which entry of its example's ragged targets a piece has as its own."""
 
+    def take(self, rows: np.ndarray) -> Pieces:
+        """The pieces of some rows (chosen,), in that order."""
+        return Pieces(self.examples.take(rows), self.owner[rows], self.items[rows])
+
     def targets(self, whole: Targets) -> Targets:
         """The ragged targets of the examples, cut."""
         found = {}

@@ -12,6 +12,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
+from headstart.contracts.task import Pieces, Targets
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.execution import plain_runner, runner_of, started
@@ -20,7 +21,8 @@ from headstart.engine.feeding import feed
 from headstart.engine.kept import KeptSegment, Wish, features_of
 from headstart.engine.pass_key import pass_key
 from headstart.engine.pipeline import Pipeline
-from headstart.kernel.errors import DataError
+from headstart.engine.streams import as_tensor
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
 
@@ -59,23 +61,43 @@ class Predictor:
         self._batch_size = batch_size or self._remainder.batch_size
 
     def __call__(self, examples: Examples) -> Predicted:
-        """Predictions for those that can be read."""
+        """Predictions for those that can be read, whole or in pieces."""
+        pieces = self.model.task.cut(examples, self.model.backbone)
+        found = self._decoded(examples if pieces is None else pieces.examples)
+        if pieces is not None:
+            found = self._merged(found, pieces)
+        finished = None if found.prediction is None else _finished(self.model, [found.prediction])
+        return Predicted(finished, found.rows, found.failures)
+
+    def _decoded(self, examples: Examples) -> Predicted:
+        """Not finished yet."""
         parts: list[Prediction] = []
         rows = [np.empty(0, np.int64)]
         failures: dict[int, str] = {}
         batches = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
+        queries = self.model.task.queries(examples)
         unit = UNITS.get(self.model.backbone.modality, "examples")
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
                 fed = ran.fed
                 failures.update(fed.failures)
                 if fed.state is not None and ran.result is not None:
-                    parts.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows))
+                    parts.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
                     rows.append(fed.rows)
                 advance(len(fed.rows) + len(fed.failures))
         order = np.concatenate(rows)
-        prediction = _finished(self.model, parts).take(np.argsort(order)) if parts else None
+        prediction = Prediction.join(parts).take(np.argsort(order)) if parts else None
         return Predicted(prediction, np.sort(order), failures)
+
+    def _merged(self, found: Predicted, pieces: Pieces) -> Predicted:
+        """Of the examples that the pieces were cut from; one with a piece that cannot be read has failed."""
+        failures = {int(pieces.owner[piece]): reason for piece, reason in found.failures.items()}
+        kept = np.flatnonzero(~np.isin(pieces.owner[found.rows], list(failures)))
+        if found.prediction is None or not len(kept):
+            return Predicted(None, kept, failures)
+        read = pieces.take(found.rows[kept])
+        merged = self.model.task.merged(found.prediction.take(kept), read)
+        return Predicted(merged, np.unique(read.owner), failures)
 
 
 def predict_stored(
@@ -133,15 +155,16 @@ class _Remainder:
         try:
             runner = runner_of(self.model.execution)
             return started(runner, segment, state, self.device, hash_json([key, self.start]))
-        except CannotRun as error:
+        except (CannotRun, SettingsError) as error:
             name = self.model.execution["runner"]
             self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
             return plain_runner().start(segment, state, self.device)
 
-    def head(self, features: Features, state: State, rows: np.ndarray) -> Prediction:
-        """From the features; not finished yet."""
+    def head(self, features: Features, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
+        """From the features; not finished yet. `queries` are those of all rows."""
         task, head = self.model.task, self.model.heads["head"].to(self.device)
-        batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)))
+        asked = {name: as_tensor(values[rows]).to(self.device) for name, values in (queries or {}).items()}
+        batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)), asked)
         with torch.inference_mode():
             return task.decode(task.apply(head, _on(features, self.device), batch))
 

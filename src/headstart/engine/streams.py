@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -72,6 +72,8 @@ class Stream:
     seed: int
     augmentation: Augmentation | None = None
     """Random views; None for validation and for states past the input."""
+    queries: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What is asked of each row of the source, by name; see `Batch.queries`."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
@@ -92,7 +94,8 @@ class Stream:
                 if _is_map_over(state.hidden, values):
                     targets[name] = self.augmentation.move(values, seeds)
             state = self.augmentation.view(state, seeds)
-        return Batch(state, targets, torch.from_numpy(np.asarray(rows)))
+        queries = {name: as_tensor(values[rows]) for name, values in self.queries.items()}
+        return Batch(state, targets, torch.from_numpy(np.asarray(rows)), queries)
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))

@@ -30,6 +30,12 @@ class Scores:
         self.tokens = tokens
         self.reads = "tokens" if tokens else "pooled"
 
+    def cut(self, examples: Any, backbone: Any) -> None:
+        return None
+
+    def queries(self, examples: Any) -> dict[str, np.ndarray]:
+        return {}
+
     def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         read = features.pooled
         if self.tokens:

@@ -1,0 +1,71 @@
+"""Windows of a text that is longer than is read at once: parts that overlap by a quarter, cut between words."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import Any
+
+OVERLAP = 0.25
+"""Share of a window that it has in common with the next one."""
+
+SLACK = 8
+"""Tokens by which windows are shorter than what is read: a part may be cut into a few more tokens than it was in its
+text."""
+
+
+class TextWindows:
+    """Cuts texts by a tokenizer."""
+
+    def __init__(self, tokenizer: Any, max_length: int, lead: str) -> None:
+        """For `max_length` tokens, special ones included; `lead` is what goes before each text."""
+        self._given = tokenizer
+        self._room = max_length - tokenizer.num_special_tokens_to_add(pair=False)
+        self._lead = lead
+
+    def __call__(self, text: str) -> tuple[tuple[int, int], ...]:
+        """(start, stop) of each window in characters, in order; none where the text is read whole."""
+        if len(text.encode(errors="replace")) + len(self._lead) <= self._room:
+            return ()  # no tokenizer makes more tokens than there are bytes
+        places = self._tokens(text)
+        if len(places) <= self._room:
+            return ()
+        size = max(self._room - SLACK, self._room // 2, 1)
+        heads = [at for at, (start, _) in enumerate(places) if not start or _blank(text, start)]
+        found, begin = [], 0
+        while True:
+            end = begin + size
+            if end >= len(places):
+                found.append((self._start(places, begin), len(text)))
+                return tuple(found)
+            end = _last_head(heads, begin + size // 2, end)
+            found.append((self._start(places, begin), places[end - 1][1]))
+            begin = _last_head(heads, begin, end - int(OVERLAP * size))
+
+    @staticmethod
+    def _start(places: list[tuple[int, int]], at: int) -> int:
+        return places[at][0] if at else 0
+
+    def _tokens(self, text: str) -> list[tuple[int, int]]:
+        """Which characters each token stands for."""
+        clean = text.encode(errors="replace").decode()
+        encoded = self._tokenizer(
+            self._lead + clean, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+        )
+        lead = len(self._lead)
+        return [(max(start - lead, 0), max(end - lead, 0)) for start, end in encoded["offset_mapping"]]
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        """A copy: calls leave their truncation in a tokenizer, and others read texts in other threads."""
+        return copy.deepcopy(self._given)
+
+
+def _blank(text: str, start: int) -> bool:
+    """Whether a token that starts there begins a word."""
+    return text[start - 1].isspace() or text[start : start + 1].isspace()
+
+
+def _last_head(heads: list[int], after: int, until: int) -> int:
+    """The last token that begins a word in (after, until]; `until` itself where there is none."""
+    return max((head for head in heads if after < head <= until), default=until)
