@@ -20,6 +20,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
+from masked_pictures import save_pairs
 
 FORMATS = registry.names("formats")
 
@@ -70,7 +71,22 @@ def _conll(folder: Path) -> Sample:
     return Sample(folder / "labelled.conll", folder / "unlabelled.conll", folder / "empty.conll", columns)
 
 
-SAMPLES: dict[str, Callable[[Path], Sample]] = {"conll": _conll, "image_folder": _image_folder, "table": _table}
+def _mask_folder(folder: Path) -> Sample:
+    save_pairs(folder / "labelled", range(5))
+    save_pairs(folder / "unlabelled", range(5))
+    for mask in (folder / "unlabelled" / "masks").iterdir():
+        mask.unlink()
+    (folder / "empty" / "images").mkdir(parents=True)
+    (folder / "empty" / "masks").mkdir()
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "conll": _conll,
+    "image_folder": _image_folder,
+    "mask_folder": _mask_folder,
+    "table": _table,
+}
 
 
 @every("formats")

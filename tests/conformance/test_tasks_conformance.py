@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
 from labelled import labelled
+from masked_pictures import MAPS, maps_of, masked_pictures
 
 N, WIDTH, LENGTH = 60, 12, 5
 DRAWS = np.random.default_rng(0)
@@ -36,36 +38,83 @@ LABELS: dict[str, list[Any]] = {
     "many whole numbers": DRAWS.permutation(10 * N)[:N].tolist(),
     "decimal numbers": DRAWS.normal(50.0, 7.0, N).tolist(),
 }
-"""Candidate labels: a task is tested on every one that suits it."""
+"""Candidate labels, one value per example: a task is tested on every one that suits it."""
+
+FeaturesOf = Callable[[np.ndarray], Features]
+"""Rows -> features in which their labels can be found linearly."""
+
+
+class Data(NamedTuple):
+    """Examples and what a backbone would make of them."""
+
+    examples: Examples
+    features: FeaturesOf
+    shape: tuple[Any, ...]
+    """What `Task.head` is told of the features."""
+
+
+def _masked() -> Data:
+    examples = masked_pictures(N)
+    return Data(examples, lambda rows: maps_of(examples.take(rows)), (WIDTH, MAPS))
+
+
+DENSE: dict[str, Callable[[], Data]] = {"masks": _masked}
+"""Candidate labels with more than a value per example."""
 
 
 class Case(NamedTuple):
-    """A task bound to examples, with a head that was solved on their features."""
+    """A task bound to examples, with a linear head that was solved on their features."""
 
     task: Any
-    examples: Examples
-    features: np.ndarray
-    """(examples, width), in which the labels can be found linearly."""
+    data: Data
     targets: Mapping[str, np.ndarray]
     head: nn.Module
     chosen: Mapping[str, float]
+
+    @property
+    def examples(self) -> Examples:
+        return self.data.examples
+
+    def fresh(self) -> nn.Module:
+        """A head that has learnt nothing."""
+        head: nn.Module = self.task.head(*self.data.shape)
+        return head
+
+
+@cache
+def data_of(kind: str) -> Data:
+    if kind in DENSE:
+        return DENSE[kind]()
+    pooled = features_for(LABELS[kind])
+    return Data(labelled(LABELS[kind]), lambda rows: as_features(pooled[rows]), (WIDTH,))
 
 
 @cache
 def case(name: str, kind: str) -> Case | None:
     """None where the labels do not suit the task."""
-    plugin, examples = registry.plugin("tasks", name), labelled(LABELS[kind])
+    plugin, data = registry.plugin("tasks", name), data_of(kind)
     try:
-        reason = plugin.suits(examples)
+        reason = plugin.suits(data.examples)
     except DataError:
         return None
     if reason is None:
         return None
     assert isinstance(reason, str) and reason.strip()
-    task = plugin().bind(examples)
-    targets, features = task.targets(examples), features_for(LABELS[kind])
-    head, chosen = task.solve(features, targets, None, 0)
-    return Case(task, examples, features, targets, head, chosen)
+    task = plugin().bind(data.examples).linear()
+    unsolved = Case(task, data, task.targets(data.examples), nn.Identity(), {})
+    head, chosen = solved(unsolved)
+    return unsolved._replace(head=head, chosen=chosen)
+
+
+def solved(c: Case, groups: np.ndarray | None = None) -> tuple[nn.Module, dict[str, float]]:
+    """The task's own solution, as a fit asks for it."""
+    features = c.data.features(np.arange(N))
+    if c.task.reads == "pooled":
+        found: tuple[nn.Module, dict[str, float]] = c.task.solve(features.pooled.numpy(), c.targets, groups, 0)
+        return found
+    vectors, targets, positions = c.task.samples(features, as_batch(c), 0)
+    found = c.task.solve(vectors, targets, None if groups is None else groups[positions], 0)
+    return found
 
 
 def features_for(labels: list[Any]) -> np.ndarray:
@@ -79,17 +128,32 @@ def features_for(labels: list[Any]) -> np.ndarray:
     return found.astype(np.float32)
 
 
-SUITED = [(name, kind) for name in registry.names("tasks") for kind in LABELS if case(name, kind) is not None]
+def as_features(pooled: np.ndarray) -> Features:
+    """Everything that a head may read, made from pooled features."""
+    vectors = torch.from_numpy(pooled)
+    tokens = vectors[:, None].repeat(1, LENGTH, 1)
+    return Features(vectors, tokens, torch.ones(len(pooled), LENGTH), (vectors[:, :, None, None].repeat(1, 1, 4, 4),))
+
+
+def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
+    """The examples as the training loop hands them over."""
+    rows = np.arange(N) if rows is None else rows
+    stream = Stream("labelled", rows, c.targets, lambda chosen: State(c.data.features(chosen).pooled), N, 0)
+    return stream.batch(rows)
+
+
+KINDS = (*LABELS, *DENSE)
+SUITED = [(name, kind) for name in registry.names("tasks") for kind in KINDS if case(name, kind) is not None]
 every_case = pytest.mark.parametrize(("name", "kind"), SUITED, ids=[f"{name}-{kind}" for name, kind in SUITED])
 
 
 @every("tasks")
 def test_some_labels_suit_it(name: str) -> None:
     kinds = [kind for suited, kind in SUITED if suited == name]
-    assert kinds, f"no labels suit '{name}': add some to LABELS in {__file__}"
+    assert kinds, f"no labels suit '{name}': add some to LABELS or DENSE in {__file__}"
 
 
-@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_plain_labels_suit_exactly_one_task(kind: str) -> None:
     assert len([name for name, suited in SUITED if suited == kind]) == 1
 
@@ -125,8 +189,8 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
 def test_losses_are_finite_scalars_that_train_every_weight_of_the_head(name: str, kind: str) -> None:
     c = bound(name, kind)
     torch.manual_seed(0)
-    head = c.task.head(WIDTH)
-    losses = c.task.losses(c.task.apply(head, as_features(c.features), as_batch(c)), as_batch(c))
+    head, features = c.fresh(), c.data.features(np.arange(N))
+    losses = c.task.losses(c.task.apply(head, features, as_batch(c)), as_batch(c))
     assert losses and all(loss.shape == () and bool(torch.isfinite(loss)) for loss in losses.values())
     sum(losses.values()).backward()
     assert list(head.parameters())
@@ -139,7 +203,7 @@ def test_a_fresh_head_is_random_in_torchs_own_seed_and_starts_small(name: str, k
     heads = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        heads.append(c.task.head(WIDTH).state_dict())
+        heads.append(c.fresh().state_dict())
     assert all(torch.equal(value, heads[1][key]) for key, value in heads[0].items())
     assert any(not torch.equal(value, heads[2][key]) for key, value in heads[0].items())
 
@@ -148,12 +212,12 @@ def test_a_fresh_head_is_random_in_torchs_own_seed_and_starts_small(name: str, k
 def test_the_solved_head_has_the_form_of_a_fresh_one_and_predicts_better(name: str, kind: str) -> None:
     c = bound(name, kind)
     torch.manual_seed(0)
-    fresh, copy = c.task.head(WIDTH), c.task.head(WIDTH)
+    fresh, copy = c.fresh(), c.fresh()
     copy.load_state_dict(c.head.state_dict(), strict=True)
-    solved = finished(c.task, c)
-    assert equal_columns(finished(c.task, c, head=copy).columns, solved.columns)
+    best = finished(c.task, c)
+    assert equal_columns(finished(c.task, c, head=copy).columns, best.columns)
     metric, start = c.task.metrics()[0], finished(c.task, c, head=fresh)
-    gain = metric.score(c.targets, solved) - metric.score(c.targets, start)
+    gain = metric.score(c.targets, best) - metric.score(c.targets, start)
     assert (gain if metric.greater_is_better else -gain) > 0.1
     assert total_loss(c, c.head) < 0.8 * total_loss(c, fresh)
     json.dumps(dict(c.chosen))
@@ -164,10 +228,10 @@ def test_the_solved_head_has_the_form_of_a_fresh_one_and_predicts_better(name: s
 def test_solving_is_a_function_of_its_arguments_and_takes_groups(name: str, kind: str) -> None:
     c = bound(name, kind)
     torch.manual_seed(5)
-    again, chosen = c.task.solve(c.features, c.targets, None, 0)
+    again, chosen = solved(c)
     assert all(torch.equal(value, c.head.state_dict()[key]) for key, value in again.state_dict().items())
     assert chosen == c.chosen
-    grouped, _ = c.task.solve(c.features, c.targets, np.arange(N) // 4, 0)
+    grouped, _ = solved(c, np.arange(N) // 4)
     assert grouped.state_dict().keys() == again.state_dict().keys()
 
 
@@ -181,7 +245,10 @@ def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: 
     assert joined.columns.keys() == whole.columns.keys()
     for key, column in whole.columns.items():
         assert column.dtype == joined.columns[key].dtype
-        np.testing.assert_allclose(joined.columns[key].astype(float), column.astype(float), rtol=1e-5, atol=1e-6)
+        if column.dtype == object:
+            assert np.array_equal(joined.columns[key], column)
+        else:
+            np.testing.assert_allclose(joined.columns[key].astype(float), column.astype(float), rtol=1e-5, atol=1e-6)
 
 
 @every_case
@@ -247,6 +314,21 @@ def test_rows_are_columns_of_a_table(name: str, kind: str) -> None:
 
 
 @every_case
+def test_labels_are_one_per_example(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    shown = c.task.labels(c.examples)
+    assert len(shown) == N and len({str(value) for value in shown}) >= 2
+
+
+@every_case
+def test_files_are_written_for_each_example_or_for_none(name: str, kind: str, tmp_path: Path) -> None:
+    c, rows = bound(name, kind), np.array([4, 7])
+    some, raws = finished(c.task, c).take(rows), c.examples.take(rows).raws()
+    files = c.task.files(some, raws, ["a/one", "two"], tmp_path)
+    assert len(files) in (0, 2) and all((tmp_path / file).is_file() for file in files)
+
+
+@every_case
 def test_exhibits_survive_json(name: str, kind: str) -> None:
     c = bound(name, kind)
     exhibits = TypeAdapter(tuple[Exhibit, ...])
@@ -260,7 +342,7 @@ def test_exhibits_survive_json(name: str, kind: str) -> None:
 def test_mistakes_are_real_and_the_worst_come_first(name: str, kind: str, most: int) -> None:
     c = bound(name, kind)
     torch.manual_seed(0)
-    poor = finished(c.task, c, head=c.task.head(WIDTH))
+    poor = finished(c.task, c, head=c.fresh())
     mistakes = c.task.mistakes(poor, c.targets, most)
     assert len(mistakes) <= most and (mistakes or not most)
     assert all(isinstance(mistake, Mistake) and 0 <= mistake.row < N for mistake in mistakes)
@@ -287,26 +369,12 @@ def bound(name: str, kind: str) -> Case:
     return found
 
 
-def as_features(pooled: np.ndarray) -> Features:
-    """Everything that a head may read, made from pooled features."""
-    vectors = torch.from_numpy(pooled)
-    tokens = vectors[:, None].repeat(1, LENGTH, 1)
-    return Features(vectors, tokens, torch.ones(len(pooled), LENGTH), (vectors[:, :, None, None].repeat(1, 1, 4, 4),))
-
-
-def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
-    """The examples as the training loop hands them over."""
-    rows = np.arange(N) if rows is None else rows
-    stream = Stream("labelled", rows, c.targets, lambda chosen: State(torch.from_numpy(c.features[chosen])), N, 0)
-    return stream.batch(rows)
-
-
 def decoded(task: Task, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
     """As prediction does it: without targets."""
     batch = as_batch(c, rows)
     blind = Batch(batch.state, {}, batch.rows)
     with torch.no_grad():
-        return task.decode(task.apply(head or c.head, as_features(batch.state.hidden.numpy()), blind))
+        return task.decode(task.apply(head or c.head, c.data.features(batch.rows.numpy()), blind))
 
 
 def finished(task: Task, c: Case, head: nn.Module | None = None) -> Prediction:
@@ -315,7 +383,7 @@ def finished(task: Task, c: Case, head: nn.Module | None = None) -> Prediction:
 
 def total_loss(c: Case, head: nn.Module) -> float:
     with torch.no_grad():
-        losses = c.task.losses(c.task.apply(head, as_features(c.features), as_batch(c)), as_batch(c))
+        losses = c.task.losses(c.task.apply(head, c.data.features(np.arange(N)), as_batch(c)), as_batch(c))
     return float(sum(losses.values()))
 
 

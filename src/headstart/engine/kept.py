@@ -76,6 +76,16 @@ class KeptSegment(nn.Module):
         return State(features.pooled, _beside(features, self.keep), taps)
 
 
+def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
+    """The stages from boundary `start` on as `State -> State`, for features that have what `keep` says.
+
+    Of maps it sees those behind `start`; earlier ones are in the state.
+    """
+    seen = backbone.boundary_names()[start + 1 :] if keep == "maps" else ()
+    taps = tuple(tap for tap in backbone.map_taps() if tap.boundary in seen)
+    return backbone.segment(start, len(backbone.stages), taps) if start < len(backbone.stages) else nn.Identity()
+
+
 def features_of(kept: State) -> Features:
     """The features that a `KeptSegment` has put into a state."""
     maps = [kept.context[f"maps.{i}"] for i in range(sum(name.startswith("maps.") for name in kept.context))]

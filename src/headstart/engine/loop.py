@@ -26,6 +26,7 @@ from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult,
 from headstart.engine.device import pick_device
 from headstart.engine.finite import first_bad_layer
 from headstart.engine.interruption import Interruption, held_back
+from headstart.engine.kept import suffix
 from headstart.engine.optimiser import frozen_state, plan_optimiser, set_rates, train_mode
 from headstart.engine.streams import Stream, ahead
 from headstart.engine.weights import MovingWeights
@@ -49,14 +50,6 @@ class Plan:
     seed: int
     budget: float | None = None
     """Seconds; the number of epochs is chosen to fit, and training stops there in any case."""
-
-
-def suffix(model: Model, start: int) -> nn.Module:
-    """The stages from boundary `start` on, which see what the task's features need; earlier maps are in the state."""
-    backbone = model.backbone
-    seen = backbone.boundary_names()[start + 1 :] if model.task.reads == "maps" else ()
-    taps = tuple(tap for tap in backbone.map_taps() if tap.boundary in seen)
-    return backbone.segment(start, len(backbone.stages), taps) if start < len(backbone.stages) else nn.Identity()
 
 
 class Loop:
@@ -88,7 +81,7 @@ class Loop:
         self.moving = {rate.stage for rate in plan.rates}
         self.weights = MovingWeights(model, self.moving)
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        self.suffix = suffix(model, plan.boundary)
+        self.suffix = suffix(model.backbone, model.task.reads, plan.boundary)
         self.steps = max(len(stream.in_sequence()) for stream in streams.values())
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}

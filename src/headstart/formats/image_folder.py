@@ -7,8 +7,7 @@ folders ('all', 'images') is a wrapper.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,10 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_images
+from headstart.formats._mask_layout import has_mask_endings, has_mask_folders
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
 
@@ -41,7 +42,10 @@ class ImageFolder(Settings):
             return "one image" if is_image_path(path.name) else None
         if not path.is_dir():
             return None
-        layout = understand(list(walk_images(path, Leftovers())))
+        paths = list(walk_images(path, Leftovers()))
+        if has_mask_folders(path) or has_mask_endings(paths):  # pictures with masks are no classes
+            return None
+        layout = understand(paths)
         return layout.in_words() if layout.images else None
 
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
@@ -156,7 +160,7 @@ def _examples(root: Path | str, layout: Layout, columns: Columns, notes: tuple[s
         table["part"] = pa.array([image.part for image in images], pa.string())
         part = "part"
     if columns.group is not None:
-        table["group"], more = _groups(columns.group, [image.path for image in images])
+        table["group"], more = groups_of(columns.group, [image.path for image in images])
         group, notes = "group", (*notes, *more)
     for name in columns.slices:
         if name != "folder":
@@ -174,20 +178,3 @@ def _examples(root: Path | str, layout: Layout, columns: Columns, notes: tuple[s
     )
     return Examples(pa.table(table), schema, notes)
 
-
-def _groups(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, ...]]:
-    """The group of each path: the expression's first bracket, or else its whole match."""
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise DataError(f"--group {pattern!r} is no regular expression: {error}") from error
-    matches = [expression.search(path) for path in paths]
-    groups = [match and match.group(1 if expression.groups else 0) for match in matches]
-    missing = groups.count(None)
-    if missing == len(paths):
-        raise DataError(
-            f"--group {pattern!r} matches none of the {len(paths)} paths, such as {paths[0]!r}. For an image folder "
-            "it is a regular expression over the path below the folder, for example 'patient(\\d+)'."
-        )
-    notes = (f"images without a group, as the expression does not match their paths: {missing}",) if missing else ()
-    return pa.array(groups, pa.string()), notes

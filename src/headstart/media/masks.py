@@ -92,6 +92,17 @@ def overlay(picture: Image.Image, classes: np.ndarray, background: Sequence[int]
     return Image.fromarray(pixels.astype(np.uint8))
 
 
+def side_by_side(pictures: Sequence[Image.Image], gap: int = 4) -> Image.Image:
+    """Pictures of one height in a row on white, `gap` pixels apart."""
+    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
+    row = Image.new("RGB", (width, pictures[0].height), "white")
+    at = 0
+    for picture in pictures:
+        row.paste(picture, (at, 0))
+        at += picture.width + gap
+    return row
+
+
 def _spacing(image: Image.Image) -> tuple[float, float] | None:
     text = image.info.get(SPACING)
     if not isinstance(text, str):

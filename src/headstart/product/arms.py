@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,50 +12,21 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Prediction
-from headstart.contracts.model import Model
-from headstart.contracts.runner import Runner
+from headstart.contracts.carriers import Deferred, Prediction
+from headstart.contracts.model import Model, new_head
+from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
 from headstart.engine.checkpoint import CheckpointFile, Progress
-from headstart.engine.execution import described
-from headstart.engine.extract import Extracted, extract
-from headstart.engine.feature_store import FeatureStore
 from headstart.engine.infer import Predictor, heads_on_features
-from headstart.engine.kept import Wish
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
-from headstart.engine.streams import PreparedInputs, StateSource, Stream
+from headstart.engine.streams import Stream
 from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.files import hash_json
-from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
-from headstart.product.plan import Plan
-from headstart.product.prepare import Prepared
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all arms share."""
-
-    plan: Plan
-    data: Prepared
-    backbone: Backbone
-    features: Extracted
-    """The frozen pass over all rows."""
-    work: Path | None
-    """Folder for checkpoints; None for a fit in memory."""
-    reporter: Reporter
-    runner: Runner
-    """What the frozen pass ran on."""
-    store: FeatureStore | None = None
-    """Where states at an inner boundary are kept; in memory without one."""
-
-    @property
-    def execution(self) -> dict[str, Any]:
-        """How the features are made: runner, precision, preprocessing with its decode policy."""
-        runner = described(self.runner)
-        how = {"runner": runner["plugin"], "runner_settings": runner["settings"], "precision": self.runner.precision}
-        return {**how, **self.backbone.preparation()}
+from headstart.product.bench import Bench
+from headstart.product.samples import sampled
+from headstart.product.sources import source_from
 
 
 @dataclass(frozen=True)
@@ -76,10 +46,15 @@ def solve_arm(bench: Bench, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
     data, train = bench.data, bench.data.split.train
+    task = data.task.linear()
     groups = None if data.groups is None else data.groups[train]
-    features = bench.features.pooled(train)
-    head, chosen = data.task.solve(features, data.targets_of(train), groups, bench.plan.seed)
-    model = _model(bench, bench.backbone, head)
+    if task.reads == "pooled":
+        features, targets = bench.features.pooled(train), data.targets_of(train)
+    else:
+        features, targets, owners = sampled(bench, train)
+        groups = owners if data.groups is None else data.groups[owners]
+    head, chosen = task.solve(features, targets, groups, bench.plan.seed)
+    model = _model(bench, bench.backbone, head, task)
     return _calibrated(
         bench, Trained(key, f"linear probe on {bench.backbone.name}", model, time.monotonic() - started, chosen)
     )
@@ -149,7 +124,7 @@ def _attempts(bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: f
 
 def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
-    if arm.progress is None:
+    if arm.progress is None and bench.data.task.reads == "pooled":
         return heads_on_features(arm.model, bench.features.pooled(rows))
     predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
@@ -162,7 +137,7 @@ def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
     """A head at its start, its random weights a function of the seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(bench.plan.seed, "head"))
-        return bench.data.task.head(backbone.width)
+        return new_head(bench.data.task, backbone)
 
 
 def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int:
@@ -180,28 +155,12 @@ def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int
     return int(min(moves, needs, augmentation.first_stage(stages)))
 
 
-def _source(bench: Bench, backbone: Backbone, start: int) -> StateSource:
-    """Inputs prepared as they are needed, or the states of the frozen prefix from one pass."""
-    data = bench.data
-    if start == 0:
-        return PreparedInputs(backbone, data.examples)
-    wish = Wish("state", start)
-    found = extract(
-        backbone, data.examples, data.keys, wish, runner=bench.runner, store=bench.store, reporter=bench.reporter
-    )
-    used = np.concatenate([*data.parts().values()])
-    for row in used[np.isin(used, list(found.failures))]:
-        raise DataError(f"{data.examples.origins()[row]} could be read before and now {found.failures[int(row)]}")
-    return found.batch_state
-
-
 def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
     data, plan = bench.data, bench.plan
     plan.suit(model.backbone.modality)
     augmentation, objective = plan.plugin("augmentation"), plan.plugin("objective")
     stages = len(model.backbone.stages)
-    start = boundary(tuning, objective, augmentation, stages)
-    source = _source(bench, model.backbone, start)
+    start, source = source_from(bench, model.backbone, boundary(tuning, objective, augmentation, stages))
     model.additions.update(objective.additions(model.backbone.width))
     labelled = Stream("labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation)
     validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
@@ -217,10 +176,15 @@ def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: flo
 def _identity(bench: Bench, model: Model, tuning: Any) -> str:
     """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
     data = bench.data
-    targets = {name: values.tolist() for name, values in data.targets.items()}
+    targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
     weights = model.backbone.weights_hash()
     return hash_json([bench.plan.model_dump(mode="json"), tuning.model_dump(), data.keys, targets, parts, weights])
+
+
+def _content(target: Any) -> Any:
+    """A target as a JSON value."""
+    return target.key if isinstance(target, Deferred) else target
 
 
 def _scaled(tuning: Recipe, factor: float) -> Recipe:
@@ -228,9 +192,9 @@ def _scaled(tuning: Recipe, factor: float) -> Recipe:
     return tuning.model_copy(update=rates)
 
 
-def _model(bench: Bench, backbone: Backbone, head: nn.Module) -> Model:
+def _model(bench: Bench, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
     heads = nn.ModuleDict({"head": head})
-    return Model(backbone, bench.data.task, heads, bench.data.columns, bench.execution)
+    return Model(backbone, task or bench.data.task, heads, bench.data.columns, bench.execution)
 
 
 def _calibrated(bench: Bench, arm: Trained) -> Trained:

@@ -18,7 +18,8 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.product.arms import Bench, Trained, predict_rows, solve_arm, train_arm
+from headstart.product.arms import Trained, predict_rows, solve_arm, train_arm
+from headstart.product.bench import Bench
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
@@ -30,6 +31,8 @@ from headstart.product.record import Decision
 from headstart.product.report.write import report
 from headstart.product.run import Run
 from headstart.product.run_folder import write_record
+from headstart.product.sources import pass_wish
+from headstart.product.suit_backbone import suited
 from headstart.product.summary import summarise, write_test_rows
 
 SCRATCH_SECONDS = 60.0
@@ -136,18 +139,19 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         prepared = prepare(data, plan, reporter)
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(prepared.examples, plan)
+        backbone = suited(backbone, prepared.task)
+    store = FeatureStore(cache_folder() / "features")
     with clock.step("choosing how to run it"):
-        wish = Wish.all_stages(backbone)
+        wish, kept = pass_wish(backbone, prepared.task, prepared.examples, store)
         runner, reason = pick_runner(backbone, prepared.examples, prepared.keys, wish, plan, reporter)
-    decisions = (*prepared.decisions, *(found for found in (decision, reason) if found))
+    decisions = (*prepared.decisions, *(found for found in (decision, kept, reason) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
         chosen = {"backbone": reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
         write_plan(folder / "plan.toml", with_runner(plan.model_copy(update=chosen), runner).anchored(), decisions)
-        store = FeatureStore(cache_folder() / "features")
         with clock.step("the frozen pass"):
-            features = frozen_pass(prepared, backbone, runner, store, reporter)
+            features = frozen_pass(prepared, backbone, wish, runner, store, reporter)
             prepared = without(prepared, features.failures)
         bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, runner, store)
         arms, more = train_arms(bench, clock)
@@ -158,16 +162,17 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
 def join_frozen_pass(data: Any, plan: Plan) -> None:
     """Do a part of what `run_plan` does first in another process: the two share it through the feature store."""
     prepared = prepare(data, plan, Quiet())
-    backbone, _, _ = choose_backbone(prepared.examples, plan)
-    runner, _ = pick_runner(backbone, prepared.examples, prepared.keys, Wish.all_stages(backbone), plan)
-    frozen_pass(prepared, backbone, runner, FeatureStore(cache_folder() / "features"), Quiet())
+    backbone = suited(choose_backbone(prepared.examples, plan)[0], prepared.task)
+    store = FeatureStore(cache_folder() / "features")
+    wish, _ = pass_wish(backbone, prepared.task, prepared.examples, store)
+    runner, _ = pick_runner(backbone, prepared.examples, prepared.keys, wish, plan)
+    frozen_pass(prepared, backbone, wish, runner, store, Quiet())
 
 
 def frozen_pass(
-    prepared: Prepared, backbone: Backbone, runner: Runner, store: FeatureStore, reporter: Reporter
+    prepared: Prepared, backbone: Backbone, wish: Wish, runner: Runner, store: FeatureStore, reporter: Reporter
 ) -> Extracted:
-    """Every example through the frozen backbone, seen at every stage."""
-    wish = Wish.all_stages(backbone)
+    """Every example through the frozen backbone."""
     return extract(backbone, prepared.examples, prepared.keys, wish, runner=runner, store=store, reporter=reporter)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from headstart.contracts.task import Targets, Task
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
 from headstart.media.images import decode_image
+from headstart.media.masks import overlay, read_mask, side_by_side
 from headstart.product.record import Card, Comparison, FigureRow, SliceRow
 
 MOST_MISTAKES = 24
@@ -102,12 +103,15 @@ def cards(task: Task, examples: Examples, targets: Targets, prediction: Predicti
     mistakes = task.mistakes(prediction, targets, MOST_MISTAKES)
     chosen = examples.take([mistake.row for mistake in mistakes])
     shown = zip(mistakes, chosen.origins(), chosen.raws())
-    return tuple(Card(**mistake.model_dump(), origin=origin, **_input(raw)) for mistake, origin, raw in shown)
+    return tuple(
+        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **_input(raw, mistake.masks))
+        for mistake, origin, raw in shown
+    )
 
 
-def _input(raw: object) -> dict[str, str]:
+def _input(raw: object, masks: Sequence[str]) -> dict[str, str]:
     if isinstance(raw, (Path, bytes)):
-        return {"thumbnail": _thumbnail(raw)}
+        return {"thumbnail": _thumbnail(raw, masks)}
     if isinstance(raw, tuple):
         return {"text": " ⟂ ".join(str(part) for part in raw)[:600]}
     if isinstance(raw, str):
@@ -115,15 +119,20 @@ def _input(raw: object) -> dict[str, str]:
     return {"text": ", ".join(f"{value:.4g}" for value in np.asarray(raw)[:24])}
 
 
-def _thumbnail(source: Path | bytes) -> str:
-    """A data URI of a JPEG of at most 144 pixels; empty when the picture has become unreadable meanwhile."""
+def _thumbnail(source: Path | bytes, masks: Sequence[str]) -> str:
+    """A data URI of a JPEG of at most 144 pixels, with masks one beside the other under each of them.
+
+    Empty when the picture has become unreadable meanwhile.
+    """
     try:
-        image = decode_image(source, at_least=144)
+        image = decode_image(source, at_least=None if masks else 144)
     except DataError:
         return ""
+    if masks:
+        image = side_by_side([overlay(image, read_mask(base64.b64decode(mask)).values) for mask in masks])
     if max(image.size) < 48:
         image = image.resize((image.width * 4, image.height * 4), resample=0)
-    image.thumbnail((144, 144))
+    image.thumbnail((144 * max(1, len(masks)), 144))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=72)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

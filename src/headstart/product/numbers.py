@@ -23,6 +23,9 @@ TITLES = {
     "r2": "R²",
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
+    "iou": "IoU",
+    "hd95_mm": "Hausdorff distance, 95 % (mm)",
+    "hd95_px": "Hausdorff distance, 95 % (pixels)",
 }
 """Metrics whose title is not simply their name in words."""
 

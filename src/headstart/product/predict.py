@@ -20,6 +20,7 @@ from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.product.data import stream_examples
+from headstart.product.file_names import FileNames
 from headstart.product.run_folder import RunFolder, open_run
 from headstart.product.unusable import predict_usable
 
@@ -60,7 +61,8 @@ def predict(
     Args:
         run: a run folder.
         data: whatever `fit` reads, without labels.
-        out: a .csv or .parquet file; it appears when all is done. Without it a frame is returned.
+        out: a .csv or .parquet file; it appears when all is done, and what is no table, such as masks, in a folder of
+            its name beside it. Without it a frame is returned.
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
         reporter: shows progress.
@@ -76,7 +78,8 @@ def predict(
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
-    frames = predict_stream(model, data, columns, format, reporter or Quiet())
+    beside = None if out is None else Path(out).with_suffix("")
+    frames = predict_stream(model, data, columns, format, reporter or Quiet(), beside)
     if out is None:
         found = list(frames)
         if not found:
@@ -86,21 +89,26 @@ def predict(
 
 
 def predict_stream(
-    model: Model, data: Any, columns: Columns, format: str | None, reporter: Reporter
+    model: Model, data: Any, columns: Columns, format: str | None, reporter: Reporter, beside: Path | None = None
 ) -> Iterator[pd.DataFrame]:
-    """Frames of predictions, some rows at a time, in the order of the data."""
-    predictor = Predictor(model, reporter=reporter)
+    """Frames of predictions, some rows at a time, in the order of the data; files go to the folder `beside`."""
+    predictor, names = Predictor(model, reporter=reporter), FileNames()
     for examples in stream_examples(data, columns, ROWS_AT_ONCE, format=format):
         if len(examples):
-            yield _frame(predictor, examples)
+            yield _frame(predictor, examples, beside, names)
 
 
-def _frame(predictor: Predictor, examples: Examples) -> pd.DataFrame:
+def _frame(predictor: Predictor, examples: Examples, beside: Path | None, names: FileNames) -> pd.DataFrame:
     """One row per example; where an input is of no use the scores are empty and 'error' says why."""
     predicted = predict_usable(predictor, examples)
     frame = pd.DataFrame({"origin": examples.origins()})
     if predicted.prediction is not None:
-        scores = pd.DataFrame(dict(predictor.model.task.rows(predicted.prediction)), index=predicted.rows)
+        task, done = predictor.model.task, examples.take(predicted.rows)
+        scores = pd.DataFrame(dict(task.rows(predicted.prediction)), index=predicted.rows)
+        if beside is not None:
+            files = task.files(predicted.prediction, done.raws(), names.of(done.origins()), beside)
+            if files:
+                scores["file"] = [f"{beside.name}/{file}" for file in files]
         frame = frame.join(scores)
     frame["error"] = [predicted.failures.get(row) for row in range(len(examples))]
     return frame

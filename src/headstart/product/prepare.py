@@ -73,7 +73,8 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     groups = codes(examples, group)
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
     strata = task.strata(targets)
-    names = _names_of(strata, examples.target())
+    labels = task.labels(examples)
+    names = _names_of(strata, labels)
     parts = split(
         strata,
         clusters=usable.clusters,
@@ -88,7 +89,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         source=plan.data,
         seen=seen,
         modality=examples.schema.modality,
-        parts=tuple(_part_row(name, getattr(parts, name), examples, groups) for name in ("train", "val", "test")),
+        parts=tuple(_part_row(name, getattr(parts, name), labels, groups) for name in ("train", "val", "test")),
         unreadable=usable.troubles,
         duplicates=len(examples) - len(np.unique(usable.clusters)),
         leaks=_leaks(parts, examples),
@@ -115,7 +116,7 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
     """
     if not failures:
         return prepared
-    examples = prepared.examples
+    examples, labels = prepared.examples, prepared.task.labels(prepared.examples)
     parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
     origins = examples.origins()
     troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
@@ -125,7 +126,7 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
             raise DataError(f"the {name} part is empty: none of its inputs could be read in the end; {why}")
     summary = prepared.summary.model_copy(
         update={
-            "parts": tuple(_part_row(name, rows, examples, prepared.groups) for name, rows in parts.items()),
+            "parts": tuple(_part_row(name, rows, labels, prepared.groups) for name, rows in parts.items()),
             "unreadable": (*prepared.summary.unreadable, *troubles),
         }
     )
@@ -225,9 +226,8 @@ def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) ->
     return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
 
 
-def _part_row(name: str, rows: np.ndarray, examples: Examples, groups: np.ndarray | None) -> PartRow:
-    values = [str(value) for value in examples.take(rows).target()] if len(rows) else []
-    counts = Counter(values)
+def _part_row(name: str, rows: np.ndarray, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
+    counts = Counter(str(labels[row]) for row in rows)
     classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
     return PartRow(
         name=name,

@@ -76,7 +76,7 @@ def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> Non
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    frame = pd.DataFrame({"origin": test.origins(), "truth": test.target(), **data.task.rows(prediction)})
+    frame = pd.DataFrame({"origin": test.origins(), "truth": data.task.labels(test), **data.task.rows(prediction)})
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
 
 

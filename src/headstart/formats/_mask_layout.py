@@ -1,0 +1,108 @@
+"""Which files are masks and which picture each belongs to, by the names of folders and files.
+
+A mask lies in a folder called masks, labels, annotations, gt, ..., beside or below which a folder images, imgs, ... may
+lie, at any depth (`images/`+`masks/`, `train/images/`+`train/masks/`, `images/train/`+`masks/train/`); or beside its
+picture under the same name with an ending (`17.jpg`, `17_mask.png`). With these words left out, path and stem agree.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from headstart.formats._parts import part_of
+from headstart.kernel.errors import DataError
+
+IMAGE_WORDS = frozenset("images image imgs img pictures jpegimages".split())
+MASK_WORDS = frozenset(
+    "masks mask labels label annotations annotation annots gt groundtruth ground_truth segmentations segmentation"
+    " segmentationclass seg segs targets".split()
+)
+ENDING = re.compile(r"[ _.-](mask|masks|seg|segmentation|label|labels|gt|groundtruth)$", re.IGNORECASE)
+"""Of a mask's stem beside its picture."""
+DEEPEST = 3
+"""Levels of folders at which those of images and masks are looked for."""
+
+
+class Pair(NamedTuple):
+    """A picture and its mask."""
+
+    picture: str
+    mask: str | None
+    part: str
+    """'train', 'val', 'test', or '' where no folder says so."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pictures, and what is left over."""
+
+    pairs: tuple[Pair, ...]
+    lone_masks: tuple[str, ...]
+    """Masks without a picture."""
+
+
+def has_mask_folders(root: Path) -> bool:
+    """Whether there are both folders of pictures and folders of masks below `root`, be they empty."""
+    found: set[str] = set()
+    for folder, names, _ in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
+        names[:] = sorted(name for name in names if not name.startswith(".")) if depth < DEEPEST else []
+        found |= {name.lower() for name in names}
+    return bool(found & IMAGE_WORDS) and bool(found & MASK_WORDS)
+
+
+def has_mask_endings(paths: Sequence[str]) -> bool:
+    """Whether at least half of the pictures have a mask beside them under their name and an ending."""
+    if any(_is_mask_folder(path) for path in paths):
+        return False
+    found = pair_up(paths).pairs
+    return bool(found) and 2 * sum(pair.mask is not None for pair in found) >= len(found)
+
+
+def pair_up(paths: Sequence[str]) -> Pairs:
+    """The pictures with their masks, in the order of the paths.
+
+    Raises:
+        DataError: a picture has several masks.
+    """
+    folders = any(_is_mask_folder(path) for path in paths)
+    masks: dict[str, str] = {}
+    pictures: list[tuple[str, str]] = []
+    for path in paths:
+        stem = PurePosixPath(path).stem
+        if folders and _is_mask_folder(path):
+            _place(masks, _key(path, MASK_WORDS, stem), path)
+            if ENDING.search(stem):
+                masks.setdefault(_key(path, MASK_WORDS, ENDING.sub("", stem)), path)
+        elif not folders and ENDING.search(stem):
+            _place(masks, _key(path, frozenset(), ENDING.sub("", stem)), path)
+        else:
+            pictures.append((path, _key(path, IMAGE_WORDS if folders else frozenset(), stem)))
+    found = tuple(Pair(path, masks.get(key), _part(path)) for path, key in pictures)
+    used = {pair.mask for pair in found}
+    return Pairs(found, tuple(sorted(set(masks.values()) - used)))
+
+
+def _place(masks: dict[str, str], key: str, path: str) -> None:
+    if key in masks:
+        raise DataError(f"{masks[key]} and {path} are masks of the same picture: keep one of them")
+    masks[key] = path
+
+
+def _is_mask_folder(path: str) -> bool:
+    return any(folder.lower() in MASK_WORDS for folder in PurePosixPath(path).parts[:-1])
+
+
+def _key(path: str, words: frozenset[str], stem: str) -> str:
+    folders = [folder for folder in PurePosixPath(path).parts[:-1] if folder.lower() not in words]
+    return "/".join([*folders, stem])
+
+
+def _part(path: str) -> str:
+    parts = (part_of(folder) for folder in PurePosixPath(path).parts[:-1])
+    return next((part for part in parts if part), "")

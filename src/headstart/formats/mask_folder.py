@@ -1,0 +1,98 @@
+"""Pictures with masks in folders: a class for every pixel. `_mask_layout.py` says which layouts, `_legend.py` how the
+values of masks get their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns
+from headstart.formats._image_groups import groups_of
+from headstart.formats._image_scan import Leftovers, walk_images
+from headstart.formats._legend import read_legend
+from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import Settings
+
+
+class MaskFolder(Settings):
+    """Pictures and masks in folders of their own, or side by side."""
+
+    @classmethod
+    def recognises(cls, source: Any) -> str | None:
+        """How many pictures and masks, where folders or names say that there are masks."""
+        if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+            return None
+        paths = list(walk_images(Path(source), Leftovers()))
+        if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)):
+            return None
+        found = pair_up(paths)
+        masks = sum(pair.mask is not None for pair in found.pairs)
+        return f"{len(found.pairs)} pictures, {masks} of them with a mask"
+
+    def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
+        """One row per picture: path, mask, part where parts are given, group where `columns.group` is.
+
+        Raises:
+            DataError: no pictures; or, where labels are wanted, pictures without a mask or masks without a picture.
+        """
+        root = Path(source)
+        leftovers = Leftovers()
+        found = pair_up(list(walk_images(root, leftovers)))
+        if not found.pairs:
+            raise DataError(f"{root} holds no pictures" + (" but masks" if found.lone_masks else ""))
+        if labelled:
+            _require_masks(root, found.pairs, found.lone_masks)
+        notes = leftovers.notes()
+        left_out = {suffix for suffix in leftovers.other if suffix not in (".json", ".txt")}
+        return _examples(root, found.pairs, columns, notes if left_out else (), labelled=labelled)
+
+    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
+        """The pictures without their masks, some `rows` at a time."""
+        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
+        numbers = iter(range(len(examples)))
+        while some := list(islice(numbers, rows)):
+            yield examples.take(some)
+
+
+def _require_masks(root: Path, pairs: Sequence[Pair], lone: Sequence[str]) -> None:
+    without = [pair.picture for pair in pairs if pair.mask is None]
+    if len(without) == len(pairs):
+        raise DataError(
+            f"{root}: labels are wanted, and none of the {len(pairs)} pictures has a mask: there are no masks, or their "
+            "names are others than those of the pictures"
+        )
+    faults = []
+    if without:
+        faults.append(f"{len(without)} of {len(pairs)} pictures have no mask: {_some(without)}")
+    if lone:
+        faults.append(f"{len(lone)} masks have no picture: {_some(lone)}")
+    if faults:
+        raise DataError(f"{root}: labels are wanted, but {'; '.join(faults)}. Add what is missing, or take these out.")
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+
+
+def _examples(
+    root: Path, pairs: Sequence[Pair], columns: Columns, notes: tuple[str, ...], *, labelled: bool
+) -> Examples:
+    table = {"path": pa.array([pair.picture for pair in pairs], pa.string())}
+    schema: dict[str, Any] = {}
+    if labelled:
+        table["mask"] = pa.array([pair.mask for pair in pairs], pa.string())
+        schema |= {"targets": {"mask": "mask"}, "legend": read_legend(root)}
+        if any(pair.part for pair in pairs):
+            table["part"] = pa.array([pair.part for pair in pairs], pa.string())
+            schema["part"] = "part"
+    if columns.group is not None:
+        table["group"], more = groups_of(columns.group, [pair.picture for pair in pairs])
+        schema["group"], notes = "group", (*notes, *more)
+    found = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **schema)
+    return Examples(pa.table(table), found, notes)

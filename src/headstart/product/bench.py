@@ -1,0 +1,41 @@
+"""Bench: what all arms of a fit share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.runner import Runner
+from headstart.engine.execution import described
+from headstart.engine.extract import Extracted
+from headstart.engine.feature_store import FeatureStore
+from headstart.kernel.progress import Reporter
+from headstart.product.plan import Plan
+from headstart.product.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all arms share."""
+
+    plan: Plan
+    data: Prepared
+    backbone: Backbone
+    features: Extracted
+    """The frozen pass over all rows."""
+    work: Path | None
+    """Folder for checkpoints; None for a fit in memory."""
+    reporter: Reporter
+    runner: Runner
+    """What the frozen pass ran on."""
+    store: FeatureStore | None = None
+    """Where states at an inner boundary are kept; in memory without one."""
+
+    @property
+    def execution(self) -> dict[str, Any]:
+        """How the features are made: runner, precision, preprocessing with its decode policy."""
+        runner = described(self.runner)
+        how = {"runner": runner["plugin"], "runner_settings": runner["settings"], "precision": self.runner.precision}
+        return {**how, **self.backbone.preparation()}

@@ -1,0 +1,97 @@
+"""Where the loop's batches begin: at inputs, or at states of a frozen prefix that one pass has kept.
+
+How much room kept states would take is estimated first. Where the store has less, nothing is kept and the frozen stages
+run again in every epoch: slower, and the same result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Examples
+from headstart.contracts.task import Task
+from headstart.engine.extract import extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.streams import PreparedInputs, StateSource
+from headstart.kernel.errors import DataError
+from headstart.product.bench import Bench
+from headstart.product.record import Decision
+
+LOOKED_AT = 4
+"""Inputs by which the size of kept states is estimated."""
+
+MOST_IN_MEMORY = 4_000_000_000
+"""Bytes of kept states where there is no store on disk."""
+
+
+def state_wish(backbone: Backbone, task: Task, start: int) -> Wish:
+    """The states at a boundary, and the maps before it that the task's features have."""
+    before = backbone.boundary_names()[1 : start + 1]
+    taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.reads == "maps" else ()
+    return Wish("state", start, tuple(taps))
+
+
+def pass_wish(
+    backbone: Backbone, task: Task, examples: Examples, store: FeatureStore | None
+) -> tuple[Wish, Decision | None]:
+    """What the frozen pass keeps for a task, and why it keeps less than its head reads, where that is so."""
+    if task.reads == "pooled":
+        return Wish.all_stages(backbone), None
+    wish = state_wish(backbone, task, len(backbone.stages))
+    why = too_large(backbone, wish, examples, store)
+    return (wish, None) if why is None else (Wish(), Decision(what=f"kept {task.reads}", value="none", reason=why))
+
+
+def too_large(backbone: Backbone, wish: Wish, examples: Examples, store: FeatureStore | None) -> str | None:
+    """Why what is wished for cannot be kept; None where it can."""
+    limit = store.limit if store is not None and store.limit else MOST_IN_MEMORY
+    needed = bytes_each(backbone, wish, examples) * len(examples)
+    if needed <= limit:
+        return None
+    return (
+        f"those of {len(examples)} examples would take {needed / 1e9:.1f} GB, the store's limit is {limit / 1e9:.1f} GB:"
+        " the frozen stages run again in every epoch. HEADSTART_CACHE_LIMIT allows more."
+    )
+
+
+def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
+    """Bytes in float32 of what is kept of an example: the mean over some from all over the data that can be read."""
+    rows = np.unique(np.linspace(0, len(examples) - 1, LOOKED_AT).astype(np.int64))
+    segment, sizes = KeptSegment(backbone, wish, 0).eval(), []
+    for raw in examples.raws(rows):
+        try:
+            state = backbone.prepare([raw])
+        except DataError:
+            continue
+        with torch.no_grad():
+            kept: State = segment(state)
+        tensors = (kept.hidden, *kept.context.values(), *kept.taps.values())
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+    return float(np.mean(sizes)) if sizes else 0.0
+
+
+def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, StateSource]:
+    """The boundary that batches begin at, `start` or 0, and what gives them.
+
+    Raises:
+        DataError: an input could be read before and cannot any more.
+    """
+    data, wish = bench.data, state_wish(backbone, bench.data.task, start)
+    if start and backbone is bench.backbone and bench.features.wish == wish:
+        return start, bench.features.batch_state
+    why = too_large(backbone, wish, data.examples, bench.store) if start else None
+    if why is not None:
+        bench.reporter.say(f"Frozen states are not kept: {why}")
+    if not start or why is not None:
+        return 0, PreparedInputs(backbone, data.examples)
+    found = extract(
+        backbone, data.examples, data.keys, wish, runner=bench.runner, store=bench.store, reporter=bench.reporter
+    )
+    used = np.concatenate([*data.parts().values()])
+    for row in used[np.isin(used, list(found.failures))]:
+        raise DataError(f"{data.examples.origins()[row]} could be read before and now {found.failures[int(row)]}")
+    return start, found.batch_state

@@ -1,0 +1,23 @@
+"""A backbone made to suit a task: pictures framed as the task sees them, and the features that its head reads."""
+
+from __future__ import annotations
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.task import Task
+from headstart.kernel import registry
+from headstart.kernel.errors import BackboneError
+
+
+def suited(backbone: Backbone, task: Task) -> Backbone:
+    """The backbone as the task needs it. Raises BackboneError with the reason where it cannot serve."""
+    name = registry.name_of(task)  # type: ignore[arg-type]
+    if task.reads == "maps" and not backbone.maps():
+        raise BackboneError(
+            f"{name} needs maps of several strides, and {backbone.name} has none: its features are pooled vectors or "
+            "tokens of one size. Take a convolutional or hierarchical model, such as resnet50, mobilenetv2_100, "
+            "convnext_tiny or swin_tiny_patch4_window7_224."
+        )
+    try:
+        return backbone if task.side is None else backbone.whole(task.side)
+    except BackboneError as error:
+        raise BackboneError(f"{name} sees pictures whole, in squares of {task.side} pixels: {error}") from error

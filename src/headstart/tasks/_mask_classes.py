@@ -1,0 +1,134 @@
+"""What the values of masks mean: class numbers, colours of a legend, or the numbers of single objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.kernel.errors import DataError
+from headstart.tasks._mask_scan import WHITE, Seen, named
+
+MOST_CLASSES = 255
+"""A class map is written with one byte per pixel, and one value says that nothing is known."""
+
+MANY_VALUES = 20
+"""Values in all masks from which numbers that run on from 1 in each mask are those of objects."""
+
+BACKGROUND = "background"
+
+
+class Classes(NamedTuple):
+    """The classes of masks."""
+
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    """What stands for each class in a mask; empty where every value but 0 is the second class."""
+    coloured: bool
+    """Whether the values are colours."""
+
+
+def understand(
+    seen: Sequence[Seen], legend: Mapping[str, str], names: Sequence[str], instances: bool | None
+) -> Classes:
+    """The classes of some masks.
+
+    Args:
+        seen: the masks.
+        legend: value or '#rrggbb' -> class name; empty where there is none.
+        names: class names that the user gave, of the values 0, 1, 2, ... or of the values in the masks.
+        instances: whether every value but 0 is an object of its own; None to see by the values.
+
+    Raises:
+        DataError: a single class, more than 255, or names that do not go with the values.
+    """
+    coloured = any(mask.coloured for mask in seen) or any(key.startswith("#") for key in legend)
+    present = sorted({value for mask in seen for value in values_of(mask, coloured)})
+    if legend:
+        return Classes(tuple(legend.values()), tuple(_value(key) for key in legend), coloured)
+    if instances or (instances is None and not coloured and not names and _are_objects(seen, present)):
+        return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False)
+    values = tuple(present)
+    if names:
+        if len(present) != len(names) and present[-1] < len(names):
+            values = tuple(range(len(names)))
+        if len(values) != len(names):
+            raise DataError(
+                f"{len(names)} class names are given ({', '.join(names)}), the masks hold {len(present)} values: "
+                f"{_listed(present, coloured)}"
+            )
+    if len(present) < 2:
+        raise DataError(
+            f"every pixel of the {len(seen)} masks has the value {_listed(present, coloured)}: at least two classes are"
+            " needed"
+        )
+    if len(present) > MOST_CLASSES:
+        raise DataError(
+            f"the masks hold {len(present)} different values, at most {MOST_CLASSES} classes are possible. If every "
+            "value but 0 is an object of its own, give --set task.instances=true."
+        )
+    return Classes(tuple(names) or _names(present, coloured), values, coloured)
+
+
+def values_of(mask: Seen, coloured: bool) -> tuple[int, ...]:
+    """The values of a mask; grey ones as colours where others have colours."""
+    if coloured and not mask.coloured:
+        return tuple(value * WHITE for value in mask.values)
+    return mask.values
+
+
+def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) -> None:
+    """Refuse masks with values that stand for no class. Raises DataError with the values and some origins."""
+    if not classes.values:
+        return
+    known = set(classes.values)
+    strange = {row: set(values_of(mask, classes.coloured)) - known for row, mask in enumerate(seen)}
+    rows = [row for row, values in strange.items() if values]
+    if rows:
+        found = sorted(set().union(*(strange[row] for row in rows)))
+        raise DataError(
+            f"{len(rows)} of {len(seen)} masks hold values that are no class: {_listed(found, classes.coloured)} in "
+            f"{named(examples, rows)}. The classes are "
+            + ", ".join(f"{_listed([v], classes.coloured)} ({n})" for n, v in zip(classes.names, classes.values))
+        )
+
+
+def encoded(values: np.ndarray, coloured: bool, classes: Classes) -> np.ndarray:
+    """Values of a mask (height, width) as class numbers, int64; what is no class becomes `len(names)`."""
+    if not classes.values:
+        return (values != 0).astype(np.int64)
+    if classes.coloured and not coloured:
+        values = values * WHITE
+    order = np.argsort(classes.values)
+    ordered = np.array(classes.values, np.int64)[order]
+    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.where(ordered[at] == values, order[at], len(classes.names))
+
+
+def _are_objects(seen: Sequence[Seen], present: Sequence[int]) -> bool:
+    if len(present) <= MANY_VALUES:
+        return False
+    runs = [mask.values[-1] == len(mask.values) - (mask.values[0] == 0) for mask in seen]
+    return sum(runs) >= 0.9 * len(runs)
+
+
+def _value(key: str) -> int:
+    try:
+        return int(key[1:], 16) if key.startswith("#") else int(key)
+    except ValueError:
+        raise DataError(f"the legend's value {key!r} is neither a whole number nor a colour such as #ff0000") from None
+
+
+def _names(values: Sequence[int], coloured: bool) -> tuple[str, ...]:
+    if coloured:
+        return tuple(BACKGROUND if value == 0 else f"#{value:06x}" for value in values)
+    if len(values) == 2 and values[0] == 0:
+        return BACKGROUND, "foreground"
+    return tuple(BACKGROUND if value == 0 else f"class {value}" for value in values)
+
+
+def _listed(values: Sequence[int], coloured: bool) -> str:
+    shown = [f"#{value:06x}" if coloured else str(value) for value in values[:8]]
+    return ", ".join(shown) + (f" and {len(values) - 8} more" if len(values) > 8 else "")

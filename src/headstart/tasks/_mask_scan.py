@@ -1,0 +1,122 @@
+"""Looking at every mask once: which values it holds, its size, and whether it lies over its picture.
+
+Nothing of a mask is kept but these; a mask that was looked at is not read again as long as its file stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.kernel.errors import DataError
+from headstart.kernel.files import hash_bytes
+from headstart.media.images import image_size
+from headstart.media.masks import read_mask
+
+MASK = "mask"
+"""The name of the target."""
+
+WHITE = 0x010101
+"""Times a grey value: the same as a colour."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a mask holds."""
+
+    counts: tuple[tuple[int, int], ...]
+    """(value, pixels), ascending; colours as 0xRRGGBB."""
+    height: int
+    width: int
+    coloured: bool
+    key: str
+    """Hash of its content."""
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The values alone."""
+        return tuple(value for value, _ in self.counts)
+
+
+def sources(examples: Examples) -> list[Path | bytes]:
+    """The masks, as files or encoded bytes.
+
+    Raises:
+        DataError: examples have no mask; names some.
+    """
+    given = examples.target(MASK)
+    missing = [row for row, value in enumerate(given) if not value]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(given)} pictures have no mask: {named(examples, missing)}")
+    return [value if isinstance(value, bytes) else Path(examples.schema.root, value) for value in given]
+
+
+def look(examples: Examples) -> list[Seen]:
+    """Every mask, in the order of the examples.
+
+    Raises:
+        DataError: masks cannot be read, or have another size than their pictures; all of them are counted, some named.
+    """
+    masks, pictures = sources(examples), examples.raws()
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        found = list(pool.map(_look_or_say, masks, pictures))
+    faults = [(row, words) for row, words in enumerate(found) if isinstance(words, str)]
+    if faults:
+        origins = examples.take([row for row, _ in faults[:5]]).origins()
+        listed = "\n".join(f"  {origin}: {words}" for origin, (_, words) in zip(origins, faults))
+        more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise DataError(f"{len(faults)} of {len(examples)} masks cannot be used:\n{listed}{more}")
+    return [seen for seen in found if isinstance(seen, Seen)]
+
+
+def named(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
+    """The origins of some rows, for an error: 'a.jpg, b.jpg, c.jpg and 4 more'."""
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return ", ".join(examples.take(list(rows[:most])).origins()) + more
+
+
+def _look_or_say(mask: Path | bytes, picture: Any) -> Seen | str:
+    """What a mask holds, or what is wrong with it."""
+    try:
+        seen = _look(mask, _changed(mask))
+        width, height = image_size(picture)
+    except DataError as error:
+        return f"the mask {error}"
+    if (width, height) != (seen.width, seen.height):
+        return f"the picture has {width}x{height} pixels, its mask {seen.width}x{seen.height}; they must agree"
+    return seen
+
+
+@lru_cache(maxsize=1 << 17)
+def _look(mask: Path | bytes, changed: int) -> Seen:  # noqa: ARG001
+    content = mask if isinstance(mask, bytes) else _content(mask)
+    found = read_mask(content)
+    values, counts = np.unique(found.values, return_counts=True)
+    height, width = found.values.shape
+    return Seen(tuple(zip(values.tolist(), counts.tolist())), height, width, found.coloured, hash_bytes(content))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError("is missing") from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
+
+
+def _changed(mask: Path | bytes) -> int:
+    if isinstance(mask, bytes):
+        return 0
+    try:
+        return mask.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,52 @@
+"""The target of a picture: its mask, which stays on disk until a batch needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts.carriers import PADDED_TARGET, Deferred
+from headstart.kernel.errors import DataError
+from headstart.media.framing import Whole
+from headstart.media.masks import read_mask
+from headstart.tasks._mask_classes import Classes, encoded
+
+
+@dataclass(frozen=True)
+class MaskTarget(Deferred):
+    """A mask with the classes that its values stand for."""
+
+    source: Path | bytes
+    classes: Classes
+    side: int
+    """Of the square that pictures are framed in."""
+    content: str
+    """Hash of the mask's file."""
+    present: tuple[int, ...]
+    """The classes that occur in it, ascending."""
+
+    @property
+    def key(self) -> str:
+        """The hash of the mask and how it is framed."""
+        return f"{self.content}-{self.side}"
+
+    def load(self) -> np.ndarray:
+        """Class numbers (side, side) int64 as the framed picture lies; `PADDED_TARGET` where there is no picture."""
+        return Whole(self.side).classes(self.truth, PADDED_TARGET)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Class numbers (height, width) int64 of the picture itself. Raises DataError when it can no longer be read."""
+        try:
+            mask = read_mask(self.source)
+        except DataError as error:
+            raise DataError(f"the mask {self.source!r:.200} could be read before and now {error}") from error
+        return encoded(mask.values, mask.coloured, self.classes)
+
+    @cached_property
+    def spacing(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in mm, where it is known."""
+        return read_mask(self.source).spacing

@@ -1,0 +1,99 @@
+"""The metrics of segmentation: per picture and class by `_mask_overlap`, then the mean over pictures.
+
+A picture's figure is the mean over the classes that are defined in it, the background left out; a picture without any
+is left out. So are the intervals over pictures, or over patients where these are groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.numerics.bootstrap import weighted_means
+from headstart.tasks._mask_overlap import confusion, distance
+from headstart.tasks._mask_scan import MASK
+
+MOST_CLASSES = 12
+"""Classes of which each has figures of its own."""
+
+PerClass = Callable[[Targets, Prediction], np.ndarray]
+"""(examples, classes), NaN where undefined."""
+
+
+def segmentation_metrics(names: Sequence[str], shown: Sequence[int], in_mm: bool) -> tuple[Metric, ...]:
+    """Dice first, then IoU and the Hausdorff distance, and the same of each class where there are several.
+
+    Args:
+        names: of all classes.
+        shown: the classes that count, without the background.
+        in_mm: whether distances are in millimetres, else in pixels.
+    """
+    unit = "mm" if in_mm else "px"
+    measures: list[tuple[str, bool, PerClass, float]] = [
+        ("dice", True, dice_per_class, 1.0),
+        ("iou", True, iou_per_class, 1.0),
+        (f"hd95_{unit}", False, _distances(in_mm), np.inf),
+    ]
+    metrics = [_metric(name, greater, of, shown, top) for name, greater, of, top in measures]
+    if 1 < len(shown) <= MOST_CLASSES:
+        metrics += [_metric(f"{m[0]}_{names[k]}", m[1], m[2], [k], m[3]) for k in shown for m in measures[:2]]
+    return tuple(metrics)
+
+
+def dice_per_class(targets: Targets, prediction: Prediction) -> np.ndarray:
+    """(examples, classes) in [0, 1]; NaN where neither mask has the class."""
+    both, truth, predicted = _counts(targets, prediction)
+    with np.errstate(invalid="ignore"):
+        return 2 * both / (truth + predicted)
+
+
+def iou_per_class(targets: Targets, prediction: Prediction) -> np.ndarray:
+    """(examples, classes) in [0, 1]; NaN where neither mask has the class."""
+    both, truth, predicted = _counts(targets, prediction)
+    with np.errstate(invalid="ignore"):
+        return both / (truth + predicted - both)
+
+
+def distances_per_class(targets: Targets, prediction: Prediction, in_mm: bool) -> np.ndarray:
+    """(examples, classes) 95th-percentile Hausdorff distances >= 0; NaN where neither mask has the class."""
+    classes = range(len(targets[MASK][0].classes.names))
+    pairs = zip(targets[MASK], prediction.columns[MASK])
+    return np.array([[distance(target, mask, k, in_mm) for k in classes] for target, mask in pairs])
+
+
+def over_classes(values: np.ndarray, shown: Sequence[int]) -> np.ndarray:
+    """The mean (examples,) over the classes that are defined; NaN where none is."""
+    chosen = values[:, list(shown)]
+    defined = ~np.isnan(chosen)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, chosen, 0.0).sum(axis=1) / defined.sum(axis=1)
+
+
+def _distances(in_mm: bool) -> PerClass:
+    return lambda targets, prediction: distances_per_class(targets, prediction, in_mm)
+
+
+def _metric(name: str, greater: bool, measured: PerClass, shown: Sequence[int], top: float) -> Metric:
+    def per_picture(targets: Targets, prediction: Prediction) -> np.ndarray:
+        return over_classes(measured(targets, prediction), shown)
+
+    def score(targets: Targets, prediction: Prediction) -> float:
+        values = per_picture(targets, prediction)
+        return float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else np.nan
+
+    def replicates(targets: Targets, prediction: Prediction) -> Replicates:
+        values = per_picture(targets, prediction)
+        defined = ~np.isnan(values)
+        return lambda weights: weighted_means(weights[:, defined], values[defined])
+
+    return Metric(name, greater, score, replicates, (0.0, top))
+
+
+def _counts(targets: Targets, prediction: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels that are right, true and predicted, each (examples, classes)."""
+    pairs = zip(targets[MASK], prediction.columns[MASK])
+    tables = np.stack([confusion(target, mask) for target, mask in pairs])
+    return np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)

@@ -1,0 +1,237 @@
+"""Segmentation: a class for every pixel, from a backbone's maps of several strides through a decoder and softmax.
+
+The decoders are those of `_decoders.py` (U-Net, FPN), the losses those of `_segmentation_losses.py`, summed as the
+setting says. Pictures are seen whole, in a square, and predictions are brought back to the pictures' own pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
+from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.task import Metric, PlainTask, Reads, Targets
+from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.files import write_atomic
+from headstart.media.images import image_size
+from headstart.media.masks import encode_mask
+from headstart.tasks._decoders import DECODERS, Linear
+from headstart.tasks._logistic import solve_logistic
+from headstart.tasks._mask_classes import BACKGROUND, Classes, encoded, require_known, understand
+from headstart.tasks._mask_overlap import decoded, over_picture
+from headstart.tasks._mask_scan import MASK, Seen, look, sources
+from headstart.tasks._mask_target import MaskTarget
+from headstart.tasks._pixel_samples import sample_pixels
+from headstart.tasks._segmentation_exhibits import segmentation_exhibits, worst_pictures
+from headstart.tasks._segmentation_losses import LOSSES
+from headstart.tasks._segmentation_metrics import segmentation_metrics
+
+STEP, LEAST_SIDE, MOST_SIDE = 32, 96, 512
+"""The side of the square that pictures are seen in is a multiple of 32 pixels within these."""
+
+
+class Segmentation(PlainTask):
+    """A class for every pixel."""
+
+    reads: ClassVar[Reads] = "maps"
+
+    decoder: Literal["unet", "fpn", "linear"] = "unet"
+    """What makes class scores of the maps: 'unet', 'fpn', or 'linear', one weight per map and class."""
+    loss: str = "cross_entropy+dice"
+    """'cross_entropy', 'dice', 'focal_tversky', or a sum of these with '+'."""
+    image_side: int | None = Field(default=None, ge=32)
+    """Pixels of the square that pictures are seen in; >= 32, best a multiple of 32; by default from the pictures."""
+    instances: bool | None = None
+    """Whether every value of a mask but 0 is an object of its own, all of one class; seen by the values without it."""
+    classes: tuple[str, ...] = ()
+    """Class names; those of the data's legend, or made from the values, without it."""
+    values: tuple[int, ...] = ()
+    """The mask's value (0xRRGGBB for colours) of each class; learnt from the masks; empty for objects."""
+    coloured: bool = False
+    """Whether the values are colours; learnt from the masks."""
+    pixels: tuple[int, ...] = ()
+    """Pixels of each class; learnt from the masks."""
+    in_mm: bool = False
+    """Whether distances are given in mm; learnt: all masks know the size of their pixels."""
+    probe_pixels: int = Field(default=48, ge=1)
+    """Pixels of each picture that the frozen probe is solved on, drawn at random; >= 1."""
+
+    @field_validator("loss")
+    @classmethod
+    def _known_losses(cls, loss: str) -> str:
+        for name in loss.split("+"):
+            if name not in LOSSES:
+                raise ValueError(unknown("loss", name, LOSSES))
+        return loss
+
+    @classmethod
+    def suits(cls, examples: Examples) -> str | None:
+        """Whether there are masks."""
+        return "every picture has a mask" if MASK in examples.schema.targets else None
+
+    def bind(self, examples: Examples) -> Self:
+        """Learn what the masks' values mean, how large the pictures are, and what a pixel measures.
+
+        Raises:
+            DataError: masks are missing, unreadable, of another size than their pictures, or hold a single class.
+        """
+        seen = look(examples)
+        if self.values:
+            classes = self._classes
+        else:
+            classes = understand(seen, examples.schema.legend, self.classes, self.instances)
+        require_known(seen, classes, examples)
+        found = [_pixels_of(mask, classes) for mask in seen]
+        longest = np.quantile([max(mask.height, mask.width) for mask in seen], 0.9)
+        side = min(max(math.ceil(longest / STEP) * STEP, LEAST_SIDE), MOST_SIDE)
+        first = self.model_copy(
+            update={
+                "classes": classes.names,
+                "values": classes.values,
+                "coloured": classes.coloured,
+                "pixels": tuple(np.sum(found, axis=0).tolist()),
+                "image_side": self.image_side or side,
+            }
+        )
+        known = all(target.spacing is not None for target in first.targets(examples)[MASK])
+        return first.model_copy(update={"in_mm": known})
+
+    @property
+    def side(self) -> int | None:
+        """Of the square that pictures are seen in, pixels."""
+        return self.image_side
+
+    def targets(self, examples: Examples) -> Targets:
+        """{"mask": (examples,) of `MaskTarget`}. Raises DataError as `bind` does."""
+        seen, classes = look(examples), self._classes
+        require_known(seen, classes, examples)
+        targets = np.empty(len(examples), dtype=object)
+        for row, (source, mask) in enumerate(zip(sources(examples), seen)):
+            present = tuple(np.flatnonzero(_pixels_of(mask, classes)).tolist())
+            targets[row] = MaskTarget(source, classes, self.image_side or 0, mask.key, present)
+        return {MASK: targets}
+
+    def labels(self, examples: Examples) -> Sequence[str]:
+        """The classes that occur in each picture, the background left out."""
+        return [self._names(target.present) for target in self.targets(examples)[MASK]]
+
+    def strata(self, targets: Targets) -> np.ndarray:
+        """The class of each picture that occurs in the fewest of them."""
+        present = [target.present for target in targets[MASK]]
+        counts = np.bincount([k for classes in present for k in classes], minlength=len(self.classes))
+        return np.array([min(classes, key=lambda k: (counts[k], k)) for classes in present], dtype=np.int64)
+
+    def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Module:
+        """The decoder, fresh. Raises BackboneError without maps."""
+        if not maps:
+            raise BackboneError(f"segmentation needs maps; the backbone has pooled features of width {width} alone")
+        return DECODERS[self.decoder](maps, len(self.classes))
+
+    def linear(self) -> Self:
+        """With the decoder that is linear."""
+        return self.model_copy(update={"decoder": "linear"})
+
+    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """{"logits": (batch, classes, side, side)}"""
+        return {"logits": head(features.maps, self.image_side)}
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
+        """The terms of the setting `loss` by their names, each a scalar."""
+        target = batch.targets[MASK]
+        return {name: LOSSES[name](outputs["logits"], target, self._shown) for name in self.loss.split("+")}
+
+    def samples(self, features: Features, batch: Batch, seed: int) -> tuple[np.ndarray, Targets, np.ndarray]:
+        """Some pixels of every picture; see `_pixel_samples.py`."""
+        maps = [level.detach().cpu() for level in features.maps]
+        target, rows = batch.targets[MASK].cpu(), batch.rows.tolist()
+        vectors, classes, positions = sample_pixels(maps, target, rows, self.probe_pixels, seed)
+        return vectors, {MASK: classes}, positions
+
+    def solve(
+        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
+    ) -> tuple[nn.Module, dict[str, float]]:
+        """L2-regularised multinomial logistic regression on pixels (samples, channels of all maps); `_logistic.py`.
+
+        Returns:
+            The head, and {"C", "cv_score", "folds", "pixels"}.
+        """
+        labels = targets[MASK]
+        solution = solve_logistic(features, labels, len(self.classes), weights=None, groups=groups, seed=seed)
+        head = Linear((MapShape(features.shape[1], 1),), len(self.classes))
+        with torch.no_grad():
+            head.weight.copy_(torch.from_numpy(solution.weight))
+            head.bias.copy_(torch.from_numpy(solution.bias))
+        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds, "pixels": len(labels)}
+        return head, chosen
+
+    def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
+        """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256."""
+        numbers = outputs["logits"].argmax(dim=1).to(torch.uint8).cpu().numpy()
+        masks = np.empty(len(numbers), dtype=object)
+        masks[:] = [encode_mask(values) for values in numbers]
+        return Prediction({MASK: masks})
+
+    def calibrate(self, prediction: Prediction, targets: Targets) -> Mapping[str, float]:  # noqa: ARG002
+        """Nothing to fit."""
+        return {}
+
+    def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:  # noqa: ARG002
+        """The prediction as it is."""
+        return prediction
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """dice, iou, hd95_mm or hd95_px; dice and iou of each class where there are several."""
+        return segmentation_metrics(self.classes, self._shown, self.in_mm)
+
+    def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
+        """ "prediction": the classes that a picture has, the background left out."""
+        present = [np.unique(decoded(mask)).tolist() for mask in prediction.columns[MASK]]
+        return {"prediction": np.array([self._names(classes) for classes in present], dtype=object)}
+
+    def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
+        """Indexed PNG masks of the pictures' own size, and once `legend.json`: class number -> name."""
+        legend = "{\n" + ",\n".join(f' "{k}": "{name}"' for k, name in enumerate(self.classes)) + "\n}\n"
+        write_atomic(folder / "legend.json", legend.encode())
+        written = []
+        for mask, raw, name in zip(prediction.columns[MASK], raws, names):
+            width, height = image_size(raw)  # type: ignore[arg-type]
+            write_atomic(folder / f"{name}.png", encode_mask(over_picture(mask, height, width, self.image_side or 0)))
+            written.append(f"{name}.png")
+        return written
+
+    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+        """The figures of each class, and the pixels confused."""
+        return segmentation_exhibits(self.classes, targets, prediction, self.in_mm)
+
+    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
+        """The pictures with the least Dice, worst first."""
+        return worst_pictures(self.classes, self._shown, targets, prediction, most)
+
+    @property
+    def _classes(self) -> Classes:
+        return Classes(self.classes, self.values, self.coloured)
+
+    @property
+    def _shown(self) -> list[int]:
+        """The classes that count: all but the background."""
+        return [k for k, name in enumerate(self.classes) if name.lower() != BACKGROUND] or [*range(len(self.classes))]
+
+    def _names(self, present: Sequence[int]) -> str:
+        return ", ".join(self.classes[k] for k in present if k in self._shown) or BACKGROUND
+
+
+def _pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
+    """Pixels of each class (classes,) in a mask."""
+    values, counts = np.array(mask.counts, dtype=np.int64).T
+    numbers = encoded(values, mask.coloured, classes)
+    found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
+    return found[: len(classes.names)].astype(np.int64)
