@@ -39,8 +39,6 @@ class Schema(Settings):
     """Column of what must not be split: patient, speaker, source file."""
     legend: dict[str, str] = {}
     """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
-    legend: dict[str, str] = {}
-    """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
     domain: str | None = None
     """Column that names the domain of an example."""
     slices: tuple[str, ...] = ()

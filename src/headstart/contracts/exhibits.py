@@ -84,8 +84,6 @@ class Mistake(Settings):
     """How bad: the confidence of a wrong class in [0, 1], or an error's size."""
     weight_text: str
     """The same for people: '97 % sure', 'off by 3.2'."""
-    masks: tuple[str, ...] = ()
-    """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
     true_marks: tuple[Mark, ...] = ()
     """What is true of places in the example's text, in order; where there are marks, they are shown in the text."""
     predicted_marks: tuple[Mark, ...] = ()

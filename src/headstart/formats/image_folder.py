@@ -177,4 +177,3 @@ def _examples(root: Path | str, layout: Layout, columns: Columns, notes: tuple[s
         root=str(root),
     )
     return Examples(pa.table(table), schema, notes)
-
