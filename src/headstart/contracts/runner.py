@@ -55,7 +55,8 @@ class Runner(Protocol):
             segment: `State -> State`; it shares the live weights, which stay as they are.
             example: a real prepared batch, for shapes and types. Others may have another size and length.
             device: a torch device.
-            key: names the segment with its weights; what was compiled may be kept under it. None: keep nothing.
+            key: names the segment with its weights, the machine and the libraries' versions: what was compiled may be
+                kept under it. None: keep nothing.
 
         Raises:
             CannotRun: the segment cannot be run this way.

@@ -7,6 +7,7 @@ weights, preprocessing, machine and versions, so that the same pass is not measu
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
 from headstart.engine.execution import described, here, plain_runner, started
-from headstart.engine.feeding import feed
+from headstart.engine.feeding import feed, lengths_of
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.memo import Memo
 from headstart.engine.pass_key import pass_key
@@ -33,13 +34,14 @@ from headstart.kernel.errors import HeadstartError
 from headstart.kernel.files import hash_json
 from headstart.kernel.settings import build
 
-WORTH = 0.3
-"""A runner is tried when setting it up takes less than this share of the pass with the best one so far."""
+WORTH = 0.5
+"""A runner is tried when setting it up takes less than this share of the pass with the best one so far: it pays at once
+where it is twice as fast, and later passes find it set up."""
 
-GROWN = 2.0
-"""A choice made because there was little to run holds until there is so many times as much."""
+SHARE, FEWEST = 32, 8
+"""At most so great a part of the inputs is measured with, but never fewer than so many of them."""
 
-MEMO = "runners-1"
+MEMO = "runners-2"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Choice:
 
     runner: Runner
     reason: str
+    most_inputs: float = math.inf
+    """It holds up to so many: for more, setting up a runner that was not tried would be worth it."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,12 @@ def choose_runner(
 ) -> Choice:
     """The runner for a pass over `examples` whose inputs have the given content keys (None: unreadable)."""
     rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
-    name = pass_key(backbone, wish)
+    name = hash_json(pass_key(backbone, wish))
     memo, entry = Memo(MEMO), hash_json([name, here(device)]).encode()
-    with in_turn(MEMO):
+    known = _known(memo.get([entry]).get(entry), len(rows))
+    if known is not None:
+        return known
+    with in_turn(MEMO):  # measurements would slow each other down
         known = _known(memo.get([entry]).get(entry), len(rows))
         if known is not None:
             return known
@@ -76,29 +83,33 @@ def choose_runner(
         state = _sample(backbone, examples, rows, usual_batch_size(device))
         if state is None:
             return Choice(plain_runner(), "no input could be read to measure others with")
-        choice = _Trial(KeptSegment(backbone, wish), hash_json(name), state, device, len(rows)).choose()
-        kept = {**described(choice.runner), "reason": choice.reason, "inputs": len(rows)}
+        choice = _Trial(KeptSegment(backbone, wish), name, state, device, len(rows)).choose()
+        kept = {**described(choice.runner), "reason": choice.reason, "most_inputs": choice.most_inputs}
         memo.put({entry: json.dumps(kept).encode()})
         return choice
 
 
 def _known(kept: bytes | None, inputs: int) -> Choice | None:
+    """An earlier choice that still holds."""
     if kept is None:
         return None
     try:
         found: dict[str, Any] = json.loads(kept)
         runner = build(registry.plugin("runners", found["plugin"]), found["settings"], where="runner")
+        choice = Choice(runner, found["reason"], found["most_inputs"])
     except (ValueError, KeyError, HeadstartError):  # of another version
         return None
-    if runner.plain and inputs > GROWN * found["inputs"]:
-        return None
-    return Choice(runner, found["reason"])
+    return choice if inputs <= choice.most_inputs else None
 
 
-def _sample(backbone: Backbone, examples: Examples, rows: np.ndarray, size: int) -> State | None:
-    """A batch of inputs from all over the data."""
-    chosen = rows[np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64)] if len(rows) else rows
-    return next((fed.state for fed in feed(backbone, examples, np.unique(chosen), size) if fed.state is not None), None)
+def _sample(backbone: Backbone, examples: Examples, rows: np.ndarray, most: int) -> State | None:
+    """A batch of inputs of usual length from all over the data; a small one where it would cost much beside them."""
+    size = min(len(rows), most, max(FEWEST, len(rows) // SHARE))
+    seen = rows[np.linspace(0, len(rows) - 1, min(len(rows), 2 * size)).astype(np.int64)]
+    middle = (len(seen) - size) // 2
+    usual = np.argsort(lengths_of(backbone, examples, seen), kind="stable")[middle : middle + size]
+    fed = feed(backbone, examples, seen[np.sort(usual)], most)
+    return next((batch.state for batch in fed if batch.state is not None), None)
 
 
 class _Trial:
@@ -107,16 +118,19 @@ class _Trial:
     def __init__(self, segment: KeptSegment, key: str, state: State, device: torch.device, inputs: int) -> None:
         self.segment, self.key = segment, key
         self.state, self.device = state, device
-        self.batches = inputs / len(state.hidden)
+        self.inputs = inputs
 
     def choose(self) -> Choice:
         """The fastest of those that are worth trying and right."""
         plain = plain_runner()
         best = slowest = _Best(plain, self._seconds(plain.start(self.segment, self.state, self.device)))
         refused: list[str] = []
-        for kind in self._kinds():
-            for runner in kind.variants(self.device):
-                if runner.setup_seconds(self.device) > WORTH * best.seconds:
+        left_out: list[float] = []
+        for variants in self._others():
+            for runner in variants:
+                setup = runner.setup_seconds(self.device)
+                if setup > WORTH * best.seconds:
+                    left_out.append(setup)
                     break
                 try:
                     found = self._seconds(started(runner, self.segment, self.state, self.device, self.key))
@@ -126,13 +140,14 @@ class _Trial:
                 if found < best.seconds:
                     best = _Best(runner, found)
                 break
-        return Choice(best.runner, "; ".join([self._reason(best, slowest), *refused]))
+        holds = self.inputs * min(left_out, default=math.inf) / max(WORTH * best.seconds, 1e-9)
+        return Choice(best.runner, "; ".join([self._reason(best, slowest), *refused]), holds)
 
-    def _kinds(self) -> list[Any]:
-        """Every other runner, what is set up soonest first."""
+    def _others(self) -> list[Sequence[Runner]]:
+        """The variants of every runner that is not plain PyTorch; what is set up soonest first."""
         kinds = [registry.plugin("runners", name) for name in registry.names("runners")]
-        others = [kind for kind in kinds if not kind.plain and kind.variants(self.device)]
-        return sorted(others, key=lambda kind: cast(float, kind().setup_seconds(self.device)))
+        found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds if not kind.plain]
+        return sorted(filter(None, found), key=lambda variants: variants[0].setup_seconds(self.device))
 
     def _seconds(self, execute: Execute) -> float:
         """For the whole pass, from as many batches as keep the device busy, after the same once unmeasured."""
@@ -142,13 +157,12 @@ class _Trial:
                 for _ in pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once)):
                     pass
                 took = time.perf_counter() - began
-        return took / execute.at_once * self.batches
+        return took / execute.at_once / len(self.state.hidden) * self.inputs
 
     def _reason(self, best: _Best, plain: _Best) -> str:
         if best is plain:
-            return (
-                f"the pass takes about {max(1.0, plain.seconds):.0f} s in plain PyTorch, and nothing tried was faster"
-            )
+            seconds = f"{max(1.0, plain.seconds):.0f} s"
+            return f"the pass takes about {seconds} in plain PyTorch, and nothing tried was faster"
         times = plain.seconds / best.seconds
         return f"{times:.1f} times as fast as plain PyTorch on {len(self.state.hidden)} of the inputs"
 

@@ -79,16 +79,9 @@ def run_halving(execute: Callable[[State], State], state: State) -> State:
         if size == 1:
             raise
     torch.cuda.empty_cache()
-    halves = [run_halving(execute, part) for part in (_rows(state, 0, size // 2), _rows(state, size // 2, size))]
-    return State(
-        torch.cat([half.hidden for half in halves]),
-        {name: torch.cat([half.context[name] for half in halves]) for name in halves[0].context},
-        {name: torch.cat([half.taps[name] for half in halves]) for name in halves[0].taps},
-    )
-
-
-def _rows(state: State, start: int, stop: int) -> State:
-    return State(state.hidden[start:stop], {name: value[start:stop] for name, value in state.context.items()})
+    parts = (state.map(lambda value: value[: size // 2]), state.map(lambda value: value[size // 2 :]))
+    first, second = (run_halving(execute, part).tensors() for part in parts)
+    return State.of({name: torch.cat([value, second[name]]) for name, value in first.items()})
 
 
 def machine() -> dict[str, str]:

@@ -13,15 +13,15 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
-from headstart.contracts.runner import Runner
+from headstart.contracts.runner import CannotRun, Runner
 from headstart.engine.content import content_keys
-from headstart.engine.execution import runner_of
+from headstart.engine.execution import plain_runner, runner_of
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.infer import Predictor, heads_on_features
 from headstart.engine.kept import Wish
 from headstart.evidence.splits import Split, split
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.choose_backbone import choose_backbone
@@ -61,14 +61,21 @@ def train(examples: Examples, plan: Plan) -> Model:
 def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:
     """The finished prediction of a model that `train` made by the same plan. Raises DataError as `train` does."""
     if plan.plugin("tuning").solved:
-        runner = runner_of(model.execution)
-        features = _frozen_pass(model.backbone, examples, content_keys(examples).keys, runner)
-        return heads_on_features(model, features.pooled())
+        return heads_on_features(model, _features_for(model, examples).pooled())
     predicted = Predictor(model)(examples)
     _require_all(examples, predicted.failures)
     if predicted.prediction is None:
         raise DataError("there is nothing to predict: no rows are given")
     return predicted.prediction
+
+
+def _features_for(model: Model, examples: Examples) -> Extracted:
+    """On the runner of the model's features; in plain PyTorch where that one does not do."""
+    keys = content_keys(examples).keys
+    try:
+        return _frozen_pass(model.backbone, examples, keys, runner_of(model.execution))
+    except (CannotRun, SettingsError):  # fitted elsewhere
+        return _frozen_pass(model.backbone, examples, keys, plain_runner())
 
 
 def held_out(strata: np.ndarray, keys: Sequence[str], seed: int) -> Split:

@@ -16,9 +16,11 @@ from headstart.runners._flat import Signature
 
 SUFFIX = ".graph"
 MOST_BYTES = 2_000_000_000
-"""Of all kept graphs together."""
+"""Of all kept graphs together; a larger one is not kept."""
 
 DIGEST = 32
+HEAD = 8
+"""Bytes that say how long the description is."""
 
 
 class Graph(NamedTuple):
@@ -29,25 +31,31 @@ class Graph(NamedTuple):
 
 
 def kept(name: str) -> Graph | None:
-    """The graph that is kept under a name; None where there is none, or it is damaged."""
+    """The graph that is kept under a name; None where there is none, or it is damaged or foreign."""
     path = _path(name)
     try:
         content = path.read_bytes()
-        os.utime(path)
     except OSError:
         return None
+    with suppress(OSError):  # a read-only cache
+        os.utime(path)
     digest, body = content[:DIGEST], content[DIGEST:]
     if digest != hash_bytes(body).encode():
         return None
-    size = int.from_bytes(body[:8], "little")
-    described = json.loads(body[8 : 8 + size])
-    return Graph(Signature(**{key: tuple(value) for key, value in described.items()}), body[8 + size :])
+    end = HEAD + int.from_bytes(body[:HEAD], "little")
+    try:
+        described = json.loads(body[HEAD:end])
+        return Graph(Signature(**{key: tuple(value) for key, value in described.items()}), body[end:])
+    except (ValueError, TypeError, AttributeError):  # of another version
+        return None
 
 
 def keep(name: str, graph: Graph) -> None:
     """Keep a graph; where the disk does not take it, it will be compiled again next time."""
     described = json.dumps(asdict(graph.signature)).encode()
-    body = len(described).to_bytes(8, "little") + described + graph.compiled
+    body = len(described).to_bytes(HEAD, "little") + described + graph.compiled
+    if len(body) > MOST_BYTES:
+        return
     with suppress(HeadstartError, OSError):
         write_atomic(_path(name), hash_bytes(body).encode() + body)
         _evict()
@@ -60,7 +68,7 @@ def _path(name: str) -> Path:
 def _evict() -> None:
     files = [(path.stat(), path) for path in (cache_folder() / "graphs").glob(f"*{SUFFIX}")]
     total = sum(status.st_size for status, _ in files)
-    for status, path in sorted(files, key=lambda file: file[0].st_mtime):
+    for status, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
         if total <= MOST_BYTES:
             return
         path.unlink(missing_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
@@ -12,17 +15,15 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
 from headstart.kernel.processor import cores
-from headstart.runners._flat import Flat, Signature, padded
+from headstart.runners._flat import Flat, Signature
 from headstart.runners._kept_graphs import Graph, keep, kept
 
-LENGTHS = 16
-"""Texts are padded to a multiple of so many tokens: each new shape costs OpenVINO some milliseconds."""
-
 EXAMPLES = 2
-"""How many of the example's rows a segment is traced with; more only take longer."""
+"""How many rows a segment is traced with: more only take longer, and what a single one says of shapes may hold for it
+alone."""
 
 
 @cache
@@ -40,25 +41,27 @@ def has_bfloat16() -> bool:
 def started(segment: nn.Module, example: State, precision: str, key: str | None) -> Execution:
     """The segment compiled for this processor, from disk where it is kept under `key`. Raises CannotRun."""
     settings = _settings(precision)
-    named = key and f"{key} {openvino.__version__} {core().get_property('CPU', 'FULL_DEVICE_NAME')} {settings}"
-    graph = kept(named) if named else None
-    if graph is not None:
-        try:
-            return Execution(core().import_model(graph.compiled, "CPU", settings), graph.signature)
-        except RuntimeError:  # of another build, or damaged: made again
-            graph = None
+    name = f"{key} openvino {settings}"
+    found = kept(name) if key else None
+    if found is not None:
+        with suppress(RuntimeError):  # not a graph of this OpenVINO: made again
+            return _loaded(found, settings)
     graph = _compiled(segment, example, settings)
-    if named:
-        keep(named, graph)
+    if key:
+        keep(name, graph)
     # read back from its bytes, so that it shares no memory with weights that may be trained later
+    return _loaded(graph, settings)
+
+
+def _loaded(graph: Graph, settings: dict[str, Any]) -> Execution:
     return Execution(core().import_model(graph.compiled, "CPU", settings), graph.signature)
 
 
 def _compiled(segment: nn.Module, example: State, settings: dict[str, Any]) -> Graph:
-    few = State(example.hidden[:EXAMPLES], {name: value[:EXAMPLES] for name, value in example.context.items()})
+    rows = torch.arange(EXAMPLES) % len(example.hidden)
+    few = example.map(lambda value: value[rows])
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns of every shape that a model reads
+        with torch.no_grad(), _quiet():
             signature = Signature.of(segment, few)
             shapes = [
                 openvino.PartialShape([-1 if free else size for free, size in zip(axes, value.shape)])
@@ -71,6 +74,19 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any]) -> G
         reason = str(error).strip().splitlines()
         raise CannotRun(f"OpenVINO cannot run it: {reason[-1] if reason else type(error).__name__}") from error
     return Graph(signature, content)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the tracer says of every shape that a model reads, and models of every property that it looks at."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _settings(precision: str) -> dict[str, Any]:
@@ -96,12 +112,9 @@ class Execution:
 
     def __call__(self, state: State) -> State:
         """Run a batch."""
-        given = state
-        if LENGTH_MASK in state.context:
-            given = padded(state, -state.context[LENGTH_MASK].shape[1] % LENGTHS)
         request = self._idle.get()
         try:
-            inputs = [np.ascontiguousarray(value.numpy()) for value in self._signature.inputs(given)]
+            inputs = [np.ascontiguousarray(value.numpy()) for value in self._signature.inputs(state)]
             found = request.infer(inputs, share_inputs=True, share_outputs=False)
             outputs = [_tensor(found[place]) for place in range(len(self._signature.outputs))]
         finally:

@@ -10,8 +10,7 @@ from torch import nn
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.kernel.settings import Settings
-from headstart.runners._channels_last import on_device
-from headstart.runners._half_precision import HalfExecution, has_bfloat16
+from headstart.runners._torch_execution import Execution, has_bfloat16, on_device
 
 
 class Autocast(Settings):
@@ -26,7 +25,7 @@ class Autocast(Settings):
 
     @classmethod
     def variants(cls, device: Any) -> Sequence[Autocast]:
-        """Itself, where the device multiplies bfloat16 natively."""
+        """Itself, where the device computes in bfloat16."""
         return (cls(),) if has_bfloat16(device) else ()
 
     def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
@@ -37,4 +36,4 @@ class Autocast(Settings):
         """Move the segment's live modules to `device` and to evaluation mode. Raises CannotRun without bfloat16."""
         if not has_bfloat16(device):
             raise CannotRun(f"{device} does not compute in bfloat16")
-        return HalfExecution(on_device(segment, device), device, half=True)
+        return Execution(on_device(segment, device), device, half=True)

@@ -14,8 +14,7 @@ from torch import nn
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.kernel.settings import Settings
-from headstart.runners._channels_last import on_device
-from headstart.runners._half_precision import HalfExecution, has_bfloat16
+from headstart.runners._torch_execution import Execution, has_bfloat16, on_device
 
 RECOMPILATIONS = 64
 """How often one function may be compiled anew in a process: every segment passes through the same one, and beyond its
@@ -55,13 +54,13 @@ class Compiled(Settings):
         if self.half and not has_bfloat16(device):
             raise CannotRun(f"{device} does not compute in bfloat16")
         segment = on_device(segment, device)
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILATIONS)
+        config = torch._dynamo.config
+        config.cache_size_limit = max(config.cache_size_limit, RECOMPILATIONS)
         try:
             compiled = torch.compile(segment, backend=self.backend, dynamic=True)
-            execute = HalfExecution(compiled, device, self.half)
+            execute = Execution(compiled, device, self.half)
             execute(example)
         except Exception as error:  # compilers fail in ways of their own
-            torch._dynamo.reset()
             reason = str(error).strip().splitlines()
             raise CannotRun(f"torch.compile fails: {reason[0] if reason else type(error).__name__}") from error
         return execute

@@ -7,13 +7,14 @@ AVX512-BF16 run ResNets and MobileNets about five times as fast as plain PyTorch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import import_module
+from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 from torch import nn
 
 from headstart.contracts.carriers import State
-from headstart.contracts.runner import CannotRun
+from headstart.contracts.runner import CannotRun, Execute
 from headstart.kernel.settings import Settings
 
 
@@ -32,29 +33,37 @@ class OpenVino(Settings):
 
     @classmethod
     def variants(cls, device: Any) -> Sequence[OpenVino]:
-        """On the CPU, where OpenVINO is installed: bfloat16 if the processor has it, then float32."""
-        if device.type != "cpu" or find_spec("openvino") is None:
+        """On the CPU, where OpenVINO can be loaded: bfloat16 if the processor has it, then float32."""
+        if device.type != "cpu":
             return ()
-        from headstart.runners._openvino_graph import has_bfloat16
-
-        return (*((cls(computes_in="bfloat16"),) if has_bfloat16() else ()), cls())
+        try:
+            half = _graphs().has_bfloat16()
+        except CannotRun:
+            return ()
+        return (*((cls(computes_in="bfloat16"),) if half else ()), cls())
 
     def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
         """Converting and compiling."""
-        return 3.0
+        return 2.0
 
-    def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Any:
+    def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Execute:
         """Compile the segment, or take what was compiled under `key`.
 
         Raises:
-            CannotRun: OpenVINO is not installed, does not know an operation, or the processor lacks bfloat16.
+            CannotRun: OpenVINO cannot be loaded, does not know an operation, or the processor lacks bfloat16.
         """
         if device.type != "cpu":
             raise CannotRun(f"OpenVINO runs on the CPU here, not on {device}")
-        if find_spec("openvino") is None:
-            raise CannotRun('OpenVINO is not installed: pip install "openvino>=2025"')
-        from headstart.runners._openvino_graph import has_bfloat16, started
-
-        if self.computes_in == "bfloat16" and not has_bfloat16():
+        graphs = _graphs()
+        if self.computes_in == "bfloat16" and not graphs.has_bfloat16():
             raise CannotRun("this processor does not compute in bfloat16")
-        return started(segment.to(device).eval(), example, self.computes_in, key)
+        started: Execute = graphs.started(segment.to(device).eval(), example, self.computes_in, key)
+        return started
+
+
+def _graphs() -> ModuleType:
+    """The part that needs OpenVINO, loaded when it is asked for. Raises CannotRun."""
+    try:
+        return import_module("headstart.runners._openvino_graph")
+    except ImportError as error:
+        raise CannotRun(f'OpenVINO cannot be loaded ({error}): pip install "openvino>=2025"') from error

@@ -27,7 +27,7 @@ def test_equals_the_plain_module_with_channels_innermost() -> None:
         state = State(torch.randn(2, 3, 224, 224), {"size": torch.tensor([1, 2])})
         with torch.no_grad():
             expected = module(state.hidden)
-        result = Eager().start(Whole(module), state, "cpu")(state)
+        result = Eager().start(Whole(module), state, torch.device("cpu"))(state)
         scale = float(expected.abs().max())
         torch.testing.assert_close(result.hidden / scale, expected / scale, atol=1e-5, rtol=0)
         assert result.context["size"].tolist() == [1, 2]
@@ -38,7 +38,7 @@ def test_runs_in_evaluation_mode_without_gradients_and_leaves_statistics() -> No
     module = Whole(nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.9), nn.Linear(4, 2))).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     state = State(torch.randn(8, 4))
-    execute = Eager().start(module, state, "cpu")
+    execute = Eager().start(module, state, torch.device("cpu"))
     first, second = execute(state), execute(state)
     assert torch.equal(first.hidden, second.hidden)
     assert not first.hidden.requires_grad
@@ -47,7 +47,9 @@ def test_runs_in_evaluation_mode_without_gradients_and_leaves_statistics() -> No
 
 def test_token_numbers_keep_their_type() -> None:
     numbers = torch.randint(0, 9, (2, 3, 4, 5))
-    assert Eager().start(Whole(nn.Embedding(9, 4)), State(numbers), "cpu")(State(numbers)).hidden.shape == (
+    assert Eager().start(Whole(nn.Embedding(9, 4)), State(numbers), torch.device("cpu"))(
+        State(numbers)
+    ).hidden.shape == (
         2,
         3,
         4,
