@@ -26,9 +26,9 @@ FLOORS = {
 ORDER = {
     "kernel": "errors files folders locks processor progress randomness settings registry",
     "numerics": "bootstrap calibration standardisation",
-    "media": "framing jpeg images masks",
+    "media": "framing jpeg images masks words",
     "contracts": (
-        "carriers exhibits examples format task augmentation backbone boundaries objective runner tuning model"
+        "carriers exhibits examples format augmentation backbone boundaries task objective runner tuning model"
     ),
     "engine": (
         "allocator launch device finite interruption turns optimiser weights streams checkpoint "
@@ -38,7 +38,7 @@ ORDER = {
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
-        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone suit_backbone pick_runner "
+        "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone suit_backbone pieces pick_runner "
         "bench sources samples arms "
         "judge run_folder summary evaluate file_names predict run study fit model_bytes memory_training estimators inspection "
         "findings inspect cache_parts cache_contents cache exits plugin_help terminal console printing cache_printing"

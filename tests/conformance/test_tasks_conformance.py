@@ -27,6 +27,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
+from tagged_texts import tagged_texts, token_features, token_state
 
 N, WIDTH, LENGTH = 60, 12, 5
 DRAWS = np.random.default_rng(0)
@@ -43,6 +44,9 @@ LABELS: dict[str, list[Any]] = {
 FeaturesOf = Callable[[np.ndarray], Features]
 """Rows -> features in which their labels can be found linearly."""
 
+StateOf = Callable[[np.ndarray], State]
+"""Rows -> the state that a head sees beside their features."""
+
 
 class Data(NamedTuple):
     """Examples and what a backbone would make of them."""
@@ -51,6 +55,8 @@ class Data(NamedTuple):
     features: FeaturesOf
     shape: tuple[Any, ...]
     """What `Task.head` is told of the features."""
+    state: StateOf | None = None
+    """The pooled features where it is None."""
 
 
 def _masked() -> Data:
@@ -58,7 +64,16 @@ def _masked() -> Data:
     return Data(examples, lambda rows: maps_of(examples.take(rows)), (WIDTH, MAPS))
 
 
-DENSE: dict[str, Callable[[], Data]] = {"masks": _masked}
+def _spans() -> Data:
+    examples = tagged_texts(N)
+
+    def state(rows: np.ndarray) -> State:
+        return token_state(examples.take(rows), WIDTH)
+
+    return Data(examples, lambda rows: token_features(state(rows)), (WIDTH,), state)
+
+
+DENSE: dict[str, Callable[[], Data]] = {"masks": _masked, "spans": _spans}
 """Candidate labels with more than a value per example."""
 
 
@@ -138,7 +153,8 @@ def as_features(pooled: np.ndarray) -> Features:
 def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
     """The examples as the training loop hands them over."""
     rows = np.arange(N) if rows is None else rows
-    stream = Stream("labelled", rows, c.targets, lambda chosen: State(c.data.features(chosen).pooled), N, 0)
+    state = c.data.state or (lambda chosen: State(c.data.features(chosen).pooled))
+    stream = Stream("labelled", rows, c.targets, state, N, 0, queries=c.task.queries(c.examples))
     return stream.batch(rows)
 
 
@@ -245,10 +261,7 @@ def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: 
     assert joined.columns.keys() == whole.columns.keys()
     for key, column in whole.columns.items():
         assert column.dtype == joined.columns[key].dtype
-        if column.dtype == object:
-            assert np.array_equal(joined.columns[key], column)
-        else:
-            np.testing.assert_allclose(joined.columns[key].astype(float), column.astype(float), rtol=1e-5, atol=1e-6)
+        assert close(joined.columns[key], column), key
 
 
 @every_case
@@ -372,7 +385,7 @@ def bound(name: str, kind: str) -> Case:
 def decoded(task: Task, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
     """As prediction does it: without targets."""
     batch = as_batch(c, rows)
-    blind = Batch(batch.state, {}, batch.rows)
+    blind = Batch(batch.state, {}, batch.rows, batch.queries)
     with torch.no_grad():
         return task.decode(task.apply(head or c.head, c.data.features(batch.rows.numpy()), blind))
 
@@ -392,4 +405,20 @@ def taken(targets: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.n
 
 
 def equal_columns(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(values, other[name]) for name, values in one.items())
+    return one.keys() == other.keys() and all(equal(values, other[name]) for name, values in one.items())
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Of columns, ragged ones included."""
+    if isinstance(one, np.ndarray) and one.dtype == object and one.ndim:
+        return len(one) == len(other) and all(equal(*pair) for pair in zip(one, other))
+    return bool(np.array_equal(one, other))
+
+
+def close(one: np.ndarray, other: np.ndarray) -> bool:
+    """The same but for rounding of numbers."""
+    if one.dtype == object and isinstance(one[0], np.ndarray):
+        return len(one) == len(other) and all(close(*pair) for pair in zip(one, other))
+    if one.dtype == object:
+        return equal(one, other)
+    return one.shape == other.shape and np.allclose(one.astype(float), other.astype(float), rtol=1e-5, atol=1e-6)

@@ -44,7 +44,7 @@ class TextPreparation:
             BackboneError: places are wanted, and the tokenizer does not know them.
         """
         if places and not tokenizer.is_fast:
-            raise BackboneError("the tokenizer does not say where its tokens lie in a text: it is none of the fast ones")
+            raise BackboneError("its tokenizer does not say where tokens lie in a text: it is none of the fast ones")
         self._tokenizer = tokenizer
         self._files = dict(files)
         self._config = config

@@ -123,6 +123,12 @@ class Batch:
     queries: Mapping[str, Tensor] = field(default_factory=dict)
     """What is asked of each example, by name, known without labels: the words to tag, a size. Padded as targets are."""
 
+    def to(self, device: Any) -> Batch:
+        """The same batch on another device; the rows stay."""
+        moved = ({name: value.to(device) for name, value in named.items()} for named in (self.targets, self.queries))
+        targets, queries = moved
+        return Batch(self.state.to(device), targets, self.rows, queries)
+
 
 @dataclass(frozen=True)
 class Prediction:

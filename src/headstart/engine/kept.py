@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import LENGTH_MASK, Features, State, Tap
+from headstart.contracts.carriers import LENGTH_MASK, PLACES, Features, State, Tap
 from headstart.engine.columns import Column, Ragged
 from headstart.kernel.errors import BackboneError
 
@@ -73,7 +73,10 @@ class KeptSegment(nn.Module):
             return state
         features = self._features(state)
         taps = {tap.key: state.taps[tap.key] for tap in self.wish.taps}
-        return State(features.pooled, _beside(features, self.keep), taps)
+        beside = _beside(features, self.keep)
+        if "tokens" in beside and PLACES in state.context:
+            beside[PLACES] = state.context[PLACES]
+        return State(features.pooled, beside, taps)
 
 
 def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
@@ -94,7 +97,7 @@ def features_of(kept: State) -> Features:
 
 def take_apart(kept: State, keep: Keep) -> dict[str, Column]:
     """A batch as columns: 'hidden', 'context.NAME' and 'taps.KEY'; what has a length is ragged, without padding."""
-    named = _named(kept)
+    named = kept.tensors()
     if LENGTH_MASK not in kept.context:
         return {name: _array(tensor) for name, tensor in named.items()}
     mask = _array(kept.context[LENGTH_MASK])
@@ -108,10 +111,7 @@ def take_apart(kept: State, keep: Keep) -> dict[str, Column]:
 
 def put_together(columns: Mapping[str, Column]) -> State:
     """Columns as a batch; ragged ones are padded with zeros on the right."""
-    tensors = {name: torch.from_numpy(_padded(column)) for name, column in columns.items()}
-    context = {name.removeprefix("context."): value for name, value in tensors.items() if name.startswith("context.")}
-    taps = {name.removeprefix("taps."): value for name, value in tensors.items() if name.startswith("taps.")}
-    return State(tensors["hidden"], context, taps)
+    return State.of({name: torch.from_numpy(_padded(column)) for name, column in columns.items()})
 
 
 def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
@@ -125,14 +125,6 @@ def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
     if keep in ("tokens", "maps") and not kept:
         raise BackboneError(f"the backbone's features have no {keep}, only pooled vectors")
     return kept
-
-
-def _named(state: State) -> dict[str, Tensor]:
-    return {
-        "hidden": state.hidden,
-        **{f"context.{name}": value for name, value in state.context.items()},
-        **{f"taps.{key}": value for key, value in state.taps.items()},
-    }
 
 
 def _has_length(name: str, tensor: Tensor, keep: Keep) -> bool:

@@ -245,13 +245,12 @@ class Loop:
         return [self.model.heads, self.model.additions]
 
     def _to_device(self, batch: Batch) -> Batch:
-        device = self.accelerator.device
-        targets = {name: value.to(device) for name, value in batch.targets.items()}
-        state = batch.state.to(device)
-        if state.hidden.ndim == 4 and state.hidden.is_floating_point():
-            # convolutions run up to several times as fast with channels innermost
-            state = replace(state, hidden=state.hidden.contiguous(memory_format=torch.channels_last))
-        return Batch(state, targets, batch.rows)
+        batch = batch.to(self.accelerator.device)
+        hidden = batch.state.hidden
+        if hidden.ndim != 4 or not hidden.is_floating_point():
+            return batch
+        # convolutions run up to several times as fast with channels innermost
+        return replace(batch, state=replace(batch.state, hidden=hidden.contiguous(memory_format=torch.channels_last)))
 
     def _between_steps(self) -> None:
         """Here training can go on from what is saved: save when it is time, stop when Ctrl-C asks for it."""

@@ -45,7 +45,7 @@ class Trained:
 def solve_arm(bench: Bench, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
-    data, train = bench.data, bench.data.split.train
+    data, train = bench.read, bench.read.split.train
     task = data.task.linear()
     groups = None if data.groups is None else data.groups[train]
     if task.reads == "pooled":
@@ -156,13 +156,16 @@ def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int
 
 
 def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
-    data, plan = bench.data, bench.plan
+    data, plan = bench.read, bench.plan
     plan.suit(model.backbone.modality)
     augmentation, objective = plan.plugin("augmentation"), plan.plugin("objective")
     stages = len(model.backbone.stages)
     start, source = source_from(bench, model.backbone, boundary(tuning, objective, augmentation, stages))
     model.additions.update(objective.additions(model.backbone.width))
-    labelled = Stream("labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation)
+    queries = data.task.queries(data.examples)
+    labelled = Stream(
+        "labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation, queries
+    )
     validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
     loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), start, plan.seed, budget)
     checkpoint = None
@@ -175,7 +178,7 @@ def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: flo
 
 def _identity(bench: Bench, model: Model, tuning: Any) -> str:
     """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
-    data = bench.data
+    data = bench.read
     targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
     weights = model.backbone.weights_hash()
@@ -184,6 +187,8 @@ def _identity(bench: Bench, model: Model, tuning: Any) -> str:
 
 def _content(target: Any) -> Any:
     """A target as a JSON value."""
+    if isinstance(target, np.ndarray):
+        return target.tolist()
     return target.key if isinstance(target, Deferred) else target
 
 

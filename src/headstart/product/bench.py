@@ -24,7 +24,7 @@ class Bench:
     data: Prepared
     backbone: Backbone
     features: Extracted
-    """The frozen pass over all rows."""
+    """The frozen pass over all rows of `read`."""
     work: Path | None
     """Folder for checkpoints; None for a fit in memory."""
     reporter: Reporter
@@ -32,6 +32,13 @@ class Bench:
     """What the frozen pass ran on."""
     store: FeatureStore | None = None
     """Where states at an inner boundary are kept; in memory without one."""
+    pieces: Prepared | None = None
+    """The data as the backbone reads them, where some examples are longer; see `product/pieces.py`."""
+
+    @property
+    def read(self) -> Prepared:
+        """What is trained on: pieces where there are some, else the data."""
+        return self.data if self.pieces is None else self.pieces
 
     @property
     def execution(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.judge import judge
 from headstart.product.pick_runner import pick_runner, with_runner
+from headstart.product.pieces import in_pieces
 from headstart.product.plan import Plan, read_plan, write_plan
 from headstart.product.prepare import Prepared, prepare, without
 from headstart.product.record import Decision
@@ -142,8 +143,9 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         backbone = suited(backbone, prepared.task)
     store = FeatureStore(cache_folder() / "features")
     with clock.step("choosing how to run it"):
-        wish, kept = pass_wish(backbone, prepared.task, prepared.examples, store)
-        runner, reason = pick_runner(backbone, prepared.examples, prepared.keys, wish, plan, reporter)
+        read = in_pieces(prepared, backbone)
+        wish, kept = pass_wish(backbone, read.task, read.examples, store)
+        runner, reason = pick_runner(backbone, read.examples, read.keys, wish, plan, reporter)
     decisions = (*prepared.decisions, *(found for found in (decision, kept, reason) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
@@ -151,9 +153,10 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         chosen = {"backbone": reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
         write_plan(folder / "plan.toml", with_runner(plan.model_copy(update=chosen), runner).anchored(), decisions)
         with clock.step("the frozen pass"):
-            features = frozen_pass(prepared, backbone, wish, runner, store, reporter)
-            prepared = without(prepared, features.failures)
-        bench = Bench(plan, prepared, backbone, features, folder / WORK, reporter, runner, store)
+            features = frozen_pass(read, backbone, wish, runner, store, reporter)
+            left = without(read, features.failures)
+        data, pieces = (left, None) if read is prepared else (prepared, left)
+        bench = Bench(plan, data, backbone, features, folder / WORK, reporter, runner, store, pieces)
         arms, more = train_arms(bench, clock)
         finish(bench, arms, (*decisions, *more), clock, started, folder)
     return Run(folder)
@@ -164,6 +167,7 @@ def join_frozen_pass(data: Any, plan: Plan) -> None:
     prepared = prepare(data, plan, Quiet())
     backbone = suited(choose_backbone(prepared.examples, plan)[0], prepared.task)
     store = FeatureStore(cache_folder() / "features")
+    prepared = in_pieces(prepared, backbone)
     wish, _ = pass_wish(backbone, prepared.task, prepared.examples, store)
     runner, _ = pick_runner(backbone, prepared.examples, prepared.keys, wish, plan)
     frozen_pass(prepared, backbone, wish, runner, store, Quiet())

@@ -18,11 +18,12 @@ AT_ONCE = 32
 
 def sampled(bench: Bench, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
     """Vectors (samples, width) float32, their targets, and the row (samples,) that each came from."""
-    data, backbone, device = bench.data, bench.backbone, pick_device()
+    data, backbone, device = bench.read, bench.backbone, pick_device()
     start, source = source_from(bench, backbone, len(backbone.stages))
     stages = suffix(backbone, data.task.reads, start).to(device)
     backbone.module.eval()
-    stream = Stream("sampled", rows, data.targets, source, AT_ONCE, bench.plan.seed)
+    queries = data.task.queries(data.examples)
+    stream = Stream("sampled", rows, data.targets, source, AT_ONCE, bench.plan.seed, queries=queries)
     vectors, targets, owners = [], [], []
     with bench.reporter.counter("sampling features", len(rows), "examples") as advance:
         for some in stream.in_sequence():

@@ -80,7 +80,7 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
     Raises:
         DataError: an input could be read before and cannot any more.
     """
-    data, wish = bench.data, state_wish(backbone, bench.data.task, start)
+    data, wish = bench.read, state_wish(backbone, bench.data.task, start)
     if start and backbone is bench.backbone and bench.features.wish == wish:
         return start, bench.features.batch_state
     why = too_large(backbone, wish, data.examples, bench.store) if start else None

@@ -17,6 +17,8 @@ def suited(backbone: Backbone, task: Task) -> Backbone:
             "tokens of one size. Take a convolutional or hierarchical model, such as resnet50, mobilenetv2_100, "
             "convnext_tiny or swin_tiny_patch4_window7_224."
         )
+    if task.reads == "tokens":
+        return backbone.placed()
     try:
         return backbone if task.side is None else backbone.whole(task.side)
     except BackboneError as error:

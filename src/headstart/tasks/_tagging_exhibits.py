@@ -1,0 +1,138 @@
+"""What a report shows of a tagger: figures of each type, what is taken for what, and the worst texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.exhibits import Exhibit, Mark, Matrix, Mistake, Table
+from headstart.contracts.task import Targets
+from headstart.numerics.bootstrap import bootstrap_weights, interval
+from headstart.tasks._tagging_metrics import TAGS, entity_counts, ratios
+from headstart.tasks._tagging_tags import Entity, TagSet
+
+RESAMPLES = 1000
+LARGEST_MATRIX = 39
+"""Types up to which confusions are shown as a matrix."""
+
+NOTHING = "no entity"
+
+
+def tagging_exhibits(tags: TagSet, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    """A row per type, kinds of errors, and confusions word by word."""
+    truth, predicted = targets[TAGS], prediction.columns[TAGS]
+    shown: list[Exhibit] = [_each_type(tags, truth, predicted), _errors(tags, truth, predicted)]
+    if len(tags.types) <= LARGEST_MATRIX:
+        shown.append(_confusions(tags, truth, predicted))
+    return tuple(shown)
+
+
+def worst_texts(
+    tags: TagSet, prediction: Prediction, targets: Targets, words: np.ndarray, most: int
+) -> tuple[Mistake, ...]:
+    """Texts with wrong entities, those with the most of them first; `words` (texts,) holds the places (words, 2)."""
+    truth, predicted = targets[TAGS], prediction.columns[TAGS]
+    counts = entity_counts(truth, predicted, tags).sum(axis=0)
+    wrong = counts[:, 1] + counts[:, 2] - 2 * counts[:, 0]
+    rows = np.argsort(-wrong, kind="stable")
+    return tuple(
+        _mistake(int(row), wrong[row], tags, truth[row], predicted[row], words[row])
+        for row in rows[:most]
+        if wrong[row]
+    )
+
+
+def _mistake(
+    row: int, wrong: float, tags: TagSet, truth: np.ndarray, predicted: np.ndarray, words: np.ndarray
+) -> Mistake:
+    true_marks, found_marks = (_marks(tags.entities(of), tags, words) for of in (truth, predicted))
+    return Mistake(
+        row=row,
+        truth=_in_words(true_marks),
+        predicted=_in_words(found_marks),
+        weight=float(wrong),
+        weight_text=f"{wrong:.0f} {'entity' if wrong == 1 else 'entities'} missed or wrong",
+        true_marks=true_marks,
+        predicted_marks=found_marks,
+    )
+
+
+def _marks(entities: Sequence[Entity], tags: TagSet, words: np.ndarray) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(start=int(words[first, 0]), end=int(words[stop - 1, 1]), label=tags.types[kind])
+        for first, stop, kind in entities
+    )
+
+
+def _in_words(marks: Sequence[Mark]) -> str:
+    return ", ".join(f"{mark.label} {mark.start}-{mark.end}" for mark in marks) or NOTHING
+
+
+def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
+    counts = entity_counts(truth, predicted, tags)
+    weights = list(bootstrap_weights(len(truth), None, RESAMPLES, 0))
+    rows = []
+    for name, of_type in zip(tags.types, counts):
+        right, found, true = of_type.sum(axis=0)
+        values = [_defined(ratios(of_type.sum(axis=0), (1, 0, 0), below)) for below in ((0, 1, 0), (0, 0, 1))]
+        f1 = float(ratios(of_type.sum(axis=0), (2, 0, 0), (0, 1, 1)))
+        replicates = np.concatenate([ratios(block @ of_type, (2, 0, 0), (0, 1, 1)) for block in weights])
+        low, high = interval(replicates, f1, len(truth), (0.0, 1.0))
+        written = None if np.isnan(f1) else f"{100 * low:.1f}–{100 * high:.1f} %"
+        rows.append((name, *values, _defined(f1), written, int(true), int(found), int(right)))
+    return Table(
+        title="Each type",
+        note="Entities that are right in all their words and in their type; intervals over texts. Precision is empty "
+        "for a type that was never predicted, recall for one that never occurs.",
+        header=("type", "precision", "recall", "f1", "95 % interval of F1", "true", "predicted", "right"),
+        rows=tuple(rows),
+    )
+
+
+def _errors(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
+    """Of each type: what became of its true entities, and what was predicted where there is none."""
+    fates = np.zeros((len(tags.types), 5), int)
+    for right, found in zip(truth, predicted):
+        true_entities, found_entities = tags.entities(right), tags.entities(found)
+        for entity in true_entities:
+            fates[entity.type, _fate(entity, found_entities)] += 1
+        for entity in found_entities:
+            fates[entity.type, 4] += not any(_touch(entity, other) for other in true_entities)
+    return Table(
+        title="What became of the entities",
+        note="'Other words': an entity was predicted that shares words with it, of any type. 'Where there is none': "
+        "predictions of the type that touch no entity.",
+        header=("type", "right", "other type", "other words", "missed", "predicted where there is none"),
+        rows=tuple((name, *counts) for name, counts in zip(tags.types, fates.tolist())),
+    )
+
+
+def _fate(entity: Entity, found: Sequence[Entity]) -> int:
+    if entity in found:
+        return 0
+    if any((other.first, other.stop) == (entity.first, entity.stop) for other in found):
+        return 1
+    return 2 if any(_touch(entity, other) for other in found) else 3
+
+
+def _touch(one: Entity, other: Entity) -> bool:
+    return one.first < other.stop and other.first < one.stop
+
+
+def _confusions(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Matrix:
+    size = len(tags.types) + 1
+    counts = np.zeros((size, size), np.int64)
+    for right, found in zip(truth, predicted):
+        np.add.at(counts, (tags.kinds[right], tags.kinds[found]), 1)  # -1, no entity, is the last row and column
+    return Matrix(
+        title="Confusions, word by word",
+        note="Rows are the true types, columns the predicted ones.",
+        names=(*tags.types, NOTHING),
+        counts=tuple(tuple(row) for row in counts.tolist()),
+    )
+
+
+def _defined(value: np.ndarray | float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,78 @@
+"""Long texts in windows that overlap: every word belongs to the one window where it has the most context.
+
+A window holds other windows' words too, as context, but only its own are tagged and trained on. So nothing is counted
+twice, and the tags of a text are those of its windows one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.task import Pieces
+from headstart.media.words import Place
+from headstart.tasks._tagging_words import as_ragged, word_places
+
+_START, _WORDS, _ORIGIN = "__start__", "__words__", "__origin__"
+
+
+def cut_texts(examples: Examples, backbone: Backbone) -> Pieces | None:
+    """The windows of each text; None where the backbone reads all texts whole."""
+    texts = [str(raw) for raw in examples.raws()]
+    windows = [backbone.windows(text) for text in texts]
+    if not any(windows):
+        return None
+    rows: list[tuple[int, Place, int, int]] = []
+    places = word_places(examples)
+    for row, (text, found) in enumerate(zip(texts, windows)):
+        ranges = found or ((0, len(text)),)
+        best = np.array([_most_context(word, ranges) for word in places[row]], np.int64)
+        bounds = np.searchsorted(best, np.arange(len(ranges) + 1))
+        rows += [(row, span, int(bounds[k]), int(bounds[k + 1])) for k, span in enumerate(ranges)]
+    origins = examples.origins()
+    table = pa.table(
+        {
+            "text": pa.array([texts[row][start:stop] for row, (start, stop), _, _ in rows], pa.string()),
+            _WORDS: [_shifted(places[row][first:last], start) for row, (start, _), first, last in rows],
+            _START: [start for _, (start, _), _, _ in rows],
+            _ORIGIN: [origins[row] for row, *_ in rows],
+        }
+    )
+    schema = Schema(modality="text", inputs=("text",), words=_WORDS, origin=_ORIGIN)
+    items = np.array([(first, last) for *_, first, last in rows], np.int64)
+    return Pieces(Examples(table, schema), np.array([row for row, *_ in rows], np.int64), items)
+
+
+def joined_texts(prediction: Prediction, pieces: Pieces) -> Prediction:
+    """Decoded windows as decoded texts, their words' places in the whole text."""
+    starts = np.array(pieces.examples.column(_START), np.int64)
+    bounds = np.flatnonzero(np.diff(pieces.owner, prepend=-1))
+    moved = [words + start for words, start in zip(prediction.columns["words"], starts)]
+    columns = {**prediction.columns, "words": as_ragged(moved)}
+    return Prediction({name: as_ragged(_concatenated(column, bounds)) for name, column in columns.items()})
+
+
+def _concatenated(column: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
+    return [np.concatenate([*part]) for part in np.split(column, bounds[1:])]
+
+
+def _most_context(word: Place, windows: Sequence[Place]) -> int:
+    """The window whose nearer end is farthest from the word; the ends of the text are no ends."""
+    last = len(windows) - 1
+
+    def context(number: int) -> float:
+        start, stop = windows[number]
+        left = word[0] - start if number else float("inf")
+        right = stop - word[1] if number < last else float("inf")
+        return min(left, right)
+
+    return max(range(len(windows)), key=context)
+
+
+def _shifted(words: Sequence[Place], start: int) -> list[dict[str, int]]:
+    return [{"start": first - start, "end": stop - start} for first, stop in words]
