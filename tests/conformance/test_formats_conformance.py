@@ -21,6 +21,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
 from masked_pictures import save_pairs
+from scans import save_coco, save_dicom, save_nifti
 
 FORMATS = registry.names("formats")
 
@@ -81,10 +82,36 @@ def _mask_folder(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
 
 
+def _coco(folder: Path) -> Sample:
+    for name in ("labelled", "unlabelled"):
+        save_coco(folder / name, range(4), shapes=name == "labelled")
+    (folder / "empty").mkdir()
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+
+
+def _nifti(folder: Path) -> Sample:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    for name in ("labelled", "unlabelled"):
+        save_nifti(folder / name, ["one", "two"], masks=name == "labelled")
+    (folder / "empty").mkdir()
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+
+
+def _dicom(folder: Path) -> Sample:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    for name in ("labelled", "unlabelled"):
+        save_dicom(folder / name, ["Ann", "Bob"], masks=name == "labelled")
+    (folder / "empty").mkdir()
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "coco": _coco,
     "conll": _conll,
+    "dicom": _dicom,
     "image_folder": _image_folder,
     "mask_folder": _mask_folder,
+    "nifti": _nifti,
     "table": _table,
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -17,10 +17,10 @@ from typing import NamedTuple
 from headstart.formats._parts import part_of
 from headstart.kernel.errors import DataError
 
-IMAGE_WORDS = frozenset("images image imgs img pictures jpegimages".split())
+IMAGE_WORDS = frozenset("images image imgs img pictures jpegimages imagestr imagests".split())
 MASK_WORDS = frozenset(
     "masks mask labels label annotations annotation annots gt groundtruth ground_truth segmentations segmentation"
-    " segmentationclass seg segs targets".split()
+    " segmentationclass seg segs targets labelstr labelsts".split()
 )
 ENDING = re.compile(r"[ _.-](mask|masks|seg|segmentation|label|labels|gt|groundtruth)$", re.IGNORECASE)
 """Of a mask's stem beside its picture."""
@@ -64,8 +64,8 @@ def has_mask_endings(paths: Sequence[str]) -> bool:
     return bool(found) and 2 * sum(pair.mask is not None for pair in found) >= len(found)
 
 
-def pair_up(paths: Sequence[str]) -> Pairs:
-    """The pictures with their masks, in the order of the paths.
+def pair_up(paths: Sequence[str], stem_of: Callable[[str], str] = lambda name: PurePosixPath(name).stem) -> Pairs:
+    """The pictures with their masks, in the order of the paths; `stem_of` says what of a file's name must agree.
 
     Raises:
         DataError: a picture has several masks.
@@ -74,7 +74,7 @@ def pair_up(paths: Sequence[str]) -> Pairs:
     masks: dict[str, str] = {}
     pictures: list[tuple[str, str]] = []
     for path in paths:
-        stem = PurePosixPath(path).stem
+        stem = stem_of(PurePosixPath(path).name)
         if folders and _is_mask_folder(path):
             _place(masks, _key(path, MASK_WORDS, stem), path)
             if ENDING.search(stem):

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.formats._coco_files import coco_files
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_images
 from headstart.formats._legend import read_legend
@@ -32,6 +33,8 @@ class MaskFolder(Settings):
         if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)):
             return None
         found = pair_up(paths)
+        if not found.pairs or coco_files(source):
+            return None
         masks = sum(pair.mask is not None for pair in found.pairs)
         return f"{len(found.pairs)} pictures, {masks} of them with a mask"
 
@@ -64,8 +67,8 @@ def _require_masks(root: Path, pairs: Sequence[Pair], lone: Sequence[str]) -> No
     without = [pair.picture for pair in pairs if pair.mask is None]
     if len(without) == len(pairs):
         raise DataError(
-            f"{root}: labels are wanted, and none of the {len(pairs)} pictures has a mask: there are no masks, or their "
-            "names are others than those of the pictures"
+            f"{root}: labels are wanted, and none of the {len(pairs)} pictures has a mask: there are no masks, or they "
+            "are called otherwise than the pictures"
         )
     faults = []
     if without:

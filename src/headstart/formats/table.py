@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.formats._coco_files import coco_files
 from headstart.formats._column_guess import Roles, named_columns, recognise
 from headstart.formats._column_values import with_inputs, with_label, with_parts, without_unlabelled_parts
 from headstart.formats._parts import PART_COLUMN
@@ -32,6 +33,8 @@ class Table(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which tables with which columns."""
+        if coco_files(source):  # its annotations are no rows of a table
+            return None
         try:
             tables = find_tables(source)
             return in_words(tables) if tables else None

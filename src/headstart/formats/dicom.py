@@ -1,0 +1,184 @@
+"""DICOM series with masks, slice by slice; a patient is never on two sides of a split.
+
+Slices of a series are put in order by their place in the patient; where places are missing a note says so. Grey values
+are those of the file's own window, else of the series' percentiles. Masks are pictures called as the slices (`images/`,
+`masks/`), of values as in `mask_folder`; the size of the pixels in mm goes with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.formats._legend import read_legend
+from headstart.formats._mask_layout import Pair, pair_up
+from headstart.formats._medical import Slice, examples_of, grey, library, png
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import Settings
+from headstart.media.images import SUFFIXES
+from headstart.media.masks import encode_mask, read_mask
+
+GAP = 1.5
+"""Times the usual distance of two slices: where the distance is more, slices are missing."""
+
+
+class Dicom(Settings):
+    """A folder of DICOM files, or one of them."""
+
+    @classmethod
+    def recognises(cls, source: Any) -> str | None:
+        """How many slices and masks."""
+        if not isinstance(source, (str, Path)) or source == "":
+            return None
+        pairs = _pairs(Path(source))
+        masks = sum(pair.mask is not None for pair in pairs)
+        return f"{len(pairs)} DICOM slices, {masks} of them with a mask" if pairs else None
+
+    def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
+        """One row per slice: picture, mask, origin, and the patient as the group; missing slices are noted.
+
+        Raises:
+            DataError: pydicom is missing, files cannot be read, or, where labels are wanted, slices have no mask.
+        """
+        if columns.group is not None:
+            raise DataError("--group: of DICOM slices the patient is the group")
+        path = Path(source)
+        root, pairs = (path.parent if path.is_file() else path), _pairs(path)
+        if not pairs:
+            raise DataError(f"{source} holds no DICOM files")
+        lacking = [pair.picture for pair in pairs if pair.mask is None]
+        if labelled and lacking:
+            raise DataError(
+                f"{root}: labels are wanted, but {len(lacking)} of {len(pairs)} slices have no mask: "
+                f"{', '.join(lacking[:3])}"
+            )
+        notes: list[str] = []
+        slices = [one for series in _series(root, pairs) for one in _slices(root, series, notes, labelled=labelled)]
+        return examples_of(slices, tuple(notes), read_legend(root), labelled=labelled)
+
+    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
+        """The slices without masks, some `rows` at a time."""
+        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
+        for start in range(0, len(examples), rows):
+            yield examples.take(range(start, min(start + rows, len(examples))))
+
+
+def _pairs(path: Path) -> tuple[Pair, ...]:
+    """DICOM files by their first bytes, and pictures called as these."""
+    if path.is_file():
+        return (Pair(path.name, None, ""),) if _is_dicom(path) else ()
+    if not path.is_dir():
+        return ()
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    slices = {file for file in files if _is_dicom(file)}
+    if not slices:
+        return ()
+    kept = [file for file in files if file in slices or file.suffix.lower() in SUFFIXES]
+    names = {file.relative_to(path).as_posix() for file in slices}
+    found = pair_up([file.relative_to(path).as_posix() for file in kept]).pairs
+    return tuple(pair for pair in found if pair.picture in names)
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _series(root: Path, pairs: Sequence[Pair]) -> list[list[tuple[Pair, Any]]]:
+    """The slices of each series in the order of their places, with what their files say."""
+    pydicom = library("pydicom")
+    found: dict[str, list[tuple[Pair, Any]]] = {}
+    for pair in pairs:
+        try:
+            header = pydicom.dcmread(root / pair.picture, stop_before_pixels=True)
+        except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
+            raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
+        found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((pair, header))
+    return [sorted(series, key=lambda one: (_place(one[1]), one[0].picture)) for series in found.values()]
+
+
+def _place(header: Any) -> float:
+    """Where a slice lies along its series' normal, in mm; by its number where the place is not given."""
+    position, orientation = header.get("ImagePositionPatient"), header.get("ImageOrientationPatient")
+    if position is None or orientation is None:
+        return float(header.get("InstanceNumber") or 0)
+    axes = np.array([float(value) for value in orientation]).reshape(2, 3)
+    return float(np.cross(*axes) @ np.array([float(value) for value in position]))
+
+
+def _slices(root: Path, series: Sequence[tuple[Pair, Any]], notes: list[str], *, labelled: bool) -> list[Slice]:
+    header = series[0][1]
+    patient = str(header.get("PatientID") or header.get("SeriesInstanceUID") or series[0][0].picture)
+    missing = _missing([_place(header) for _, header in series])
+    if missing:
+        notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
+    values = [_values(root / pair.picture) for pair, _ in series]
+    flat = np.concatenate([one.ravel() for one in values])
+    window = _window(header)
+    if window is None:
+        window = tuple(np.percentile(flat, [0.5, 99.5]).tolist())
+    found = []
+    for (pair, about), pixels in zip(series, values):
+        shown = grey(pixels, window)
+        if about.get("PhotometricInterpretation") == "MONOCHROME1":  # the least value is white
+            shown = 255 - shown
+        mask = _mask(root, pair, about, pixels.shape) if labelled else None
+        found.append(Slice(png(shown), mask, pair.picture, patient, pair.part))
+    return found
+
+
+def _missing(places: Sequence[float]) -> str:
+    """What is missing between the places of slices, in words; empty where nothing is."""
+    steps = np.diff(places)
+    usual = float(np.median(steps)) if len(steps) > 1 else 0.0
+    if usual <= 0:
+        return ""
+    wide = steps[steps > GAP * usual]
+    lost = int((np.round(wide / usual) - 1).sum())
+    if not lost:
+        return ""
+    return f"{lost} slices are missing in {len(wide)} places, where neighbours lie up to {wide.max():.4g} mm apart"
+
+
+def _values(path: Path) -> np.ndarray:
+    """(height, width) float64, in the unit that the file rescales to. Raises DataError."""
+    pydicom = library("pydicom")
+    try:
+        file = pydicom.dcmread(path)
+        values = np.asarray(file.pixel_array, dtype=np.float64)
+    except Exception as error:  # pydicom and its decoders raise whatever a damaged file makes them raise
+        raise DataError(f"{path} cannot be read as DICOM: {error}") from error
+    if values.ndim != 2:
+        raise DataError(f"{path} has pixels of shape {values.shape}; a grey slice has height and width")
+    return values * float(file.get("RescaleSlope") or 1) + float(file.get("RescaleIntercept") or 0)
+
+
+def _window(header: Any) -> tuple[float, float] | None:
+    centre, width = header.get("WindowCenter"), header.get("WindowWidth")
+    if centre is None or width is None:
+        return None
+    middle, extent = (float(np.ravel(value)[0]) for value in (centre, width))  # a file may offer several windows
+    return middle - extent / 2, middle + extent / 2
+
+
+def _mask(root: Path, pair: Pair, header: Any, shape: tuple[int, ...]) -> bytes:
+    """The mask with the size of its pixels. Raises DataError."""
+    try:
+        mask = read_mask(root / str(pair.mask))
+    except DataError as error:
+        raise DataError(f"{pair.mask} {error}") from error
+    if mask.values.shape != shape or mask.coloured or mask.values.max(initial=0) > 255:
+        raise DataError(
+            f"{pair.mask} has {mask.values.shape[1]}x{mask.values.shape[0]} pixels, values up to {mask.values.max()}; "
+            f"wanted are {shape[1]}x{shape[0]}, as {pair.picture} has, with class numbers from 0 to 255"
+        )
+    spacing = header.get("PixelSpacing")
+    return encode_mask(mask.values, None if spacing is None else (float(spacing[0]), float(spacing[1])))

@@ -1,0 +1,173 @@
+"""COCO, NIfTI and DICOM: what comes out has the classes, the spacing and the groups of what went in."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.contracts.format import Columns
+from headstart.formats import _medical
+from headstart.formats._shapes import class_map, drawn
+from headstart.formats.coco import Coco
+from headstart.formats.dicom import Dicom
+from headstart.formats.nifti import Nifti
+from headstart.kernel.errors import DataError
+from headstart.media.masks import read_mask
+from scans import save_coco, save_dicom, save_nifti, volume
+
+
+def pixels(content: object) -> np.ndarray:
+    assert isinstance(content, bytes)
+    return np.array(Image.open(io.BytesIO(content)))
+
+
+def test_a_polygon_covers_the_pixels_whose_centres_it_holds() -> None:
+    inside = drawn([[2.0, 1.0, 5.0, 1.0, 5.0, 4.0, 2.0, 4.0]], 6, 8)
+    expected = np.zeros((6, 8), bool)
+    expected[1:4, 2:5] = True
+    assert np.array_equal(inside, expected)
+    triangle = drawn([[0.0, 0.0, 8.0, 0.0, 0.0, 8.0]], 8, 8)
+    down, across = np.mgrid[:8, :8] + 0.5
+    decided = np.abs(down + across - 8) > 0.5
+    assert np.array_equal(triangle[decided], (down + across < 8)[decided])
+
+
+def test_run_lengths_go_down_the_columns() -> None:
+    expected = np.zeros((3, 4), bool)
+    expected[1:, 1] = expected[0, 2] = True
+    assert np.array_equal(drawn({"size": [3, 4], "counts": [4, 3, 5]}, 3, 4), expected)
+    assert np.array_equal(drawn({"size": [3, 4], "counts": compressed([4, 3, 5])}, 3, 4), expected)
+
+
+def test_compressed_run_lengths_of_a_real_mask_are_those_of_the_plain_ones() -> None:
+    mask = np.random.default_rng(0).random((50, 70)) < 0.3
+    flat = mask.T.ravel()
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff([0, *changes, flat.size]).tolist()
+    runs = [0, *runs] if flat[0] else runs
+    shape = {"size": [50, 70], "counts": compressed(runs)}
+    assert np.array_equal(drawn(shape, 50, 70), mask)
+
+
+def compressed(runs: list[int]) -> str:
+    """As pycocotools' rleToString has it."""
+    text = ""
+    for k, run in enumerate(runs):
+        value, more = run - (runs[k - 2] if k > 2 else 0), True
+        while more:
+            bits = value & 0x1F
+            value >>= 5
+            more = value != -1 if bits & 0x10 else value != 0
+            text += chr((bits | 0x20 if more else bits) + 48)
+    return text
+
+
+def test_the_smaller_shape_lies_on_top() -> None:
+    large, small = [[0, 0, 9, 0, 9, 9, 0, 9]], [[3, 3, 6, 3, 6, 6, 3, 6]]
+    assert class_map([(2, small), (1, large)], 10, 10)[4, 4] == 2
+
+
+def test_coco_becomes_class_masks_with_the_names_of_its_categories(tmp_path: Path) -> None:
+    examples = Coco().read(save_coco(tmp_path, range(3)), Columns())
+    assert examples.schema.legend == {"0": "background", "1": "stripe", "2": "square"}
+    found = [np.unique(read_mask(mask).values).tolist() for mask in examples.target("mask")]
+    assert found == [[0, 2], [0, 1, 2], [0, 2]]
+    assert examples.origins() == ["images/0.png", "images/1.png", "images/2.png"]
+
+
+def test_coco_files_of_parts_are_a_given_split(tmp_path: Path) -> None:
+    save_coco(tmp_path, range(2), name="instances_train.json")
+    save_coco(tmp_path, range(2, 4), name="instances_val.json")
+    examples = Coco().read(tmp_path, Columns())
+    assert examples.column("part") == ["train", "train", "val", "val"]
+
+
+def test_a_picture_that_coco_names_and_that_is_missing_is_named(tmp_path: Path) -> None:
+    save_coco(tmp_path, range(2))
+    (tmp_path / "images" / "1.png").unlink()
+    with pytest.raises(DataError, match=r"pictures are missing: 1\.png"):
+        Coco().read(tmp_path, Columns())
+
+
+def test_an_annotation_of_no_picture_is_named(tmp_path: Path) -> None:
+    path = save_coco(tmp_path, range(2)) / "instances.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["image_id"] = 99
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="annotation 0 is of picture 99"):
+        Coco().read(tmp_path, Columns())
+
+
+def test_nifti_slices_keep_spacing_classes_and_their_scan(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    examples = Nifti().read(save_nifti(tmp_path, ["one", "two"]), Columns())
+    assert examples.origins()[:4] == [f"imagesTr/one_0000/00{k}" for k in range(3)] + ["imagesTr/two_0000/000"]
+    assert examples.column("patient") == ["imagesTr/one_0000"] * 3 + ["imagesTr/two_0000"] * 3
+    _, classes = volume(0)
+    mask = read_mask(examples.target("mask")[1])
+    assert mask.spacing == (0.5, 0.7)  # rows run to the front, columns to the right
+    assert np.array_equal(mask.values, classes[..., 1].T[::-1])
+    assert pixels(examples.raws()[1]).shape == (24, 24)
+
+
+def test_nifti_is_cut_along_its_largest_voxels(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    examples = Nifti().read(save_nifti(tmp_path, ["one"], spacing=(4.0, 0.5, 0.7)), Columns())
+    assert len(examples) == 24 and read_mask(examples.target("mask")[0]).spacing == (0.7, 0.5)
+
+
+def test_a_scan_without_a_label_map_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    save_nifti(tmp_path, ["one", "two"])
+    (tmp_path / "labelsTr" / "two.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"1 of 2 scans have no label map: imagesTr/two_0000"):
+        Nifti().read(tmp_path, Columns())
+
+
+def test_dicom_slices_lie_in_their_order_and_belong_to_their_patient(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    examples = Dicom().read(save_dicom(tmp_path, ["Ann", "Bob"]), Columns())
+    assert examples.origins()[:3] == [f"images/Ann/{k}.dcm" for k in (2, 1, 0)]
+    assert examples.schema.group == "patient" and examples.column("patient") == ["Ann"] * 3 + ["Bob"] * 3
+    _, classes = volume(0)
+    mask = read_mask(examples.target("mask")[0])
+    assert np.array_equal(mask.values, classes[..., 2]) and mask.spacing == (0.8, 0.6)
+    assert examples.notes == ()
+
+
+def test_missing_dicom_slices_are_told_of(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    examples = Dicom().read(save_dicom(tmp_path, ["Ann"], numbers=(0, 1, 2, 5, 6)), Columns())
+    assert "2 slices are missing in 1 places, where neighbours lie up to 9 mm apart" in examples.notes[0]
+
+
+def test_dicom_windows_and_inverted_greys_are_heeded(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    plain = Dicom().read(save_dicom(tmp_path / "a", ["Ann"], WindowCenter=128, WindowWidth=256), Columns())
+    values, _ = volume(0)
+    expected = (values[..., 2] * (255 / 256)).round()
+    assert np.abs(pixels(plain.raws()[0]).astype(int) - expected).max() <= 1
+    white = {"WindowCenter": 128, "WindowWidth": 256, "PhotometricInterpretation": "MONOCHROME1"}
+    inverted = Dicom().read(save_dicom(tmp_path / "b", ["Ann"], **white), Columns())
+    assert np.array_equal(pixels(inverted.raws()[0]), 255 - pixels(plain.raws()[0]))
+
+
+def test_a_dicom_slice_without_a_mask_and_one_of_another_size_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    save_dicom(tmp_path, ["Ann"])
+    Image.fromarray(np.zeros((5, 7), np.uint8)).save(tmp_path / "masks" / "Ann" / "1.png")
+    with pytest.raises(DataError, match=r"masks/Ann/1\.png has 7x5 pixels"):
+        Dicom().read(tmp_path, Columns())
+    (tmp_path / "masks" / "Ann" / "1.png").unlink()
+    with pytest.raises(DataError, match=r"1 of 3 slices have no mask: images/Ann/1\.dcm"):
+        Dicom().read(tmp_path, Columns())
+
+
+def test_a_missing_library_says_what_to_install() -> None:
+    with pytest.raises(DataError, match=r'no_such_library is needed .* pip install "headstart\[medical\]"'):
+        _medical.library("no_such_library")
