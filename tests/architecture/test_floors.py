@@ -31,7 +31,7 @@ ORDER = {
         "carriers exhibits examples format augmentation backbone boundaries task objective runner tuning model"
     ),
     "engine": (
-        "allocator launch device finite interruption turns optimiser weights streams checkpoint "
+        "allocator bottleneck launch device finite interruption turns optimiser weights streams checkpoint "
         "columns key_index shard space store_limit claims feature_store sharing memo content "
         "reading reading_worker reading_workers feeding kept loop pass_key execution choose_runner pipeline extract infer"
     ),

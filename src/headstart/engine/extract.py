@@ -18,8 +18,9 @@ import torch
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples
-from headstart.contracts.runner import Execute, Runner
+from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
+from headstart.engine.bottleneck import shares
 from headstart.engine.content import changes
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.execution import described, started
@@ -53,7 +54,7 @@ class Extracted:
     reused: int
     """Examples whose entry was in the store before."""
     seconds: Mapping[str, float]
-    """'prepare' (summed over its threads), 'runner' and 'store'."""
+    """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
     wish: Wish
     width: int
     """Of the pooled features."""
@@ -118,7 +119,7 @@ def extract(
         batch_size: how many inputs of median length are run at once.
 
     Raises:
-        BackboneError: the backbone has no such features.
+        BackboneError: the backbone has no such features, or the runner does not do for it.
         StoreError: entries were evicted by another process during the pass.
     """
     wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
@@ -231,7 +232,7 @@ class _Pass:
                             self._store(ran)
                             done = (*ran.fed.rows, *ran.fed.failures)
                             work.done(self._keys_of(done))
-                            advance(len(done))
+                            advance(len(done), shares(self.seconds))
 
     def substitutes(self) -> np.ndarray:
         """A row for each input that changed before it was computed, and that another file has as well."""
@@ -250,7 +251,15 @@ class _Pass:
         return rows[order], found[order]
 
     def _start(self, state: State) -> Execute:
-        return started(self.runner, self.kept, state, self.device, hash_json(pass_key(self.backbone, self.kept.wish)))
+        key = hash_json(pass_key(self.backbone, self.kept.wish))
+        try:
+            return started(self.runner, self.kept, state, self.device, key)
+        except CannotRun as error:
+            raise CannotRun(
+                f"runner '{described(self.runner)['plugin']}' does not do for {self.backbone.name}: {error}. Name another "
+                'one: --runner auto takes the fastest that is right (in a plan file runner = "auto", without '
+                "[settings.runner])."
+            ) from error
 
     def _changes(self, rows: np.ndarray) -> Mapping[int, str]:
         """Asked by the threads that prepare."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Fed:
     failures: Mapping[int, str] = field(default_factory=dict)
     """Row -> why its input could not be read."""
     seconds: float = 0.0
-    """Spent in preparing."""
+    """Its share of the time of the threads that prepare."""
 
 
 def feed(backbone: Backbone, examples: Examples, rows: np.ndarray, batch_size: int) -> Generator[Fed, None, None]:
@@ -96,9 +96,9 @@ def feed_batches(
         for batch in batches:
             waiting.append(pool.submit(_prepare, backbone, examples, batch, workers, changes))
             if len(waiting) >= threads + AHEAD:
-                yield waiting.popleft().result()
+                yield _shared(waiting.popleft().result(), threads)
         while waiting:
-            yield waiting.popleft().result()
+            yield _shared(waiting.popleft().result(), threads)
 
 
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -144,6 +144,10 @@ def lengths_of(backbone: Backbone, examples: Examples, rows: np.ndarray) -> np.n
 
 def _fitting(budget: float, length: int, batch_size: int) -> int:
     return min(max(int(budget / max(1, length)), batch_size // EXTREME, 1), batch_size * EXTREME)
+
+
+def _shared(fed: Fed, threads: int) -> Fed:
+    return replace(fed, seconds=fed.seconds / threads)
 
 
 def _prepare(

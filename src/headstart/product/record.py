@@ -149,7 +149,7 @@ class FrozenPass(Settings):
     reused: int = 0
     """Examples whose features were stored already."""
     seconds: dict[str, float] = {}
-    """'prepare' (summed over its threads), 'runner' and 'store'."""
+    """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
 
 
 class RunRecord(Settings):

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
+from headstart.kernel.progress import Advance
 from headstart.product.numbers import seconds_text
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -29,7 +31,7 @@ class RichReporter:
         self._bars: Progress | None = None
 
     @contextmanager
-    def counter(self, label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    def counter(self, label: str, total: int | None, unit: str) -> Iterator[Advance]:
         """A counter towards `total` items, inside another one if need be."""
         work = _Work(label, total, unit, started=self._clock())
         with self._drawn(work) as advance:
@@ -42,7 +44,7 @@ class RichReporter:
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def _drawn(self, work: _Work) -> Iterator[Callable[[int], None]]:
+    def _drawn(self, work: _Work) -> Iterator[Advance]:
         if not self._console.is_terminal:
             yield self._lines(work)
         elif self._bars is not None:
@@ -55,12 +57,12 @@ class RichReporter:
             finally:
                 self._bars = None
 
-    def _lines(self, work: _Work) -> Callable[[int], None]:
+    def _lines(self, work: _Work) -> Advance:
         told = work.started
 
-        def advance(items: int) -> None:
+        def advance(items: int, note: str = "") -> None:
             nonlocal told
-            work.done += items
+            work.advance(items, note)
             now = self._clock()
             if now - told >= SECONDS_BETWEEN_LINES:
                 told = now
@@ -78,6 +80,11 @@ class _Work:
     unit: str
     started: float
     done: int = 0
+    note: str = ""
+
+    def advance(self, items: int, note: str) -> None:
+        self.done += items
+        self.note = note or self.note
 
     def count(self) -> str:
         done = f"{self.done:,}" if self.total is None else f"{self.done:,}/{self.total:,}"
@@ -86,18 +93,22 @@ class _Work:
     def line(self, now: float) -> str:
         rate = self.done / (now - self.started)
         left = f", {seconds_text((self.total - self.done) / rate)} left" if self.total is not None and rate else ""
-        return f"{self.label}: {self.count()}, {_per_second(rate)}{left}"
+        return f"{self.label}: {self.count()}, {_per_second(rate)}{left}{self.aside()}"
 
     def summary(self, now: float) -> str:
         took = now - self.started
-        return f"{self.label}: {self.done:,} {self.unit} in {seconds_text(took)} ({_per_second(self.done / took)})"
+        rate = _per_second(self.done / took)
+        return f"{self.label}: {self.done:,} {self.unit} in {seconds_text(took)} ({rate}){self.aside()}"
+
+    def aside(self) -> str:
+        return f"; {self.note}" if self.note else ""
 
 
-def _bar(bars: Progress, work: _Work) -> Callable[[int], None]:
+def _bar(bars: Progress, work: _Work) -> Advance:
     task = bars.add_task(work.label, total=work.total, work=work)
 
-    def advance(items: int) -> None:
-        work.done += items
+    def advance(items: int, note: str = "") -> None:
+        work.advance(items, note)
         bars.advance(task, items)
 
     return advance
@@ -105,7 +116,9 @@ def _bar(bars: Progress, work: _Work) -> Callable[[int], None]:
 
 def _columns() -> tuple[ProgressColumn, ...]:
     text = TextColumn("{task.description}", markup=False)
-    return text, BarColumn(20), _Count(), _Speed(), TimeRemainingColumn(compact=True)
+    count, speed = _Count(Column(no_wrap=True)), _Speed(Column(no_wrap=True))
+    left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
+    return text, BarColumn(20), count, speed, left, _Note(Column(min_width=13))
 
 
 class _Count(ProgressColumn):
@@ -118,6 +131,14 @@ class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else _per_second(speed))
+
+
+class _Note(ProgressColumn):
+    """Gets what room the others leave."""
+
+    def render(self, task: Task) -> Text:
+        work: _Work = task.fields["work"]
+        return Text(work.note, no_wrap=True, overflow="ellipsis")
 
 
 def _per_second(rate: float) -> str:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from tiny_backbones import (
 )
 
 from headstart.contracts.carriers import Tap
+from headstart.engine.bottleneck import shares
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.kept import Wish
 from headstart.kernel.errors import BackboneError, DataError, StoreError
-from headstart.kernel.progress import Quiet
+from headstart.kernel.progress import Advance, Quiet
 from headstart.runners.eager import Eager
 
 CPU = torch.device("cpu")
@@ -210,13 +211,15 @@ class Counting(Quiet):
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.done = 0
+        self.notes: list[str] = []
 
     @contextmanager
-    def counter(self, label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    def counter(self, label: str, total: int | None, unit: str) -> Iterator[Advance]:
         self.asked.append((total, unit))
 
-        def advance(count: int) -> None:
-            self.done += count
+        def advance(items: int, note: str = "") -> None:
+            self.done += items
+            self.notes.append(note)
 
         yield advance
 
@@ -228,6 +231,7 @@ def test_progress_counts_what_is_computed(store: FeatureStore) -> None:
     missing = len(set(TEXTS)) - len(set(TEXTS[:10])) + 1
     assert (heard.asked, heard.done) == ([(missing, "texts")], missing)
     assert all(extracted.seconds[part] > 0 for part in ("prepare", "runner", "store"))
+    assert heard.notes[-1] == shares(extracted.seconds)
     quiet = Counting()
     texts_pass(store, TEXTS, reporter=quiet)
     assert quiet.asked == []
@@ -249,10 +253,10 @@ def test_a_damaged_shard_is_computed_again_and_right(store: FeatureStore) -> Non
 def test_an_interrupt_keeps_what_is_done(store: FeatureStore) -> None:
     class Interrupted(Quiet):
         @contextmanager
-        def counter(self, label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        def counter(self, label: str, total: int | None, unit: str) -> Iterator[Advance]:
             steps = iter(range(3))
 
-            def advance(_: int) -> None:
+            def advance(items: int, note: str = "") -> None:
                 if next(steps, None) is None:
                     raise KeyboardInterrupt
 

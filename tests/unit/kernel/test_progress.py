@@ -11,5 +11,6 @@ def test_quiet_counts_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> No
     reporter = Quiet()
     with reporter.counter("reading", 3, "files") as advance:
         advance(2)
+        advance(1, "a note")
         reporter.say("a sentence")
     assert capsys.readouterr() == ("", "")

@@ -53,6 +53,32 @@ def test_without_a_total_nothing_is_said_of_the_time_left() -> None:
     assert file.getvalue().splitlines() == ["rows: 4 rows, 0.5/s", "rows: 4 rows in 8.0 s (0.5/s)"]
 
 
+def test_what_the_work_is_busy_with_stands_in_the_lines_until_it_changes() -> None:
+    clock = Clock()
+    reporter, file = plain(clock)
+    with reporter.counter("features", None, "images") as advance:
+        clock.now += 5
+        advance(50, "reading 90 %, network 10 %")
+        clock.now += 5
+        advance(50)
+        advance(0, "network 90 %, reading 10 %")
+    assert file.getvalue().splitlines() == [
+        "features: 50 images, 10/s; reading 90 %, network 10 %",
+        "features: 100 images, 10/s; reading 90 %, network 10 %",
+        "features: 100 images in 10.0 s (10/s); network 90 %, reading 10 %",
+    ]
+
+
+def test_bars_show_it_as_far_as_there_is_room() -> None:
+    for width, seen in ((80, "network 6"), (140, "network 62 %, reading 35 %, storing 3 %")):
+        file = io.StringIO()
+        console = Console(file=file, width=width, force_terminal=True, legacy_windows=False, color_system=None)
+        with RichReporter(console, Clock()).counter("features from resnet18", 2000, "images") as advance:
+            advance(900, "network 62 %, reading 35 %, storing 3 %")
+        assert seen in file.getvalue()
+        assert all(len(line) <= width for line in file.getvalue().replace("\x1b[2K", "\n").splitlines())
+
+
 def test_quick_work_leaves_no_line() -> None:
     clock = Clock()
     for reporter, file in (plain(clock), watched(clock)):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.product import numbers
 from headstart.product.record import Card, RunRecord, read_record
@@ -83,6 +84,7 @@ def _environment() -> Environment:
         number=numbers.number_text,
         moment=numbers.moment_text,
         setting=numbers.setting_text,
+        work_shares=shares,
     )
     environment.globals.update(
         figure_text=numbers.figure_text,

@@ -13,7 +13,7 @@ import sample_records as samples
 from sample_records import write_record
 
 from headstart.contracts.exhibits import Matrix, Reliability, Scatter, Table
-from headstart.product.record import Arm, RunRecord, SliceRow, Trouble
+from headstart.product.record import Arm, FrozenPass, RunRecord, SliceRow, Trouble
 from headstart.product.report.write import MOST_BYTES, render, report
 
 VOID = {"meta", "link", "img", "br", "hr"}
@@ -142,6 +142,13 @@ def test_stages_tell_frozen_from_trained() -> None:
     assert "layer3 frozen 2.1 M" in text
     assert "layer4 trained 8.4 M" in text
     assert "8.4 M of 11.2 M parameters" in text
+
+
+def test_the_work_of_the_frozen_pass_shows_what_held_it_up() -> None:
+    record = samples.classification()
+    assert "Work of the frozen pass: reading 52 %, network 47 %, storing 1 %." in page(record).text
+    stored = record.model_copy(update={"frozen_pass": FrozenPass(reused=2000)})
+    assert "Work of the frozen pass" not in page(stored).text
 
 
 def test_verdict_comes_before_every_figure() -> None:
