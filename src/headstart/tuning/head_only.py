@@ -1,0 +1,34 @@
+"""Training the head by steps on a frozen backbone: what the linear probe is for heads that nobody can solve for.
+
+The backbone runs once and its features are kept, so that an epoch costs the head alone: a segmenter's decoder on stored
+maps, a tagger's on stored tokens. Kornblith et al. 2019 ("Do better ImageNet models transfer better?") call it training
+on fixed features.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from headstart.contracts.tuning import Rate, Recipe
+
+
+class HeadOnly(Recipe):
+    """The head, from features that stay as they are."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+
+    epochs: int = Field(default=40, ge=1)
+    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    renew_statistics: bool = False
+    """Of BatchNorm in the backbone; nothing of it moves."""
+
+    def first_stage(self, stages: int) -> int:
+        """No stage moves."""
+        return stages
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:  # noqa: ARG002
+        """The head alone."""
+        return (Rate(-1, 1.0),)

@@ -1,0 +1,106 @@
+"""Dice, IoU and the Hausdorff distance against longhand versions, on real shapes and at their edges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from headstart.contracts.carriers import Prediction
+from headstart.media.framing import Whole
+from headstart.media.masks import encode_mask
+from headstart.tasks._mask_overlap import hausdorff95
+from headstart.tasks.segmentation import Segmentation
+from masked_pictures import blobs_mask, masked_pictures
+
+
+def border(area: np.ndarray) -> list[tuple[int, int]]:
+    """Pixels of an area with a neighbour outside it or outside the picture."""
+    height, width = area.shape
+    found = []
+    for y, x in zip(*np.nonzero(area)):
+        around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        if any(not (0 <= a < height and 0 <= b < width) or not area[a, b] for a, b in around):
+            found.append((int(y), int(x)))
+    return found
+
+
+def longhand(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float]) -> float:
+    """Every distance between two borders, then the percentiles."""
+    first, second = border(one), border(other)
+
+    def nearest(place: tuple[int, int], places: list[tuple[int, int]]) -> float:
+        return min(math.hypot((place[0] - y) * spacing[0], (place[1] - x) * spacing[1]) for y, x in places)
+
+    there, back = [nearest(p, second) for p in first], [nearest(p, first) for p in second]
+    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 2.5)])
+@pytest.mark.parametrize(("one", "other"), itertools.combinations(range(5), 2))
+def test_the_hausdorff_distance_is_that_of_all_pairs_of_border_pixels(
+    one: int, other: int, spacing: tuple[float, float]
+) -> None:
+    first, second = blobs_mask(one) > 0, blobs_mask(other) > 0
+    assert hausdorff95(first, second, spacing) == pytest.approx(longhand(first, second, spacing), abs=1e-9)
+
+
+def test_known_distances() -> None:
+    square, moved, none = np.zeros((3, 20, 20), bool)
+    square[5:10, 5:10] = True
+    moved[5:10, 8:13] = True
+    assert hausdorff95(square, square, (1.0, 1.0)) == 0
+    assert hausdorff95(square, moved, (1.0, 1.0)) == 3
+    assert hausdorff95(square, moved, (1.0, 0.5)) == 1.5
+    assert hausdorff95(square, none, (1.0, 1.0)) == pytest.approx(math.hypot(20, 20))
+    assert math.isnan(hausdorff95(none, none, (1.0, 1.0)))
+
+
+def scored(
+    truths: list[int], predictions: list[np.ndarray], spacing: tuple[float, float] | None = None
+) -> dict[str, float]:
+    examples = masked_pictures(6, spacing)
+    task = Segmentation(classes=("background", "outer", "inner")).bind(examples)
+    targets = {"mask": task.targets(examples)["mask"][truths]}
+    masks = np.empty(len(predictions), dtype=object)
+    masks[:] = [encode_mask(Whole(task.side or 0).classes(values, 0)) for values in predictions]
+    return {metric.name: metric.score(targets, Prediction({"mask": masks})) for metric in task.metrics()}
+
+
+def test_the_truth_itself_is_perfect() -> None:
+    found = scored([0, 1, 2], [blobs_mask(k) for k in (0, 1, 2)])
+    assert all(value == 1 for name, value in found.items() if name.startswith(("dice", "iou")))
+    assert found["hd95_px"] == 0
+
+
+def test_overlaps_are_means_over_pictures_of_means_over_classes() -> None:
+    truths, predictions = [blobs_mask(1), blobs_mask(2)], [blobs_mask(4), blobs_mask(5)]
+    dice, iou = [], []
+    for truth, predicted in zip(truths, predictions):
+        counts = [((truth == k) & (predicted == k), truth == k, predicted == k) for k in (1, 2)]
+        dice.append(np.mean([2 * both.sum() / (t.sum() + p.sum()) for both, t, p in counts]))
+        iou.append(np.mean([both.sum() / (t | p).sum() for both, t, p in counts]))
+    found = scored([1, 2], predictions)
+    assert found["dice"] == pytest.approx(np.mean(dice)) and found["iou"] == pytest.approx(np.mean(iou))
+
+
+def test_a_class_that_neither_mask_has_counts_nowhere_and_one_that_is_only_predicted_scores_zero() -> None:
+    assert not (blobs_mask(0) == 2).any() and not (blobs_mask(3) == 2).any()
+    found = scored([0, 3], [blobs_mask(0), blobs_mask(3)])
+    assert found["dice"] == 1 and math.isnan(found["dice_inner"])
+    wrong = blobs_mask(0)
+    wrong[0, 0] = 2
+    found = scored([0, 3], [wrong, blobs_mask(3)])
+    first = 2 * found["dice_outer"] - 1  # of the two pictures the second is perfect
+    assert found["dice_inner"] == 0 and found["dice"] == pytest.approx((first / 2 + 1) / 2)
+
+
+def test_distances_are_in_millimetres_where_pixels_have_a_size() -> None:
+    moved = np.roll(blobs_mask(0), 3, axis=1)
+    in_pixels, in_mm = scored([0], [moved]), scored([0], [moved], spacing=(2.0, 0.5))
+    assert "hd95_mm" not in in_pixels and "hd95_px" not in in_mm
+    truth = blobs_mask(0) == 1
+    assert in_mm["hd95_mm"] == pytest.approx(longhand(truth, moved == 1, (2.0, 0.5)))
+    assert in_pixels["hd95_px"] == pytest.approx(longhand(truth, moved == 1, (1.0, 1.0)))
