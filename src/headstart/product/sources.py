@@ -19,6 +19,7 @@ from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.streams import PreparedInputs, StateSource
 from headstart.kernel.errors import DataError
 from headstart.product.bench import Bench
+from headstart.product.pick_runner import pick_runner
 from headstart.product.record import Decision
 
 LOOKED_AT = 4
@@ -88,8 +89,10 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
         bench.reporter.say(f"Frozen states are not kept: {why}")
     if not start or why is not None:
         return 0, PreparedInputs(backbone, data.examples)
+    # what is right for the features at the end need not be so for states on the way
+    runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
     found = extract(
-        backbone, data.examples, data.keys, wish, runner=bench.runner, store=bench.store, reporter=bench.reporter
+        backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter
     )
     used = np.concatenate([*data.parts().values()])
     for row in used[np.isin(used, list(found.failures))]:
