@@ -38,6 +38,7 @@ ORDER = {
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals evidence write",
     "product": (
+        "shown "
         "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone suit_backbone pieces pick_runner "
         "bench sources samples arms "
         "judge run_folder summary evaluate file_names predict run study fit model_bytes memory_training estimators inspection "

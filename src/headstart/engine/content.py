@@ -66,7 +66,7 @@ def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) ->
     """
     if examples.schema.modality != "image":
         return {}
-    files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if isinstance(raw, Path)]
+    files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if not isinstance(raw, bytes)]
     now = _image_keys([path for _, path in files], Quiet())
     return {row: now.failures.get(at, CHANGED) for at, (row, _) in enumerate(files) if now.keys[at] != keys[row]}
 

@@ -21,6 +21,8 @@ class Leftovers:
     """Suffix -> number of files that are no images; '' for files without a suffix."""
     unnameable: int = 0
     """Files whose names are not valid UTF-8."""
+    first_unnameable: str = ""
+    """One of them, with the bytes that are no text spelt out."""
     repeated_links: int = 0
     """Links to folders that the walk has entered already."""
     vanished: int = 0
@@ -35,7 +37,10 @@ class Leftovers:
             files, are = ("file", "is") if sum(self.other.values()) == 1 else ("files", "are")
             notes.append(f"{sum(self.other.values())} {files} that {are} no images left out ({listed})")
         if self.unnameable:
-            notes.append(f"files left out because their names are not valid UTF-8: {self.unnameable}; rename them")
+            notes.append(
+                f"files left out because their names are not valid UTF-8: {self.unnameable}, such as "
+                f"{self.first_unnameable}; rename them"
+            )
         if self.repeated_links:
             notes.append(f"links to folders that are there anyway, not followed: {self.repeated_links}")
         if self.vanished:
@@ -99,6 +104,7 @@ def _is_image(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
         path.encode()
     except UnicodeEncodeError:
         leftovers.unnameable += 1
+        leftovers.first_unnameable = leftovers.first_unnameable or os.fsencode(path).decode(errors="backslashreplace")
         return False
     return True
 

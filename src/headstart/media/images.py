@@ -78,7 +78,7 @@ def _jpeg_content(path: Path) -> bytes:
         with open(path, "rb") as file:
             start = file.read(len(SIGNATURE))
             return start + file.read() if start == SIGNATURE else b""
-    except OSError:  # Pillow's path says in words what is wrong with the file
+    except (OSError, ValueError):  # Pillow's path says in words what is wrong with the file
         return b""
 
 

@@ -15,6 +15,7 @@ from headstart.kernel.errors import HeadstartError, RunError, TrainingError
 from headstart.kernel.files import hash_json, read_json
 from headstart.product.plan import Plan
 from headstart.product.record import FILE_NAME
+from headstart.product.shown import is_text
 
 REQUEST = "request.json"
 """The file that marks a folder as a run from its first second on."""
@@ -32,6 +33,8 @@ _IN_THE_WAY = {
 def refuse_taken(out: Path | None, plan: Plan, *, overwrite: bool) -> None:
     """Say so at once when `out` cannot be claimed. Raises RunError."""
     if out is not None:
+        if not is_text(str(out)):
+            raise RunError(f"the name {out} is not valid UTF-8: give the run another one")
         _refuse(out, _standing(out, _hash(plan)), overwrite)
 
 

@@ -10,6 +10,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
+from headstart.product.shown import is_text
 
 
 def read_examples(
@@ -43,6 +44,7 @@ def stream_examples(source: Any, columns: Columns, rows: int, *, format: str | N
 
 def existing(source: Any) -> Any:
     """The source, a path as `Path`. Raises DataError with the nearest names when it does not exist."""
+    _refuse_names_that_are_no_text(source)
     if not isinstance(source, (str, Path)):
         return source
     if not str(source).strip():
@@ -59,6 +61,13 @@ def existing(source: Any) -> Any:
     if not path.parent.is_dir():
         hint = f" The folder {path.parent} does not exist either."
     raise DataError(f"{source} does not exist.{hint}")
+
+
+def _refuse_names_that_are_no_text(source: Any) -> None:
+    """Plans, tables and reports are UTF-8 and could not name them."""
+    for path in source if isinstance(source, (list, tuple)) else (source,):
+        if isinstance(path, (str, Path)) and not is_text(str(path)):
+            raise DataError(f"the name {path} is not valid UTF-8. Rename it: what Headstart writes could not name it.")
 
 
 def _reader(source: Any, format: str | None) -> tuple[Format, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.kernel import errors
+from headstart.product.shown import shown
 
 UNEXPECTED = 70
 INTERRUPTED = 130
@@ -86,10 +87,10 @@ def _tell(error: BaseException) -> int:
         print("\nStopped. What is computed is kept; the same command resumes from there.", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, errors.HeadstartError):
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {shown(str(error))}", file=sys.stderr)
         return error.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
-    print(f"Error in Headstart itself: {type(error).__name__}: {error}{where}", file=sys.stderr)
+    print(f"Error in Headstart itself: {type(error).__name__}: {shown(str(error))}{where}", file=sys.stderr)
     return UNEXPECTED
 
 

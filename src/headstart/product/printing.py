@@ -17,6 +17,7 @@ from headstart.product.console import open_console, plain_grid, plain_table
 from headstart.product.numbers import difference_text, interval_text, metric_title, value_text
 from headstart.product.plugin_help import Entry
 from headstart.product.record import FigureRow, RunRecord, SliceRow, Trouble
+from headstart.product.shown import on_one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def print_fit(run: Run) -> None:
     _print_some(console, [*record.data.notes, *map(_trouble_text, record.data.unreadable)])
     console.print()
     for name, place in {"Run": run.folder, "Report": run.report}.items():
-        console.print(Text(f"{name + ':':8}{place}"), soft_wrap=True)
+        console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -61,10 +62,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
 def print_inspection(inspection: Inspection) -> None:
     """What the data are, then every finding, gravest first."""
     console = open_console()
-    console.print(Text(f"{inspection.source}: {inspection.seen}", "bold"))
+    console.print(Text(on_one_line(f"{inspection.source}: {inspection.seen}"), "bold"))
     grid = plain_grid()
     for finding in inspection.findings:
-        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(finding.text))
+        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(on_one_line(finding.text)))
     console.print(grid)
     if all(finding.severity == "note" for finding in inspection.findings):
         console.print("Nothing wrong was found.")
@@ -127,11 +128,13 @@ def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, wor
     table = plain_table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
     for row in slices:
         if metric in row.figures:
-            table.add_row(Text(f"{row.column} = {row.value}"), *_cells(metric, row.figures[metric]), f"{row.n:,}")
+            table.add_row(
+                Text(on_one_line(f"{row.column} = {row.value}")), *_cells(metric, row.figures[metric]), f"{row.n:,}"
+            )
     console.print()
     console.print(table)
     if worst:
-        console.print(Text(f"Worst: {worst}"))
+        console.print(Text(on_one_line(f"Worst: {worst}")))
 
 
 def _cells(metric: str, figure: FigureRow) -> tuple[str, str]:
@@ -149,6 +152,6 @@ def _trouble_text(trouble: Trouble) -> str:
 def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
     """The first lines, and how many more there are."""
     for line in lines[:most]:
-        console.print(Text(f"- {line}"))
+        console.print(Text(on_one_line(f"- {line}")))
     if len(lines) > most:
         console.print(f"  and {len(lines) - most:,} more")

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from headstart.kernel.progress import Advance
 from headstart.product.numbers import seconds_text
+from headstart.product.shown import shown
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_WORTH_A_LINE = 1.0
@@ -41,7 +42,7 @@ class RichReporter:
 
     def say(self, text: str) -> None:
         """One sentence; bars that run stay below it."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(shown(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def _drawn(self, work: _Work) -> Iterator[Advance]:

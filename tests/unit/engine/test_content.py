@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.content import content_keys
+from headstart.engine.content import CHANGED, changes, content_keys
 from headstart.kernel.progress import Quiet
 
 
@@ -134,3 +135,22 @@ def test_numbers_are_the_same_whatever_their_type() -> None:
     broken = content_keys(examples("table", x=[1.0, 2.0], y=[-0.0, 1.0])).keys
     assert whole == broken
     assert whole[0] != whole[1]
+
+
+def test_only_files_that_are_no_longer_what_they_were_are_changes(tmp_path: Path) -> None:
+    paths = files(tmp_path, b"one", b"two", b"three", b"four", b"five")
+    data = examples("image", path=paths)
+    keys = content_keys(data).keys
+    assert changes(data, keys, np.arange(5)) == {}
+    Path(paths[0]).write_bytes(b"ONE")
+    Path(paths[1]).unlink()
+    Path(paths[2]).write_bytes(b"")
+    settle(Path(paths[3]), 3)
+    found = changes(data, keys, np.array([4, 3, 2, 1, 0]))
+    assert found == {0: CHANGED, 1: "is missing", 2: "is empty (0 bytes)"}
+    assert changes(data, keys, np.array([3, 4])) == {}
+
+
+def test_what_lies_in_memory_does_not_change() -> None:
+    for data in (examples("image", path=[b"one"]), examples("text", text=["one"]), examples("table", x=[1.0])):
+        assert changes(data, ["another key"], np.array([0])) == {}

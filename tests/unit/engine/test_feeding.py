@@ -14,7 +14,6 @@ from headstart.contracts.backbone import Reader
 from headstart.contracts.carriers import State
 from headstart.engine import feeding
 from headstart.engine.feeding import AHEAD, MOST_THREADS, Fed, by_length, feed, feed_batches
-from headstart.engine.reading_workers import STOPPED
 
 
 def test_every_position_is_in_one_batch_and_like_lengths_are_together() -> None:
@@ -119,16 +118,6 @@ def test_where_workers_cannot_be_started_threads_read(
     fed = list(feed(Lettered(reader), text_examples(texts), np.arange(21), 4))
     assert letters_of(fed) == texts[:-1]
     assert {row: reason for batch in fed for row, reason in batch.failures.items()} == {20: "is bad: bad"}
-
-
-@pytest.mark.slow
-def test_a_reader_that_dies_costs_one_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
-    texts = [f"{number:03d}" for number in range(20)]
-    texts[7] = "kill"
-    fed = list(feed(Lettered(Letters(os.getpid())), text_examples(texts), np.arange(20), 6))
-    assert letters_of(fed) == texts[:7] + texts[8:]
-    assert {row: reason for batch in fed for row, reason in batch.failures.items()} == {7: STOPPED}
 
 
 def test_few_inputs_are_read_without_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

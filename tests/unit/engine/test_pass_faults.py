@@ -164,9 +164,15 @@ def test_the_same_picture_in_another_file_takes_the_place_of_one_that_is_gone(
     assert run([paths[9]], FeatureStore(store.root, 10**9)).computed == 0
 
 
-def test_copies_of_a_picture_that_cannot_be_read_are_looked_at_once(paths: list[Path], store: FeatureStore) -> None:
+@pytest.mark.parametrize("first_is_gone", [False, True])
+def test_copies_of_a_picture_that_cannot_be_read_are_looked_at_once(
+    first_is_gone: bool, paths: list[Path], store: FeatureStore
+) -> None:
     for path in paths[3:]:
         path.write_bytes(b"no picture")
+    keys = keys_of(paths)
+    if first_is_gone:
+        paths[3].unlink()
     looked: list[Path] = []
 
     class Watched(TinyImages):
@@ -175,9 +181,10 @@ def test_copies_of_a_picture_that_cannot_be_read_are_looked_at_once(paths: list[
             looked.append(raw)
             return super().one(raw)
 
-    found = run(paths, store, Watched("tiny"))
+    found = run(paths, store, Watched("tiny"), keys=keys)
     assert set(found.failures) == set(range(3, 12))
-    assert set(looked) == set(paths[:4])
+    assert found.failures[11] == "is no image that Pillow can read"
+    assert set(looked) == set(paths[: 4 + first_is_gone])
 
 
 def test_files_dated_in_the_future_or_before_1970_are_read_as_others(paths: list[Path], store: FeatureStore) -> None:
@@ -229,8 +236,8 @@ def test_one_flipped_bit_anywhere_in_a_shard_is_told_and_computed_again(
     expected = run(paths, store).pooled()
     (path,) = store.root.rglob("*.shard")
     content = bytearray(path.read_bytes())
-    keys_at = Shard(bytes(content))._body - 256
-    at = {"magic": 3, "header": PREFIX.size + 5, "keys": keys_at + 40, "values": keys_at + 300, "last": -1}[part]
+    body = Shard(bytes(content))._body
+    at = {"magic": 3, "header": PREFIX.size + 5, "keys": body - 12 * 16 + 40, "values": body + 50, "last": -1}[part]
     content[at] ^= 4
     path.write_bytes(content)
     heard = Heard()
@@ -364,31 +371,49 @@ class ByProcesses(TinyImages):
 
 
 @pytest.mark.slow
-def test_a_picture_that_stops_its_process_is_named_and_the_pass_goes_on(
+def test_a_picture_that_stops_its_process_is_named_as_are_files_that_change_under_it(
     paths: list[Path], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crash = paths[5].with_name("crash.png")
-    paths[5] = paths[5].rename(crash)
-    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
-    found = run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), batch_size=4)
-    assert found.failures == {5: STOPPED}
-    monkeypatch.setattr(feeding, "PROCESSES_FROM", 10**6)
-    here = run(paths, None, ByProcesses("tiny", Pictures(os.getpid())))
-    assert np.array_equal(found.pooled(), here.pooled(found.rows))
-    again = run(paths, FeatureStore(store.root, 10**9), ByProcesses("tiny", Pictures(os.getpid())))
-    assert (again.computed, again.reused, again.failures) == (1, 11, {})
-
-
-@pytest.mark.slow
-def test_a_file_that_changes_is_named_by_worker_processes_too(
-    paths: list[Path], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    paths[5] = paths[5].rename(paths[5].with_name("crash.png"))
     monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
     keys = keys_of(paths)
     other_picture(paths[3])
     paths[8].unlink()
-    found = run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), keys=keys)
-    assert found.failures == {3: CHANGED, 8: "is missing"}
+    found = run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), keys=keys, batch_size=4)
+    assert found.failures == {3: CHANGED, 5: STOPPED, 8: "is missing"}
+    monkeypatch.setattr(feeding, "PROCESSES_FROM", 10**6)
+    here = run(paths, FeatureStore(store.root, 10**9), ByProcesses("tiny", Pictures(os.getpid())))
+    assert (here.computed, here.reused, here.failures) == (2, 9, {8: "is missing"})
+    alone = run(paths, None, ByProcesses("tiny", Pictures(os.getpid())))
+    np.testing.assert_allclose(found.pooled(), alone.pooled(found.rows), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_workers_even_while_its_traceback_is_kept(
+    paths: list[Path], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook keeps the last one."""
+
+    class Interrupted(Quiet):
+        @contextmanager
+        def counter(self, label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+            def advance(_: int) -> None:
+                assert workers(), "there are some to end"
+                raise KeyboardInterrupt
+
+            yield advance
+
+    def workers() -> list[str]:
+        tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+        return [number for task in tasks for number in task.read_text().split()]
+
+    if not workers() and not list(Path("/proc/self/task").glob("*/children")):
+        pytest.skip("this system does not list the children of a process")
+    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), batch_size=2, reporter=Interrupted())
+    assert kept.value.__traceback__ is not None
+    assert not workers()
 
 
 # --- what is in the files ---

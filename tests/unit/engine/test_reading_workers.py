@@ -99,9 +99,8 @@ def test_several_threads_share_the_workers(workers: ReadingWorkers) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["exit", "kill"])
-def test_an_input_that_ends_its_process_is_the_only_one_named(end: str) -> None:
-    texts = ["one", "two", end, "bad"]
+def test_an_input_that_ends_its_process_is_the_only_one_named() -> None:
+    texts = ["one", "two", "exit", "bad"]
     before = children()
     with ReadingWorkers(Letters(), 1, MOST) as started:
         found = started.read(texts)
