@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
+from headstart.media.images import Box, Crop
 
-ImageSource = Path | bytes
-"""An image not yet decoded: a file, or the bytes of one."""
+ImageSource = Path | bytes | Crop
+"""An image not yet decoded: a file, the bytes of one, or a part of either."""
 
 Raw = ImageSource | str | tuple[str, ...] | np.ndarray
 """One input as a backbone's `prepare` takes it: an image source, a text, a pair of texts, or a vector of numbers."""
@@ -37,6 +38,8 @@ class Schema(Settings):
     """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None
     """Column of what must not be split: patient, speaker, source file."""
+    box: str | None = None
+    """Column of the part of its picture that an example is: a list of top, left, height and width in pixels."""
     legend: dict[str, str] = {}
     """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
     domain: str | None = None
@@ -107,7 +110,11 @@ class Examples:
         """The inputs of the given rows (all without `rows`), not yet decoded."""
         table = self.table if rows is None else self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
         if self.schema.modality == "image":
-            return [self._image(value) for value in table.column(self.schema.inputs[0]).to_pylist()]
+            sources = [self._image(value) for value in table.column(self.schema.inputs[0]).to_pylist()]
+            if self.schema.box is None:
+                return [*sources]
+            boxes = table.column(self.schema.box).to_pylist()
+            return [Crop(source, Box(*box)) for source, box in zip(sources, boxes)]
         columns = [table.column(name) for name in self.schema.inputs]
         if self.schema.modality == "text":
             texts = [[value or "" for value in column.to_pylist()] for column in columns]
@@ -117,7 +124,7 @@ class Examples:
         numbers = np.stack([column.to_numpy(zero_copy_only=False).astype(np.float64) for column in columns], axis=1)
         return list(numbers)
 
-    def _image(self, value: Any) -> ImageSource:
+    def _image(self, value: Any) -> Path | bytes:
         if isinstance(value, dict):
             value = value.get("bytes") or value.get("path")
         if isinstance(value, bytes):

@@ -21,6 +21,7 @@ from headstart.contracts.examples import Examples, Raw
 from headstart.engine.memo import Memo
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.media.images import Crop
 
 _SETTLED_NS = 2 * 10**9
 """A file changed less than this before it was hashed may change again within one tick of its clock."""
@@ -76,6 +77,18 @@ def _text_key(texts: tuple[str, ...]) -> str:
 
 
 def _image_keys(sources: Sequence[Raw], reporter: Reporter) -> ContentKeys:
+    """Of whole pictures, and of parts by their pictures and places."""
+    whole = _whole_keys([source.source if isinstance(source, Crop) else source for source in sources], reporter)
+    keys = [
+        hash_bytes(b"part", key.encode(), repr(tuple(source.box)).encode())
+        if key is not None and isinstance(source, Crop)
+        else key
+        for key, source in zip(whole.keys, sources)
+    ]
+    return ContentKeys(keys, whole.failures)
+
+
+def _whole_keys(sources: Sequence[Raw], reporter: Reporter) -> ContentKeys:
     keys: list[str | None] = [None] * len(sources)
     failures: dict[int, str] = {}
     stamps: list[_Stamp] = []

@@ -9,7 +9,10 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -35,20 +38,42 @@ _SIGNATURES = (
     b"P6\n",
 )
 
+LAST_DECODED = 4
+"""Pictures whose pixels are kept for their other parts, which are asked for soon after."""
+
 # A process-wide filter, because `warnings.catch_warnings` is not safe in the threads that decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
+class Box(NamedTuple):
+    """A part of a picture, in pixels of the upright picture."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a picture that is not decoded yet."""
+
+    source: Path | bytes
+    box: Box
+
+
+def decode_image(source: Path | bytes | Crop, *, at_least: int | None = None) -> Image.Image:
     """Decode to an upright RGB image of 8 bits per channel.
 
     Args:
-        source: a file or the bytes of one.
+        source: a file, the bytes of one, or a part of either.
         at_least: if given, a JPEG may be decoded at a reduced size with still this many pixels on its shorter side.
 
     Raises:
         DataError: with the reason in a few words: empty, truncated, no image, too large.
     """
+    if isinstance(source, Crop):
+        return Image.fromarray(_cropped(source))
     with open_image(source) as image:
         try:
             if at_least is not None:
@@ -61,12 +86,14 @@ def decode_image(source: Path | bytes, *, at_least: int | None = None) -> Image.
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
-def read_pixels(source: Path | bytes, *, at_least: int | None = None) -> np.ndarray:
+def read_pixels(source: Path | bytes | Crop, *, at_least: int | None = None) -> np.ndarray:
     """The pixels of `decode_image` as (height, width, 3) uint8; a JPEG is decoded faster and to any eighth of its size.
 
     Raises:
         DataError: as `decode_image`.
     """
+    if isinstance(source, Crop):
+        return _cropped(source)
     content = source if isinstance(source, bytes) else _jpeg_content(source)
     pixels = decode_jpeg(content, at_least)
     return np.array(decode_image(content or source)) if pixels is None else pixels
@@ -106,14 +133,29 @@ def open_image(source: Path | bytes) -> Image.Image:
     return image
 
 
-def image_size(source: Path | bytes) -> tuple[int, int]:
+def image_size(source: Path | bytes | Crop) -> tuple[int, int]:
     """Width and height in pixels as the image is seen upright, without decoding it. Raises DataError."""
+    if isinstance(source, Crop):
+        return source.box.width, source.box.height
     with open_image(source) as image:
         width, height = image.size
         with suppress(Exception):
             if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # turned by a quarter
                 return height, width
         return width, height
+
+
+def _cropped(crop: Crop) -> np.ndarray:
+    """The part's pixels (height, width, 3) uint8; the picture is decoded in full."""
+    whole = crop.source
+    changed = whole.stat().st_mtime_ns if isinstance(whole, Path) and whole.exists() else 0
+    top, left, height, width = crop.box
+    return _decoded(whole, changed)[top : top + height, left : left + width].copy()
+
+
+@lru_cache(maxsize=LAST_DECODED)
+def _decoded(source: Path | bytes, changed: int) -> np.ndarray:  # noqa: ARG001
+    return read_pixels(source)
 
 
 def looks_like_image(path: Path) -> bool:

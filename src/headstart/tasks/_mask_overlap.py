@@ -35,8 +35,9 @@ def decoded(mask: bytes) -> np.ndarray:
 
 
 def over_picture(mask: bytes, height: int, width: int, side: int) -> np.ndarray:
-    """A predicted mask (side, side) as it lies over its picture, (height, width) uint8."""
-    return Whole(side).undone(decoded(mask), height, width)
+    """A predicted mask as it lies over its picture, (height, width) uint8: framed (side, side), or so already."""
+    values = decoded(mask)
+    return values if values.shape == (height, width) else Whole(side).undone(values, height, width)
 
 
 @lru_cache(maxsize=KEPT)

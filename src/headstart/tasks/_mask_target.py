@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contracts.carriers import PADDED_TARGET, Deferred
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
+from headstart.media.images import Box
 from headstart.media.masks import read_mask
 from headstart.tasks._mask_classes import Classes, encoded
 
@@ -27,11 +28,13 @@ class MaskTarget(Deferred):
     """Hash of the mask's file."""
     present: tuple[int, ...]
     """The classes that occur in it, ascending."""
+    box: Box | None = None
+    """The part of it that is meant; None for all."""
 
     @property
     def key(self) -> str:
         """The hash of the mask and how it is framed."""
-        return f"{self.content}-{self.side}"
+        return f"{self.content}-{self.side}-{self.box}"
 
     def load(self) -> np.ndarray:
         """Class numbers (side, side) int64 as the framed picture lies; `PADDED_TARGET` where there is no picture."""
@@ -44,7 +47,10 @@ class MaskTarget(Deferred):
             mask = read_mask(self.source)
         except DataError as error:
             raise DataError(f"the mask {self.source!r:.200} could be read before and now {error}") from error
-        return encoded(mask.values, mask.coloured, self.classes)
+        if self.box is None:
+            return encoded(mask.values, mask.coloured, self.classes)
+        top, left, height, width = self.box
+        return encoded(mask.values[top : top + height, left : left + width], mask.coloured, self.classes)
 
     @cached_property
     def spacing(self) -> tuple[float, float] | None:

@@ -16,10 +16,11 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, PlainTask, Reads, Targets
+from headstart.contracts.task import Metric, Pieces, PlainTask, Reads, Targets
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.kernel.files import write_atomic
 from headstart.media.images import image_size
@@ -34,6 +35,10 @@ from headstart.tasks._pixel_samples import sample_pixels
 from headstart.tasks._segmentation_exhibits import segmentation_exhibits, worst_pictures
 from headstart.tasks._segmentation_losses import LOSSES
 from headstart.tasks._segmentation_metrics import segmentation_metrics
+from headstart.tasks._tiles import Tiles, blended, cut, packed, unpacked
+
+SCORES = "scores"
+"""Column of the packed probabilities of tiles."""
 
 STEP, LEAST_SIDE, MOST_SIDE = 32, 96, 512
 """The side of the square that pictures are seen in is a multiple of 32 pixels within these."""
@@ -50,6 +55,8 @@ class Segmentation(PlainTask):
     """'cross_entropy', 'dice', 'focal_tversky', or a sum of these with '+'."""
     image_side: int | None = Field(default=None, ge=32)
     """Pixels of the square that pictures are seen in; >= 32, best a multiple of 32; by default from the pictures."""
+    tile: int | None = Field(default=None, ge=32)
+    """Side in pixels of the tiles that larger pictures are cut into; >= 32; without it all are seen whole."""
     instances: bool | None = None
     """Whether every value of a mask but 0 is an object of its own, all of one class; seen by the values without it."""
     classes: tuple[str, ...] = ()
@@ -99,7 +106,7 @@ class Segmentation(PlainTask):
                 "values": classes.values,
                 "coloured": classes.coloured,
                 "pixels": tuple(np.sum(found, axis=0).tolist()),
-                "image_side": self.image_side or side,
+                "image_side": self.tile or self.image_side or side,
             }
         )
         known = all(target.spacing is not None for target in first.targets(examples)[MASK])
@@ -123,6 +130,20 @@ class Segmentation(PlainTask):
     def labels(self, examples: Examples) -> Sequence[str]:
         """The classes that occur in each picture, the background left out."""
         return [self._names(target.present) for target in self.targets(examples)[MASK]]
+
+    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:  # noqa: ARG002
+        """Overlapping tiles of the pictures, where the setting `tile` asks for it and one is larger."""
+        return None if self.tile is None else cut(examples, self.tile)
+
+    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+        """The tiles' probabilities blended to masks of the pictures' own size."""
+        if not isinstance(pieces, Tiles):
+            raise TypeError(f"{type(pieces).__name__} are no tiles of pictures")
+        scores, masks = prediction.columns[SCORES], []
+        for row in np.unique(pieces.owner):
+            tiles = np.flatnonzero(pieces.owner == row)
+            masks.append(blended([*scores[tiles]], [pieces.boxes[tile] for tile in tiles], self.tile or 0))
+        return Prediction({MASK: _objects(masks)})
 
     def strata(self, targets: Targets) -> np.ndarray:
         """The class of each picture that occurs in the fewest of them."""
@@ -174,19 +195,26 @@ class Segmentation(PlainTask):
         return head, chosen
 
     def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
-        """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256."""
-        numbers = outputs["logits"].argmax(dim=1).to(torch.uint8).cpu().numpy()
-        masks = np.empty(len(numbers), dtype=object)
-        masks[:] = [encode_mask(values) for values in numbers]
-        return Prediction({MASK: masks})
+        """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256.
+
+        Where there are tiles, column "scores" with the probabilities that are blended, packed.
+        """
+        logits = outputs["logits"].detach()
+        if self.tile is not None:
+            return Prediction({SCORES: _objects([packed(p) for p in logits.float().softmax(dim=1).cpu().numpy()])})
+        numbers = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+        return Prediction({MASK: _objects([encode_mask(values) for values in numbers])})
 
     def calibrate(self, prediction: Prediction, targets: Targets) -> Mapping[str, float]:  # noqa: ARG002
         """Nothing to fit."""
         return {}
 
     def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:  # noqa: ARG002
-        """The prediction as it is."""
-        return prediction
+        """The masks; of what was not merged from tiles they are made of the probabilities."""
+        if SCORES not in prediction.columns:
+            return prediction
+        found = (unpacked(scores, self.tile or 0).argmax(axis=0) for scores in prediction.columns[SCORES])
+        return Prediction({MASK: _objects([encode_mask(values) for values in found])})
 
     def metrics(self) -> tuple[Metric, ...]:
         """dice, iou, hd95_mm or hd95_px; dice and iou of each class where there are several."""
@@ -227,6 +255,12 @@ class Segmentation(PlainTask):
 
     def _names(self, present: Sequence[int]) -> str:
         return ", ".join(self.classes[k] for k in present if k in self._shown) or BACKGROUND
+
+
+def _objects(values: Sequence[bytes]) -> np.ndarray:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
 
 
 def _pixels_of(mask: Seen, classes: Classes) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from PIL import Image
 
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction, State
 from headstart.contracts.examples import Examples, Schema
+from headstart.engine.content import content_keys
 from headstart.engine.streams import Stream
 from headstart.kernel.errors import BackboneError, DataError
+from headstart.media.images import read_pixels
 from headstart.media.masks import encode_mask, read_mask
+from headstart.tasks._tiles import Tiles
 from headstart.tasks.segmentation import Segmentation
 from masked_pictures import MAPS, blobs_mask, maps_of, masked_pictures, picture_of, png
 
@@ -181,3 +185,41 @@ def test_masks_are_written_at_the_size_of_their_pictures_with_a_legend(tmp_path:
     found = read_mask(tmp_path / "deep" / "x.png").values
     assert found.shape == (30, 50) and np.mean(found != mask) == 0
     assert json.loads((tmp_path / "legend.json").read_text()) == {"0": "background", "1": "class 1", "2": "class 2"}
+
+
+def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path: Path) -> None:
+    examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
+    task = Segmentation(tile=64).bind(examples)
+    assert task.side == 64
+    pieces = task.cut(examples, None)  # type: ignore[arg-type]
+    assert isinstance(pieces, Tiles) and pieces.owner.tolist() == [0] * 6 + [1]
+    seen = np.zeros((100, 150), int)
+    for top, left, height, width in pieces.boxes[:6]:
+        seen[top : top + height, left : left + width] += 1
+    assert (seen >= 1).all() and len({box.left for box in pieces.boxes[:6]}) == 3
+    starts = sorted({box.left for box in pieces.boxes[:6]})
+    assert all(after - before <= 48 for before, after in itertools.pairwise(starts))
+    keys = content_keys(pieces.examples).keys
+    assert len(set(keys)) == 7 and content_keys(examples).keys[1] != keys[6]
+    whole = task.targets(examples)["mask"]
+    for tile, box in enumerate(pieces.boxes[:6]):
+        expected = whole[0].truth[box.top : box.top + box.height, box.left : box.left + box.width]
+        assert np.array_equal(pieces.targets({"mask": whole})["mask"][tile].truth, expected)
+        pixels = read_pixels(pieces.examples.raws([tile])[0])  # type: ignore[arg-type]
+        assert pixels.shape == (box.height, box.width, 3)
+    assert Segmentation(tile=160).bind(examples).cut(examples, None) is None  # type: ignore[arg-type]
+
+
+def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: Path) -> None:
+    examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
+    task = Segmentation(tile=64).bind(examples)
+    pieces = task.cut(examples, None)  # type: ignore[arg-type]
+    assert isinstance(pieces, Tiles)
+    targets = task.targets(examples)
+    framed = np.stack([target.load().clip(0) for target in pieces.targets(targets)["mask"]])
+    logits = 9 * torch.nn.functional.one_hot(torch.from_numpy(framed), 3).permute(0, 3, 1, 2).float()
+    # what lies at the border of a tile is wrong: the neighbours see it better
+    logits[0, :, :, -3:] = 0
+    logits[0, 0, :, -3:] = 9
+    found = task.finish(task.merged(task.decode({"logits": logits}), pieces), {})
+    assert task.metrics()[0].score(targets, found) == 1
