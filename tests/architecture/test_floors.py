@@ -36,7 +36,7 @@ ORDER = {
         "reading reading_worker reading_workers feeding kept loop pass_key execution choose_runner pipeline extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
-    "product/report": "svg curves exhibits intervals evidence write",
+    "product/report": "svg curves exhibits intervals marks evidence write",
     "product": (
         "shown "
         "record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone suit_backbone pieces pick_runner "

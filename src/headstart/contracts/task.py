@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,16 @@ class Task(Protocol):
         """The target of each example as a table shows it: a class name, a number, the classes in a picture."""
         ...
 
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """How often what is predicted occurs in some of the `labels`, by name: examples of a class, spans of a type."""
+        ...
+
     def strata(self, targets: Targets) -> np.ndarray:
         """(examples,) int: what a stratified split keeps in proportion."""
+        ...
+
+    def strata_names(self, strata: np.ndarray, labels: Sequence[Any]) -> Sequence[str]:
+        """What each of the `strata` (examples,) of the examples with these labels is called, from number 0 on."""
         ...
 
     def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Module:
@@ -208,6 +217,18 @@ class PlainTask(Settings):
     def labels(self, examples: Examples) -> Sequence[Any]:
         """The target as it stands in the data."""
         return examples.target()
+
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """Examples with each label."""
+        return Counter(str(label) for label in labels)
+
+    def strata_names(self, strata: np.ndarray, labels: Sequence[Any]) -> Sequence[str]:
+        """A class by its name, a range of a number by its ends; of `strata` (examples,)."""
+        held: dict[int, list[Any]] = {}
+        for stratum, label in zip(strata.tolist(), labels):
+            held.setdefault(stratum, []).append(label)
+        ends = [(min(held[k]), max(held[k])) if k in held else ("", "") for k in range(int(strata.max()) + 1)]
+        return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
 
     def linear(self) -> Self:
         """Itself."""

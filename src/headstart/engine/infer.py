@@ -105,21 +105,32 @@ def predict_stored(
     extracted: Extracted,
     rows: Sequence[int] | np.ndarray | None = None,
     *,
+    queries: Targets | None = None,
     device: torch.device | None = None,
     batch_size: int | None = None,
 ) -> Prediction:
     """The finished prediction for some rows of a frozen pass (all readable ones without any), from where it ended.
 
+    Args:
+        queries: what the task asks of every row of the pass.
+
     Raises:
         DataError: no rows are given, or the input of one of them could not be read.
     """
     chosen = extracted.rows if rows is None else np.asarray(rows, np.int64)
-    has_features = extracted.wish.keep != "state"
-    remainder = _Remainder(model, device or pick_device(), extracted.wish.boundary(model.backbone))
+    boundary = extracted.wish.boundary(model.backbone)
+    remainder = _Remainder(model, device or pick_device(), boundary)
     parts = []
     for batch in _pieces(chosen, batch_size or remainder.batch_size):
         state = extracted.batch_state(batch)
-        parts.append(remainder.head(features_of(state), state, batch) if has_features else remainder(state, batch))
+        if extracted.wish.keep != "state":
+            parts.append(remainder.head(features_of(state), state, batch, queries))
+        elif boundary == len(model.backbone.stages):
+            with torch.inference_mode():
+                features = model.backbone.features(state)
+            parts.append(remainder.head(features, state, batch, queries))
+        else:
+            parts.append(remainder(state, batch, queries))
     return _finished(model, parts)
 
 
@@ -142,11 +153,11 @@ class _Remainder:
         self.batch_size = usual_batch_size(device)
         self.execute: Execute | None = None
 
-    def __call__(self, state: State, rows: np.ndarray) -> Prediction:
+    def __call__(self, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
         """From the state at the boundary."""
         if self.execute is None:
             self.execute = self.started(state)
-        return self.head(features_of(run_halving(self.execute, state)), state, rows)
+        return self.head(features_of(run_halving(self.execute, state)), state, rows, queries)
 
     def started(self, state: State) -> Execute:
         """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""

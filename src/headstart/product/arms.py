@@ -17,7 +17,7 @@ from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
 from headstart.engine.checkpoint import CheckpointFile, Progress
-from headstart.engine.infer import Predictor, heads_on_features
+from headstart.engine.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
 from headstart.engine.streams import Stream
@@ -126,6 +126,9 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
     if arm.progress is None and bench.data.task.reads == "pooled":
         return heads_on_features(arm.model, bench.features.pooled(rows))
+    if arm.progress is None and bench.pieces is None and bench.features.wish.keep == "state":
+        queries = bench.data.task.queries(bench.data.examples)
+        return predict_stored(arm.model, bench.features, rows, queries=queries)
     predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))

@@ -70,7 +70,7 @@ def inspect(
         **_inputs(examples, copies, origins),
     }
     leaks, about_parts = _across_parts(examples, copies, origins)
-    notes = [Finding(severity="note", text=note) for note in examples.notes]
+    notes = [Finding(severity="note", text=note) for note in (*examples.notes, *_about_spans(examples))]
     findings = (*faults, *about_parts, *notes)
     inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
     return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples))})
@@ -99,6 +99,8 @@ def _copies(copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
 
 
 def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
+    if "spans" in examples.schema.targets:
+        return {"missing_labels": examples.target("spans").count(None)}
     if "label" not in examples.schema.targets:
         return {}
     values = [None if _missing(value) else value for value in examples.target()]
@@ -118,6 +120,15 @@ def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> d
             for rows in contradicting
         ),
     }
+
+
+def _about_spans(examples: Examples) -> list[str]:
+    """How many spans of which labels there are."""
+    if "spans" not in examples.schema.targets:
+        return []
+    counts = Counter(span["label"] for spans in examples.target("spans") for span in spans or ())
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
+    return [f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"]
 
 
 def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:

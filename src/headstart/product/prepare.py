@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,7 +73,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
     strata = task.strata(targets)
     labels = task.labels(examples)
-    names = _names_of(strata, labels)
+    names = task.strata_names(strata, labels)
     parts = split(
         strata,
         clusters=usable.clusters,
@@ -89,7 +88,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
         source=plan.data,
         seen=seen,
         modality=examples.schema.modality,
-        parts=tuple(_part_row(name, getattr(parts, name), labels, groups) for name in ("train", "val", "test")),
+        parts=tuple(_part_row(name, getattr(parts, name), task, labels, groups) for name in ("train", "val", "test")),
         unreadable=usable.troubles,
         duplicates=len(examples) - len(np.unique(usable.clusters)),
         leaks=_leaks(parts, examples),
@@ -126,7 +125,9 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
             raise DataError(f"the {name} part is empty: none of its inputs could be read in the end; {why}")
     summary = prepared.summary.model_copy(
         update={
-            "parts": tuple(_part_row(name, rows, labels, prepared.groups) for name, rows in parts.items()),
+            "parts": tuple(
+                _part_row(name, rows, prepared.task, labels, prepared.groups) for name, rows in parts.items()
+            ),
             "unreadable": (*prepared.summary.unreadable, *troubles),
         }
     )
@@ -199,15 +200,6 @@ def _recognised(columns: Columns, schema: Schema) -> Columns:
     return columns.model_copy(update=found)
 
 
-def _names_of(strata: np.ndarray, values: Sequence[Any]) -> list[str]:
-    """What each stratum is called: a class by its name, a range of a number by its ends."""
-    held: dict[int, list[Any]] = {}
-    for stratum, value in zip(strata.tolist(), values):
-        held.setdefault(stratum, []).append(value)
-    ends = [(min(held[k]), max(held[k])) if k in held else ("", "") for k in range(int(strata.max()) + 1)]
-    return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
-
-
 def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray) -> None:
     """Refuse a split that has nothing to train on or to judge by."""
     for name, part in (("training", parts.train), ("test", parts.test)):
@@ -226,8 +218,8 @@ def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) ->
     return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
 
 
-def _part_row(name: str, rows: np.ndarray, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
-    counts = Counter(str(labels[row]) for row in rows)
+def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
+    counts = task.tally([labels[row] for row in rows])
     classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
     return PartRow(
         name=name,

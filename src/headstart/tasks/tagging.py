@@ -8,6 +8,7 @@ tagged in the window where it has the most context.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -102,6 +103,14 @@ class Tagging(PlainTask):
     def labels(self, examples: Examples) -> Sequence[Any]:
         """The spans of each text as JSON."""
         return [as_json(spans) for spans in labelled_spans(examples)]
+
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """Entities of each type."""
+        return Counter(span["label"] for text in labels for span in json.loads(text))
+
+    def strata_names(self, strata: np.ndarray, labels: Sequence[Any]) -> Sequence[str]:  # noqa: ARG002
+        """The types; `strata` (examples,) counts from 0 for none."""
+        return ("no entity", *self.types)
 
     def strata(self, targets: Targets) -> np.ndarray:
         """The rarest type in each text, numbered from 1; 0 for a text without entities."""

@@ -50,7 +50,7 @@ def test_what_is_nothing_known_is_refused_with_its_content(tmp_path: Path) -> No
     with pytest.raises(DataError, match="the folder is empty"):
         read_examples(tmp_path, Columns())
     (tmp_path / "song.mp3").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"the folder holds song.mp3. Formats: image_folder, table"):
+    with pytest.raises(DataError, match=r"the folder holds song.mp3. Formats: .*image_folder.*, table"):
         read_examples(tmp_path, Columns())
     with pytest.raises(DataError, match="an object of type int"):
         read_examples(3, Columns())

@@ -235,10 +235,16 @@ def write(folder: Path, content: Any) -> Path:
     return folder
 
 
+def kept(now: Any, once: Any) -> Any:
+    """What a record says now of what it said once; later fields are left out."""
+    if isinstance(once, dict):
+        return {key: kept(now[key], value) for key, value in once.items()}
+    return [kept(*pair) for pair in zip(now, once, strict=True)] if isinstance(once, list) else now
+
+
 def test_a_record_of_format_1_stays_readable_and_loses_nothing(tmp_path: Path) -> None:
     record = read_record(write(tmp_path, FORMAT_1))
-    again = record.model_dump(mode="json")
-    assert {key: again[key] for key in FORMAT_1} == FORMAT_1
+    assert kept(record.model_dump(mode="json"), FORMAT_1) == FORMAT_1
     assert "<html" in headstart.report(tmp_path).read_text(encoding="utf-8")
 
 

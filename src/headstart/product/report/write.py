@@ -15,7 +15,7 @@ from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.product import numbers
 from headstart.product.record import Card, RunRecord, read_record
-from headstart.product.report import evidence, exhibits
+from headstart.product.report import evidence, exhibits, marks
 from headstart.product.report.svg import clip
 
 MOST_BYTES = 3_000_000
@@ -95,5 +95,6 @@ def _environment() -> Environment:
         is_share=numbers.is_share,
         evidence=evidence,
         exhibits=exhibits,
+        marked=marks.marked,
     )
     return environment

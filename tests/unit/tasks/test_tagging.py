@@ -1,0 +1,212 @@
+"""Tagging: what it learns from labels, its refusals, its rows, and texts in windows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.examples import Examples, Schema
+from headstart.kernel.errors import BackboneError, DataError
+from headstart.media.words import words_of
+from headstart.tasks._tagging_words import as_ragged
+from headstart.tasks.tagging import Tagging
+from tagged_texts import examples_of, span, tagged_texts
+
+ANN = "Ann Lee met Bo in Rome."
+SPANS = [span(0, 7, "per"), span(12, 14, "per"), span(18, 22, "loc")]
+EXAMPLES = examples_of([ANN, "it rained"], [SPANS, []])
+
+
+def bound(examples: Examples = EXAMPLES, **settings: Any) -> Tagging:
+    return Tagging(**settings).bind(examples)
+
+
+def test_binding_learns_the_types() -> None:
+    assert bound().types == ("loc", "per") and bound().several_words
+    assert bound(types=("per", "loc", "org")).types == ("per", "loc", "org")
+
+
+def test_tags_begin_and_go_on() -> None:
+    task = bound()
+    names = task._tags.names
+    tags = task.targets(EXAMPLES)["tags"]
+    assert [names[tag] for tag in tags[0]] == ["B-per", "I-per", "O", "B-per", "O", "B-loc", "O"]
+    assert tags[1].tolist() == [0, 0]
+
+
+def test_neighbours_of_one_type_stay_two() -> None:
+    examples = examples_of(["Ann Bo"], [[span(0, 3, "per"), span(4, 6, "per")]])
+    task = bound(examples, types=("per",))
+    assert len(task._tags.entities(task.targets(examples)["tags"][0])) == 2
+
+
+def test_where_every_tag_is_a_words_own_there_are_no_tags_for_going_on() -> None:
+    examples = examples_of(["it rains now"], [[span(0, 2, "PRON"), span(3, 8, "VERB")]])
+    assert bound(examples)._tags.names == ("O", "B-PRON", "B-VERB")
+    with pytest.raises(DataError, match="span of several words"):
+        bound(examples).targets(examples_of(["it rains"], [[span(0, 8, "VERB")]]))
+
+
+def test_given_words_are_taken_before_found_ones() -> None:
+    table = pa.table(
+        {
+            "text": ["it 's Ann-Lee"],
+            "words": [[{"start": 0, "end": 2}, {"start": 3, "end": 5}, {"start": 6, "end": 13}]],
+            "spans": [[span(6, 13, "per")]],
+            "origin": ["row 0"],
+        }
+    )
+    schema = Schema(modality="text", inputs=("text",), targets={"spans": "spans"}, words="words", origin="origin")
+    examples = Examples(table, schema)
+    assert bound(examples).targets(examples)["tags"][0].tolist() == [0, 0, 1]
+    assert bound(examples).queries(examples)["words"][0].tolist() == [[0, 2], [3, 5], [6, 13]]
+
+
+@pytest.mark.parametrize(
+    ("examples", "fault"),
+    [
+        (examples_of(["a", "b"], [[], []]), "none of the 2 texts has a labelled span"),
+        (examples_of(["a", "b"], [[span(0, 1, "x")], None]), r"1 of 2 texts have no label, first row 1"),
+        (
+            Examples(
+                pa.table({"text": ["a"], "label": ["x"], "origin": ["0"]}),
+                Schema(modality="text", inputs=("text",), targets={"label": "label"}, origin="origin"),
+            ),
+            "needs labelled spans of characters; the labels are: label",
+        ),
+        (
+            Examples(
+                pa.table({"a": ["a"], "b": ["a"], "spans": [[span(0, 1, "x")]], "origin": ["0"]}),
+                Schema(modality="text", inputs=("a", "b"), targets={"spans": "spans"}, origin="origin"),
+            ),
+            "one text per example; the data hold pairs of texts",
+        ),
+    ],
+)
+def test_what_cannot_be_tagged_is_refused(examples: Examples, fault: str) -> None:
+    with pytest.raises(DataError, match=fault):
+        Tagging().bind(examples)
+
+
+def test_a_type_that_training_had_not_is_named_with_its_row() -> None:
+    with pytest.raises(DataError, match=r"row 0: entity type 'lok' is not known\. Did you mean 'loc'\?"):
+        bound().targets(examples_of(["Rome"], [[span(0, 4, "lok")]]))
+
+
+def test_a_backbone_without_places_is_refused() -> None:
+    features = Features(torch.zeros(1, 4), torch.zeros(1, 3, 4), torch.ones(1, 3))
+    batch = Batch(State(torch.zeros(1, 3)), {}, torch.arange(1), {"words": torch.zeros(1, 1, 2, dtype=torch.int64)})
+    with pytest.raises(BackboneError, match="does not say where its tokens lie"):
+        bound().apply(bound().head(4), features, batch)
+
+
+def certain(task: Tagging, examples: Examples) -> Prediction:
+    """Scores that leave no doubt about the truth."""
+    tags, words = task.targets(examples)["tags"], task.queries(examples)["words"]
+    logits = [np.eye(len(task._tags.names))[row] * 9 for row in tags]
+    return task.finish(Prediction({"logits": as_ragged(logits), "words": words}), {})
+
+
+def test_rows_give_spans_in_characters_with_scores() -> None:
+    task = bound()
+    found = [json.loads(cell) for cell in task.rows(certain(task, EXAMPLES))["prediction"]]
+    assert [{k: v for k, v in item.items() if k != "score"} for item in found[0]] == SPANS
+    assert all(0.99 < item["score"] <= 1 for item in found[0]) and found[1] == []
+
+
+def test_the_worst_texts_have_marks() -> None:
+    task = bound()
+    prediction = certain(task, EXAMPLES)
+    wrong = {"tags": as_ragged([np.zeros(7, np.int64), np.zeros(2, np.int64)])}
+    (mistake,) = task.mistakes(prediction, wrong, 5)
+    assert mistake.row == 0 and mistake.weight == 3 and mistake.truth == "no entity"
+    assert mistake.predicted == "per 0-7, per 12-14, loc 18-22"
+    assert [(mark.start, mark.end, mark.label) for mark in mistake.predicted_marks] == [
+        (0, 7, "per"),
+        (12, 14, "per"),
+        (18, 22, "loc"),
+    ]
+
+
+def test_strata_are_the_rarest_types() -> None:
+    examples = tagged_texts(60)
+    task = bound(examples)
+    tags, strata = task.targets(examples)["tags"], task.strata(task.targets(examples))
+    kinds = [set(task._tags.kinds[row].tolist()) - {-1} for row in tags]
+    counts = {kind: sum(kind in held for held in kinds) for kind in (0, 1)}
+    rarest = min(counts, key=lambda kind: counts[kind])
+    assert all(stratum == 0 for stratum, held in zip(strata, kinds) if not held)
+    assert all(stratum == rarest + 1 for stratum, held in zip(strata, kinds) if rarest in held)
+
+
+def test_labels_are_counted_by_type() -> None:
+    assert dict(bound().tally(bound().labels(EXAMPLES))) == {"per": 2, "loc": 1}
+
+
+class ShortSighted(Backbone):
+    """Reads 20 characters at a time, a window beginning every 10."""
+
+    modality, name, origin = "text", "short", "test"
+
+    def windows(self, raw: Any) -> tuple[tuple[int, int], ...]:
+        if len(raw) <= 20:
+            return ()
+        return tuple((start, min(start + 20, len(raw))) for start in range(0, len(raw) - 10, 10))
+
+    def __init__(self) -> None:
+        pass
+
+    def prepare(self, raws: Any) -> Any: ...
+    def length(self, raw: Any) -> int: ...  # type: ignore[empty-body]
+    def preparation(self) -> Any: ...
+    def segment(self, start: int, stop: int, taps: Any = ()) -> Any: ...
+    def features(self, state: State) -> Any: ...
+    def describe(self) -> Any: ...
+    def fresh(self, seed: int) -> Any: ...
+
+
+LONG = " ".join(f"w{k:02d}" for k in range(12))
+CUT = examples_of(["Bo", LONG, "Ann"], [[span(0, 2, "per")], [span(4, 19, "loc"), span(44, 47, "per")], []])
+
+
+def test_every_word_of_a_long_text_belongs_to_one_window() -> None:
+    task = bound(CUT)
+    pieces = task.cut(CUT, ShortSighted())
+    assert pieces is not None and pieces.owner.tolist() == [0, 1, 1, 1, 1, 2]
+    texts, words = pieces.examples.raws(), task.queries(pieces.examples)["words"]
+    owned = [[text[start:end] for start, end in row] for text, row in zip(texts, words)]
+    assert [word for row, owner in zip(owned, pieces.owner) if owner == 1 for word in row] == LONG.split()
+    assert owned[0] == ["Bo"] and owned[-1] == ["Ann"]
+
+
+def test_a_word_lies_in_the_middle_of_its_window() -> None:
+    pieces = Tagging().cut(CUT, ShortSighted())
+    assert pieces is not None
+    words = Tagging().queries(pieces.examples)["words"]
+    inner = [row for row, owner in zip(words, pieces.owner) if owner == 1][1:-1]
+    assert all(row[:, 0].min() >= 3 and row[:, 1].max() <= 17 for row in inner)
+
+
+def test_windows_have_their_words_tags_and_merge_to_the_whole() -> None:
+    task = bound(CUT)
+    pieces = task.cut(CUT, ShortSighted())
+    assert pieces is not None
+    whole = task.targets(CUT)
+    parts = pieces.targets(whole)["tags"]
+    assert np.concatenate([*parts]).tolist() == np.concatenate([*whole["tags"]]).tolist()
+    words = task.queries(pieces.examples)["words"]
+    logits = as_ragged([np.eye(len(task._tags.names))[row] for row in parts])
+    merged = task.finish(task.merged(Prediction({"logits": logits, "words": words}), pieces), {})
+    assert all(np.array_equal(a, b) for a, b in zip(merged.columns["tags"], whole["tags"]))
+    assert merged.columns["words"][1].tolist() == [list(place) for place in words_of(LONG)]
+
+
+def test_short_texts_are_not_cut() -> None:
+    assert Tagging().cut(EXAMPLES.take([1]), ShortSighted()) is None
