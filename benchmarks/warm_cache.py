@@ -6,16 +6,13 @@ from the data to the trained probe, as the run itself records it; judging and re
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks._data import data_folder
+from benchmarks._data import data_folder, own_cache
 from headstart import Run, fit
 
 IMAGES, NEW = 2000, 200
@@ -25,7 +22,7 @@ STEPS = ("reading and splitting the data", "loading the backbone", "the frozen p
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
     """Ratio of the second time to the first, and how much was computed that need not have been."""
     images, new, backbone = (300, 30, "resnet18") if quick else (IMAGES, NEW, "resnet50")
-    with tempfile.TemporaryDirectory() as folder, _cache(Path(folder) / "cache"):
+    with tempfile.TemporaryDirectory() as folder, own_cache():
         data = Path(folder) / "data"
         spare = _copy(data, images, new)
 
@@ -68,15 +65,3 @@ def _copy(data: Path, images: int, new: int) -> list[tuple[Path, Path]]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
     return pairs[:new]
-
-
-@contextmanager
-def _cache(folder: Path) -> Iterator[None]:
-    before = os.environ.get("HEADSTART_CACHE")
-    os.environ["HEADSTART_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop("HEADSTART_CACHE")
-        if before is not None:
-            os.environ["HEADSTART_CACHE"] = before

@@ -1,0 +1,169 @@
+"""Files to pooled features, against the usual way: Pillow, torchvision's transforms, DataLoader, PyTorch in float32.
+
+Three kinds of files, four networks at 224 px with random weights (only time matters), 2 loading workers. Ours is what
+`fit` does: hash the files, read, run, store; the runner was chosen and its graph compiled by an earlier pass, what that
+cost is in the details. The additive bound is `t_decode / cores + t_runner`, each measured alone in the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from PIL import Image
+
+from benchmarks._data import data_folder, own_cache
+from benchmarks._parity import parity, reduced_decoding
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.runner import Execute, Runner
+from headstart.engine.allocator import keep_blocks
+from headstart.engine.choose_runner import choose_runner
+from headstart.engine.content import content_keys
+from headstart.engine.device import cores
+from headstart.engine.extract import extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.pass_key import pass_key
+from headstart.kernel import registry
+from headstart.kernel.files import hash_json
+
+NETWORKS = {"resnet18": 2780, "resnet50": 640, "mobilenetv3_large_100": 2780, "vit_small_patch16_224": 640}
+"""timm name -> how many images."""
+
+SHORT = {"mobilenetv3_large_100": "mobilenetv3_large", "vit_small_patch16_224": "vit_small"}
+MADE = {"500x375": (500, 375), "1024x768": (1024, 768)}
+TILE, QUALITY, BATCH, REPEATS = 256, 90, 32, 3
+CPU = torch.device("cpu")
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
+    """Speed against the usual way and the bound, parity with real weights, and what reduced decoding costs."""
+    measured: dict[str, float | None] = {}
+    details: dict[str, Any] = {}
+    shares = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = _files(Path(folder), 64 if quick else max(NETWORKS.values()))
+        for name, images in NETWORKS.items():
+            for kind, paths in files.items():
+                found = _measure(name, paths[: 64 if quick else images], 1 if quick else REPEATS)
+                short = SHORT.get(name, name)
+                measured[f"frozen_pass.{short}.{kind}"] = found["times_faster"]
+                shares.append(found["share_of_bound"])
+                details[f"{short}, {kind}"] = found
+    errors, decoding = parity(), reduced_decoding()
+    measured["frozen_pass.share_of_bound"] = 100 * min(shares)
+    measured["frozen_pass.parity"] = 100 * max(errors.values())
+    measured["frozen_pass.reduced_decoding"] = abs(decoding["together"])
+    return measured, {"passes": details, "parity": errors, "reduced_decoding": decoding, "cores": cores()}
+
+
+def _files(folder: Path, count: int) -> dict[str, list[Path]]:
+    """Real pictures of 128 px, and larger JPEGs made of them."""
+    small = sorted(path for path in (data_folder() / "data" / "da_pacs").rglob("*.jpg"))
+    step = max(1, len(small) // count)
+    found = {"128x128": small[::step][:count]}
+    for name, (width, height) in MADE.items():
+        draws = np.random.default_rng(width)
+        found[name] = [folder / name / f"{number:05d}.jpg" for number in range(count)]
+        (folder / name).mkdir()
+        for path in found[name]:
+            picture = Image.new("RGB", (width, height))
+            for left in range(0, width, TILE):
+                for top in range(0, height, TILE):
+                    with Image.open(small[draws.integers(len(small))]) as tile:
+                        picture.paste(tile.convert("RGB").resize((TILE, TILE)), (left, top))
+            picture.save(path, quality=QUALITY)
+    return found
+
+
+def _measure(name: str, paths: list[Path], repeats: int) -> dict[str, Any]:
+    """Medians of seconds per image, each way once per round."""
+    backbone: Backbone = registry.plugin("backbones", "timm_images")(reference=name, weights="random").load()
+    table = pa.table({"path": [str(path) for path in paths]})
+    examples = Examples(table, Schema(modality="image", inputs=("path",), origin="path"))
+    with own_cache():
+        began = time.perf_counter()
+        runner = choose_runner(backbone, examples, content_keys(examples).keys, Wish(), CPU).runner
+        choosing = time.perf_counter() - began
+        ways: dict[str, Callable[[], float]] = {
+            "usual": lambda: _usual(name, paths),
+            "ours": lambda: _ours(backbone, examples, runner),
+            "decode": lambda: _decode(backbone, paths),
+            "runner": lambda: _runner(backbone, examples, runner),
+        }
+        rounds = [{way: measure() / len(paths) for way, measure in ways.items()} for _ in range(repeats)]
+    each = {way: statistics.median(one[way] for one in rounds) for way in ways}
+    bound = each["decode"] / cores() + each["runner"]
+    return {
+        "times_faster": each["usual"] / each["ours"],
+        "share_of_bound": bound / each["ours"],
+        "images": len(paths),
+        "milliseconds_per_image": {way: round(1000 * seconds, 3) for way, seconds in each.items()},
+        "runner": f"{registry.name_of(runner)} {runner.precision}",  # type: ignore[arg-type]
+        "choosing_seconds": round(choosing, 1),
+    }
+
+
+def _usual(name: str, paths: list[Path]) -> float:
+    """In a process of its own, which nothing of ours has touched."""
+    listed = "\n".join(map(str, paths))
+    command = [sys.executable, "-m", "benchmarks._usual_pass", name]
+    answer = subprocess.run(command, input=listed, capture_output=True, text=True, check=True)
+    return float(answer.stdout)
+
+
+def _ours(backbone: Backbone, examples: Examples, runner: Runner) -> float:
+    keep_blocks()
+    with tempfile.TemporaryDirectory() as store:
+        began = time.perf_counter()
+        keys = content_keys(examples).keys
+        found = extract(backbone, examples, keys, runner=runner, store=FeatureStore(Path(store)), device=CPU)
+        found.pooled()
+        return time.perf_counter() - began
+
+
+def _decode(backbone: Backbone, paths: list[Path]) -> float:
+    reader = backbone.reader()
+    if reader is None:
+        raise TypeError(f"{backbone.name} has no reader")
+    torch.set_num_threads(1)
+    try:
+        began = time.perf_counter()
+        for path in paths:
+            reader(path)
+        return time.perf_counter() - began
+    finally:
+        torch.set_num_threads(cores())
+
+
+def _runner(backbone: Backbone, examples: Examples, runner: Runner) -> float:
+    """Only the network, on pixels that are there; as many images as there are examples."""
+    reader = backbone.reader()
+    if reader is None:
+        raise TypeError(f"{backbone.name} has no reader")
+    batch = State(torch.from_numpy(np.stack([reader(raw) for raw in examples.raws(range(BATCH))])))
+    segment, key = KeptSegment(backbone, Wish()), hash_json(pass_key(backbone, Wish()))
+    execute = runner.start(segment, batch, CPU, key)
+    with ThreadPoolExecutor(execute.at_once) as pool:
+        for _ in pool.map(execute, _batches(batch, execute)):
+            pass
+        began = time.perf_counter()
+        for _ in pool.map(execute, [batch] * (len(examples) // BATCH)):
+            pass
+        return (time.perf_counter() - began) * len(examples) / (len(examples) // BATCH * BATCH)
+
+
+def _batches(batch: State, execute: Execute) -> Iterator[State]:
+    return (batch for _ in range(execute.at_once))
