@@ -1,4 +1,4 @@
-"""Segmentation from the ImageNet MobileNetV2: nuclei with all labels and with 16, white blood cells of two laboratories.
+"""Segmentation from the ImageNet MobileNetV2: nuclei with all labels and with 16, blood cells of two laboratories.
 
 Every fit is the product's own, its figures those of its own test part, which nothing was chosen on. With 16 labels the
 model and training from scratch see the same pictures, the test part is that of the fit on all labels, and the interval
