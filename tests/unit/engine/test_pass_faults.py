@@ -34,7 +34,7 @@ from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.reading_workers import STOPPED
 from headstart.engine.shard import PREFIX, Shard
-from headstart.kernel.progress import Quiet
+from headstart.kernel.progress import Advance, Quiet
 from headstart.media.images import decode_image
 from headstart.runners.eager import Eager
 from spoilt_disks import read_only
@@ -396,8 +396,8 @@ def test_an_interrupt_ends_the_workers_even_while_its_traceback_is_kept(
 
     class Interrupted(Quiet):
         @contextmanager
-        def counter(self, label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
-            def advance(_: int) -> None:
+        def counter(self, label: str, total: int | None, unit: str) -> Iterator[Advance]:
+            def advance(items: int, note: str = "") -> None:
                 assert workers(), "there are some to end"
                 raise KeyboardInterrupt
 
