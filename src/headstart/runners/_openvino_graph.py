@@ -79,14 +79,17 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any]) -> G
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the tracer says of every shape that a model reads, and models of every property that it looks at."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
+    root = logging.getLogger()
+    disabled, level, filters, handlers = root.manager.disable, root.level, root.filters[:], root.handlers[:]
+    logging.disable(max(disabled, logging.WARNING))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    finally:
-        logging.disable(before)
+    finally:  # a conversion that fails leaves its own settings behind
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
+        logging.disable(disabled)
 
 
 def _settings(precision: str) -> dict[str, Any]:

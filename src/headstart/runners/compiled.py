@@ -61,6 +61,7 @@ class Compiled(Settings):
             execute = Execution(compiled, device, self.half)
             execute(example)
         except Exception as error:  # compilers fail in ways of their own
-            reason = str(error).strip().splitlines()
-            raise CannotRun(f"torch.compile fails: {reason[0] if reason else type(error).__name__}") from error
+            cause = getattr(error, "inner_exception", error)
+            reason = str(cause).strip().splitlines()
+            raise CannotRun(f"torch.compile fails: {reason[0] if reason else type(cause).__name__}") from error
         return execute
