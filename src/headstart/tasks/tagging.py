@@ -225,6 +225,11 @@ class Tagging(PlainTask):
         return worst_texts(self._tags, prediction, targets, prediction.columns[WORDS], most)
 
     @property
+    def tag_names(self) -> tuple[str, ...]:
+        """'O', 'B-person', 'I-person', ...: what the numbers of `targets` mean."""
+        return self._tags.names
+
+    @property
     def _tags(self) -> TagSet:
         return TagSet(self.types, self.several_words)
 
