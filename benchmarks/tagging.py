@@ -1,4 +1,4 @@
-"""Named entities of WNUT-17 with MiniLM: full tuning within ten minutes, its own probe, and transformers' run_ner recipe.
+"""Named entities of WNUT-17 with MiniLM: full tuning within ten minutes, its own probe, and the run_ner recipe.
 
 All see the same training part and the same encoder. The recipe runs as it stands and, where that took less time than
 ours, once more for as many epochs as fit into ours; of the two the one counts that is better on the validation part.
