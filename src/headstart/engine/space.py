@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.columns import Column, Part, concatenated, kind_of, scattered, values_of
+from headstart.engine.columns import Column, concatenated, kind_of, values_of
+from headstart.engine.gathering import gathered
 from headstart.engine.key_index import KeyIndex, Located, key_bytes
 from headstart.engine.shard import DamagedShardError, Shard, encode
 from headstart.kernel.errors import HeadstartError, StoreError
@@ -116,7 +117,7 @@ class Space:
         if not len(located.position):
             return np.empty((0, 0), np.float32)
         self._refuse_missing(located)
-        return scattered(self._parts(located, name), len(located.position))
+        return gathered(self._shard, located, name)
 
     def names(self, located: Located) -> tuple[str, ...]:
         """The fields of located entries; none where there are no entries."""
@@ -156,12 +157,6 @@ class Space:
     def in_use(self) -> set[Path]:
         """The files that this space has read or written."""
         return {known.path for _, known in self._present() if known.sound and known.path is not None}
-
-    def _parts(self, located: Located, name: str) -> Iterator[Part]:
-        for number, places, rows in located.by_shard():
-            shard = self._shard(number)
-            yield places, shard.take(name, rows)
-            shard.release()
 
     def _write(self, content: bytes) -> Path | None:
         if self.folder is None:

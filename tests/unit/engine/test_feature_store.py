@@ -393,3 +393,15 @@ def test_a_limit_of_zero_keeps_everything_in_memory(tmp_path: Path) -> None:
     space = filled(store, keys(5), vectors(5))
     assert np.array_equal(space.read(keys(5))["hidden"], vectors(5))
     assert not store.root.exists()
+
+
+def test_many_entries_of_several_shards_come_back_in_any_order(store: FeatureStore) -> None:
+    names = [hash_bytes(str(number).encode()) for number in range(6000)]
+    values = np.random.default_rng(0).standard_normal((6000, 3), dtype=np.float32)
+    space = store.space({})
+    for start in range(0, 6000, 2000):
+        space.append(names[start : start + 2000], {"hidden": values[start : start + 2000]})
+        space.flush()
+    order = np.random.default_rng(1).permutation(6000)
+    found = FeatureStore(store.root, 10**9).space({}).read([names[row] for row in order])
+    assert np.array_equal(found["hidden"], values[order])
