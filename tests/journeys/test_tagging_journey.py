@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import headstart
+from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from tiny_text_models import save_tiny
 
@@ -126,6 +127,27 @@ def test_long_documents_train_by_steps_too(tmp_path: Path, model: Path) -> None:
         settings=settings,
     )
     assert run.metrics["test"]["accuracy"]["n"] == 4
+
+
+@pytest.mark.parametrize("tuning", registry.names("tuning"))
+def test_every_tuning_tags(tuning: str, tmp_path: Path, model: Path) -> None:
+    steps = "epochs" in registry.plugin("tuning", tuning).model_fields
+    settings = {"tuning": {"epochs": 1, "rates_tried": [1.0]}} if steps else {}
+    path = conll(tmp_path, 40)
+    run = headstart.fit(
+        path, out=tmp_path / "run", backbone=str(model), tuning=tuning, scratch=False, settings=settings
+    )
+    assert run.metrics["test"]["accuracy"]["n"] == 8
+    assert run.predict(path)["prediction"].notna().all()
+
+
+def test_a_run_on_classes_is_a_backbone_for_tags(tmp_path: Path, model: Path) -> None:
+    frame = pd.DataFrame(
+        {"text": [f"note {k} {'good' if k % 2 else 'bad'}" for k in range(60)], "label": ["a", "b"] * 30}
+    )
+    first = headstart.fit(frame, out=tmp_path / "first", backbone=str(model), scratch=False)
+    second = headstart.fit(conll(tmp_path, 60), out=tmp_path / "second", backbone=str(first.folder), scratch=False)
+    assert second.metrics["test"]["accuracy"]["value"] > 0.4
 
 
 def test_a_type_that_the_model_does_not_know_is_named(tmp_path: Path, model: Path) -> None:

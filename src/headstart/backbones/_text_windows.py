@@ -31,7 +31,9 @@ class TextWindows:
         if len(places) <= self._room:
             return ()
         size = max(self._room - SLACK, self._room // 2, 1)
-        heads = [at for at, (start, _) in enumerate(places) if not start or _blank(text, start)]
+        heads = [
+            at for at in range(1, len(places)) if places[at - 1][0] < places[at][0] and _blank(text, places[at][0])
+        ]
         found, begin = [], 0
         while True:
             end = begin + size
@@ -40,7 +42,7 @@ class TextWindows:
                 return tuple(found)
             end = _last_head(heads, begin + size // 2, end)
             found.append((self._start(places, begin), places[end - 1][1]))
-            begin = _last_head(heads, begin, end - int(OVERLAP * size))
+            begin = _last_head(heads, begin + size // 4, end - int(OVERLAP * size))
 
     @staticmethod
     def _start(places: list[tuple[int, int]], at: int) -> int:
