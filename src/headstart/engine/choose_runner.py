@@ -161,8 +161,8 @@ class _Trial:
 
     def _reason(self, best: _Best, plain: _Best) -> str:
         if best is plain:
-            seconds = f"{max(1.0, plain.seconds):.0f} s"
-            return f"the pass takes about {seconds} in plain PyTorch, and nothing tried was faster"
+            seconds = f"about {plain.seconds:.0f} s" if plain.seconds >= 1 else "less than a second"
+            return f"the pass takes {seconds} in plain PyTorch, and nothing tried was faster"
         times = plain.seconds / best.seconds
         return f"{times:.1f} times as fast as plain PyTorch on {len(self.state.hidden)} of the inputs"
 
