@@ -1,7 +1,7 @@
 """One pass whose memory is watched from outside: `python -m benchmarks._memory_pass extraction|predict FOLDER WHERE`.
 
-`extraction` sends the pictures of FOLDER through a small network into a store at WHERE; `predict` writes the predictions
-of the run WHERE beside it.
+`extraction` sends the pictures of FOLDER through a small network into a store at WHERE; `predict` writes predictions of
+the run WHERE beside it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The feature store: reading 100,000 vectors against a plain memory-mapped copy, and what keys and checksums cost.
 
-Reading is that of a fresh process: the shards are opened, their checksums verified and the rows put into the order asked
+Reading is that of a fresh process: shards are opened, their checksums verified and the rows put into the order asked
 for. The overhead is the time of hashing files, looking keys up and writing, as a share of the pass that `fit` makes
 with a fast network.
 """
@@ -45,7 +45,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 
 def _reading(count: int) -> dict[str, float]:
-    """Median seconds of a plain copy, and of ours in a fresh store, in one whose checksums held before, and shuffled."""
+    """Median seconds of a plain copy, and of ours: in a fresh store, with checksums that held before, shuffled."""
     vectors = np.random.default_rng(0).standard_normal((count, WIDTH), dtype=np.float32)
     keys = [hash_bytes(str(number).encode()) for number in range(count)]
     order = np.random.default_rng(1).permutation(count)

@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones._device_pixels import device_pixels
 from headstart.backbones._fx_cut import Cut, Whole, propose
 from headstart.backbones._fx_segment import Layout
 from headstart.backbones._fx_trace import trace
 from headstart.backbones._normalise import Normalise
-from headstart.backbones._pixel_reader import reader_of, whole_reader
+from headstart.backbones._pixel_reader import PixelReader, reader_of, whole_reader
 from headstart.backbones._timm_architecture import Architecture
 from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import BackboneError
+from headstart.media.framing import Framing
 
 EXAMPLE_SIDE = 96
 """Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
@@ -50,7 +52,10 @@ class TimmBackbone(Backbone):
         self._preprocessing = architecture.preprocessing()
         self._decode, self._framing = decode, framing
         self._reader = (whole_reader if framing == "whole" else reader_of)(self._preprocessing, decode)
-        self.entry = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
+        self._normalise = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
+        self._gpu = self._gpu_decoding()
+        if self._gpu is None:
+            self.entry = self._normalise
         self._prefix_tokens = int(getattr(module, "num_prefix_tokens", 0))
         self._channels_last = getattr(module, "output_fmt", "NCHW") == "NHWC"
         example = self._example()
@@ -64,12 +69,16 @@ class TimmBackbone(Backbone):
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
-        prepared: State = self.entry(State(torch.from_numpy(np.stack([self._reader(raw) for raw in raws]))))
+        if self._gpu is None:
+            pixels = torch.from_numpy(np.stack([self._reader(raw) for raw in raws]))
+        else:
+            pixels = device_pixels(raws, *self._gpu)
+        prepared: State = self._normalise.to(pixels.device)(State(pixels))
         return prepared
 
-    def reader(self) -> Reader:
-        """Files to framed pixels (height, width, 3) uint8."""
-        return self._reader
+    def reader(self) -> Reader | None:
+        """Files to framed pixels (height, width, 3) uint8; None where the GPU decodes whole batches."""
+        return self._reader if self._gpu is None else None
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all images cost the same."""
@@ -126,6 +135,15 @@ class TimmBackbone(Backbone):
         """On whole pictures in squares of `side` pixels."""
         architecture = self._architecture.resized(side)
         return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole")
+
+    def _gpu_decoding(self) -> tuple[Framing, torch.device] | None:
+        """How the GPU decodes where that is wanted; a machine without one reads as 'fast' does."""
+        if self._decode != "gpu":
+            return None
+        framing = self._reader.framing if isinstance(self._reader, PixelReader) else None
+        if not isinstance(framing, Framing):
+            raise BackboneError("decode = 'gpu' is for square pictures cut out of the middle; use decode = 'fast'")
+        return (framing, torch.device("cuda")) if torch.cuda.is_available() else None
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
         layout = Layout(self._channels_last, self._prefix_tokens)

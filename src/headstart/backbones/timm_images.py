@@ -30,8 +30,8 @@ class TimmImages(Settings):
     """'pretrained', 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
     image_size: int | None = Field(default=None, ge=1)
     """Height and width in pixels; >= 1; by default those that the weights were trained with."""
-    decode: Literal["fast", "full"] | None = None
-    """'full': every pixel decoded, resized by Pillow as timm does; 'fast', the usual: large JPEGs at a reduced size."""
+    decode: Literal["fast", "full", "gpu"] | None = None
+    """'fast', the usual: large JPEGs at a reduced size; 'full': as timm does, by Pillow; 'gpu': nvJPEG, with CUDA."""
     framing: Literal["crop", "whole"] = "crop"
     """'crop': the middle, as in the weights' training; 'whole': all of a picture, the rest of a square filled up."""
     seed: int = 0

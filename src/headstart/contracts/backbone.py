@@ -68,7 +68,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """Decode and preprocess inputs to the state at boundary 0, padded to one shape, on the CPU.
+        """Decode and preprocess inputs to the state at boundary 0, of one shape, on the CPU or where they were decoded.
 
         Raises:
             DataError: an input cannot be read; the message names the reason, not the file.

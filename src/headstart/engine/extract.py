@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -127,11 +127,13 @@ def extract(
     kept = KeptSegment(backbone, wish)
     store = store or FeatureStore(limit=0)
     narrow = runner.precision == "bfloat16"
-    space = store.space(_key(backbone, wish, runner), of=backbone.name, bfloat16=narrow, reporter=reporter)
+    name = pass_key(backbone, wish)
+    key = {**name, "runner": described(runner), "precision": runner.precision}
+    space = store.space(key, of=backbone.name, bfloat16=narrow, reporter=reporter)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
     missing, reused = _missing(space, known, readable)
-    frozen_pass = _Pass(backbone, examples, keys, kept, runner, device, space)
+    frozen_pass = _Pass(backbone, examples, keys, kept, hash_json(name), runner, device, space)
     while len(missing):
         frozen_pass.run(missing, batch_size or usual_batch_size(device), reporter)
         missing = frozen_pass.substitutes()
@@ -140,11 +142,6 @@ def extract(
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
     return Extracted(failures, rows, *counts, frozen_pass.seconds, wish, backbone.width, space, located)
-
-
-def _key(backbone: Backbone, wish: Wish, runner: Runner) -> dict[str, Any]:
-    """Everything that decides a stored value beside the input."""
-    return {**pass_key(backbone, wish), "runner": described(runner), "precision": runner.precision}
 
 
 def _missing(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, int]:
@@ -190,12 +187,13 @@ class _Pass:
         examples: Examples,
         keys: Sequence[str | None],
         kept: KeptSegment,
+        name: str,
         runner: Runner,
         device: torch.device,
         space: Space,
     ) -> None:
         self.backbone, self.examples, self.keys, self.kept = backbone, examples, keys, kept
-        self.runner, self.device, self.space = runner, device, space
+        self.name, self.runner, self.device, self.space = name, runner, device, space
         self.pipeline = Pipeline(self._start)
         self.computed = self.elsewhere = 0
         self.failures: dict[int, str] = {}
@@ -251,13 +249,12 @@ class _Pass:
         return rows[order], found[order]
 
     def _start(self, state: State) -> Execute:
-        key = hash_json(pass_key(self.backbone, self.kept.wish))
         try:
-            return started(self.runner, self.kept, state, self.device, key)
+            return started(self.runner, self.kept, state, self.device, self.name)
         except CannotRun as error:
             raise CannotRun(
-                f"runner '{described(self.runner)['plugin']}' does not do for {self.backbone.name}: {error}. Name another "
-                'one: --runner auto takes the fastest that is right (in a plan file runner = "auto", without '
+                f"runner '{described(self.runner)['plugin']}' does not do for {self.backbone.name}: {error}. Name "
+                'another one: --runner auto takes the fastest that is right (in a plan file runner = "auto", without '
                 "[settings.runner])."
             ) from error
 

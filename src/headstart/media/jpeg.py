@@ -25,17 +25,29 @@ def decode_jpeg(content: bytes, at_least: int | None = None) -> np.ndarray | Non
         content: the file's bytes.
         at_least: the image may be decoded at a reduced size with still this many pixels on its shorter side.
     """
-    if not content.startswith(SIGNATURE):
+    if not _usual_colours(content):
         return None
     least = at_least or 0
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-        if colours not in ("Gray", "YCbCr", "RGB") or height * width > MOST_PIXELS:
-            return None
         pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", min_height=least, min_width=least)
     except ValueError:
         return None
     return _upright(pixels, _orientation(content))
+
+
+def is_plain_jpeg(content: bytes) -> bool:
+    """Whether any decoder of JPEGs gives the right pixels: no CMYK, nothing huge, nothing to turn."""
+    return _usual_colours(content) and _orientation(content) == 1
+
+
+def _usual_colours(content: bytes) -> bool:
+    if not content.startswith(SIGNATURE):
+        return False
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return False
+    return colours in ("Gray", "YCbCr", "RGB") and height * width <= MOST_PIXELS
 
 
 def _orientation(content: bytes) -> int:

@@ -54,8 +54,8 @@ def too_large(backbone: Backbone, wish: Wish, examples: Examples, store: Feature
     if needed <= limit:
         return None
     return (
-        f"those of {len(examples)} examples would take {needed / 1e9:.1f} GB, the store's limit is {limit / 1e9:.1f} GB:"
-        " the frozen stages run again in every epoch. HEADSTART_CACHE_LIMIT allows more."
+        f"those of {len(examples)} examples would take {needed / 1e9:.1f} GB, the store's limit is {limit / 1e9:.1f}"
+        " GB: the frozen stages run again in every epoch. HEADSTART_CACHE_LIMIT allows more."
     )
 
 
@@ -91,9 +91,7 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
         return 0, PreparedInputs(backbone, data.examples)
     # what is right for the features at the end need not be so for states on the way
     runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
-    found = extract(
-        backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter
-    )
+    found = extract(backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
     used = np.concatenate([*data.parts().values()])
     for row in used[np.isin(used, list(found.failures))]:
         raise DataError(f"{data.examples.origins()[row]} could be read before and now {found.failures[int(row)]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +20,14 @@ from headstart.contracts.runner import CannotRun
 from headstart.kernel.processor import cores
 from headstart.runners._flat import Flat, Signature
 from headstart.runners._kept_graphs import Graph, keep, kept
+
+# without it the converter would report each conversion over the network, from a process of its own
+_reports = "openvino_telemetry"
+_absent = sys.modules.setdefault(_reports, None) is None  # type: ignore[arg-type]
+import openvino  # noqa: E402
+
+if _absent:
+    del sys.modules[_reports]
 
 EXAMPLES = 2
 """How many rows a segment is traced with: more only take longer, and what a single one says of shapes may hold for it

@@ -157,7 +157,7 @@ def test_the_schemes_of_all_parts_must_agree(tmp_path: Path) -> None:
 def test_files_that_are_not_named_after_parts_are_not_chosen_from(tmp_path: Path) -> None:
     for name in ("one", "two"):
         written(tmp_path, "Ann B-x\n", f"{name}.conll")
-    with pytest.raises(DataError, match="one.conll, two.conll"):
+    with pytest.raises(DataError, match=r"one.conll, two.conll"):
         read(tmp_path)
 
 
@@ -173,5 +173,5 @@ def test_a_text_file_is_told_from_prose_by_its_tags(text: str, seen: bool, tmp_p
     [{"image": "x"}, {"text": ("words",)}, {"label": "tags"}, {"slices": ("a",)}, {"group": "g"}, {"domain": "d"}],
 )
 def test_columns_that_it_has_not_are_refused(given: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--|slice"):
+    with pytest.raises(DataError, match=r"--|slice"):
         read(written(tmp_path, "Ann B-per\n"), Columns(**given))
