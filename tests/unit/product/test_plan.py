@@ -130,6 +130,12 @@ def test_checking_tells_all_faults_at_once() -> None:
         assert fault in told
 
 
+def test_settings_of_a_runner_need_one_that_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"--set runner\.\.\. needs a runner: name one with --runner"):
+        Plan(data="x", settings={"runner": {"half": False}}).check()
+    Plan(data="x", runner="compiled", settings={"runner": {"half": False}}).check()
+
+
 @pytest.mark.parametrize("plan", [Plan(data="x"), EVERYTHING.model_copy(update={"settings": {}})])
 def test_a_sound_plan_passes_the_check(plan: Plan) -> None:
     plan.check()

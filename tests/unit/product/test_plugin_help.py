@@ -15,7 +15,7 @@ from headstart.product import plugin_help
 def test_families_have_the_names_that_set_takes() -> None:
     found = dict(plugin_help.families())
     assert set(found) == {"format", "backbone", "runner", "task", "tuning", "objective", "augmentation"}
-    assert found["tuning"] == "full, probe, scratch"
+    assert found["tuning"] == "full, head_only, probe, scratch"
 
 
 @pytest.mark.parametrize("family", plugin_help.family_names())
