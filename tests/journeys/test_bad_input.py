@@ -314,7 +314,7 @@ def test_a_cache_limit_that_is_no_size(
         (["--seed", "-1"], "greater than or equal to 0"),
         (["--budget", "5x"], "'5x' is no time. Write 90, 90s, 5m or 1h."),
         (["--set", "epochs"], "expected FAMILY.KEY=VALUE, for example tuning.epochs=3"),
-        (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression'?"),
+        (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression' or 'segmentation'?"),
         (["--tuning", "scratch", "--set", "scratch.epochs=2"], "--tuning scratch has none: write --set tuning..."),
         (["--augmentation", "affine"], "augmentation 'affine' would do nothing"),
         (["--augmentation", "affine", "--tuning", "full"], "changes image inputs, the data are table"),

@@ -15,7 +15,7 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.exhibits import Exhibit, Mistake
 from headstart.contracts.task import Metric, PlainTask, Targets
@@ -83,7 +83,7 @@ class Classification(PlainTask):
         """The classes."""
         return targets[TARGET]
 
-    def head(self, width: int) -> nn.Linear:
+    def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Linear:  # noqa: ARG002
         """(batch, width) -> (batch, classes); weights normal with deviation 0.01, biases 0."""
         head = nn.Linear(width, len(self.classes))
         nn.init.normal_(head.weight, std=START_SCALE)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.exhibits import Exhibit, Mistake
 from headstart.contracts.task import Metric, PlainTask, Targets
@@ -95,7 +95,7 @@ class Regression(PlainTask):
         edges = np.quantile(values, np.arange(1, bins) / bins) if bins > 1 else np.empty(0)
         return np.searchsorted(edges, values, side="right").astype(np.int64)
 
-    def head(self, width: int) -> nn.Linear:
+    def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Linear:  # noqa: ARG002
         """(batch, width) -> (batch, 1) in standard units; weights normal with deviation 0.01, bias 0."""
         head = nn.Linear(width, 1)
         nn.init.normal_(head.weight, std=START_SCALE)
