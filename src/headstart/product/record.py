@@ -91,6 +91,39 @@ class StageRow(Settings):
     learning_rate: float
 
 
+class Candidate(Settings):
+    """A way of training that was tried on the way to the model, judged on validation."""
+
+    name: str
+    """Of its own: 'full, 3e-05'."""
+    tuning: str
+    """Which weights moved."""
+    learning_rate: Number
+    """Peak rate of the backbone; undefined where nothing was trained by steps."""
+    epochs: int
+    """Passes over the training data when it ended; 0 where it was solved."""
+    seconds: float
+    val_metric: Number
+    """The primary metric on validation at its best."""
+    val_low: Number = math.nan
+    """Where the 95 % interval of `val_metric` begins; undefined where none was computed."""
+    val_high: Number = math.nan
+    """Where it ends."""
+    fate: str
+    """'kept' for the one that became the model, else what became of it: 'dropped after round 1'."""
+
+
+class Budget(Settings):
+    """The time that was allowed, and what was used of it."""
+
+    seconds: float
+    """What the user allowed, from reading the data to the final model."""
+    used: float
+    """What these steps took together."""
+    steps: dict[str, float] = {}
+    """Step of `RunRecord.times` -> seconds it was allowed; a step that had no limit of its own is not named."""
+
+
 class PartRow(Settings):
     """One part of the split."""
 
@@ -181,11 +214,15 @@ class RunRecord(Settings):
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """What was tried to find the model, in order; empty where there was nothing to choose."""
     exhibits: tuple[Exhibit, ...] = ()
     mistakes: tuple[Card, ...] = ()
     frozen_pass: FrozenPass = FrozenPass()
     times: dict[str, float] = {}
     """Where the time went: step -> seconds, in order."""
+    budget: Budget | None = None
+    """None where no time was set."""
     versions: dict[str, str] = {}
     machine: dict[str, str] = {}
     test_reads: int = 1
