@@ -89,6 +89,11 @@ class StageRow(Settings):
     state: str
     """'frozen' or 'trained'."""
     learning_rate: float
+    """Peak rate; 0 where frozen."""
+    trained: int = 0
+    """How many parameters moved; adapters that were merged into the others afterwards count here alone."""
+    start: float = 0.0
+    """Share of the training after which the stage began to move, in [0, 1)."""
 
 
 class Candidate(Settings):
