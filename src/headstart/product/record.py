@@ -213,6 +213,8 @@ class RunRecord(Settings):
     backbone_origin: str
     """Where the weights came from."""
     stages: tuple[StageRow, ...]
+    head: StageRow | None = None
+    """What the model has beside its backbone: heads and additions; None in records that do not say."""
     decisions: tuple[Decision, ...]
     arms: dict[str, Arm]
     """'model' first; 'probe' and 'scratch' where they ran."""
