@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -62,3 +62,15 @@ class Recipe(Settings):
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better validation loss before training stops; >= 1."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the products in training: 'auto' is bfloat16 where the device has it natively; weights stay float32."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Share of activations zeroed in the moving stages (Srivastava et al. 2014); None: as pretrained; in [0, 1)."""
+    stochastic_depth: float | None = Field(default=None, ge=0, lt=1)
+    """Share of examples that skip the last residual branch, less before (Huang et al. 2016); None: as pretrained."""
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    """Decay per step of an exponential average of the weights, which is then what is kept; 0 is off; in [0, 1)."""
+    soup: bool = False
+    """Whether to average the best epochs' weights where that lowers the validation loss (Wortsman et al. 2022)."""
+    interpolate: bool = False
+    """Whether to go back towards the pretrained backbone as far as lowers the validation loss (WiSE-FT)."""
