@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import headstart
+from headstart.cli_options import (
+    Augmentation,
+    Backbone,
+    Budget,
+    Data,
+    Domain,
+    Format,
+    Group,
+    Image,
+    Json,
+    Label,
+    Objective,
+    Out,
+    Overwrite,
+    Part,
+    Run,
+    Runner,
+    Scratch,
+    Seed,
+    Set,
+    Slices,
+    Task,
+    Text,
+    Tuning,
+    Weights,
+    option,
+)
 from headstart.product.exits import EXIT_CODES, Answer, guarded
 
 if TYPE_CHECKING:
     from headstart.kernel.progress import Reporter
-
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def seconds(text: str) -> float:
-    """A time such as 90, 90s, 5m or 1h in seconds.
-
-    Raises:
-        typer.BadParameter: it is no such time, or it is none at all.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not found or not float(found[1]):
-        raise typer.BadParameter(f"{text!r} is no time. Write 90, 90s, 5m or 1h.")
-    return float(found[1]) * UNITS[found[2]]
-
-
-def _option(flag: str, meaning: str, metavar: str | None = None) -> Any:
-    return typer.Option(flag, help=meaning, metavar=metavar)
-
-
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
-
-Text = Annotated[list[str] | None, _option("--text", "Column of text; twice for pairs.", "COLUMN")]
-Image = Annotated[str | None, _option("--image", "Column of image paths.", "COLUMN")]
-Label = Annotated[str | None, _option("--label", "Column of what is to be predicted.", "COLUMN")]
-Group = Annotated[str | None, _option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
-Domain = Annotated[str | None, _option("--domain", "Column that names the domain.", "COLUMN")]
-Slices = Annotated[list[str] | None, _option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]
-Part = Annotated[str | None, _option("--part", "Column that says train, val or test.", "COLUMN")]
-Format = Annotated[str | None, _option("--format", "How the data lie on disk; recognised when left out.", "NAME")]
-
-Out = Annotated[str | None, _option("--out", "Where to write; DATA or RUN decides when left out.", "PATH")]
-Task = Annotated[str | None, _option("--task", "What is predicted; recognised when left out.", "NAME")]
-Backbone = Annotated[str | None, _option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
-Weights = Annotated[str | None, _option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
-Tuning = Annotated[str | None, _option("--tuning", "Which weights move.", "NAME")]
-Objective = Annotated[str | None, _option("--objective", "What is optimised beside the task loss.", "NAME")]
-Augmentation = Annotated[str | None, _option("--augmentation", "Random views of the training inputs.", "NAME")]
-Runner = Annotated[str | None, _option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
-Budget = Annotated[
-    float | None, typer.Option("--budget", parser=seconds, help="Time for training: 90, 90s, 5m or 1h.", metavar="TIME")
-]
-Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
-Set = Annotated[list[str] | None, _option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]
-Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace what lies at --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 
 app = typer.Typer(
     name="headstart",
@@ -146,7 +124,7 @@ def fit(
 def predict(
     run: Run,
     data: Data,
-    out: Annotated[str | None, _option("--out", "CSV or Parquet file to write.", "FILE")] = None,
+    out: Annotated[str | None, option("--out", "CSV or Parquet file to write.", "FILE")] = None,
     format: Format = None,
     text: Text = None,
     image: Image = None,
@@ -224,7 +202,7 @@ def inspect(
 @guarded
 def report(
     run: Run,
-    out: Annotated[str | None, _option("--out", "HTML file to write; RUN/report.html when left out.", "FILE")] = None,
+    out: Annotated[str | None, option("--out", "HTML file to write; RUN/report.html when left out.", "FILE")] = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
     """Write the report of a run once more.
@@ -240,7 +218,7 @@ def report(
 @guarded
 def cache(
     clear: Annotated[bool | None, typer.Option("--clear", help="Delete all of it; asks nothing.")] = None,
-    limit: Annotated[str | None, _option("--limit", "Evict down to it and keep it; or 'default'.", "SIZE")] = None,
+    limit: Annotated[str | None, option("--limit", "Evict down to it and keep it; or 'default'.", "SIZE")] = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
     """Show what is kept because it can be made again, and make it smaller.

@@ -43,7 +43,7 @@ ORDER = {
         "predict run study fit model_bytes memory_training estimators inspection findings inspect cache_parts "
         "cache_contents cache exits plugin_help terminal console printing cache_printing"
     ),
-    "": "__init__ cli __main__",
+    "": "__init__ cli_options cli __main__",
 }
 """Each folder's files, lowest first; a file may import those that stand before its own name."""
 
