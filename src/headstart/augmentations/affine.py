@@ -16,11 +16,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.kernel.settings import Settings
 
 
-class Affine(Settings):
+class Affine(InputViews):
     """Random shift, zoom and rotation."""
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)
@@ -31,10 +31,6 @@ class Affine(Settings):
     """Greatest relative change of what is seen of the image, along each axis; in [0, 1)."""
     rotation: float = Field(default=10.0, ge=0, le=180)
     """Greatest turn, in degrees; in [0, 180]."""
-
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """Inputs change."""
-        return 0
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from torch import Tensor
-
+from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.kernel.settings import Settings
 
 
-class NoAugmentation(Settings):
+class NoAugmentation(InputViews):
     """The inputs as they are."""
 
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
@@ -23,7 +21,3 @@ class NoAugmentation(Settings):
     def view(self, state: State, seeds: Sequence[int]) -> State:  # noqa: ARG002
         """The same state."""
         return state
-
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:  # noqa: ARG002
-        """The same maps."""
-        return maps

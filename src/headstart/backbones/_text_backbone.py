@@ -18,6 +18,7 @@ from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.inputs import Tokens
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.kernel.files import hash_bytes
 
@@ -84,6 +85,10 @@ class TextBackbone(Backbone):
     def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
         """Parts of a text of more tokens than are read at once."""
         return self._preparation.windows(raw)
+
+    def inputs(self) -> Tokens:
+        """Token numbers, with the tokenizer's own special ones."""
+        return self._preparation.tokens()
 
     def preparation(self) -> Mapping[str, Any]:
         """The hash of the tokenizer's files, the greatest length, and whether token types are used."""

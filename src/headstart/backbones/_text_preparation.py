@@ -19,6 +19,7 @@ from torch import nn
 from headstart.backbones._text_windows import TextWindows
 from headstart.contracts.carriers import LENGTH_MASK, PLACES, State
 from headstart.contracts.examples import Raw
+from headstart.contracts.inputs import Tokens
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.files import hash_bytes
 
@@ -72,6 +73,13 @@ class TextPreparation:
             "token_types": self._token_types,
             **({"places": True, "lead": self._lead} if self._places else {}),
         }
+
+    def tokens(self) -> Tokens:
+        """The tokens that are no part of a text, and the one that stands for a hidden one, if the model knows it."""
+        known = self._config.vocab_size
+        stand_ins = (self._tokenizer.mask_token_id, self._tokenizer.unk_token_id)
+        mask = next((number for number in stand_ins if number is not None and number < known), None)
+        return Tokens(mask=mask, special=tuple(sorted(self._tokenizer.all_special_ids)))
 
     def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
         """See `_text_windows`; none for pairs."""

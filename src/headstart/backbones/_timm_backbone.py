@@ -20,6 +20,7 @@ from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.inputs import Pixels
 from headstart.kernel.errors import BackboneError
 from headstart.media.framing import Framing
 
@@ -106,6 +107,10 @@ class TimmBackbone(Backbone):
             levels = [*(state.taps[tap.key] for tap in self._map_taps if tap.key in state.taps), hidden]
             return Features(pooled, maps=tuple(self._channels_first(level) for level in levels))
         return Features(pooled)
+
+    def inputs(self) -> Pixels:
+        """Pixels, with timm's mean and standard deviation."""
+        return Pixels(mean=tuple(self._preprocessing["mean"]), std=tuple(self._preprocessing["std"]))
 
     def map_taps(self) -> tuple[Tap, ...]:
         """The last boundary of each resolution before the final one."""

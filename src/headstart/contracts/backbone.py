@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.files import hash_bytes
 
@@ -104,6 +105,10 @@ class Backbone(ABC):
 
         Its maps are those of `map_taps` that the state has seen, finest first, and the last one.
         """
+
+    def inputs(self) -> Pixels | Tokens | None:
+        """What the numbers at boundary 0 stand for; None where they are neither pixels nor tokens."""
+        return None
 
     def map_taps(self) -> tuple[Tap, ...]:
         """What a segment must see on its way so that `features` has maps of several strides; finest first."""

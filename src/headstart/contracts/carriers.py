@@ -109,6 +109,17 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Mixed:
+    """The other half of a batch whose inputs were mixed: its loss is weight * L(targets of the batch) + (1 - weight) *
+    L(these targets), as in mixup."""
+
+    targets: Mapping[str, Tensor]
+    """As `Batch.targets`, of the examples that were mixed in."""
+    weight: float
+    """Share of the batch's own examples, in [0, 1]."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some examples on their way through a model."""
 
@@ -122,12 +133,17 @@ class Batch:
     """(batch,) int64: the row of each example in its `Examples`."""
     queries: Mapping[str, Tensor] = field(default_factory=dict)
     """What is asked of each example, by name, known without labels: the words to tag, a size. Padded as targets are."""
+    mixed: Mixed | None = None
+    """What was mixed into the inputs; None where each is one example's."""
 
     def to(self, device: Any) -> Batch:
         """The same batch on another device; the rows stay."""
-        moved = ({name: value.to(device) for name, value in named.items()} for named in (self.targets, self.queries))
-        targets, queries = moved
-        return Batch(self.state.to(device), targets, self.rows, queries)
+
+        def moved(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: value.to(device) for name, value in named.items()}
+
+        mixed = None if self.mixed is None else Mixed(moved(self.mixed.targets), self.mixed.weight)
+        return Batch(self.state.to(device), moved(self.targets), self.rows, moved(self.queries), mixed)
 
 
 @dataclass(frozen=True)

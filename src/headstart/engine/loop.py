@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.model import Model
@@ -151,7 +152,8 @@ class Loop:
         done = (progress.epoch * self.steps + progress.step) / (progress.epochs * self.steps)
         set_rates(self.optimiser, plan.recipe, done)
         on_device = {name: self._to_device(batch) for name, batch in batches.items()}
-        step = Step(on_device, self._features, self._outputs, self.model.task.losses, self.model.additions, done)
+        losses_of = mixed_losses(self.model.task.losses)
+        step = Step(on_device, self._features, self._outputs, losses_of, self.model.additions, done)
         losses = plan.objective.losses(step)
         self._check_finite(losses, step)
         total = plan.objective.combine(losses, self.parameters)

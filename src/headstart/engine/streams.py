@@ -7,13 +7,13 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.augmentation import Augmentation
+from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
 from headstart.contracts.examples import Examples
@@ -29,6 +29,21 @@ PREFETCHED = 4
 
 KEPT_BYTES = 1 << 30
 """Prepared inputs kept in memory between epochs, per source."""
+
+POOLED_BATCHES = 50
+"""Batches' worth of rows, drawn at random, within which rows of like length are put together."""
+
+
+class StoredView(Protocol):
+    """One augmented view of every example that is trained on, its states kept by a frozen pass."""
+
+    def __call__(self, rows: np.ndarray) -> State:
+        """The states (batch, ...) of some rows."""
+        ...
+
+    def moved(self, targets: Mapping[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
+        """The rows' targets (batch, ...) with class maps moved as their pictures are."""
+        ...
 
 
 class PreparedInputs:
@@ -71,14 +86,25 @@ class Stream:
     batch_size: int
     seed: int
     augmentation: Augmentation | None = None
-    """Random views; None for validation and for states past the input."""
+    """What is done anew to each epoch's batches; None for validation. On states past the input it can mix only."""
     queries: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What is asked of each row of the source, by name; see `Batch.queries`."""
+    lengths: np.ndarray | None = None
+    """(all rows of the source,) how long each input is: a batch then holds inputs of like length, with little padding.
+    None: batches are drawn whatever the lengths."""
+    views: Sequence[StoredView] = ()
+    """Kept views of the inputs, in place of `source` in training: epoch e draws from view e modulo their number."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
         draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.name}", epoch))
-        return self._split(draws.permutation(self.rows))
+        rows = draws.permutation(self.rows)
+        if self.lengths is None:
+            return self._split(rows)
+        pool = POOLED_BATCHES * self.batch_size
+        pools = [by_length(rows[at : at + pool], self.lengths) for at in range(0, len(rows), pool)]
+        batches = self._split(np.concatenate(pools))
+        return [batches[number] for number in draws.permutation(len(batches))]
 
     def in_sequence(self) -> list[np.ndarray]:
         """All rows once, in their own order."""
@@ -86,19 +112,25 @@ class Stream:
 
     def batch(self, rows: np.ndarray, epoch: int | None = None) -> Batch:
         """Make a batch; with an epoch, of that epoch's random views."""
-        state = self.source(rows)
+        view = self.views[epoch % len(self.views)] if epoch is not None and self.views else None
+        state = self.source(rows) if view is None else view(rows)
         targets = {name: as_tensor(values[rows]) for name, values in self.targets.items()}
-        if epoch is not None and self.augmentation is not None:
-            seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
-            for name, values in targets.items():
-                if _is_map_over(state.hidden, values):
-                    targets[name] = self.augmentation.move(values, seeds)
-            state = self.augmentation.view(state, seeds)
+        if view is not None:
+            targets = view.moved(targets, rows)
         queries = {name: as_tensor(values[rows]) for name, values in self.queries.items()}
-        return Batch(state, targets, torch.from_numpy(np.asarray(rows)), queries)
+        batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), queries)
+        if epoch is None or self.augmentation is None:
+            return batch
+        seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
+        return augmented(self.augmentation, batch, seeds)
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))
+
+
+def by_length(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The rows, the shortest first; `lengths` is over all rows of the source."""
+    return rows[np.argsort(lengths[rows], kind="stable")]
 
 
 def as_tensor(values: np.ndarray) -> Tensor:
@@ -110,12 +142,6 @@ def as_tensor(values: np.ndarray) -> Tensor:
     entries = [torch.from_numpy(np.asarray(value)) for value in values]
     padding = math.nan if entries[0].is_floating_point() else PADDED_TARGET
     return torch.nn.utils.rnn.pad_sequence(entries, batch_first=True, padding_value=padding)
-
-
-def _is_map_over(hidden: Tensor, target: Tensor) -> bool:
-    """Whether a target is a class map over the pictures of a batch."""
-    same_place = hidden.ndim == 4 and target.ndim == 3 and target.shape[1:] == hidden.shape[2:]
-    return same_place and not target.is_floating_point()
 
 
 def ahead(makers: Sequence[Callable[[], T]]) -> Iterator[T]:

@@ -1,0 +1,23 @@
+"""What the numbers at boundary 0 stand for: what an augmentation must know to act on them."""
+
+from __future__ import annotations
+
+from headstart.kernel.settings import Settings
+
+
+class Pixels(Settings):
+    """Normalised pictures (batch, channels, height, width): (value - mean) / std of values in [0, 1]."""
+
+    mean: tuple[float, ...]
+    """Of each channel, for values in [0, 1]."""
+    std: tuple[float, ...]
+    """Of each channel, for values in [0, 1]; > 0."""
+
+
+class Tokens(Settings):
+    """Token numbers (batch, length)."""
+
+    mask: int | None = None
+    """The token that stands for a hidden one: the mask token, else the unknown one; None where there is neither."""
+    special: tuple[int, ...] = ()
+    """Tokens that are no part of a text: its beginning, its end, padding."""
