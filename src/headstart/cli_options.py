@@ -32,7 +32,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as r
 
 Text = Annotated[list[str] | None, option("--text", "Column of text; twice for pairs.", "COLUMN")]
 Image = Annotated[str | None, option("--image", "Column of image paths.", "COLUMN")]
-Label = Annotated[str | None, option("--label", "Column of what is to be predicted.", "COLUMN")]
+Label = Annotated[
+    list[str] | None, option("--label", "Column of what is to be predicted; repeated for columns of 0 and 1.", "COLUMN")
+]
 Group = Annotated[str | None, option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
 Domain = Annotated[str | None, option("--domain", "Column that names the domain.", "COLUMN")]
 Slices = Annotated[list[str] | None, option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]

@@ -38,6 +38,8 @@ LABELS: dict[str, list[Any]] = {
     "few whole numbers": [row % 4 for row in range(N)],
     "many whole numbers": DRAWS.permutation(10 * N)[:N].tolist(),
     "decimal numbers": DRAWS.normal(50.0, 7.0, N).tolist(),
+    "lists": [(["cat"], ["cat", "dog"], ["dog", "grade 10"], [])[row % 4] for row in range(N)],
+    "names with a bar": [("cat", "cat|dog", "dog|grade 10", None)[row % 4] for row in range(N)],
 }
 """Candidate labels, one value per example: a task is tested on every one that suits it."""
 
@@ -135,7 +137,7 @@ def solved(c: Case, groups: np.ndarray | None = None) -> tuple[nn.Module, dict[s
 def features_for(labels: list[Any]) -> np.ndarray:
     """The rank of the label, which of the first values it is, and noise."""
     _, codes = np.unique(np.array([str(label) for label in labels]), return_inverse=True)
-    numbers = codes if isinstance(labels[0], str) else np.array(labels, dtype=np.float64)
+    numbers = codes if isinstance(labels[0], (str, list)) else np.array(labels, dtype=np.float64)
     draws = np.random.default_rng(1)
     found = draws.normal(0, 0.7, (len(labels), WIDTH))
     found[:, 0] += (numbers - numbers.mean()) / numbers.std()

@@ -114,7 +114,7 @@ def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: 
         "out": "o",
         "text": ["a", "b"],
         "image": "i",
-        "label": "l",
+        "label": ["l"],
         "group": "g",
         "domain": "d",
         "slices": ["s", "t"],

@@ -32,8 +32,8 @@ class Schema(Settings):
     inputs: tuple[str, ...]
     """The input columns: one of paths or encoded bytes (image), one or two of text, or numeric ones (table)."""
     targets: dict[str, str] = {}
-    """Target name -> column. Plain tasks have one target, called 'label'; labelled spans of a text are called 'spans';
-    empty when the data are unlabelled."""
+    """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
+    text are called 'spans'; empty when the data are unlabelled."""
     words: str | None = None
     """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None

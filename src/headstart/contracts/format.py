@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from headstart.contracts.examples import Examples
 from headstart.kernel.settings import Settings
@@ -22,6 +22,9 @@ class Columns(Settings):
     """Numeric input columns, in the order a backbone takes them; empty for every one that serves nothing else."""
     label: str | None = None
     """Column of the target."""
+    labels: tuple[str, ...] = ()
+    """Columns of 0 and 1, one for each label that an example may have; in place of `label`. Several names given as
+    `label` are these."""
     group: str | None = None
     """Column of what must stay on one side of the split; for image folders a regular expression over the path."""
     domain: str | None = None
@@ -30,6 +33,15 @@ class Columns(Settings):
     """Columns whose every value gets figures of its own."""
     part: str | None = None
     """Column that says train, val or test."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_labels_are_columns_of_their_own(cls, given: Any) -> Any:
+        label = given.get("label") if isinstance(given, dict) else None
+        if label is None or isinstance(label, str):
+            return given
+        names = tuple(label)
+        return {**given, "label": names[0] if len(names) == 1 else None, "labels": names if len(names) > 1 else ()}
 
     @field_validator("text", "numeric", "slices", mode="before")
     @classmethod

@@ -94,6 +94,14 @@ class Task(Protocol):
         """
         ...
 
+    def further(self, examples: Examples) -> Self:
+        """This bound task for more data: what it knows stays in its place, new classes come after it.
+
+        Raises:
+            DataError: as `bind`, or the labels are of a kind that it cannot take.
+        """
+        ...
+
     def targets(self, examples: Examples) -> Targets:
         """The targets encoded for training. Raises DataError on a value that binding did not see."""
         ...
@@ -201,6 +209,10 @@ class PlainTask(Settings):
     def side(self) -> int | None:
         """The backbone's own framing."""
         return None
+
+    def further(self, examples: Examples) -> Self:
+        """Bound once more, with all that it knows as if it had been given."""
+        return self.bind(examples)  # type: ignore[attr-defined]
 
     def queries(self, examples: Examples) -> Targets:  # noqa: ARG002
         """Nothing."""

@@ -59,13 +59,14 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     inputs = [("text", name) for name in columns.text] + [("numeric", name) for name in columns.numeric]
     inputs += [("image", columns.image)] if columns.image else []
     others = [("label", columns.label), ("group", columns.group), ("domain", columns.domain), ("part", columns.part)]
-    others += [("slice", name) for name in columns.slices]
+    others += [*(("label", name) for name in columns.labels), *(("slice", name) for name in columns.slices)]
     for flag, name in [*inputs, *(others if labelled else [])]:
         if name is not None and name not in present:
             raise DataError(f"--{flag} {name}: " + unknown("column", name, present))
     if labelled:
         return columns
-    kept = {role: name for role, name in others if role != "slice" and name in present}
+    kept = {role: name for role, name in others if role not in ("slice", "label") and name in present}
+    kept |= {"label": columns.label} if columns.label in present else {}
     slices = tuple(name for name in columns.slices if name in present)
     return Columns(text=columns.text, image=columns.image, numeric=columns.numeric, slices=slices, **kept)
 

@@ -30,13 +30,17 @@ class _Span(NamedTuple):
 
 
 def holds_spans(column: pa.ChunkedArray) -> bool:
-    """Whether a column holds lists, or text of which every value begins as a list of JSON does."""
+    """Whether a column holds lists, or text of which every value begins as a list of JSON does; but lists of names are
+    sets of labels."""
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        return True
+        return not _are_names(column.to_pylist())
     if not is_text(column.type):
         return False
     written = [value for value in column.to_pylist() if value is not None and value.strip()]
-    return bool(written) and all(value.lstrip().startswith("[") for value in written) and any(map(_is_list, written))
+    if not (written and all(value.lstrip().startswith("[") for value in written)):
+        return False
+    lists = [found for found in map(_list_in, written) if found is not None]
+    return bool(lists) and not _are_names(lists)
 
 
 def with_spans(table: pa.Table, label: str, inputs: Sequence[str], notes: list[str]) -> pa.Table:
@@ -116,8 +120,15 @@ def _shown(span: _Span) -> str:
     return f"'{span.label}' {span.start}-{span.end}"
 
 
-def _is_list(value: str) -> bool:
+def _list_in(value: str) -> list[Any] | None:
     try:
-        return isinstance(json.loads(value), list)
+        found = json.loads(value)
     except ValueError:
-        return False
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _are_names(lists: Sequence[list[Any] | None]) -> bool:
+    """Whether lists hold texts or numbers alone, and one of them any."""
+    items = [item for found in lists for item in found or ()]
+    return bool(items) and all(isinstance(item, (str, int)) for item in items)

@@ -77,11 +77,19 @@ class ArrowRows:
     def _part(self, start: int, stop: int) -> pa.Table:
         table = plain(self._rows[start:stop])
         for name, class_names in self._class_names.items():
-            numbers = table.column(name).to_pylist()
-            named = [None if number is None or number < 0 else class_names[number] for number in numbers]
-            table = table.set_column(table.column_names.index(name), name, pa.array(named, pa.string()))
+            numbers = table.column(name)
+            named = [_named(number, class_names) for number in numbers.to_pylist()]
+            kind = pa.list_(pa.string()) if pa.types.is_list(numbers.type) else pa.string()
+            table = table.set_column(table.column_names.index(name), name, pa.array(named, kind))
         origins = [f"row {start + offset}" for offset in range(table.num_rows)]
         return table.append_column(ORIGIN, pa.array(origins, pa.string()))
+
+
+def _named(number: int | list[int] | None, class_names: list[str]) -> str | list[str] | None:
+    """A class number as its name, None where it is none; a list of numbers as their names."""
+    if isinstance(number, list):
+        return [class_names[one] for one in number]
+    return None if number is None or number < 0 else class_names[number]
 
 
 def arrow_rows(table: pa.Table) -> ArrowRows:
@@ -95,10 +103,11 @@ def is_dataset(source: Any) -> bool:
 
 
 def dataset_rows(dataset: Any) -> ArrowRows:
-    """A Hugging Face dataset as a source: class numbers become their names, -1 (unlabelled) becomes empty."""
+    """A Hugging Face dataset as a source: class numbers, in lists too, become their names, -1 (unlabelled) empty."""
+    inner = {name: getattr(feature, "feature", feature) for name, feature in dataset.features.items()}
     class_names = {
         name: list(feature.names)
-        for name, feature in dataset.features.items()
+        for name, feature in inner.items()
         if isinstance(getattr(feature, "names", None), (list, tuple))
     }
     return ArrowRows(dataset.with_format("arrow"), "a Hugging Face dataset", class_names)

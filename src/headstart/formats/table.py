@@ -1,7 +1,7 @@
 """Tables: CSV, TSV, Parquet, JSON Lines, pandas frames, Hugging Face datasets; also one each for train, val and test.
 
 An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
-spans of its characters.
+spans of its characters; those of anything may be sets: lists, names with a separator between them, or columns of 0, 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
 from headstart.formats._column_guess import Roles, named_columns, recognise
 from headstart.formats._column_values import with_inputs, with_label, with_parts, without_unlabelled_parts
+from headstart.formats._label_columns import with_label_columns
 from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import holds_spans, with_spans
@@ -53,9 +54,13 @@ class Table(Settings):
         columns = named_columns(columns, present, labelled=labelled)
         table = read_tables(tables, _as_text(columns))
         notes = [note for part in tables for note in part.source.notes]
+        if columns.labels:
+            table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
+            table, columns = with_label_columns(table, columns, notes)
         roles, target = recognise(table, columns, root, labelled=labelled), "label"
         if labelled and roles.label is not None:
-            table = without_unlabelled_parts(table, roles.label, tables, notes)
+            if roles.label in present:
+                table = without_unlabelled_parts(table, roles.label, tables, notes)
             table = with_label(table, roles.label)
             if roles.modality == "text" and holds_spans(table.column(roles.label)):
                 table, target = with_spans(with_inputs(table, roles), roles.label, roles.inputs, notes), "spans"

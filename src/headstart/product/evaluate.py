@@ -56,7 +56,7 @@ def evaluate(
     format: str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
     slices: str | Sequence[str] = (),
     reporter: Reporter | None = None,
@@ -107,6 +107,8 @@ def evaluate(
 def _columns(trained: Columns, given: Columns) -> Columns:
     """The columns of training, save those given; the part column plays no role in an evaluation."""
     named = {name: value for name, value in given if value}
+    if given.label or given.labels:
+        named = {"label": None, "labels": (), **named}
     return trained.model_copy(update={"part": None, **named})
 
 

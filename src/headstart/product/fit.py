@@ -46,7 +46,7 @@ def fit(
     out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
     domain: str | None = None,
     slices: str | Sequence[str] = (),
@@ -72,7 +72,7 @@ def fit(
         data: a folder of images, a table (CSV, TSV, Parquet, JSON Lines), a pandas frame, a Hugging Face dataset, or
             the plan.toml of an earlier run, which is repeated.
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
-        text: text column, or two for pairs. image: column of image paths. label: target column.
+        text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
         group: column (or regular expression over image paths) of what must not be split.
         domain: column that names the domain. slices: columns whose values get figures of their own.
         part: column that says train, val or test. format: how the data lie; recognised without it.

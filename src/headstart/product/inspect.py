@@ -32,7 +32,7 @@ def inspect(
     *,
     text: str | Sequence[str] = (),
     image: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     group: str | None = None,
     slices: str | Sequence[str] = (),
     part: str | None = None,
@@ -43,7 +43,7 @@ def inspect(
 
     Args:
         data: a folder of images, a table, a pandas frame or a Hugging Face dataset.
-        text: text column, or two for pairs. image: column of image paths. label: target column.
+        text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
         group: column (or regular expression over image paths) of what must not be split.
         slices: columns whose values get figures of their own. part: column that says train, val or test.
         format: how the data lie; recognised without it.
@@ -103,7 +103,7 @@ def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> d
         return {"missing_labels": examples.target("spans").count(None)}
     if "label" not in examples.schema.targets:
         return {}
-    values = [None if _missing(value) else value for value in examples.target()]
+    values = [_plain_label(value) for value in examples.target()]
     known = [value for value in values if value is not None]
     found: dict[str, Any] = {"missing_labels": len(values) - len(known)}
     if _are_quantities(known):
@@ -114,9 +114,12 @@ def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> d
             clusters[cluster].append(row)
     contradicting = [rows for rows in clusters.values() if len({values[row] for row in rows}) > 1]
     return found | {
-        "classes": {str(name): count for name, count in sorted(Counter(known).items(), key=lambda item: str(item[0]))},
+        "classes": dict(sorted(Counter(name for value in known for name in _names(value)).items())),
         "conflicts": tuple(
-            Conflict(origins=tuple(origins[row] for row in rows), labels=tuple(str(values[row]) for row in rows))
+            Conflict(
+                origins=tuple(origins[row] for row in rows),
+                labels=tuple(", ".join(_names(values[row])) for row in rows),
+            )
             for rows in contradicting
         ),
     }
@@ -170,7 +173,7 @@ def _classes_by_part(examples: Examples) -> dict[str, set[str]]:
     if examples.schema.part is not None and "label" in examples.schema.targets:
         for part, value in zip(examples.column(examples.schema.part), examples.target()):
             if not _missing(value):
-                found[part].add(str(value))
+                found[part].update(_names(_plain_label(value)))
     return dict(found)
 
 
@@ -206,6 +209,18 @@ def _are_quantities(values: Sequence[Any]) -> bool:
     if not values or not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return False
     return any(value != int(value) for value in values) or len(set(values)) > _MOST_CLASSES_OF_NUMBERS
+
+
+def _plain_label(value: Any) -> Any:
+    """A label that can be compared: a set of labels in one order, None where it is missing."""
+    if isinstance(value, list):
+        return tuple(sorted(map(str, value)))
+    return None if _missing(value) else value
+
+
+def _names(label: Any) -> tuple[str, ...]:
+    """The labels in a set, or the one label."""
+    return label if isinstance(label, tuple) else (str(label),)
 
 
 def _missing(value: Any) -> bool:

@@ -195,7 +195,7 @@ def _recognised(columns: Columns, schema: Schema) -> Columns:
         found["text"] = schema.inputs
     if schema.modality == "table":
         found["numeric"] = schema.inputs
-    if schema.modality != "image" and schema.targets:
+    if schema.modality != "image" and schema.targets and not columns.labels:
         found["label"] = next(iter(schema.targets.values()))
     return columns.model_copy(update=found)
 

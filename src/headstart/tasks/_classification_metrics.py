@@ -49,12 +49,14 @@ def _metric(
             return float(score(targets[TARGET], prediction.columns["probabilities"]))
 
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
-        return _quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
+        return quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
 
     return Metric(name, greater, value, replicates, bounds)
 
 
-def _quiet(replicates: Replicates) -> Replicates:
+def quiet(replicates: Replicates) -> Replicates:
+    """The same of weights (resamples, examples) of any type, without numpy's warnings of 0 / 0."""
+
     def run(weights: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return replicates(np.asarray(weights, dtype=np.float64))
@@ -81,7 +83,7 @@ def _balanced_accuracy_replicates(labels: np.ndarray, probabilities: np.ndarray)
 
     def replicates(weights: np.ndarray) -> np.ndarray:
         hits = _class_sums(weights[:, right], labels[right], classes)
-        return _mean_of_present(hits / _class_sums(weights, labels, classes))
+        return mean_of_present(hits / _class_sums(weights, labels, classes))
 
     return replicates
 
@@ -98,7 +100,7 @@ def _macro_f1_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Repli
     def replicates(weights: np.ndarray) -> np.ndarray:
         hits = _class_sums(weights[:, right], labels[right], classes)
         either = _class_sums(weights, labels, classes) + _class_sums(weights, predicted, classes)
-        return _mean_of_present(2 * hits / either)
+        return mean_of_present(2 * hits / either)
 
     return replicates
 
@@ -119,7 +121,7 @@ def _roc_auc_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replic
 
     def replicates(weights: np.ndarray) -> np.ndarray:
         by_example = np.ascontiguousarray(weights.T)
-        return _mean_of_present(np.stack([ranking(by_example) for ranking in rankings], axis=1))
+        return mean_of_present(np.stack([ranking(by_example) for ranking in rankings], axis=1))
 
     return replicates
 
@@ -167,7 +169,7 @@ def _class_sums(weights: np.ndarray, codes: np.ndarray, classes: int) -> np.ndar
     return weights @ members
 
 
-def _mean_of_present(values: np.ndarray) -> np.ndarray:
-    """Mean over classes (last axis) of what is defined; NaN where nothing is."""
+def mean_of_present(values: np.ndarray) -> np.ndarray:
+    """(resamples,): the mean over the classes of (resamples, classes) that are defined; NaN where none is."""
     defined = ~np.isnan(values)
     return np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1)

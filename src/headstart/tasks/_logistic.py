@@ -61,6 +61,22 @@ class Solution(NamedTuple):
     """True: every feature had variance 1; False: all were divided by one number."""
 
 
+class Scalings:
+    """Features (examples, width) in both scalings, each made when first asked for; they serve any number of targets."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        """`features` are finite floats."""
+        self.features = features
+        self._made: dict[bool, tuple[Standardisation, Coordinates]] = {}
+
+    def scaled(self, *, each: bool) -> tuple[Standardisation, Coordinates]:
+        """Every feature with variance 1, or all divided by one number; in principal coordinates."""
+        if each not in self._made:
+            standard, standardisation = standardise(self.features, each=each)
+            self._made[each] = standardisation, principal(standard)
+        return self._made[each]
+
+
 class _Candidate(NamedTuple):
     """The best found with one scaling."""
 
@@ -68,8 +84,6 @@ class _Candidate(NamedTuple):
     c: float
     folds: int
     each: bool
-    standardisation: Standardisation
-    coordinates: Coordinates
 
 
 class _Fold:
@@ -92,7 +106,7 @@ class _Fold:
 
 
 def solve_logistic(
-    features: np.ndarray,
+    features: np.ndarray | Scalings,
     labels: np.ndarray,
     classes: int,
     *,
@@ -103,7 +117,7 @@ def solve_logistic(
     """Fit features (examples, width) to labels (examples,) in [0, classes).
 
     Args:
-        features: finite floats.
+        features: finite floats; as `Scalings` where several targets share them.
         labels: classes without an example are allowed; they end up with a small constant probability.
         classes: outputs of the map.
         weights: (examples,) of the loss; None for 1 each.
@@ -117,23 +131,25 @@ def solve_logistic(
         raise DataError(f"all {len(labels)} training examples have the same class; at least two classes are needed")
     weights = np.ones(len(labels)) if weights is None else weights
     splits = _splits(labels, groups, seed)
-    best = _candidate(features, labels, weights, splits, None, each=True)
+    scalings = features if isinstance(features, Scalings) else Scalings(features)
+    best = _candidate(scalings, labels, weights, splits, None, each=True)
     if best.folds:
-        other = _candidate(features, labels, weights, splits, best.c, each=False)
+        other = _candidate(scalings, labels, weights, splits, best.c, each=False)
         best = other if other.score > best.score else best
+    standardisation, coordinates = scalings.scaled(each=best.each)
     present, renumbered = np.unique(labels, return_inverse=True)
-    model = SoftmaxFit(best.coordinates.rotated, renumbered, weights, len(present))
-    with _few_threads(features):
+    model = SoftmaxFit(coordinates.rotated, renumbered, weights, len(present))
+    with _few_threads(scalings.features):
         model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
-    weight = np.zeros((classes, len(best.coordinates.back)))
+    weight = np.zeros((classes, len(coordinates.back)))
     bias = np.full(classes, -np.log(len(labels)))
     weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
-    weight, bias = best.standardisation.fold(weight @ best.coordinates.back, bias)
+    weight, bias = standardisation.fold(weight @ coordinates.back, bias)
     return Solution(weight, bias, best.c, best.score, best.folds, best.each)
 
 
 def _candidate(
-    features: np.ndarray,
+    scalings: Scalings,
     labels: np.ndarray,
     weights: np.ndarray,
     splits: list[_Split],
@@ -142,19 +158,18 @@ def _candidate(
     each: bool,
 ) -> _Candidate:
     """The best C with one scaling; with `near` only the half decades around that value are tried."""
-    standard, standardisation = standardise(features, each=each)
-    coordinates = principal(standard)
-    folds = [_Fold(coordinates.rotated, labels, weights, split) for split in splits]
+    rotated = scalings.scaled(each=each)[1].rotated
+    folds = [_Fold(rotated, labels, weights, split) for split in splits]
     folds = [fold for fold in folds if fold.usable]
     if not folds:
-        return _Candidate(float("nan"), FIXED, 0, each, standardisation, coordinates)
-    with _few_threads(features):
+        return _Candidate(float("nan"), FIXED, 0, each)
+    with _few_threads(scalings.features):
         scores = {} if near else _descend(folds)
         centre = near or max(scores, key=lambda c: scores[c])
         for c in (centre / 10**0.5, centre, centre * 10**0.5):
             scores.setdefault(c, _score(folds, c))
     best = max(scores, key=lambda c: (scores[c], -c))
-    return _Candidate(scores[best], best, len(folds), each, standardisation, coordinates)
+    return _Candidate(scores[best], best, len(folds), each)
 
 
 def _few_threads(features: np.ndarray) -> threadpool_limits:

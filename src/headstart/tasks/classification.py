@@ -33,6 +33,7 @@ from headstart.tasks._label_kinds import (
     origins_of,
     require_labels,
 )
+from headstart.tasks._label_sets import form_of
 from headstart.tasks._logistic import solve_logistic
 
 START_SCALE = 0.01
@@ -56,7 +57,9 @@ class Classification(PlainTask):
         Raises:
             DataError: labels of different kinds are mixed, or there is none.
         """
-        return class_reason(examples) if TARGET in examples.schema.targets else None
+        if TARGET not in examples.schema.targets or form_of(examples) is not None:
+            return None
+        return class_reason(examples)
 
     def bind(self, examples: Examples) -> Self:
         """Learn class names and counts.
@@ -71,6 +74,15 @@ class Classification(PlainTask):
         codes = _encode(names, classes, examples)
         counts = np.bincount(codes, minlength=len(classes))
         self._require_classes(examples, counts)
+        return self.model_copy(update={"classes": classes, "counts": tuple(counts.tolist())})
+
+    def further(self, examples: Examples) -> Self:
+        """New classes come after the known ones; all examples may be of one class. Raises DataError as `bind`."""
+        label_kind(examples)
+        require_labels(examples)
+        names = [class_name(value) for value in examples.target(TARGET)]
+        classes = (*self.classes, *sorted(set(names) - set(self.classes), key=natural_order))
+        counts = np.bincount(_encode(names, classes, examples), minlength=len(classes))
         return self.model_copy(update={"classes": classes, "counts": tuple(counts.tolist())})
 
     def targets(self, examples: Examples) -> Targets:

@@ -27,6 +27,7 @@ from headstart.tasks._label_kinds import (
     origins_of,
     require_labels,
 )
+from headstart.tasks._label_sets import form_of
 from headstart.tasks._regression_exhibits import largest_errors, regression_exhibits
 from headstart.tasks._regression_metrics import regression_metrics
 from headstart.tasks._ridge import solve_ridge
@@ -54,7 +55,9 @@ class Regression(PlainTask):
         Raises:
             DataError: labels of different kinds are mixed, or there is none.
         """
-        if TARGET not in examples.schema.targets or class_reason(examples) is not None:
+        if TARGET not in examples.schema.targets or form_of(examples) is not None:
+            return None
+        if class_reason(examples) is not None:
             return None
         distinct = len({value for value in examples.target(TARGET) if kind_of(value) != "missing"})
         return f"the labels are numbers with {distinct} different values"
@@ -71,6 +74,11 @@ class Regression(PlainTask):
                 f"{column_of(examples)}: all {len(values)} labels are {values[0]:g}; there is nothing to predict"
             )
         return self.model_copy(update={"mean": float(values.mean()), "scale": float(values.std())})
+
+    def further(self, examples: Examples) -> Self:
+        """Mean and scale stay, so that the head means the same. Raises DataError as `bind`, but for a single value."""
+        self.targets(examples)
+        return self
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples,) float64} in the target's unit. Raises DataError as `bind` does."""

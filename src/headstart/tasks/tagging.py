@@ -86,6 +86,14 @@ class Tagging(PlainTask):
         several = _may_span_words(labelled_entities(examples, types))
         return self.model_copy(update={"types": types, "several_words": several})
 
+    def further(self, examples: Examples) -> Self:
+        """New types come after the known ones. Raises DataError as `bind` and `targets`."""
+        require_texts(examples)
+        found = {span["label"] for spans in labelled_spans(examples) for span in spans}
+        task = self.model_copy(update={"types": (*self.types, *sorted(found - set(self.types), key=natural_order))})
+        task.targets(examples)
+        return task
+
     def targets(self, examples: Examples) -> Targets:
         """{"tags": (examples,) of (words,) int64}. Raises DataError on a span that binding did not see the like of."""
         rows = []

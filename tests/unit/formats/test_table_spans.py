@@ -90,7 +90,7 @@ def test_spans_that_end_inside_a_word_are_counted(tmp_path: Path) -> None:
         ([[0, 3, ""]], "is no span"),
         ([["0", 3, "per"]], "is no span"),
         ([{"start": 0, "label": "per"}], "is no span"),
-        ([7], "is no span"),
+        ([7.5], "is no span"),
     ],
 )
 def test_faulty_spans_are_named_with_their_row(spans: list[Any], fault: str, tmp_path: Path) -> None:
