@@ -143,8 +143,13 @@ def cell_text(column: str, value: str | float | int | None) -> str:
 
 
 def setting_text(value: float | int | str) -> str:
-    """A chosen setting: short, and exact enough to be typed again."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A chosen setting, short and such that it can be typed again: '0.003', '3e-5', 'cosine'."""
+    if not isinstance(value, float):
+        return str(value)
+    if 0 < abs(value) < 0.00095:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:.4g}"
 
 
 def moment_text(moment: str) -> str:

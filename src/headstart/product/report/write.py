@@ -15,7 +15,7 @@ from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.product import numbers
 from headstart.product.record import Card, RunRecord, read_record
-from headstart.product.report import evidence, exhibits, marks
+from headstart.product.report import candidates, evidence, exhibits, marks, stages
 from headstart.product.report.svg import clip
 
 MOST_BYTES = 3_000_000
@@ -85,6 +85,7 @@ def _environment() -> Environment:
         moment=numbers.moment_text,
         setting=numbers.setting_text,
         work_shares=shares,
+        moved=stages.moved,
     )
     environment.globals.update(
         figure_text=numbers.figure_text,
@@ -93,8 +94,10 @@ def _environment() -> Environment:
         difference_text=numbers.difference_text,
         cell_text=numbers.cell_text,
         is_share=numbers.is_share,
+        candidates=candidates,
         evidence=evidence,
         exhibits=exhibits,
         marked=marks.marked,
+        stages=stages,
     )
     return environment

@@ -2,62 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import odd_records as odd
 import pytest
 import sample_records as samples
+import searched_records as found
+from report_page import Page, page
 from sample_records import write_record
 
 from headstart.contracts.exhibits import Matrix, Reliability, Scatter, Table
 from headstart.product.record import Arm, FrozenPass, RunRecord, SliceRow, Trouble
 from headstart.product.report.write import MOST_BYTES, render, report
 
-VOID = {"meta", "link", "img", "br", "hr"}
 LOADS = {"src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "background"}
-SECTIONS = "figures comparisons curves predictions slices mistakes data stages decisions time repeat".split()
-
-
-class Page(HTMLParser):
-    """The page as a reader of HTML sees it; fails on tags that are not closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.pieces: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attributes}))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attributes}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.pieces.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
-
-    def ids(self) -> list[str]:
-        return [attributes["id"] for _, attributes in self.tags if "id" in attributes]
-
-
-def page(record: RunRecord) -> Page:
-    return Page(render(record))
+RECORDS = [samples.classification, found.searched, found.deep, odd.regression, odd.negative_transfer, odd.hostile]
+SECTIONS = "figures comparisons predictions slices mistakes tried curves stages decisions time data repeat".split()
 
 
 def check_self_contained(html: str) -> None:
@@ -87,13 +50,24 @@ def test_report_is_written_where_asked_and_takes_a_string(tmp_path: Path) -> Non
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize("make", [samples.classification, odd.regression, odd.negative_transfer, odd.hostile])
+@pytest.mark.parametrize("make", RECORDS)
 def test_page_is_sound_small_and_loads_nothing(make: Callable[[], RunRecord]) -> None:
     html = render(make())
     check_self_contained(html)
     assert len(html.encode()) < 300_000
-    found = page(make()).ids()
-    assert len(found) == len(set(found))
+    ids = page(make()).ids()
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("make", RECORDS)
+def test_headings_are_in_order_and_tables_have_headers(make: Callable[[], RunRecord]) -> None:
+    tags = page(make()).tags
+    levels = [int(tag[1]) for tag, _ in tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert all(a.get("scope") in {"col", "row"} for tag, a in tags if tag == "th")
+    heads = [after for (tag, _), (after, _) in itertools.pairwise(tags) if tag == "table"]
+    assert heads and set(heads) == {"thead"}
 
 
 def test_all_sections_are_there_and_linked() -> None:
@@ -107,7 +81,7 @@ def test_all_sections_are_there_and_linked() -> None:
 def test_every_chart_has_a_text_alternative() -> None:
     html = render(samples.classification())
     charts = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
-    assert len(charts) == 6 + 2 + 4 + 1 + 1
+    assert len(charts) == 6 + 2 + 4 + 1 + 1 + 1
     for chart in charts:
         assert re.search(r'role="img".*?><title>[^<]+</title><desc>[^<]+</desc>', chart)
         assert "NaN" not in chart and "nan" not in chart

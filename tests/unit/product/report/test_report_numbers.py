@@ -78,8 +78,8 @@ def test_titles_and_settings() -> None:
     assert numbers.metric_title("ece") == "Calibration error (ECE)"
     assert [numbers.setting_text(value) for value in (13, 0.0003, 1e-5, "cosine")] == [
         "13",
-        "0.0003",
-        "1e-05",
+        "3e-4",
+        "1e-5",
         "cosine",
     ]
 
