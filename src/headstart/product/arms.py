@@ -17,10 +17,11 @@ from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
 from headstart.engine.checkpoint import CheckpointFile, Progress
+from headstart.engine.feeding import lengths_of
 from headstart.engine.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.loop import Loop
 from headstart.engine.loop import Plan as LoopPlan
-from headstart.engine.streams import Stream
+from headstart.engine.streams import Stream, by_length
 from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
@@ -166,10 +167,12 @@ def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: flo
     start, source = source_from(bench, model.backbone, boundary(tuning, objective, augmentation, stages))
     model.additions.update(objective.additions(model.backbone.width))
     queries = data.task.queries(data.examples)
+    lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
     labelled = Stream(
-        "labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation, queries
+        "labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation, queries, lengths
     )
-    validation = replace(labelled, name="validation", rows=data.split.val, augmentation=None)
+    in_order = by_length(data.split.val, lengths)
+    validation = replace(labelled, name="validation", rows=in_order, augmentation=None)
     loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), start, plan.seed, budget)
     checkpoint = None
     if bench.work is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from headstart.augmentations.affine import Affine
 from headstart.contracts.carriers import State
-from headstart.engine.streams import PreparedInputs, Stream, ahead
+from headstart.engine.streams import PreparedInputs, Stream, ahead, by_length
 from tiny_backbone import TinyBackbone, numeric_examples
 
 
@@ -34,6 +35,22 @@ def test_the_order_is_a_pure_function_of_seed_and_epoch() -> None:
 def test_no_batch_is_left_with_a_single_example() -> None:
     assert [len(rows) for rows in make_stream(33, 32).order(0)] == [33]
     assert min(len(rows) for rows in make_stream(65, 8).order(0)) >= 8
+
+
+def test_a_batch_holds_inputs_of_like_length_and_an_epoch_every_row() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 1000)
+    stream = replace(make_stream(1000), lengths=lengths)
+    batches = stream.order(0)
+    assert sorted(np.concatenate(batches)) == list(range(1000))
+    assert np.mean([np.ptp(lengths[rows]) for rows in batches]) < 10
+    assert np.mean([np.ptp(lengths[rows]) for rows in make_stream(1000).order(0)]) > 60
+    means = [lengths[rows].mean() for rows in batches]
+    assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.3, "lengths must come in no order"
+    assert not np.array_equal(batches[0], stream.order(1)[0])
+
+
+def test_rows_by_length_keep_the_order_of_equals() -> None:
+    assert by_length(np.array([4, 2, 0]), np.array([5, 0, 1, 0, 5])).tolist() == [2, 4, 0]
 
 
 def test_a_batch_carries_its_rows_targets_and_inputs() -> None:
