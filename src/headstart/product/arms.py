@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.carriers import Deferred, Prediction
 from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
@@ -138,7 +139,9 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
 
 
 def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
-    """A head at its start, its random weights a function of the seed alone."""
+    """A head at its start: that of the run which is continued, else its random weights are a function of the seed."""
+    if bench.head is not None and backbone is bench.backbone:
+        return copy.deepcopy(bench.head)
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(bench.plan.seed, "head"))
         return new_head(bench.data.task, backbone)
@@ -187,7 +190,7 @@ def _identity(bench: Bench, model: Model, tuning: Any) -> str:
     data = bench.read
     targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
-    weights = model.backbone.weights_hash()
+    weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
     return hash_json([bench.plan.model_dump(mode="json"), tuning.model_dump(), data.keys, targets, parts, weights])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.runner import Runner
 from headstart.engine.execution import described
@@ -34,6 +36,8 @@ class Bench:
     """Where states at an inner boundary are kept; in memory without one."""
     pieces: Prepared | None = None
     """The data as the backbone reads them, where some examples are longer; see `product/pieces.py`."""
+    head: nn.Module | None = None
+    """What the model's head starts from, where a run goes on from another; None for a fresh one."""
 
     @property
     def read(self) -> Prepared:

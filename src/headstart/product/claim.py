@@ -43,7 +43,8 @@ def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[
     """The folder of the run, and whether it resumes one that was stopped.
 
     Without `out` the name comes from the data, and a number is added until it is free. When the block ends in an error
-    the folder goes, unless it was there before, is finished, or holds checkpoints that the same request can go on from.
+    the folder goes, unless it was there before, is finished, or holds checkpoints or runs that the same request can go
+    on from.
 
     Raises:
         RunError: the folder is a finished or another run, or holds something foreign.
@@ -54,9 +55,19 @@ def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[
     except BaseException as error:
         # after a training error the same request would come to the same end
         useful = any((folder / WORK).glob("*")) and not isinstance(error, TrainingError)
+        useful = useful or any(folder.glob(f"*/{REQUEST}"))
         if not (resumes or useful or (folder / FILE_NAME).exists()):
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def is_done(folder: Path, plan: Plan) -> bool:
+    """Whether a folder holds the finished run of this very request."""
+    try:
+        mark = read_json(folder / REQUEST)
+    except (HeadstartError, OSError):
+        return False
+    return isinstance(mark, dict) and mark.get("request") == _hash(plan) and (folder / FILE_NAME).exists()
 
 
 def _claim(out: Path | None, plan: Plan, *, overwrite: bool) -> tuple[Path, bool]:

@@ -76,13 +76,13 @@ def evaluate(
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
     if data is None:
-        examples = _own_test_part(run, columns)
+        examples = own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
         examples, _ = read_examples(data, columns, format=format or run.plan.format)
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
-    reads, notes = _count_reading(run, keys)
+    reads, notes = count_reading(run, keys)
     predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
@@ -112,7 +112,8 @@ def _columns(trained: Columns, given: Columns) -> Columns:
     return trained.model_copy(update={"part": None, **named})
 
 
-def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
+def own_test_part(run: RunFolder, columns: Columns) -> Examples:
+    """What is left of a run's test part. Raises RunError or DataError when its data are gone."""
     if run.plan.data.startswith("<"):
         raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
     if not Path(run.plan.data).exists():
@@ -125,7 +126,7 @@ def _own_test_part(run: RunFolder, columns: Columns) -> Examples:
     return examples.take(np.array(rows))
 
 
-def _count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
+def count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
     """Count a reading of the run's test part when the data hold some of it; the report then says so."""
     seen = Counter(run.parts.get(key, "new") for key in keys if key is not None)
     notes = []

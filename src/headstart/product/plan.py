@@ -60,8 +60,12 @@ class Plan(Settings):
     """Random views of the training inputs."""
     runner: str = AUTO
     """How the frozen pass is executed."""
+    from_run: str | None = None
+    """The run folder whose backbone and head go on, on these data."""
     seed: int = Field(default=0, ge=0)
     """Decides every random draw; >= 0."""
+    seeds: int = Field(default=1, ge=1)
+    """How often the fit is made, with seeds that count up from `seed`; >= 1."""
     budget: float | None = Field(default=None, gt=0)
     """Seconds for training by steps; > 0. Without it training runs to its own end."""
     scratch: bool = True
@@ -85,6 +89,7 @@ class Plan(Settings):
     def anchored(self) -> Plan:
         """The same plan with its paths from the root, so that it can be repeated from any folder."""
         given = {"data": self.data, "backbone": self.backbone, "weights": self.weights}
+        given |= {"from_run": self.from_run} if self.from_run is not None else {}
         words = ("auto", "pretrained", "random")
         paths = {name: Path(value).expanduser() for name, value in given.items() if value not in words}
         return self.model_copy(update={name: str(path.resolve()) for name, path in paths.items() if path.exists()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,8 +55,8 @@ class Prepared:
         return None if self.groups is None else self.groups[rows]
 
 
-def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
-    """Read and split the data of a fit.
+def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples], Task] | None = None) -> Prepared:
+    """Read and split the data of a fit; `bind` gives the task where it is known already.
 
     Raises:
         DataError: what is wrong with the data, and what to do.
@@ -66,7 +66,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter) -> Prepared:
     plan.suit(everything.schema.modality)
     usable = _usable(everything, reporter)
     examples = everything.take(usable.rows)
-    task, decision = choose_task(examples, plan)
+    task, decision = choose_task(examples, plan) if bind is None else (bind(examples), None)
     targets = task.targets(examples)
     group = examples.schema.group
     groups = codes(examples, group)
@@ -115,24 +115,23 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
     """
     if not failures:
         return prepared
-    examples, labels = prepared.examples, prepared.task.labels(prepared.examples)
     parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
-    origins = examples.origins()
+    origins = prepared.examples.origins()
     troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
     for name in ("train", "test"):
         if not len(parts[name]):
             why = f"{troubles[0].origin} {troubles[0].reason}"
             raise DataError(f"the {name} part is empty: none of its inputs could be read in the end; {why}")
-    summary = prepared.summary.model_copy(
-        update={
-            "parts": tuple(
-                _part_row(name, rows, prepared.task, labels, prepared.groups) for name, rows in parts.items()
-            ),
-            "unreadable": (*prepared.summary.unreadable, *troubles),
-        }
-    )
-    left = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
-    return replace(prepared, split=left, summary=summary)
+    summary = prepared.summary.model_copy(update={"unreadable": (*prepared.summary.unreadable, *troubles)})
+    return with_parts(replace(prepared, summary=summary), parts)
+
+
+def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
+    """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
+    labels = prepared.task.labels(prepared.examples)
+    counted = tuple(_part_row(name, rows, prepared.task, labels, prepared.groups) for name, rows in parts.items())
+    split = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
+    return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,29 @@ class FrozenPass(Settings):
     """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
 
 
+class Forgetting(Settings):
+    """What a run that goes on from another can still do of what that one could: both on the other's test part."""
+
+    run: str
+    """The run folder that it went on from."""
+    examples: int = 0
+    """Test examples of that run that were compared; 0 where there were none."""
+    metric: str = ""
+    """The primary one, of `difference`."""
+    before: dict[str, FigureRow] = {}
+    """Metric -> figure of the earlier run."""
+    after: dict[str, FigureRow] = {}
+    """Metric -> figure of this run's model on the same examples."""
+    difference: FigureRow | None = None
+    """After minus before, paired, signed so that more is better; forgetting where the interval is below zero."""
+    verdict: str = ""
+    """'better', 'worse' or 'no difference shown'."""
+    leaked: tuple[Trouble, ...] = ()
+    """Old test examples that this run learnt from; they are not compared."""
+    notes: tuple[str, ...] = ()
+    """Why nothing, or less than the whole old test part, was compared."""
+
+
 class RunRecord(Settings):
     """The whole."""
 
@@ -234,6 +257,12 @@ class RunRecord(Settings):
     machine: dict[str, str] = {}
     test_reads: int = 1
     """How often the test part has been read."""
+    forgetting: Forgetting | None = None
+    """None where the run went on from no other."""
+    runs: tuple[str, ...] = ()
+    """Where this sums up several runs: their folders, relative to its own."""
+    spreads: dict[str, dict[str, Number]] = {}
+    """Then arm -> metric -> standard deviation over the runs."""
 
 
 def read_record(run: Path) -> RunRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,7 +43,10 @@ class RunFolder:
 
     @cached_property
     def model(self) -> Model:
-        """The model, in evaluation mode. Raises RunError when it is damaged."""
+        """The model, in evaluation mode. Raises RunError when it is damaged, or when this sums up several runs."""
+        if self.record.runs:
+            runs = ", ".join(str(self.folder / name) for name in self.record.runs)
+            raise RunError(f"{self.folder} sums up several runs and has no model of its own. Take one of {runs}.")
         return load_model(self.folder / "model")
 
     @cached_property
@@ -61,9 +65,12 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
-        """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}"""
-        figures = self.record.arms["model"].figures
-        return {"test": {name: figure.model_dump() for name, figure in figures.items()}}
+        """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}; for a run that went on from another also
+        "old_test_before" and "old_test_after", on that one's test part."""
+        found = {"test": self.record.arms["model"].figures}
+        if self.record.forgetting is not None:
+            found |= {"old_test_before": self.record.forgetting.before, "old_test_after": self.record.forgetting.after}
+        return {part: {name: row.model_dump() for name, row in figures.items()} for part, figures in found.items()}
 
     @property
     def verdict(self) -> str:
@@ -86,6 +93,11 @@ def open_run(run: Path | str | RunFolder) -> RunFolder:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write RUN/record.json and RUN/metrics.json."""
-    figures = {name: figure.model_dump() for name, figure in record.arms["model"].figures.items()}
-    write_json(folder / "metrics.json", {"test": figures, "comparisons": [c.model_dump() for c in record.comparisons]})
+    metrics: dict[str, Any] = {
+        "test": {name: figure.model_dump() for name, figure in record.arms["model"].figures.items()},
+        "comparisons": [comparison.model_dump() for comparison in record.comparisons],
+    }
+    if record.forgetting is not None:
+        metrics["forgetting"] = record.forgetting.model_dump()
+    write_json(folder / "metrics.json", metrics)
     write_json(folder / FILE_NAME, record.model_dump(mode="json"))

@@ -34,7 +34,7 @@ def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
     Raises:
         DataError: the inputs are of another kind than those that the model learnt from.
     """
-    _require_kind(predictor.model, examples)
+    require_kind(predictor.model, examples)
     useless = unusable(examples)
     rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
     found = predictor(examples.take(rows))
@@ -42,7 +42,8 @@ def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
     return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
 
 
-def _require_kind(model: Model, examples: Examples) -> None:
+def require_kind(model: Model, examples: Examples) -> None:
+    """Refuse inputs of another kind than those that a model learnt from. Raises DataError."""
     schema, wanted = examples.schema, model.backbone.modality
     if schema.modality != wanted:
         raise DataError(f"the model takes {wanted} inputs; the data hold {schema.modality} inputs")
