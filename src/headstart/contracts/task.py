@@ -155,6 +155,10 @@ class Task(Protocol):
         """Named scalar loss terms, to be summed."""
         ...
 
+    def weight(self, batch: Batch) -> float:
+        """How much the mean losses of a batch count beside those of others: by its examples, words or pixels; >= 0."""
+        ...
+
     def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
         """Outputs as plain arrays, one row per example, before calibration."""
         ...
@@ -245,6 +249,10 @@ class PlainTask(Settings):
     def linear(self) -> Self:
         """Itself."""
         return self
+
+    def weight(self, batch: Batch) -> float:
+        """By its examples."""
+        return float(len(batch.rows))
 
     def samples(self, features: Features, batch: Batch, seed: int) -> tuple[np.ndarray, Targets, np.ndarray]:  # noqa: ARG002
         """Nothing but pooled features is read. Raises BackboneError."""

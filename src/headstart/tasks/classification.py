@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor, nn
 
@@ -49,6 +50,8 @@ class Classification(PlainTask):
     """Training examples of each class; learnt from the labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """'balanced' weighs each class inversely to its training count, for rare classes that matter as much as others."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each label spread over all classes in training by steps (Szegedy et al. 2016); in [0, 1)."""
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -107,12 +110,22 @@ class Classification(PlainTask):
         return {"logits": head(features.pooled)}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        """{"cross_entropy": scalar}, the mean over the batch, weighted where class weights are on."""
+        """{"cross_entropy": scalar}, the mean over the batch, weighted where class weights are on.
+
+        Labels are smoothed where gradients flow: validation measures the plain cross-entropy.
+        """
         logits = outputs["logits"]
         weights = None
         if self.class_weights == "balanced":
             weights = torch.as_tensor(self._class_weights(), dtype=logits.dtype, device=logits.device)
-        return {"cross_entropy": nn.functional.cross_entropy(logits, batch.targets[TARGET], weight=weights)}
+        smoothing = self.label_smoothing if logits.requires_grad else 0.0
+        loss = nn.functional.cross_entropy(logits, batch.targets[TARGET], weight=weights, label_smoothing=smoothing)
+        return {"cross_entropy": loss}
+
+    def weight(self, batch: Batch) -> float:
+        """The examples, or the sum of their classes' weights."""
+        labels = batch.targets[TARGET].cpu().numpy()
+        return float(self._class_weights()[labels].sum()) if self.class_weights == "balanced" else float(len(labels))
 
     def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
         """Column "logits" (batch, classes) float64."""

@@ -163,6 +163,10 @@ class Tagging(PlainTask):
         total = nn.functional.cross_entropy(outputs["logits"].transpose(1, 2), tags, reduction="sum")
         return {"cross_entropy": total / (tags != PADDED_TARGET).sum().clamp(min=1)}
 
+    def weight(self, batch: Batch) -> float:
+        """By its tagged words."""
+        return float((batch.targets[TAGS] != PADDED_TARGET).sum())
+
     def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
         """Columns "logits", (examples,) of (words, tags) float64, and "words" (words, 2)."""
         places = outputs[WORDS].cpu().numpy()
