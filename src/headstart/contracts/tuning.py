@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from headstart.contracts.backbone import Backbone
 from headstart.kernel.settings import Settings
 
 
@@ -17,13 +19,24 @@ class Rate:
     stage: int
     """Index in `Backbone.stages`; -1 is everything that is no backbone: heads and additions."""
     factor: float
-    """Times the tuning's learning rate; > 0."""
+    """Times the tuning's learning rate; >= 0."""
     start: float = 0.0
     """Share of the training after which the stage begins to move, in [0, 1): the schedule of unfreezing."""
 
 
+@dataclass(frozen=True)
+class Outset:
+    """What is known of a training that is about to begin."""
+
+    head_solved: bool
+    """Whether the head is the one that the task's solver found on frozen features."""
+    relative_gradients: Callable[[], Sequence[float]]
+    """Measures the task loss's gradient beside the weights, ||g|| / ||w||, of each stage (stages,) on some training
+    batches; the same in a training that is resumed."""
+
+
 class Tuning(Protocol):
-    """What a file in `tuning/` offers. A tuning that trains by steps carries a `Recipe`'s fields."""
+    """What a file in `tuning/` offers. One that trains by steps is a `Recipe`, which has more to say."""
 
     start: ClassVar[str]
     """'pretrained', or 'random' for training from scratch."""
@@ -42,6 +55,9 @@ class Tuning(Protocol):
 class Recipe(Settings):
     """The settings of training by steps: AdamW (Loshchilov & Hutter 2019), cosine decay (Loshchilov & Hutter 2017)."""
 
+    head: ClassVar[Literal["fresh", "solved"]] = "fresh"
+    """'solved': training starts from the head of the task's solver, where the task's head has that form."""
+
     epochs: int = Field(default=20, ge=1)
     """Passes over the training data at most; early stopping may end sooner; >= 1."""
     batch_size: int = Field(default=32, ge=1)
@@ -52,6 +68,8 @@ class Recipe(Settings):
     """Peak rate of heads and additions; > 0."""
     rates_tried: tuple[float, ...] = Field(default=(1.0,), min_length=1)
     """Factors on both rates; each is tried and the best on validation is kept."""
+    stage_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each stage's rate as a share of that of the stage above it, the last stage having the full one; in (0, 1]."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
@@ -74,3 +92,28 @@ class Recipe(Settings):
     """Whether to average the best epochs' weights where that lowers the validation loss (Wortsman et al. 2022)."""
     interpolate: bool = False
     """Whether to go back towards the pretrained backbone as far as lowers the validation loss (WiSE-FT)."""
+
+    def rates_from(self, first: int, stages: int) -> tuple[Rate, ...]:
+        """The head, and the stages from `first` on at rates that fall by `stage_decay` from the last one down."""
+        return Rate(-1, 1.0), *(Rate(k, self.stage_decay ** (stages - 1 - k)) for k in range(first, stages))
+
+    def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:  # noqa: ARG002
+        """`rates` as a training uses them, where they depend on what only its outset shows; of the same stages."""
+        return rates
+
+    def moves(self, parameter: str) -> bool:  # noqa: ARG002
+        """Whether a parameter of a moving stage moves, by its name in `Backbone.module`."""
+        return True
+
+    def check(self, backbone: Backbone) -> None:
+        """Refuse a backbone on which nothing would move as it should, before anything runs. Raises SettingsError."""
+
+    def adapted(self, backbone: Backbone, seed: int) -> Backbone:  # noqa: ARG002
+        """The backbone with what is trained beside its own weights, in the same live modules; `seed` decides it all.
+
+        The twin's stages name every parameter as it is then called; until `merge` the backbone itself must not be used.
+        """
+        return backbone
+
+    def merge(self, backbone: Backbone) -> None:
+        """Undo `adapted`, what was trained being added to the backbone's own weights."""

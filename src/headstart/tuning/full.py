@@ -26,5 +26,5 @@ class Full(Recipe):
         return 0
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
-        """Every stage and the head at their full rates."""
-        return tuple(Rate(stage, 1.0) for stage in range(-1, stages))
+        """The head and every stage."""
+        return self.rates_from(0, stages)

@@ -31,5 +31,5 @@ class Scratch(Recipe):
         return 0
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
-        """Every stage and the head at the same rate."""
-        return tuple(Rate(stage, 1.0) for stage in range(-1, stages))
+        """The head and every stage."""
+        return self.rates_from(0, stages)

@@ -1,0 +1,66 @@
+"""LoRA: the weights stay, and beside each layer's a product of two thin matrices is learnt and added in the end.
+
+Hu et al. 2022 ("LoRA: low-rank adaptation of large language models"): h = W x + alpha / rank * B A x, with A
+(rank, inputs) random and B (outputs, rank) zero at the start, so that training begins from the pretrained model. Of a
+convolution, A has its kernel and B is one of 1 x 1. The layers are peft's. After training W becomes W + alpha / rank *
+B A: the saved model is one like any other, and needs no peft. The paper adapts the attention's queries and values;
+here it is every layer, as Biderman et al. 2024 ("LoRA learns less and forgets less") advise.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.tuning._adapters import ADAPTER, adapted, choose_layers, merge, require_peft
+
+
+class Lora(Recipe):
+    """Low-rank matrices beside the frozen layers, and the head."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+
+    rank: int = Field(default=8, ge=1)
+    """Rows of A and columns of B; >= 1."""
+    alpha: float = Field(default=16.0, gt=0)
+    """Their product is scaled by alpha / rank; > 0."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the inputs of A that are dropped in training; in [0, 1)."""
+    layers: tuple[str, ...] = ()
+    """Layers to adapt, by the ends of their names, such as ["query", "value"]; by default every Linear and Conv2d."""
+    last: int | None = Field(default=None, ge=1)
+    """How many stages are adapted, counted from the end; >= 1; by default all. Stages before them run only once."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of A and B; > 0."""
+    renew_statistics: bool = False
+    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    def first_stage(self, stages: int) -> int:
+        """The first that is adapted."""
+        return stages - min(self.last or stages, stages)
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        """The head and the stages that are adapted."""
+        return self.rates_from(self.first_stage(stages), stages)
+
+    def moves(self, parameter: str) -> bool:
+        """Whether it belongs to A or B."""
+        return ADAPTER in parameter
+
+    def check(self, backbone: Backbone) -> None:
+        """Raises SettingsError when peft is missing, or no layer is what is asked for."""
+        require_peft()
+        choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
+
+    def adapted(self, backbone: Backbone, seed: int) -> Backbone:
+        """The backbone with A and B beside its layers. Raises SettingsError as `check` does."""
+        layers = choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
+        return adapted(backbone, layers, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=seed)
+
+    def merge(self, backbone: Backbone) -> None:
+        """Add the products to the weights and take A and B away."""
+        merge(backbone.module)

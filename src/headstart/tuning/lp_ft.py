@@ -1,0 +1,48 @@
+"""LP-FT: the linear probe first, then everything from that head on, at a low rate.
+
+Kumar et al. 2022 ("Fine-tuning can distort pretrained features and underperform out-of-distribution"): while a random
+head is still being learnt, its gradients bend features that were good. So the head starts as the task's own solver
+finds it on the frozen features, BatchNorm keeps its statistics, and head and backbone move at one low rate. A head that
+is no linear one, such as a segmenter's decoder, cannot be solved for: it then trains alone for a first share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from headstart.contracts.tuning import Outset, Rate, Recipe
+
+
+class LpFt(Recipe):
+    """Everything, from the solved head on."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+    head: ClassVar[Literal["fresh", "solved"]] = "solved"
+
+    learning_rate: float = Field(default=5e-5, gt=0)
+    """Peak rate of the backbone and of a solved head; > 0."""
+    head_learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of a head that could not be solved for; > 0."""
+    head_alone: float = Field(default=0.3, ge=0, lt=1)
+    """Share of the training in which a head that could not be solved for trains alone; in [0, 1)."""
+    renew_statistics: bool = False
+    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, as the probe saw them."""
+
+    def first_stage(self, stages: int) -> int:  # noqa: ARG002
+        """All stages move."""
+        return 0
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        """The head and every stage."""
+        return self.rates_from(0, stages)
+
+    def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:
+        """A solved head at the backbone's rate; behind any other, the stages begin later."""
+        head, *moving = rates
+        if outset.head_solved:
+            return replace(head, factor=self.learning_rate / self.head_learning_rate), *moving
+        return head, *(replace(rate, start=self.head_alone) for rate in moving)

@@ -1,0 +1,48 @@
+"""Partial fine-tuning: the last stages move, the stages before them stay frozen and run only once.
+
+Yosinski et al. 2014 ("How transferable are features in deep neural networks?"): early layers are general, late ones
+specific to what they were trained for. What leaves the frozen stages is stored, so that an epoch costs the last stages
+alone, and few examples have fewer weights to spoil.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.kernel.errors import SettingsError
+
+SHARE = 0.25
+"""Of the stages, that moves where no number is given: the last of a ResNet's 5, the last 3 of a 12-layer model's 13."""
+
+
+class Partial(Recipe):
+    """The last stages and the head."""
+
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+
+    last: int | None = Field(default=None, ge=1)
+    """How many stages move, counted from the end; >= 1; by default a quarter of them."""
+    renew_statistics: bool = False
+    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    def first_stage(self, stages: int) -> int:
+        """The first of the last ones."""
+        return stages - min(self.last or max(1, round(SHARE * stages)), stages)
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        """The head and the last stages."""
+        return self.rates_from(self.first_stage(stages), stages)
+
+    def check(self, backbone: Backbone) -> None:
+        """Raises SettingsError when more stages are to move than there are."""
+        stages = [stage.name for stage in backbone.stages]
+        if self.last is not None and self.last > len(stages):
+            raise SettingsError(
+                f"tuning.last = {self.last}: {backbone.name} has {len(stages)} stages ({', '.join(stages)}). "
+                f"Give at most {len(stages)}."
+            )
