@@ -86,7 +86,7 @@ class TextBackbone(Backbone):
         """Parts of a text of more tokens than are read at once."""
         return self._preparation.windows(raw)
 
-    def inputs(self) -> Tokens:
+    def input_kind(self) -> Tokens:
         """Token numbers, with the tokenizer's own special ones."""
         return self._preparation.tokens()
 

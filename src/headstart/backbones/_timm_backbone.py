@@ -108,7 +108,7 @@ class TimmBackbone(Backbone):
             return Features(pooled, maps=tuple(self._channels_first(level) for level in levels))
         return Features(pooled)
 
-    def inputs(self) -> Pixels:
+    def input_kind(self) -> Pixels:
         """Pixels, with timm's mean and standard deviation."""
         return Pixels(mean=tuple(self._preprocessing["mean"]), std=tuple(self._preprocessing["std"]))
 

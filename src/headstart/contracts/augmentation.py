@@ -23,10 +23,15 @@ Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
 class Augmentation(Protocol):
     """What a file in `augmentations/` offers."""
 
-    modalities: ClassVar[tuple[str, ...]]
-    """The kinds of input it can change."""
-    mixes: ClassVar[bool]
-    """Whether it mixes the examples of a batch, by `mix`."""
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The kinds of input it can change."""
+        ...
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it mixes the examples of a batch, by `mix`."""
+        ...
 
     def first_stage(self, stages: int) -> int:
         """0 when inputs change, so that a prefix can be stored of chosen views only; `stages` when none do."""
@@ -110,8 +115,12 @@ def augmented(augmentation: Augmentation, batch: Batch, seeds: Sequence[int]) ->
 
 def is_map_over(hidden: Tensor, target: Tensor) -> bool:
     """Whether a target (batch, height, width) is a class map over the pictures (batch, channels, height, width)."""
-    same_place = hidden.ndim == 4 and target.ndim == 3 and target.shape[1:] == hidden.shape[2:]
-    return same_place and not target.is_floating_point()
+    return is_map(target) and hidden.ndim == 4 and target.shape[1:] == hidden.shape[2:]
+
+
+def is_map(target: Tensor) -> bool:
+    """Whether a target is a class map: whole numbers (batch, height, width)."""
+    return target.ndim == 3 and not target.is_floating_point()
 
 
 def mixed_losses(losses: Losses) -> Losses:

@@ -106,7 +106,7 @@ class Backbone(ABC):
         Its maps are those of `map_taps` that the state has seen, finest first, and the last one.
         """
 
-    def inputs(self) -> Pixels | Tokens | None:
+    def input_kind(self) -> Pixels | Tokens | None:
         """What the numbers at boundary 0 stand for; None where they are neither pixels nor tokens."""
         return None
 

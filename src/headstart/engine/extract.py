@@ -32,6 +32,7 @@ from headstart.engine.pass_key import pass_key
 from headstart.engine.pipeline import Pipeline, Ran
 from headstart.engine.sharing import SharedWork
 from headstart.engine.space import Space
+from headstart.engine.views import View
 from headstart.kernel.errors import DataError, StoreError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
@@ -110,6 +111,7 @@ def extract(
     device: torch.device | None = None,
     reporter: Reporter | None = None,
     batch_size: int | None = None,
+    view: View | None = None,
 ) -> Extracted:
     """Get what `wish` asks for (pooled features without one) of every example, from the store or by running.
 
@@ -117,6 +119,7 @@ def extract(
         keys: what `content_keys` has found; a file that has changed since is a failure, and nothing of it is stored.
         store: where entries are kept; in memory, for this run only, without one.
         batch_size: how many inputs of median length are run at once.
+        view: what is seen in place of the inputs as they are.
 
     Raises:
         BackboneError: the backbone has no such features, or the runner does not do for it.
@@ -124,16 +127,17 @@ def extract(
     """
     wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
     keep_blocks()
-    kept = KeptSegment(backbone, wish)
+    kept = KeptSegment(backbone, wish, None if view is None else 0)
     store = store or FeatureStore(limit=0)
     narrow = runner.precision == "bfloat16"
-    name = pass_key(backbone, wish)
-    key = {**name, "runner": described(runner), "precision": runner.precision}
+    key = {**pass_key(backbone, wish, view), "runner": described(runner), "precision": runner.precision}
     space = store.space(key, of=backbone.name, bfloat16=narrow, reporter=reporter)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
     missing, reused = _missing(space, known, readable)
-    frozen_pass = _Pass(backbone, examples, keys, kept, hash_json(name), runner, device, space)
+    name = pass_key(backbone, wish)
+    segment = hash_json(name if view is None else [name, 0])  # all views go through one compiled segment
+    frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view)
     while len(missing):
         frozen_pass.run(missing, batch_size or usual_batch_size(device), reporter)
         missing = frozen_pass.substitutes()
@@ -191,8 +195,9 @@ class _Pass:
         runner: Runner,
         device: torch.device,
         space: Space,
+        view: View | None,
     ) -> None:
-        self.backbone, self.examples, self.keys, self.kept = backbone, examples, keys, kept
+        self.backbone, self.examples, self.keys, self.kept, self.view = backbone, examples, keys, kept, view
         self.name, self.runner, self.device, self.space = name, runner, device, space
         self.pipeline = Pipeline(self._start)
         self.computed = self.elsewhere = 0
@@ -224,6 +229,7 @@ class _Pass:
                         batch_size=batch_size,
                         total=len(rows),
                         changes=self._changes,
+                        finish=self._viewed,
                     )
                     with closing(fed), closing(self.pipeline.run(fed)) as results:
                         for ran in results:
@@ -257,6 +263,12 @@ class _Pass:
                 'another one: --runner auto takes the fastest that is right (in a plan file runner = "auto", without '
                 "[settings.runner])."
             ) from error
+
+    def _viewed(self, state: State, rows: np.ndarray) -> State:
+        """What goes through the segment, made by the threads that prepare."""
+        if self.view is None:
+            return state
+        return self.view(self.backbone.entry(state), self._keys_of(rows))
 
     def _changes(self, rows: np.ndarray) -> Mapping[int, str]:
         """Asked by the threads that prepare."""

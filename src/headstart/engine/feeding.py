@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -42,6 +43,10 @@ Changes = Callable[[np.ndarray], Mapping[int, str]]
 """Rows -> those whose inputs are no longer what they were, and what became of them."""
 
 
+Finish = Callable[[State, np.ndarray], State]
+"""(state, rows) -> what goes on in its place."""
+
+
 @dataclass(frozen=True)
 class Fed:
     """A prepared batch."""
@@ -49,7 +54,7 @@ class Fed:
     rows: np.ndarray
     """(batch,) int64: the rows of `state`, in its order."""
     state: State | None
-    """Inputs as the backbone's reader gives them, else at boundary 0; None when none of the batch could be read."""
+    """Inputs as the backbone's reader gives them, else at boundary 0, finished; None when none could be read."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Row -> why its input could not be read."""
     seconds: float = 0.0
@@ -75,6 +80,7 @@ def feed_batches(
     batch_size: int,
     total: int,
     changes: Changes = lambda rows: {},  # noqa: ARG005
+    finish: Finish = lambda state, rows: state,  # noqa: ARG005
 ) -> Generator[Fed, None, None]:
     """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared.
 
@@ -82,6 +88,7 @@ def feed_batches(
         batch_size: how many inputs a batch usually has.
         total: how many there are in all; many pictures are read by worker processes.
         changes: is asked after a batch was read; what it names has failed.
+        finish: is done to every batch at last, by the threads that prepare.
     """
     threads = min(MOST_THREADS, cores())
     reader = backbone.reader()
@@ -94,7 +101,9 @@ def feed_batches(
         stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[Future[Fed]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(_prepare, backbone, examples, batch, workers, changes))
+            waiting.append(
+                pool.submit(_prepared, partial(_prepare, backbone, examples, batch, workers, changes), finish)
+            )
             if len(waiting) >= threads + AHEAD:
                 yield _shared(waiting.popleft().result(), threads)
         while waiting:
@@ -148,6 +157,14 @@ def _fitting(budget: float, length: int, batch_size: int) -> int:
 
 def _shared(fed: Fed, threads: int) -> Fed:
     return replace(fed, seconds=fed.seconds / threads)
+
+
+def _prepared(prepare: Callable[[], Fed], finish: Finish) -> Fed:
+    fed, started = prepare(), time.perf_counter()
+    if fed.state is None:
+        return fed
+    state = finish(fed.state, fed.rows)
+    return replace(fed, state=state, seconds=fed.seconds + time.perf_counter() - started)
 
 
 def _prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,11 @@ from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.contracts.task import Pieces, Targets
 from headstart.engine.allocator import keep_blocks
+from headstart.engine.averaged_views import averaged, averaged_views
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.execution import plain_runner, runner_of, started
 from headstart.engine.extract import UNITS, Extracted
-from headstart.engine.feeding import feed
+from headstart.engine.feeding import Fed, feed
 from headstart.engine.kept import KeptSegment, Wish, features_of
 from headstart.engine.pass_key import pass_key
 from headstart.engine.pipeline import Pipeline
@@ -56,7 +57,8 @@ class Predictor:
         """Nothing is started before there are examples; what is started serves all that follow."""
         keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
-        self._remainder = _Remainder(model, device or pick_device(), None, self.reporter)
+        self._views = averaged_views(model.execution)
+        self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
         self._pipeline = Pipeline(self._remainder.started)
         self._batch_size = batch_size or self._remainder.batch_size
 
@@ -72,9 +74,12 @@ class Predictor:
     def _decoded(self, examples: Examples) -> Predicted:
         """Not finished yet."""
         parts: list[Prediction] = []
+        same: list[Prediction] = []
         rows = [np.empty(0, np.int64)]
         failures: dict[int, str] = {}
-        batches = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
+        batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
+        if self._views is not None:
+            batches = self._views.each(batches, self.model.backbone.entry)
         queries = self.model.task.queries(examples)
         unit = UNITS.get(self.model.backbone.modality, "examples")
         with self.reporter.counter("predicting", len(examples), unit) as advance:
@@ -82,8 +87,12 @@ class Predictor:
                 fed = ran.fed
                 failures.update(fed.failures)
                 if fed.state is not None and ran.result is not None:
-                    parts.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
+                    same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
+                    if self._views is not None and len(same) <= self._views.count:
+                        continue
+                    parts.append(averaged(same) if self._views is not None else same[0])
                     rows.append(fed.rows)
+                    same = []
                 advance(len(fed.rows) + len(fed.failures))
         order = np.concatenate(rows)
         prediction = Prediction.join(parts).take(np.argsort(order)) if parts else None

@@ -6,10 +6,11 @@ from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.engine.kept import Wish
+from headstart.engine.views import View
 
 
-def pass_key(backbone: Backbone, wish: Wish) -> dict[str, Any]:
-    """As JSON values."""
+def pass_key(backbone: Backbone, wish: Wish, view: View | None = None) -> dict[str, Any]:
+    """As JSON values; of the inputs as they are without a view."""
     return {
         "weights": backbone.weights_hash(),
         "architecture": backbone.describe(),
@@ -17,5 +18,6 @@ def pass_key(backbone: Backbone, wish: Wish) -> dict[str, Any]:
         "stop": backbone.boundary_names()[wish.boundary(backbone)],
         "taps": [tap.key for tap in wish.taps],
         "keep": wish.keep,
-        "view_seed": None,
+        "view_seed": None if view is None else view.number,
+        **({} if view is None else {"view": view.name()}),
     }

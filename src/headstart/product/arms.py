@@ -14,6 +14,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.carriers import Deferred, Prediction
+from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
@@ -27,8 +28,10 @@ from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.product.bench import Bench
+from headstart.product.record import Decision
 from headstart.product.samples import sampled
-from headstart.product.sources import source_from
+from headstart.product.view_averaging import averaged_where_better, views_averaged
+from headstart.product.views import Beginning, beginning
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Trained:
     chosen: Mapping[str, float | int | str]
     progress: Progress | None = None
     """None when the arm was solved."""
+    decisions: tuple[Decision, ...] = ()
+    """What was chosen for its training, and why."""
 
 
 def solve_arm(bench: Bench, key: str) -> Trained:
@@ -77,7 +82,12 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
     backbone = bench.backbone
     if tuning.start == "random":
         backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
-    attempts = _attempts(bench, key, tuning, backbone, budget)
+    bench.plan.suit(backbone.modality)
+    frozen = boundary(tuning, bench.plan.plugin("objective"), len(backbone.stages))
+    begun = beginning(bench, backbone, tuning, frozen, key, budget)
+    averaging = views_averaged(bench, begun.bound)
+    left = None if budget is None else max(0.0, budget - begun.seconds)
+    attempts = _attempts(bench, key, tuning, backbone, left, begun)
     best = min(attempts, key=lambda attempt: attempt.progress.best_loss)
     backbone.module.load_state_dict(best.state)
     failed = len(tuning.rates_tried) - len(attempts)
@@ -90,7 +100,8 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
     }
     model = _model(bench, backbone, best.head)
     seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
-    return _calibrated(bench, Trained(key, title, model, seconds, chosen, best.progress))
+    trained = Trained(key, title, model, begun.seconds + seconds, chosen, best.progress, begun.decisions)
+    return _averaging(bench, _calibrated(bench, trained), begun.bound, averaging)
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,17 @@ class _Attempt:
     head: nn.Module
 
 
-def _attempts(bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None) -> list[_Attempt]:
+def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -> Trained:
+    """The arm with its predictions averaged over views where that is better."""
+    if not views:
+        return arm
+    model, decision = averaged_where_better(bench, arm.model, augmentation, views)
+    return replace(arm, model=model, decisions=(*arm.decisions, decision))
+
+
+def _attempts(
+    bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning
+) -> list[_Attempt]:
     """A training at each rate, each from the same start; one that fails is told of while another can take its place."""
     initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     share = None if budget is None else budget / len(tuning.rates_tried)
@@ -113,7 +134,7 @@ def _attempts(bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: f
         backbone.module.load_state_dict(initial)
         model, recipe = _model(bench, backbone, fresh_head(bench, backbone)), _scaled(tuning, factor)
         try:
-            progress = _one_training(bench, f"{key}-{factor:g}", model, recipe, share)
+            progress = _one_training(bench, f"{key}-{factor:g}", model, recipe, share, begun)
         except TrainingError as error:
             if not attempts and factor == tuning.rates_tried[-1]:
                 raise
@@ -147,8 +168,8 @@ def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
         return new_head(bench.data.task, backbone)
 
 
-def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int:
-    """The first stage that runs in the loop; what lies before it is frozen for good and its states can be stored.
+def boundary(tuning: Any, objective: Any, stages: int) -> int:
+    """The first stage that tuning or objective touch; what lies before it is frozen for good, and states can be kept.
 
     Raises:
         SettingsError: the objective needs a stage to move that the tuning keeps frozen.
@@ -159,24 +180,32 @@ def boundary(tuning: Any, objective: Any, augmentation: Any, stages: int) -> int
             f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
             "it would train nothing. Choose a tuning that moves more, such as full."
         )
-    return int(min(moves, needs, augmentation.first_stage(stages)))
+    return int(min(moves, needs))
 
 
-def _one_training(bench: Bench, key: str, model: Model, tuning: Any, budget: float | None) -> Progress:
+def _one_training(
+    bench: Bench, key: str, model: Model, tuning: Any, budget: float | None, begun: Beginning
+) -> Progress:
     data, plan = bench.read, bench.plan
-    plan.suit(model.backbone.modality)
-    augmentation, objective = plan.plugin("augmentation"), plan.plugin("objective")
-    stages = len(model.backbone.stages)
-    start, source = source_from(bench, model.backbone, boundary(tuning, objective, augmentation, stages))
+    objective, stages = plan.plugin("objective"), len(model.backbone.stages)
     model.additions.update(objective.additions(model.backbone.width))
     queries = data.task.queries(data.examples)
     lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
     labelled = Stream(
-        "labelled", data.split.train, data.targets, source, tuning.batch_size, plan.seed, augmentation, queries, lengths
+        "labelled",
+        data.split.train,
+        data.targets,
+        begun.source,
+        tuning.batch_size,
+        plan.seed,
+        begun.augmentation,
+        queries,
+        lengths,
+        begun.views,
     )
     in_order = by_length(data.split.val, lengths)
-    validation = replace(labelled, name="validation", rows=in_order, augmentation=None)
-    loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), start, plan.seed, budget)
+    validation = replace(labelled, name="validation", rows=in_order, augmentation=None, views=())
+    loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), begun.start, plan.seed, budget)
     checkpoint = None
     if bench.work is not None:
         checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, tuning))

@@ -11,6 +11,7 @@ from typing import Any, cast
 import tomli_w
 from pydantic import Field
 
+from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
@@ -57,7 +58,7 @@ class Plan(Settings):
     objective: str = "supervised"
     """What is optimised beside the task loss."""
     augmentation: str = "none"
-    """Random views of the training inputs."""
+    """Random views of the training inputs: a plug-in, or several joined by '+'."""
     runner: str = AUTO
     """How the frozen pass is executed."""
     from_run: str | None = None
@@ -79,6 +80,8 @@ class Plan(Settings):
         Raises:
             SettingsError: the name or a setting is not known; all faults at once.
         """
+        if key == "augmentation":
+            return composed(self.augmentation, self.settings.get(key, {}))
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
         return build(kind, self.settings.get(key, {}), where=key)
 
@@ -96,12 +99,7 @@ class Plan(Settings):
 
     def suit(self, modality: str) -> None:
         """Look at what must suit the data. Raises SettingsError."""
-        suited = self.plugin("augmentation").modalities
-        if modality not in suited:
-            raise SettingsError(
-                f"augmentation '{self.augmentation}' changes {' and '.join(suited)} inputs, the data are {modality}. "
-                "Use --augmentation none."
-            )
+        self.plugin("augmentation").suit(modality)
 
     def check(self) -> None:
         """Look at every name and setting that does not need data yet.
@@ -125,8 +123,7 @@ class Plan(Settings):
             faults.append("--set runner... needs a runner: name one with --runner")
         if self.tuning == "scratch" and "scratch" in self.settings:
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
-        views = not faults and self.plugin("augmentation").first_stage(1) == 0
-        if views and self.plugin("tuning").solved and not self.scratch:
+        if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:
             faults.append(
                 f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "
                 "as they are, and --no-scratch leaves nothing to train. Use --tuning full, or --augmentation none."

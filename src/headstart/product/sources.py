@@ -13,7 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
 from headstart.contracts.task import Task
-from headstart.engine.extract import extract
+from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.streams import PreparedInputs, StateSource
@@ -49,7 +49,7 @@ def pass_wish(
 
 def too_large(backbone: Backbone, wish: Wish, examples: Examples, store: FeatureStore | None) -> str | None:
     """Why what is wished for cannot be kept; None where it can."""
-    limit = store.limit if store is not None and store.limit else MOST_IN_MEMORY
+    limit = limit_of(store)
     needed = bytes_each(backbone, wish, examples) * len(examples)
     if needed <= limit:
         return None
@@ -57,6 +57,11 @@ def too_large(backbone: Backbone, wish: Wish, examples: Examples, store: Feature
         f"those of {len(examples)} examples would take {needed / 1e9:.1f} GB, the store's limit is {limit / 1e9:.1f}"
         " GB: the frozen stages run again in every epoch. HEADSTART_CACHE_LIMIT allows more."
     )
+
+
+def limit_of(store: FeatureStore | None) -> int:
+    """Bytes of states that may be kept."""
+    return store.limit if store is not None and store.limit else MOST_IN_MEMORY
 
 
 def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
@@ -92,7 +97,11 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
     # what is right for the features at the end need not be so for states on the way
     runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
     found = extract(backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
-    used = np.concatenate([*data.parts().values()])
-    for row in used[np.isin(used, list(found.failures))]:
-        raise DataError(f"{data.examples.origins()[row]} could be read before and now {found.failures[int(row)]}")
+    require_read(data.examples, np.concatenate([*data.parts().values()]), found)
     return start, found.batch_state
+
+
+def require_read(examples: Examples, rows: np.ndarray, found: Extracted) -> None:
+    """Raises DataError where one of the rows could be read before and not in this pass."""
+    for row in rows[np.isin(rows, list(found.failures))]:
+        raise DataError(f"{examples.origins()[row]} could be read before and now {found.failures[int(row)]}")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.augmentations.none import NoAugmentation
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.content import content_keys
 from headstart.engine.extract import extract
@@ -44,22 +43,16 @@ class WorksOnFeatures(Supervised):
         return stages - 1
 
 
-class Views(NoAugmentation):
-    def first_stage(self, stages: int) -> int:
-        return 0
-
-
 def test_the_boundary_is_the_first_stage_that_any_part_touches() -> None:
-    assert boundary(LastStage(), Supervised(), NoAugmentation(), 3) == 2
-    assert boundary(Full(), Supervised(), NoAugmentation(), 3) == 0
-    assert boundary(LastStage(), Supervised(), Views(), 3) == 0
-    assert boundary(Probe(), Supervised(), NoAugmentation(), 3) == 3
+    assert boundary(LastStage(), Supervised(), 3) == 2
+    assert boundary(Full(), Supervised(), 3) == 0
+    assert boundary(Probe(), Supervised(), 3) == 3
 
 
 def test_an_objective_that_reaches_nothing_that_moves_is_refused() -> None:
-    assert boundary(LastStage(), WorksOnFeatures(), NoAugmentation(), 3) == 2
+    assert boundary(LastStage(), WorksOnFeatures(), 3) == 2
     with pytest.raises(SettingsError, match="works on stage 3 of 3, the tuning moves nothing before stage 4"):
-        boundary(Probe(), WorksOnFeatures(), NoAugmentation(), 3)
+        boundary(Probe(), WorksOnFeatures(), 3)
 
 
 def test_training_from_a_stored_prefix_equals_training_through_it(

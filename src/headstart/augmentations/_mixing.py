@@ -1,0 +1,37 @@
+"""What the augmentations that mix share: how much of which other example, drawn from all the batch's seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Partners(NamedTuple):
+    """What is mixed into each example of a batch."""
+
+    own: float
+    """Share of the example itself, in [0, 1]: drawn from Beta(alpha, alpha)."""
+    rows: Tensor
+    """(batch,) int64: the position of the other one."""
+    draws: np.random.Generator
+    """For what else there is to draw."""
+
+
+def partners(seeds: Sequence[int], alpha: float) -> Partners:
+    """One share for the batch, and a permutation of it, as the authors of mixup and CutMix draw them."""
+    draws = np.random.default_rng(list(seeds))
+    return Partners(float(draws.beta(alpha, alpha)), torch.from_numpy(draws.permutation(len(seeds))), draws)
+
+
+def of_partners(targets: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """The targets (batch, ...) of the examples at `rows`."""
+    return {name: values[rows.to(values.device)] for name, values in targets.items()}
+
+
+def blended(values: Tensor, own: float, rows: Tensor) -> Tensor:
+    """own * values + (1 - own) * those of the others, (batch, ...)."""
+    return own * values + (1 - own) * values[rows.to(values.device)]

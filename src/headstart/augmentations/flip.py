@@ -1,0 +1,63 @@
+"""Mirror images and quarter turns, each by the toss of a coin: only where orientation carries no part of the label.
+
+A mirrored cat is a cat, a mirrored letter, number plate or left hand is something else. So nothing flips unless you
+name this augmentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from headstart.contracts.augmentation import InputViews
+from headstart.contracts.carriers import State
+from headstart.kernel.errors import SettingsError
+
+
+class Flip(InputViews):
+    """Left and right exchanged; up and down and quarter turns where you say so."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+
+    horizontal: bool = True
+    """Whether left and right are exchanged in half of the views."""
+    vertical: bool = False
+    """Whether up and down are exchanged in half of the views: pictures from above, or through a microscope."""
+    quarter_turns: bool = False
+    """Whether square pictures are turned by 0, 90, 180 or 270 degrees."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.horizontal or self.vertical or self.quarter_turns):
+            raise ValueError("flip would do nothing: switch one of horizontal, vertical and quarter_turns on")
+        return self
+
+    def view(self, state: State, seeds: Sequence[int]) -> State:
+        """`state.hidden` (batch, channels, height, width), no pixel changed. Raises SettingsError."""
+        return State(self._flipped(state.hidden, seeds), state.context, state.taps)
+
+    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Maps (batch, height, width), alike."""
+        return self._flipped(maps, seeds)
+
+    def _flipped(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        height, width = images.shape[-2:]
+        if self.quarter_turns and height != width:
+            raise SettingsError(
+                f"augmentation.flip.quarter_turns: pictures of {width} x {height} pixels are not square and cannot be"
+                " turned by 90 degrees. Leave it off, or use affine for small turns."
+            )
+        return torch.stack([self._one(image, seed) for image, seed in zip(images, seeds)])
+
+    def _one(self, image: Tensor, seed: int) -> Tensor:
+        left_right, up_down, turns = np.random.default_rng(seed).integers((2, 2, 4)).tolist()
+        axes = [
+            axis for axis, flips in ((-1, self.horizontal and left_right), (-2, self.vertical and up_down)) if flips
+        ]
+        flipped = image.flip(axes)
+        return torch.rot90(flipped, turns, (-2, -1)) if self.quarter_turns else flipped
