@@ -1,19 +1,20 @@
 """The optimiser plan: which parameters move at which rate, with AdamW, linear warm-up and cosine decay.
 
 Loshchilov & Hutter 2019 (AdamW), 2017 (cosine). The rate is a pure function of the step, so there is no scheduler
-state to save. Biases, normalisation weights and other vectors have no weight decay.
+state to save. Biases, normalisation weights and other vectors have no weight decay. What has not begun to move takes
+no gradient, so that it costs no time and gathers no momentum.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.kernel.errors import TrainingError
 
@@ -38,7 +39,7 @@ def plan_optimiser(
             parameters = [p for module in others for p in module.parameters()]
             peak = recipe.head_learning_rate * rate.factor
         else:
-            parameters = [named[name] for name in backbone.stages[rate.stage].parameters]
+            parameters = [named[name] for name in backbone.stages[rate.stage].parameters if recipe.moves(name)]
             peak = recipe.learning_rate * rate.factor
         groups += _groups(parameters, peak, rate.start, recipe.weight_decay)
     if not any(group["params"] for group in groups):
@@ -56,9 +57,16 @@ def _groups(parameters: list[nn.Parameter], peak: float, start: float, decay: fl
 
 
 def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float) -> float:
-    """Set every group's rate for `progress` in [0, 1); one that has not begun has rate 0. Returns the greatest."""
+    """Set every group's rate for `progress` in [0, 1); one that has not begun has rate 0 and takes no gradient.
+
+    Returns the greatest rate.
+    """
     for group in optimiser.param_groups:
-        group["lr"] = group["peak"] * schedule(recipe.warmup, progress) if progress >= group["start"] else 0.0
+        begun = progress >= group["start"]
+        group["lr"] = group["peak"] * schedule(recipe.warmup, progress) if begun else 0.0
+        if group["start"]:
+            for parameter in group["params"]:
+                parameter.requires_grad_(begun)
     return max(group["lr"] for group in optimiser.param_groups)
 
 
@@ -90,8 +98,15 @@ def train_mode(
         module.train()
 
 
-def frozen_state(backbone: Backbone, moving: set[int]) -> dict[str, torch.Tensor]:
-    """Parameters and buffers that must not change while `moving` stages train."""
+def frozen_state(
+    backbone: Backbone, moving: set[int], moves: Callable[[str], bool] = lambda _: True
+) -> dict[str, torch.Tensor]:
+    """Parameters and buffers that must not change while the `moving` stages train, and of these what `moves` says."""
     state = backbone.module.state_dict()
-    stages: list[Stage] = [stage for number, stage in enumerate(backbone.stages) if number not in moving]
-    return {name: state[name] for stage in stages for name in (*stage.parameters, *stage.buffers) if name in state}
+    still: list[str] = []
+    for number, stage in enumerate(backbone.stages):
+        if number in moving:
+            still += [name for name in stage.parameters if not moves(name)]
+        else:
+            still += [*stage.parameters, *stage.buffers]
+    return {name: state[name] for name in still if name in state}

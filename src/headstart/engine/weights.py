@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,17 +12,17 @@ from headstart.engine.optimiser import frozen_state
 
 
 class MovingWeights:
-    """Every parameter and buffer outside the frozen stages, by name."""
+    """Every parameter that may move, and the buffers of the stages that do, by name."""
 
-    def __init__(self, model: Model, moving: set[int]) -> None:
-        """`moving` are stage numbers; heads and additions always belong."""
+    def __init__(self, model: Model, moving: set[int], moves: Callable[[str], bool] = lambda _: True) -> None:
+        """`moving` are stage numbers, `moves` says which of their parameters; heads and additions always belong."""
         self.model = model
-        self.moving = moving
+        self.moving, self.moves = moving, moves
 
     def live(self) -> dict[str, Tensor]:
         """The tensors themselves."""
         model = self.model
-        still = frozen_state(model.backbone, self.moving)
+        still = frozen_state(model.backbone, self.moving, self.moves)
         state = {f"backbone.{n}": t for n, t in model.backbone.module.state_dict().items() if n not in still}
         state |= {f"heads.{name}": tensor for name, tensor in model.heads.state_dict().items()}
         return state | {f"additions.{name}": tensor for name, tensor in model.additions.state_dict().items()}
