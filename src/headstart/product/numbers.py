@@ -75,6 +75,11 @@ def difference_text(metric: str, figure: FigureRow) -> str:
     return f"{value}{unit} ({low} to {high})"
 
 
+def spread_text(metric: str, deviation: float) -> str:
+    """A standard deviation: '0.6 points' for shares, '0.012' for the rest."""
+    return f"{100 * deviation:.1f} points" if is_share(metric) and math.isfinite(deviation) else number_text(deviation)
+
+
 def number_text(value: float, *, signed: bool = False) -> str:
     """Three decimals for the usual sizes, fewer for large numbers, a power of ten for tiny ones."""
     size = abs(value)
@@ -90,7 +95,7 @@ def number_text(value: float, *, signed: bool = False) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """'45 ms', '12.3 s', '3 min 20 s', '1 h 5 min'."""
+    """'45 ms', '12.3 s', '3 min 20 s', '1 h'."""
     if not math.isfinite(seconds):
         return "not known"
     if seconds < 0.9995:
@@ -99,8 +104,8 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60:,} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60:,} h"
 
 
 def parameters_text(count: int) -> str:

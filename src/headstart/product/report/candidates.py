@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from headstart.product.numbers import figure_text, is_share, metric_title
@@ -9,7 +11,8 @@ from headstart.product.record import Candidate, FigureRow, RunRecord
 from headstart.product.report.intervals import Whisker, interval_plot
 
 MOST_LISTED = 100
-MOST_DRAWN = 16
+MOST_DRAWN = 12
+"""As many are seen at once, in the plot and beside it."""
 
 
 def figure_of(candidate: Candidate) -> FigureRow:
@@ -29,12 +32,20 @@ def style(candidate: Candidate) -> str:
     return "bad" if candidate.fate.startswith("failed") else "neutral"
 
 
+def ranked(record: RunRecord) -> list[Candidate]:
+    """The one that was kept, then the others from best to worst; last those without a figure."""
+    sign = -1 if record.greater_is_better.get(record.primary_metric, True) else 1
+
+    def place(candidate: Candidate) -> tuple[bool, bool, float]:
+        unknown = math.isnan(candidate.val_metric)
+        return not kept(candidate), unknown, 0.0 if unknown else sign * candidate.val_metric
+
+    return sorted(record.candidates, key=place)
+
+
 def plot(record: RunRecord) -> Markup:
-    """The best ones beside each other; a filled round mark in the model's colour is the one that was kept."""
-    rising = record.greater_is_better.get(record.primary_metric, True)
-    known = [candidate for candidate in record.candidates if candidate.val_metric == candidate.val_metric]
-    ranked = sorted(known, key=lambda one: (not kept(one), -one.val_metric if rising else one.val_metric))
-    rows = [_whisker(record, candidate) for candidate in ranked[:MOST_DRAWN]]
+    """The best ones with their intervals; the one that was kept has the model's colour and says so."""
+    rows = [_whisker(record, one) for one in ranked(record)[:MOST_DRAWN] if not math.isnan(one.val_metric)]
     title = f"{metric_title(record.primary_metric)} on validation"
     return interval_plot(title, rows, share=is_share(record.primary_metric))
 

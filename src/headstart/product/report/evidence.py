@@ -106,6 +106,20 @@ def _difference_plot(metric: str, comparisons: list[Comparison]) -> Markup:
     return interval_plot(title, rows, share=is_share(metric), signed=True, better=better, reference=reference)
 
 
+def forgetting_plot(record: RunRecord) -> Markup | None:
+    """The primary metric on the old test part, of the run that this one went on from and of its own model."""
+    old = record.forgetting
+    if old is None:
+        return None
+    rows = [
+        Whisker(name, figures[old.metric], figure_text(old.metric, figures[old.metric]), series)
+        for name, figures, series in (("before", old.before, "series-4"), ("after", old.after, "series-1"))
+        if old.metric in figures
+    ]
+    title = f"{metric_title(old.metric)} on the old test part"
+    return interval_plot(title, rows, share=is_share(old.metric), better=direction(record, old.metric))
+
+
 def curves(record: RunRecord) -> list[ArmCurves]:
     """The arms that were trained by steps."""
     trained = {name: arm for name, arm in record.arms.items() if arm.history}

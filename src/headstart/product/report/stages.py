@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
-from headstart.product.numbers import parameters_text, setting_text, value_text
+from headstart.product.numbers import parameters_text, setting_text
 from headstart.product.record import RunRecord, StageRow
 from headstart.product.report import svg
 
@@ -77,10 +77,15 @@ def kinds(record: RunRecord) -> list[Kind]:
 
 
 def rate_text(row: StageRow) -> str:
-    """'1e-04, from 40 % on'; a dash where there was no rate."""
-    if row.state == "frozen" or not row.learning_rate > 0:
+    """'1e-4'; a dash where there was none."""
+    return _digits(row.learning_rate) if row.state != "frozen" and row.learning_rate > 0 else "–"
+
+
+def start_text(row: StageRow) -> str:
+    """'after 40 %' of the training, 'at once', or a dash for what never moved."""
+    if row.state == "frozen":
         return "–"
-    return setting_text(row.learning_rate) + (f", from {value_text('share', row.start)} on" if row.start > 0 else "")
+    return f"after {100 * row.start:.0f} %" if row.start > 0 else "at once"
 
 
 def in_words(record: RunRecord) -> str:
@@ -101,8 +106,7 @@ def picture(record: RunRecord) -> Markup:
     fastest = max([rate for rate in rates if rate > 0], default=1.0)
     parts = [_block(block, fastest) for block in blocks]
     parts += [_label(block.left, block.width, BASE + 15, block.row.name, "name") for block in blocks]
-    for what, run in groupby(blocks, key=lambda block: (kind(block.row), rate_text(block.row))):
-        parts.append(_bracket(list(run), *what))
+    parts += [_bracket(list(run)) for _, run in groupby(blocks, key=lambda block: _bracket_label(block.row))]
     shape = Markup('<svg class="stages" role="img" width="100%" height="{}"><title>{}</title><desc>{}</desc>{}</svg>')
     return shape.format(HEIGHT, "What was frozen, what was trained", in_words(record), svg.join(parts))
 
@@ -143,12 +147,18 @@ def _height(row: StageRow, fastest: float) -> float:
     return TALL + (TALLEST - TALL) * max(0.0, 1 + decades / 2)
 
 
-def _bracket(run: Sequence[Block], state: Kind, rate: str) -> Markup:
-    """The line under blocks of one state and rate, and the word for it."""
+def _bracket_label(row: StageRow) -> tuple[Kind, str]:
+    late = f", {start_text(row)}" if row.start > 0 else ""
+    return kind(row), f"{rate_text(row)}{late}"
+
+
+def _bracket(run: Sequence[Block]) -> Markup:
+    """The line under blocks of one state, rate and start, and the words for them."""
     left, right = run[0].left, run[-1].left + run[-1].width
+    state, label = _bracket_label(run[0].row)
     shape = Markup('<line class="bracket {}" x1="{:.2f}%" x2="{:.2f}%" y1="{}" y2="{}"/>')
     line = shape.format(state, left, right, BASE + 22, BASE + 22)
-    return line + _label(left, right - left, BASE + 38, "frozen" if state == "frozen" else f"rate {rate}", state)
+    return line + _label(left, right - left, BASE + 38, "frozen" if state == "frozen" else label, state)
 
 
 def _label(left: float, width: float, y: float, text: str, css: str) -> Markup:
@@ -166,5 +176,10 @@ def _run_in_words(run: Sequence[StageRow]) -> str:
     names = svg.clip(first.name, 60) if first is last else f"{svg.clip(first.name, 60)} to {svg.clip(last.name, 60)}"
     count = sum(moved(row) if row.state != "frozen" else row.parameters for row in run)
     rates = sorted({row.learning_rate for row in run if row.state != "frozen" and row.learning_rate > 0})
-    speed = f" at {' to '.join(setting_text(rate) for rate in dict.fromkeys((rates[0], rates[-1])))}" if rates else ""
+    speed = f" at {' to '.join(_digits(rate) for rate in dict.fromkeys((rates[0], rates[-1])))}" if rates else ""
     return f"{names} ({parameters_text(count)}){speed}"
+
+
+def _digits(rate: float) -> str:
+    """A rate that comes of a factor per stage has no use for more digits than three."""
+    return setting_text(float(f"{rate:.3g}"))

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
@@ -68,6 +69,11 @@ def pictures(cards: tuple[Card, ...]) -> list[str]:
     return shown
 
 
+def breakable(name: str) -> Markup:
+    """A long name that may be broken behind its underscores."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -85,6 +91,7 @@ def _environment() -> Environment:
         moment=numbers.moment_text,
         setting=numbers.setting_text,
         work_shares=shares,
+        breakable=breakable,
         moved=stages.moved,
     )
     environment.globals.update(
@@ -92,6 +99,7 @@ def _environment() -> Environment:
         interval_text=numbers.interval_text,
         value_text=numbers.value_text,
         difference_text=numbers.difference_text,
+        spread_text=numbers.spread_text,
         cell_text=numbers.cell_text,
         is_share=numbers.is_share,
         candidates=candidates,

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from headstart.product.record import RunRecord
 from headstart.product.report.write import render
 
-VOID = {"meta", "link", "img", "br", "hr"}
+VOID = {"meta", "link", "img", "br", "hr", "wbr"}
 
 
 class Page(HTMLParser):

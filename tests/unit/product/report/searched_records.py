@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sample_records import classification
+from sample_records import classification, figure
 
-from headstart.product.record import Budget, Candidate, Decision, RunRecord, StageRow
+from headstart.product.record import Budget, Candidate, Decision, Forgetting, RunRecord, StageRow, Trouble
 
 HEAD = StageRow(name="head", parameters=770, state="trained", learning_rate=1e-3, trained=770)
 
@@ -52,6 +52,29 @@ def deep() -> RunRecord:
     overdrawn = Budget(seconds=200.0, used=326.1, steps={"fine-tuning": 60.0, "from scratch": 250.0})
     return classification().model_copy(
         update={"stages": rows, "head": HEAD, "candidates": (*many, candidates()[-1]), "budget": overdrawn}
+    )
+
+
+def further() -> RunRecord:
+    """A run that went on from another and has forgotten some of it; it sums up three seeds."""
+    old = Forgetting(
+        run="runs/insects",
+        examples=148,
+        metric="accuracy",
+        before={"accuracy": figure(0.953, 0.03), "log_loss": figure(0.15, 0.06)},
+        after={"accuracy": figure(0.885, 0.05), "log_loss": figure(0.36, 0.09)},
+        difference=figure(-0.068, 0.04),
+        verdict="worse",
+        leaked=tuple(Trouble(origin=f"ants/{i}.jpg", reason="is a training example of this run") for i in range(5)),
+        notes=("5 of its 153 test examples are left out.",),
+    )
+    base = searched()
+    return base.model_copy(
+        update={
+            "forgetting": old,
+            "runs": ("seed-0", "seed-1", "seed-2"),
+            "spreads": {name: {"accuracy": 0.0061, "log_loss": 0.012} for name in base.arms},
+        }
     )
 
 

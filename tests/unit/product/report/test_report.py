@@ -15,11 +15,19 @@ from report_page import Page, page
 from sample_records import write_record
 
 from headstart.contracts.exhibits import Matrix, Reliability, Scatter, Table
-from headstart.product.record import Arm, FrozenPass, RunRecord, SliceRow, Trouble
+from headstart.product.record import Arm, Forgetting, FrozenPass, RunRecord, SliceRow, Trouble
 from headstart.product.report.write import MOST_BYTES, render, report
 
 LOADS = {"src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "background"}
-RECORDS = [samples.classification, found.searched, found.deep, odd.regression, odd.negative_transfer, odd.hostile]
+RECORDS = [
+    samples.classification,
+    found.searched,
+    found.deep,
+    found.further,
+    odd.regression,
+    odd.negative_transfer,
+    odd.hostile,
+]
 SECTIONS = "figures comparisons predictions slices mistakes tried curves stages decisions time data repeat".split()
 
 
@@ -150,6 +158,28 @@ def test_leaks_are_a_warning_and_are_named() -> None:
     text = page(odd.negative_transfer()).text
     assert "Leaks between the parts of the split: 3" in text
     assert "test/2.png is a copy of train/2.png" in text
+
+
+def test_what_was_forgotten_is_held_against_what_was_known() -> None:
+    seen = page(found.further())
+    assert "#forgetting" in [a.get("href") for _, a in seen.tags]
+    assert "This run goes on from runs/insects . Both models on 148 examples" in seen.text
+    assert "Accuracy: −6.8 points (−10.8 to −2.8) ▼ worse" in seen.text
+    assert "Log loss 0.150 (0.090–0.210) 0.360 (0.270–0.450)" in seen.text
+    assert "Learnt from here, so not compared: 5" in seen.text
+    assert "forgetting" not in page(samples.classification()).ids()
+
+
+def test_nothing_to_compare_with_is_said() -> None:
+    old = Forgetting(run="runs/insects", notes=("its test part is gone",))
+    text = page(samples.classification().model_copy(update={"forgetting": old})).text
+    assert "its test part is gone" in text and "on the old test part" not in text
+
+
+def test_spread_over_seeds_is_told() -> None:
+    text = page(found.further()).text
+    assert "Spread over 3 runs" in text and "Accuracy 0.6 points 0.6 points 0.6 points" in text
+    assert "Log loss 0.012" in text and "seed-0, seed-1, seed-2" in text
 
 
 def test_worst_slice_is_named_and_marked() -> None:

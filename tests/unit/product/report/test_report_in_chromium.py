@@ -18,7 +18,16 @@ from headstart.product.report.write import render
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="no chromium is installed")]
 
 Make = Callable[[], RunRecord]
-RECORDS = [samples.classification, found.searched, odd.negative_transfer, odd.regression, found.deep, odd.hostile]
+RECORDS = [
+    samples.classification,
+    found.searched,
+    found.further,
+    odd.negative_transfer,
+    odd.regression,
+    found.deep,
+    found.further,
+    odd.hostile,
+]
 
 POOR_TEXTS = """
 (() => {

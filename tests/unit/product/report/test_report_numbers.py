@@ -56,9 +56,10 @@ def test_plain_numbers(value: float, text: str) -> None:
     [
         (0.0454, "45 ms"),
         (12.34, "12.3 s"),
-        (59.97, "1 min 0 s"),
+        (59.97, "1 min"),
         (200, "3 min 20 s"),
         (3900, "1 h 5 min"),
+        (7201, "2 h"),
         (math.nan, "not known"),
     ],
 )
