@@ -28,19 +28,20 @@ ORDER = {
     "numerics": "bootstrap calibration standardisation",
     "media": "framing jpeg images masks words",
     "contracts": (
-        "carriers exhibits examples format augmentation backbone boundaries task objective runner tuning model"
+        "carriers exhibits examples format inputs augmentation composed_augmentation backbone boundaries task objective "
+        "runner tuning model"
     ),
     "engine": (
-        "allocator bottleneck launch device finite interruption turns optimiser weights streams checkpoint columns "
-        "key_index shard gathering space store_limit claims feature_store sharing memo content reading reading_worker "
-        "reading_workers feeding kept loop pass_key execution choose_runner pipeline extract infer"
+        "allocator bottleneck launch device finite interruption turns optimiser weights streams views checkpoint "
+        "columns key_index shard gathering space store_limit claims feature_store sharing memo content reading reading_worker "
+        "reading_workers feeding averaged_views kept loop pass_key execution choose_runner pipeline extract infer"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals marks evidence write",
     "product": (
         "shown record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone "
-        "suit_backbone pieces pick_runner bench sources samples arms judge run_folder summary evaluate file_names "
-        "predict run study fit model_bytes memory_training estimators inspection findings inspect cache_parts "
+        "suit_backbone pieces pick_runner bench sources samples views view_averaging arms judge run_folder summary "
+        "evaluate file_names predict run further forgetting study seeds fit model_bytes memory_training estimators inspection findings inspect cache_parts "
         "cache_contents cache exits plugin_help terminal console printing cache_printing"
     ),
     "": "__init__ cli_options cli __main__",

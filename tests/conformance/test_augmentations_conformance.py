@@ -1,4 +1,4 @@
-"""Every augmentation is a pure function of the examples' own seeds and leaves its input and other examples alone."""
+"""Every augmentation is a pure function of seeds that leaves its input alone; views do not depend on their batch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 import torch
 from plugins import sample
 
-from headstart.contracts.carriers import State
+from headstart.contracts.augmentation import augmented
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel import registry
 
 SEEDS = (5, 2**62 + 1, 0, 7, 5)
+KINDS = {"image": Pixels(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)), "text": Tokens(mask=49, special=(1, 2)), "table": None}
 
 
 def states() -> dict[str, State]:
@@ -45,10 +48,9 @@ def test_it_claims_kinds_of_input_that_there_are(name: str) -> None:
 @every_claimed
 def test_shape_type_and_what_goes_with_it_are_kept(name: str, modality: str) -> None:
     state = states()[modality]
-    view = made(name, state)
+    view = made(name, modality, state)
     assert view.hidden.dtype == state.hidden.dtype
-    assert view.hidden.shape[:2] == state.hidden.shape[:2] or modality == "text"
-    assert view.hidden.shape[2:] == state.hidden.shape[2:]
+    assert view.hidden.shape == state.hidden.shape
     assert bool(torch.isfinite(view.hidden).all())
     assert view.context.keys() == state.context.keys()
     assert all(len(value) == len(SEEDS) for value in (view.hidden, *view.context.values()))
@@ -58,31 +60,86 @@ def test_shape_type_and_what_goes_with_it_are_kept(name: str, modality: str) -> 
 def test_seeds_decide_everything_and_no_state_is_left_behind(name: str, modality: str) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = made(name, states()[modality])
+    one = mixed(name, modality)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    same(one, made(name, states()[modality]))
+    same(one.state, mixed(name, modality).state)
 
 
 @every_claimed
 def test_the_view_of_an_example_does_not_depend_on_its_batch(name: str, modality: str) -> None:
     state = states()[modality]
-    together = made(name, state)
+    together = made(name, modality, state)
     same(taken(together, [0]), taken(together, [4]))  # equal inputs, equal seeds
     for rows in ([2], [4, 1], [3, 2, 1, 0]):
-        same(taken(together, rows), made(name, taken(state, rows), [SEEDS[row] for row in rows]))
+        same(taken(together, rows), made(name, modality, taken(state, rows), [SEEDS[row] for row in rows]))
+
+
+@every_claimed
+def test_what_it_does_shows_in_views_or_in_mixtures(name: str, modality: str) -> None:
+    augmentation, state = sample("augmentations", name), states()[modality]
+    many = [[seed + 1000 * draw for seed in range(5)] for draw in range(20)]
+    changed = {seen for seeds in many for seen in _changes(name, modality, state, seeds)}
+    acts = augmentation.first_stage(1) == 0 or augmentation.mixes
+    assert bool(changed) == acts
+    assert ("mixed" in changed) == augmentation.mixes
 
 
 @every_claimed
 def test_the_input_is_never_written_to(name: str, modality: str) -> None:
     state = states()[modality]
-    made(name, state)
+    batch = Batch(state, {"label": torch.arange(5)}, torch.arange(5))
+    augmented(bound(name, modality), batch, SEEDS)
     same(state, states()[modality])
+    assert batch.targets["label"].tolist() == [0, 1, 2, 3, 4]
 
 
-def made(name: str, state: State, seeds: Any = SEEDS) -> State:
-    view: State = sample("augmentations", name).view(state, seeds)
+@every_claimed
+def test_mixed_batches_say_of_whom_and_how_much(name: str, modality: str) -> None:
+    batch = mixed(name, modality)
+    if not sample("augmentations", name).mixes:
+        assert batch.mixed is None
+        return
+    assert batch.mixed is not None
+    assert 0 <= batch.mixed.weight <= 1
+    assert sorted(batch.mixed.targets["label"].tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("name", "modality"), [pair for pair in PAIRS if pair[1] == "image"])
+def test_class_maps_move_as_pictures_do(name: str, modality: str) -> None:
+    """The map is the picture: where a pixel of a view has a value of its own, its class is that value's."""
+    classes = torch.arange(12 * 20).reshape(1, 12, 20).repeat(5, 1, 1)
+    pixels = classes[:, None].float().repeat(1, 3, 1, 1)
+    augmentation = bound(name, modality)
+    if name in ("trivial", "standard"):  # colours change as well: see the tests of their own
+        pytest.skip("its pictures do not keep their values")
+    view = augmentation.view(State(pixels), SEEDS).hidden[:, 0]
+    moved = augmentation.move(classes, SEEDS)
+    known = (moved >= 0) & (view == view.round()) & (view >= 0) & (view < 240)
+    inside = known & ((view - moved).abs() < 1e-4)
+    assert moved.shape == classes.shape and moved.dtype == classes.dtype
+    assert inside.sum() >= 0.9 * known.sum()
+
+
+def _changes(name: str, modality: str, state: State, seeds: list[int]) -> set[str]:
+    batch = augmented(bound(name, modality), Batch(state, {}, torch.arange(5)), seeds)
+    now, before = batch.state.tensors(), state.tensors()
+    differs = {"view"} if any(not torch.equal(now[key], before[key]) for key in before) else set()
+    return differs | ({"mixed"} if batch.mixed is not None else set())
+
+
+def bound(name: str, modality: str) -> Any:
+    return sample("augmentations", name).bind(KINDS[modality], 100)
+
+
+def made(name: str, modality: str, state: State, seeds: Any = SEEDS) -> State:
+    view: State = bound(name, modality).view(state, seeds)
     return view
+
+
+def mixed(name: str, modality: str) -> Batch:
+    batch = Batch(states()[modality], {"label": torch.arange(5)}, torch.arange(5))
+    return augmented(bound(name, modality), batch, SEEDS)
 
 
 def taken(state: State, rows: list[int]) -> State:

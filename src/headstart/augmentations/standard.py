@@ -13,18 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.augmentations.crop import Crop
-from headstart.augmentations.erasing import Erasing
-from headstart.augmentations.flip import Flip
-from headstart.augmentations.token_dropout import TokenDropout
-from headstart.augmentations.trivial import Trivial
 from headstart.contracts.augmentation import Augmentation, InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.composed_augmentation import Composed, composed
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel.errors import SettingsError
 
@@ -48,26 +44,23 @@ class Standard(InputViews):
         because = f"strength {strength:g}"
         if self.strength is None:
             because += f", for {examples} training examples: the fewer they are, the stronger"
-        if isinstance(inputs, Tokens):
-            self._refuse_flip()
-            parts: tuple[Augmentation, ...] = (_of_text(strength, inputs),)
-        else:
-            parts = self._of_pictures(strength)
-        return Composed(tuple(part.bind(inputs, examples) for part in parts), because=because)
+        parts = self._of_text(strength, inputs) if isinstance(inputs, Tokens) else self._of_pictures(strength)
+        return replace(parts.bind(inputs, examples), because=because)
 
     def view(self, state: State, seeds: Sequence[int]) -> State:  # noqa: ARG002
         """Raises SettingsError: only what `bind` returns has views."""
         raise SettingsError("augmentation 'standard' must be bound to a backbone's inputs first: call bind")
 
-    def _of_pictures(self, strength: float) -> tuple[Augmentation, ...]:
-        flip = (Flip(),) if self.flip else ()
-        crop = Crop(scale=(round(1 - 0.65 * strength, 3), 1.0))
-        return crop, *flip, Trivial(strength=round(0.3 * strength, 3)), Erasing(share=round(0.25 * strength, 3))
+    def _of_pictures(self, strength: float) -> Composed:
+        settings = {
+            "crop": {"scale": (round(1 - 0.65 * strength, 3), 1.0)},
+            "trivial": {"strength": round(0.3 * strength, 3)},
+            "erasing": {"share": round(0.25 * strength, 3)},
+        }
+        return composed("crop+flip+trivial+erasing" if self.flip else "crop+trivial+erasing", settings)
 
-    def _refuse_flip(self) -> None:
+    def _of_text(self, strength: float, tokens: Tokens) -> Composed:
         if self.flip:
             raise SettingsError("augmentation.flip: texts have no left and right to exchange. Leave it out.")
-
-
-def _of_text(strength: float, tokens: Tokens) -> TokenDropout:
-    return TokenDropout(rate=round(0.1 * strength, 3), how="hide" if tokens.mask is None else "mask")
+        how = "hide" if tokens.mask is None else "mask"
+        return composed("token_dropout", {"rate": round(0.1 * strength, 3), "how": how})

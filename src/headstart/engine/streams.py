@@ -129,7 +129,7 @@ class Stream:
 
 
 def by_length(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The rows, the shortest first; `lengths` is over all rows of the source."""
+    """The rows, the shortest first; `lengths`, (all rows of the source,), says how long they are."""
     return rows[np.argsort(lengths[rows], kind="stable")]
 
 
