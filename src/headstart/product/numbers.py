@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from headstart.product.record import FigureRow
@@ -90,8 +91,7 @@ def number_text(value: float, *, signed: bool = False) -> str:
     if 0 < size < 0.0005:
         mantissa, exponent = f"{size:.1e}".split("e")
         return f"{_sign(value, signed)}{mantissa}e{_digits(int(exponent), 0)}"
-    decimals = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return _digits(value, decimals, signed=signed)
+    return _digits(value, _decimals(size), signed=signed)
 
 
 def seconds_text(seconds: float) -> str:
@@ -147,6 +147,18 @@ def cell_text(column: str, value: str | float | int | None) -> str:
     return f"{value:,}" if isinstance(value, int) else number_text(value)
 
 
+def column_texts(column: str, values: Sequence[str | float | int | None]) -> list[str]:
+    """The cells of a column, its numbers with the decimals that the largest of them deserves."""
+    sizes = [abs(value) for value in values if isinstance(value, float) and math.isfinite(value)]
+    if not sizes or is_share(column):
+        return [cell_text(column, value) for value in values]
+    decimals = _decimals(max(sizes))
+    return [
+        _digits(value, decimals) if isinstance(value, float) and math.isfinite(value) else cell_text(column, value)
+        for value in values
+    ]
+
+
 def setting_text(value: float | int | str) -> str:
     """A chosen setting, short and such that it can be typed again: '0.003', '3e-5', 'cosine'."""
     if not isinstance(value, float):
@@ -170,6 +182,10 @@ def _signed(metric: str, value: float) -> str:
     if is_share(metric) and math.isfinite(value):
         return _digits(100 * value, 1, signed=True)
     return number_text(value, signed=True)
+
+
+def _decimals(size: float) -> int:
+    return 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
 
 
 def _digits(value: float, decimals: int, *, signed: bool = False) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from headstart.contracts.exhibits import Bin, Matrix, Reliability, Scatter
+from headstart.contracts.exhibits import Bin, Matrix, Reliability, Scatter, Table
+from headstart.product.numbers import column_texts
 from headstart.product.report import svg
 
 MOST_NAMES = 40
@@ -60,6 +61,15 @@ def confusions(matrix: Matrix, most: int) -> list[Confusion]:
         if i != j and count
     ]
     return sorted(found, key=lambda confusion: -confusion.count)[:most]
+
+
+def table_rows(table: Table, most: int) -> list[list[tuple[str, bool]]]:
+    """Per row its cells: the text, and whether it is set as a number."""
+    columns = [
+        list(zip(column_texts(name, values), (value is None or not isinstance(value, str) for value in values)))
+        for name, values in zip(table.header, zip(*table.rows[:most]))
+    ]
+    return [list(row) for row in zip(*columns)]
 
 
 def reliability_chart(exhibit: Reliability) -> Markup:

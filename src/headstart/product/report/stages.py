@@ -24,10 +24,11 @@ MOST_STAGES = 200
 NARROW, WIDE = 300, 940
 """Pixels across the picture on a phone and on a desk, at the least."""
 
-BASE, LOW, TALL, TALLEST = 72, 14, 28, 70
-"""Pixels: where the blocks stand, and the heights of a frozen, the slowest and the fastest block."""
+LOW, TALL, TALLEST = 14, 28, 70
+"""Pixels: the heights of a frozen, the slowest and the fastest block."""
 
-HEIGHT = 114
+BELOW = 42
+"""Pixels under the blocks, for their names."""
 
 HEAD = 5.0
 """Percent of the width that the head takes, whatever its size."""
@@ -77,8 +78,10 @@ def kinds(record: RunRecord) -> list[Kind]:
 
 
 def rate_text(row: StageRow) -> str:
-    """'1e-4'; a dash where there was none."""
-    return _digits(row.learning_rate) if row.state != "frozen" and row.learning_rate > 0 else "–"
+    """'1e-4', 'solved' where no rate was needed, a dash where nothing moved."""
+    if row.state == "frozen":
+        return "–"
+    return _digits(row.learning_rate) if row.learning_rate > 0 else "solved"
 
 
 def start_text(row: StageRow) -> str:
@@ -89,13 +92,15 @@ def start_text(row: StageRow) -> str:
 
 
 def in_words(record: RunRecord) -> str:
-    """'Frozen: stem to layer3 (2.8 M). Trained: layer4 (8.4 M) at 0.0001, head (1.0 k) at 0.001.'"""
-    shown = rows(record)
+    """'Frozen: stem to layer3 (2.8 M). Trained: layer4 (8.4 M) at 1e-4, head (1.0 k) at 0.001.'"""
+    runs = [list(run) for _, run in groupby(record.stages[:MOST_STAGES], key=lambda row: row.state == "frozen")]
+    if record.head:
+        runs.append([record.head])
     parts = []
-    for title, among in (("Frozen", ("frozen",)), ("Trained", ("partly", "trained"))):
-        runs = [list(run) for chosen, run in groupby(shown, key=lambda row: kind(row) in among) if chosen]
-        if runs:
-            parts.append(f"{title}: {', '.join(map(_run_in_words, runs[:6]))}{', …' if len(runs) > 6 else ''}.")
+    for title, frozen in (("Frozen", True), ("Trained", False)):
+        told = [_run_in_words(run) for run in runs if (run[0].state == "frozen") == frozen]
+        if told:
+            parts.append(f"{title}: {', '.join([*told[:6], *(['…'] if len(told) > 6 else [])])}.")
     return " ".join(parts)
 
 
@@ -104,11 +109,14 @@ def picture(record: RunRecord) -> Markup:
     blocks = _blocks(record)
     rates = [block.row.learning_rate for block in blocks if kind(block.row) != "frozen"]
     fastest = max([rate for rate in rates if rate > 0], default=1.0)
-    parts = [_block(block, fastest) for block in blocks]
-    parts += [_label(block.left, block.width, BASE + 15, block.row.name, "name") for block in blocks]
-    parts += [_bracket(list(run)) for _, run in groupby(blocks, key=lambda block: _bracket_label(block.row))]
+    heights = [_height(block.row, fastest) for block in blocks]
+    base = max(heights) + 2
+    parts = [_block(block, height, base) for block, height in zip(blocks, heights)]
+    parts += [_label(block.left, block.width, base + 15, block.row.name, "name") for block in blocks]
+    alike = groupby(blocks, key=lambda block: (_bracket_label(block.row), block.row is record.head))
+    parts += [_bracket(list(run), base) for _, run in alike]
     shape = Markup('<svg class="stages" role="img" width="100%" height="{}"><title>{}</title><desc>{}</desc>{}</svg>')
-    return shape.format(HEIGHT, "What was frozen, what was trained", in_words(record), svg.join(parts))
+    return shape.format(f"{base + BELOW:.0f}", "What was frozen, what was trained", in_words(record), svg.join(parts))
 
 
 def _blocks(record: RunRecord) -> list[Block]:
@@ -128,15 +136,14 @@ def _blocks(record: RunRecord) -> list[Block]:
     return blocks
 
 
-def _block(block: Block, fastest: float) -> Markup:
-    height = _height(block.row, fastest)
+def _block(block: Block, height: float, base: float) -> Markup:
     shape = Markup(
         '<rect class="block {}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}" rx="2"><title>{}</title></rect>'
     )
     told = (
         f"{svg.clip(block.row.name, 80)}: {STATES[kind(block.row)]}, {parameters_text(block.row.parameters)} parameters"
     )
-    return shape.format(kind(block.row), block.left, BASE - height, max(block.width, 0.05), height, told)
+    return shape.format(kind(block.row), block.left, base - height, max(block.width, 0.05), height, told)
 
 
 def _height(row: StageRow, fastest: float) -> float:
@@ -152,13 +159,13 @@ def _bracket_label(row: StageRow) -> tuple[Kind, str]:
     return kind(row), f"{rate_text(row)}{late}"
 
 
-def _bracket(run: Sequence[Block]) -> Markup:
+def _bracket(run: Sequence[Block], base: float) -> Markup:
     """The line under blocks of one state, rate and start, and the words for them."""
     left, right = run[0].left, run[-1].left + run[-1].width
     state, label = _bracket_label(run[0].row)
-    shape = Markup('<line class="bracket {}" x1="{:.2f}%" x2="{:.2f}%" y1="{}" y2="{}"/>')
-    line = shape.format(state, left, right, BASE + 22, BASE + 22)
-    return line + _label(left, right - left, BASE + 38, "frozen" if state == "frozen" else label, state)
+    shape = Markup('<line class="bracket {}" x1="{:.2f}%" x2="{:.2f}%" y1="{:.1f}" y2="{:.1f}"/>')
+    line = shape.format(state, left, right, base + 22, base + 22)
+    return line + _label(left, right - left, base + 38, "frozen" if state == "frozen" else label, state)
 
 
 def _label(left: float, width: float, y: float, text: str, css: str) -> Markup:
@@ -177,6 +184,8 @@ def _run_in_words(run: Sequence[StageRow]) -> str:
     count = sum(moved(row) if row.state != "frozen" else row.parameters for row in run)
     rates = sorted({row.learning_rate for row in run if row.state != "frozen" and row.learning_rate > 0})
     speed = f" at {' to '.join(_digits(rate) for rate in dict.fromkeys((rates[0], rates[-1])))}" if rates else ""
+    if first.state != "frozen" and not rates:
+        speed = ", solved"
     return f"{names} ({parameters_text(count)}){speed}"
 
 

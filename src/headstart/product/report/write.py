@@ -100,7 +100,6 @@ def _environment() -> Environment:
         value_text=numbers.value_text,
         difference_text=numbers.difference_text,
         spread_text=numbers.spread_text,
-        cell_text=numbers.cell_text,
         is_share=numbers.is_share,
         candidates=candidates,
         evidence=evidence,

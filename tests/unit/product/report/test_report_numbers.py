@@ -74,6 +74,18 @@ def test_parameter_counts(count: int, text: str) -> None:
     assert numbers.parameters_text(count) == text
 
 
+def test_a_column_has_like_decimals() -> None:
+    assert numbers.column_texts("mean error", (72.15, -6.5, 114.0, None, math.nan)) == [
+        "72.2",
+        "−6.5",
+        "114.0",
+        "–",
+        "not defined",
+    ]
+    assert numbers.column_texts("recall", (0.5, 1)) == ["50.0 %", "100.0 %"]
+    assert numbers.column_texts("class", ("a", 3)) == ["a", "3"]
+
+
 def test_titles_and_settings() -> None:
     assert numbers.metric_title("balanced_accuracy") == "Balanced accuracy"
     assert numbers.metric_title("ece") == "Calibration error (ECE)"

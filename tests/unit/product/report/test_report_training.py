@@ -52,7 +52,10 @@ def test_a_stage_of_which_some_parameters_moved_is_told_from_one_that_moved_whol
 
 def test_picture_is_told_in_words() -> None:
     words = stages.in_words(found.searched())
-    assert words == ("Frozen: embeddings to blocks.7 (14.6 M). Trained: blocks.8 to head (7.1 M) at 2.75e-5 to 0.001.")
+    assert words == (
+        "Frozen: embeddings to blocks.7 (14.6 M). "
+        "Trained: blocks.8 to norm (7.1 M) at 2.75e-5 to 1e-4, head (770) at 0.001."
+    )
     html = render(found.searched())
     assert f"<desc>{words}</desc>" in html and f"<p>{words}</p>" in html
 
@@ -75,6 +78,22 @@ def test_records_of_before_count_every_parameter_of_a_trained_stage() -> None:
     old = StageRow.model_validate({"name": "s", "parameters": 7, "state": "trained", "learning_rate": 0.1})
     assert stages.kind(old) == "trained" and stages.moved(old) == 7
     assert stages.moved(old.model_copy(update={"state": "frozen"})) == 0
+
+
+def test_a_head_that_was_solved_for_says_so() -> None:
+    head = found.HEAD.model_copy(update={"learning_rate": 0.0})
+    record = samples.classification().model_copy(update={"stages": samples.stages(5), "head": head})
+    assert stages.in_words(record) == "Frozen: stem to layer4 (11.2 M). Trained: head (770), solved."
+    assert "head trained 770 770 solved" in page(record).text
+    assert blocks(record)[-1][3] > blocks(record)[0][3]
+
+
+def test_a_picture_in_which_nothing_moved_is_low() -> None:
+    heights = [
+        int(re.search(r'height="(\d+)"><title>What', str(stages.picture(record)))[1])  # type: ignore[index]
+        for record in (samples.classification().model_copy(update={"stages": samples.stages(5)}), found.searched())
+    ]
+    assert heights[0] + 40 < heights[1]
 
 
 def test_stages_without_parameters_are_drawn() -> None:
