@@ -32,9 +32,11 @@ ORDER = {
         "runner tuning model"
     ),
     "engine": (
-        "allocator bottleneck launch device finite interruption turns optimiser weights streams views checkpoint "
+        "allocator bottleneck launch device finite interruption turns optimiser weights streams views "
         "columns key_index shard gathering space store_limit claims feature_store sharing memo content reading reading_worker "
-        "reading_workers feeding averaged_views kept loop pass_key execution choose_runner pipeline extract infer"
+        "reading_workers feeding averaged_views kept pass_key execution choose_runner pipeline extract infer "
+        "together precision forward micro_batches averaging best_epochs interpolation final_weights noise pace "
+        "checkpoint training_plan step_batches validation stepping loop"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/report": "svg curves exhibits intervals marks evidence write",

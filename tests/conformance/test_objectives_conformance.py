@@ -22,6 +22,7 @@ class Toy(Settings):
     """Two streams, a critic of its own, and gradients that it fills in itself."""
 
     streams: ClassVar[tuple[str, ...]] = ("labelled", "unlabelled")
+    anchored: ClassVar[bool] = False
 
     def first_stage(self, stages: int) -> int:
         return stages - 1
@@ -81,7 +82,7 @@ def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, 
     backbone = setting()[0]
     first = objective.first_stage(len(backbone.stages))
     loop = moving_loop(objective, setting, first)
-    total = objective.combine(objective.losses(first_step(loop)), loop.parameters)
+    total = objective.combine(objective.losses(first_step(loop)), loop.stepper.parameters)
     if total is not None:
         assert total.shape == ()
         total.backward()

@@ -67,7 +67,7 @@ def loop_for(
 def first_step(loop: Loop) -> Step:
     """The step that the loop begins with."""
     batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
-    return Step(batches, loop._features, loop._outputs, loop.model.task.losses, loop.model.additions, 0.0)
+    return loop.stepper.step(batches, 0.0)
 
 
 def stage_state(backbone: Backbone, stage: int) -> Mapping[str, Tensor]:

@@ -6,8 +6,9 @@ Random draws depend on (seed, epoch, step) alone, so no generator, sampler or sc
 from __future__ import annotations
 
 import io
+import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstart.engine.best_epochs import Kept
 from headstart.kernel.files import hash_bytes, write_atomic
 
 
@@ -36,6 +38,8 @@ class Progress:
 
     epochs: int = 0
     """How many epochs are planned; 0 until that is decided."""
+    steps: int = 0
+    """Steps of each of them; 0 until that is decided."""
     epoch: int = 0
     """The epoch that runs, or comes next."""
     step: int = 0
@@ -45,10 +49,47 @@ class Progress:
     history: list[EpochResult] = field(default_factory=list)
     best_epoch: int = -1
     best_loss: float = float("inf")
+    """On validation, of the weights that are kept."""
     stopped: str = ""
     """Why the training ended; empty while it runs."""
+    finished: bool = False
+    """Whether the model has its final weights: what follows the last epoch is done too."""
+    soup: list[int] = field(default_factory=list)
+    """The epochs whose weights the final ones are the mean of, where a soup was asked for."""
+    alpha: float | None = None
+    """Where between the pretrained backbone, 0, and the fine-tuned one, 1, the final one lies, where that was asked."""
+    micro_batch: int = 0
+    """Examples of a stream that are run at once at most; 0 while memory has set no limit."""
+    precision: str = "float32"
+    """In which the products of the training are computed."""
     seconds: float = 0.0
     """Time spent so far, over all sessions."""
+    step_seconds: float = 0.0
+    """What the slowest of the last steps took."""
+    validation_seconds: float = 0.0
+    """What the last validation took."""
+
+    def done(self) -> float:
+        """Share of the training that lies behind, in [0, 1]."""
+        return (self.epoch * self.steps + self.step) / (self.epochs * self.steps)
+
+    def reason_to_stop(self, patience: int, all_move: float = 0.0) -> str:
+        """Why no further epoch is to come; empty where one is. Patience begins once the share `all_move` is done."""
+        if self.epoch >= self.epochs:
+            return f"all {self.epochs} epochs done"
+        waited = self.epoch - max(self.best_epoch, math.ceil(all_move * self.epochs)) > patience
+        return f"no better validation loss in {patience} epochs" if waited else ""
+
+    def choices(self) -> dict[str, float | int | str]:
+        """What was chosen at the end, and what was given way to, for the report."""
+        found: dict[str, float | int | str] = {"precision": self.precision}
+        if self.soup:
+            found["soup_of_epochs"] = ", ".join(str(epoch + 1) for epoch in self.soup)
+        if self.alpha is not None:
+            found["share_of_fine_tuned"] = self.alpha
+        if self.micro_batch:
+            found["micro_batch"] = self.micro_batch
+        return found
 
 
 @dataclass
@@ -58,8 +99,10 @@ class Checkpoint:
     progress: Progress
     weights: Mapping[str, Tensor]
     optimiser: Mapping[str, Any]
-    best: Mapping[str, Tensor]
-    """The weights of the best epoch; empty before the first validation."""
+    kept: Sequence[Kept] = ()
+    """The best epochs, the best first; none before the first validation."""
+    average: Mapping[str, Tensor] = field(default_factory=dict)
+    """The exponential average of the weights, where there is one."""
 
 
 class CheckpointFile:
@@ -70,6 +113,10 @@ class CheckpointFile:
         self.path = path
         self.identity = identity
 
+    def also_by(self, more: str) -> CheckpointFile:
+        """The same file for a training that `more` decides as well."""
+        return CheckpointFile(self.path, hash_bytes(self.identity.encode(), more.encode()))
+
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the file. Raises HeadstartError on a full disk; the old file stays."""
         buffer = io.BytesIO()
@@ -78,7 +125,8 @@ class CheckpointFile:
             "progress": asdict(checkpoint.progress),
             "weights": dict(checkpoint.weights),
             "optimiser": dict(checkpoint.optimiser),
-            "best": dict(checkpoint.best),
+            "kept": [{"epoch": k.epoch, "loss": k.loss, "weights": dict(k.weights)} for k in checkpoint.kept],
+            "average": dict(checkpoint.average),
         }
         torch.save(content, buffer)
         body = buffer.getvalue()
@@ -101,4 +149,5 @@ class CheckpointFile:
             return None
         given = dict(content["progress"])
         given["history"] = [EpochResult(**row) for row in given["history"]]
-        return Checkpoint(Progress(**given), content["weights"], content["optimiser"], content["best"])
+        kept = [Kept(**found) for found in content["kept"]]
+        return Checkpoint(Progress(**given), content["weights"], content["optimiser"], kept, content["average"])

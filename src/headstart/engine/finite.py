@@ -1,39 +1,66 @@
-"""When a loss is not finite: find the first layer in which NaN or infinity appeared, and say so."""
+"""When a loss or a gradient is not finite: find where NaN or infinity first appeared, and say so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def first_bad_layer(modules: dict[str, nn.Module], again: Callable[[], Any]) -> str:
-    """Run `again` (the same forward pass) and name the first module with a non-finite output, inputs before outputs."""
-    found: list[str] = []
+@dataclass
+class Watch:
+    """The first layers whose numbers were not finite; empty while there is none."""
+
+    forward: str = ""
+    """The first whose output was not, though its input was."""
+    backward: str = ""
+    """The first, going backwards, for whose output the gradient was not."""
+
+
+@contextmanager
+def watched(modules: Mapping[str, nn.Module]) -> Iterator[Watch]:
+    """Watch the leaves of named modules while they run, forwards and backwards."""
+    found = Watch()
 
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def look(_: nn.Module, inputs: Any, output: Any) -> None:
-            if not found and _finite(inputs) and not _finite(output):
-                found.append(name)
+            if not found.forward and _finite(inputs) and not _finite(output):
+                found.forward = name
+            for tensor in _tensors(output):
+                if tensor.requires_grad:
+                    tensor.register_hook(look_back)
+
+        def look_back(gradient: Tensor) -> None:
+            if not found.backward and not _finite(gradient):
+                found.backward = name
 
         return look
 
     leaves = [(name, m) for name, m in modules.items() if not any(True for _ in m.children())]
     handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
-        with torch.no_grad():
-            again()
+        yield found
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else "the loss itself or the input"
+
+
+def unsound_gradient(parameters: Mapping[str, nn.Parameter]) -> str:
+    """The last of the parameters whose gradient is not finite; empty without one."""
+    return next((name for name, p in reversed([*parameters.items()]) if p.grad is not None and not _finite(p.grad)), "")
 
 
 def _finite(value: Any) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(value) if tensor.is_floating_point())
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        return not value.is_floating_point() or bool(torch.isfinite(value).all())
-    if isinstance(value, (tuple, list)):
-        return all(_finite(item) for item in value)
-    return True
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _tensors(item)

@@ -1,60 +1,58 @@
 """The training loop. It knows streams, a task, an objective and rates, and no plug-in by name.
 
 Three levels: `run` (epochs until something ends them), `_epoch` (steps, then validation), `_step` (losses, gradients,
-one optimiser step). A run that was killed at any step goes on from its checkpoint.
+one optimiser step). A run that was killed at any step goes on from its checkpoint, and one that was paused from where
+it stands, with the same bits.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.backends import cudnn
 
-from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Model
-from headstart.contracts.objective import Objective, Step
-from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.allocator import keep_blocks
+from headstart.engine.averaging import Average
+from headstart.engine.best_epochs import SOUP, BestEpochs, Kept
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
 from headstart.engine.device import pick_device
-from headstart.engine.finite import first_bad_layer
+from headstart.engine.final_weights import final_weights, passes_needed
+from headstart.engine.forward import Forward
 from headstart.engine.interruption import Interruption, held_back
-from headstart.engine.kept import suffix
-from headstart.engine.optimiser import frozen_state, plan_optimiser, set_rates, train_mode
-from headstart.engine.streams import Stream, ahead
+from headstart.engine.micro_batches import MicroBatches
+from headstart.engine.noise import Noise
+from headstart.engine.optimiser import frozen_state, plan_optimiser, train_mode
+from headstart.engine.pace import Pace
+from headstart.engine.precision import chosen_precision, precision_in_use
+from headstart.engine.step_batches import step_batches
+from headstart.engine.stepping import Moment, Stepper
+from headstart.engine.streams import Stream
+from headstart.engine.together import together
+from headstart.engine.training_plan import Plan
+from headstart.engine.validation import Validation
 from headstart.engine.weights import MovingWeights
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.randomness import draw_seed
 
 CHECKPOINT_SECONDS = 15.0
 """Least time between two checkpoints: what a killed training loses at most, a step aside."""
 
+QUICK_CHECKPOINT = 0.15
+"""Seconds. One that takes longer to write is written more seldom in proportion: all take 1 % of the time at most."""
 
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides a training beside the model and the data."""
-
-    objective: Objective
-    recipe: Recipe
-    rates: Sequence[Rate]
-    boundary: int
-    """The first stage that runs in the loop: earlier ones are in the streams' states already."""
-    seed: int
-    budget: float | None = None
-    """Seconds; the number of epochs is chosen to fit, and training stops there in any case."""
+TRIAL_STEPS = 3
+"""By so many steps the number of epochs is fitted to a budget."""
 
 
 class Loop:
-    """One training of one model."""
+    """One training of one model, which must be as it is before the training: also where a killed one is resumed."""
 
     def __init__(
         self,
@@ -69,208 +67,226 @@ class Loop:
         """Make ready to train `model` in place.
 
         Raises:
-            TrainingError: nothing would move.
+            TrainingError: nothing would move, or what the recipe or the objective asks for would do nothing.
         """
-        self.model, self.plan, self.streams, self.validation = model, plan, streams, validation
-        self.checkpoint = checkpoint
-        self.reporter = reporter or Quiet()
+        plan.check()
         keep_blocks()
-        self.accelerator = Accelerator(cpu=pick_device().type == "cpu")
+        recipe, device = plan.recipe, pick_device()
+        self.model, self.plan, self.streams = model, plan, streams
+        self.reporter, self.processes = reporter or Quiet(), together()
         for module in (model.backbone.module, model.heads, model.additions):
-            module.to(self.accelerator.device).to(memory_format=torch.channels_last)
-        self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, plan.recipe)
-        self.moving = {rate.stage for rate in plan.rates}
-        self.weights = MovingWeights(model, self.moving)
-        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        self.suffix = suffix(model.backbone, model.task.reads, plan.boundary)
+            module.to(device).to(memory_format=torch.channels_last)
+        self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, recipe)
+        self.moving = self.begun = plan.moving()
+        self.noise = Noise(
+            model.backbone, self.moving, dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth
+        )
+        precision = chosen_precision(recipe.precision, device)
+        self.progress = Progress(precision=precision)
+        self.checkpoint = None if checkpoint is None else checkpoint.also_by(precision)
+        self.weights = MovingWeights(model, self.moving, recipe.moves)
+        self.start = self.weights.copy()
+        self.average = Average(self.weights.live(), recipe.averaging) if recipe.averaging else None
+        self.best = BestEpochs(SOUP if recipe.soup else 1)
+        self.micro = MicroBatches(0, self.reporter)
+        forward = Forward(model, plan.boundary, device, precision)
+        self.stepper = Stepper(
+            model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed
+        )
+        use = Forward(model, plan.boundary, device, precision_in_use(model.execution, device))
+        self.validation = Validation(model, validation, use, self.micro, self.processes)
         self.steps = max(len(stream.in_sequence()) for stream in streams.values())
-        self.progress = Progress()
-        self.best: dict[str, Tensor] = {}
+        self.pace = Pace(plan.budget, passes_needed(recipe))
         self.saved = time.monotonic()
         self.interruption = Interruption()
+        self._paused: dict[str, Tensor] | None = None
+        self._frozen_hash = ""
 
-    def run(self) -> Progress:
+    def run(self, until: int | None = None) -> Progress:
         """Train until the epochs, the patience or the budget end; leave the best weights in the model.
 
+        Args:
+            until: pause when so many epochs are done: `Progress.stopped` is still empty, a checkpoint is written, the
+                model has the best weights so far, and another `run` goes on as if there had been no pause.
+
         Raises:
-            TrainingError: a loss is not finite, or something frozen has changed; the best weights so far are kept.
+            TrainingError: a loss or a gradient is not finite, memory is too small for one example, or something frozen
+                has changed; the best weights so far are kept.
             KeyboardInterrupt: Ctrl-C, once the step that runs is done and a checkpoint is written.
         """
-        frozen = state_hash(frozen_state(self.model.backbone, self.moving))
-        with torch.random.fork_rng():
+        if not self._frozen_hash:
+            self._frozen_hash = self._hash_of_frozen()
             self._resume()
-            if not self.progress.stopped:
-                self._train()
-        if state_hash(frozen_state(self.model.backbone, self.moving)) != frozen:
+        self.began = time.monotonic() - self.progress.seconds
+        with torch.random.fork_rng(), cudnn.flags(enabled=True, deterministic=True, allow_tf32=True), self.noise.on():
+            try:
+                if not self.progress.stopped:
+                    self._train(until)
+                if self.progress.stopped and not self.progress.finished:
+                    self._finish()
+            finally:
+                self.weights.load(self._best_weights())
+        if self.progress.stopped and self._hash_of_frozen() != self._frozen_hash:
             raise TrainingError("a frozen stage has changed during training: this is a defect, please report it")
         return self.progress
 
-    def _train(self) -> None:
-        if not self.progress.epochs:
-            self.progress.epochs = self._affordable_epochs()
-        began = time.monotonic() - self.progress.seconds
-        planned = self.progress.epochs * self.steps
-        with self.reporter.counter("training", planned, "steps") as advance, held_back() as self.interruption:
-            advance(self.progress.epoch * self.steps + self.progress.step)
-            try:
-                while not self.progress.stopped:
-                    self._epoch(began, advance)
-            except BaseException:
-                self.weights.load(self.best)
-                raise
-        self.weights.load(self.best)
-        self._save()
+    def validate(self) -> tuple[float, float]:
+        """The model's validation loss and primary metric as it stands. Raises TrainingError on a loss of NaN."""
+        try:
+            return self.validation()
+        except TrainingError as error:
+            raise TrainingError(f"{error} in epoch {self.progress.epoch + 1}. Try a lower learning rate.") from error
 
-    def _epoch(self, began: float, advance: Callable[[int], None]) -> None:
+    def _train(self, until: int | None) -> None:
+        progress = self.progress
+        if self._paused is not None:
+            self.weights.load(self._paused)
+            self._paused = None
+        with held_back() as self.interruption:
+            if not progress.epochs:
+                self._decide_length()
+            with self.reporter.counter("training", progress.epochs * progress.steps, "steps") as advance:
+                advance(progress.epoch * progress.steps + progress.step)
+                while not progress.stopped and (until is None or progress.epoch < until):
+                    self._epoch(advance)
+            self._heed(save=not progress.stopped)
+        if not progress.stopped:
+            self._paused = self.weights.copy()
+
+    def _epoch(self, advance: Callable[[int], None]) -> None:
         progress, started = self.progress, time.monotonic()
-        self._train_mode()
-        for batches in self._batches(progress.epoch, progress.step):
-            progress.loss_sum += self._step(batches)
-            progress.step += 1
-            progress.seconds = time.monotonic() - began
-            advance(1)
-            if self.plan.budget and progress.seconds > self.plan.budget:
-                progress.stopped = f"the budget of {self.plan.budget:.0f} s was used"
+        last = started
+        self._train_mode(progress.done())
+        remaining = range(progress.step, progress.steps)
+        for batches in step_batches(self.streams, progress.epoch, remaining, self.processes):
+            if self._time_is_up():
                 break
-            self._between_steps()
-        self._judge(time.monotonic() - started)
-        progress.seconds = time.monotonic() - began
-        self._between_steps()
+            self._step(batches)
+            progress.step += 1
+            self.pace.steps.append(time.monotonic() - last)
+            progress.seconds = time.monotonic() - self.began
+            advance(1)
+            self._heed()
+            last = time.monotonic()
+        if progress.step:
+            self._judge(time.monotonic() - started)
+            progress.seconds = time.monotonic() - self.began
 
-    def _batches(self, epoch: int, skipped: int) -> Iterator[dict[str, Batch]]:
-        """The batches of every stream, step by step; a shorter stream begins again."""
-        orders = {name: stream.order(epoch) for name, stream in self.streams.items()}
+    def _step(self, batches: Mapping[str, Batch]) -> None:
+        progress, done = self.progress, self.progress.done()
+        if self.plan.moving(done) != self.begun:
+            self._train_mode(done)
+        progress.loss_sum += self.stepper(batches, Moment(progress.epoch, progress.step, done))
+        if self.average is not None:
+            self.average.update(progress.epoch * progress.steps + progress.step)
 
-        def make(step: int) -> dict[str, Batch]:
-            return {name: self.streams[name].batch(rows[step % len(rows)], epoch) for name, rows in orders.items()}
-
-        return ahead([partial(make, step) for step in range(skipped, self.steps)])
-
-    def _step(self, batches: Mapping[str, Batch]) -> float:
-        progress, plan = self.progress, self.plan
-        torch.manual_seed(draw_seed(plan.seed, "step", progress.epoch, progress.step))
-        done = (progress.epoch * self.steps + progress.step) / (progress.epochs * self.steps)
-        set_rates(self.optimiser, plan.recipe, done)
-        on_device = {name: self._to_device(batch) for name, batch in batches.items()}
-        losses_of = mixed_losses(self.model.task.losses)
-        step = Step(on_device, self._features, self._outputs, losses_of, self.model.additions, done)
-        losses = plan.objective.losses(step)
-        self._check_finite(losses, step)
-        total = plan.objective.combine(losses, self.parameters)
-        if total is not None:
-            self.accelerator.backward(total)
-        if plan.recipe.clip:
-            self.accelerator.clip_grad_norm_(self.parameters, plan.recipe.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        plan.objective.after_step(step)
-        return float(sum(loss.detach() for loss in losses.values()))
+    def _time_is_up(self) -> bool:
+        """Whether no further step fits into the budget; `stopped` says so then."""
+        progress, pace = self.progress, self.pace
+        if pace.budget is None or not (progress.epoch or progress.step):
+            return False
+        (up,) = self.processes.any_of(not pace.allows_a_step(time.monotonic() - self.began))
+        if up:
+            progress.stopped = f"the budget of {pace.budget:.0f} s was used"
+        return up
 
     def _judge(self, seconds: float) -> None:
         """Validate, remember the best weights, and decide whether to go on."""
-        progress, patience = self.progress, self.plan.recipe.patience
-        loss, metric = self.validate()
-        mean = progress.loss_sum / max(progress.step, 1)
+        progress, began = self.progress, time.monotonic()
+        with nullcontext() if self.average is None else self.average.in_place():
+            loss, metric = self.validate()
+            if self.best.wants(loss):
+                self.best.add(Kept(progress.epoch, loss, self.weights.copy()))
+        self.pace.validation = time.monotonic() - began
+        mean = progress.loss_sum / progress.step
         rate = max(group["lr"] for group in self.optimiser.param_groups)
         progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds))
-        if loss < progress.best_loss or not self.best:
-            progress.best_loss, progress.best_epoch, self.best = loss, progress.epoch, self.weights.copy()
+        progress.best_epoch, progress.best_loss = self.best.kept[0].epoch, self.best.kept[0].loss
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
-        if progress.stopped:
-            return
-        if progress.epoch >= progress.epochs:
-            progress.stopped = f"all {progress.epochs} epochs done"
-        elif progress.epoch - progress.best_epoch > patience:
-            progress.stopped = f"no better validation loss in {patience} epochs"
+        progress.stopped = progress.stopped or progress.reason_to_stop(self.plan.recipe.patience, self.plan.all_move())
 
-    def validate(self) -> tuple[float, float]:
-        """Mean validation loss and the primary metric, in evaluation mode. Raises TrainingError on a loss of NaN."""
-        model = self.model.eval()
-        total, parts = 0.0, []
-        stream = self.validation
-        makers: list[Callable[[], Batch]] = [partial(stream.batch, rows) for rows in stream.in_sequence()]
-        with torch.no_grad():
-            for made in ahead(makers):
-                batch = self._to_device(made)
-                outputs = self._outputs(self._features(batch), batch)
-                total += float(sum(model.task.losses(outputs, batch).values())) * len(batch.rows)
-                parts.append(model.task.decode(outputs))
-        if not math.isfinite(total):
-            epoch = self.progress.epoch + 1
-            raise TrainingError(f"the validation loss became {total} in epoch {epoch}. Try a lower learning rate.")
-        truth = {name: values[stream.rows] for name, values in stream.targets.items()}
-        prediction = model.task.finish(Prediction.join(parts), {})
-        return total / len(stream.rows), model.task.metrics()[0].score(truth, prediction)
+    def _finish(self) -> None:
+        """From the best epochs to the final weights."""
+        progress = self.progress
+        final = final_weights(self.plan.recipe, self.start, self.best.kept, self._loss_of)
+        progress.soup, progress.alpha = list(final.soup), final.alpha
+        self.best.kept, progress.best_loss, progress.finished = [final.kept], final.kept.loss, True
+        progress.seconds = time.monotonic() - self.began
+        self.weights.load(final.kept.weights)
+        self._save()
 
-    def _features(self, batch: Batch) -> Features:
-        return self.model.backbone.features(self.suffix(batch.state))
+    def _loss_of(self, weights: Mapping[str, Tensor]) -> float:
+        self.weights.load(weights)
+        return self.validate()[0]
 
-    def _outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
-        return self.model.task.apply(self.model.heads["head"], features, batch)
+    def _best_weights(self) -> Mapping[str, Tensor]:
+        return self.best.kept[0].weights if self.best.kept else self.start
 
-    def _check_finite(self, losses: Mapping[str, Tensor], step: Step) -> None:
-        bad = [name for name, loss in losses.items() if not bool(torch.isfinite(loss))]
-        if not bad:
-            return
-        modules = {"backbone": self.model.backbone.module, "head": self.model.heads}
-        named = {f"{part}.{name}": m for part, module in modules.items() for name, m in module.named_modules()}
-        layer = first_bad_layer(named, lambda: self.plan.objective.losses(step))
-        rows = ", ".join(str(int(row)) for row in next(iter(step.batches.values())).rows[:8])
-        raise TrainingError(
-            f"the loss '{bad[0]}' became {losses[bad[0]].item()} in epoch {self.progress.epoch + 1}, step "
-            f"{self.progress.step + 1} (rows {rows}, ...); it first appeared in {layer}. Try a lower learning rate."
-        )
-
-    def _affordable_epochs(self) -> int:
+    def _decide_length(self) -> None:
         """The recipe's epochs, or as many as the budget allows by the time of a few trial steps; at least one."""
-        if self.plan.budget is None:
-            return self.plan.recipe.epochs
-        before, optimiser = self.weights.copy(), self.optimiser
-        self.optimiser = plan_optimiser(self.model.backbone, self._others(), self.plan.rates, self.plan.recipe)
-        self.progress.epochs = 1
-        self._train_mode()
-        times = []
-        for batches, _ in zip(self._batches(0, 0), range(3)):
-            started = time.monotonic()
-            self._step(batches)
-            times.append(time.monotonic() - started)
-        self.optimiser = optimiser
-        self.weights.load(before)
-        epoch = min(times) * self.steps * 1.15
-        return max(1, min(self.plan.recipe.epochs, math.floor(self.plan.budget / epoch)))
+        epochs, steps = self.plan.epochs or self.plan.recipe.epochs, self.steps
+        if self.plan.budget is not None:
+            self._try()
+            if self.plan.epochs is None:
+                epochs, steps = self.pace.affordable(time.monotonic() - self.began, epochs, steps)
+        self.progress.epochs, self.progress.steps = self.processes.agreed((epochs, steps))
+        if self.plan.budget is not None:
+            self._save()
 
-    def _train_mode(self) -> None:
+    def _try(self) -> None:
+        """Measure some steps and a validation; they leave no trace."""
+        before, all_move = self.weights.copy(), self.plan.all_move()
+        self._train_mode(all_move)
+        for batches in step_batches(self.streams, 0, range(TRIAL_STEPS), self.processes):
+            began = time.monotonic()
+            self.stepper(batches, Moment(0, 0, all_move))
+            self.pace.steps.append(time.monotonic() - began)
+        self.optimiser.state.clear()
+        self.pace.validation = self.validation.estimated_seconds()
+        self.weights.load(before)
+
+    def _train_mode(self, done: float) -> None:
+        """For what moves when so great a share of the training is done; a stage that begins later rests."""
+        self.begun = self.plan.moving(done)
         renew = self.plan.recipe.renew_statistics
-        train_mode(self.model.backbone, self._others(), self.moving, renew_statistics=renew)
+        train_mode(self.model.backbone, self._others(), self.begun, renew_statistics=renew)
 
     def _others(self) -> list[nn.Module]:
         return [self.model.heads, self.model.additions]
 
-    def _to_device(self, batch: Batch) -> Batch:
-        batch = batch.to(self.accelerator.device)
-        hidden = batch.state.hidden
-        if hidden.ndim != 4 or not hidden.is_floating_point():
-            return batch
-        # convolutions run up to several times as fast with channels innermost
-        return replace(batch, state=replace(batch.state, hidden=hidden.contiguous(memory_format=torch.channels_last)))
+    def _hash_of_frozen(self) -> str:
+        return state_hash(frozen_state(self.model.backbone, self.moving, self.plan.recipe.moves))
 
-    def _between_steps(self) -> None:
+    def _heed(self, *, save: bool = False) -> None:
         """Here training can go on from what is saved: save when it is time, stop when Ctrl-C asks for it."""
-        if self.interruption.asked or time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+        (asked,) = self.processes.any_of(self.interruption.asked)
+        wait = CHECKPOINT_SECONDS * max(1.0, self.pace.saving / QUICK_CHECKPOINT)
+        if save or asked or time.monotonic() - self.saved >= wait:
             self._save()
-        if self.interruption.asked:
+        if asked:
+            self._paused = self.weights.copy()
             raise KeyboardInterrupt
 
     def _save(self) -> None:
-        if self.checkpoint is not None:
+        began, progress = time.monotonic(), self.progress
+        progress.micro_batch = self.micro.most
+        progress.step_seconds, progress.validation_seconds = max(self.pace.steps, default=0.0), self.pace.validation
+        if self.checkpoint is not None and self.processes.rank == 0:
+            average = {} if self.average is None else self.average.values
             optimiser = self.optimiser.state_dict()
-            self.checkpoint.write(Checkpoint(self.progress, self.weights.copy(), optimiser, self.best))
+            self.checkpoint.write(Checkpoint(progress, self.weights.copy(), optimiser, self.best.kept, average))
         self.saved = time.monotonic()
+        self.pace.saving = self.saved - began
 
     def _resume(self) -> None:
-        kept = self.checkpoint.read() if self.checkpoint is not None else None
+        found = self.checkpoint.read() if self.checkpoint is not None and self.processes.rank == 0 else None
+        kept = self.processes.agreed(found)
         if kept is None:
             return
-        self.progress, self.best = kept.progress, dict(kept.best)
+        self.progress, self.best.kept, self.micro.most = kept.progress, list(kept.kept), kept.progress.micro_batch
         self.weights.load(kept.weights)
         self.optimiser.load_state_dict(dict(kept.optimiser))
+        if self.average is not None:
+            self.average.load(kept.average)
+        self.pace.validation = kept.progress.validation_seconds
+        self.pace.steps.append(kept.progress.step_seconds)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from headstart.engine.best_epochs import Kept
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
 
 
@@ -14,7 +15,8 @@ def checkpoint() -> Checkpoint:
     progress = Progress(epochs=5, epoch=1, step=3, loss_sum=0.7, history=history, best_epoch=0, best_loss=0.9)
     weights = {"heads.head.weight": torch.randn(2, 3)}
     optimiser = {"state": {0: {"step": torch.tensor(4.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
-    return Checkpoint(progress, weights, optimiser, weights)
+    kept = [Kept(0, 0.9, {"heads.head.weight": torch.randn(2, 3)})]
+    return Checkpoint(progress, weights, optimiser, kept, {"heads.head.weight": torch.randn(2, 3)})
 
 
 def test_a_checkpoint_comes_back_whole(tmp_path: Path, checkpoint: Checkpoint) -> None:
@@ -25,6 +27,16 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path, checkpoint: Checkpoint) -
     assert back.progress == checkpoint.progress
     assert torch.equal(back.weights["heads.head.weight"], checkpoint.weights["heads.head.weight"])
     assert back.optimiser["param_groups"] == checkpoint.optimiser["param_groups"]
+    assert (back.kept[0].epoch, back.kept[0].loss) == (0, 0.9)
+    pairs = [(back.kept[0].weights, checkpoint.kept[0].weights), (back.average, checkpoint.average)]
+    assert all(torch.equal(one["heads.head.weight"], other["heads.head.weight"]) for one, other in pairs)
+
+
+def test_what_decides_a_training_beside_its_identity_makes_it_another(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    file = CheckpointFile(tmp_path / "a.checkpoint", "identity")
+    file.also_by("bfloat16").write(checkpoint)
+    assert file.also_by("bfloat16").read() is not None
+    assert file.also_by("float32").read() is None
 
 
 def test_another_training_does_not_take_it(tmp_path: Path, checkpoint: Checkpoint) -> None:

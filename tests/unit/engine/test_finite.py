@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.engine.finite import first_bad_layer
+from headstart.engine.finite import unsound_gradient, watched
 
 
 class Breaks(nn.Module):
@@ -11,19 +14,59 @@ class Breaks(nn.Module):
         return torch.log(x - x - 1)
 
 
-def test_the_first_layer_with_a_bad_output_is_named() -> None:
+class SteepAtZero(nn.Module):
+    """Finite forwards, and backwards infinity times zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x).sqrt()
+
+
+@pytest.fixture
+def ones() -> Iterator[Tensor]:
+    torch.manual_seed(0)
+    yield torch.ones(3, 2)
+
+
+def test_the_first_layer_with_a_bad_output_is_named(ones: Tensor) -> None:
     network = nn.Sequential(nn.Linear(2, 2), Breaks(), nn.Linear(2, 2))
-    named = dict(network.named_modules())
-    assert first_bad_layer(named, lambda: network(torch.ones(3, 2))) == "1"
+    with watched(dict(network.named_modules())) as watch:
+        network(ones)
+    assert watch.forward == "1"
 
 
-def test_a_bad_input_is_not_blamed_on_a_layer() -> None:
+def test_a_bad_input_is_not_blamed_on_a_layer(ones: Tensor) -> None:
     network = nn.Sequential(nn.Linear(2, 2))
-    answer = first_bad_layer(dict(network.named_modules()), lambda: network(torch.full((1, 2), torch.nan)))
-    assert answer == "the loss itself or the input"
+    with watched(dict(network.named_modules())) as watch:
+        network(ones * torch.nan)
+    assert not watch.forward
 
 
-def test_no_hook_is_left_behind() -> None:
+def test_the_first_bad_gradient_going_backwards_is_that_of_the_output_before_the_steep_layer(ones: Tensor) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), SteepAtZero(), nn.Linear(2, 2))
+    with watched(dict(network.named_modules())) as watch:
+        network(ones).sum().backward()
+    assert (watch.forward, watch.backward) == ("", "1")
+
+
+def test_layers_that_change_their_input_in_place_are_watched_too(ones: Tensor) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True), nn.Linear(2, 2))
+    with watched(dict(network.named_modules())) as watch:
+        network(ones).sum().backward()
+    assert (watch.forward, watch.backward) == ("", "")
+
+
+def test_the_last_parameter_with_a_bad_gradient_is_named() -> None:
+    parameters = {name: nn.Parameter(torch.ones(2)) for name in ("first", "second", "third")}
+    for parameter in parameters.values():
+        parameter.grad = torch.ones(2)
+    assert unsound_gradient(parameters) == ""
+    for name in ("first", "second"):
+        parameters[name].grad = torch.full((2,), torch.inf)
+    assert unsound_gradient(parameters) == "second"
+
+
+def test_no_hook_is_left_behind(ones: Tensor) -> None:
     layer = nn.Linear(2, 2)
-    first_bad_layer({"layer": layer}, lambda: layer(torch.ones(1, 2)))
+    with watched({"layer": layer}):
+        layer(ones)
     assert not layer._forward_hooks

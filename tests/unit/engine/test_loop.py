@@ -17,11 +17,13 @@ from headstart.contracts.model import Model
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine import loop as loop_module
+from headstart.engine import stepping
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.loop import Loop, Plan
 from headstart.engine.optimiser import frozen_state, schedule
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.kernel.errors import TrainingError
+from headstart.kernel.randomness import draw_seed
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -72,7 +74,8 @@ def test_training_learns_and_keeps_the_best_weights() -> None:
 
 
 def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
-    recipe = Recipe(epochs=1, batch_size=64, learning_rate=0.01, head_learning_rate=0.02, clip=0.5, warmup=0.0)
+    rates = {"learning_rate": 0.01, "head_learning_rate": 0.02, "clip": 0.5, "warmup": 0.0}
+    recipe = Recipe(epochs=1, batch_size=64, precision="float32", **rates)  # type: ignore[arg-type]
     loop = make_loop(recipe)
     by_hand = make_loop(recipe)
     loop.run()
@@ -91,7 +94,7 @@ def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
     optimiser = torch.optim.AdamW(groups)
     rows = by_hand.streams["labelled"].order(0)[0]
     batch = by_hand.streams["labelled"].batch(rows, 0)
-    torch.manual_seed(loop_module.draw_seed(0, "step", 0, 0))
+    torch.manual_seed(draw_seed(0, "step", 0, 0, 0))
     nn.functional.cross_entropy(network(batch.state.hidden), batch.targets["label"]).backward()
     nn.utils.clip_grad_norm_(network.parameters(), 0.5)
     optimiser.step()
@@ -103,13 +106,13 @@ def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
 
 def test_rates_follow_warm_up_and_cosine_over_the_whole_training(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
-    original = loop_module.set_rates
+    original = stepping.set_rates
 
     def spy(optimiser: Any, recipe: Recipe, progress: float) -> float:
         seen.append(progress)
         return original(optimiser, recipe, progress)
 
-    monkeypatch.setattr(loop_module, "set_rates", spy)
+    monkeypatch.setattr(stepping, "set_rates", spy)
     make_loop(RECIPE.model_copy(update={"epochs": 3, "patience": 9})).run()
     assert seen == pytest.approx([step / 12 for step in range(12)])
     assert schedule(RECIPE.warmup, seen[-1]) < 0.1
@@ -128,10 +131,10 @@ def test_something_frozen_that_changes_is_named(monkeypatch: pytest.MonkeyPatch)
     loop = make_loop(rates=(Rate(-1, 1.0),))
     original = loop._step
 
-    def meddle(batches: Any) -> float:
+    def meddle(batches: Any) -> None:
         with torch.no_grad():
             loop.model.backbone.module[0][0].weight.add_(1)
-        return original(batches)
+        original(batches)
 
     monkeypatch.setattr(loop, "_step", meddle)
     with pytest.raises(TrainingError, match="frozen stage has changed"):
@@ -165,12 +168,12 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_weights(
     broken = make_loop(checkpoint=file)
     original, steps = broken._step, 0
 
-    def dies(batches: Any) -> float:
+    def dies(batches: Any) -> None:
         nonlocal steps
         if steps == killed_at:
             raise KeyboardInterrupt
         steps += 1
-        return original(batches)
+        original(batches)
 
     monkeypatch.setattr(broken, "_step", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -189,11 +192,11 @@ def test_ctrl_c_lets_the_step_end_and_loses_none(monkeypatch: pytest.MonkeyPatch
     done = {"stopped": 0, "resumed": 0}
     original = {"stopped": stopped._step, "resumed": resumed._step}
 
-    def step(name: str, batches: Any) -> float:
+    def step(name: str, batches: Any) -> None:
         done[name] += 1
         if done["stopped"] == 6:
             signal.raise_signal(signal.SIGINT)
-        return original[name](batches)
+        original[name](batches)
 
     monkeypatch.setattr(stopped, "_step", partial(step, "stopped"))
     monkeypatch.setattr(resumed, "_step", partial(step, "resumed"))
@@ -233,11 +236,10 @@ def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.M
     loop = make_loop()
     head, step = loop.model.heads["head"].weight, loop._step
 
-    def ruining(batches: Any) -> float:
-        loss = step(batches)
+    def ruining(batches: Any) -> None:
+        step(batches)
         if (loop.progress.epoch, loop.progress.step) == (2, loop.steps - 1):
             head.data.fill_(torch.nan)
-        return loss
 
     monkeypatch.setattr(loop, "_step", ruining)
     with pytest.raises(TrainingError, match=r"validation loss became nan in epoch 3\. Try a lower"):
@@ -289,5 +291,5 @@ class TwoStreams(Supervised):
 def test_an_objective_may_draw_from_several_streams() -> None:
     loop = make_loop(objective=TwoStreams())
     short = Stream("unlabelled", np.arange(64, 80), {}, loop.streams["labelled"].source, 16, 0)
-    loop = Loop(loop.model, loop.plan, {**loop.streams, "unlabelled": short}, loop.validation)
+    loop = Loop(loop.model, loop.plan, {**loop.streams, "unlabelled": short}, loop.validation.stream)
     assert loop.run().history[0].train_loss > 0

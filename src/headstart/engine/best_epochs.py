@@ -1,0 +1,76 @@
+"""The best epochs of a training by their validation loss, and the greedy soup of their weights.
+
+Wortsman et al. 2022 ("Model soups"): in order of their validation loss, each epoch's weights join the average of those
+taken so far, and stay where that lowers the loss of the average. The paper mixes several trainings by accuracy; these
+are epochs of one, by the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+
+SOUP = 3
+"""How many epochs' weights may go into a soup; each is kept in memory and in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The weights of an epoch."""
+
+    epoch: int
+    loss: float
+    """On validation."""
+    weights: Weights
+
+
+class BestEpochs:
+    """The best epochs so far, the best first."""
+
+    def __init__(self, most: int) -> None:
+        """At most so many are kept."""
+        self.most = most
+        self.kept: list[Kept] = []
+
+    def wants(self, loss: float) -> bool:
+        """Whether an epoch with this validation loss would be kept."""
+        return len(self.kept) < self.most or loss < self.kept[-1].loss
+
+    def add(self, found: Kept) -> None:
+        """Keep an epoch, in place of the worst; of equal ones the earlier stays ahead."""
+        self.kept = sorted([*self.kept, found], key=lambda kept: kept.loss)[: self.most]
+
+
+class Soup(NamedTuple):
+    """An average of epochs' weights."""
+
+    epochs: tuple[int, ...]
+    loss: float
+    """On validation."""
+    weights: Weights
+
+
+def greedy_soup(kept: Sequence[Kept], loss_of: Callable[[Weights], float]) -> Soup:
+    """The greedy soup of epochs, best first, by `loss_of`, the validation loss of weights; no worse than the first."""
+    first = kept[0]
+    soup = Soup((first.epoch,), first.loss, first.weights)
+    for candidate in kept[1:]:
+        weights = _joined(soup.weights, candidate.weights, len(soup.epochs))
+        loss = loss_of(weights)
+        if loss < soup.loss:
+            soup = Soup((*soup.epochs, candidate.epoch), loss, weights)
+    return soup
+
+
+def _joined(mean: Weights, other: Weights, members: int) -> dict[str, Tensor]:
+    """The mean of `members` weights with one more; what is no floating-point number stays as it is."""
+    return {
+        name: torch.lerp(value, other[name], 1 / (members + 1)) if value.is_floating_point() else value
+        for name, value in mean.items()
+    }

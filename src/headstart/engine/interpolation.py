@@ -1,0 +1,57 @@
+"""WiSE-FT: between the pretrained and the fine-tuned backbone lie better ones than either, in the wild above all.
+
+Wortsman et al. 2022 ("Robust fine-tuning of zero-shot models"): backbone = (1 - alpha) pretrained + alpha fine-tuned.
+The head is the fine-tuned one throughout, and alpha is chosen on validation, 1 being among the choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+
+ALPHAS = (0.8, 0.6, 0.4, 0.2, 0.0)
+"""What is tried beside 1, in this order."""
+
+
+class Interpolated(NamedTuple):
+    """A point between the pretrained and the fine-tuned weights."""
+
+    alpha: float
+    """1 for the fine-tuned ones."""
+    loss: float
+    """On validation."""
+    weights: Weights
+
+
+def best_interpolation(
+    start: Weights, end: Weights, end_loss: float, loss_of: Callable[[Weights], float]
+) -> Interpolated:
+    """The point with the lowest validation loss; the end itself unless another is better.
+
+    Args:
+        start: the pretrained weights, 'backbone.NAME' among them. end: the fine-tuned ones, of validation loss
+            `end_loss`.
+        loss_of: measures the validation loss of weights.
+    """
+    best = Interpolated(1.0, end_loss, end)
+    for alpha in ALPHAS:
+        weights = between(start, end, alpha)
+        loss = loss_of(weights)
+        if loss < best.loss:
+            best = Interpolated(alpha, loss, weights)
+    return best
+
+
+def between(start: Weights, end: Weights, alpha: float) -> dict[str, Tensor]:
+    """(1 - alpha) start + alpha end for what belongs to the backbone, the end for everything else."""
+    return {
+        name: torch.lerp(start[name], value, alpha)
+        if name.startswith("backbone.") and value.is_floating_point()
+        else value
+        for name, value in end.items()
+    }

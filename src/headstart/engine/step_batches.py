@@ -1,0 +1,24 @@
+"""The batches of an epoch's steps, from every stream that an objective draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from headstart.contracts.carriers import Batch
+from headstart.engine.forward import channels_last
+from headstart.engine.streams import Stream, ahead
+from headstart.engine.together import Together
+
+
+def step_batches(
+    streams: Mapping[str, Stream], epoch: int, steps: range, processes: Together
+) -> Iterator[dict[str, Batch]]:
+    """This process's share of each stream's batch, for some steps of an epoch; a shorter stream begins again."""
+    orders = {name: stream.order(epoch) for name, stream in streams.items()}
+
+    def make(step: int) -> dict[str, Batch]:
+        rows = {name: processes.share(order[step % len(order)]) for name, order in orders.items()}
+        return {name: channels_last(streams[name].batch(rows[name], epoch)) for name in streams}
+
+    return ahead([partial(make, step) for step in steps])

@@ -1,0 +1,194 @@
+"""One optimiser step: the objective's losses on a batch, their gradients over parts and processes, the update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from headstart.contracts.augmentation import mixed_losses
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.model import Model
+from headstart.contracts.objective import Objective, Step
+from headstart.contracts.tuning import Recipe
+from headstart.engine.finite import unsound_gradient, watched
+from headstart.engine.forward import Forward
+from headstart.engine.micro_batches import Batches, MicroBatches, divided
+from headstart.engine.optimiser import set_rates
+from headstart.engine.together import Together
+from headstart.kernel.errors import TrainingError
+from headstart.kernel.randomness import draw_seed
+
+TINY = 1e-12
+"""Stands in for a weight of zero, so that no mean is 0 / 0."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When in a training a step is made."""
+
+    epoch: int
+    step: int
+    """Within the epoch."""
+    done: float
+    """Share of the training that lies behind, in [0, 1)."""
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
+
+
+class Stepper:
+    """Makes the steps of a training."""
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        recipe: Recipe,
+        optimiser: torch.optim.Optimizer,
+        forward: Forward,
+        micro: MicroBatches,
+        processes: Together,
+        seed: int,
+    ) -> None:
+        """Moves what `optimiser` holds."""
+        self.model, self.objective, self.recipe, self.optimiser = model, objective, recipe, optimiser
+        self.forward, self.micro, self.processes, self.seed = forward, micro, processes, seed
+        self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        self.named = _named(model, {id(p) for p in self.parameters})
+        self.start = {n: p.detach().clone() for n, p in self.named.items()} if objective.anchored else {}
+        self._no_room = ""
+
+    def __call__(self, batches: Batches, moment: Moment) -> float:
+        """Make a step on this process's share of the batches.
+
+        Returns:
+            The sum of the loss terms, a mean over all processes.
+
+        Raises:
+            TrainingError: a loss or a gradient is not finite, or a single example does not fit into the memory.
+        """
+        set_rates(self.optimiser, self.recipe, moment.done)
+        batches = {name: batch.to(self.forward.device) for name, batch in batches.items()}
+        loss = self._gradients_of(batches, moment)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip or math.inf)
+        loss, size = torch.stack([loss, norm.to(loss.device)]).tolist()
+        if not (math.isfinite(loss) and math.isfinite(size)):
+            raise TrainingError(f"{self._fault(batches, moment)} Try a lower learning rate.")
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.objective.after_step(self.step(batches, moment.done))
+        return float(loss)
+
+    def step(self, batches: Batches, done: float) -> Step:
+        """The step as the objective sees it."""
+        losses = mixed_losses(self.model.task.losses)
+        features, outputs, additions = self.forward.features, self.forward.outputs, self.model.additions
+        return Step(batches, features, outputs, losses, additions, done, self.named, self.start)
+
+    def _gradients_of(self, batches: Batches, moment: Moment) -> Tensor:
+        """Fill the gradients, means over parts and processes; returns the loss (), such a mean too."""
+        self._no_room = ""
+        try:
+            loss = self.micro.run(batches, partial(self._accumulated, moment=moment))
+        except TrainingError as error:
+            if self.processes.size == 1:
+                raise
+            # the others wait for this one: they hear of it by a loss that is not finite
+            self._no_room, loss = str(error), torch.tensor(math.nan)
+        if self.processes.size == 1:
+            return loss
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
+        weight = self._weight(batches)
+        return torch.tensor(self.processes.averaged([*gradients, *self._statistics()], float(loss), weight))
+
+    def _accumulated(self, parts: Sequence[Batches], moment: Moment) -> Tensor:
+        """Fill the gradients with the mean of the parts', each by its weight; returns the mean loss ()."""
+        self._begin(moment)
+        loss = torch.zeros((), device=self.forward.device)
+        sums: list[Tensor | None] = [None] * len(self.parameters)
+        for part, share in zip(parts, self._shares(parts)):
+            self.optimiser.zero_grad(set_to_none=True)
+            losses = self._backward(part, moment)
+            loss = loss + share * sum(term.detach() for term in losses.values())
+            if len(parts) > 1:
+                sums = [_plus(total, p.grad, share) for total, p in zip(sums, self.parameters)]
+        if len(parts) > 1:
+            for parameter, total in zip(self.parameters, sums):
+                parameter.grad = total
+        return loss
+
+    def _begin(self, moment: Moment) -> None:
+        """Every random draw of the step follows from here."""
+        torch.manual_seed(draw_seed(self.seed, "step", moment.epoch, moment.step, self.processes.rank))
+
+    def _backward(self, batches: Batches, moment: Moment) -> Mapping[str, Tensor]:
+        """The objective's losses, their gradients filled in."""
+        losses = self.objective.losses(self.step(batches, moment.done))
+        total = self.objective.combine(losses, self.parameters)
+        if total is not None:
+            total.backward()
+        return losses
+
+    def _shares(self, parts: Sequence[Batches]) -> list[float]:
+        """What each part counts; they sum to 1."""
+        if len(parts) == 1:
+            return [1.0]
+        weights = [self._weight(part) for part in parts]
+        return [weight / sum(weights) for weight in weights]
+
+    def _weight(self, batches: Batches) -> float:
+        name = self.objective.streams[0]
+        batch = batches[name]
+        return max(self.model.task.weight(batch) if batch.targets else float(len(batch.rows)), TINY)
+
+    def _statistics(self) -> list[Tensor]:
+        """What BatchNorm has renewed by its share of the batch."""
+        modules = [*self.model.backbone.module.modules(), *self.model.heads.modules(), *self.model.additions.modules()]
+        norms = [m for m in modules if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        return [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
+
+    def _fault(self, batches: Batches, moment: Moment) -> str:
+        """Make the step again, up to where something is not finite, and say in which of the processes it was what."""
+        self._begin(moment)
+        parts = divided(batches, self.micro.most) if not self._no_room else []
+        own = next(filter(None, (self._fault_in(part, moment) for part in parts)), self._no_room)
+        found = next(filter(None, self.processes.gathered(own)), "")
+        return found or f"the gradient's norm in {moment} is more than a number in float32 can say."
+
+    def _fault_in(self, part: Batches, moment: Moment) -> str:
+        self.optimiser.zero_grad(set_to_none=True)
+        modules = {"backbone": self.model.backbone.module, "head": self.model.heads, "addition": self.model.additions}
+        named = {f"{kind}.{name}": m for kind, module in modules.items() for name, m in module.named_modules()}
+        with watched(named) as watch:
+            losses = self._backward(part, moment)
+        rows = ", ".join(str(int(row)) for row in next(iter(part.values())).rows[:8])
+        where = f"{moment} (rows {rows}, ...)"
+        for name, loss in losses.items():
+            if not bool(torch.isfinite(loss)):
+                layer = watch.forward or "the loss itself or the input"
+                return f"the loss '{name}' became {loss.item()} in {where}; it first appeared in {layer}."
+        parameter = unsound_gradient(self.named)
+        if not parameter:
+            return ""
+        place = f"that of the output of {watch.backward}" if watch.backward else f"that of {parameter}"
+        return f"the gradient ceased to be finite in {where}; going backwards it first was so in {place}."
+
+
+def _named(model: Model, moving: set[int]) -> dict[str, nn.Parameter]:
+    """The parameters whose ids are in `moving`, by name."""
+    backbone: Backbone = model.backbone
+    parts = {"backbone": backbone.module, "heads": model.heads, "additions": model.additions}
+    named = ((f"{part}.{name}", p) for part, module in parts.items() for name, p in module.named_parameters())
+    return {name: parameter for name, parameter in named if id(parameter) in moving}
+
+
+def _plus(total: Tensor | None, gradient: Tensor | None, share: float) -> Tensor | None:
+    """total + share * gradient, in place of the one that is there; None where neither is."""
+    if gradient is None:
+        return total
+    return gradient.mul_(share) if total is None else total.add_(gradient, alpha=share)
