@@ -14,6 +14,7 @@ from headstart.cli_options import (
     Data,
     Domain,
     Format,
+    FromRun,
     Group,
     Image,
     Json,
@@ -26,6 +27,7 @@ from headstart.cli_options import (
     Runner,
     Scratch,
     Seed,
+    Seeds,
     Set,
     Slices,
     Task,
@@ -91,7 +93,9 @@ def fit(
     objective: Objective = None,
     augmentation: Augmentation = None,
     runner: Runner = None,
+    from_run: FromRun = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     budget: Budget = None,
     scratch: Scratch = None,
     assignments: Set = None,
@@ -104,6 +108,8 @@ def fit(
     headstart fit photos/
     headstart fit reviews.csv --text review --label stars --out runs/reviews
     headstart fit runs/photos/plan.toml          repeat an earlier run
+    headstart fit more-photos/ --from runs/photos    train its model further, and tell what it forgot
+    headstart fit photos/ --seeds 5              mean and spread over five fits, each with a split of its own
     """
     from headstart.kernel.settings import parse_assignments
     from headstart.product.printing import print_fit
@@ -113,6 +119,7 @@ def fit(
     given |= _given(
         augmentation=augmentation, runner=runner, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite
     )
+    given |= _given(from_run=from_run, seeds=seeds)
     given |= _given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
     run = headstart.fit(data, reporter=_reporter(), **given)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}

@@ -24,6 +24,7 @@ ALLOWED = {
     ("product/", "scratch"): "an arm of every comparison, and the tuning that trains it",
     ("product/", "supervised"): "the default objective",
     ("engine/device.py", "openvino"): "the library of that name",
+    ("product/further.py", "full"): "how a run goes on whose head was solved for",
     ("product/estimators.py", "classification"): "what a classifier does",
     ("product/estimators.py", "regression"): "what a regressor does",
 }

@@ -119,10 +119,13 @@ class TextBackbone(Backbone):
         return Features(pool(state.hidden, mask, self._pooling), tokens=state.hidden, mask=mask)
 
     def describe(self) -> dict[str, Any]:
-        """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept."""
+        """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept.
+
+        The seed is left out: it decides weights alone, and these have a hash of their own.
+        """
         return {
             "plugin": "hf_text",
-            "settings": self._settings,
+            "settings": {**self._settings, "seed": 0},
             "architecture": hash_bytes(self._files["config.json"]),
         }
 

@@ -91,12 +91,17 @@ def compare(
     groups: np.ndarray | None = None,
     seed: int,
     resamples: int = RESAMPLES,
+    other_by: tuple[Metric, Targets] | None = None,
 ) -> Difference:
-    """`one` minus `other` by a metric, signed so that more is better; arguments as for `figures`."""
+    """`one` minus `other` by a metric, signed so that more is better; arguments as for `figures`.
+
+    `other_by` are metric and targets of `other`, where its task knows other classes.
+    """
     n, sign = len(one), 1.0 if metric.greater_is_better else -1.0
-    first, second = metric.replicates(targets, one), metric.replicates(targets, other)
+    others, seen = other_by or (metric, targets)
+    first, second = metric.replicates(targets, one), others.replicates(seen, other)
     parts = [sign * (first(weights) - second(weights)) for weights in bootstrap_weights(n, groups, resamples, seed)]
-    value = sign * (metric.score(targets, one) - metric.score(targets, other))
+    value = sign * (metric.score(targets, one) - others.score(seen, other))
     span = metric.bounds[1] - metric.bounds[0]
     low, high = difference_interval(np.concatenate(parts), value, _independent(n, groups), span)
     return _judged(Figure(value, low, high, _independent(n, groups)))
@@ -128,18 +133,22 @@ def slice_figures(
     return Slices(tuple(slices), _worst(task.metrics()[0], slices), note)
 
 
-def paired_over_draws(differences: Sequence[float]) -> Difference:
+def paired_over_draws(differences: Sequence[float], *, overlap: float = 0.0) -> Difference:
     """The mean difference over independent draws of the training labels, with Student's t interval over the draws.
 
     Each difference is `one` minus `other` trained on the same draw, signed so that more is better. The interval is
     about the method on another draw; the draws share a test part, whose own chance `compare` shows. `n` counts draws.
     With fewer than two the interval is unknown (NaN).
+
+    Where each draw splits the same data anew, `overlap` is the number of test examples per other example: the runs then
+    share most of their data, and the variance of the mean is s^2 (1/n + overlap) rather than s^2 / n (Nadeau & Bengio
+    2003, "Inference for the generalization error").
     """
     values = np.asarray(differences, dtype=np.float64)
     n, mean = len(values), float(np.mean(values))
     if n < 2:
         return _judged(Figure(mean, math.nan, math.nan, n))
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
+    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) * math.sqrt(1 / n + overlap))
     return _judged(Figure(mean, mean - half, mean + half, n))
 
 

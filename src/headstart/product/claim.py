@@ -35,6 +35,8 @@ def refuse_taken(out: Path | None, plan: Plan, *, overwrite: bool) -> None:
     if out is not None:
         if not is_text(str(out)):
             raise RunError(f"the name {out} is not valid UTF-8: give the run another one")
+        if plan.from_run is not None and out.resolve() == Path(plan.from_run).resolve():
+            raise RunError(f"{out} is the run that this one goes on from, and would be replaced. Give another --out.")
         _refuse(out, _standing(out, _hash(plan)), overwrite)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,24 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import build
 from headstart.product.arms import Trained, predict_rows, solve_arm, train_arm
 from headstart.product.bench import Bench
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
+from headstart.product.forgetting import forgetting, with_forgetting
+from headstart.product.further import Further, inherited, prepare_further
 from headstart.product.judge import judge
 from headstart.product.pick_runner import pick_runner, with_runner
 from headstart.product.pieces import in_pieces
 from headstart.product.plan import Plan, read_plan, write_plan
-from headstart.product.prepare import Prepared, prepare, without
+from headstart.product.prepare import Prepared, without
 from headstart.product.record import Decision
 from headstart.product.report.write import report
 from headstart.product.run import Run
-from headstart.product.run_folder import write_record
+from headstart.product.run_folder import RunFolder, write_record
+from headstart.product.seeds import over_seeds
 from headstart.product.sources import pass_wish
 from headstart.product.suit_backbone import suited
 from headstart.product.summary import summarise, write_test_rows
@@ -55,11 +60,13 @@ def fit(
     task: str = "auto",
     backbone: str = "auto",
     weights: str = "pretrained",
-    tuning: str = "probe",
+    tuning: str | None = None,
     objective: str = "supervised",
     augmentation: str = "none",
     runner: str = "auto",
+    from_run: Path | str | RunFolder | None = None,
     seed: int = 0,
+    seeds: int = 1,
     budget: float | None = None,
     scratch: bool = True,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -77,8 +84,12 @@ def fit(
         domain: column that names the domain. slices: columns whose values get figures of their own.
         part: column that says train, val or test. format: how the data lie; recognised without it.
         task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
+            Without `tuning` it is 'probe'; with `from_run` that run's own where it trains by steps, else 'full'.
         weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
-        seed: decides every random draw.
+        from_run: a finished run whose backbone and head go on, on these data; what is left out here is as there. New
+            classes widen the head. The run's test figures are shown before and after: what was forgotten.
+        seed: decides every random draw, the split too where the data have none.
+        seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
         budget: seconds that each training by steps may take.
         scratch: hold the model against training from scratch.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
@@ -94,25 +105,29 @@ def fit(
         HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault.
     """
     columns = Columns(text=text, image=image, label=label, group=group, domain=domain, slices=slices, part=part)
-    plan = Plan(
-        data=_name_of(data),
-        format=format,
-        columns=columns,
-        task=task,
-        backbone=backbone,
-        weights=weights,
-        tuning=tuning,
-        objective=objective,
-        augmentation=augmentation,
-        runner=runner,
-        seed=seed,
-        budget=budget,
-        scratch=scratch,
-        settings={family: dict(values) for family, values in (settings or {}).items()},
-    )
+    said = {
+        "data": _name_of(data),
+        "format": format,
+        "columns": columns,
+        "task": task,
+        "backbone": backbone,
+        "weights": weights,
+        "objective": objective,
+        "augmentation": augmentation,
+        "runner": runner,
+        "from_run": str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run),
+        "seed": seed,
+        "seeds": seeds,
+        "budget": budget,
+        "scratch": scratch,
+        "settings": {family: dict(values) for family, values in (settings or {}).items()},
+    }
+    plan = build(Plan, said if tuning is None else {**said, "tuning": tuning}, where="fit")
     if Path(plan.data).suffix == ".toml":
         plan = _repeated(plan)
         data = plan.data
+    elif plan.from_run is not None:
+        plan = inherited(plan, tuning)
     plan.check()
     folder = None if out is None else Path(out)
     return run_plan(data, plan, folder, reporter or Quiet(), overwrite=overwrite)
@@ -134,10 +149,12 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     if rank() > 0:
         join_frozen_pass(data, plan)
         raise SystemExit(0)
+    if plan.seeds > 1:
+        return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
     refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     with clock.step("reading and splitting the data"):
-        prepared = prepare(data, plan, reporter)
+        prepared, further = prepare_further(data, plan, reporter)
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(prepared.examples, plan)
         backbone = suited(backbone, prepared.task)
@@ -156,15 +173,20 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
             features = frozen_pass(read, backbone, wish, runner, store, reporter)
             left = without(read, features.failures)
         data, pieces = (left, None) if read is prepared else (prepared, left)
-        bench = Bench(plan, data, backbone, features, folder / WORK, reporter, runner, store, pieces)
+        head = None if further is None else further.head(data.task, backbone)
+        bench = Bench(plan, data, backbone, features, folder / WORK, reporter, runner, store, pieces, head)
         arms, more = train_arms(bench, clock)
-        finish(bench, arms, (*decisions, *more), clock, started, folder)
+        finish(bench, arms, (*decisions, *more), clock, started, folder, further)
     return Run(folder)
+
+
+def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
+    return run_plan(data, plan, folder, reporter)
 
 
 def join_frozen_pass(data: Any, plan: Plan) -> None:
     """Do a part of what `run_plan` does first in another process: the two share it through the feature store."""
-    prepared = prepare(data, plan, Quiet())
+    prepared, _ = prepare_further(data, plan, Quiet())
     backbone = suited(choose_backbone(prepared.examples, plan)[0], prepared.task)
     store = FeatureStore(cache_folder() / "features")
     prepared = in_pieces(prepared, backbone)
@@ -181,7 +203,13 @@ def frozen_pass(
 
 
 def finish(
-    bench: Bench, arms: list[Trained], decisions: tuple[Decision, ...], clock: Clock, started: str, folder: Path
+    bench: Bench,
+    arms: list[Trained],
+    decisions: tuple[Decision, ...],
+    clock: Clock,
+    started: str,
+    folder: Path,
+    further: Further | None,
 ) -> None:
     """Judge the arms, save the model and write the record; the checkpoints go."""
     data = bench.data
@@ -193,7 +221,12 @@ def finish(
     with clock.step("saving the model"):
         arms[0].model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])
-    write_record(folder, summarise(bench, arms, judged, decisions, clock, started, folder))
+    forgot = None
+    if further is not None:
+        with clock.step("judging on the old test part"):
+            forgot = forgetting(further.run, arms[0].model, further.leaked(data), bench.reporter)
+    record = summarise(bench, arms, judged, decisions, clock, started, folder)
+    write_record(folder, record if forgot is None else with_forgetting(record, forgot))
     report(folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)
 

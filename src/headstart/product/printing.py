@@ -27,13 +27,18 @@ if TYPE_CHECKING:
     from headstart.product.predict import PredictionSummary
     from headstart.product.run import Run
 
+MOST_METRICS = 8
+"""Metrics that are printed; a figure per label can be many."""
+
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
 
 
 def print_fit(run: Run) -> None:
     """The verdict, every figure of every arm with its interval, the comparisons, and where everything lies."""
     record, console = run.record, open_console()
-    style = "bold yellow" if record.negative_transfer else "bold"
+    forgot = record.forgetting
+    alarming = record.negative_transfer or (forgot is not None and forgot.verdict == "worse")
+    style = "bold yellow" if alarming else "bold"
     console.print(Text(record.verdict, style))
     console.print()
     console.print(_arms(record))
@@ -42,7 +47,9 @@ def print_fit(run: Run) -> None:
         difference = difference_text(comparison.metric, comparison.difference)
         console.print(Text(f"{metric_title(comparison.metric)} against {other}: {difference}, {comparison.verdict}"))
     _print_slices(console, record.slices, record.primary_metric, record.worst_slice)
-    _print_some(console, [*record.data.notes, *map(_trouble_text, record.data.unreadable)])
+    _print_spread(console, record)
+    about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]
+    _print_some(console, [*about_old, *record.data.notes, *map(_trouble_text, record.data.unreadable)])
     console.print()
     for name, place in {"Run": run.folder, "Report": run.report}.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
@@ -113,13 +120,25 @@ def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
 def _arms(record: RunRecord) -> Table:
     """Metric by metric, so that the arms stand below each other."""
     table = plain_table("on the test part", "value", "95 % interval", "")
-    for metric in _primary_first(record.greater_is_better, record.primary_metric):
+    metrics = _primary_first(record.greater_is_better, record.primary_metric)
+    for metric in metrics[:MOST_METRICS]:
         title = metric_title(metric)
         for arm in record.arms.values():
             if metric in arm.figures:
                 table.add_row(title, *_cells(metric, arm.figures[metric]), Text(arm.title))
                 title = ""
+    if len(metrics) > MOST_METRICS:
+        table.add_row(f"{len(metrics) - MOST_METRICS} more in metrics.json", "", "", "")
     return table
+
+
+def _print_spread(console: Console, record: RunRecord) -> None:
+    """How far the runs lie apart, where the record sums up several."""
+    for key, spreads in record.spreads.items():
+        spread, metric = spreads[record.primary_metric], record.primary_metric
+        title = record.arms[key].title
+        words = f"{metric_title(metric)} of {title}: standard deviation {value_text(metric, spread)} over the runs"
+        console.print(Text(on_one_line(words)))
 
 
 def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, worst: str) -> None:

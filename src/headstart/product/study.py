@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import stdev
 
 from headstart.evidence.comparison import paired_over_draws
 from headstart.kernel.errors import RunError
@@ -14,13 +16,14 @@ from headstart.product.run_folder import RunFolder, write_record
 from headstart.product.verdict import verdict
 
 
-def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecord, Path]:
+def study(runs: Sequence[RunFolder], folder: Path, *, of: str, overlap: float = 0.0) -> tuple[RunRecord, Path]:
     """Sum up runs that differ in one thing, write the record and its report to `folder`.
 
     Args:
         runs: at least two, with the same metrics and arms.
         folder: where record.json, metrics.json and report.html go.
         of: what the runs differ in: 'label draws', 'seeds'.
+        overlap: test examples per other example, where each run split the same data anew; 0 where the test part is one.
 
     Returns:
         The record, whose figures are means over the runs with a t interval, and the report's file.
@@ -32,8 +35,9 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecor
         raise RunError(f"a study needs at least two runs, got {len(runs)}")
     records = [run.record for run in runs]
     first = records[0]
-    arms = {key: _mean_arm(key, records) for key in first.arms}
-    comparisons = tuple(_paired(key, records) for key in first.arms if key != "model")
+    shared = [key for key in first.arms if all(key in record.arms for record in records)]
+    arms = {key: _mean_arm(key, records, overlap) for key in shared}
+    comparisons = tuple(_paired(key, records, overlap) for key in shared if key != "model")
     words, negative = verdict(first.primary_metric, arms, comparisons, unit=of)
     record = first.model_copy(
         update={
@@ -46,7 +50,10 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecor
             "worst_slice": "",
             "exhibits": (),
             "mistakes": (),
-            "decisions": (*first.decisions, _explanation(len(runs), of)),
+            "decisions": (*first.decisions, _explanation(len(runs), of, overlap)),
+            "forgetting": None,
+            "runs": tuple(os.path.relpath(run.folder, folder) for run in runs),
+            "spreads": {key: _spreads(key, records) for key in shared},
             "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},
         }
     )
@@ -54,9 +61,9 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str) -> tuple[RunRecor
     return record, report(folder)
 
 
-def _mean_arm(key: str, records: Sequence[RunRecord]) -> Arm:
+def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
     arms = [record.arms[key] for record in records]
-    figures = {name: _over([arm.figures[name].value for arm in arms]) for name in arms[0].figures}
+    figures = {name: _over([arm.figures[name].value for arm in arms], overlap) for name in arms[0].figures}
     return arms[0].model_copy(
         update={
             "figures": figures,
@@ -68,16 +75,22 @@ def _mean_arm(key: str, records: Sequence[RunRecord]) -> Arm:
     )
 
 
-def _paired(key: str, records: Sequence[RunRecord]) -> Comparison:
+def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
+    """Metric -> standard deviation over the runs."""
+    arms = [record.arms[key] for record in records]
+    return {name: stdev(arm.figures[name].value for arm in arms) for name in arms[0].figures}
+
+
+def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Comparison:
     metric = records[0].primary_metric
     sign = 1 if records[0].greater_is_better[metric] else -1
     values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
-    found = paired_over_draws([sign * (model - other) for model, other in values])
+    found = paired_over_draws([sign * (model - other) for model, other in values], overlap=overlap)
     return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
 
 
-def _over(values: Sequence[float]) -> FigureRow:
-    return figure_row(paired_over_draws(values).figure)
+def _over(values: Sequence[float], overlap: float) -> FigureRow:
+    return figure_row(paired_over_draws(values, overlap=overlap).figure)
 
 
 def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:
@@ -85,6 +98,12 @@ def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:
     return SliceRow(column=of, value=str(number), n=figures[record.primary_metric].n, figures=figures)
 
 
-def _explanation(runs: int, of: str) -> Decision:
+def _explanation(runs: int, of: str, overlap: float) -> Decision:
     reason = f"what varies is the {of.removesuffix('s')}: a t interval over {runs} paired runs covers that"
+    if overlap:
+        reason += (
+            ", the split included; as the runs share most of their data it is widened as Nadeau & Bengio (2003) have it"
+        )
+    elif of == "seeds":
+        reason += ", on one test part, whose own chance the intervals of each run show"
     return Decision(what="intervals", value=f"over {runs} {of}", reason=reason)
