@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,12 @@ FOCUS = """
           seen: box.bottom > 0 && box.top < innerHeight, unlike: style.outlineColor !== style.backgroundColor};
 })()
 """
+
+LABELS = """
+[...document.querySelectorAll('.stages text')].map(text => text.getBoundingClientRect())
+  .filter(box => box.width).map(box => [box.left, box.right, box.top])
+"""
+"""Where the labels lie that are seen."""
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(part => part.open = true)"
 
@@ -178,3 +185,17 @@ def test_a_table_becomes_cards_on_a_phone_and_stays_a_table_elsewhere(
     assert tab.run(shown) == "block" and tab.run(wider) == 0
     tab.open(written(found.searched), width=1280)
     assert tab.run(shown) == "table-row"
+
+
+@pytest.mark.parametrize("width", [320, 375, 800, 1280])
+@pytest.mark.parametrize("make", [samples.classification, found.searched, found.deep])
+def test_labels_of_the_stages_stand_apart(tab: Tab, written: Callable[[Make], Path], make: Make, width: int) -> None:
+    tab.open(written(make), width=width)
+    lines: dict[float, list[tuple[float, float]]] = {}
+    for left, right, top in tab.run(LABELS):
+        lines.setdefault(top, []).append((left, right))
+    assert lines
+    for line in lines.values():
+        spans = sorted(line)
+        assert spans[0][0] >= 0 and spans[-1][1] <= width
+        assert all(right < left for (_, right), (left, _) in itertools.pairwise(spans))
