@@ -14,7 +14,11 @@ from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel import registry
 
 SEEDS = (5, 2**62 + 1, 0, 7, 5)
-KINDS = {"image": Pixels(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)), "text": Tokens(mask=49, special=(1, 2)), "table": None}
+KINDS = {
+    "image": Pixels(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)),
+    "text": Tokens(mask=49, special=(1, 2)),
+    "table": None,
+}
 
 
 def states() -> dict[str, State]:

@@ -163,7 +163,11 @@ def composed(names: str, settings: Mapping[str, Any]) -> Composed:
         faults.append(str(error))
     if faults:
         raise SettingsError("\n".join(faults))
-    return Composed(tuple(made), whole)
+    found = Composed(tuple(made), whole)
+    idle = next((f"{key} = {count}" for key, count in whole if count and not found.changes_inputs), "")
+    if idle:
+        raise SettingsError(f"augmentation.{idle} would do nothing: '{names}' makes no views of inputs")
+    return found
 
 
 def rebuilt(described: Iterable[Mapping[str, Any]]) -> Composed:

@@ -44,8 +44,12 @@ class AveragedViews:
             state = entry(fed.state)
             yield replace(fed, state=state)
             for number in range(self.count):
-                seeds = [draw_seed(self.seed, "test view", number)] * len(fed.rows)
+                seeds = [self.seed_of(number)] * len(fed.rows)
                 yield replace(fed, state=self.augmentation.view(state, seeds))
+
+    def seed_of(self, number: int) -> int:
+        """The seed of one of the views."""
+        return draw_seed(self.seed, "test view", number)
 
 
 def averaged_views(execution: Mapping[str, Any]) -> AveragedViews | None:

@@ -72,6 +72,7 @@ def test_a_plan_with_several_parts_comes_back_as_it_was(tmp_path: Path) -> None:
         ("flip", {"horizontal": False}, "flip would do nothing"),
         ("erasing", {"least": 0.5}, "least = 0.5 is more than most"),
         ("crop", {"views": -1}, "augmentation.views = -1"),
+        ("none", {"views": 4}, "augmentation.views = 4 would do nothing: 'none' makes no views of inputs"),
     ],
 )
 def test_what_is_wrong_with_names_and_settings_is_said(names: str, settings: dict[str, object], fault: str) -> None:
