@@ -9,6 +9,11 @@ import numpy as np
 NOISE = 1e-6
 """A deviation below this share of the mean's size is rounding; such a feature is constant and gets weight 0."""
 
+MANY = 64
+"""Features from which on they are a network's and have one unit. One that moves less than `NOISE` of what is usual
+among them is then dead: a weight of 1e8 on it would be thrown far off by the first step of fine-tuning. The columns of
+a table are fewer, and each has a unit of its own."""
+
 
 class Standardisation(NamedTuple):
     """(features - mean) / scale"""
@@ -36,7 +41,8 @@ def standardise(features: np.ndarray, *, each: bool = True) -> tuple[np.ndarray,
     mean = features.mean(axis=0, dtype=np.float64)
     centred = np.subtract(features, mean.astype(kind), dtype=kind)
     deviation = np.sqrt(np.square(centred).mean(axis=0, dtype=np.float64))
-    real = deviation > NOISE * np.abs(mean)
+    usual = float(np.median(deviation)) if len(deviation) >= MANY else 0.0
+    real = deviation > NOISE * np.maximum(np.abs(mean), usual)
     if not each and real.any():
         deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
     scale = np.where(real, deviation, np.inf)

@@ -15,6 +15,15 @@ def test_columns_have_mean_zero_and_variance_one_and_constant_ones_vanish() -> N
     assert np.allclose(standard.std(axis=0), [1, 1, 0, 1])
 
 
+def test_a_dead_feature_of_a_network_vanishes_and_a_column_in_a_large_unit_stays() -> None:
+    features = np.random.default_rng(0).normal(size=(100, 80))
+    features[:, 7] *= 1e-9
+    wide, of_network = standardise(features)
+    few, of_table = standardise(features[:, 5:9])
+    assert (wide[:, 7] == 0).all() and np.isinf(of_network.scale[7]) and np.isinf(of_network.scale).sum() == 1
+    assert np.allclose(few.std(axis=0), 1) and np.isfinite(of_table.scale).all()
+
+
 def test_a_folded_map_gives_the_same_outputs_on_raw_features() -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(2, 7, size=(50, 5))
