@@ -1,4 +1,4 @@
-"""Every tuning says soundly what moves, and what it says is what happens in the training loop."""
+"""Every tuning says soundly what moves, and what it says is what happens in the training loop, under every task."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from plugins import sample
-from tiny_training import SHORT, classes, loop_for, model_hash, stage_hashes
+from tiny_settings import SETTINGS
+from tiny_training import SHORT, loop_for, model_hash
+from torch import Tensor
 
+from headstart.contracts.model import Model
 from headstart.contracts.objective import Step
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Outset, Rate, Recipe
 from headstart.engine import loop as loop_module
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.loop import Loop
+from headstart.engine.relative_gradients import relative_gradients
 from headstart.kernel import registry
 from headstart.objectives.supervised import Supervised
 
@@ -36,17 +41,18 @@ TUNINGS = {**{name: sample("tuning", name) for name in registry.names("tuning")}
 every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS.keys())
 TRAINED = {name: tuning for name, tuning in TUNINGS.items() if not tuning.solved}
 every_trained = pytest.mark.parametrize("tuning", TRAINED.values(), ids=TRAINED.keys())
+every_task = pytest.mark.parametrize("task", SETTINGS)
 STAGES = (1, 2, 3, 5, 12)
 
 
 class Witness(Supervised):
-    """Remembers the stages after the last step: the loop itself ends with the best weights."""
+    """Remembers the backbone after each step: the loop itself ends with the best weights."""
 
     def after_step(self, step: Step) -> None:
-        seen.append(stage_hashes(watched[0].model.backbone))
+        seen.append(weights_of(watched[0].model))
 
 
-seen: list[list[str]] = []
+seen: list[dict[str, Tensor]] = []
 watched: list[Loop] = []
 
 
@@ -83,62 +89,130 @@ def test_it_says_where_it_starts_and_how_it_is_fitted(tuning: Any) -> None:
         assert tuning.first_stage(3) == 3, "a solver works on frozen features"
     else:
         assert isinstance(tuning, Recipe), "training by steps needs the fields of a Recipe"
+        assert tuning.head in ("fresh", "solved")
 
 
 @every_trained
-def test_frozen_stages_stay_bit_for_bit_and_moving_ones_move(tuning: Any) -> None:
-    loop = short_loop(tuning, objective=Witness())
+@pytest.mark.parametrize("learnt", [False, True])
+def test_the_rates_it_settles_on_are_of_the_same_stages(tuning: Any, learnt: bool) -> None:
+    rates = tuning.rates(5)
+    settled = tuning.settled(rates, Outset(learnt, lambda: (0.1, 0.0, 0.3, 0.2, 0.4)))
+    assert [rate.stage for rate in settled] == [rate.stage for rate in rates]
+    assert all(rate.factor >= 0 and 0 <= rate.start < 1 for rate in settled)
+
+
+@every_trained
+def test_rates_fall_from_stage_to_stage_as_asked(tuning: Any) -> None:
+    plain = tuning.model_copy(update={"stage_decay": 1.0}).rates(6)
+    falling = tuning.model_copy(update={"stage_decay": 0.5}).rates(6)
+    if tuning is not TUNINGS["toy"]:
+        for one, other in zip(plain, falling):
+            expected = 1.0 if one.stage < 0 else 0.5 ** (5 - one.stage)
+            assert other.factor == pytest.approx(expected * one.factor)
+
+
+@every_task
+@every_trained
+def test_what_is_frozen_stays_bit_for_bit_and_every_named_stage_moves_in_its_time(tuning: Any, task: str) -> None:
+    loop = short_loop(tuning, task, objective=Witness())
     watched.append(loop)
-    before = stage_hashes(loop.model.backbone)
-    head = model_hash(loop.model)
+    backbone, recipe = loop.model.backbone, loop.plan.recipe
+    before, head = weights_of(loop.model), model_hash(loop.model)
     loop.run()
-    moving = {rate.stage for rate in loop.plan.rates}
-    changed = {stage for stage, (one, other) in enumerate(zip(before, seen[-1])) if one != other}
-    assert changed == moving - {-1}
+    changed = {name for name, value in seen[-1].items() if not value.equal(before[name])}
+    moving = {rate.stage for rate in loop.plan.rates if rate.factor} - {-1}
+    for number, stage in enumerate(backbone.stages):
+        allowed = {name for name in stage.parameters if recipe.moves(name)} if number in moving else set()
+        assert changed & set(stage.parameters) <= allowed
+        assert not allowed or changed & allowed, f"{stage.name} is to move and does not"
+        if number not in moving or not recipe.renew_statistics:
+            assert not changed & set(stage.buffers)
+    for rate in (rate for rate in loop.plan.rates if rate.stage >= 0 and rate.start):
+        stage = backbone.stages[rate.stage]
+        resting = seen[: int(rate.start * len(seen))]
+        names = [name for name in (*stage.parameters, *stage.buffers) if name in before]
+        assert all(moment[name].equal(before[name]) for moment in resting for name in names), "it rests until then"
     assert model_hash(loop.model) != head
 
 
 @every_trained
-@pytest.mark.parametrize("learning_rate", [0.01, 1.0])
-@pytest.mark.parametrize("killed_at", [2, 8])
+@pytest.mark.parametrize(
+    ("task", "learning_rate", "killed_at"),
+    [
+        *[("classification", rate, step) for rate in (0.01, 1.0) for step in (2, 8)],
+        *[(task, 0.01, 4) for task in SETTINGS if task != "classification"],
+    ],
+)
 def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
-    tuning: Any, learning_rate: float, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning: Any, task: str, learning_rate: float, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the best weights are those of an epoch before: so they are at the high rate."""
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
-    rates = {"learning_rate": learning_rate, "head_learning_rate": learning_rate}
-    whole = short_loop(tuning, rates)
+    changes = {"learning_rate": learning_rate, "head_learning_rate": learning_rate}
+    whole = short_loop(tuning, task, changes)
     whole.run()
-    broken = short_loop(tuning, rates, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
+    broken = short_loop(tuning, task, changes, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
     step, done = broken._step, 0
 
-    def dies(batches: Any) -> float:
+    def dies(batches: Any) -> None:
         nonlocal done
         if done == killed_at:
             raise KeyboardInterrupt
         done += 1
-        return step(batches)
+        step(batches)
 
     monkeypatch.setattr(broken, "_step", dies)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
-    resumed = short_loop(tuning, rates, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
+    resumed = short_loop(tuning, task, changes, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
     resumed.run()
+    assert resumed.plan.rates == whole.plan.rates
     assert model_hash(resumed.model) == model_hash(whole.model)
     assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole.progress.history]
 
 
+@every_task
+@every_trained
+def test_once_merged_a_backbone_has_its_own_names_and_does_what_it_did_in_training(tuning: Any, task: str) -> None:
+    backbone, _, examples = SETTINGS[task]()
+    names, stages = list(backbone.module.state_dict()), backbone.stages
+    state = backbone.prepare(examples.raws()[:4])
+    twin = tuning.adapted(backbone, 3)
+    moved = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in twin.module.named_parameters():
+            if tuning.moves(name):
+                parameter += 0.02 * torch.randn(parameter.shape, generator=moved)
+        twin.module.eval()
+        trained = twin.features(twin.segment(0, len(stages))(state)).pooled
+        tuning.merge(twin)
+        merged = backbone.features(backbone.segment(0, len(stages))(state)).pooled
+    assert list(backbone.module.state_dict()) == names
+    assert backbone.stages == stages
+    assert merged.allclose(trained, atol=1e-5)
+
+
 def short_loop(
     tuning: Any,
+    task: str,
     changes: Mapping[str, float] | None = None,
     *,
     objective: Any = None,
     checkpoint: CheckpointFile | None = None,
 ) -> Loop:
-    """The tuning on the tiny backbone, as a fit starts it."""
-    short = tuning.model_copy(update={**SHORT, **(changes or {})})
-    backbone, task, examples = classes()
+    """The tuning on a tiny backbone, as a fit starts it."""
+    short = tuning.model_copy(update={**SHORT, "precision": "float32", **(changes or {})})
+    backbone, bound, examples = SETTINGS[task]()
     if tuning.start == "random":
         backbone = backbone.fresh(7)
-    rates = short.rates(len(backbone.stages))
-    return loop_for((backbone, task, examples), objective or Supervised(), short, rates, checkpoint)
+    short.check(backbone)
+    adapted, objective = short.adapted(backbone, 3), objective or Supervised()
+    plain = loop_for((adapted, bound, examples), objective, short, short.rates(len(backbone.stages)))
+    outset = Outset(False, lambda: relative_gradients(plain.model, plain.streams["labelled"], 0))
+    rates = short.settled(short.rates(len(backbone.stages)), outset)
+    return loop_for((adapted, bound, examples), objective, short, rates, checkpoint)
+
+
+def weights_of(model: Model) -> dict[str, Tensor]:
+    """Copies of all that the backbone has, by name."""
+    return {name: value.clone() for name, value in model.backbone.module.state_dict().items()}

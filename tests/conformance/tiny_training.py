@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
-from headstart.contracts.model import Model
+from headstart.contracts.model import Model, new_head
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.checkpoint import CheckpointFile
@@ -50,17 +50,17 @@ def loop_for(
     backbone, task, examples = setting
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        heads = nn.ModuleDict({"head": task.head(backbone.width)})
+        heads = nn.ModuleDict({"head": new_head(task, backbone)})
         additions = nn.ModuleDict(dict(objective.additions(backbone.width)))
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
-    source, targets = PreparedInputs(backbone, examples), task.targets(examples)
+    source, targets, queries = PreparedInputs(backbone, examples), task.targets(examples), task.queries(examples)
     streams = {
-        name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0)
+        name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, queries=queries)
         if name == "labelled"
         else Stream(name, UNLABELLED, {}, source, recipe.batch_size, 0)
         for name in objective.streams
     }
-    validation = Stream("validation", VALIDATION, targets, source, recipe.batch_size, 0)
+    validation = Stream("validation", VALIDATION, targets, source, recipe.batch_size, 0, queries=queries)
     return Loop(model, Plan(objective, recipe, rates, 0, 0), streams, validation, checkpoint=checkpoint)
 
 

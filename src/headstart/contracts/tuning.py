@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -28,11 +28,37 @@ class Rate:
 class Outset:
     """What is known of a training that is about to begin."""
 
-    head_solved: bool
-    """Whether the head is the one that the task's solver found on frozen features."""
+    head_learnt: bool
+    """Whether the head is one that knows the task: solved for on frozen features, or of the run that is continued."""
     relative_gradients: Callable[[], Sequence[float]]
     """Measures the task loss's gradient beside the weights, ||g|| / ||w||, of each stage (stages,) on some training
     batches; the same in a training that is resumed."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What is known of the data and the backbone before a search for the best tuning begins."""
+
+    examples: int
+    """That are trained on."""
+    stages: int
+    """Of the backbone."""
+    linear: bool
+    """Whether the task's head is a linear one, which the task's solver can find."""
+    attention: bool
+    """Whether the backbone is a transformer."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A way of tuning that a search should try."""
+
+    order: int
+    """What comes first is tried in the shortest time; ways of equal order stand side by side."""
+    reason: str
+    """Why it may be best on such data."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the recipe, beside its defaults."""
 
 
 class Tuning(Protocol):
@@ -93,6 +119,11 @@ class Recipe(Settings):
     interpolate: bool = False
     """Whether to go back towards the pretrained backbone as far as lowers the validation loss (WiSE-FT)."""
 
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:  # noqa: ARG003
+        """What a search tries of this tuning on such an occasion; nothing, unless the user names it."""
+        return ()
+
     def rates_from(self, first: int, stages: int) -> tuple[Rate, ...]:
         """The head, and the stages from `first` on at rates that fall by `stage_decay` from the last one down."""
         return Rate(-1, 1.0), *(Rate(k, self.stage_decay ** (stages - 1 - k)) for k in range(first, stages))
@@ -115,5 +146,6 @@ class Recipe(Settings):
         """
         return backbone
 
-    def merge(self, backbone: Backbone) -> None:
-        """Undo `adapted`, what was trained being added to the backbone's own weights."""
+    def merge(self, backbone: Backbone) -> Mapping[str, int]:  # noqa: ARG002
+        """Undo `adapted`, what was trained being added to the backbone's own weights; counts of it for the report."""
+        return {}

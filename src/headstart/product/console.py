@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-NUMBERS = frozenset("value n size".split())
+NUMBERS = frozenset("value n size parameters trained rate".split())
 """Columns that are aligned on the right."""
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.task import Task
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError
 
 
-def suited(backbone: Backbone, task: Task) -> Backbone:
-    """The backbone as the task needs it. Raises BackboneError with the reason where it cannot serve."""
+def suited(backbone: Backbone, task: Task, tuning: Any = None) -> Backbone:
+    """The backbone as the task needs it.
+
+    Raises:
+        BackboneError: it cannot serve; with the reason.
+        SettingsError: the tuning, where one is given, cannot work on it.
+    """
+    if tuning is not None and not tuning.solved:
+        tuning.check(backbone)
     name = registry.name_of(task)  # type: ignore[arg-type]
     if task.reads == "maps" and not backbone.maps():
         raise BackboneError(

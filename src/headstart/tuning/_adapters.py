@@ -80,13 +80,21 @@ def adapted(
     return twin
 
 
-def merge(module: nn.Module) -> None:
-    """W becomes W + alpha / rank * B A, and the layers stand alone again, under their old names."""
+def merge(module: nn.Module) -> dict[str, int]:
+    """W becomes W + alpha / rank * B A, and the layers stand alone again, under their old names.
+
+    Returns:
+        {"adapted_layers": how many}, and "layers_not_reached" where a model reads weights and calls no layer, so that
+        its B is still zero.
+    """
     layer_type = importlib.import_module("peft.tuners.lora").LoraLayer
-    for name, layer in [*module.named_modules()]:
-        if isinstance(layer, layer_type):
-            layer.merge()
-            module.set_submodule(name, layer.get_base_layer())
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, layer_type)}
+    idle = sum(not any(bool(part.weight.any()) for part in layer.lora_B.values()) for layer in layers.values())
+    for name, layer in layers.items():
+        layer.merge()
+        module.set_submodule(name, layer.get_base_layer())
+    vars(module).pop("peft_config", None)
+    return {"adapted_layers": len(layers), **({"layers_not_reached": idle} if idle else {})}
 
 
 def _renamed(parameters: Sequence[str], layers: Sequence[str], names: Sequence[str]) -> list[str]:

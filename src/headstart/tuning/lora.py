@@ -9,6 +9,7 @@ here it is every layer, as Biderman et al. 2024 ("LoRA learns less and forgets l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -28,7 +29,7 @@ class Lora(Recipe):
     """Rows of A and columns of B; >= 1."""
     alpha: float = Field(default=16.0, gt=0)
     """Their product is scaled by alpha / rank; > 0."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    adapter_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the inputs of A that are dropped in training; in [0, 1)."""
     layers: tuple[str, ...] = ()
     """Layers to adapt, by the ends of their names, such as ["query", "value"]; by default every Linear and Conv2d."""
@@ -59,8 +60,8 @@ class Lora(Recipe):
     def adapted(self, backbone: Backbone, seed: int) -> Backbone:
         """The backbone with A and B beside its layers. Raises SettingsError as `check` does."""
         layers = choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
-        return adapted(backbone, layers, rank=self.rank, alpha=self.alpha, dropout=self.dropout, seed=seed)
+        return adapted(backbone, layers, rank=self.rank, alpha=self.alpha, dropout=self.adapter_dropout, seed=seed)
 
-    def merge(self, backbone: Backbone) -> None:
-        """Add the products to the weights and take A and B away."""
-        merge(backbone.module)
+    def merge(self, backbone: Backbone) -> Mapping[str, int]:
+        """Add the products to the weights and take A and B away; how many layers had them, and how many in vain."""
+        return merge(backbone.module)

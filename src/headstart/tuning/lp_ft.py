@@ -41,8 +41,8 @@ class LpFt(Recipe):
         return self.rates_from(0, stages)
 
     def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:
-        """A solved head at the backbone's rate; behind any other, the stages begin later."""
+        """A head that is learnt moves at the backbone's rate; before any other the stages wait."""
         head, *moving = rates
-        if outset.head_solved:
+        if outset.head_learnt:
             return replace(head, factor=self.learning_rate / self.head_learning_rate), *moving
         return head, *(replace(rate, start=self.head_alone) for rate in moving)
