@@ -49,9 +49,12 @@ Tuning = Annotated[str | None, option("--tuning", "Which weights move.", "NAME")
 Objective = Annotated[str | None, option("--objective", "What is optimised beside the task loss.", "NAME")]
 Augmentation = Annotated[str | None, option("--augmentation", "Random views of the training inputs.", "NAME")]
 Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
-FromRun = Annotated[str | None, option("--from", "Go on with the model of this run; see fit --help.", "RUN")]
+FromRun = Annotated[
+    str | None, option("--from", "Train this run's model further; what is left out is as there.", "RUN")
+]
 Seeds = Annotated[
-    int | None, typer.Option("--seeds", min=1, help="Fit as often, with seeds that count up.", metavar="NUMBER")
+    int | None,
+    typer.Option("--seeds", min=1, help="Fit so often, with seeds from --seed on; mean and spread.", metavar="NUMBER"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
 Budget = Annotated[

@@ -204,6 +204,22 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
 
 
 @every_case
+def test_bound_further_to_the_same_data_it_stays_as_it_is(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    assert c.task.further(c.examples) == c.task
+
+
+@every_case
+def test_what_it_knows_keeps_its_place_when_it_is_bound_further(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    some = c.examples.take(np.arange(N // 2))
+    further = c.task.further(some)
+    assert equal_columns(further.targets(some), c.task.targets(some))
+    old, new = c.fresh().state_dict(), further.head(*c.data.shape).state_dict()
+    assert {key: value.shape for key, value in new.items()} == {key: value.shape for key, value in old.items()}
+
+
+@every_case
 def test_losses_are_finite_scalars_that_train_every_weight_of_the_head(name: str, kind: str) -> None:
     c = bound(name, kind)
     torch.manual_seed(0)

@@ -49,12 +49,15 @@ def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter
         if not len(rows):
             raise DataError("all of it that is left was learnt from")
         found = _compared(nothing, run, model, examples.take(rows), reporter)
+    except HeadstartError as error:
+        return nothing.model_copy(update={"notes": (str(error),)})
+    gone = {key for key, part in run.parts.items() if part == "test"} - set(keys)
+    notes = [f"{len(gone)} old test examples are no longer in {run.plan.data}"] if gone else []
+    try:
         count_reading(run, [keys[row] for row in rows])
     except HeadstartError as error:
-        return nothing.model_copy(update={"notes": (f"what was forgotten cannot be said: {error}",)})
-    gone = {key for key, part in run.parts.items() if part == "test"} - set(keys)
-    notes = (f"{len(gone)} old test examples are no longer in {run.plan.data}",) if gone else ()
-    return found.model_copy(update={"notes": notes})
+        notes.append(f"that the test part of {run.folder} was read once more could not be noted there: {error}")
+    return found.model_copy(update={"notes": tuple(notes)})
 
 
 def with_forgetting(record: RunRecord, found: Forgetting) -> RunRecord:
