@@ -12,24 +12,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone, state_hash
-from headstart.contracts.carriers import Deferred, Prediction
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
-from headstart.engine.checkpoint import CheckpointFile, Progress
-from headstart.engine.feeding import lengths_of
+from headstart.engine.checkpoint import Progress
 from headstart.engine.infer import Predictor, heads_on_features, predict_stored
-from headstart.engine.loop import Loop
-from headstart.engine.loop import Plan as LoopPlan
-from headstart.engine.streams import Stream, by_length
 from headstart.kernel.errors import DataError, SettingsError, TrainingError
-from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.product.bench import Bench
-from headstart.product.record import Decision
+from headstart.product.record import Decision, StageRow
 from headstart.product.samples import sampled
+from headstart.product.stage_rows import frozen_rows, head_row
+from headstart.product.training import Attempt, predict_validation, train_once
 from headstart.product.view_averaging import averaged_where_better, views_averaged
 from headstart.product.views import Beginning, beginning
 
@@ -47,6 +44,12 @@ class Trained:
     """None when the arm was solved."""
     decisions: tuple[Decision, ...] = ()
     """What was chosen for its training, and why."""
+    stages: tuple[StageRow, ...] = ()
+    """What became of each stage of the backbone."""
+    head: StageRow | None = None
+    """The same of its head."""
+    validation: Prediction | None = None
+    """Its calibrated prediction for the validation part; None where there is none."""
 
 
 def solve_arm(bench: Bench, key: str) -> Trained:
@@ -61,16 +64,25 @@ def solve_arm(bench: Bench, key: str) -> Trained:
         features, targets, owners = sampled(bench, train)
         groups = owners if data.groups is None else data.groups[owners]
     head, chosen = task.solve(features, targets, groups, bench.plan.seed)
-    model = _model(bench, bench.backbone, head, task)
-    return _calibrated(
-        bench, Trained(key, f"linear probe on {bench.backbone.name}", model, time.monotonic() - started, chosen)
-    )
+    model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
+    stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
+    seconds = time.monotonic() - started
+    return _calibrated(bench, Trained(key, title, model, seconds, chosen, stages=stages, head=row))
 
 
-def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | None) -> Trained:
+def train_arm(
+    bench: Bench, key: str, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
+) -> Trained:
     """Training by steps, at each of the recipe's rates; the best on validation is kept.
 
+    Args:
+        bench: data and backbone. key, title: the arm's.
+        tuning: a `Recipe`.
+        budget: seconds; None is no limit.
+        probe: the solved arm, for a tuning that starts from its head; solved here where it is needed and missing.
+
     Raises:
+        SettingsError: the tuning cannot work on the backbone.
         TrainingError: a loss is not finite at any of the rates, or nothing would move.
         DataError: there is no validation part.
     """
@@ -83,36 +95,52 @@ def train_arm(bench: Bench, key: str, tuning: Any, title: str, budget: float | N
     if tuning.start == "random":
         backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
     bench.plan.suit(backbone.modality)
+    tuning.check(backbone)
     frozen = boundary(tuning, bench.plan.plugin("objective"), len(backbone.stages))
     begun = beginning(bench, backbone, tuning, frozen, key, budget)
     averaging = views_averaged(bench, begun.bound)
     left = None if budget is None else max(0.0, budget - begun.seconds)
-    attempts = _attempts(bench, key, tuning, backbone, left, begun)
+    first = first_head(bench, tuning, backbone, probe)
+    attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
     best = min(attempts, key=lambda attempt: attempt.progress.best_loss)
     backbone.module.load_state_dict(best.state)
     failed = len(tuning.rates_tried) - len(attempts)
-    chosen: dict[str, float | int | str] = {
-        "learning_rate": best.recipe.learning_rate,
-        "rates_tried": len(tuning.rates_tried),
-        **({"rates_failed": failed} if failed else {}),
-        "best_epoch": best.progress.best_epoch + 1,
-        "epochs": len(best.progress.history),
-    }
-    model = _model(bench, backbone, best.head)
+    tried = {"rates_tried": len(tuning.rates_tried), **({"rates_failed": failed} if failed else {})}
+    arm = arm_of(bench, key, title, backbone, best, (*begun.decisions, *first.decisions))
     seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
-    trained = Trained(key, title, model, begun.seconds + seconds, chosen, best.progress, begun.decisions)
-    return _averaging(bench, _calibrated(bench, trained), begun.bound, averaging)
+    arm = replace(arm, seconds=begun.seconds + seconds, chosen={**tried, **arm.chosen})
+    return finished_arm(bench, arm, begun, averaging)
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """What one rate came to."""
+def arm_of(
+    bench: Bench, key: str, title: str, backbone: Backbone, attempt: Attempt, decisions: tuple[Decision, ...]
+) -> Trained:
+    """The arm of a training whose weights are in the backbone; not calibrated yet."""
+    progress = attempt.progress
+    chosen: dict[str, float | int | str] = {
+        "learning_rate": attempt.recipe.learning_rate,
+        "best_epoch": progress.best_epoch + 1,
+        "epochs": len(progress.history),
+        **progress.choices(),
+        **attempt.merged,
+    }
+    return Trained(
+        key,
+        title,
+        model_with(bench, backbone, attempt.head),
+        progress.seconds,
+        chosen,
+        progress,
+        (*decisions, *attempt.decisions),
+        attempt.stages,
+        attempt.head_row,
+    )
 
-    recipe: Recipe
-    progress: Progress
-    state: Mapping[str, torch.Tensor]
-    """Of the backbone."""
-    head: nn.Module
+
+def finished_arm(bench: Bench, arm: Trained, begun: Beginning, views: int) -> Trained:
+    """The arm calibrated, and with its predictions averaged over so many views where that is better."""
+    calibrated = _calibrated(bench, arm, predict_validation(bench, arm.model, begun))
+    return _averaging(bench, calibrated, begun.bound, views)
 
 
 def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -> Trained:
@@ -124,24 +152,23 @@ def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -
 
 
 def _attempts(
-    bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning
-) -> list[_Attempt]:
+    bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
+) -> list[Attempt]:
     """A training at each rate, each from the same start; one that fails is told of while another can take its place."""
     initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     share = None if budget is None else budget / len(tuning.rates_tried)
-    attempts: list[_Attempt] = []
+    attempts: list[Attempt] = []
     for factor in tuning.rates_tried:
         backbone.module.load_state_dict(initial)
-        model, recipe = _model(bench, backbone, fresh_head(bench, backbone)), _scaled(tuning, factor)
+        model, recipe = model_with(bench, backbone, copy.deepcopy(first.head)), _scaled(tuning, factor)
         try:
-            progress = _one_training(bench, f"{key}-{factor:g}", model, recipe, share, begun)
+            attempt = train_once(bench, f"{key}-{factor:g}", model, recipe, share, begun, head_learnt=first.learnt)
         except TrainingError as error:
             if not attempts and factor == tuning.rates_tried[-1]:
                 raise
             bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
             continue
-        state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
-        attempts.append(_Attempt(recipe, progress, state, model.heads["head"]))
+        attempts.append(attempt)
     return attempts
 
 
@@ -159,13 +186,30 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     return predicted.prediction
 
 
-def fresh_head(bench: Bench, backbone: Backbone) -> nn.Module:
-    """A head at its start: that of the run which is continued, else its random weights are a function of the seed."""
+@dataclass(frozen=True)
+class FirstHead:
+    """The head that a training starts from."""
+
+    head: nn.Module
+    learnt: bool
+    """Whether it knows the task already."""
+    decisions: tuple[Decision, ...] = ()
+
+
+def first_head(bench: Bench, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
+    """That of the run which is continued; the solver's, where the recipe starts from it; else a fresh one."""
     if bench.head is not None and backbone is bench.backbone:
-        return copy.deepcopy(bench.head)
+        return FirstHead(bench.head, learnt=True)
+    task, what = bench.data.task, "the head's start"
+    if recipe.head == "solved" and task.linear() == task and backbone is bench.backbone:
+        solved = probe or solve_arm(bench, "probe")
+        why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
+        return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
+    reason = "the task's head is no linear one, which alone can be solved for"
+    told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(bench.plan.seed, "head"))
-        return new_head(bench.data.task, backbone)
+        return FirstHead(new_head(task, backbone), learnt=False, decisions=told)
 
 
 def boundary(tuning: Any, objective: Any, stages: int) -> int:
@@ -183,67 +227,24 @@ def boundary(tuning: Any, objective: Any, stages: int) -> int:
     return int(min(moves, needs))
 
 
-def _one_training(
-    bench: Bench, key: str, model: Model, tuning: Any, budget: float | None, begun: Beginning
-) -> Progress:
-    data, plan = bench.read, bench.plan
-    objective, stages = plan.plugin("objective"), len(model.backbone.stages)
-    model.additions.update(objective.additions(model.backbone.width))
-    queries = data.task.queries(data.examples)
-    lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
-    labelled = Stream(
-        "labelled",
-        data.split.train,
-        data.targets,
-        begun.source,
-        tuning.batch_size,
-        plan.seed,
-        begun.augmentation,
-        queries,
-        lengths,
-        begun.views,
-    )
-    in_order = by_length(data.split.val, lengths)
-    validation = replace(labelled, name="validation", rows=in_order, augmentation=None, views=())
-    loop_plan = LoopPlan(objective, tuning, tuning.rates(stages), begun.start, plan.seed, budget)
-    checkpoint = None
-    if bench.work is not None:
-        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, tuning))
-    return Loop(
-        model, loop_plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter
-    ).run()
-
-
-def _identity(bench: Bench, model: Model, tuning: Any) -> str:
-    """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
-    data = bench.read
-    targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
-    parts = {name: rows.tolist() for name, rows in data.parts().items()}
-    weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
-    return hash_json([bench.plan.model_dump(mode="json"), tuning.model_dump(), data.keys, targets, parts, weights])
-
-
-def _content(target: Any) -> Any:
-    """A target as a JSON value."""
-    if isinstance(target, np.ndarray):
-        return target.tolist()
-    return target.key if isinstance(target, Deferred) else target
-
-
 def _scaled(tuning: Recipe, factor: float) -> Recipe:
     rates = {name: getattr(tuning, name) * factor for name in ("learning_rate", "head_learning_rate")}
     return tuning.model_copy(update=rates)
 
 
-def _model(bench: Bench, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
+def model_with(bench: Bench, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
+    """A model of the bench's task, or of another one, with a head; not calibrated."""
     heads = nn.ModuleDict({"head": head})
     return Model(backbone, task or bench.data.task, heads, bench.data.columns, bench.execution)
 
 
-def _calibrated(bench: Bench, arm: Trained) -> Trained:
-    rows = bench.data.split.val
+def _calibrated(bench: Bench, arm: Trained, validation: Prediction | None = None) -> Trained:
+    """The arm with its calibration, from its prediction for the validation part, made here where missing."""
+    rows, task = bench.data.split.val, bench.data.task
     arm.model.eval()
-    if len(rows):
-        prediction = predict_rows(bench, arm, rows)
-        arm.model.calibration = bench.data.task.calibrate(prediction, bench.data.targets_of(rows))
-    return replace(arm, chosen={**arm.chosen, **arm.model.calibration})
+    if not len(rows):
+        return arm
+    found = predict_rows(bench, arm, rows) if validation is None else validation
+    arm.model.calibration = task.calibrate(found, bench.data.targets_of(rows))
+    finished = task.finish(found, arm.model.calibration)
+    return replace(arm, chosen={**arm.chosen, **arm.model.calibration}, validation=finished)

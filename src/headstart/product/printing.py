@@ -18,6 +18,7 @@ from headstart.product.numbers import difference_text, interval_text, metric_tit
 from headstart.product.plugin_help import Entry
 from headstart.product.record import FigureRow, RunRecord, SliceRow, Trouble
 from headstart.product.shown import on_one_line
+from headstart.product.stage_table import stage_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,9 @@ def print_fit(run: Run) -> None:
     _print_spread(console, record)
     about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]
     _print_some(console, [*about_old, *record.data.notes, *map(_trouble_text, record.data.unreadable)])
+    if record.head is not None:
+        console.print()
+        console.print(stage_table(record))
     console.print()
     for name, place in {"Run": run.folder, "Report": run.report}.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)

@@ -19,7 +19,7 @@ from headstart.product.clock import Clock
 from headstart.product.judge import Judged
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
-from headstart.product.record import Arm, Decision, Epoch, FrozenPass, RunRecord, StageRow
+from headstart.product.record import Arm, Decision, Epoch, FrozenPass, RunRecord
 from headstart.product.verdict import verdict
 
 
@@ -52,7 +52,8 @@ def summarise(
         data=bench.data.summary.model_copy(update={"notes": (*bench.data.summary.notes, *judged.slice_notes)}),
         backbone=bench.backbone.name,
         backbone_origin=bench.backbone.origin,
-        stages=_stages(bench, arms[0]),
+        stages=arms[0].stages,
+        head=arms[0].head,
         decisions=tuple(decisions),
         arms=rows,
         comparisons=judged.comparisons,
@@ -91,23 +92,6 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",
-    )
-
-
-def _stages(bench: Bench, model: Trained) -> tuple[StageRow, ...]:
-    """What became of each stage; the rates are those of the recipe that was best on validation."""
-    tuning, backbone = bench.plan.plugin("tuning"), bench.backbone
-    rates = {rate.stage: rate.factor for rate in tuning.rates(len(backbone.stages))}
-    peak = float(model.chosen.get("learning_rate", 0.0))
-    sizes = {name: parameter.numel() for name, parameter in backbone.module.named_parameters()}
-    return tuple(
-        StageRow(
-            name=stage.name,
-            parameters=sum(sizes[name] for name in stage.parameters),
-            state="trained" if number in rates else "frozen",
-            learning_rate=peak * rates.get(number, 0.0),
-        )
-        for number, stage in enumerate(backbone.stages)
     )
 
 
