@@ -48,9 +48,9 @@ class Tab:
         """One command of the protocol."""
         return self._chromium.call(method, parameters or {}, self._session)
 
-    def open(self, page: Path, *, width: int, height: int = 800, dark: bool = False) -> None:
-        """Load a file on a screen of this size; a narrow one is a phone."""
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    def open(self, page: Path, *, width: int, height: int = 800, dark: bool = False, scale: float = 1) -> None:
+        """Load a file on a screen of this size, `scale` dots to a pixel; a narrow one is a phone."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", screen)
         wishes = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
         features = [{"name": name, "value": value} for name, value in wishes.items()]

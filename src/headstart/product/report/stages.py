@@ -169,10 +169,11 @@ def _bracket(run: Sequence[Block], base: float) -> Markup:
 
 
 def _label(left: float, width: float, y: float, text: str, css: str) -> Markup:
-    """A text in the middle of its place, where it fits: everywhere, on wide screens only, or nowhere."""
+    """A text in the middle of its place, where it fits: everywhere, on wide screens only, or up to its comma."""
     needs = svg.LETTER * len(text) + 2
     if needs > width / 100 * WIDE:
-        return Markup("")
+        shorter = text.partition(",")[0]
+        return _label(left, width, y, shorter, css) if shorter != text else Markup("")
     where = "" if needs <= width / 100 * NARROW else " wide-screen"
     shape = Markup('<text class="{}{}" x="{:.2f}%" y="{:.0f}" text-anchor="middle">{}</text>')
     return shape.format(css, where, left + width / 2, y, text)

@@ -68,6 +68,8 @@ def test_late_stages_say_from_when_on_they_moved() -> None:
 
 
 def test_labels_are_left_out_where_they_do_not_fit() -> None:
+    drawing = str(stages.picture(found.searched()))
+    assert "2.75e-5</text>" in drawing and "2.75e-5, after 40 %" not in drawing
     drawing = str(stages.picture(found.deep()))
     assert "of-a-rather-long-name</text>" not in drawing
     assert re.search(r'<text class="name wide-screen"[^>]*>blocks.3</text>', str(stages.picture(found.searched())))
