@@ -1,0 +1,94 @@
+"""Tunings refuse backbones on which they would do nothing, and say what would do instead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headstart.backbones.hf_text import HfText
+from headstart.backbones.table_features import TableFeatures
+from headstart.kernel.errors import SettingsError
+from headstart.tuning.bias_only import BiasOnly
+from headstart.tuning.lora import Lora
+from headstart.tuning.partial import Partial
+from tiny_backbone import TinyBackbone
+from tiny_text_models import save_tiny
+
+
+def test_partial_moves_a_quarter_of_the_stages_unless_told() -> None:
+    assert [Partial().first_stage(stages) for stages in (1, 2, 5, 7, 13)] == [0, 1, 4, 5, 10]
+    assert Partial(last=4).first_stage(5) == 1
+    Partial(last=3).check(TinyBackbone())
+
+
+def test_partial_refuses_more_stages_than_there_are() -> None:
+    with pytest.raises(SettingsError, match=r"tuning.last = 4: tiny has 3 stages \(stage0, stage1, stage2\)"):
+        Partial(last=4).check(TinyBackbone())
+
+
+def test_bias_only_refuses_a_backbone_without_biases(tmp_path: Path) -> None:
+    llama = HfText(reference=str(save_tiny(tmp_path / "llama", "llama", num_hidden_layers=2))).load()
+    with pytest.raises(SettingsError, match="has no biases"):
+        BiasOnly().check(llama)
+    BiasOnly().check(TinyBackbone())
+
+
+def test_bias_only_names_biases_and_nothing_else() -> None:
+    assert BiasOnly().moves("layer1.0.bn1.bias") and BiasOnly().moves("bias")
+    assert not BiasOnly().moves("blocks.0.attn.relative_position_bias_table")
+    assert not BiasOnly().moves("bias.weight")
+
+
+def test_lora_names_the_layers_there_are_when_a_choice_matches_none(tmp_path: Path) -> None:
+    bert = HfText(reference=str(save_tiny(tmp_path / "bert", "bert", num_hidden_layers=2))).load()
+    with pytest.raises(SettingsError, match=r"layer 'quary' is not known\. Did you mean 'query'"):
+        Lora(layers=("quary",)).check(bert)
+    with pytest.raises(SettingsError, match="Known: dense, key, query, value"):
+        Lora(layers=("c_attn",)).check(bert)
+    Lora(layers=("query", "attention.output.dense")).check(bert)
+
+
+def test_lora_adapts_the_chosen_layers_of_the_last_stages(tmp_path: Path) -> None:
+    bert = HfText(reference=str(save_tiny(tmp_path / "bert", "bert", num_hidden_layers=3))).load()
+    recipe = Lora(layers=("query", "value"), last=2)
+    twin = recipe.adapted(bert, 0)
+    adapted = {name.partition(".lora_")[0] for name, _ in twin.module.named_parameters() if recipe.moves(name)}
+    assert adapted == {f"encoder.layer.{k}.attention.self.{w}" for k in (1, 2) for w in ("query", "value")}
+    assert recipe.first_stage(4) == 2
+    owned = [name for stage in twin.stages for name in stage.parameters]
+    assert sorted(owned) == sorted(name for name, _ in twin.module.named_parameters())
+    recipe.merge(twin)
+
+
+def test_lora_refuses_a_backbone_without_layers() -> None:
+    with pytest.raises(SettingsError, match="no plain Linear or Conv2d layer"):
+        Lora().check(TableFeatures(columns=3).load())
+
+
+def test_lora_says_what_to_install_where_peft_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(SettingsError, match=r"pip install 'headstart\[lora\]'"):
+        Lora().check(TinyBackbone())
+
+
+def test_adapters_are_the_same_for_the_same_seed_and_leave_torch_its_own() -> None:
+    import torch
+
+    before = torch.random.get_rng_state()
+    weights = []
+    for seed in (1, 1, 2):
+        backbone = TinyBackbone()
+        twin = Lora().adapted(backbone, seed)
+        weights.append(next(p for name, p in twin.module.named_parameters() if "lora_A" in name).detach())
+    assert torch.random.get_rng_state().equal(before)
+    assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
+
+
+def test_what_is_not_lora_needs_no_peft() -> None:
+    words = "import sys; sys.modules['peft'] = None; from headstart.kernel import registry as r; " + (
+        "[r.plugin('tuning', name) for name in r.names('tuning')]"
+    )
+    subprocess.run([sys.executable, "-c", words], check=True)
