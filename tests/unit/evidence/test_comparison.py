@@ -170,3 +170,15 @@ def test_draws_of_labels_have_a_t_interval() -> None:
 def test_one_draw_shows_nothing() -> None:
     found = paired_over_draws([0.3])
     assert math.isnan(found.figure.low) and found.verdict == "no difference shown"
+
+
+def test_the_other_may_be_of_a_task_that_knows_fewer_classes() -> None:
+    labels = np.arange(60) % 2
+    right = np.arange(60) % 5 > 0
+    old, better = predicted(labels, right), predicted(labels, np.ones(60, dtype=bool))
+    wider = Classification().bind(labelled(["a", "b", "c"]))
+    three = Prediction({"probabilities": np.pad(better.columns["probabilities"], ((0, 0), (0, 1)))})
+    targets, metric = {"label": labels}, wider.metrics()[1]
+    found = compare(metric, targets, three, old, seed=0, other_by=(TASK.metrics()[1], targets))
+    assert found == compare(TASK.metrics()[1], targets, better, old, seed=0)
+    assert found.verdict == "better"

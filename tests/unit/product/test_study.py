@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 from headstart.kernel.errors import RunError
-from headstart.product.record import Arm, DataSummary, Decision, FigureRow, RunRecord, read_record
+from headstart.product.read_record import read_record
+from headstart.product.record import Arm, DataSummary, Decision, FigureRow, RunRecord
 from headstart.product.run_folder import RunFolder, write_record
 from headstart.product.study import study
 
@@ -153,3 +154,24 @@ def test_two_runs_give_a_wide_but_finite_interval(tmp_path: Path) -> None:
     record, _ = study(runs_of(tmp_path, MODEL[:2], SCRATCH[:2]), tmp_path / "study", of="seeds")
     found = record.arms["model"].figures["accuracy"]
     assert math.isfinite(found.low) and found.high - found.low > 0.2
+
+
+def test_runs_that_split_the_same_data_anew_have_a_wider_interval(tmp_path: Path) -> None:
+    apart, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "apart", of="seeds")
+    shared, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "shared", of="seeds", overlap=0.25)
+    widths = [
+        r.arms["model"].figures["accuracy"].high - r.arms["model"].figures["accuracy"].low for r in (apart, shared)
+    ]
+    assert widths[1] / widths[0] == pytest.approx(math.sqrt((1 / 4 + 0.25) / (1 / 4)))
+    assert "Nadeau & Bengio" in shared.decisions[-1].reason and "one test part" in apart.decisions[-1].reason
+
+
+def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord, tmp_path: Path) -> None:
+    assert summed.runs == tuple(f"../draw-{k}" for k in range(1, 5))
+    assert summed.spreads["model"]["accuracy"] == pytest.approx(np.std(MODEL, ddof=1))
+
+
+def test_an_arm_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
+    runs = [*runs_of(tmp_path, MODEL[:2], SCRATCH), run(tmp_path / "draw-9", {"model": 0.9, "probe": 0.8})]
+    record, _ = study(runs, tmp_path / "study", of="seeds")
+    assert set(record.arms) == {"model", "probe"}
