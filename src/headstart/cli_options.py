@@ -47,7 +47,7 @@ Backbone = Annotated[str | None, option("--backbone", "Pretrained model: a name,
 Weights = Annotated[str | None, option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
 Tuning = Annotated[str | None, option("--tuning", "Which weights move.", "NAME")]
 Objective = Annotated[str | None, option("--objective", "What is optimised beside the task loss.", "NAME")]
-Augmentation = Annotated[str | None, option("--augmentation", "Random views of the training inputs.", "NAME")]
+Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
 Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
 FromRun = Annotated[
     str | None, option("--from", "Train this run's model further; what is left out is as there.", "RUN")

@@ -80,9 +80,9 @@ class Trivial(InputViews):
             raise SettingsError("augmentation 'trivial' must be bound to a backbone's inputs first: call bind")
         hidden = state.hidden
         mean, std = (torch.tensor(values).view(-1, 1, 1).to(hidden) for values in (self.pixels.mean, self.pixels.std))
-        images = ((hidden * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        images = (hidden * std).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
         changed = torch.stack([_changed(image, self._drawn(seed)) for image, seed in zip(images, seeds)])
-        return State((changed.to(hidden) / 255 - mean) / std, state.context, state.taps)
+        return State(changed.to(hidden).div_(255).sub_(mean).div_(std), state.context, state.taps)
 
     def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """Maps (batch, height, width) by the same shears, shifts and turns; `PADDED_TARGET` outside of the picture."""

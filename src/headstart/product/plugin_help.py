@@ -40,18 +40,27 @@ def plugins(family: str) -> list[Entry]:
 
 
 def settings(family: str, name: str) -> list[FieldHelp]:
-    """Every setting of a plug-in.
+    """Every setting of a plug-in, and those that all plug-ins of its family have together.
 
     Raises:
         SettingsError: there is no such family or plug-in.
     """
-    kind: Any = registry.plugin(_folder(family), name)
-    return field_help(kind)
+    folder = _folder(family)
+    kind: Any = registry.plugin(folder, name)
+    return [*field_help(kind), *_of_all(folder)]
 
 
 def idea(family: str, name: str) -> str:
     """The first sentence of a plug-in's file. Raises SettingsError as `settings` does."""
     return dict(plugins(family)).get(name, "")
+
+
+def _of_all(folder: str) -> list[FieldHelp]:
+    if folder != "augmentations":
+        return []
+    from headstart.contracts.composed_augmentation import ViewSettings  # here, as it brings torch
+
+    return field_help(ViewSettings)
 
 
 def _folder(family: str) -> str:

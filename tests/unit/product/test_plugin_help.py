@@ -15,7 +15,7 @@ from headstart.product import plugin_help
 def test_families_have_the_names_that_set_takes() -> None:
     found = dict(plugin_help.families())
     assert set(found) == {"format", "backbone", "runner", "task", "tuning", "objective", "augmentation"}
-    assert found["tuning"] == "full, head_only, probe, scratch"
+    assert {"full", "head_only", "probe", "scratch"} <= set(found["tuning"].split(", "))
 
 
 @pytest.mark.parametrize("family", plugin_help.family_names())
@@ -44,3 +44,9 @@ def test_unknown_names_have_their_nearest() -> None:
         plugin_help.plugins("objectives")
     with pytest.raises(SettingsError, match="Did you mean 'full'"):
         plugin_help.settings("tuning", "ful")
+
+
+def test_what_is_set_of_all_augmentations_is_listed_with_each() -> None:
+    rows = {row.name: row for row in plugin_help.settings("augmentation", "crop")}
+    assert {"scale", "ratio", "views", "test_views"} <= rows.keys()
+    assert "views" not in {row.name for row in plugin_help.settings("tuning", "full")}
