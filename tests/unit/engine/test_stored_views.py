@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import State
+from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
 from headstart.engine.content import content_keys
@@ -23,6 +23,7 @@ from headstart.kernel import registry
 from headstart.kernel.settings import build
 from headstart.runners.eager import Eager
 from masked_pictures import png
+from tiny_text_models import SENTENCES, save_tiny
 
 STOP = 2
 
@@ -86,6 +87,22 @@ def test_views_lie_in_the_store_side_by_side_and_are_used_again(backbone: Backbo
     everything = (None, view_of(backbone), view_of(backbone, 1), view_of(backbone, 0, seed=1), weaker)
     assert [computed(view) for view in everything] == [6] * 5
     assert [computed(view) for view in everything] == [0] * 5
+
+
+@pytest.mark.parametrize("how", ["mask", "hide"])
+def test_stored_views_of_texts_of_many_lengths_are_the_views(how: str, tmp_path: Path) -> None:
+    settings = {"reference": str(save_tiny(tmp_path / "bert", "bert"))}
+    texts: Backbone = build(registry.plugin("backbones", "hf_text"), settings, where="backbone").load()
+    table = pa.table({"text": SENTENCES, "origin": SENTENCES})
+    examples = Examples(table, Schema(modality="text", inputs=("text",), origin="origin"))
+    view = View(composed("token_dropout", {"rate": 0.5, "how": how}).bind(texts.input_kind(), 4), 0, 0)
+    found = states(texts, examples, view)
+    with torch.no_grad():
+        at_input = view(texts.prepare(examples.raws()), [str(key) for key in content_keys(examples).keys])
+        expected = texts.segment(0, STOP)(at_input)
+    real = at_input.context[LENGTH_MASK] != 0
+    assert torch.equal(found.context[LENGTH_MASK] != 0, real)
+    torch.testing.assert_close(found.hidden[real], expected.hidden[real], atol=1e-5, rtol=1e-4)
 
 
 def test_an_epoch_draws_from_its_view_and_validation_from_none() -> None:
