@@ -39,9 +39,9 @@ ORDER = {
         "checkpoint training_plan step_batches validation stepping loop"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
-    "product/report": "svg curves exhibits intervals marks evidence write",
+    "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
     "product": (
-        "shown record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone "
+        "shown record read_record numbers data unusable memory_data plan claim clock verdict prepare choose_backbone "
         "suit_backbone pieces pick_runner bench sources samples views view_averaging arms judge run_folder summary "
         "evaluate file_names predict run further forgetting study seeds fit model_bytes memory_training estimators inspection findings inspect cache_parts "
         "cache_contents cache exits plugin_help terminal console printing cache_printing"

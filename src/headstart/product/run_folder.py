@@ -12,7 +12,8 @@ from headstart.contracts.model import Model, load_model
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
 from headstart.product.plan import Plan, read_plan
-from headstart.product.record import FILE_NAME, RunRecord, read_record
+from headstart.product.read_record import read_record
+from headstart.product.record import FILE_NAME, RunRecord
 
 
 class RunFolder:

@@ -15,7 +15,8 @@ from PIL import Image
 
 import headstart
 from headstart.kernel.errors import RunError
-from headstart.product.record import FORMAT_NUMBER, RunRecord, read_record
+from headstart.product.read_record import read_record
+from headstart.product.record import FORMAT_NUMBER, RunRecord
 
 N = 48
 

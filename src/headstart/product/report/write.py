@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.product import numbers
-from headstart.product.record import Card, RunRecord, read_record
+from headstart.product.read_record import read_record
+from headstart.product.record import Card, RunRecord
 from headstart.product.report import candidates, evidence, exhibits, marks, stages
 from headstart.product.report.svg import clip
 

@@ -1,0 +1,51 @@
+"""Reading RUN/record.json: what is missing, foreign, damaged or newer than this Headstart is refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from headstart.kernel.errors import HeadstartError, RunError
+from headstart.kernel.files import read_json
+from headstart.product.record import FILE_NAME, FORMAT_NUMBER, RunRecord
+
+
+def read_record(run: Path) -> RunRecord:
+    """The record of a run folder.
+
+    Raises:
+        RunError: the folder is missing, is no run, its record is damaged, or a newer Headstart wrote it.
+    """
+    path = run / FILE_NAME
+    if not run.is_dir():
+        raise RunError(
+            f"{run} is {'a file, not a run folder' if run.exists() else 'missing: there is no such run folder'}"
+        )
+    if not path.exists():
+        raise RunError(f"{run} has no {FILE_NAME}: it is no run folder, or its run was not finished")
+    try:
+        content = read_json(path)
+    except (HeadstartError, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}. Repeat the run to have it written again.") from error
+    if not (isinstance(content, dict) and {"format", "headstart"} <= content.keys()):
+        raise RunError(f"{path} is no record of a Headstart run: it lacks the fields 'format' and 'headstart'")
+    return _validated(path, content)
+
+
+def _validated(path: Path, content: dict[str, Any]) -> RunRecord:
+    number = content["format"]
+    if isinstance(number, int) and number > FORMAT_NUMBER:
+        raise RunError(
+            f"{path} was written by Headstart {content['headstart']} in format {number}; this one reads formats up to"
+            f" {FORMAT_NUMBER}. Install Headstart {content['headstart']} or newer."
+        )
+    try:
+        return RunRecord.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3]]
+        more = f" and {error.error_count() - 3} more" if error.error_count() > 3 else ""
+        raise RunError(
+            f"{path} is damaged: {'; '.join(faults)}{more}. Repeat the run to have it written again."
+        ) from error
