@@ -14,6 +14,8 @@ from PIL import ExifTags, Image
 
 SIGNATURE = b"\xff\xd8\xff"
 
+START_OF_SCAN = b"\xda"
+
 MOST_PIXELS = 178_956_970
 """More is taken for a decompression bomb; the size at which Pillow itself refuses: half a gigabyte of 24-bit pixels."""
 
@@ -51,14 +53,23 @@ def _usual_colours(content: bytes) -> bool:
 
 
 def _orientation(content: bytes) -> int:
-    """EXIF's orientation, or XMP's, 1..8; the header is read only where there may be one."""
-    if b"Exif\0\0" not in content and b"tiff:Orientation" not in content:
+    """EXIF's orientation, or XMP's, 1..8; Pillow is asked only where there may be one."""
+    head = content[: _scan_start(content)]
+    if b"Exif\0\0" not in head and b"tiff:Orientation" not in head:
         return 1
     try:
         with Image.open(io.BytesIO(content)) as image:
             return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a broken EXIF block does not spoil the pixels
         return 1
+
+
+def _scan_start(content: bytes) -> int:
+    """Where the segments with all that is said about the picture end: before its first scan, or at something odd."""
+    place = len(SIGNATURE) - 1
+    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != START_OF_SCAN:
+        place += 2 + int.from_bytes(content[place + 2 : place + 4])
+    return place
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
