@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
 
 from headstart.evidence.comparison import paired_over_draws
 from headstart.kernel.errors import RunError
 from headstart.product.judge import figure_row
-from headstart.product.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
+from headstart.product.record import Arm, Comparison, Decision, RunRecord, SliceRow
 from headstart.product.report.write import report
 from headstart.product.run_folder import RunFolder, write_record
 from headstart.product.verdict import verdict
 
 
-def study(runs: Sequence[RunFolder], folder: Path, *, of: str, overlap: float = 0.0) -> tuple[RunRecord, Path]:
+def study(
+    runs: Sequence[RunFolder],
+    folder: Path,
+    *,
+    of: str,
+    overlap: float = 0.0,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> tuple[RunRecord, Path]:
     """Sum up runs that differ in one thing, write the record and its report to `folder`.
 
     Args:
@@ -24,6 +32,7 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str, overlap: float = 
         folder: where record.json, metrics.json and report.html go.
         of: what the runs differ in: 'label draws', 'seeds'.
         overlap: test examples per other example, where each run split the same data anew; 0 where the test part is one.
+        bounds: metric -> the least and the greatest value that it can have, which no interval leaves.
 
     Returns:
         The record, whose figures are means over the runs with a t interval, and the report's file.
@@ -36,7 +45,7 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str, overlap: float = 
     records = [run.record for run in runs]
     first = records[0]
     shared = [key for key in first.arms if all(key in record.arms for record in records)]
-    arms = {key: _mean_arm(key, records, overlap) for key in shared}
+    arms = {key: _mean_arm(key, records, overlap, bounds or {}) for key in shared}
     comparisons = tuple(_paired(key, records, overlap) for key in shared if key != "model")
     words, negative = verdict(first.primary_metric, arms, comparisons, unit=of)
     record = first.model_copy(
@@ -61,9 +70,13 @@ def study(runs: Sequence[RunFolder], folder: Path, *, of: str, overlap: float = 
     return record, report(folder)
 
 
-def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
+def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float, bounds: Mapping[str, tuple[float, float]]) -> Arm:
     arms = [record.arms[key] for record in records]
-    figures = {name: _over([arm.figures[name].value for arm in arms], overlap) for name in arms[0].figures}
+    figures = {}
+    for name in arms[0].figures:
+        low, high = bounds.get(name, (-math.inf, math.inf))
+        found = figure_row(paired_over_draws([arm.figures[name].value for arm in arms], overlap=overlap).figure)
+        figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
     return arms[0].model_copy(
         update={
             "figures": figures,
@@ -89,13 +102,10 @@ def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Compariso
     return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
 
 
-def _over(values: Sequence[float], overlap: float) -> FigureRow:
-    return figure_row(paired_over_draws(values, overlap=overlap).figure)
-
-
 def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:
     figures = record.arms["model"].figures
-    return SliceRow(column=of, value=str(number), n=figures[record.primary_metric].n, figures=figures)
+    value = str(record.seed if of == "seeds" else number)
+    return SliceRow(column=of, value=value, n=figures[record.primary_metric].n, figures=figures)
 
 
 def _explanation(runs: int, of: str, overlap: float) -> Decision:

@@ -171,6 +171,13 @@ def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord,
     assert summed.spreads["model"]["accuracy"] == pytest.approx(np.std(MODEL, ddof=1))
 
 
+def test_no_interval_leaves_what_a_metric_can_be(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, [0.99, 0.7], SCRATCH)
+    record, _ = study(runs, tmp_path / "study", of="seeds", bounds={"accuracy": (0.0, 1.0)})
+    found = record.arms["model"].figures["accuracy"]
+    assert (found.low, found.high) == (0.0, 1.0)
+
+
 def test_an_arm_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
     runs = [*runs_of(tmp_path, MODEL[:2], SCRATCH), run(tmp_path / "draw-9", {"model": 0.9, "probe": 0.8})]
     record, _ = study(runs, tmp_path / "study", of="seeds")
