@@ -23,6 +23,7 @@ from headstart.contracts.composed_augmentation import Composed, name_of
 from headstart.engine.extract import extract
 from headstart.engine.kept import Wish
 from headstart.engine.streams import StateSource
+from headstart.engine.together import together
 from headstart.engine.views import View, ViewStates
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import read_json, write_json
@@ -169,7 +170,7 @@ def _kept_views(
     data, wish, began = bench.read, state_wish(backbone, bench.data.task, frozen), time.monotonic()
     runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
     views: list[ViewStates] = []
-    while not number.enough(len(views), time.monotonic() - began):
+    while not together().agreed(number.enough(len(views), time.monotonic() - began)):
         view = View(bound.of_inputs(), bench.plan.seed, len(views))
         views.append(_view_states(bench, backbone, wish, view, runner))
     number.keep(len(views))

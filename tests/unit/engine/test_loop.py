@@ -293,3 +293,37 @@ def test_an_objective_may_draw_from_several_streams() -> None:
     short = Stream("unlabelled", np.arange(64, 80), {}, loop.streams["labelled"].source, 16, 0)
     loop = Loop(loop.model, loop.plan, {**loop.streams, "unlabelled": short}, loop.validation.stream)
     assert loop.run().history[0].train_loss > 0
+
+
+class SteepSomewhere(Supervised):
+    """From the middle of the training on the gradient of one row is infinite; the loss is finite throughout."""
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        found = super().losses(step)
+        batch = step.batches["labelled"]
+        if step.progress <= 0.4 or 5 not in batch.rows.tolist():
+            return found
+        pooled = step.features(batch).pooled
+        return {**found, "steep": (pooled - pooled.detach()).abs().sqrt().sum()}
+
+
+def test_a_gradient_that_is_not_finite_stops_with_the_place_and_the_rows_and_keeps_the_best_weights() -> None:
+    loop = make_loop(objective=SteepSomewhere())
+    with pytest.raises(TrainingError, match=r"epoch \d, step \d \(rows [\d, ]+\.\.\.\); going back.*backbone\.2\.1"):
+        loop.run()
+    assert all(bool(torch.isfinite(p).all()) for p in loop.model.backbone.module.parameters())
+    assert loop.validate()[0] == pytest.approx(loop.progress.best_loss, rel=1e-5)
+
+
+def test_a_gradient_is_looked_at_also_where_it_is_not_clipped() -> None:
+    loop = make_loop(RECIPE.model_copy(update={"clip": 0.0}), objective=SteepSomewhere())
+    with pytest.raises(TrainingError, match="gradient ceased to be finite"):
+        loop.run()
+
+
+def test_a_failure_before_the_first_validation_leaves_the_weights_as_they_were() -> None:
+    loop = make_loop(RECIPE.model_copy(update={"learning_rate": 1e20, "head_learning_rate": 1e20, "warmup": 0.0}))
+    before = weights(loop)
+    with pytest.raises(TrainingError):
+        loop.run()
+    assert weights(loop) == before

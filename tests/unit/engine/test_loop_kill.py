@@ -1,0 +1,73 @@
+"""A training that is really killed, by SIGKILL, and resumed ends with the same bits as one that never was."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from small_trainings import KINDS, train, weights
+
+from headstart.engine import loop as loop_module
+from headstart.engine.checkpoint import CheckpointFile
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["headstart.engine.loop", "headstart.tasks.classification"])
+
+
+@pytest.fixture(autouse=True)
+def checkpoints_are_rare_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("killed_at", [1, 7])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = train(kind, tmp_path / "whole")
+    victim = PROCESSES.Process(target=train, args=(kind, tmp_path, killed_at))
+    victim.start()
+    victim.join(120)
+    assert victim.exitcode == -signal.SIGKILL
+    assert (tmp_path / "a.checkpoint").exists()
+    resumed = train(kind, tmp_path)
+    assert weights(resumed) == weights(whole)
+    assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole.progress.history]
+    assert resumed.progress.choices() == whole.progress.choices()
+
+
+def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = train("everything", tmp_path / "whole")
+    deaths = 0
+    for patience in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+        victim = PROCESSES.Process(target=train, args=("everything", tmp_path))
+        victim.start()
+        before = time.monotonic()
+        while victim.is_alive() and not (tmp_path / "a.checkpoint").exists() and time.monotonic() < before + 60:
+            time.sleep(0.005)
+        time.sleep(patience)
+        if victim.is_alive() and victim.pid is not None:
+            os.kill(victim.pid, signal.SIGKILL)
+        victim.join(120)
+        deaths += victim.exitcode == -signal.SIGKILL
+    assert deaths
+    assert weights(train("everything", tmp_path)) == weights(whole)
+
+
+def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = train("soup_and_interpolation", tmp_path / "whole")
+    file = CheckpointFile(tmp_path / "a.checkpoint", "same")
+    broken = KINDS["soup_and_interpolation"](checkpoint=file)
+    broken._finish = lambda: None  # type: ignore[method-assign]
+    broken.run()
+    broken._save()
+    kept = broken.checkpoint.read() if broken.checkpoint else None
+    assert kept is not None and kept.progress.stopped and not kept.progress.finished
+    resumed = train("soup_and_interpolation", tmp_path)
+    assert resumed.progress.finished
+    assert weights(resumed) == weights(whole)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from small_trainings import changed, small_loop
+from torch import Tensor
+
+from headstart.contracts.objective import Step
+from headstart.engine.pace import Pace
+from headstart.objectives.supervised import Supervised
+
+
+def pace(budget: float | None = 100.0, passes_after: int = 0, validation: float = 4.0, step: float = 1.0) -> Pace:
+    found = Pace(budget, passes_after, validation=validation)
+    found.steps.append(step)
+    return found
+
+
+def test_a_step_is_allowed_while_it_and_what_follows_the_last_one_fit() -> None:
+    assert pace().allows_a_step(95.0) and not pace().allows_a_step(95.1)
+    assert pace(passes_after=2).allows_a_step(87.0) and not pace(passes_after=2).allows_a_step(87.1)
+    assert pace(budget=None).allows_a_step(1e9)
+
+
+def test_the_slowest_of_the_last_steps_counts() -> None:
+    found = pace()
+    found.steps.append(20.0)
+    assert not found.allows_a_step(80.0)
+
+
+def test_as_many_epochs_are_planned_as_fit_with_their_validations() -> None:
+    assert pace().affordable(0.0, 1000, 10) == (int(100 / (10.5 + 4)), 10)
+    assert pace().affordable(50.0, 1000, 10) == (int(50 / (10.5 + 4)), 10)
+    assert pace().affordable(0.0, 2, 10) == (2, 10)
+    assert pace(budget=None).affordable(0.0, 9, 10) == (9, 10)
+
+
+def test_an_epoch_that_does_not_fit_is_cut_short() -> None:
+    assert pace().affordable(0.0, 5, 1000) == (1, int(96 / 1.05))
+    assert pace().affordable(99.0, 5, 1000) == (1, 1)
+
+
+class Slow(Supervised):
+    """Takes its time, in training and in validation alike."""
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        time.sleep(0.02)
+        return super().losses(step)
+
+
+@pytest.mark.parametrize("extra", [{}, {"soup": True, "interpolate": True}], ids=["plain", "with passes after"])
+@pytest.mark.parametrize("budget", [1.0, 2.5])
+def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any]) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000, **extra), objective=Slow(), budget=budget)
+    judged = loop.validation._judged
+    loop.validation._judged = lambda parts: (time.sleep(0.05), judged(parts))[1]  # type: ignore[method-assign]
+    began = time.monotonic()
+    progress = loop.run()
+    took = time.monotonic() - began
+    assert took <= 1.05 * budget + 0.1  # the tenth of a second is for a busy machine
+    assert took >= 0.5 * budget
+    assert progress.epochs < 100_000 and progress.stopped
+
+
+def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
+    progress = small_loop(changed(epochs=50), epochs=3).run()
+    assert (progress.epochs, len(progress.history), progress.stopped) == (3, 3, "all 3 epochs done")
+    assert progress.history[-1].learning_rate < 0.1 * 0.02
