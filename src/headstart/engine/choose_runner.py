@@ -43,6 +43,9 @@ SHARE, FEWEST = 32, 8
 
 MEMO = "runners-2"
 
+KEPT = ("reason", "most_inputs", "seconds_each")
+"""Of a choice, beside its runner."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -52,6 +55,8 @@ class Choice:
     reason: str
     most_inputs: float = math.inf
     """It holds up to so many: for more, setting up a runner that was not tried would be worth it."""
+    seconds_each: float = 0.0
+    """What an input takes on it, its preparation apart; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ def choose_runner(
         if state is None:
             return Choice(plain_runner(), "no input could be read to measure others with")
         choice = _Trial(KeptSegment(backbone, wish), name, state, device, len(rows)).choose()
-        kept = {**described(choice.runner), "reason": choice.reason, "most_inputs": choice.most_inputs}
-        memo.put({entry: json.dumps(kept).encode()})
+        kept = {name: getattr(choice, name) for name in KEPT}
+        memo.put({entry: json.dumps({**described(choice.runner), **kept}).encode()})
         return choice
 
 
@@ -96,7 +101,7 @@ def _known(kept: bytes | None, inputs: int) -> Choice | None:
     try:
         found: dict[str, Any] = json.loads(kept)
         runner = build(registry.plugin("runners", found["plugin"]), found["settings"], where="runner")
-        choice = Choice(runner, found["reason"], found["most_inputs"])
+        choice = Choice(runner, **{name: found[name] for name in KEPT})
     except (ValueError, KeyError, HeadstartError):  # of another version
         return None
     return choice if inputs <= choice.most_inputs else None
@@ -141,7 +146,8 @@ class _Trial:
                     best = _Best(runner, found)
                 break
         holds = self.inputs * min(left_out, default=math.inf) / max(WORTH * best.seconds, 1e-9)
-        return Choice(best.runner, "; ".join([self._reason(best, slowest), *refused]), holds)
+        reason = "; ".join([self._reason(best, slowest), *refused])
+        return Choice(best.runner, reason, holds, best.seconds / self.inputs)
 
     def _others(self) -> list[Sequence[Runner]]:
         """The variants of every runner that is not plain PyTorch; what is set up soonest first."""

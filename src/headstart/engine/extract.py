@@ -29,6 +29,7 @@ from headstart.engine.feeding import feed_batches, in_batches, lengths_of, why_u
 from headstart.engine.kept import KeptSegment, Wish, features_of, put_together, take_apart
 from headstart.engine.key_index import Located
 from headstart.engine.pass_key import pass_key
+from headstart.engine.pass_space import not_stored, space_of_pass
 from headstart.engine.pipeline import Pipeline, Ran
 from headstart.engine.sharing import SharedWork
 from headstart.engine.space import Space
@@ -129,12 +130,10 @@ def extract(
     keep_blocks()
     kept = KeptSegment(backbone, wish, None if view is None else 0)
     store = store or FeatureStore(limit=0)
-    narrow = runner.precision == "bfloat16"
-    key = {**pass_key(backbone, wish, view), "runner": described(runner), "precision": runner.precision}
-    space = store.space(key, of=backbone.name, bfloat16=narrow, reporter=reporter)
+    space = space_of_pass(backbone, wish, runner, store, view, reporter)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
-    missing, reused = _missing(space, known, readable)
+    missing, reused = not_stored(space, known, readable)
     name = pass_key(backbone, wish)
     segment = hash_json(name if view is None else [name, 0])  # all views go through one compiled segment
     frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view)
@@ -146,13 +145,6 @@ def extract(
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
     return Extracted(failures, rows, *counts, frozen_pass.seconds, wish, backbone.width, space, located)
-
-
-def _missing(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, int]:
-    """One row for each input that is not stored, and how many rows are stored."""
-    found = space.lookup(known).found
-    first = {known[i]: rows[i] for i in np.flatnonzero(~found)[::-1]}
-    return np.array(sorted(first.values()), np.int64), int(found.sum())
 
 
 def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None], frozen_pass: _Pass) -> dict[int, str]:
@@ -242,7 +234,7 @@ class _Pass:
         """A row for each input that changed before it was computed, and that another file has as well."""
         wanted = {self.keys[row] for row in self.changed} - self.reasons().keys()
         equal = [row for row, key in enumerate(self.keys) if key in wanted and row not in self.failures]
-        return _missing(self.space, self._keys_of(equal), np.array(equal, np.int64))[0]
+        return not_stored(self.space, self._keys_of(equal), np.array(equal, np.int64))[0]
 
     def reasons(self) -> dict[str | None, str]:
         """Key -> why the input cannot be read, in whatever file it lies."""

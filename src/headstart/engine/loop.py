@@ -156,7 +156,7 @@ class Loop:
     def _epoch(self, advance: Callable[[int], None]) -> None:
         progress, started = self.progress, time.monotonic()
         last = started
-        self._train_mode(progress.done())
+        self.train_mode(progress.done())
         remaining = range(progress.step, progress.steps)
         for batches in step_batches(self.streams, progress.epoch, remaining, self.processes):
             if self._time_is_up():
@@ -175,7 +175,7 @@ class Loop:
     def _step(self, batches: Mapping[str, Batch]) -> None:
         progress, done = self.progress, self.progress.done()
         if self.plan.moving(done) != self.begun:
-            self._train_mode(done)
+            self.train_mode(done)
         progress.loss_sum += self.stepper(batches, Moment(progress.epoch, progress.step, done))
         if self.average is not None:
             self.average.update(progress.epoch * progress.steps + progress.step)
@@ -225,18 +225,18 @@ class Loop:
     def _decide_length(self) -> None:
         """The recipe's epochs, or as many as the budget allows by the time of a few trial steps; at least one."""
         epochs, steps = self.plan.epochs or self.plan.recipe.epochs, self.steps
-        if self.plan.budget is not None:
+        unknown = self.plan.budget is not None and self.plan.epochs is None
+        if unknown:
             self._try()
-            if self.plan.epochs is None:
-                epochs, steps = self.pace.affordable(time.monotonic() - self.began, epochs, steps)
+            epochs, steps = self.pace.affordable(time.monotonic() - self.began, epochs, steps)
         self.progress.epochs, self.progress.steps = self.processes.agreed((epochs, steps))
-        if self.plan.budget is not None:
+        if unknown:
             self._save()
 
     def _try(self) -> None:
         """Measure some steps and a validation; they leave no trace."""
         before, all_move = self.weights.copy(), self.plan.all_move()
-        self._train_mode(all_move)
+        self.train_mode(all_move)
         for batches in step_batches(self.streams, 0, range(TRIAL_STEPS), self.processes):
             began = time.monotonic()
             self.stepper(batches, Moment(0, 0, all_move))
@@ -245,7 +245,7 @@ class Loop:
         self.pace.validation = self.validation.estimated_seconds()
         self.weights.load(before)
 
-    def _train_mode(self, done: float) -> None:
+    def train_mode(self, done: float) -> None:
         """For what moves when so great a share of the training is done; a stage that begins later rests."""
         self.begun = self.plan.moving(done)
         renew = self.plan.recipe.renew_statistics

@@ -47,20 +47,21 @@ class Validation:
 
     def __call__(self) -> Validated:
         """The whole pass. Raises TrainingError on a loss that is not finite."""
-        self.model.eval()
-        batches = self.stream.in_sequence()
-        own = range(self.processes.rank, len(batches), self.processes.size)
-        made = ahead([partial(self._batch, batches[number]) for number in own])
-        found = {number: self.micro.run({"": batch}, self._judged) for number, batch in zip(own, made)}
-        of_all = {number: parts for one in self.processes.gathered(found) for number, parts in one.items()}
-        parts = [part for number in sorted(of_all) for part in of_all[number]]
+        parts = self._parts()
         weight = sum(part.weight for part in parts)
         loss = sum(part.weight * part.loss for part in parts) / weight if weight else math.nan
         if not math.isfinite(loss):
             raise TrainingError(f"the validation loss became {loss}")
         truth = {name: values[self.stream.rows] for name, values in self.stream.targets.items()}
-        prediction = self.model.task.finish(Prediction.join([part.prediction for part in parts]), {})
-        return Validated(loss, self.model.task.metrics()[0].score(truth, prediction))
+        return Validated(loss, self.model.task.metrics()[0].score(truth, self._finished(parts)))
+
+    def losses(self) -> np.ndarray:
+        """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""
+        return np.array([part.loss for part in self._parts()])
+
+    def prediction(self) -> Prediction:
+        """Finished without calibration, in the order of the stream's rows."""
+        return self._finished(self._parts())
 
     def estimated_seconds(self) -> float:
         """About how long a pass takes, by its first batch the second time."""
@@ -70,6 +71,18 @@ class Validation:
             began = time.monotonic()
             self.micro.run({"": self._batch(batches[0])}, self._judged)
         return (time.monotonic() - began) * math.ceil(len(batches) / self.processes.size)
+
+    def _parts(self) -> list[_Part]:
+        self.model.eval()
+        batches = self.stream.in_sequence()
+        own = range(self.processes.rank, len(batches), self.processes.size)
+        made = ahead([partial(self._batch, batches[number]) for number in own])
+        found = {number: self.micro.run({"": batch}, self._judged) for number, batch in zip(own, made)}
+        of_all = {number: parts for one in self.processes.gathered(found) for number, parts in one.items()}
+        return [part for number in sorted(of_all) for part in of_all[number]]
+
+    def _finished(self, parts: Sequence[_Part]) -> Prediction:
+        return self.model.task.finish(Prediction.join([part.prediction for part in parts]), {})
 
     def _batch(self, rows: np.ndarray) -> Batch:
         return channels_last(self.stream.batch(rows))

@@ -17,6 +17,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.files import write_atomic
 from headstart.kernel.settings import Settings, build
+from headstart.product.auto.settings import Search
 from headstart.product.record import Decision
 
 FORMAT_NUMBER = 1
@@ -54,11 +55,11 @@ class Plan(Settings):
     weights: str = "pretrained"
     """'pretrained', 'random', or a file of weights for the architecture."""
     tuning: str = "probe"
-    """Which weights move."""
+    """Which weights move; 'auto' searches for what is best in the time that there is."""
     objective: str = "supervised"
     """What is optimised beside the task loss."""
     augmentation: str = "none"
-    """Random views of the training inputs: a plug-in, or several joined by '+'."""
+    """Random views of the training inputs: a plug-in, or several joined by '+'; 'auto' where a search chooses."""
     runner: str = AUTO
     """How the frozen pass is executed."""
     from_run: str | None = None
@@ -68,7 +69,7 @@ class Plan(Settings):
     seeds: int = Field(default=1, ge=1)
     """How often the fit is made, with seeds that count up from `seed`; >= 1."""
     budget: float | None = Field(default=None, gt=0)
-    """Seconds for training by steps; > 0. Without it training runs to its own end."""
+    """Seconds from where data and backbone are there to the final model; > 0. Without it, all that is asked for."""
     scratch: bool = True
     """Whether to hold the model against training from scratch."""
     settings: dict[str, dict[str, Any]] = {}
@@ -81,7 +82,9 @@ class Plan(Settings):
             SettingsError: the name or a setting is not known; all faults at once.
         """
         if key == "augmentation":
-            return composed(self.augmentation, self.settings.get(key, {}))
+            return composed("none" if self.augmentation == AUTO else self.augmentation, self.settings.get(key, {}))
+        if key == "tuning" and self.tuning == AUTO:
+            return Search(self.settings.get(key, {}))
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
         return build(kind, self.settings.get(key, {}), where=key)
 
@@ -119,6 +122,10 @@ class Plan(Settings):
                 look()
             except SettingsError as error:
                 faults.append(str(error))
+        if self.augmentation == AUTO and self.settings.get("augmentation"):
+            faults.append("--set augmentation... needs an augmentation: name one with --augmentation")
+        if self.tuning == AUTO and self.from_run is not None:
+            faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
         if self.runner == AUTO and self.settings.get("runner"):
             faults.append("--set runner... needs a runner: name one with --runner")
         if self.tuning == "scratch" and "scratch" in self.settings:

@@ -81,7 +81,7 @@ def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
 
 
 def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, StateSource]:
-    """The boundary that batches begin at, `start` or 0, and what gives them.
+    """The boundary that batches begin at, `start` or 0, and what gives those of the training and validation part.
 
     Raises:
         DataError: an input could be read before and cannot any more.
@@ -96,9 +96,11 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
         return 0, PreparedInputs(backbone, data.examples)
     # what is right for the features at the end need not be so for states on the way
     runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
-    found = extract(backbone, data.examples, data.keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
-    require_read(data.examples, np.concatenate([*data.parts().values()]), found)
-    return start, found.batch_state
+    rows = np.union1d(data.split.train, data.split.val)
+    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
+    found = extract(backbone, examples, keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
+    require_read(examples, np.arange(len(rows)), found)
+    return start, lambda wanted: found.batch_state(np.searchsorted(rows, wanted))
 
 
 def require_read(examples: Examples, rows: np.ndarray, found: Extracted) -> None:

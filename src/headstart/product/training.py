@@ -95,7 +95,7 @@ def train_once(
     Raises:
         TrainingError: a loss is not finite, or nothing would move.
     """
-    backbone, merged = model.backbone, dict[str, int]()
+    backbone = model.backbone
     ready = opened(bench, model, recipe, begun, head_learnt=head_learnt, key=key, budget=budget, epochs=epochs)
     with ready as (training, merged):
         progress = training.loop.run(until)

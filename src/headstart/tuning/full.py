@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
+
+MANY = 1000
+"""Training examples from which a search tries it among the first."""
 
 
 class Full(Recipe):
@@ -20,6 +23,11 @@ class Full(Recipe):
 
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """Always; with many examples early."""
+        return (Try(1 if occasion.examples >= MANY else 3, "every weight can follow the data"),)
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
 
 
 class HeadOnly(Recipe):
@@ -24,6 +24,13 @@ class HeadOnly(Recipe):
     """Passes over the training data at most; early stopping may end sooner; >= 1."""
     renew_statistics: bool = False
     """Of BatchNorm in the backbone; nothing of it moves."""
+
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """Where the head cannot be solved for."""
+        return (
+            () if occasion.linear else (Try(0, "the task's head on frozen features, of which none can be solved for"),)
+        )
 
     def first_stage(self, stages: int) -> int:
         """No stage moves."""

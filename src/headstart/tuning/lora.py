@@ -15,7 +15,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
 from headstart.tuning._adapters import ADAPTER, adapted, choose_layers, merge, require_peft
 
 
@@ -39,6 +39,11 @@ class Lora(Recipe):
     """Peak rate of A and B; > 0."""
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """On transformers, where it is at home."""
+        return (Try(2, "few weights move, so that few examples spoil little"),) if occasion.attention else ()
 
     def first_stage(self, stages: int) -> int:
         """The first that is adapted."""

@@ -13,7 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headstart.contracts.tuning import Outset, Rate, Recipe
+from headstart.contracts.tuning import Occasion, Outset, Rate, Recipe, Try
+
+SHARE = 0.25
+"""Of the stages, that a search moves beside all of them."""
 
 
 class LpFt(Recipe):
@@ -27,18 +30,30 @@ class LpFt(Recipe):
     """Peak rate of the backbone and of a solved head; > 0."""
     head_learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of a head that could not be solved for; > 0."""
+    last: int | None = Field(default=None, ge=1)
+    """How many stages move, counted from the end; >= 1; by default all. Stages before them run only once."""
     head_alone: float = Field(default=0.3, ge=0, lt=1)
     """Share of the training in which a head that could not be solved for trains alone; in [0, 1)."""
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, as the probe saw them."""
 
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All stages move."""
-        return 0
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """The last stages and all of them, where the head can be solved for."""
+        if not occasion.linear:
+            return ()
+        some = max(1, round(SHARE * occasion.stages))
+        begins = "training begins where the probe ends"
+        parts = (Try(0, f"{begins}, and the frozen stages run once", {"last": some}),) if some < occasion.stages else ()
+        return *parts, Try(1, begins)
+
+    def first_stage(self, stages: int) -> int:
+        """The first that moves."""
+        return stages - min(self.last or stages, stages)
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and every stage."""
-        return self.rates_from(0, stages)
+        """The head and the stages that move."""
+        return self.rates_from(self.first_stage(stages), stages)
 
     def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:
         """A head that is learnt moves at the backbone's rate; before any other the stages wait."""

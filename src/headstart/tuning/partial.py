@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
 from headstart.kernel.errors import SettingsError
 
 SHARE = 0.25
@@ -29,6 +29,11 @@ class Partial(Recipe):
     """How many stages move, counted from the end; >= 1; by default a quarter of them."""
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """Where the head cannot be solved for; elsewhere lp_ft does the same from a better start."""
+        return () if occasion.linear else (Try(0, "the frozen stages run once, so that an epoch costs little"),)
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""

@@ -12,7 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from headstart.contracts.tuning import Outset, Rate, Recipe
+from headstart.contracts.tuning import Occasion, Outset, Rate, Recipe, Try
+
+FEW = 1000
+"""Training examples below which a search tries it."""
 
 
 class Surgical(Recipe):
@@ -24,6 +27,11 @@ class Surgical(Recipe):
 
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
+
+    @classmethod
+    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+        """With few examples: the gain vanishes as they grow."""
+        return (Try(4, "few examples tell which stages must move"),) if occasion.examples < FEW else ()
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move, if some of them hardly."""

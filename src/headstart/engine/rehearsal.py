@@ -1,0 +1,91 @@
+"""A rehearsal: a short training with a schedule of its own, from which nothing stays but what it showed.
+
+It says how long a step and a validation take, and what a learning rate does to the validation loss. Weights, optimiser
+and BatchNorm statistics are as before when it is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.contracts.carriers import Batch
+from headstart.engine.loop import Loop
+from headstart.engine.step_batches import step_batches
+from headstart.engine.stepping import Moment
+from headstart.kernel.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a short training showed."""
+
+    step: float
+    """Seconds of a step with its batch: the median, the first one left out, for it warms up."""
+    validation: float
+    """Seconds of a pass over the loop's validation stream; 0 where none was made."""
+    losses: np.ndarray | None
+    """(batches,) validation losses afterwards; None where the training diverged."""
+
+
+def rehearse(loop: Loop, steps: int, *, factor: float = 1.0, now: Callable[[], float] = time.monotonic) -> Rehearsal:
+    """Make some steps with everything moving that ever does, validate, and undo it all.
+
+    Args:
+        loop: one that has not run. steps: how many; >= 1. Over them the rate rises and falls as the recipe has it.
+        factor: times all rates of the recipe.
+        now: the clock.
+    """
+    times: list[float] = []
+    with _undone(loop), torch.random.fork_rng(), loop.noise.on(), _faster(loop.optimiser, factor):
+        first = loop.plan.all_move()
+        loop.train_mode(first)
+        began = now()
+        try:
+            for number, batches in enumerate(_batches(loop, steps)):
+                loop.stepper(batches, Moment(0, number, first + (1 - first) * number / steps))
+                times.append(now() - began)
+                began = now()
+            losses = loop.validation.losses()
+        except TrainingError:
+            return Rehearsal(_usual(times), 0.0, None)
+        seconds = now() - began
+    return Rehearsal(_usual(times), seconds, losses if np.isfinite(losses).all() else None)
+
+
+@contextmanager
+def _undone(loop: Loop) -> Iterator[None]:
+    before = loop.weights.copy()
+    try:
+        yield
+    finally:
+        loop.optimiser.state.clear()
+        loop.optimiser.zero_grad(set_to_none=True)
+        loop.weights.load(before)
+
+
+@contextmanager
+def _faster(optimiser: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    peaks = [group["peak"] for group in optimiser.param_groups]
+    for group, peak in zip(optimiser.param_groups, peaks):
+        group["peak"] = peak * factor
+    try:
+        yield
+    finally:
+        for group, peak in zip(optimiser.param_groups, peaks):
+            group["peak"] = peak
+
+
+def _batches(loop: Loop, steps: int) -> Iterator[Mapping[str, Batch]]:
+    """Those of the first steps, over as many epochs as it takes."""
+    for epoch in range(-(-steps // loop.steps)):
+        yield from step_batches(loop.streams, epoch, range(min(loop.steps, steps - epoch * loop.steps)), loop.processes)
+
+
+def _usual(times: list[float]) -> float:
+    return float(np.median(times[1:] or times or [0.0]))

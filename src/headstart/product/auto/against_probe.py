@@ -1,0 +1,63 @@
+"""Whether a fine-tuning replaces the probe: only where it beats it on validation beyond noise.
+
+Both predict the validation part, each calibrated on it, and the paired 95 % interval of the difference decides: that of
+the primary metric, or, where the primary metric is higher but its few examples cannot show it, that of the loss of the
+predicted probabilities, which sees by how much each example is right or wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.contracts.carriers import Figure
+from headstart.evidence.comparison import Difference, compare, figures
+from headstart.kernel.errors import DataError
+from headstart.product.arms import Trained
+from headstart.product.bench import Bench
+from headstart.product.judge import figure_row
+from headstart.product.numbers import difference_text, metric_title
+
+LOSS = "log_loss"
+"""The metric that is finer than the primary one, where a task has it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the comparison says."""
+
+    better: bool
+    tuned: Figure
+    """The primary metric of the fine-tuned model on validation."""
+    probe: Figure
+    """That of the probe."""
+    reason: str
+    sentence: str
+    """For the verdict."""
+
+
+def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
+    """Compare on the validation part."""
+    data, seed = bench.data, bench.plan.seed
+    rows = data.split.val
+    targets, groups = data.targets_of(rows), data.groups_of(rows)
+    one, other = tuned.validation, probe.validation
+    if one is None or other is None:
+        raise DataError("there is no validation part to compare on")
+    metrics = {metric.name: metric for metric in data.task.metrics()}
+    primary = data.task.metrics()[0]
+    found = compare(primary, targets, one, other, groups=groups, seed=seed)
+    reason = _told(primary.name, found)
+    better = found.verdict == "better"
+    if not better and found.figure.value > 0 and LOSS in metrics:
+        loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
+        better = loss.verdict == "better"
+        reason += f"; {_told(LOSS, loss)}"
+    both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
+    shown = "beats" if better else "was not shown to beat"
+    kept = "" if better else ", so the probe is the model"
+    sentence = f"On validation the best fine-tuning ({tuned.title}) {shown} the frozen probe{kept}."
+    return Answer(better, both[0], both[1], f"on validation, against the probe: {reason}", sentence)
+
+
+def _told(name: str, found: Difference) -> str:
+    return f"{metric_title(name)} {difference_text(name, figure_row(found.figure))}, {found.verdict}"

@@ -1,0 +1,56 @@
+"""What the size of the data asks of a training by steps, where the user does not say: no one constant suits all.
+
+Ten thousand examples need few epochs and can move every stage freely; fifty need many epochs of small batches, or there
+would be but a handful of steps, and early stages that hardly move, for there is little to tell them how.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+STEPS = 400
+"""Steps that a training is given where the number of epochs is free."""
+
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
+STEPS_PER_EPOCH = 8
+SMALLEST_BATCH, LARGEST_BATCH = 8, 32
+FEW = 1000
+"""Examples below which early stages are held back more."""
+
+
+class Chosen(NamedTuple):
+    """A setting and why it has this value."""
+
+    value: Any
+    reason: str
+
+
+def by_size(examples: int, stages: int) -> dict[str, Chosen]:
+    """Settings of a `Recipe` for so many training examples and a backbone of so many stages, by name."""
+    batch = batch_size(examples)
+    steps = max(1, round(examples / batch))
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
+    lowest = 0.1 if examples < FEW else 0.3
+    decay = round(lowest ** (1 / max(1, stages - 1)), 3)
+    few = "fewer" if examples < FEW else "at least"
+    return {
+        "batch_size": Chosen(
+            batch,
+            f"about {STEPS_PER_EPOCH} steps per epoch of {examples} examples, within "
+            f"{SMALLEST_BATCH} and {LARGEST_BATCH}",
+        ),
+        "epochs": Chosen(epochs, f"about {STEPS} steps, within {FEWEST_EPOCHS} and {MOST_EPOCHS} epochs"),
+        "stage_decay": Chosen(
+            decay,
+            f"{few} than {FEW} examples: the first of {stages} stages moves at {lowest:g} of the rate of the last",
+        ),
+        "patience": Chosen(max(5, epochs // 3), "a third of the epochs, and at least 5"),
+        "soup": Chosen(True, "the best epochs' weights are averaged where that lowers the validation loss"),
+    }
+
+
+def batch_size(examples: int) -> int:
+    """A power of two that leaves about eight steps per epoch."""
+    wanted = 2 ** round(math.log2(max(1.0, examples / STEPS_PER_EPOCH)))
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, wanted))

@@ -1,0 +1,131 @@
+"""What each way costs on this machine and at which rates it is worth trying, from short trainings that leave no trace.
+
+A way is not even rehearsed when the frozen pass alone says that it cannot fit: a step runs the same stages forwards and
+backwards, which takes at least three times as long as the pass did, and no runner that is faster than PyTorch helps it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.product.auto.cost import Cost
+from headstart.product.auto.journal import Journal
+from headstart.product.auto.rate_range import Tried, grid, rate_range
+from headstart.product.auto.ways import Way
+from headstart.product.auto.workshop import Room, Workshop
+from headstart.product.record import Decision
+
+TIMED = 4
+"""Steps by which a way is priced, the first of which warms up."""
+
+SHARE = 0.2
+"""Of the time left, that rehearsals may take."""
+
+FORWARDS_AND_BACKWARDS = 3.0
+
+SHORTEST_SEARCH = 3.0
+"""Seconds below which nothing is begun."""
+
+FEWEST_EPOCHS = 2
+"""A way that cannot have so many epochs in half of the time left is not tried."""
+
+SHORTEST, LONGEST = 8, 32
+"""Steps of a short training that finds rates."""
+
+RATES = (5, 3)
+"""How many are tried, as time allows."""
+
+NEIGHBOURS = (1.0, math.sqrt(10), 1 / math.sqrt(10))
+"""Factors on a rate that was not looked for."""
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A way, what it costs, and what was decided of it."""
+
+    way: Way
+    cost: Cost | None
+    """None where it is not tried."""
+    factors: tuple[float, ...]
+    """On its recipe's rates; what comes first is tried first."""
+    decision: Decision | None
+
+
+def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Callable[[], float]) -> list[Priced]:
+    """Price every way, in order; `left` says how many seconds there are."""
+    found, allowed = [], SHARE * left()
+    for number, way in enumerate(ways):
+
+        def decide(way: Way = way, share: float = allowed / (len(ways) - number)) -> dict[str, Any]:
+            before = left()
+            decided = _decide(workshop, way, before, share)
+            return {**decided, "took": 0.0 if math.isinf(before) else before - left()}
+
+        decided = journal.once(f"price of {way.name}", decide)
+        allowed -= decided["took"]
+        found.append(_read(way, decided))
+    return found
+
+
+def _decide(workshop: Workshop, way: Way, left: float, share: float) -> dict[str, Any]:
+    """What is to be known of a way, as JSON."""
+    least, passing = _least_epoch(workshop, way), sum(workshop.bench.features.seconds.values())
+    if left < max(SHORTEST_SEARCH, 2 * passing if workshop.frozen(way) else 0.0):
+        return {"why": f"only {left:.1f} s are left"}
+    if FEWEST_EPOCHS * least > left / 2:
+        return {"why": f"an epoch takes at least {least:.0f} s, of {left:.0f} s left"}
+    with workshop.rehearsal(way) as room:
+        first = room.rehearse(TIMED)
+        cost = Cost(first.step, room.loop.steps, first.validation / max(room.share, 1e-9), room.taking_up())
+        if cost.start + FEWEST_EPOCHS * cost.epoch > left / 2:
+            return {"why": f"an epoch takes {cost.epoch:.1f} s, of {left:.0f} s left"}
+        rates = _rates(room, way, cost, first.validation, share)
+    return {"cost": [cost.step, cost.steps, cost.validation, cost.start], **rates}
+
+
+def _rates(room: Room, way: Way, cost: Cost, validation: float, share: float) -> dict[str, Any]:
+    """The factors to try, and why."""
+    if "learning_rate" not in way.free:
+        return {"factors": [1.0], "reason": "it is the user's"}
+    for count in RATES:
+        steps = LONGEST if math.isinf(share) else int((share / count - validation) / max(cost.step, 1e-9))
+        if steps >= SHORTEST:
+            factors = grid(1.0, count)
+            tried = [Tried(f, room.rehearse(min(steps, LONGEST), f).losses) for f in factors]
+            return _from_range(tried, room, way)
+    return {"factors": list(NEIGHBOURS), "reason": "there is no time to look for a better one first"}
+
+
+def _from_range(tried: Sequence[Tried], room: Room, way: Way) -> dict[str, Any]:
+    rate = way.recipe.learning_rate
+    found = rate_range([Tried(rate * one.rate, one.losses) for one in tried], room.start())
+    if found is None:
+        lowest = tried[0].rate
+        return {
+            "factors": [lowest],
+            "reason": "none of the short trainings lowered the validation loss: the lowest rate",
+        }
+    ends = [end for end in (found.high, found.low) if end != found.rate]
+    return {"factors": [one / rate for one in (found.rate, *ends)], "reason": found.reason}
+
+
+def _least_epoch(workshop: Workshop, way: Way) -> float:
+    """Seconds below which no epoch of the way can be, by the speed of the frozen pass; 0 where that is unknown."""
+    features = workshop.bench.features
+    if not features.computed or workshop.frozen(way):
+        return 0.0
+    each = features.seconds["runner"] / features.computed
+    return FORWARDS_AND_BACKWARDS * each * len(workshop.bench.read.split.train)
+
+
+def _read(way: Way, decided: dict[str, Any]) -> Priced:
+    if "cost" not in decided:
+        return Priced(way, None, (), Decision(what=way.name, value="not tried", reason=decided["why"]))
+    cost = Cost(*decided["cost"])
+    factors = tuple(decided["factors"])
+    value = ", ".join(f"{way.recipe.learning_rate * factor:.2g}" for factor in factors)
+    told = f"{decided['reason']}; {way.reason}; about {cost.epoch:.2g} s per epoch"
+    return Priced(way, cost, factors, Decision(what=f"learning rates of {way.name}", value=value, reason=told))

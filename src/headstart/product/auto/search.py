@@ -1,0 +1,271 @@
+"""The search for the best tuning in the time there is: price the ways, find their rates, halve, compare with the probe.
+
+1. Each way is rehearsed: a few steps say what it costs, and where time allows which rates do it good.
+2. Ways and rates become candidates, as many and for as many epochs as fit into the time in the worst case.
+3. Successive halving on the validation loss; whoever goes on is resumed, and real times correct the forecast.
+4. The best one replaces the probe only where it beats it on validation beyond noise.
+
+Every decision that depends on a clock goes into the journal, so that a killed search is the same search afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headstart.kernel.errors import TrainingError
+from headstart.product.allowance import Allowance
+from headstart.product.arms import Trained, arm_of, finished_arm
+from headstart.product.auto.against_probe import Answer, against_probe
+from headstart.product.auto.cost import Cost
+from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
+from headstart.product.auto.journal import Journal
+from headstart.product.auto.pricing import Priced, priced
+from headstart.product.auto.ways import Way, ways, with_views
+from headstart.product.auto.workshop import Workshop
+from headstart.product.bench import Bench
+from headstart.product.record import Candidate, Decision
+from headstart.product.training import data_identity
+from headstart.product.view_averaging import views_averaged
+
+MOST_CANDIDATES = 12
+
+CERTAIN = 0.92
+"""Share of the time left that the schedule may fill: what is forecast is not exact."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to."""
+
+    bench: Bench
+    """Its plan is that of the model: the one that repeats it."""
+    arm: Trained | None
+    """The model; None where the probe is."""
+    candidates: tuple[Candidate, ...]
+    decisions: tuple[Decision, ...]
+    sentence: str
+    """Why the model is what it is, in a sentence."""
+
+
+@dataclass
+class _Standing:
+    """A candidate as the search goes on."""
+
+    way: Way
+    cost: Cost
+    epochs: int
+    """Planned."""
+    done: int = 0
+    loss: float = math.inf
+    metric: float = math.nan
+    seconds: float = 0.0
+    """In its loop."""
+    stopped: str = ""
+    fate: str = ""
+
+    def rest(self, until: int | None = None) -> float:
+        """Seconds that it needs until so many epochs are done, or to its end."""
+        if self.stopped:
+            return 0.0
+        return self.cost.seconds((self.epochs if until is None else until) - self.done)
+
+
+class Search:
+    """One search."""
+
+    def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float) -> None:
+        """`keep` are the seconds of the allowance that must be left when the search is over."""
+        self.plan, self.probe, self.allowance, self.keep = bench.plan, probe, allowance, keep
+        path = None if bench.work is None else bench.work / "search.json"
+        self.journal = Journal(path, data_identity(bench), allowance)
+        self.bench, self.views = with_views(bench)
+        self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left())
+        self.decisions: list[Decision] = [self.views] if self.views else []
+
+    def left(self) -> float:
+        """Seconds that the search may still use."""
+        return max(0.0, self.allowance.left() - self.keep)
+
+    def run(self) -> Found:
+        """Search."""
+        possible, told = ways(self.bench)
+        self.decisions += told
+        prices = priced(self.workshop, self.journal, possible, self.left)
+        self.decisions += [one.decision for one in prices if one.decision is not None]
+        standing = self._lineup([one for one in prices if one.cost is not None])
+        if not standing:
+            return self._probe_stays(
+                "no fine-tuning fits into the time" if possible else "there is nothing to fine-tune"
+            )
+        self._halve(standing)
+        best = min(standing, key=lambda one: one.loss)
+        if math.isinf(best.loss):
+            return self._probe_stays("every fine-tuning failed", standing)
+        return self._judged(best, standing)
+
+    def _lineup(self, prices: Sequence[Priced]) -> list[_Standing]:
+        """The candidates with the epochs that each is planned for; those that do not fit are told of."""
+        contenders = _candidates(prices)
+        offered = [
+            Contender(way.name, cost, way.recipe.epochs, fixed="epochs" not in way.free) for way, cost in contenders
+        ]
+
+        def decide() -> dict[str, Any]:
+            seconds = CERTAIN * (self.left() - self._finishing(prices))
+            found = schedule(offered, seconds)
+            return {"epochs": dict(found.epochs) if found else {}, "seconds": None if math.isinf(seconds) else seconds}
+
+        decided = self.journal.once("schedule", decide)
+        epochs: Mapping[str, int] = decided["epochs"]
+        chosen = [
+            _Standing(way.at(1.0, epochs[way.name]), cost, epochs[way.name])
+            for way, cost in contenders
+            if way.name in epochs
+        ]
+        seconds = decided["seconds"]
+        time = "time is not bounded" if seconds is None else f"{seconds:.0f} s are for them"
+        value = f"{len(chosen)} of {len(contenders)}"
+        reason = f"{time}; each trains for at least half of the epochs that the size of the data asks for"
+        self.decisions.append(Decision(what="candidates", value=value, reason=reason))
+        return chosen
+
+    def _finishing(self, prices: Sequence[Priced]) -> float:
+        """Seconds for taking up the best one once more, calibrating it and comparing it."""
+        return max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
+
+    def _halve(self, standing: Sequence[_Standing]) -> None:
+        alive = list(standing)
+        for number, rung in enumerate(rungs(len(alive)), start=1):
+            if number > 1:
+                alive = self._survivors(alive, rung, number)
+            for one in alive:
+                self._train(one, rung.until(one.epochs))
+            if rung.share < 1:
+                best = min(one.loss for one in alive)
+                self.workshop.bench.reporter.say(
+                    f"Round {number}: {len(alive)} candidates, best validation loss {best:.4g}"
+                )
+
+    def _survivors(self, alive: Sequence[_Standing], rung: Rung, number: int) -> list[_Standing]:
+        """The best of the last rung, as many as there is time for."""
+        ranked = sorted((one for one in alive if not math.isinf(one.loss)), key=lambda one: one.loss)
+
+        def decide() -> int:
+            chosen = ranked[: rung.candidates]
+            here = [one.rest(rung.until(one.epochs)) for one in chosen]
+            return affordable([(seconds, one.rest() - seconds) for one, seconds in zip(chosen, here)], self.left())
+
+        kept = self.journal.once(f"survivors of round {number - 1}", decide) if ranked else 0
+        for one in ranked[kept:]:
+            one.fate = f"dropped after round {number - 1}"
+        return ranked[:kept]
+
+    def _train(self, one: _Standing, until: int) -> None:
+        """Train a candidate on, and note what came of it."""
+        if one.stopped or one.done >= until:
+            return
+        name = one.way.name
+
+        def decide() -> dict[str, Any]:
+            began = self.allowance.used()
+            limit = None if self.allowance.seconds is None else one.seconds + self.left()
+            try:
+                progress = self.workshop.train(one.way, until, limit).progress
+            except TrainingError as error:
+                return {"failed": str(error)}
+            metric = progress.history[progress.best_epoch].val_metric
+            return {
+                "done": progress.epoch,
+                "loss": progress.best_loss,
+                "metric": metric,
+                "seconds": progress.seconds,
+                "stopped": progress.stopped,
+                "took": self.allowance.used() - began,
+            }
+
+        found = self.journal.once(f"{name} until {until}", decide)
+        if "failed" in found:
+            one.loss, one.stopped, one.fate = math.inf, "failed", f"failed: {found['failed']}"
+            return
+        one.cost = one.cost.corrected(found["done"] - one.done, found["took"])
+        one.done, one.loss, one.metric = found["done"], found["loss"], found["metric"]
+        one.seconds, one.stopped = found["seconds"], found["stopped"]
+
+    def _judged(self, best: _Standing, standing: Sequence[_Standing]) -> Found:
+        """The best one against the probe."""
+        way, backbone = best.way, self.bench.backbone
+        attempt, begun = self.workshop.train(way, best.done, None), self.workshop.begun(way)
+        arm = arm_of(way.bench, "model", f"{way.name} of {backbone.name}", backbone, attempt, begun.decisions)
+        arm = finished_arm(way.bench, arm, begun, views_averaged(way.bench, begun.bound))
+        answer = against_probe(best.way.bench, arm, self.probe)
+        best.fate = "kept" if answer.better else "best of the fine-tunings, not shown to beat the probe"
+        for one in standing:
+            one.fate = one.fate or "second to the best"
+        rows = (_row_of_probe(self.probe, answer), *(_row(one, answer if one is best else None) for one in standing))
+        why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=answer.reason)
+        decisions = (*self.decisions, why)
+        if answer.better:
+            return Found(best.way.bench, arm, rows, decisions, answer.sentence)
+        self.workshop.reset()
+        return Found(_as_probe(self.bench), None, rows, decisions, answer.sentence)
+
+    def _probe_stays(self, reason: str, standing: Sequence[_Standing] = ()) -> Found:
+        self.workshop.reset()
+        rows = (_row_of_probe(self.probe, None), *(_row(one, None) for one in standing))
+        decision = Decision(what="model", value="probe", reason=reason)
+        sentence = f"The model is the frozen probe: {reason}."
+        return Found(_as_probe(self.bench), None, rows, (*self.decisions, decision), sentence)
+
+
+def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
+    """Every way at its own rate first, then at the other rates that may be as good."""
+    found: list[tuple[Way, Cost]] = []
+    for place in range(max((len(one.factors) for one in prices), default=0)):
+        for one in prices:
+            if one.cost is not None and place < len(one.factors):
+                found.append((_named(one.way.at(one.factors[place])), one.cost))
+    return found[:MOST_CANDIDATES]
+
+
+def _named(way: Way) -> Way:
+    return replace(way, name=f"{way.name}, {way.recipe.learning_rate:.2g}")
+
+
+def _as_probe(bench: Bench) -> Bench:
+    """The bench with the plan that repeats the probe."""
+    settings = {key: value for key, value in bench.plan.settings.items() if key != "tuning"}
+    plan = bench.plan.model_copy(update={"tuning": "probe", "augmentation": "none", "settings": settings})
+    return replace(bench, plan=plan)
+
+
+def _row(one: _Standing, answer: Answer | None) -> Candidate:
+    low, high = (answer.tuned.low, answer.tuned.high) if answer else (math.nan, math.nan)
+    return Candidate(
+        name=one.way.name,
+        tuning=one.way.tuning,
+        learning_rate=one.way.recipe.learning_rate,
+        epochs=one.done,
+        seconds=one.seconds,
+        val_metric=one.metric,
+        val_low=low,
+        val_high=high,
+        fate=one.fate,
+    )
+
+
+def _row_of_probe(probe: Trained, answer: Answer | None) -> Candidate:
+    found = (answer.probe.value, answer.probe.low, answer.probe.high) if answer else (math.nan,) * 3
+    return Candidate(
+        name="probe",
+        tuning="probe",
+        learning_rate=math.nan,
+        epochs=0,
+        seconds=probe.seconds,
+        val_metric=found[0],
+        val_low=found[1],
+        val_high=found[2],
+        fate="beaten" if answer and answer.better else "kept",
+    )

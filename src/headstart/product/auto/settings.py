@@ -1,0 +1,68 @@
+"""What a user may say of a search for the best tuning: which tunings, and settings of theirs, which are then fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.contracts.tuning import Recipe
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, unknown
+from headstart.kernel.settings import build
+
+TUNINGS = "tunings"
+"""The setting that names the tunings to try; by default those that suit the data."""
+
+
+class Search:
+    """Stands where a plan's tuning is, while it is not yet known."""
+
+    start = "pretrained"
+    solved = False
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """Look at everything that was given.
+
+        Raises:
+            SettingsError: a tuning or a setting is not known, or a value is not allowed; all faults at once.
+        """
+        self.given = {key: value for key, value in given.items() if key != TUNINGS}
+        self.named: tuple[str, ...] | None = None
+        kinds = _searchable(registry.names("tuning"))
+        faults: list[str] = []
+        if TUNINGS in given:
+            self.named = _names(given[TUNINGS])
+            faults += [unknown("tuning", name, sorted(kinds)) for name in self.named if name not in kinds]
+            kinds = {name: kind for name, kind in kinds.items() if name in self.named}
+        known = {key for kind in kinds.values() for key in kind.model_fields}
+        faults += [unknown("tuning setting", key, {*known, TUNINGS}) for key in self.given if key not in known]
+        for kind in kinds.values():
+            try:
+                build(kind, self.of(kind), where="tuning")
+            except SettingsError as error:
+                faults += [line for line in str(error).splitlines() if line not in faults]
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+    def of(self, kind: type[Recipe]) -> dict[str, Any]:
+        """What was given that a tuning has; the rest is of others."""
+        return {key: value for key, value in self.given.items() if key in kind.model_fields}
+
+    def kinds(self) -> dict[str, type[Recipe]]:
+        """The tunings that may be tried, by name."""
+        return _searchable(registry.names("tuning") if self.named is None else self.named)
+
+    def check(self, backbone: Any) -> None:
+        """Nothing to refuse: what cannot work on a backbone is not tried."""
+
+
+def _searchable(names: Sequence[str]) -> dict[str, type[Recipe]]:
+    """Those that train by steps from pretrained weights."""
+    kinds = {name: registry.plugin("tuning", name) for name in names}
+    return {name: kind for name, kind in kinds.items() if issubclass(kind, Recipe) and kind.start == "pretrained"}
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+        raise SettingsError(f'tuning.{TUNINGS} = {given!r}: give a list of tunings, such as ["full", "partial"]')
+    return tuple(str(name) for name in given)

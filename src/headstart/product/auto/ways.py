@@ -1,0 +1,116 @@
+"""The ways of tuning that a search has: which suit data, task and backbone, and with what settings.
+
+Each way is a plan of its own, as `headstart fit RUN/plan.toml` would repeat it. What the user set is in all of them;
+what the plug-in asks for comes next, then what the size of the data asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.tuning import Occasion, Recipe, Try
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.settings import build
+from headstart.product.auto.by_size import by_size
+from headstart.product.bench import Bench
+from headstart.product.plan import AUTO
+from headstart.product.record import Decision
+
+VIEWS = "standard"
+"""The augmentation whose strength follows from the size of the data."""
+
+ATTENTION = 0.5
+"""A backbone with more than this share of its parameters in plain linear layers is taken for a transformer."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One tuning with its settings; its learning rate may still change."""
+
+    name: str
+    """'full'; with settings that tell it from another way of the same tuning."""
+    tuning: str
+    recipe: Recipe
+    bench: Bench
+    """Its plan names this very tuning."""
+    reason: str
+    free: frozenset[str]
+    """Names of the recipe's settings that are not the user's."""
+
+    def at(self, factor: float, epochs: int | None = None) -> Way:
+        """The same at other rates, and for so many epochs; what is the user's stays."""
+        changes: dict[str, Any] = {
+            name: getattr(self.recipe, name) * factor
+            for name in ("learning_rate", "head_learning_rate")
+            if name in self.free
+        }
+        if epochs is not None:
+            changes["epochs"] = epochs
+        return replace(self, recipe=self.recipe.model_copy(update=changes)).planned()
+
+    def planned(self) -> Way:
+        """With the plan that says so."""
+        settings = {**self.bench.plan.settings, "tuning": self.recipe.model_dump(mode="json", exclude_defaults=True)}
+        plan = self.bench.plan.model_copy(update={"tuning": self.tuning, "settings": settings})
+        return replace(self, bench=replace(self.bench, plan=plan))
+
+
+def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
+    """The ways, the most promising first, and what was decided on the way; none where nothing could be trained."""
+    occasion = occasion_of(bench)
+    chosen = by_size(occasion.examples, occasion.stages)
+    search = bench.plan.plugin("tuning")
+    found: list[tuple[int, Way]] = []
+    decisions: list[Decision] = []
+    for name, kind in search.kinds().items():
+        for one in _tries(kind, occasion, named=search.named is not None):
+            defaults = {key: choice.value for key, choice in chosen.items()}
+            settings = {**defaults, **one.settings, **search.of(kind)}
+            recipe = build(kind, settings, where=f"tuning {name}")
+            try:
+                recipe.check(bench.backbone)
+            except SettingsError as error:
+                decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=str(error)))
+                continue
+            free = frozenset(kind.model_fields) - search.given.keys()
+            title = ", ".join([name, *(f"{key} {value}" for key, value in one.settings.items())])
+            found.append((one.order, Way(title, name, recipe, bench, one.reason, free).planned()))
+    told = [
+        Decision(what=f"tuning.{key}", value=str(choice.value), reason=choice.reason)
+        for key, choice in chosen.items()
+        if key not in search.given
+    ]
+    return [way for _, way in sorted(found, key=lambda pair: pair[0])], [*decisions, *told]
+
+
+def occasion_of(bench: Bench) -> Occasion:
+    """What the tunings are asked by."""
+    task = bench.data.task
+    examples, stages = len(bench.read.split.train), len(bench.backbone.stages)
+    return Occasion(examples, stages, linear=task.linear() == task, attention=_is_transformer(bench.backbone))
+
+
+def with_views(bench: Bench) -> tuple[Bench, Decision | None]:
+    """The bench with the augmentation that suits pictures, where the user has not said."""
+    plan = bench.plan
+    if plan.augmentation != AUTO:
+        return bench, None
+    kind = VIEWS if bench.backbone.modality == "image" else "none"
+    reason = "random views make much of few pictures" if kind == VIEWS else "there is none that helps for certain"
+    decision = Decision(what="augmentation", value=kind, reason=reason)
+    return replace(bench, plan=plan.model_copy(update={"augmentation": kind})), decision
+
+
+def _tries(kind: type[Recipe], occasion: Occasion, *, named: bool) -> tuple[Try, ...]:
+    found = kind.tries(occasion)
+    return found or ((Try(0, "it was named"),) if named else ())
+
+
+def _is_transformer(backbone: Backbone) -> bool:
+    linear = sum(layer.weight.numel() for layer in backbone.module.modules() if isinstance(layer, nn.Linear))
+    everything = sum(p.numel() for name, p in backbone.module.named_parameters() if "embedding" not in name)
+    return bool(everything) and linear / everything > ATTENTION

@@ -1,0 +1,48 @@
+"""Whether the frozen pass alone would exceed the budget: said before it begins, while there is something to be done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.contracts.backbone import Backbone
+from headstart.engine.choose_runner import choose_runner
+from headstart.engine.device import pick_device
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.kept import Wish
+from headstart.engine.pass_space import not_stored, space_of_pass
+from headstart.kernel.progress import Reporter
+from headstart.product.allowance import Allowance
+from headstart.product.plan import AUTO, Plan
+from headstart.product.prepare import Prepared
+from headstart.product.record import Decision
+
+
+def too_long_a_pass(
+    read: Prepared,
+    backbone: Backbone,
+    wish: Wish,
+    plan: Plan,
+    store: FeatureStore,
+    allowance: Allowance,
+    reporter: Reporter,
+) -> Decision | None:
+    """What is to be known where the pass takes longer than what is left; it is said at once.
+
+    The estimate is the speed at which the runner was chosen times the inputs that are not stored yet; reading them
+    comes on top. None where the pass fits, or where the runner was named and not measured.
+    """
+    if allowance.seconds is None or plan.runner != AUTO:
+        return None
+    choice = choose_runner(backbone, read.examples, read.keys, wish, pick_device())
+    known = [key for key in read.keys if key is not None]
+    space = space_of_pass(backbone, wish, choice.runner, store)
+    inputs = len(not_stored(space, known, np.arange(len(known)))[0])
+    seconds, left = inputs * choice.seconds_each, allowance.left()
+    if seconds <= left:
+        return None
+    reason = (
+        f"the frozen pass over {inputs} inputs alone takes at least {seconds:.0f} s, and {left:.0f} s of the budget "
+        "are left: the model will be the probe. Allow more time, or choose a smaller backbone"
+    )
+    reporter.say(f"Warning: {reason}.")
+    return Decision(what="budget", value="exceeded by the frozen pass", reason=reason)

@@ -1,0 +1,139 @@
+"""The arms of a fit: the probe, which is always there, the model asked for or found, and training from scratch.
+
+A budget is for all of it, from where data and backbone are there to the final model: pass, probe, search and baselines.
+Training from scratch gets a quarter of what the probe leaves, and whatever the model does not need.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headstart.kernel.errors import TrainingError
+from headstart.product.allowance import Allowance
+from headstart.product.arms import Trained, solve_arm, train_arm
+from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
+from headstart.product.auto.search import Search
+from headstart.product.bench import Bench
+from headstart.product.clock import Clock
+from headstart.product.plan import AUTO
+from headstart.product.record import Budget, Candidate, Decision, RunRecord
+
+SCRATCH_SECONDS = 60.0
+"""What training from scratch gets at least when no budget was given."""
+
+SCRATCH_SHARE = 0.25
+"""Of what a budget leaves when the probe is done, for training from scratch."""
+
+SCRATCH = "training from scratch"
+
+FEWEST_STEPS = 8
+"""Of a training at one rate that is worth beginning, those that measure it included."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What a fit has tried."""
+
+    bench: Bench
+    """Its plan repeats the model."""
+    trained: list[Trained]
+    """The model first, then the baselines it is held against."""
+    decisions: tuple[Decision, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    sentence: str = ""
+    """How the model was found, for the verdict; empty where it was asked for."""
+    allowed: Mapping[str, float] = field(default_factory=dict)
+    """Step of the clock -> seconds that it was allowed."""
+
+
+def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
+    """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
+    tuning, why = bench.plan.plugin("tuning"), _why_no_scratch(bench, bench.plan.plugin("tuning"))
+    with clock.step("the probe"):
+        probe = solve_arm(bench, "probe")
+    keep = 0.0 if why or math.isinf(allowance.left()) else SCRATCH_SHARE * allowance.left()
+    if bench.plan.tuning == AUTO:
+        arms = _searched(bench, clock, allowance, keep, probe)
+    elif tuning.solved:
+        arms = Arms(bench, [replace(probe, key="model")])
+    else:
+        arms = _trained(bench, clock, allowance, keep, probe, tuning)
+    if why:
+        decision = Decision(what=SCRATCH, value="left out", reason=why)
+        return replace(arms, decisions=(*arms.decisions, decision))
+    return _with_scratch(arms, clock, allowance)
+
+
+def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
+    """The record with how the model was found, and what became of the budget of which so many seconds were used."""
+    seconds = arms.bench.plan.budget
+    budget = None if seconds is None else Budget(seconds=seconds, used=round(used, 3), steps=dict(arms.allowed))
+    words = " ".join(filter(None, (record.verdict, arms.sentence)))
+    return record.model_copy(update={"candidates": arms.candidates, "budget": budget, "verdict": words})
+
+
+def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained) -> Arms:
+    step, allowed = "the search for the best tuning", allowance.left() - keep
+    with clock.step(step):
+        found = Search(bench, probe, allowance, keep).run()
+    arms = [replace(probe, key="model")] if found.arm is None else [found.arm, probe]
+    decisions = (*found.decisions, *arms[0].decisions)
+    limits = {} if math.isinf(allowed) else {step: allowed}
+    return Arms(found.bench, arms, decisions, found.candidates, found.sentence, limits)
+
+
+def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:
+    plan = bench.plan
+    title, step = f"{plan.tuning} tuning of {bench.backbone.name}", f"training ({plan.tuning})"
+    budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
+    with clock.step(step):
+        model = train_arm(bench, "model", tuning, title, budget, probe)
+    return Arms(bench, [model, probe], model.decisions, allowed={} if budget is None else {step: budget})
+
+
+def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance) -> Arms:
+    """With the baseline from random weights, or why it failed."""
+    bench, model = arms.bench, arms.trained[0]
+    if allowance.seconds is None:
+        budget = max(SCRATCH_SECONDS, 0.0 if model.progress is None else model.seconds)
+        reason = "as long as the model itself took, and at least a minute; --budget changes it"
+    else:
+        budget = allowance.left()
+        if too_short(bench, budget):
+            why = f"only {budget:.1f} s of the budget are left"
+            left_out = Decision(what=SCRATCH, value="left out", reason=why)
+            return replace(arms, decisions=(*arms.decisions, left_out))
+        reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
+    decisions = [Decision(what=f"time for {SCRATCH}", value=f"{budget:.0f} s", reason=reason)]
+    trained = arms.trained
+    with clock.step(SCRATCH):
+        title = f"{bench.backbone.name} from scratch"
+        try:
+            trained = [*trained, train_arm(bench, "scratch", bench.plan.scratch_recipe(), title, budget)]
+        except TrainingError as error:
+            decisions.append(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
+    allowed = {**arms.allowed, SCRATCH: budget}
+    return replace(arms, trained=trained, decisions=(*arms.decisions, *decisions), allowed=allowed)
+
+
+def too_short(bench: Bench, seconds: float) -> bool:
+    """Whether the seconds are not worth beginning with: by the speed of the frozen pass, a few steps at each rate."""
+    recipe, features = bench.plan.scratch_recipe(), bench.features
+    each = features.seconds["runner"] / features.computed if features.computed else 0.0
+    steps = FEWEST_STEPS * len(recipe.rates_tried)
+    return seconds < max(1.0, steps * FORWARDS_AND_BACKWARDS * each * recipe.batch_size)
+
+
+def _why_no_scratch(bench: Bench, tuning: Any) -> str:
+    if not bench.plan.scratch:
+        return "--no-scratch was given"
+    if tuning.start == "random":
+        return "the model itself is trained from scratch"
+    if not any(True for _ in bench.backbone.module.parameters()):
+        return "the backbone has no weights"
+    if not len(bench.data.split.val):
+        return "there is no validation part to choose its learning rate on"
+    return ""

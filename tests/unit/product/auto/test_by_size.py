@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from headstart.contracts.tuning import Recipe
+from headstart.product.auto.by_size import batch_size, by_size
+
+
+@pytest.mark.parametrize(("examples", "batch"), [(1, 8), (16, 8), (64, 8), (128, 16), (300, 32), (50_000, 32)])
+def test_batches_leave_some_steps_per_epoch(examples: int, batch: int) -> None:
+    assert batch_size(examples) == batch
+
+
+def test_the_fewer_the_examples_the_more_the_epochs() -> None:
+    epochs = [by_size(examples, 12)["epochs"].value for examples in (20, 300, 1000, 3000, 100_000)]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[0] > 5 * epochs[-1]
+
+
+def test_early_stages_are_held_back_more_where_examples_are_few() -> None:
+    few, many = (by_size(examples, 13)["stage_decay"].value for examples in (100, 10_000))
+    assert few**12 == pytest.approx(0.1, rel=0.05)
+    assert many**12 == pytest.approx(0.3, rel=0.05)
+
+
+@pytest.mark.parametrize("stages", [1, 2, 25])
+def test_all_are_settings_of_a_recipe_with_a_reason(stages: int) -> None:
+    found = by_size(200, stages)
+    Recipe(**{name: one.value for name, one in found.items()})
+    assert all(one.reason for one in found.values())
