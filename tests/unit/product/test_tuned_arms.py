@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import torch
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
+from headstart.contracts.model import load_model
+from headstart.engine import loop as loop_module
 from headstart.engine.content import content_keys
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
@@ -96,8 +97,6 @@ def test_surgical_tells_what_was_measured_and_a_resumed_run_has_the_same_rates(
     peaks = [row.learning_rate for row in whole.stages]
     assert max(peaks) == pytest.approx(0.01) and len(set(peaks)) == 3
 
-    from headstart.engine import loop as loop_module
-
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
     step, done = loop_module.Loop._step, 0
 
@@ -132,7 +131,7 @@ def test_rows_say_what_moved_and_how_fast() -> None:
     assert [row[1] for row in rows(Lora(**SHORT, rank=2))] == [2 * (4 + 8), 2 * 16, 2 * 16]
 
 
-def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path) -> None:
+def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It loads, and does the same, where there is no peft."""
     examples = masked_pictures(60)
     task = Segmentation(image_side=32).bind(examples)
@@ -144,15 +143,10 @@ def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path) -> None:
     assert int(arm.chosen["adapted_layers"]) > 5
     folder = tmp_path / "model"
     arm.model.save(folder)
-    load = f"""
-import sys
-sys.modules["peft"] = None
-from pathlib import Path
-from headstart.contracts.model import load_model
-print(load_model(Path({str(folder)!r})).backbone.weights_hash())
-"""
-    found = subprocess.run([sys.executable, "-c", load], check=True, capture_output=True, text=True)
-    assert found.stdout.strip() == arm.model.backbone.weights_hash()
+    with monkeypatch.context() as patched:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "peft"]:
+            patched.setitem(sys.modules, name, None)
+        assert load_model(folder).backbone.weights_hash() == arm.model.backbone.weights_hash()
 
 
 def test_a_training_that_fails_leaves_the_backbone_its_plain_weights() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from headstart.backbones.hf_text import HfText
 from headstart.backbones.table_features import TableFeatures
@@ -75,8 +76,6 @@ def test_lora_says_what_to_install_where_peft_is_missing(monkeypatch: pytest.Mon
 
 
 def test_adapters_are_the_same_for_the_same_seed_and_leave_torch_its_own() -> None:
-    import torch
-
     before = torch.random.get_rng_state()
     weights = []
     for seed in (1, 1, 2):
