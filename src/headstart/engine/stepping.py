@@ -132,6 +132,8 @@ class Stepper:
         total = self.objective.combine(losses, self.parameters)
         if total is not None:
             total.backward()
+        else:
+            _lay_out(self.parameters)
         return losses
 
     def _shares(self, parts: Sequence[Batches]) -> list[float]:
@@ -185,6 +187,13 @@ def _named(model: Model, moving: set[int]) -> dict[str, nn.Parameter]:
     parts = {"backbone": backbone.module, "heads": model.heads, "additions": model.additions}
     named = ((f"{part}.{name}", p) for part, module in parts.items() for name, p in module.named_parameters())
     return {name: parameter for name, parameter in named if id(parameter) in moving}
+
+
+def _lay_out(parameters: Sequence[nn.Parameter]) -> None:
+    """Lay the gradients out in memory as their weights: the fused optimiser reads both in the order of memory."""
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
 
 
 def _plus(total: Tensor | None, gradient: Tensor | None, share: float) -> Tensor | None:

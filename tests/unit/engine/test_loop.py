@@ -327,3 +327,19 @@ def test_a_failure_before_the_first_validation_leaves_the_weights_as_they_were()
     with pytest.raises(TrainingError):
         loop.run()
     assert weights(loop) == before
+
+
+class LaidOutOtherwise(Supervised):
+    """Fills the gradients itself, the matrices' lying by columns in memory."""
+
+    def combine(self, losses: Mapping[str, Tensor], parameters: Any) -> None:
+        for parameter, gradient in zip(parameters, torch.autograd.grad(list(losses.values()), parameters)):
+            parameter.grad = gradient.t().contiguous().t() if gradient.ndim == 2 else gradient
+
+
+def test_gradients_may_lie_in_memory_otherwise_than_their_weights() -> None:
+    plain, own = make_loop(), make_loop(objective=LaidOutOtherwise())
+    plain.run()
+    own.run()
+    for name, tensor in plain.weights.live().items():
+        torch.testing.assert_close(own.weights.live()[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
