@@ -58,7 +58,7 @@ def test_other_processes_leave_no_run(here: Path, photos: Path, monkeypatch: pyt
     monkeypatch.setenv("WORLD_SIZE", "2")
     settings = {"backbone": {"image_size": 32}}
     with pytest.raises(SystemExit) as ended:
-        headstart.fit(photos, backbone="test_resnet", weights="random", settings=settings)
+        headstart.fit(photos, backbone="test_resnet", weights="random", settings=settings, scratch=False)
     assert ended.value.code == 0
     assert not (here / "runs").exists()
     assert list((here / "cache").rglob("*.shard"))

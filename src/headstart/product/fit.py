@@ -233,7 +233,9 @@ def join_run(data: Any, plan: Plan) -> None:
 
 def _trains_together(plan: Plan) -> bool:
     """Whether all processes of a launcher train: a search or a series of fits is led by one clock, so by one alone."""
-    return AUTO not in (plan.tuning, plan.augmentation) and plan.seeds == 1
+    if AUTO in (plan.tuning, plan.augmentation) or plan.seeds > 1:
+        return False
+    return plan.scratch or not plan.plugin("tuning").solved
 
 
 def frozen_pass(
