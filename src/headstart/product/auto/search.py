@@ -91,14 +91,14 @@ class Search:
 
     def run(self) -> Found:
         """Search."""
-        possible, told = ways(self.bench)
+        self.possible, told = ways(self.bench)
         self.decisions += told
-        prices = priced(self.workshop, self.journal, possible, self.left)
+        prices = priced(self.workshop, self.journal, self.possible, self.left)
         self.decisions += [one.decision for one in prices if one.decision is not None]
         standing = self._lineup([one for one in prices if one.cost is not None])
         if not standing:
             return self._probe_stays(
-                "no fine-tuning fits into the time" if possible else "there is nothing to fine-tune"
+                "no fine-tuning fits into the time" if self.possible else "there is nothing to fine-tune"
             )
         self._halve(standing)
         best = min(standing, key=lambda one: one.loss)

@@ -1,0 +1,241 @@
+"""The usual ways to a classifier from few labels, as their documentations have them, with the same pretrained weights.
+
+Every function gets the labelled examples and a time, trains, and returns the predicted classes of the test examples and
+the seconds that the training took. Loading weights and predicting do not count, nor does finding out how many epochs
+fit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import timm
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
+
+from benchmarks._few_labels import FewLabels
+
+TRAINER_EPOCHS = 3
+MOST_EPOCHS = 100
+
+
+class Trained(NamedTuple):
+    """What a way came to."""
+
+    predicted: np.ndarray
+    """(test examples,) int64."""
+    seconds: float
+    notes: Mapping[str, Any]
+
+
+def sklearn_probe(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:  # noqa: ARG001
+    """Logistic regression at its defaults on the features of the frozen backbone."""
+    encoder = _encoder(data, weights)
+    began = time.monotonic()
+    features = _features(encoder, _inputs(data, weights, data.inputs))
+    head = LogisticRegression(max_iter=1000).fit(features, data.labels)
+    took = time.monotonic() - began
+    return Trained(head.predict(_features(encoder, _inputs(data, weights, data.test_inputs))), took, {})
+
+
+def trainer(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:  # noqa: ARG001
+    """transformers' Trainer at its defaults: three epochs."""
+    return _trainer(data, weights, seed, TRAINER_EPOCHS)
+
+
+def trainer_all_time(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
+    """The same for as many epochs as fit into the time."""
+    short = _trainer(data, weights, seed, 1)
+    return _trainer(data, weights, seed, _epochs(seconds, short.seconds))
+
+
+def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
+    """fastai's fine_tune, one frozen epoch first, for as many epochs as fit into the time."""
+    from fastai.torch_core import set_seed
+
+    def trained(epochs: int) -> tuple[Any, float]:
+        set_seed(seed)
+        learner = (
+            _image_learner(data, weights, seed) if data.modality == "image" else _text_learner(data, weights, seed)
+        )
+        began = time.monotonic()
+        with learner.no_bar(), learner.no_logging():
+            learner.fine_tune(epochs)
+        return learner, time.monotonic() - began
+
+    _, short = trained(1)
+    epochs = _epochs(seconds, short / 2)  # a frozen epoch and another one
+    learner, took = trained(max(1, epochs - 1))
+    if data.modality == "image":
+        loader = learner.dls.test_dl(pd.DataFrame({"input": list(data.test_inputs)}))
+        with learner.no_bar():
+            scores = learner.get_preds(dl=loader)[0]
+        return Trained(_in_order(scores.numpy(), learner.dls.vocab, data), took, {"epochs": epochs})
+    return Trained(_predicted(learner.model, _inputs(data, weights, data.test_inputs)), took, {"epochs": epochs})
+
+
+def setfit(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
+    """SetFit: contrastive pairs for an epoch or as long as there is time, then logistic regression."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    table = Dataset.from_dict({"text": list(data.inputs), "label": data.labels.tolist()})
+
+    def trained(most: int) -> tuple[Any, float]:
+        model = SetFitModel.from_pretrained(str(weights))
+        with tempfile.TemporaryDirectory() as folder:
+            given = TrainingArguments(output_dir=folder, num_epochs=1, max_steps=most, seed=seed, report_to="none")
+            began = time.monotonic()
+            Trainer(model=model, args=given, train_dataset=table).train()
+            return model, time.monotonic() - began
+
+    few = 8
+    _, short = trained(few)
+    pairs = len(data.labels) ** 2 // 2
+    steps = max(1, min(int(0.95 * seconds / (short / few)), pairs // 16 + 1))
+    model, took = trained(steps)
+    return Trained(np.asarray(model.predict(list(data.test_inputs))), took, {"steps": steps})
+
+
+RIVALS: Mapping[str, Callable[[FewLabels, Path, float, int], Trained]] = {
+    "sklearn_probe": sklearn_probe,
+    "trainer": trainer,
+    "trainer_all_time": trainer_all_time,
+    "fastai": fastai,
+    "setfit": setfit,
+}
+
+
+def _epochs(seconds: float, each: float) -> int:
+    return max(1, min(MOST_EPOCHS, int(0.95 * seconds / max(each, 1e-3))))
+
+
+class _TextEncoder(nn.Module):
+    """The mean of the last layer's tokens, as the sentence encoder was trained."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.model = AutoModel.from_pretrained(weights).float()
+        self.width = self.model.config.hidden_size
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1)
+
+
+class _PictureEncoder(nn.Module):
+    """A timm model without its classifier."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.model = timm.create_model(f"local-dir:{weights}", pretrained=True, num_classes=0)
+        self.width = self.model.num_features
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.model(pixels)
+
+
+class _Classifier(nn.Module):
+    """An encoder with a fresh linear head, which gives Trainer its loss."""
+
+    def __init__(self, encoder: Any, classes: int) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, nn.Linear(encoder.width, classes)
+
+    def forward(self, *inputs: Tensor, labels: Tensor | None = None, **named: Tensor) -> Any:
+        logits = self.head(self.encoder(*inputs, **named))
+        if labels is None:
+            return logits
+        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def _encoder(data: FewLabels, weights: Path) -> nn.Module:
+    return _PictureEncoder(weights) if data.modality == "image" else _TextEncoder(weights)
+
+
+def _inputs(data: FewLabels, weights: Path, raws: Any) -> dict[str, Tensor]:
+    """Tensors by the name of the encoder's argument, (examples, ...) each."""
+    if data.modality == "text":
+        tokenizer = AutoTokenizer.from_pretrained(weights)
+        found = tokenizer(list(raws), padding=True, truncation=True, max_length=256, return_tensors="pt")
+        return {"tokens": found["input_ids"], "mask": found["attention_mask"]}
+    from PIL import Image
+
+    model = timm.create_model(f"local-dir:{weights}", pretrained=True)
+    transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=model))
+    return {"pixels": torch.stack([transform(Image.open(path).convert("RGB")) for path in raws])}
+
+
+def _features(encoder: nn.Module, inputs: Mapping[str, Tensor]) -> np.ndarray:
+    encoder.eval()
+    parts = zip(*(value.split(32) for value in inputs.values()))
+    with torch.inference_mode():
+        return np.concatenate([encoder(*part).numpy() for part in parts])
+
+
+def _predicted(model: nn.Module, inputs: Mapping[str, Tensor]) -> np.ndarray:
+    return _features(model, inputs).argmax(axis=1)
+
+
+def _trainer(data: FewLabels, weights: Path, seed: int, epochs: int) -> Trained:
+    from transformers import Trainer, TrainingArguments
+
+    torch.manual_seed(seed)
+    model = _Classifier(_encoder(data, weights), len(data.classes))
+    inputs, labels = _inputs(data, weights, data.inputs), torch.from_numpy(data.labels)
+    rows = [{**{name: value[k] for name, value in inputs.items()}, "labels": labels[k]} for k in range(len(labels))]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = TrainingArguments(
+            folder, num_train_epochs=epochs, seed=seed, report_to="none", save_strategy="no", disable_tqdm=True
+        )
+        began = time.monotonic()
+        Trainer(model=model, args=given, train_dataset=rows).train()
+        took = time.monotonic() - began
+    device = next(model.parameters()).device
+    tested = {name: value.to(device) for name, value in _inputs(data, weights, data.test_inputs).items()}
+    return Trained(_predicted(model, tested), took, {"epochs": epochs})
+
+
+def _image_learner(data: FewLabels, weights: Path, seed: int) -> Any:
+    from fastai.vision.all import ImageDataLoaders, Resize, accuracy, vision_learner
+
+    frame = pd.DataFrame({"input": list(data.inputs), "label": [data.classes[k] for k in data.labels]})
+    size = min(64, max(2, int(0.8 * len(frame))))
+    loaders = ImageDataLoaders.from_df(
+        frame, path="/", valid_pct=0.2, seed=seed, bs=size, item_tfms=Resize(224), num_workers=0
+    )
+    return vision_learner(loaders, f"local-dir:{weights}", metrics=accuracy)
+
+
+def _text_learner(data: FewLabels, weights: Path, seed: int) -> Any:
+    from fastai.basics import CrossEntropyLossFlat, DataLoader, DataLoaders, Learner, params
+
+    torch.manual_seed(seed)
+    inputs, order = _inputs(data, weights, data.inputs), np.random.default_rng(seed).permutation(len(data.labels))
+    labels, held = torch.from_numpy(data.labels), max(1, len(data.labels) // 5)
+    rows = [(*(value[k] for value in inputs.values()), labels[k]) for k in order]
+    valid, train = rows[:held], rows[held:]
+    size = min(64, len(train))
+    loaders = DataLoaders(DataLoader(train, bs=size, shuffle=True), DataLoader(valid, bs=size))
+    loaders.n_inp = len(inputs)
+    model = _Classifier(_encoder(data, weights), len(data.classes))
+    return Learner(
+        loaders, model, loss_func=CrossEntropyLossFlat(), splitter=lambda m: [params(m.encoder), params(m.head)]
+    )
+
+
+def _in_order(scores: np.ndarray, names: Any, data: FewLabels) -> np.ndarray:
+    """Predicted classes by the data's own numbers."""
+    places = [data.classes.index(str(name)) for name in names]
+    return np.array(places)[scores.argmax(axis=1)]

@@ -1,0 +1,202 @@
+"""The whole search on a backbone of three tiny stages, in time that only steps and validations use up."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.contracts.backbone import state_hash
+from headstart.engine.content import content_keys
+from headstart.engine.extract import extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.loop import Loop
+from headstart.engine.stepping import Stepper
+from headstart.engine.validation import Validation
+from headstart.evidence.splits import Split
+from headstart.kernel.progress import Quiet
+from headstart.product.allowance import Allowance
+from headstart.product.arms import Bench, solve_arm, train_arm
+from headstart.product.auto.search import Found, Search
+from headstart.product.plan import Plan
+from headstart.product.prepare import Prepared
+from headstart.product.record import DataSummary
+from headstart.runners.eager import Eager
+from headstart.tasks.classification import Classification
+from tiny_backbone import TinyBackbone, numeric_examples
+
+SHORT: dict[str, Any] = {"epochs": 8, "batch_size": 32, "precision": "float32", "tunings": ["full", "lp_ft"]}
+TEACHABLE: dict[str, Any] = {**SHORT, "epochs": 24, "learning_rate": 0.02, "head_learning_rate": 0.02}
+
+
+def bench_of(work: Path | None, tuning: Mapping[str, Any], *, noise: bool = False, **plan: Any) -> Bench:
+    """Points in four quarters, of which opposite ones are a class: no line divides them; or labels of pure chance."""
+    draws = np.random.default_rng(0)
+    features = draws.normal(size=(400, 4))
+    labels = draws.integers(2, size=400) if noise else (features[:, 0] * features[:, 1] > 0).astype(int)
+    examples = numeric_examples(features, labels.tolist())
+    task, backbone = Classification().bind(examples), TinyBackbone(dropout=0.0)
+    keys = [str(key) for key in content_keys(examples).keys]
+    split = Split(np.arange(0, 240), np.arange(240, 320), np.arange(320, 400))
+    summary = DataSummary(source="", seen="", modality="table", parts=())
+    made = Plan(data="<made>", tuning="auto", augmentation="auto", settings={"tuning": dict(tuning)}, **plan)
+    data = Prepared(examples, made.columns, keys, task, task.targets(examples), None, split, summary, ())
+    backbone.module.eval()
+    features_found = extract(backbone, examples, keys, runner=Eager())
+    return Bench(made, data, backbone, features_found, work, Quiet(), Eager(), FeatureStore())
+
+
+def searched(bench: Bench, allowance: Allowance | None = None) -> Found:
+    return Search(bench, solve_arm(bench, "probe"), allowance or Allowance(None), 0.0).run()
+
+
+def weights(bench: Bench) -> str:
+    return state_hash(bench.backbone.module.state_dict())
+
+
+def test_fine_tuning_that_beats_the_probe_is_kept_and_its_plan_repeats_it(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, TEACHABLE)
+    found = searched(bench)
+    assert found.arm is not None
+    (kept,) = [one for one in found.candidates if one.fate == "kept"]
+    assert found.bench.plan.tuning == kept.tuning != "auto"
+    assert kept.val_low <= kept.val_metric <= kept.val_high
+    assert "beats the frozen probe" in found.sentence
+    again = bench_of(None, {})
+    again = replace(again, plan=found.bench.plan)
+    tuning = found.bench.plan.plugin("tuning")
+    repeated = train_arm(again, "model", tuning, "again", None, solve_arm(again, "probe"))
+    assert weights(again) == weights(bench)
+    assert repeated.model.calibration == found.arm.model.calibration
+
+
+def test_labels_of_pure_chance_leave_the_probe_and_its_backbone(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, SHORT, noise=True)
+    before = weights(bench)
+    found = searched(bench)
+    assert found.arm is None
+    assert found.bench.plan.tuning == "probe"
+    assert weights(bench) == before
+    assert found.candidates[0].fate == "kept" and found.candidates[0].tuning == "probe"
+    assert "was not shown to beat the frozen probe, so the probe is the model" in found.sentence
+
+
+def test_each_round_halves_the_candidates_by_validation_loss(tmp_path: Path) -> None:
+    found = searched(
+        bench_of(tmp_path, {**SHORT, "learning_rate": 0.02, "tunings": ["full", "gradual", "surgical", "bias_only"]})
+    )
+    tuned = [one for one in found.candidates if one.tuning != "probe"]
+    epochs = sorted(one.epochs for one in tuned)
+    assert epochs == [2, 2, 4, 8]
+    assert sum(one.fate == "dropped after round 1" for one in tuned) == 2
+    assert sum(one.fate == "dropped after round 2" for one in tuned) == 1
+
+
+def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
+    given = {"epochs": 4, "learning_rate": 0.005, "batch_size": 48, "stage_decay": 0.5, "tunings": ["full", "lp_ft"]}
+    search = Search(bench := bench_of(tmp_path, given), solve_arm(bench, "probe"), Allowance(None), 0.0)
+    found = search.run()
+    tuned = [one for one in found.candidates if one.tuning != "probe"]
+    assert {one.tuning for one in tuned} == {"full", "lp_ft"}
+    assert {one.learning_rate for one in tuned} == {0.005}
+    assert not {"tuning.epochs", "tuning.batch_size", "tuning.stage_decay"} & {one.what for one in found.decisions}
+    for way in search.possible:
+        assert {name: getattr(way.recipe, name) for name in given if name != "tunings"} == {
+            name: value for name, value in given.items() if name != "tunings"
+        }
+
+
+def test_rates_are_looked_for_where_they_are_free(tmp_path: Path) -> None:
+    found = searched(bench_of(tmp_path, {**SHORT, "tunings": ["full"]}))
+    (told,) = [one for one in found.decisions if one.what == "learning rates of full"]
+    assert "of 5 short trainings" in told.reason
+    rates = [f"{one.learning_rate:.2g}" for one in found.candidates if one.tuning == "full"]
+    assert told.value == ", ".join(rates)
+
+
+class Died(BaseException):
+    """What stands for a kill."""
+
+
+def test_a_killed_search_goes_on_and_is_the_same_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    step = Loop._step
+
+    def counted(self: Any, batches: Any) -> None:
+        steps.append(1)
+        if len(steps) == 150:
+            raise Died
+        step(self, batches)
+
+    monkeypatch.setattr(Loop, "_step", counted)
+    whole_bench = bench_of(tmp_path / "whole", SHORT)
+    with pytest.raises(Died):
+        searched(bench_of(tmp_path / "killed", SHORT))
+    steps[:] = [1] * 1000
+    whole = searched(whole_bench)
+    needed = len(steps) - 1000
+    steps[:] = [1] * 1000
+    resumed_bench = bench_of(tmp_path / "killed", SHORT)
+    resumed = searched(resumed_bench)
+    made = len(steps) - 1000
+    assert needed - 150 <= made < needed - 100
+    assert weights(resumed_bench) == weights(whole_bench)
+    keys = ("name", "epochs", "val_metric", "fate")
+    told = [[getattr(one, key) for key in keys] for one in resumed.candidates[1:]]
+    assert told == [[getattr(one, key) for key in keys] for one in whole.candidates[1:]]
+
+
+class Clock:
+    """Stands still, but for what steps and validations take."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float, validation: float, slower: float = 1.0) -> None:
+        """Seconds of each; in real trainings, not in rehearsals, a step takes `slower` times as long."""
+        self.now, self.training = 1000.0, False
+        make, judge, epoch = Stepper.__call__, Validation._parts, Loop._epoch
+
+        def stepping(stepper: Any, *given: Any) -> float:
+            self.now += step * (slower if self.training else 1.0)
+            return make(stepper, *given)
+
+        def judging(validation_of: Any) -> Any:
+            self.now += validation
+            return judge(validation_of)
+
+        def training(loop: Any, advance: Any) -> None:
+            self.training = True
+            epoch(loop, advance)
+            self.training = False
+
+        monkeypatch.setattr(Stepper, "__call__", stepping)
+        monkeypatch.setattr(Validation, "_parts", judging)
+        monkeypatch.setattr(Loop, "_epoch", training)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0])
+@pytest.mark.parametrize("slower", [1.0, 1.7])
+def test_a_search_keeps_to_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, slower: float
+) -> None:
+    bench = bench_of(tmp_path, {"precision": "float32", "tunings": ["full", "lp_ft"]})
+    clock = Clock(monkeypatch, step=0.1, validation=0.05, slower=slower)
+    allowance = Allowance(seconds, lambda: clock.now)
+    found = searched(bench, allowance)
+    assert allowance.used() <= 1.05 * seconds
+    assert allowance.used() >= 0.4 * seconds, "hardly anything was tried"
+    assert any(one.epochs > 0 for one in found.candidates)
+
+
+def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, SHORT)
+    found = searched(bench, Allowance(1.0, iter([0.0, *[0.5] * 999]).__next__))
+    assert found.arm is None
+    assert found.candidates[0].fate == "kept"
+    assert math.isnan(found.candidates[0].learning_rate)
+    assert "no fine-tuning fits into the time" in found.sentence
