@@ -77,7 +77,7 @@ def test_another_value_than_0_and_1_is_named_with_its_row(value: Any) -> None:
 
 
 def test_a_label_column_that_is_not_there_is_named() -> None:
-    with pytest.raises(DataError, match="--label rde: .*Did you mean 'red'"):
+    with pytest.raises(DataError, match=r"--label rde: .*Did you mean 'red'"):
         read(FLAGS, label=["big", "rde"])
 
 
