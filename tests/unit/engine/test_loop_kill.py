@@ -24,7 +24,10 @@ def checkpoints_are_rare_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("killed_at", [1, 7])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("everything", "stored_prefix") else pytest.mark.slow) for kind in KINDS],
+)
 def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = train(kind, tmp_path / "whole")
@@ -39,6 +42,7 @@ def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int
     assert resumed.progress.choices() == whole.progress.choices()
 
 
+@pytest.mark.slow
 def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = train("everything", tmp_path / "whole")

@@ -60,7 +60,7 @@ def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[s
     began = time.monotonic()
     progress = loop.run()
     took = time.monotonic() - began
-    assert took <= 1.05 * budget + 0.1  # the tenth of a second is for a busy machine
+    assert took <= 1.05 * budget + 0.3  # the tenths of a second are for a busy machine
     assert took >= 0.5 * budget
     assert progress.epochs < 100_000 and progress.stopped
 
