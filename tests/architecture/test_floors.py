@@ -32,20 +32,23 @@ ORDER = {
         "runner tuning model"
     ),
     "engine": (
-        "allocator bottleneck launch device finite interruption turns optimiser weights streams views "
-        "columns key_index shard gathering space store_limit claims feature_store sharing memo content reading reading_worker "
-        "reading_workers feeding averaged_views kept pass_key execution choose_runner pipeline pass_space extract infer "
-        "together precision forward micro_batches averaging best_epochs interpolation final_weights noise pace "
-        "checkpoint training_plan step_batches validation stepping loop rehearsal relative_gradients"
+        "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
+        "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
+        "reading_worker reading_workers feeding averaged_views kept pass_key execution choose_runner pipeline "
+        "pass_space extract infer together precision forward micro_batches averaging best_epochs "
+        "interpolation final_weights noise pace checkpoint training_plan step_batches validation stepping "
+        "loop rehearsal relative_gradients"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
     "product": (
-        "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict prepare choose_backbone "
-        "suit_backbone pieces pick_runner pass_time bench sources samples views view_averaging stage_rows training arms train_arms judge run_folder summary "
-        "evaluate file_names predict run further forgetting study seeds fit model_bytes memory_training estimators inspection findings inspect cache_parts "
-        "cache_contents cache exits plugin_help terminal console stage_table printing cache_printing"
+        "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict "
+        "prepare choose_backbone suit_backbone pieces pick_runner pass_time bench sources samples views "
+        "view_averaging stage_rows training arms train_arms judge run_folder summary evaluate file_names "
+        "predict run further forgetting study seeds fit model_bytes memory_training estimators inspection "
+        "findings inspect cache_parts cache_contents cache exits plugin_help terminal console stage_table "
+        "printing cache_printing"
     ),
     "": "__init__ cli_options cli __main__",
 }
