@@ -45,7 +45,7 @@ Out = Annotated[str | None, option("--out", "Where to write; DATA or RUN decides
 Task = Annotated[str | None, option("--task", "What is predicted; recognised when left out.", "NAME")]
 Backbone = Annotated[str | None, option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
 Weights = Annotated[str | None, option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
-Tuning = Annotated[str | None, option("--tuning", "Which weights move.", "NAME")]
+Tuning = Annotated[str | None, option("--tuning", "Which weights move; auto searches.", "NAME")]
 Objective = Annotated[str | None, option("--objective", "What is optimised beside the task loss.", "NAME")]
 Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
 Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
@@ -58,7 +58,10 @@ Seeds = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
 Budget = Annotated[
-    float | None, typer.Option("--budget", parser=seconds, help="Time for training: 90, 90s, 5m or 1h.", metavar="TIME")
+    float | None,
+    typer.Option(
+        "--budget", parser=seconds, help="Find the best model in this time: 90, 90s, 5m or 1h.", metavar="TIME"
+    ),
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
 Set = Annotated[list[str] | None, option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]

@@ -55,19 +55,41 @@ class Trained:
 def solve_arm(bench: Bench, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
-    data, train = bench.read, bench.read.split.train
-    task = data.task.linear()
-    groups = None if data.groups is None else data.groups[train]
-    if task.reads == "pooled":
-        features, targets = bench.features.pooled(train), data.targets_of(train)
-    else:
-        features, targets, owners = sampled(bench, train)
-        groups = owners if data.groups is None else data.groups[owners]
-    head, chosen = task.solve(features, targets, groups, bench.plan.seed)
+    task = bench.read.task.linear()
+    head, chosen = _solved(bench, task, bench.read.split.train)
     model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
     stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
     return _calibrated(bench, Trained(key, title, model, seconds, chosen, stages=stages, head=row))
+
+
+def refitted(bench: Bench, probe: Trained) -> Trained:
+    """The solved arm once more on training and validation part, with the calibration that it has.
+
+    For when nothing is left to be chosen on validation: few labels are then all used.
+    """
+    task, split = probe.model.task, bench.read.split
+    if not len(split.val):
+        return probe
+    head, chosen = _solved(bench, task, np.union1d(split.train, split.val))
+    model = model_with(bench, bench.backbone, head, task)
+    model.calibration = probe.model.calibration
+    reason = "nothing is left to be chosen on validation, so that its labels serve as well"
+    decision = Decision(what="the head", value="solved on training and validation part", reason=reason)
+    return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
+
+
+def _solved(bench: Bench, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The head of the task's own solver for some rows of what is read, and what it chose."""
+    data = bench.read
+    if task.reads == "pooled":
+        features, targets = bench.features.pooled(rows), data.targets_of(rows)
+        groups = None if data.groups is None else data.groups[rows]
+    else:
+        features, targets, owners = sampled(bench, rows)
+        groups = owners if data.groups is None else data.groups[owners]
+    head, chosen = task.solve(features, targets, groups, bench.plan.seed)
+    return head, chosen
 
 
 def train_arm(

@@ -130,8 +130,8 @@ class TransferClassifier(ClassifierMixin, _Transfer):
     Args:
         backbone: name, folder, file or run; 'auto' takes the best that is there.
         weights: 'pretrained', 'random' or a file for the architecture.
-        tuning: 'probe' for the best linear head on frozen features, 'full' for fine-tuning, 'scratch'. The last two
-            hold a fifth of the data out to stop by.
+        tuning: 'probe' for the best linear head on frozen features, 'full' for fine-tuning, 'scratch', or 'auto' for
+            the best that a search finds. All but the first hold a fifth of the data out to stop by.
         objective: what is optimised where training goes by steps.
         augmentation: random views in training by steps.
         modality: 'table', 'text' or 'image'; 'auto' looks at X.

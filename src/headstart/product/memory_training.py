@@ -6,6 +6,9 @@ All examples are trained on. Features are kept by content, so that a cross-valid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -23,10 +26,12 @@ from headstart.engine.kept import Wish
 from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
-from headstart.product.arms import Bench, solve_arm, train_arm
+from headstart.product.allowance import Allowance
+from headstart.product.arms import Bench, refitted, solve_arm, train_arm
+from headstart.product.auto.search import Search
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.pick_runner import pick_runner
-from headstart.product.plan import Plan
+from headstart.product.plan import AUTO, Plan
 from headstart.product.prepare import Prepared, choose_task
 from headstart.product.record import DataSummary
 
@@ -54,8 +59,19 @@ def train(examples: Examples, plan: Plan) -> Model:
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
     data = Prepared(examples, plan.columns, keys, task, targets, None, parts, summary, ())
     bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
+    if plan.tuning == AUTO:
+        return _searched(bench)
     trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
     return trained.model
+
+
+def _searched(bench: Bench) -> Model:
+    """The model that a search finds; its trainings lie in a folder that goes afterwards."""
+    with TemporaryDirectory() as folder:
+        bench = replace(bench, work=Path(folder))
+        probe = solve_arm(bench, "probe")
+        found = Search(bench, probe, Allowance(None), 0.0).run()
+        return (found.arm or refitted(bench, probe)).model
 
 
 def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:

@@ -13,7 +13,7 @@ from typing import Any
 
 from headstart.kernel.errors import TrainingError
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Trained, solve_arm, train_arm
+from headstart.product.arms import Trained, refitted, solve_arm, train_arm
 from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
 from headstart.product.bench import Bench
@@ -58,7 +58,7 @@ def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
     if bench.plan.tuning == AUTO:
         arms = _searched(bench, clock, allowance, keep, probe)
     elif tuning.solved:
-        arms = Arms(bench, [replace(probe, key="model")])
+        arms = _as_model(Arms(bench, []), probe)
     else:
         arms = _trained(bench, clock, allowance, keep, probe, tuning)
     if why:
@@ -79,10 +79,17 @@ def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, pro
     step, allowed = "the search for the best tuning", allowance.left() - keep
     with clock.step(step):
         found = Search(bench, probe, allowance, keep).run()
-    arms = [replace(probe, key="model")] if found.arm is None else [found.arm, probe]
-    decisions = (*found.decisions, *arms[0].decisions)
     limits = {} if math.isinf(allowed) else {step: allowed}
-    return Arms(found.bench, arms, decisions, found.candidates, found.sentence, limits)
+    arms = Arms(found.bench, [], found.decisions, found.candidates, found.sentence, limits)
+    if found.arm is None:
+        return _as_model(arms, probe)
+    return replace(arms, trained=[found.arm, probe], decisions=(*arms.decisions, *found.arm.decisions))
+
+
+def _as_model(arms: Arms, probe: Trained) -> Arms:
+    """With the probe as the model, solved once more where its tuning says so."""
+    model = refitted(arms.bench, probe) if arms.bench.plan.plugin("tuning").refit else probe
+    return replace(arms, trained=[replace(model, key="model")], decisions=(*arms.decisions, *model.decisions))
 
 
 def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:

@@ -18,6 +18,9 @@ class Probe(Settings):
     start: ClassVar[str] = "pretrained"
     solved: ClassVar[bool] = True
 
+    refit: bool = False
+    """Whether the head is solved once more with the validation part, when that has served for calibration."""
+
     def first_stage(self, stages: int) -> int:
         """No stage moves."""
         return stages

@@ -78,7 +78,10 @@ class Search:
 
     def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float) -> None:
         """`keep` are the seconds of the allowance that must be left when the search is over."""
-        self.plan, self.probe, self.allowance, self.keep = bench.plan, probe, allowance, keep
+        self.probe, self.allowance = probe, allowance
+        self.keep = keep + probe.seconds
+        """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
+        candidate be taken up, calibrated and compared."""
         path = None if bench.work is None else bench.work / "search.json"
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
@@ -108,13 +111,14 @@ class Search:
 
     def _lineup(self, prices: Sequence[Priced]) -> list[_Standing]:
         """The candidates with the epochs that each is planned for; those that do not fit are told of."""
+        self.keep += max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
         contenders = _candidates(prices)
         offered = [
             Contender(way.name, cost, way.recipe.epochs, fixed="epochs" not in way.free) for way, cost in contenders
         ]
 
         def decide() -> dict[str, Any]:
-            seconds = CERTAIN * (self.left() - self._finishing(prices))
+            seconds = CERTAIN * self.left()
             found = schedule(offered, seconds)
             return {"epochs": dict(found.epochs) if found else {}, "seconds": None if math.isinf(seconds) else seconds}
 
@@ -131,10 +135,6 @@ class Search:
         reason = f"{time}; each trains for at least half of the epochs that the size of the data asks for"
         self.decisions.append(Decision(what="candidates", value=value, reason=reason))
         return chosen
-
-    def _finishing(self, prices: Sequence[Priced]) -> float:
-        """Seconds for taking up the best one once more, calibrating it and comparing it."""
-        return max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
 
     def _halve(self, standing: Sequence[_Standing]) -> None:
         alive = list(standing)
@@ -236,7 +236,8 @@ def _named(way: Way) -> Way:
 
 def _as_probe(bench: Bench) -> Bench:
     """The bench with the plan that repeats the probe."""
-    settings = {key: value for key, value in bench.plan.settings.items() if key != "tuning"}
+    settings = {key: value for key, value in bench.plan.settings.items() if key != "augmentation"}
+    settings["tuning"] = {"refit": True}
     plan = bench.plan.model_copy(update={"tuning": "probe", "augmentation": "none", "settings": settings})
     return replace(bench, plan=plan)
 
