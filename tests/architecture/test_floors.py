@@ -28,8 +28,8 @@ ORDER = {
     "numerics": "bootstrap calibration standardisation",
     "media": "framing jpeg images masks words",
     "contracts": (
-        "carriers exhibits examples format inputs augmentation composed_augmentation backbone boundaries task objective "
-        "runner tuning model"
+        "carriers exhibits examples format inputs augmentation composed_augmentation backbone boundaries task "
+        "objective runner tuning model"
     ),
     "engine": (
         "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
