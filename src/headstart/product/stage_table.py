@@ -16,9 +16,10 @@ from headstart.product.shown import on_one_line
 def stage_table(record: RunRecord) -> Table:
     """Per run of stages of one kind: parameters, how many of them were trained, at which peak rate, from when on."""
     table = plain_table("stage", "parameters", "trained", "rate", "")
-    rows = [*record.stages, *([record.head] if record.head else [])]
-    for _, alike in groupby(rows, _kind):
+    for _, alike in groupby(record.stages, _kind):
         table.add_row(*_cells(list(alike)))
+    if record.head is not None:  # under a name of its own: some backbones have a stage called head
+        table.add_row(*_cells([record.head.model_copy(update={"name": "task head"})]))
     return table
 
 

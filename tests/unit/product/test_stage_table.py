@@ -24,8 +24,13 @@ def test_stages_alike_stand_in_one_row() -> None:
     assert found == [
         ("stem to blocks.0", "2,000", "0", "frozen", ""),
         ("blocks.1", "1,000", "1,000", "0.0001", ""),
-        ("head", "1,000", "1,000", "0.001", ""),
+        ("task head", "1,000", "1,000", "0.001", ""),
     ]
+
+
+def test_the_task_head_stands_apart_from_a_stage_of_that_name_and_rate() -> None:
+    found = cells(row("stem", 1000, 1e-3), row("head", 1000, 1e-3), head=row("head", 10, 1e-3))
+    assert [cell[0] for cell in found] == ["stem to head", "task head"]
 
 
 def test_a_stage_that_begins_later_says_when() -> None:
