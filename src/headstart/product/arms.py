@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +49,8 @@ class Trained:
     """What became of each stage of the backbone."""
     head: StageRow | None = None
     """The same of its head."""
+    weights: Mapping[str, torch.Tensor] | None = None
+    """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
     validation: Prediction | None = None
     """Its calibrated prediction for the validation part; None where there is none."""
 
@@ -60,7 +63,10 @@ def solve_arm(bench: Bench, key: str) -> Trained:
     model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
     stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
-    return _calibrated(bench, Trained(key, title, model, seconds, chosen, stages=stages, head=row))
+    stored = bench.data.task.reads == "pooled" or (bench.pieces is None and bench.features.wish.keep == "state")
+    weights = None if stored else {name: value.clone() for name, value in bench.backbone.module.state_dict().items()}
+    arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
+    return _calibrated(bench, arm)
 
 
 def refitted(bench: Bench, probe: Trained) -> Trained:
@@ -201,11 +207,27 @@ def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
     if arm.progress is None and bench.pieces is None and bench.features.wish.keep == "state":
         queries = bench.data.task.queries(bench.data.examples)
         return predict_stored(arm.model, bench.features, rows, queries=queries)
-    predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
+    with _own_weights(arm):
+        predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
         raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
     return predicted.prediction
+
+
+@contextmanager
+def _own_weights(arm: Trained) -> Iterator[None]:
+    """Within it the arm's backbone has the weights that the arm goes by, whatever was trained on it since."""
+    if arm.weights is None:
+        yield
+        return
+    module = arm.model.backbone.module
+    now = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    module.load_state_dict(arm.weights)
+    try:
+        yield
+    finally:
+        module.load_state_dict(now)
 
 
 @dataclass(frozen=True)
