@@ -132,7 +132,9 @@ class Search:
         seconds = decided["seconds"]
         time = "time is not bounded" if seconds is None else f"{seconds:.0f} s are for them"
         value = f"{len(chosen)} of {len(contenders)}"
-        reason = f"{time}; each trains for at least half of the epochs that the size of the data asks for"
+        reason = (
+            f"{time}; each of several is planned for at least half of the epochs that it wants, the worst case counted"
+        )
         self.decisions.append(Decision(what="candidates", value=value, reason=reason))
         return chosen
 
@@ -143,11 +145,8 @@ class Search:
                 alive = self._survivors(alive, rung, number)
             for one in alive:
                 self._train(one, rung.until(one.epochs))
-            if rung.share < 1:
-                best = min(one.loss for one in alive)
-                self.workshop.bench.reporter.say(
-                    f"Round {number}: {len(alive)} candidates, best validation loss {best:.4g}"
-                )
+            best = min((one.loss for one in alive), default=math.inf)
+            self.bench.reporter.say(f"Round {number}: {len(alive)} candidates, lowest validation loss {best:.4g}")
 
     def _survivors(self, alive: Sequence[_Standing], rung: Rung, number: int) -> list[_Standing]:
         """The best of the last rung, as many as there is time for."""
@@ -170,6 +169,7 @@ class Search:
         name = one.way.name
 
         def decide() -> dict[str, Any]:
+            self.workshop.begun(one.way)  # what all share is nobody's cost
             began = self.allowance.used()
             limit = None if self.allowance.seconds is None else one.seconds + self.left()
             try:

@@ -120,6 +120,14 @@ def test_rates_are_looked_for_where_they_are_free(tmp_path: Path) -> None:
     assert told.value == ", ".join(rates)
 
 
+def test_where_every_candidate_diverges_the_probe_stays(tmp_path: Path) -> None:
+    wild = {**SHORT, "learning_rate": 1e30, "head_learning_rate": 1e30, "clip": 0.0}
+    found = searched(bench_of(tmp_path, wild))
+    assert found.arm is None
+    assert all(one.fate.startswith("failed") for one in found.candidates if one.tuning != "probe")
+    assert "every fine-tuning failed" in found.sentence
+
+
 class Died(BaseException):
     """What stands for a kill."""
 
