@@ -7,6 +7,7 @@ fit.
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 import time
 import warnings
@@ -61,6 +62,8 @@ def trainer_all_time(data: FewLabels, weights: Path, seconds: float, seed: int) 
 def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
     """fastai's fine_tune, one frozen epoch first, for as many epochs as fit into the time."""
     from fastai.torch_core import set_seed
+
+    importlib.import_module("fastai.callback.all")  # gives Learner fine_tune and no_bar
 
     def trained(epochs: int) -> tuple[Any, float]:
         set_seed(seed)
@@ -152,8 +155,16 @@ class _Classifier(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, nn.Linear(encoder.width, classes)
 
-    def forward(self, *inputs: Tensor, labels: Tensor | None = None, **named: Tensor) -> Any:
-        logits = self.head(self.encoder(*inputs, **named))
+    def forward(
+        self,
+        *inputs: Tensor,
+        labels: Tensor | None = None,
+        pixels: Tensor | None = None,
+        tokens: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Any:
+        given = inputs or tuple(value for value in (pixels, tokens, mask) if value is not None)
+        logits = self.head(self.encoder(*given))
         if labels is None:
             return logits
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
