@@ -209,7 +209,8 @@ def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tu
 def _loop_plan(
     plan: Plan, recipe: Any, rates: Sequence[Rate], boundary: int, budget: float | None, epochs: int | None
 ) -> LoopPlan:
-    pretrained, objective = recipe.start == "pretrained", _objective(plan, recipe)
+    pretrained = recipe.start == "pretrained" and plan.weights != "random"
+    objective = _objective(plan, recipe)
     return LoopPlan(objective, recipe, rates, boundary, plan.seed, budget, epochs, pretrained=pretrained)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from headstart.engine.content import content_keys
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.evidence.splits import Split
+from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.product.arms import Bench, first_head, solve_arm, train_arm
 from headstart.product.plan import Plan
@@ -157,3 +159,12 @@ def test_a_training_that_fails_leaves_the_backbone_its_plain_weights() -> None:
     with pytest.raises(Exception, match="Try a lower learning rate"):
         train_arm(bench, "model", Lora(**SHORT), "lora", None)
     assert list(bench.backbone.module.state_dict()) == names
+
+
+@pytest.mark.parametrize("settings", [{"objective": "l2_sp"}, {"settings": {"tuning": {"interpolate": True}}}])
+def test_random_weights_are_nothing_to_stay_near(settings: dict[str, Any]) -> None:
+    bench = numbers()
+    bench = replace(bench, plan=Plan(data="<made>", weights="random", tuning="full", **settings))
+    tuning = Full(**SHORT, **settings.get("settings", {}).get("tuning", {}))
+    with pytest.raises(TrainingError, match="no pretrained stage moves"):
+        train_arm(bench, "model", tuning, "full", None)
