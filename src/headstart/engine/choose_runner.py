@@ -43,7 +43,7 @@ SHARE, FEWEST = 32, 8
 
 MEMO = "runners-2"
 
-KEPT = ("reason", "most_inputs", "seconds_each")
+KEPT = ("reason", "most_inputs", "seconds_each", "plain_each")
 """Of a choice, beside its runner."""
 
 
@@ -57,6 +57,8 @@ class Choice:
     """It holds up to so many: for more, setting up a runner that was not tried would be worth it."""
     seconds_each: float = 0.0
     """What an input takes on it, its preparation apart; 0 where that is not known."""
+    plain_each: float = 0.0
+    """The same in plain PyTorch, in which training goes."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class _Trial:
                 break
         holds = self.inputs * min(left_out, default=math.inf) / max(WORTH * best.seconds, 1e-9)
         reason = "; ".join([self._reason(best, slowest), *refused])
-        return Choice(best.runner, reason, holds, best.seconds / self.inputs)
+        return Choice(best.runner, reason, holds, best.seconds / self.inputs, slowest.seconds / self.inputs)
 
     def _others(self) -> list[Sequence[Runner]]:
         """The variants of every runner that is not plain PyTorch; what is set up soonest first."""

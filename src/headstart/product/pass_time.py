@@ -1,4 +1,7 @@
-"""Whether the frozen pass alone would exceed the budget: said before it begins, while there is something to be done."""
+"""What the frozen pass says of time: whether it alone would exceed the budget, and what an input takes in training.
+
+Both come from the short measurement by which its runner was chosen.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,27 @@ from headstart.engine.kept import Wish
 from headstart.engine.pass_space import not_stored, space_of_pass
 from headstart.kernel.progress import Reporter
 from headstart.product.allowance import Allowance
+from headstart.product.bench import Bench
 from headstart.product.plan import AUTO, Plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import Decision
+
+SLOWER = 4.0
+"""Plain PyTorch is taken to be so much slower than a runner beside which it was not measured."""
+
+
+def forward_seconds(bench: Bench) -> float:
+    """What an input takes forwards through the whole backbone in plain PyTorch; 0 where nothing is known of it.
+
+    To be asked before anything trains on the backbone.
+    """
+    if bench.plan.runner == AUTO:
+        read = bench.read
+        choice = choose_runner(bench.backbone, read.examples, read.keys, bench.features.wish, pick_device())
+        if choice.plain_each:
+            return choice.plain_each
+    features = bench.features
+    return SLOWER * features.seconds["runner"] / features.computed if features.computed else 0.0
 
 
 def too_long_a_pass(

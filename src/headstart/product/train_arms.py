@@ -18,6 +18,7 @@ from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
 from headstart.product.bench import Bench
 from headstart.product.clock import Clock
+from headstart.product.pass_time import forward_seconds
 from headstart.product.plan import AUTO
 from headstart.product.record import Budget, Candidate, Decision, RunRecord
 
@@ -54,9 +55,10 @@ def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
     tuning, why = bench.plan.plugin("tuning"), _why_no_scratch(bench, bench.plan.plugin("tuning"))
     with clock.step("the probe"):
         probe = solve_arm(bench, "probe")
+    forward = 0.0 if allowance.seconds is None else forward_seconds(bench)
     keep = 0.0 if why or math.isinf(allowance.left()) else SCRATCH_SHARE * allowance.left()
     if bench.plan.tuning == AUTO:
-        arms = _searched(bench, clock, allowance, keep, probe)
+        arms = _searched(bench, clock, allowance, keep, probe, forward)
     elif tuning.solved:
         arms = _as_model(Arms(bench, []), probe)
     else:
@@ -64,7 +66,7 @@ def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
     if why:
         decision = Decision(what=SCRATCH, value="left out", reason=why)
         return replace(arms, decisions=(*arms.decisions, decision))
-    return _with_scratch(arms, clock, allowance)
+    return _with_scratch(arms, clock, allowance, _least_scratch(bench, forward))
 
 
 def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
@@ -75,10 +77,10 @@ def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
     return record.model_copy(update={"candidates": arms.candidates, "budget": budget, "verdict": words})
 
 
-def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained) -> Arms:
+def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, forward: float) -> Arms:
     step, allowed = "the search for the best tuning", allowance.left() - keep
     with clock.step(step):
-        found = Search(bench, probe, allowance, keep).run()
+        found = Search(bench, probe, allowance, keep, forward).run()
     limits = {} if math.isinf(allowed) else {step: allowed}
     arms = Arms(found.bench, [], found.decisions, found.candidates, found.sentence, limits)
     if found.arm is None:
@@ -101,7 +103,7 @@ def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, prob
     return Arms(bench, [model, probe], model.decisions, allowed={} if budget is None else {step: budget})
 
 
-def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance) -> Arms:
+def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) -> Arms:
     """With the baseline from random weights, or why it failed."""
     bench, model = arms.bench, arms.trained[0]
     if allowance.seconds is None:
@@ -109,8 +111,8 @@ def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance) -> Arms:
         reason = "as long as the model itself took, and at least a minute; --budget changes it"
     else:
         budget = allowance.left()
-        if too_short(bench, budget):
-            why = f"only {budget:.1f} s of the budget are left"
+        if budget < least:
+            why = f"it takes at least about {least:.0f} s, and {budget:.0f} s of the budget are left"
             left_out = Decision(what=SCRATCH, value="left out", reason=why)
             return replace(arms, decisions=(*arms.decisions, left_out))
         reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
@@ -126,12 +128,12 @@ def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance) -> Arms:
     return replace(arms, trained=trained, decisions=(*arms.decisions, *decisions), allowed=allowed)
 
 
-def too_short(bench: Bench, seconds: float) -> bool:
-    """Whether the seconds are not worth beginning with: by the speed of the frozen pass, a few steps at each rate."""
-    recipe, features = bench.plan.scratch_recipe(), bench.features
-    each = features.seconds["runner"] / features.computed if features.computed else 0.0
-    steps = FEWEST_STEPS * len(recipe.rates_tried)
-    return seconds < max(1.0, steps * FORWARDS_AND_BACKWARDS * each * recipe.batch_size)
+def _least_scratch(bench: Bench, forward: float) -> float:
+    """Seconds that some steps and a validation at each rate take about, below which it is not worth beginning."""
+    recipe = bench.plan.scratch_recipe()
+    judged = len(bench.read.split.val)
+    inputs = len(recipe.rates_tried) * (FEWEST_STEPS * FORWARDS_AND_BACKWARDS * recipe.batch_size + judged) + judged
+    return max(1.0, forward * inputs)
 
 
 def _why_no_scratch(bench: Bench, tuning: Any) -> str:

@@ -20,6 +20,10 @@ from headstart.product.numbers import difference_text, metric_title
 LOSS = "log_loss"
 """The metric that is finer than the primary one, where a task has it."""
 
+FEWEST = 30
+"""Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so
+few its interval is too narrow."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -48,7 +52,7 @@ def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
     reason = _told(primary.name, found)
     better = found.verdict == "better"
-    if not better and found.figure.value > 0 and LOSS in metrics:
+    if not better and found.figure.value > 0 and LOSS in metrics and found.figure.n >= FEWEST:
         loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
         better = loss.verdict == "better"
         reason += f"; {_told(LOSS, loss)}"

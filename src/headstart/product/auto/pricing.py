@@ -1,7 +1,7 @@
 """What each way costs on this machine and at which rates it is worth trying, from short trainings that leave no trace.
 
-A way is not even rehearsed when the frozen pass alone says that it cannot fit: a step runs the same stages forwards and
-backwards, which takes at least three times as long as the pass did, and no runner that is faster than PyTorch helps it.
+A way is not even rehearsed when the speed of the backbone alone says that this would take too much of the time, or that
+its epochs cannot fit: a step runs the stages forwards and backwards, which is about three times the work of a pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from headstart.product.auto.cost import Cost
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.rate_range import Tried, grid, rate_range
 from headstart.product.auto.ways import Way
-from headstart.product.auto.workshop import Room, Workshop
+from headstart.product.auto.workshop import MOST_JUDGED, Room, Workshop
 from headstart.product.record import Decision
 
 TIMED = 4
@@ -26,8 +26,11 @@ SHARE = 0.2
 
 FORWARDS_AND_BACKWARDS = 3.0
 
-SHORTEST_SEARCH = 3.0
-"""Seconds below which nothing is begun."""
+OPENING = 1.0
+"""Seconds that building a training takes, about."""
+
+MOST_OF_REST = 0.3
+"""A way is rehearsed where the first few steps take no more than this share of the time left."""
 
 FEWEST_EPOCHS = 2
 """A way that cannot have so many epochs in half of the time left is not tried."""
@@ -72,9 +75,9 @@ def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Call
 
 def _decide(workshop: Workshop, way: Way, left: float, share: float) -> dict[str, Any]:
     """What is to be known of a way, as JSON."""
-    least, passing = _least_epoch(workshop, way), sum(workshop.bench.features.seconds.values())
-    if left < max(SHORTEST_SEARCH, 2 * passing if workshop.frozen(way) else 0.0):
-        return {"why": f"only {left:.1f} s are left"}
+    least, trial = _least_epoch(workshop, way), _trial(workshop, way)
+    if trial > MOST_OF_REST * left:
+        return {"why": f"trying it takes about {trial:.0f} s, and {left:.0f} s are left"}
     if FEWEST_EPOCHS * least > left / 2:
         return {"why": f"an epoch takes at least {least:.0f} s, of {left:.0f} s left"}
     with workshop.rehearsal(way) as room:
@@ -113,12 +116,19 @@ def _from_range(tried: Sequence[Tried], room: Room, way: Way) -> dict[str, Any]:
 
 
 def _least_epoch(workshop: Workshop, way: Way) -> float:
-    """Seconds below which no epoch of the way can be, by the speed of the frozen pass; 0 where that is unknown."""
-    features = workshop.bench.features
-    if not features.computed or workshop.frozen(way):
+    """Seconds of an epoch in which all stages run, about; 0 where some are frozen, or the speed is not known."""
+    if workshop.frozen(way):
         return 0.0
-    each = features.seconds["runner"] / features.computed
-    return FORWARDS_AND_BACKWARDS * each * len(workshop.bench.read.split.train)
+    return FORWARDS_AND_BACKWARDS * workshop.forward * len(workshop.bench.read.split.train)
+
+
+def _trial(workshop: Workshop, way: Way) -> float:
+    """Seconds that the first few steps take about, with what must run once before them."""
+    split = workshop.bench.read.split
+    inputs = FORWARDS_AND_BACKWARDS * TIMED * way.recipe.batch_size + min(len(split.val), MOST_JUDGED)
+    if workshop.frozen(way) and not workshop.has_begun(way):
+        inputs += 2 * (len(split.train) + len(split.val))
+    return OPENING + workshop.forward * inputs
 
 
 def _read(way: Way, decided: dict[str, Any]) -> Priced:

@@ -76,8 +76,14 @@ class _Standing:
 class Search:
     """One search."""
 
-    def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float) -> None:
-        """`keep` are the seconds of the allowance that must be left when the search is over."""
+    def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float, forward: float = 0.0) -> None:
+        """Make ready.
+
+        Args:
+            bench: data and backbone. probe: the arm that is to be beaten.
+            allowance: the time. keep: seconds of it that must be left when the search is over.
+            forward: seconds of an input through the whole backbone in plain PyTorch; 0 where that is not known.
+        """
         self.probe, self.allowance = probe, allowance
         self.keep = keep + probe.seconds
         """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
@@ -85,7 +91,7 @@ class Search:
         path = None if bench.work is None else bench.work / "search.json"
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
-        self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left())
+        self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left(), forward)
         self.decisions: list[Decision] = [self.views] if self.views else []
 
     def left(self) -> float:

@@ -30,6 +30,9 @@ MOST_JUDGED, BATCHES_JUDGED = 128, 16
 WARM_UP = 0.3
 """Share of a rehearsal over which the rate rises."""
 
+BUDGET_OF_VIEWS = 0.4
+"""Share of the time for the search out of which kept views may have their own share, 10 % of the whole then."""
+
 DISK = 150e6
 """Bytes per second at which a checkpoint is taken, written and read back, on the safe side."""
 
@@ -40,9 +43,16 @@ COPIES = 6
 class Workshop:
     """Builds and runs trainings."""
 
-    def __init__(self, bench: Bench, probe: Trained, budget: float | None) -> None:
-        """`probe` gives the head that some trainings start from; `budget` are the seconds for all of them."""
-        self.bench, self.probe, self.budget = bench, probe, budget
+    def __init__(self, bench: Bench, probe: Trained, budget: float | None, forward: float) -> None:
+        """Make ready.
+
+        Args:
+            bench: data and backbone. probe: gives the head that some trainings start from.
+            budget: seconds for all of them; None is no limit.
+            forward: seconds of an input through the whole backbone; 0 where that is not known.
+        """
+        self.bench, self.probe, self.forward = bench, probe, forward
+        self.budget = None if budget is None else BUDGET_OF_VIEWS * budget
         self._start = {name: tensor.clone() for name, tensor in bench.backbone.module.state_dict().items()}
         self._begun: dict[int, Beginning] = {}
 
@@ -53,6 +63,10 @@ class Workshop:
     def frozen(self, way: Way) -> int:
         """The first stage that moves."""
         return boundary(way.recipe, way.bench.plan.plugin("objective"), len(self.bench.backbone.stages))
+
+    def has_begun(self, way: Way) -> bool:
+        """Whether the stages that are frozen in it have run."""
+        return self.frozen(way) in self._begun
 
     def begun(self, way: Way) -> Beginning:
         """Where its batches begin: the frozen stages run once for all ways that share them."""
