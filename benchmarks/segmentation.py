@@ -2,7 +2,7 @@
 
 Every fit is the product's own, its figures those of its own test part, which nothing was chosen on. With 16 labels the
 model and training from scratch see the same pictures, the test part is that of the fit on all labels, and the interval
-is over draws of the 16.
+is over draws of the 16. Training from scratch has what the model leaves of the budget, which is several times its time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ BATCH = {"batch_size": 8}
 SETTINGS: dict[str, dict[str, Any]] = {"tuning": BATCH, "scratch": BATCH}
 LABELS = 16
 DRAWS = 5
-BUDGET = 420.0
-"""Seconds of training, so that the whole fit stays within 10 minutes on two cores."""
+BUDGET = 500.0
+"""Seconds from the data to the final model, so that the fit with its judging and report stays within 10 minutes."""
+BUDGET_OF_CELLS = 300.0
+BUDGET_OF_FEW = 240.0
+"""More than the model needs for its epochs: the rest goes to training from scratch at its three rates."""
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
@@ -37,12 +40,12 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         gains, few = [], []
         for draw in range(2 if quick else DRAWS):
             some = _draw(nuclei, data / "seg_nuclei_dsb2018", out / f"draw{draw}", draw)
-            learnt = _fit(some, out / f"few{draw}", 30.0 if quick else 90.0, scratch=True)
+            learnt = _fit(some, out / f"few{draw}", 120.0 if quick else BUDGET_OF_FEW, scratch=True)
             against = next(c for c in learnt.record.comparisons if c.against == "scratch")
             gains.append(against.difference.value)
-            few.append({key: arm.figures["dice"].value for key, arm in learnt.record.arms.items()})
+            few.append(_figures(learnt))
         gain = paired_over_draws(gains).figure
-        cells, _ = _timed(data / "seg_wbc" / "dataset1", out / "cells", 40.0 if quick else 240.0)
+        cells, _ = _timed(data / "seg_wbc" / "dataset1", out / "cells", 60.0 if quick else BUDGET_OF_CELLS)
         elsewhere = evaluate(cells.folder, data / "seg_wbc" / "dataset2")
         measured = {
             "segmentation.nuclei": nuclei.metrics["test"]["dice"]["value"],
@@ -53,7 +56,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         }
         details = {
             "nuclei": _figures(nuclei),
-            "few_labels": {"dice": few, "gain": gain.to_json()},
+            "few_labels": {"draws": few, "gain": gain.to_json()},
             "cells": _figures(cells),
             "cells_of_another_laboratory": {name: row.model_dump() for name, row in elsewhere.figures.items()},
         }
@@ -105,6 +108,10 @@ def _parts(run: Run) -> dict[str, list[str]]:
 def _figures(run: Run) -> dict[str, Any]:
     """Every arm's figures and what was chosen for it."""
     return {
-        key: {"figures": {name: row.model_dump() for name, row in arm.figures.items()}, "chosen": dict(arm.chosen)}
+        key: {
+            "figures": {name: row.model_dump() for name, row in arm.figures.items()},
+            "chosen": dict(arm.chosen),
+            "seconds": arm.seconds,
+        }
         for key, arm in run.record.arms.items()
     }
