@@ -35,7 +35,7 @@ ORDER = {
         "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
         "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
         "reading_worker reading_workers feeding averaged_views kept pass_key execution choose_runner pipeline "
-        "pass_space extract infer together precision forward micro_batches averaging best_epochs "
+        "pass_space extract infer together gathered_rows precision forward micro_batches averaging best_epochs "
         "interpolation final_weights noise pace checkpoint training_plan step_batches validation stepping "
         "loop rehearsal relative_gradients"
     ),

@@ -11,24 +11,23 @@ from plugins import sample
 from tiny_training import SHORT, classes, first_step, loop_for, sequences
 from torch import Tensor, nn
 
-from headstart.contracts.objective import Step
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.objective import PlainObjective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.loop import Loop
 from headstart.kernel import registry
-from headstart.kernel.settings import Settings
 
 
-class Toy(Settings):
+class Toy(PlainObjective):
     """Two streams, a critic of its own, and gradients that it fills in itself."""
 
     streams: ClassVar[tuple[str, ...]] = ("labelled", "unlabelled")
-    anchored: ClassVar[bool] = False
 
     def first_stage(self, stages: int) -> int:
         return stages - 1
 
-    def additions(self, width: int) -> Mapping[str, nn.Module]:
-        return {"critic": nn.Linear(width, 1)}
+    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+        return {"critic": nn.Linear(backbone.width, 1)}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         batch = step.batches["labelled"]
@@ -44,9 +43,6 @@ class Toy(Settings):
         for parameter, gradient in zip(parameters, gradients):
             parameter.grad = gradient
         return None
-
-    def after_step(self, step: Step) -> None:
-        pass
 
 
 OBJECTIVES = {**{name: sample("objectives", name) for name in registry.names("objectives")}, "toy": Toy()}
@@ -92,7 +88,7 @@ def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, 
         reached = any(reaches(named[name]) for name in stage.parameters)
         assert reached == (number >= first), f"{stage.name} of {len(model.backbone.stages)}, first stage {first}"
     trained = model.heads if "labelled" in objective.streams else model.additions
-    assert all(reaches(parameter) for parameter in trained.parameters())
+    assert all(reaches(parameter) for parameter in trained.parameters() if parameter.requires_grad)
 
 
 @every_objective

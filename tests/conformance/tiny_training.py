@@ -18,6 +18,7 @@ from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.loop import Loop, Plan
+from headstart.engine.stepping import Moment
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.tasks.classification import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -51,7 +52,7 @@ def loop_for(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         heads = nn.ModuleDict({"head": new_head(task, backbone)})
-        additions = nn.ModuleDict(dict(objective.additions(backbone.width)))
+        additions = nn.ModuleDict(dict(objective.additions(backbone)))
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
     source, targets, queries = PreparedInputs(backbone, examples), task.targets(examples), task.queries(examples)
     streams = {
@@ -67,7 +68,7 @@ def loop_for(
 def first_step(loop: Loop) -> Step:
     """The step that the loop begins with."""
     batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
-    return loop.stepper.step(batches, 0.0)
+    return loop.stepper.step(batches, Moment(0, 0, 0.0))
 
 
 def stage_state(backbone: Backbone, stage: int) -> Mapping[str, Tensor]:

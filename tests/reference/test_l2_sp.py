@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from headstart.contracts.carriers import Batch, Features, State
 from headstart.contracts.objective import Step
 from headstart.objectives.l2_sp import L2SP
+from tiny_backbone import TinyBackbone
 
 ALPHA, BETA = 0.3, 0.07
 
@@ -28,6 +29,7 @@ def step() -> Step:
     return Step(
         {"labelled": batch},
         lambda given: Features(backbone(given.state.hidden).relu()),
+        TinyBackbone(),
         lambda features, _: {"logits": head(features.pooled)},
         lambda outputs, given: {"ce": nn.functional.cross_entropy(outputs["logits"], given.targets["label"])},
         nn.ModuleDict(),

@@ -15,6 +15,7 @@ from headstart.contracts.objective import Step
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification import Classification
 from headstart.tasks.regression import Regression
+from tiny_backbone import TinyBackbone
 
 BATCH, INPUTS, WIDTH = 7, 4, 5
 
@@ -36,6 +37,7 @@ def trained_once(task: Any, labels: np.ndarray, outputs: int) -> tuple[float, nn
     step = Step(
         {"labelled": batch},
         lambda given: Features(backbone(given.state.hidden)),
+        TinyBackbone(),
         lambda features, given: task.apply(head, features, given),
         task.losses,
         nn.ModuleDict(),

@@ -1,15 +1,29 @@
-"""Objective: what is optimised beside the task loss, over one or several streams of data."""
+"""Objective: what is optimised, over one or several streams of data.
+
+One whose first stream is 'labelled' is for `fit`: it stands beside the task's loss. One whose first stream is
+'unlabelled' is for `pretrain`: there are neither task nor heads, only a backbone and the objective's own additions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features
 from headstart.kernel.settings import Settings
+
+LABELLED, UNLABELLED, AGAIN = "labelled", "unlabelled", "unlabelled_again"
+"""The streams. The last has the rows of the second in the same order, in another random view."""
+
+
+def itself(values: Tensor) -> Tensor:
+    """The same tensor (...)."""
+    return values
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,8 @@ class Step:
     """Stream name -> batch; a part of it where the whole does not fit into the memory at once."""
     features: Callable[[Batch], Features]
     """Runs the moving part of the backbone on a batch; float32 in any precision of the training."""
+    backbone: Backbone
+    """The model's own, on the device of the batches; in pretraining they begin at boundary 0."""
     outputs: Callable[[Features, Batch], Mapping[str, Tensor]]
     """Runs the task's head."""
     task_losses: Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
@@ -32,6 +48,15 @@ class Step:
     """What moves, by name: 'backbone.NAME', 'heads.NAME', 'additions.NAME'."""
     start: Mapping[str, Tensor] = field(default_factory=dict)
     """The values that `parameters` had when the training began, where the objective is anchored."""
+    seed: int = 0
+    """Decides the random draws of the step; of the step's whole batch, so that a draw for an example must depend on its
+    `Batch.rows` too. The same for every validation."""
+    gathered: Callable[[Tensor], Tensor] = itself
+    """(batch, ...) of this process -> those of all processes of a launcher, by rank, (all, ...). A loss of them is
+    computed by every process alike; what flows back is scaled so that the gradients' mean over the processes is the
+    whole loss's. Itself where there is one process."""
+    computing: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Within it products are computed in the precision of the training, as `features` does."""
 
 
 class Objective(Protocol):
@@ -41,13 +66,24 @@ class Objective(Protocol):
     """The streams it draws a batch from in every step; the first one is 'labelled' unless it needs no labels."""
     anchored: ClassVar[bool]
     """Whether it holds weights to their pretrained values; refused where training starts from others."""
+    modalities: ClassVar[tuple[str, ...]]
+    """The kinds of input that it can learn from."""
+    augmentation: ClassVar[str]
+    """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
+    training: ClassVar[Mapping[str, Any]]
+    """How it is best trained in pretraining: settings of the recipe, which those of the user come before."""
 
     def first_stage(self, stages: int) -> int:
         """The first backbone stage it must reach to do anything; `stages` when a head is enough."""
         ...
 
-    def additions(self, width: int) -> Mapping[str, nn.Module]:
-        """Modules to train beside the head, by name."""
+    def check(self, backbone: Backbone) -> None:
+        """Refuse a backbone that it cannot work on, before anything runs. Raises SettingsError."""
+        ...
+
+    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+        """Modules to train beside the backbone, by name. What requires no gradient, such as an encoder that follows by
+        momentum, is not optimised but kept with the checkpoints; `after_step` moves it."""
         ...
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
@@ -66,20 +102,26 @@ class Objective(Protocol):
 class PlainObjective(Settings):
     """What most objectives are: terms beside the task's own on labelled examples, all of them added up."""
 
-    streams: ClassVar[tuple[str, ...]] = ("labelled",)
+    streams: ClassVar[tuple[str, ...]] = (LABELLED,)
     anchored: ClassVar[bool] = False
+    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
+    augmentation: ClassVar[str] = "none"
+    training: ClassVar[Mapping[str, Any]] = {}
 
     def first_stage(self, stages: int) -> int:
         """A head is enough."""
         return stages
 
-    def additions(self, width: int) -> Mapping[str, nn.Module]:  # noqa: ARG002
+    def check(self, backbone: Backbone) -> None:
+        """Any will do."""
+
+    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:  # noqa: ARG002
         """None."""
         return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """The task's terms on the labelled batch, each a scalar ()."""
-        batch = step.batches["labelled"]
+        batch = step.batches[LABELLED]
         return step.task_losses(step.outputs(step.features(batch), batch), batch)
 
     def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:  # noqa: ARG002

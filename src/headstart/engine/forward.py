@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
@@ -22,16 +23,20 @@ class Forward:
         self.model, self.device, self.precision = model, device, precision
         self.suffix = suffix(model.backbone, model.task.reads, boundary)
 
+    def computing(self) -> AbstractContextManager[object]:
+        """Within it products are computed in the forward pass's precision."""
+        return computing_in(self.precision, self.device)
+
     def features(self, batch: Batch) -> Features:
         """Runs the backbone from the boundary on."""
-        with computing_in(self.precision, self.device):
+        with self.computing():
             found = self.model.backbone.features(self.suffix(batch.state))
         tokens = None if found.tokens is None else found.tokens.float()
         return Features(found.pooled.float(), tokens, found.mask, tuple(level.float() for level in found.maps))
 
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         """Runs the task's head."""
-        with computing_in(self.precision, self.device):
+        with self.computing():
             found = self.model.task.apply(self.model.heads["head"], features, batch)
         return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
 

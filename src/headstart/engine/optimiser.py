@@ -36,7 +36,7 @@ def plan_optimiser(
     groups: list[dict[str, Any]] = []
     for rate in rates:
         if rate.stage == HEAD:
-            parameters = [p for module in others for p in module.parameters()]
+            parameters = [p for module in others for p in module.parameters() if p.requires_grad]
             peak = recipe.head_learning_rate * rate.factor
         else:
             parameters = [named[name] for name in backbone.stages[rate.stage].parameters if recipe.moves(name)]

@@ -17,6 +17,7 @@ from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Recipe
 from headstart.engine.finite import unsound_gradient, watched
 from headstart.engine.forward import Forward
+from headstart.engine.gathered_rows import gathered_rows
 from headstart.engine.micro_batches import Batches, MicroBatches, divided
 from headstart.engine.optimiser import set_rates
 from headstart.engine.together import Together
@@ -81,14 +82,26 @@ class Stepper:
             raise TrainingError(f"{self._fault(batches, moment)} Try a lower learning rate.")
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self.objective.after_step(self.step(batches, moment.done))
+        self.objective.after_step(self.step(batches, moment))
         return float(loss)
 
-    def step(self, batches: Batches, done: float) -> Step:
+    def step(self, batches: Batches, moment: Moment) -> Step:
         """The step as the objective sees it."""
-        losses = mixed_losses(self.model.task.losses)
-        features, outputs, additions = self.forward.features, self.forward.outputs, self.model.additions
-        return Step(batches, features, outputs, losses, additions, done, self.named, self.start)
+        forward, model = self.forward, self.model
+        return Step(
+            batches,
+            forward.features,
+            model.backbone,
+            forward.outputs,
+            mixed_losses(model.task.losses),
+            model.additions,
+            moment.done,
+            self.named,
+            self.start,
+            draw_seed(self.seed, "objective", moment.epoch, moment.step),
+            partial(gathered_rows, processes=self.processes),
+            forward.computing,
+        )
 
     def _gradients_of(self, batches: Batches, moment: Moment) -> Tensor:
         """Fill the gradients, means over parts and processes; returns the loss (), such a mean too."""
@@ -128,7 +141,7 @@ class Stepper:
 
     def _backward(self, batches: Batches, moment: Moment) -> Mapping[str, Tensor]:
         """The objective's losses, their gradients filled in."""
-        losses = self.objective.losses(self.step(batches, moment.done))
+        losses = self.objective.losses(self.step(batches, moment))
         total = self.objective.combine(losses, self.parameters)
         if total is not None:
             total.backward()

@@ -146,7 +146,7 @@ def opened(
         plan = _loop_plan(bench.plan, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(bench.plan.seed, "additions"))
-            model.additions.update(plan.objective.additions(backbone.width))
+            model.additions.update(plan.objective.additions(backbone))
         loop = Loop(model, plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
