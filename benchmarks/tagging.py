@@ -25,6 +25,7 @@ from headstart.tasks.tagging import Tagging
 
 BUDGET = 600.0
 SEEDS = (0, 1, 2)
+EPOCHS_OF_OURS = 6
 EPOCHS, BATCH_SIZE = 3, 8
 
 
@@ -53,6 +54,7 @@ def _one(source: Path, folder: Path, parts: dict[str, Sentences], names: tuple[s
             tuning="full",
             budget=BUDGET,
             scratch=False,
+            settings={"tuning": {"epochs": EPOCHS_OF_OURS}},
             seed=seed,
         )
         record = _record(ours)

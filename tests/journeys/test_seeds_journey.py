@@ -67,7 +67,10 @@ def test_a_seed_is_the_fit_with_that_seed(seeds_run: headstart.Run, photos: Path
     assert alone.parts == single(seeds_run, 4).parts
 
 
-def test_the_frozen_pass_is_made_once(reviews_csv: Path, bert: Path, here: Path) -> None:
+def test_the_frozen_pass_is_made_once(
+    reviews_csv: Path, bert: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(here / "cache"))
     columns = {"text": "review", "label": "mood"}
     run = headstart.fit(reviews_csv, **columns, backbone=str(bert), scratch=False, seed=7, seeds=3, out=here / "run")
     passes = [single(run, seed).record.frozen_pass for seed in (7, 8, 9)]

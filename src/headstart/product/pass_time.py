@@ -5,6 +5,8 @@ Both come from the short measurement by which its runner was chosen.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from headstart.contracts.backbone import Backbone
@@ -24,18 +26,25 @@ SLOWER = 4.0
 """Plain PyTorch is taken to be so much slower than a runner beside which it was not measured."""
 
 
-def forward_seconds(bench: Bench) -> float:
-    """What an input takes forwards through the whole backbone in plain PyTorch; 0 where nothing is known of it.
+class Speed(NamedTuple):
+    """Seconds that an input takes forwards through the whole backbone; 0 where that is not known."""
 
-    To be asked before anything trains on the backbone.
-    """
+    plain: float = 0.0
+    """In plain PyTorch, in which training goes."""
+    runner: float = 0.0
+    """On the runner of the frozen pass."""
+
+
+def speed(bench: Bench) -> Speed:
+    """How fast the backbone is; to be asked before anything trains on it."""
     if bench.plan.runner == AUTO:
         read = bench.read
         choice = choose_runner(bench.backbone, read.examples, read.keys, bench.features.wish, pick_device())
         if choice.plain_each:
-            return choice.plain_each
+            return Speed(choice.plain_each, choice.seconds_each)
     features = bench.features
-    return SLOWER * features.seconds["runner"] / features.computed if features.computed else 0.0
+    runner = features.seconds["runner"] / features.computed if features.computed else 0.0
+    return Speed(SLOWER * runner, runner)
 
 
 def too_long_a_pass(

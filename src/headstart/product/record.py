@@ -39,6 +39,8 @@ class Epoch(Settings):
     """The primary metric on validation."""
     learning_rate: float
     seconds: float
+    monitors: dict[str, Number] = {}
+    """What was looked at beside them, by name, where training went without labels."""
 
 
 class Arm(Settings):

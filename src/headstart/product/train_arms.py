@@ -18,7 +18,7 @@ from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
 from headstart.product.bench import Bench
 from headstart.product.clock import Clock
-from headstart.product.pass_time import forward_seconds
+from headstart.product.pass_time import Speed, speed
 from headstart.product.plan import AUTO
 from headstart.product.record import Budget, Candidate, Decision, RunRecord
 
@@ -55,10 +55,10 @@ def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
     tuning, why = bench.plan.plugin("tuning"), _why_no_scratch(bench, bench.plan.plugin("tuning"))
     with clock.step("the probe"):
         probe = solve_arm(bench, "probe")
-    forward = 0.0 if allowance.seconds is None else forward_seconds(bench)
+    fast = Speed() if allowance.seconds is None else speed(bench)
     keep = 0.0 if why or math.isinf(allowance.left()) else SCRATCH_SHARE * allowance.left()
     if bench.plan.tuning == AUTO:
-        arms = _searched(bench, clock, allowance, keep, probe, forward)
+        arms = _searched(bench, clock, allowance, keep, probe, fast)
     elif tuning.solved:
         arms = _as_model(Arms(bench, []), probe)
     else:
@@ -66,7 +66,7 @@ def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
     if why:
         decision = Decision(what=SCRATCH, value="left out", reason=why)
         return replace(arms, decisions=(*arms.decisions, decision))
-    return _with_scratch(arms, clock, allowance, _least_scratch(bench, forward))
+    return _with_scratch(arms, clock, allowance, _least_scratch(bench, fast.plain))
 
 
 def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
@@ -77,10 +77,10 @@ def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
     return record.model_copy(update={"candidates": arms.candidates, "budget": budget, "verdict": words})
 
 
-def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, forward: float) -> Arms:
+def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, fast: Speed) -> Arms:
     step, allowed = "the search for the best tuning", allowance.left() - keep
     with clock.step(step):
-        found = Search(bench, probe, allowance, keep, forward).run()
+        found = Search(bench, probe, allowance, keep, fast).run()
     limits = {} if math.isinf(allowed) else {step: allowed}
     arms = Arms(found.bench, [], found.decisions, found.candidates, found.sentence, limits)
     if found.arm is None:

@@ -25,6 +25,10 @@ SHARE = 0.2
 """Of the time left, that rehearsals may take."""
 
 FORWARDS_AND_BACKWARDS = 3.0
+"""The work of a step beside that of a pass."""
+
+PASSES = 2
+"""What it takes to keep the states of frozen stages, beside a pass over them: choosing its runner costs as much."""
 
 OPENING = 1.0
 """Seconds that building a training takes, about."""
@@ -119,16 +123,17 @@ def _least_epoch(workshop: Workshop, way: Way) -> float:
     """Seconds of an epoch in which all stages run, about; 0 where some are frozen, or the speed is not known."""
     if workshop.frozen(way):
         return 0.0
-    return FORWARDS_AND_BACKWARDS * workshop.forward * len(workshop.bench.read.split.train)
+    return FORWARDS_AND_BACKWARDS * workshop.speed.plain * len(workshop.bench.read.split.train)
 
 
 def _trial(workshop: Workshop, way: Way) -> float:
     """Seconds that the first few steps take about, with what must run once before them."""
-    split = workshop.bench.read.split
+    split, frozen, stages = workshop.bench.read.split, workshop.frozen(way), len(workshop.bench.backbone.stages)
     inputs = FORWARDS_AND_BACKWARDS * TIMED * way.recipe.batch_size + min(len(split.val), MOST_JUDGED)
-    if workshop.frozen(way) and not workshop.has_begun(way):
-        inputs += 2 * (len(split.train) + len(split.val))
-    return OPENING + workshop.forward * inputs
+    seconds = OPENING + workshop.speed.plain * inputs * (1 - frozen / stages)
+    if frozen and not workshop.has_begun(way):
+        seconds += PASSES * workshop.speed.runner * (len(split.train) + len(split.val))
+    return seconds
 
 
 def _read(way: Way, decided: dict[str, Any]) -> Priced:

@@ -22,15 +22,18 @@ from headstart.product.auto.against_probe import Answer, against_probe
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
-from headstart.product.auto.pricing import Priced, priced
+from headstart.product.auto.pricing import OPENING, Priced, priced
 from headstart.product.auto.ways import Way, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
+from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
 from headstart.product.training import data_identity
 from headstart.product.view_averaging import views_averaged
 
 MOST_CANDIDATES = 12
+
+UNKNOWN = Speed()
 
 CERTAIN = 0.92
 """Share of the time left that the schedule may fill: what is forecast is not exact."""
@@ -76,22 +79,23 @@ class _Standing:
 class Search:
     """One search."""
 
-    def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float, forward: float = 0.0) -> None:
+    def __init__(self, bench: Bench, probe: Trained, allowance: Allowance, keep: float, speed: Speed = UNKNOWN) -> None:
         """Make ready.
 
         Args:
             bench: data and backbone. probe: the arm that is to be beaten.
             allowance: the time. keep: seconds of it that must be left when the search is over.
-            forward: seconds of an input through the whole backbone in plain PyTorch; 0 where that is not known.
+            speed: of the backbone.
         """
         self.probe, self.allowance = probe, allowance
+        self.kept_for_others = keep
         self.keep = keep + probe.seconds
         """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
         candidate be taken up, calibrated and compared."""
         path = None if bench.work is None else bench.work / "search.json"
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
-        self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left(), forward)
+        self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left(), speed)
         self.decisions: list[Decision] = [self.views] if self.views else []
 
     def left(self) -> float:
@@ -100,6 +104,8 @@ class Search:
 
     def run(self) -> Found:
         """Search."""
+        if not self.journal.once("is there time", lambda: self.left() > OPENING):
+            return self._probe_stays("no time is left for anything else")
         self.possible, told = ways(self.bench)
         self.decisions += told
         prices = priced(self.workshop, self.journal, self.possible, self.left)
@@ -216,14 +222,23 @@ class Search:
         if answer.better:
             return Found(best.way.bench, arm, rows, decisions, answer.sentence)
         self.workshop.reset()
-        return Found(_as_probe(self.bench), None, rows, decisions, answer.sentence)
+        return Found(self._as_probe(), None, rows, decisions, answer.sentence)
 
     def _probe_stays(self, reason: str, standing: Sequence[_Standing] = ()) -> Found:
         self.workshop.reset()
         rows = (_row_of_probe(self.probe, None), *(_row(one, None) for one in standing))
         decision = Decision(what="model", value="probe", reason=reason)
         sentence = f"The model is the frozen probe: {reason}."
-        return Found(_as_probe(self.bench), None, rows, (*self.decisions, decision), sentence)
+        return Found(self._as_probe(), None, rows, (*self.decisions, decision), sentence)
+
+    def _as_probe(self) -> Bench:
+        """The bench with the plan that repeats the probe, solved once more with the validation part where time is left."""
+        left = self.allowance.left() - self.kept_for_others
+        refit = self.journal.once("refit", lambda: left > self.probe.seconds)
+        settings = {key: value for key, value in self.bench.plan.settings.items() if key != "augmentation"}
+        settings["tuning"] = {"refit": refit}
+        plan = self.bench.plan.model_copy(update={"tuning": "probe", "augmentation": "none", "settings": settings})
+        return replace(self.bench, plan=plan)
 
 
 def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
@@ -238,14 +253,6 @@ def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
 
 def _named(way: Way) -> Way:
     return replace(way, name=f"{way.name}, {way.recipe.learning_rate:.2g}")
-
-
-def _as_probe(bench: Bench) -> Bench:
-    """The bench with the plan that repeats the probe."""
-    settings = {key: value for key, value in bench.plan.settings.items() if key != "augmentation"}
-    settings["tuning"] = {"refit": True}
-    plan = bench.plan.model_copy(update={"tuning": "probe", "augmentation": "none", "settings": settings})
-    return replace(bench, plan=plan)
 
 
 def _row(one: _Standing, answer: Answer | None) -> Candidate:

@@ -21,6 +21,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.product.arms import Trained, boundary, first_head, model_with
 from headstart.product.auto.ways import Way
 from headstart.product.bench import Bench
+from headstart.product.pass_time import Speed
 from headstart.product.training import Attempt, opened, train_once
 from headstart.product.views import Beginning, beginning
 
@@ -43,15 +44,15 @@ COPIES = 6
 class Workshop:
     """Builds and runs trainings."""
 
-    def __init__(self, bench: Bench, probe: Trained, budget: float | None, forward: float) -> None:
+    def __init__(self, bench: Bench, probe: Trained, budget: float | None, speed: Speed) -> None:
         """Make ready.
 
         Args:
             bench: data and backbone. probe: gives the head that some trainings start from.
             budget: seconds for all of them; None is no limit.
-            forward: seconds of an input through the whole backbone; 0 where that is not known.
+            speed: of the backbone.
         """
-        self.bench, self.probe, self.forward = bench, probe, forward
+        self.bench, self.probe, self.speed = bench, probe, speed
         self.budget = None if budget is None else BUDGET_OF_VIEWS * budget
         self._start = {name: tensor.clone() for name, tensor in bench.backbone.module.state_dict().items()}
         self._begun: dict[int, Beginning] = {}

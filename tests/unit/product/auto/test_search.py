@@ -207,4 +207,4 @@ def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> No
     assert found.arm is None
     assert found.candidates[0].fate == "kept"
     assert math.isnan(found.candidates[0].learning_rate)
-    assert "no fine-tuning fits into the time" in found.sentence
+    assert "no time is left" in found.sentence
