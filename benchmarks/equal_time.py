@@ -8,10 +8,6 @@ the scikit-learn probe the difference in accuracy is paired by example, with a 9
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -19,16 +15,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from benchmarks._cells import cell
 from benchmarks._equal_time_cell import AUTO
-from benchmarks._harness import FOLDER, RESULTS
+from benchmarks._harness import RESULTS
+from benchmarks._paired import paired_interval
 from benchmarks._rivals import RIVALS
 
 IMAGES = ("data/img_ants_bees", "data/img_cats_dogs", "data/img_brain_mri")
 TEXTS = ("data/text_sst2", "data/text_tweeteval/emotion", "data/text_tweeteval/irony")
 CELLS = RESULTS / "equal_time.cells.json"
 PROBE, TEXT_ONLY = "sklearn_probe", ("setfit",)
-RESAMPLES = 2000
-CORES = 2
 
 Case = tuple[str, int, int]
 """Data, labels per class, seed."""
@@ -39,7 +35,9 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     seconds, cases = _grid(quick, full)
     cells = {case: {method: _cell(method, case, seconds) for method in _methods(case)} for case in cases}
     ranks = _mean_ranks(list(cells.values()))
-    below = [case for case, found in cells.items() if _interval(found[AUTO]["right"], found[PROBE]["right"])[1] < 0]
+    below = [
+        case for case, found in cells.items() if paired_interval(found[AUTO]["right"], found[PROBE]["right"])[2] < 0
+    ]
     lead = min(rank for method, rank in ranks.items() if method != AUTO) - ranks[AUTO]
     shown = {"/".join(map(str, case)): found for case, found in cells.items()}
     measured: dict[str, float | None] = {"equal_time.rank_lead": lead, "equal_time.below_probe": float(len(below))}
@@ -59,43 +57,20 @@ def _methods(case: Case) -> list[str]:
 
 
 def _cell(method: str, case: Case, seconds: float) -> dict[str, Any]:
-    """From the file, or made now."""
-    known = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.exists() else {}
-    name = "/".join(map(str, (*case, method, seconds)))
-    if name not in known:
-        print(name, file=sys.stderr)
-        known[name] = _made(method, case, seconds)
-        CELLS.parent.mkdir(exist_ok=True)
-        CELLS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return dict(known[name])
-
-
-def _made(method: str, case: Case, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks._equal_time_cell", method, *map(str, case), str(seconds)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(CORES), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=FOLDER.parent, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    return cell(CELLS, "benchmarks._equal_time_cell", [method, *map(str, case), str(seconds)])
 
 
 def _mean_ranks(groups: Sequence[dict[str, dict[str, Any]]]) -> dict[str, float]:
     """Method -> its mean rank, 1 being the best; where a method has no cell it is not counted."""
     found: dict[str, list[float]] = {}
     for group in groups:
-        for method, rank in zip(group, _ranks([cell["accuracy"] for cell in group.values()])):
+        for method, rank in zip(group, _ranks([one["accuracy"] for one in group.values()])):
             found.setdefault(method, []).append(rank)
     return {method: float(np.mean(ranks)) for method, ranks in found.items()}
 
 
 def _ranks(accuracies: Sequence[float]) -> Iterator[float]:
     yield from (float(rank) for rank in rankdata([-accuracy for accuracy in accuracies]))
-
-
-def _interval(one: str, other: str) -> tuple[float, float]:
-    """The 95 % interval of the difference in accuracy, paired by example."""
-    differences = np.array([int(a) - int(b) for a, b in zip(one, other)], dtype=float)
-    draws = np.random.default_rng(0).integers(len(differences), size=(RESAMPLES, len(differences)))
-    low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
 
 
 def _brief(cells: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:

@@ -1,0 +1,181 @@
+"""Headstart's side of the speed of fine-tuning: whole fits, the pieces of one alone, and a profile of the loop.
+
+A fit's seconds are those of its frozen pass and of its training. Where stages move, training begins with a pass of its
+own up to them, and the pass and probe that come first are evidence beside it, not counted here; the whole is among the
+details. The runner was chosen and its graph compiled in a fit before; its features are thrown away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+import headstart
+from benchmarks._data import own_cache
+from benchmarks._pass_pieces import CPU, decoding, running
+from benchmarks._tuning_cases import BATCH, HEAD_RATE, STAGE_RATE, Case, Pictures
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Examples, Schema
+from headstart.engine.choose_runner import choose_runner
+from headstart.engine.content import content_keys
+from headstart.engine.device import cores
+from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.loop import Loop
+from headstart.engine.precision import chosen_precision, computing_in
+from headstart.engine.validation import Validation
+from headstart.kernel import registry
+from headstart.objectives.supervised import Supervised
+
+PASS = "the frozen pass"
+STEPS = 8
+"""Of a piece, that are timed."""
+
+
+def ours(case: Case, data: Pictures, rounds: int, *, alone: bool) -> dict[str, Any]:
+    """Fits after an unmeasured one, which is profiled; with `alone` the pieces too, and the profile of its loop."""
+    with own_cache() as cache:
+        with _profiled() as spent:
+            _fit(case, data, cache)
+        fits = [_fit(case, data, cache) for _ in range(rounds)]
+        return {"fits": fits, **({"pieces": _pieces(case, data), "loop": spent} if alone else {})}
+
+
+def _fit(case: Case, data: Pictures, cache: Path) -> dict[str, Any]:
+    """Seconds by the record's own clock, and which of the judged pictures are right."""
+    shutil.rmtree(cache / "features", ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        run = headstart.fit(
+            data.frame(),
+            image="picture",
+            label="label",
+            part="part",
+            augmentation="none",
+            scratch=False,
+            out=Path(folder) / "run",
+            **case.headstart,
+        )
+        whole = time.perf_counter() - began
+        times = run.record.times
+        found = run.predict(list(data.paths["judged"])) if case.real else None
+    training = next(seconds for step, seconds in times.items() if step.startswith("training"))
+    seconds = training if case.moving else training + times[PASS]
+    predicted = [] if found is None else [data.classes.index(name) for name in found["prediction"]]
+    return {"seconds": seconds, "whole": whole, "times": dict(times), "predicted": predicted}
+
+
+def _pieces(case: Case, data: Pictures) -> dict[str, Any]:
+    """Seconds per picture, each piece alone: reading, frozen stages, a step of the others, and their validation."""
+    name = case.headstart["backbone"]
+    backbone: Backbone = registry.plugin("backbones", "timm_images")(
+        reference=name, weights=case.headstart["weights"]
+    ).load()
+    paths = [Path(path) for path in (*data.paths["train"], *data.paths["val"])]
+    start = len(backbone.stages) - case.stages(len(backbone.stages))
+    found = {"decode": decoding(backbone, paths), "runner": 0.0}
+    if start:
+        wish = Wish("state", start) if case.moving else Wish.all_stages(backbone)
+        examples = Examples(
+            pa.table({"path": [*map(str, paths)]}), Schema(modality="image", inputs=("path",), origin="path")
+        )
+        runner = choose_runner(backbone, examples, content_keys(examples).keys, wish, CPU).runner
+        found["runner"] = running(backbone, paths, runner, wish)
+        found["runner_name"] = f"{registry.name_of(runner)} {runner.precision}"  # type: ignore[arg-type,assignment]
+    return {**found, **_suffix(backbone, start, paths[:BATCH], len(data.classes))}
+
+
+def bound(case: Case, data: Mapping[str, int], pieces: Mapping[str, Any]) -> float:
+    """Seconds of one pass and of all epochs, if nothing beside the pieces took any."""
+    train, val = data["train"], data["val"]
+    once = (train + val) * (pieces["decode"] / cores() + pieces["runner"])
+    return float(once + case.epochs * (train * pieces["step"] + val * pieces["validation"]))
+
+
+def _suffix(backbone: Backbone, start: int, paths: Sequence[Path], classes: int) -> dict[str, float]:
+    """What moves, on states that are there, in the precision of the training."""
+    state = backbone.prepare(list(paths))
+    with torch.no_grad():
+        hidden = KeptSegment(backbone, Wish("state", start)).eval()(state).hidden if start else state.hidden
+    if hidden.ndim == 4:
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
+    backbone.module.to(memory_format=torch.channels_last)
+    moving = {name for stage in backbone.stages[start:] for name in stage.parameters}
+    for name, parameter in backbone.module.named_parameters():
+        parameter.requires_grad_(name in moving)
+    stages = [p for p in backbone.module.parameters() if p.requires_grad]
+    head, labels = nn.Linear(backbone.width, classes), torch.arange(len(hidden)) % classes
+    groups = [{"params": stages, "lr": STAGE_RATE}, {"params": [*head.parameters()], "lr": HEAD_RATE}]
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+    suffix = backbone.segment(start, len(backbone.stages)) if start < len(backbone.stages) else nn.Identity()
+    precision = chosen_precision("auto", CPU)
+    pooled = backbone.features(State(hidden)).pooled if start == len(backbone.stages) else None
+
+    def logits() -> Tensor:
+        with computing_in(precision, CPU):
+            features = backbone.features(suffix(State(hidden))).pooled if pooled is None else pooled
+            return head(features.float()).float()
+
+    def step() -> None:
+        nn.functional.cross_entropy(logits(), labels).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def validation() -> None:
+        with torch.inference_mode():
+            logits()
+
+    return {"step": _each(step) / len(hidden), "validation": _each(validation) / len(hidden)}
+
+
+def _each(work: Callable[[], None]) -> float:
+    """Seconds of one of several in a row, after two that are not measured."""
+    for _ in range(2):
+        work()
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        work()
+    return (time.perf_counter() - began) / STEPS
+
+
+@contextmanager
+def _profiled() -> Iterator[dict[str, float]]:
+    """Within it the training of a fit is profiled: seconds of the loop, validation apart, and of its three parts."""
+    spent: dict[str, float] = {}
+
+    def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def inner(*given: Any, **named_given: Any) -> Any:
+            with record_function(name):
+                return function(*given, **named_given)
+
+        return inner
+
+    run = named(Loop.run, "loop")
+
+    def watched(loop: Loop, until: int | None = None) -> Any:
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            progress = run(loop, until)
+        for event in seen.key_averages():
+            name = "optimiser" if event.key.startswith("Optimizer.step#") else event.key
+            if name in ("loop", "validation", "forward", "backward", "optimiser"):
+                spent[name] = spent.get(name, 0.0) + event.cpu_time_total / 1e6
+        return progress
+
+    with (
+        patch.object(Loop, "run", watched),
+        patch.object(Validation, "__call__", named(Validation.__call__, "validation")),
+        patch.object(Supervised, "losses", named(Supervised.losses, "forward")),
+        patch.object(Tensor, "backward", named(Tensor.backward, "backward")),
+    ):
+        yield spent

@@ -1,0 +1,99 @@
+"""Ten epochs of fine-tuning at 224 px, against a plain PyTorch loop, transformers' Trainer and fastai.
+
+All train the same stages of the same network on the same files, with the same rates, batches and epochs, and validate
+after each. A cell is a way on a case and a data set, in a process of its own; what is finished is kept in
+`results/fine_tuning_speed.cells.json`, so that an interrupted run goes on, and a new
+measurement begins with its removal. Headstart is measured before and after its
+rivals, and the median taken. The bound on its speed is the rival's time over one frozen pass and the epochs of what
+moves, its pieces timed alone. Where weights are real, pictures that nobody chose anything by judge the models.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks._cells import cell
+from benchmarks._harness import RESULTS
+from benchmarks._paired import paired_interval
+from benchmarks._tuning_cases import CASES, DATA
+
+CELLS = RESULTS / "fine_tuning_speed.cells.json"
+BEFORE, AFTER = "ours1", "ours2"
+SPEEDS = ("head", "resnet18", "vit_small")
+REAL = ("head", "mobilenetv2")
+
+Cells = Mapping[tuple[str, str, str], Mapping[str, Any]]
+"""By case, data and way."""
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
+    """Both data sets; `quick`: two epochs of a few pictures of one, which says nothing of the figures."""
+    data = DATA[:1] if quick else DATA
+    cells = {key: _cell(*key, quick=quick) for key in _grid(data)}
+    pairs = [(case, name) for case in CASES for name in data]
+    speeds = {pair: _times_faster(cells, *pair) for pair in pairs}
+    bounds = {pair: _share_of_bound(cells, *pair) for pair in pairs}
+    outside = {pair: _outside(cells[(*pair, BEFORE)]["loop"]) for pair in pairs}
+    ahead = {(case, name): _ahead(cells, case, name) for case in REAL for name in data}
+    measured: dict[str, float | None] = {
+        f"fine_tuning_speed.{case}": min(min(speeds[case, name].values()) for name in data) for case in SPEEDS
+    }
+    measured |= {
+        "fine_tuning_speed.full": min(speeds["full", name]["plain"] for name in data),
+        "fine_tuning_speed.full.same_precision": min(speeds["full", name]["plain_bfloat16"] for name in data),
+        "fine_tuning_speed.share_of_bound": 100 * min(bounds[case, name] for case, name in pairs if case != "full"),
+        "fine_tuning_speed.outside": 100 * max(outside["full", name] for name in data),
+        "fine_tuning_speed.accuracy": 100 * min(high for found in ahead.values() for _, _, high in found.values()),
+    }
+    details = {
+        f"{case}, {name}": {
+            "times_faster": speeds[case, name],
+            "share_of_bound": bounds[case, name],
+            "outside": outside[case, name],
+            "accuracy_ahead": ahead.get((case, name), {}),
+            **{way: _brief(cells[key]) for key in cells if key[:2] == (case, name) for way in key[2:]},
+        }
+        for case, name in pairs
+    }
+    return measured, details
+
+
+def _grid(data: Sequence[str]) -> list[tuple[str, str, str]]:
+    return [(name, one, way) for one in data for name in CASES for way in (BEFORE, *CASES[name].rivals, AFTER)]
+
+
+def _cell(case: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
+    return cell(CELLS, "benchmarks._tuning_cell", (case, data, way, "quick" if quick else "normal"))
+
+
+def _seconds(cells: Cells, case: str, data: str) -> float:
+    """Headstart's."""
+    return statistics.median([*cells[case, data, BEFORE]["seconds"], *cells[case, data, AFTER]["seconds"]])
+
+
+def _times_faster(cells: Cells, case: str, data: str) -> dict[str, float]:
+    """Than each rival."""
+    own = _seconds(cells, case, data)
+    return {way: cells[case, data, way]["seconds"][0] / own for way in CASES[case].rivals}
+
+
+def _share_of_bound(cells: Cells, case: str, data: str) -> float:
+    return float(cells[case, data, BEFORE]["bound"] / _seconds(cells, case, data))
+
+
+def _outside(loop: Mapping[str, float]) -> float:
+    """The share of the loop, validation apart, that is neither forward nor backward nor optimiser."""
+    steps = loop["loop"] - loop["validation"]
+    return 1 - sum(loop[part] for part in ("forward", "backward", "optimiser")) / steps
+
+
+def _ahead(cells: Cells, case: str, data: str) -> dict[str, tuple[float, float, float]]:
+    """Difference in accuracy to each rival on the judged pictures, with its paired 95 % interval."""
+    own = cells[case, data, BEFORE]["right"]
+    return {way: paired_interval(own, cells[case, data, way]["right"]) for way in CASES[case].rivals}
+
+
+def _brief(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != "right"}

@@ -1,0 +1,178 @@
+"""kill -9 at a random moment, again and again, and the same command to its end: are the weights the same bit for bit?
+
+Every tuning that trains by steps, on a tiny convolutional network or transformer with random weights, on made pictures:
+with kept states of its frozen stages, with kept states of augmented views, and with nothing kept. Each fit is a process
+of its own, killed at a moment drawn evenly over as long as the fit takes, whatever it is doing. The saved model and the
+predictions are compared with those of a fit that was left in peace.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+
+from headstart.kernel import registry
+
+KILLS, FULL_KILLS, QUICK_KILLS = 4, 12, 1
+"""Of each case."""
+PICTURES, SIDE = 96, 40
+RECIPE = {"epochs": 6, "patience": 6, "batch_size": 8, "dropout": 0.2, "averaging": 0.8}
+PREFIXED = {"partial": {"last": 1}, "lp_ft": {"last": 1}, "lora": {"last": 1}, "head_only": {}}
+"""Tunings of which stages can stay frozen, and the settings that freeze them."""
+PATIENCE = 300.0
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["headstart.product.fit", "headstart.engine.loop", "torch", "timm", "benchmarks.resume"]
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of fit."""
+
+    tuning: str
+    network: str = "test_resnet"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the tuning."""
+    augmentation: str = "none"
+    views: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For the details."""
+        kept = "" if self.augmentation == "none" else f", {self.augmentation}"
+        kept += "" if self.views is None else f" on {self.views} kept views"
+        return f"{self.tuning}{' ' + str(dict(self.settings)) if self.settings else ''} of {self.network}{kept}"
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
+    """Four kills of each case; one with `quick`, twelve with `full`."""
+    kills = QUICK_KILLS if quick else FULL_KILLS if full else KILLS
+    draws = np.random.default_rng(time.time_ns())
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        data = _pictures(Path(folder) / "pictures")
+        for number, case in enumerate(_cases()):
+            work = Path(folder) / str(number)
+            found[case.name] = _killed_and_resumed(case, data, work, kills, draws)
+    bits = sum(one["differing_bits"] for one in found.values())
+    count = sum(one["kills"] for one in found.values())
+    return {"resume.differing_bits": float(bits), "resume.kills": float(count)}, found
+
+
+def _cases() -> list[Case]:
+    """Every tuning by steps as it is, and those with frozen stages in every way of keeping what leaves them."""
+    tunings = [name for name in registry.names("tuning") if not registry.plugin("tuning", name).solved]
+    networks = {name: "test_vit" if name in ("lora", "bias_only") else "test_resnet" for name in tunings}
+    cases = [Case(name, networks[name]) for name in tunings if name not in PREFIXED or PREFIXED[name]]
+    for name, frozen in PREFIXED.items():
+        cases += [
+            Case(name, networks[name], frozen),
+            Case(name, networks[name], frozen, "crop", 2),
+            Case(name, networks[name], frozen, "crop", 0),
+        ]
+    return cases
+
+
+def _pictures(folder: Path) -> Path:
+    """Two classes of noise that a network can tell apart."""
+    draws = np.random.default_rng(0)
+    for number in range(PICTURES):
+        pixels = draws.integers(0, 200, (SIDE, SIDE, 3), dtype=np.uint8)
+        kind = ("dim", "bright")[number % 2]
+        path = folder / kind / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels + np.uint8(50 * (number % 2))).save(path)
+    return folder
+
+
+def _killed_and_resumed(case: Case, data: Path, work: Path, kills: int, draws: np.random.Generator) -> dict[str, Any]:
+    """Counts of kills, by what the fit had just kept, and of bits that differ in the end."""
+    began = time.perf_counter()
+    _finish(_started(case, data, work / "peace"))
+    long = time.perf_counter() - began
+    moments: Counter[str] = Counter()
+    bits = attempt = 0
+    while moments.total() < kills:
+        attempt += 1
+        folder = work / str(attempt)
+        while moments.total() < kills:
+            victim = _started(case, data, folder)
+            victim.join(draws.uniform(0, long))
+            if not victim.is_alive():
+                break
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.join()
+            moments[_moment(folder)] += 1
+        if not (folder / "run" / "record.json").exists():
+            _finish(_started(case, data, folder))
+        bits += _differing_bits(work / "peace" / "run", folder / "run")
+    return {"kills": moments.total(), "differing_bits": bits, "moments": dict(moments), "seconds": round(long, 1)}
+
+
+def _started(case: Case, data: Path, folder: Path) -> Any:
+    process = PROCESSES.Process(target=_fit, args=(case, data, folder))
+    process.start()
+    return process
+
+
+def _finish(process: Any) -> None:
+    process.join(PATIENCE)
+    if process.exitcode != 0:
+        raise RuntimeError(f"a fit ended with {process.exitcode}; its message stands above")
+
+
+def _fit(case: Case, data: Path, folder: Path) -> None:
+    """In a process of its own; what it keeps to go on from is written after every step."""
+    import headstart
+    from headstart.engine import loop
+
+    os.environ["HEADSTART_CACHE"] = str(folder / "cache")
+    loop.CHECKPOINT_SECONDS = 0.0
+    views = {} if case.views is None else {"augmentation": {"views": case.views}}
+    headstart.fit(
+        data,
+        backbone=case.network,
+        weights="random",
+        runner="eager",
+        tuning=case.tuning,
+        augmentation=case.augmentation,
+        scratch=False,
+        out=folder / "run",
+        settings={"backbone": {"image_size": 64}, "tuning": {**RECIPE, **case.settings}, **views},
+    )
+
+
+def _moment(folder: Path) -> str:
+    """What a fit that was killed had done by then."""
+    if (folder / "run" / "record.json").exists():
+        return "after the record"
+    if any((folder / "run" / "work").glob("*.checkpoint")):
+        return "in training"
+    return "before the first step"
+
+
+def _differing_bits(one: Path, other: Path) -> int:
+    """Between the saved weights; a file of predictions that differs counts as a bit."""
+    mine, theirs = (load_file(folder / "model" / "model.safetensors") for folder in (one, other))
+    if mine.keys() != theirs.keys():
+        raise RuntimeError(f"{one} and {other} hold weights of other names")
+    bits = 0
+    for name, tensor in mine.items():
+        pair = (np.frombuffer(value.contiguous().numpy().tobytes(), np.uint8) for value in (tensor, theirs[name]))
+        bits += int(np.unpackbits(np.bitwise_xor(*pair)).sum())
+    predictions = [(folder / "test_predictions.csv").read_bytes() for folder in (one, other)]
+    return bits + (predictions[0] != predictions[1])
