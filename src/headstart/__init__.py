@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "fit": "headstart.product.fit",
+    "pretrain": "headstart.product.pretrain",
     "predict": "headstart.product.predict",
     "evaluate": "headstart.product.evaluate",
     "inspect": "headstart.product.inspect",

@@ -35,6 +35,7 @@ from headstart.cli_options import (
     Tuning,
     Weights,
     option,
+    seconds,
 )
 from headstart.product.exits import EXIT_CODES, Answer, guarded
 
@@ -124,6 +125,55 @@ def fit(
     run = headstart.fit(data, reporter=_reporter(), **given)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))
+
+
+@app.command()
+@guarded
+def pretrain(
+    data: Annotated[
+        str,
+        typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table of texts, image paths or numbers."),
+    ],
+    out: Out = None,
+    text: Text = None,
+    image: Image = None,
+    numeric: Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")] = None,
+    label: Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")] = None,
+    format: Format = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    objective: Annotated[str | None, option("--objective", "What is learnt; chosen when left out.", "NAME")] = None,
+    augmentation: Augmentation = None,
+    labelled: Annotated[
+        str | None,
+        option("--labelled", "A labelled sample that the result is judged by; nothing learns from it.", "DATA"),
+    ] = None,
+    seed: Seed = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", parser=seconds, help="Train for this time: 90, 90s, 5m or 1h.", metavar="TIME"),
+    ] = None,
+    assignments: Set = None,
+    overwrite: Overwrite = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Learn from data without labels; the run is a backbone for fit.
+
+    \b
+    headstart pretrain scans/                                  what is there goes on
+    headstart pretrain scans/ --backbone resnet18 --weights random --budget 1h    from scratch
+    headstart pretrain scans/ --labelled some-labelled-scans/  and tell what it gained
+    headstart fit labelled-scans/ --backbone runs/scans        use it
+    """
+    from headstart.kernel.settings import parse_assignments
+    from headstart.product.pretraining.printing import print_pretrained
+
+    given = _given(out=out, text=text, image=image, numeric=numeric, label=label, format=format, backbone=backbone)
+    given |= _given(weights=weights, objective=objective, augmentation=augmentation, labelled=labelled, seed=seed)
+    given |= _given(budget=budget, overwrite=overwrite, settings=parse_assignments(assignments or ()))
+    run = headstart.pretrain(data, reporter=_reporter(), **given)
+    found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
+    return Answer(lambda: found, lambda: print_pretrained(run))
 
 
 @app.command()

@@ -25,7 +25,7 @@ FLOORS = {
 
 ORDER = {
     "kernel": "errors files folders locks processor progress randomness settings registry",
-    "numerics": "bootstrap calibration standardisation",
+    "numerics": "bootstrap calibration neighbours nt_xent spread standardisation",
     "media": "framing jpeg images masks words",
     "contracts": (
         "carriers exhibits examples format inputs augmentation composed_augmentation backbone boundaries task "
@@ -34,19 +34,20 @@ ORDER = {
     "engine": (
         "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
         "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
-        "reading_worker reading_workers feeding averaged_views kept pass_key execution choose_runner pipeline "
-        "pass_space extract infer together gathered_rows precision forward micro_batches averaging best_epochs "
-        "interpolation final_weights noise pace checkpoint training_plan step_batches validation stepping "
-        "loop rehearsal relative_gradients"
+        "reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key execution choose_runner "
+        "pipeline pass_space extract infer together gathered_rows precision forward micro_batches averaging best_epochs "
+        "interpolation final_weights noise pace checkpoint collapse training_plan step_batches validation stepping "
+        "self_validation loop rehearsal relative_gradients"
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
+    "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict run printing"),
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
     "product": (
         "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict "
         "prepare choose_backbone suit_backbone pieces pick_runner bench pass_time sources samples views "
         "view_averaging stage_rows training arms train_arms judge run_folder summary evaluate file_names "
-        "predict run further forgetting study seeds fit model_bytes memory_training estimators inspection "
+        "predict run further forgetting study seeds fit pretrain model_bytes memory_training estimators inspection "
         "findings inspect cache_parts cache_contents cache exits plugin_help terminal console stage_table "
         "printing cache_printing"
     ),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.model import load_model
+from headstart.contracts.model import load_backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
 
 class RunFolder(Settings):
     """The backbone of an earlier run, with the weights that it was left with."""
+
+    last_resort: ClassVar[bool] = False
 
     reference: str
     """The run folder."""
@@ -44,7 +47,7 @@ class RunFolder(Settings):
         """
         if self.weights not in ("pretrained", "random"):
             raise BackboneError(f"weights {self.weights!r} cannot be given with the run {self.reference} as backbone")
-        backbone = load_model(Path(self.reference) / "model").backbone
+        backbone = load_backbone(Path(self.reference) / "model")
         if self.weights == "random":
             return backbone.fresh(self.seed)
         backbone.origin = f"run {self.reference}"

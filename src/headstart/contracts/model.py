@@ -1,4 +1,4 @@
-"""Model: a backbone, heads and additions by name; on disk safetensors plus one JSON.
+"""Model: a backbone, heads and additions by name; on disk safetensors plus one JSON. Or a backbone alone.
 
 `model/model.safetensors` holds every weight, `model/model.json` everything else, `model/assets/` the files of the
 preprocessing (a tokenizer's). Reading executes nothing: no pickle, no remote code.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ConfigDict
 from safetensors import SafetensorError
@@ -26,6 +26,35 @@ from headstart.kernel.settings import Settings, build
 
 FORMAT_NUMBER = 1
 """Rises when the files of a saved model change their meaning; older numbers stay readable."""
+
+
+class Learner(Protocol):
+    """What a training moves: a `Model`, or an `Encoder`, which learns without a task."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """Its stages train as far as the plan says."""
+        ...
+
+    @property
+    def task(self) -> Task | None:
+        """None where nothing is predicted."""
+        ...
+
+    @property
+    def heads(self) -> nn.ModuleDict:
+        """By name; empty without a task."""
+        ...
+
+    @property
+    def additions(self) -> nn.ModuleDict:
+        """What the objective asked for, by name."""
+        ...
+
+    @property
+    def execution(self) -> Mapping[str, Any]:
+        """How it computes where it is used."""
+        ...
 
 
 @dataclass
@@ -53,31 +82,49 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write the model; `model.json` comes last, so that a folder with it is whole. Raises HeadstartError."""
-        weights = save({name: tensor.contiguous().clone() for name, tensor in self._state().items()})
-        write_atomic(folder / "model.safetensors", weights)
-        assets = self.backbone.assets()
-        for name, content in assets.items():
-            write_atomic(folder / "assets" / name, content)
         task = self.task
-        description = {
-            "format": FORMAT_NUMBER,
-            "weights_hash": hash_bytes(weights),
-            "assets": {name: hash_bytes(content) for name, content in assets.items()},
-            "backbone": self.backbone.describe(),
-            "backbone_name": self.backbone.name,
+        described = {
             "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[arg-type, attr-defined]
             "heads": list(self.heads),
             "columns": self.columns.model_dump(mode="json"),
             "execution": dict(self.execution),
             "calibration": dict(self.calibration),
         }
-        write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
+        _write(folder, self.backbone, self._state(), described)
 
     def _state(self) -> dict[str, Tensor]:
         parts = {"backbone": self.backbone.module, "heads": self.heads}
         return {
             f"{part}.{name}": tensor for part, module in parts.items() for name, tensor in module.state_dict().items()
         }
+
+
+@dataclass
+class Encoder:
+    """A backbone that learns without a task: what pretraining trains and leaves."""
+
+    backbone: Backbone
+    columns: Columns
+    """Which columns the data had."""
+    execution: Mapping[str, Any] = field(default_factory=dict)
+    """The precision of the training."""
+    additions: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+    """Modules that the objective trains beside the backbone, by name; they are not saved."""
+    heads: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+    """None."""
+    task: None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the backbone as `Model.save` does, without a task. Raises HeadstartError."""
+        state = {f"backbone.{name}": tensor for name, tensor in self.backbone.module.state_dict().items()}
+        described: dict[str, Any] = {
+            "task": None,
+            "heads": [],
+            "columns": self.columns.model_dump(mode="json"),
+            "execution": dict(self.execution),
+            "calibration": {},
+        }
+        _write(folder, self.backbone, state, described)
 
 
 class PluginEntry(Settings):
@@ -99,7 +146,8 @@ class Description(Settings):
     """File in `assets` -> its hash."""
     backbone: PluginEntry
     backbone_name: str
-    task: PluginEntry
+    task: PluginEntry | None
+    """None where a backbone was saved alone."""
     heads: tuple[str, ...]
     columns: Columns
     execution: dict[str, Any]
@@ -115,25 +163,71 @@ def load_model(folder: Path) -> Model:
     """Read a saved model.
 
     Raises:
-        RunError: the folder holds no model, a newer one, a damaged one, or one of a plug-in that is not here.
+        RunError: the folder holds no model, a backbone alone, a newer one, a damaged one, or one of a plug-in that is
+            not here.
     """
     described = _read_description(folder / "model.json")
-    for name, digest in described.assets.items():
-        _read_whole(folder / "assets" / name, digest)
-    state = _read_weights(folder / "model.safetensors", described.weights_hash)
+    if described.task is None:
+        raise RunError(
+            f"{folder.parent} is a backbone that was pretrained without labels: there is nothing that it predicts. "
+            f"Train a model on it with: headstart fit LABELLED --backbone {folder.parent}"
+        )
+    state = _read_state(folder, described)
+    backbone = _rebuilt(folder, described)
     try:
-        family = registry.plugin("backbones", described.backbone.plugin)
         kind = registry.plugin("tasks", described.task.plugin)
-        source = build(family, described.backbone.settings, where="backbone")
         task: Task = build(kind, described.task.settings, where="task")
     except SettingsError as error:
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
-    backbone: Backbone = source.rebuild(folder / "assets")
-    backbone.name = described.backbone_name
     heads = nn.ModuleDict({name: new_head(task, backbone) for name in described.heads})
     _fill(backbone.module, "backbone.", state, folder)
     _fill(heads, "heads.", state, folder)
     return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()
+
+
+def load_backbone(folder: Path) -> Backbone:
+    """Read the backbone of a saved model, or one that was saved alone. Raises RunError as `load_model` does."""
+    described = _read_description(folder / "model.json")
+    state = _read_state(folder, described)
+    backbone = _rebuilt(folder, described)
+    _fill(backbone.module, "backbone.", state, folder)
+    backbone.module.eval()
+    return backbone
+
+
+def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:
+    weights = save({name: tensor.contiguous().clone() for name, tensor in state.items()})
+    write_atomic(folder / "model.safetensors", weights)
+    assets = backbone.assets()
+    for name, content in assets.items():
+        write_atomic(folder / "assets" / name, content)
+    description = {
+        "format": FORMAT_NUMBER,
+        "weights_hash": hash_bytes(weights),
+        "assets": {name: hash_bytes(content) for name, content in assets.items()},
+        "backbone": backbone.describe(),
+        "backbone_name": backbone.name,
+        **described,
+    }
+    write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
+
+
+def _rebuilt(folder: Path, described: Description) -> Backbone:
+    """The architecture, its weights still to be filled in."""
+    try:
+        family = registry.plugin("backbones", described.backbone.plugin)
+        source = build(family, described.backbone.settings, where="backbone")
+    except SettingsError as error:
+        raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
+    backbone: Backbone = source.rebuild(folder / "assets")
+    backbone.name = described.backbone_name
+    return backbone
+
+
+def _read_state(folder: Path, described: Description) -> dict[str, Tensor]:
+    for name, digest in described.assets.items():
+        _read_whole(folder / "assets" / name, digest)
+    return _read_weights(folder / "model.safetensors", described.weights_hash)
 
 
 def _read_description(path: Path) -> Description:

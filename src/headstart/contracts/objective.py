@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -59,6 +59,29 @@ class Step:
     """Within it products are computed in the precision of the training, as `features` does."""
 
 
+@dataclass(frozen=True)
+class Occasion:
+    """What is known before a pretraining begins."""
+
+    modality: str
+    """Of the data: 'image', 'text' or 'table'."""
+    examples: int
+    """That are trained on."""
+    attention: bool
+    """Whether the backbone is a transformer."""
+    pretrained: bool
+    """Whether the backbone starts from pretrained weights."""
+
+
+class Claim(NamedTuple):
+    """That an objective is a good choice for an occasion."""
+
+    order: int
+    """Of several claims the least is taken."""
+    reason: str
+    """In words that follow the objective's name."""
+
+
 class Objective(Protocol):
     """What a file in `objectives/` offers."""
 
@@ -72,6 +95,11 @@ class Objective(Protocol):
     """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
     training: ClassVar[Mapping[str, Any]]
     """How it is best trained in pretraining: settings of the recipe, which those of the user come before."""
+
+    @classmethod
+    def claims(cls, occasion: Occasion) -> Claim | None:
+        """Whether `pretrain` should take it by itself; None where another is better, or it is not for pretraining."""
+        ...
 
     def first_stage(self, stages: int) -> int:
         """The first backbone stage it must reach to do anything; `stages` when a head is enough."""
@@ -107,6 +135,11 @@ class PlainObjective(Settings):
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
     augmentation: ClassVar[str] = "none"
     training: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def claims(cls, occasion: Occasion) -> Claim | None:  # noqa: ARG003
+        """Only where it is named."""
+        return None
 
     def first_stage(self, stages: int) -> int:
         """A head is enough."""

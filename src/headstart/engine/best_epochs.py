@@ -33,18 +33,19 @@ class Kept:
 class BestEpochs:
     """The best epochs so far, the best first."""
 
-    def __init__(self, most: int) -> None:
-        """At most so many are kept."""
-        self.most = most
+    def __init__(self, most: int, *, latest: bool = False) -> None:
+        """At most so many are kept; with `latest` the last epoch alone, whatever its loss."""
+        self.most, self.latest = most, latest
         self.kept: list[Kept] = []
 
     def wants(self, loss: float) -> bool:
         """Whether an epoch with this validation loss would be kept."""
-        return len(self.kept) < self.most or loss < self.kept[-1].loss
+        return self.latest or len(self.kept) < self.most or loss < self.kept[-1].loss
 
     def add(self, found: Kept) -> None:
         """Keep an epoch, in place of the worst; of equal ones the earlier stays ahead."""
-        self.kept = sorted([*self.kept, found], key=lambda kept: kept.loss)[: self.most]
+        before = [] if self.latest else self.kept
+        self.kept = sorted([*before, found], key=lambda kept: kept.loss)[: self.most]
 
 
 class Soup(NamedTuple):

@@ -30,6 +30,8 @@ class EpochResult:
     val_metric: float
     learning_rate: float
     seconds: float
+    monitors: dict[str, float] = field(default_factory=dict)
+    """What was looked at beside them, by name: how far the embeddings are spread."""
 
 
 @dataclass

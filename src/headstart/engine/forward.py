@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.carriers import Batch, Features
-from headstart.contracts.model import Model
+from headstart.contracts.model import Learner
 from headstart.engine.kept import suffix
 from headstart.engine.precision import Precision, computing_in
+from headstart.kernel.errors import TrainingError
 
 
 class Forward:
     """A model from a boundary on. What comes out is float32 whatever the precision: losses and metrics are."""
 
-    def __init__(self, model: Model, boundary: int, device: torch.device, precision: Precision) -> None:
+    def __init__(self, model: Learner, boundary: int, device: torch.device, precision: Precision) -> None:
         """Shares the model's live weights."""
         self.model, self.device, self.precision = model, device, precision
-        self.suffix = suffix(model.backbone, model.task.reads, boundary)
+        self.suffix = suffix(model.backbone, "pooled" if model.task is None else model.task.reads, boundary)
 
     def computing(self) -> AbstractContextManager[object]:
         """Within it products are computed in the forward pass's precision."""
@@ -35,7 +36,9 @@ class Forward:
         return Features(found.pooled.float(), tokens, found.mask, tuple(level.float() for level in found.maps))
 
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
-        """Runs the task's head."""
+        """Runs the task's head. Raises TrainingError where there is no task."""
+        if self.model.task is None:
+            raise TrainingError("the objective asks for the outputs of a head, and without a task there is none")
         with self.computing():
             found = self.model.task.apply(self.model.heads["head"], features, batch)
         return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}

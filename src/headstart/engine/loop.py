@@ -17,11 +17,12 @@ from torch.backends import cudnn
 
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Batch
-from headstart.contracts.model import Model
+from headstart.contracts.model import Learner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.averaging import Average
 from headstart.engine.best_epochs import SOUP, BestEpochs, Kept
 from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult, Progress
+from headstart.engine.collapse import require_spread
 from headstart.engine.device import pick_device
 from headstart.engine.final_weights import final_weights, passes_needed
 from headstart.engine.forward import Forward
@@ -30,13 +31,14 @@ from headstart.engine.micro_batches import MicroBatches
 from headstart.engine.noise import Noise
 from headstart.engine.optimiser import frozen_state, plan_optimiser, train_mode
 from headstart.engine.pace import Pace
-from headstart.engine.precision import chosen_precision, precision_in_use
+from headstart.engine.precision import chosen_precision
+from headstart.engine.self_validation import Watch, nothing_more, validator
 from headstart.engine.step_batches import step_batches
 from headstart.engine.stepping import Moment, Stepper
 from headstart.engine.streams import Stream
 from headstart.engine.together import together
 from headstart.engine.training_plan import Plan
-from headstart.engine.validation import Validation
+from headstart.engine.validation import Validated
 from headstart.engine.weights import MovingWeights
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter
@@ -56,15 +58,20 @@ class Loop:
 
     def __init__(
         self,
-        model: Model,
+        model: Learner,
         plan: Plan,
         streams: Mapping[str, Stream],
-        validation: Stream,
+        validation: Stream | Mapping[str, Stream],
         *,
         checkpoint: CheckpointFile | None = None,
         reporter: Reporter | None = None,
+        watch: Watch = nothing_more,
     ) -> None:
         """Make ready to train `model` in place.
+
+        Args:
+            validation: labelled examples that the model's task is judged on; without a task the objective's own
+                streams, of rows that are not trained on. Then `watch` says what else is looked at after each epoch.
 
         Raises:
             TrainingError: nothing would move, or what the recipe or the objective asks for would do nothing.
@@ -87,15 +94,14 @@ class Loop:
         self.weights = MovingWeights(model, self.moving, recipe.moves)
         self.start = self.weights.copy()
         self.average = Average(self.weights.live(), recipe.averaging) if recipe.averaging else None
-        self.best = BestEpochs(SOUP if recipe.soup else 1)
+        self.best = BestEpochs(SOUP if recipe.soup else 1, latest=plan.latest)
         self.micro = MicroBatches(0, self.reporter)
         forward = Forward(model, plan.boundary, device, precision)
         self.stepper = Stepper(
             model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed
         )
-        use = Forward(model, plan.boundary, device, precision_in_use(model.execution, device))
-        self.validation = Validation(model, validation, use, self.micro, self.processes)
-        self.steps = max(len(stream.in_sequence()) for stream in streams.values())
+        self.validation = validator(self.stepper, validation, plan.boundary, watch)
+        self.steps = max(stream.steps() for stream in streams.values())
         self.pace = Pace(plan.budget, passes_needed(recipe))
         self.saved = time.monotonic()
         self.interruption = Interruption()
@@ -130,7 +136,7 @@ class Loop:
             raise TrainingError("a frozen stage has changed during training: this is a defect, please report it")
         return self.progress
 
-    def validate(self) -> tuple[float, float]:
+    def validate(self) -> Validated:
         """The model's validation loss and primary metric as it stands. Raises TrainingError on a loss of NaN."""
         try:
             return self.validation()
@@ -194,13 +200,14 @@ class Loop:
         """Validate, remember the best weights, and decide whether to go on."""
         progress, began = self.progress, time.monotonic()
         with nullcontext() if self.average is None else self.average.in_place():
-            loss, metric = self.validate()
+            loss, metric, monitors = self.validate()
             if self.best.wants(loss):
                 self.best.add(Kept(progress.epoch, loss, self.weights.copy()))
         self.pace.validation = time.monotonic() - began
         mean = progress.loss_sum / progress.step
         rate = max(group["lr"] for group in self.optimiser.param_groups)
-        progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds))
+        progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds, dict(monitors)))
+        require_spread(progress.history)
         progress.best_epoch, progress.best_loss = self.best.kept[0].epoch, self.best.kept[0].loss
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
         progress.stopped = progress.stopped or progress.reason_to_stop(self.plan.recipe.patience, self.plan.all_move())
@@ -217,7 +224,7 @@ class Loop:
 
     def _loss_of(self, weights: Mapping[str, Tensor]) -> float:
         self.weights.load(weights)
-        return self.validate()[0]
+        return self.validate().loss
 
     def _best_weights(self) -> Mapping[str, Tensor]:
         return self.best.kept[0].weights if self.best.kept else self.start

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+import numpy as np
+
 from headstart.contracts.carriers import Batch
 from headstart.engine.forward import channels_last
 from headstart.engine.streams import Stream, ahead
@@ -19,6 +21,11 @@ def step_batches(
 
     def make(step: int) -> dict[str, Batch]:
         rows = {name: processes.share(order[step % len(order)]) for name, order in orders.items()}
-        return {name: channels_last(streams[name].batch(rows[name], epoch)) for name in streams}
+        return batches_of(streams, rows, epoch)
 
     return ahead([partial(make, step) for step in steps])
+
+
+def batches_of(streams: Mapping[str, Stream], rows: Mapping[str, np.ndarray], epoch: int) -> dict[str, Batch]:
+    """A batch of each stream, of its `rows` (batch,), in an epoch's random views."""
+    return {name: channels_last(stream.batch(rows[name], epoch)) for name, stream in streams.items()}

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.model import Model
+from headstart.contracts.carriers import Batch
+from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Recipe
 from headstart.engine.finite import unsound_gradient, watched
@@ -47,7 +48,7 @@ class Stepper:
 
     def __init__(
         self,
-        model: Model,
+        model: Learner,
         objective: Objective,
         recipe: Recipe,
         optimiser: torch.optim.Optimizer,
@@ -93,7 +94,7 @@ class Stepper:
             forward.features,
             model.backbone,
             forward.outputs,
-            mixed_losses(model.task.losses),
+            _no_losses if model.task is None else mixed_losses(model.task.losses),
             model.additions,
             moment.done,
             self.named,
@@ -158,8 +159,8 @@ class Stepper:
 
     def _weight(self, batches: Batches) -> float:
         name = self.objective.streams[0]
-        batch = batches[name]
-        return max(self.model.task.weight(batch) if batch.targets else float(len(batch.rows)), TINY)
+        batch, task = batches[name], self.model.task
+        return max(task.weight(batch) if task is not None and batch.targets else float(len(batch.rows)), TINY)
 
     def _statistics(self) -> list[Tensor]:
         """What BatchNorm has renewed by its share of the batch."""
@@ -194,7 +195,11 @@ class Stepper:
         return f"the gradient ceased to be finite in {where}; going backwards it first was so in {place}."
 
 
-def _named(model: Model, moving: set[int]) -> dict[str, nn.Parameter]:
+def _no_losses(outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG001
+    raise TrainingError("the objective asks for the losses of a task, and there is none")
+
+
+def _named(model: Learner, moving: set[int]) -> dict[str, nn.Parameter]:
     """The parameters whose ids are in `moving`, by name."""
     backbone: Backbone = model.backbone
     parts = {"backbone": backbone.module, "heads": model.heads, "additions": model.additions}

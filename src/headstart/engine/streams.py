@@ -24,6 +24,9 @@ T = TypeVar("T")
 StateSource = Callable[[np.ndarray], State]
 """Rows -> their state, at boundary 0 or at a stored one."""
 
+Screen = Callable[[np.ndarray], np.ndarray]
+"""Rows -> those of them whose inputs can be read. Raises DataError where none can."""
+
 PREFETCHED = 4
 """Batches prepared ahead of the loop."""
 
@@ -78,6 +81,7 @@ class Stream:
     """A named flow of batches over some rows."""
 
     name: str
+    """Decides what is drawn at random."""
     rows: np.ndarray
     """(examples,) int64: rows of the source that take part."""
     targets: Mapping[str, np.ndarray]
@@ -94,17 +98,28 @@ class Stream:
     None: batches are drawn whatever the lengths."""
     views: Sequence[StoredView] = ()
     """Kept views of the inputs, in place of `source` in training: epoch e draws from view e modulo their number."""
+    follows: str = ""
+    """The stream whose order this one has, so that both have the same rows in every step; '' for one of its own."""
+    screen: Screen | None = None
+    """What leaves out of a batch the rows whose inputs cannot be read; None where all can."""
+    rounds: int = 1
+    """Into how many epochs a pass over the rows is divided, where they are many."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
-        draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.name}", epoch))
-        rows = draws.permutation(self.rows)
+        whole, part = divmod(epoch, self.rounds)
+        draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.follows or self.name}", whole))
+        rows = np.array_split(draws.permutation(self.rows), self.rounds)[part]
         if self.lengths is None:
             return self._split(rows)
         pool = POOLED_BATCHES * self.batch_size
         pools = [by_length(rows[at : at + pool], self.lengths) for at in range(0, len(rows), pool)]
         batches = self._split(np.concatenate(pools))
         return [batches[number] for number in draws.permutation(len(batches))]
+
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return _batches(len(self.rows) // self.rounds, self.batch_size)
 
     def in_sequence(self) -> list[np.ndarray]:
         """All rows once, in their own order."""
@@ -113,6 +128,7 @@ class Stream:
     def batch(self, rows: np.ndarray, epoch: int | None = None) -> Batch:
         """Make a batch; with an epoch, of that epoch's random views."""
         view = self.views[epoch % len(self.views)] if epoch is not None and self.views else None
+        rows = rows if self.screen is None else self.screen(rows)
         state = self.source(rows) if view is None else view(rows)
         targets = {name: as_tensor(values[rows]) for name, values in self.targets.items()}
         if view is not None:
@@ -125,7 +141,11 @@ class Stream:
         return augmented(self.augmentation, batch, seeds)
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
-        return np.array_split(rows, max(1, round(len(rows) / self.batch_size)))
+        return np.array_split(rows, _batches(len(rows), self.batch_size))
+
+
+def _batches(rows: int, size: int) -> int:
+    return max(1, round(rows / size))
 
 
 def by_length(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ class Plan:
     """Fixes the number of epochs, over which the rate falls; None: the recipe's, or what the budget allows of them."""
     pretrained: bool = True
     """Whether the backbone starts from pretrained weights."""
+    latest: bool = False
+    """Whether the last epoch's weights are kept: a validation loss without labels does not say which are the best."""
 
     def moving(self, done: float = 1.0) -> set[int]:
         """The numbers of the stages that move once a share of the training is done, `HEAD` among them."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,7 +26,28 @@ class Validated(NamedTuple):
     loss: float
     """The mean over the examples, or over what the task counts by."""
     metric: float
-    """The task's primary one."""
+    """The task's primary one; NaN without a task."""
+    monitors: Mapping[str, float] = {}
+    """What was looked at beside them, by name."""
+
+
+class Validator(Protocol):
+    """What judges a training after each epoch."""
+
+    stream: Stream
+    """Of the rows that it judges on."""
+
+    def __call__(self) -> Validated:
+        """A whole pass. Raises TrainingError on a loss that is not finite."""
+        ...
+
+    def losses(self) -> np.ndarray:
+        """(batches,) mean loss of each batch; not finite where that is what it is."""
+        ...
+
+    def estimated_seconds(self) -> float:
+        """About how long a pass takes."""
+        ...
 
 
 class _Part(NamedTuple):

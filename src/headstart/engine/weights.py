@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from headstart.contracts.model import Model
+from headstart.contracts.model import Learner
 from headstart.engine.optimiser import frozen_state
 
 
 class MovingWeights:
     """Every parameter that may move, and the buffers of the stages that do, by name."""
 
-    def __init__(self, model: Model, moving: set[int], moves: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(self, model: Learner, moving: set[int], moves: Callable[[str], bool] = lambda _: True) -> None:
         """`moving` are stage numbers, `moves` says which of their parameters; heads and additions always belong."""
         self.model = model
         self.moving, self.moves = moving, moves

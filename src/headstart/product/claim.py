@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 from headstart.kernel.errors import HeadstartError, RunError, TrainingError
 from headstart.kernel.files import hash_json, read_json
-from headstart.product.plan import Plan
 from headstart.product.record import FILE_NAME
 from headstart.product.shown import is_text
 
@@ -30,7 +30,25 @@ _IN_THE_WAY = {
 }
 
 
-def refuse_taken(out: Path | None, plan: Plan, *, overwrite: bool) -> None:
+class Request(Protocol):
+    """The plan of a run, of whichever verb."""
+
+    @property
+    def data(self) -> str:
+        """Path of the data, or a description in angle brackets."""
+        ...
+
+    @property
+    def from_run(self) -> str | None:
+        """The run that it goes on from."""
+        ...
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """All of it as plain values."""
+        ...
+
+
+def refuse_taken(out: Path | None, plan: Request, *, overwrite: bool) -> None:
     """Say so at once when `out` cannot be claimed. Raises RunError."""
     if out is not None:
         if not is_text(str(out)):
@@ -41,7 +59,7 @@ def refuse_taken(out: Path | None, plan: Plan, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[Path, bool]]:
+def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tuple[Path, bool]]:
     """The folder of the run, and whether it resumes one that was stopped.
 
     Without `out` the name comes from the data, and a number is added until it is free. When the block ends in an error
@@ -63,7 +81,7 @@ def claimed(out: Path | None, plan: Plan, *, overwrite: bool) -> Iterator[tuple[
         raise
 
 
-def is_done(folder: Path, plan: Plan) -> bool:
+def is_done(folder: Path, plan: Request) -> bool:
     """Whether a folder holds the finished run of this very request."""
     try:
         mark = read_json(folder / REQUEST)
@@ -72,7 +90,7 @@ def is_done(folder: Path, plan: Plan) -> bool:
     return isinstance(mark, dict) and mark.get("request") == _hash(plan) and (folder / FILE_NAME).exists()
 
 
-def _claim(out: Path | None, plan: Plan, *, overwrite: bool) -> tuple[Path, bool]:
+def _claim(out: Path | None, plan: Request, *, overwrite: bool) -> tuple[Path, bool]:
     request = _hash(plan)
     while True:
         folder = out or next(f for f in _candidates(plan) if _standing(f, request) in ("free", "resumes"))
@@ -122,11 +140,11 @@ def _standing(folder: Path, request: str) -> str:
     return "resumes" if mark["request"] == request else "unfinished"
 
 
-def _hash(plan: Plan) -> str:
+def _hash(plan: Request) -> str:
     return hash_json(plan.model_dump(mode="json"))
 
 
-def _candidates(plan: Plan) -> list[Path]:
+def _candidates(plan: Request) -> list[Path]:
     data = Path(plan.data).expanduser().resolve()
     name = "frame" if plan.data.startswith("<") else data.name if data.is_dir() else data.stem
     stem = Path("runs") / (name or "run")

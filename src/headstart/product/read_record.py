@@ -9,15 +9,28 @@ from pydantic import ValidationError
 
 from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import read_json
+from headstart.product.pretraining.record import KIND, PretrainRecord
 from headstart.product.record import FILE_NAME, FORMAT_NUMBER, RunRecord
 
 
 def read_record(run: Path) -> RunRecord:
-    """The record of a run folder.
+    """The record of a fit's run folder.
 
     Raises:
-        RunError: the folder is missing, is no run, its record is damaged, or a newer Headstart wrote it.
+        RunError: the folder is missing, is no run, that of a pretraining, its record is damaged, or a newer Headstart
+            wrote it.
     """
+    record = read_any(run)
+    if isinstance(record, PretrainRecord):
+        raise RunError(
+            f"{run} is a backbone that was pretrained without labels: there is nothing that it predicts. Train a model "
+            f"on it with: headstart fit LABELLED --backbone {run}"
+        )
+    return record
+
+
+def read_any(run: Path) -> RunRecord | PretrainRecord:
+    """The record of a fit or of a pretraining. Raises RunError as `read_record`."""
     path = run / FILE_NAME
     if not run.is_dir():
         raise RunError(
@@ -34,7 +47,7 @@ def read_record(run: Path) -> RunRecord:
     return _validated(path, content)
 
 
-def _validated(path: Path, content: dict[str, Any]) -> RunRecord:
+def _validated(path: Path, content: dict[str, Any]) -> RunRecord | PretrainRecord:
     number = content["format"]
     if isinstance(number, int) and number > FORMAT_NUMBER:
         raise RunError(
@@ -42,7 +55,8 @@ def _validated(path: Path, content: dict[str, Any]) -> RunRecord:
             f" {FORMAT_NUMBER}. Install Headstart {content['headstart']} or newer."
         )
     try:
-        return RunRecord.model_validate(content)
+        kind = PretrainRecord if content.get("kind") == KIND else RunRecord
+        return kind.model_validate(content)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3]]
         more = f" and {error.error_count() - 3} more" if error.error_count() > 3 else ""

@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 from headstart.engine.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.product import numbers
-from headstart.product.read_record import read_record
+from headstart.product.pretraining.record import PretrainRecord
+from headstart.product.read_record import read_any
 from headstart.product.record import Card, RunRecord
 from headstart.product.report import candidates, evidence, exhibits, marks, stages
 from headstart.product.report.svg import clip
@@ -41,14 +42,16 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
         RunError: the run folder is missing, foreign or damaged, or a newer Headstart made it.
         HeadstartError: `out` cannot be written.
     """
-    record = read_record(Path(run))
+    record = read_any(Path(run))
     target = Path(out) if out is not None else Path(run) / "report.html"
     write_atomic(target, render(record).encode())
     return target
 
 
-def render(record: RunRecord) -> str:
+def render(record: RunRecord | PretrainRecord) -> str:
     """The report as HTML."""
+    if isinstance(record, PretrainRecord):
+        return _environment().get_template("pretraining.html.j2").render(record=record)
     template = _environment().get_template("report.html.j2")
     return template.render(
         record=record,

@@ -1,0 +1,61 @@
+"""SimCLR: two views of an example are recognised as such among the views of all others (Chen et al. 2020).
+
+Of an example's two random views x and x', with f the backbone's pooled features and g a small perceptron that is thrown
+away afterwards, the embeddings g(f(x)) and g(f(x')) are a pair in NT-Xent; see `numerics/nt_xent.py`. Every other
+example of the batch is a negative, those of other processes too: the greater the batch, the better.
+
+As in the authors' code g has BatchNorm behind its first layer, which the paper's formula leaves out. The optimiser is
+the house's AdamW in place of LARS, which batches of thousands need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.objective import AGAIN, UNLABELLED, Claim, Occasion, PlainObjective, Step
+from headstart.numerics.nt_xent import nt_xent
+
+
+class SimCLR(PlainObjective):
+    """Two views of the same picture are recognised among those of all others."""
+
+    streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+    augmentation: ClassVar[str] = "simclr"
+
+    temperature: float = Field(default=0.2, gt=0)
+    """Divides the cosine similarities; the lower, the more the hardest negatives count; > 0."""
+    hidden: int = Field(default=512, ge=1)
+    """Width of the projector's hidden layer; >= 1."""
+    width: int = Field(default=128, ge=1)
+    """Width of the embeddings that are compared; >= 1."""
+    batch_norm: bool = True
+    """Whether the projector has BatchNorm; LayerNorm in its place where not."""
+
+    @classmethod
+    def claims(cls, occasion: Occasion) -> Claim | None:
+        """For pictures, where a batch has enough of them."""
+        if occasion.modality != "image":
+            return None
+        return Claim(2, "two views of a picture are known again among those of all others")
+
+    def first_stage(self, stages: int) -> int:
+        """A stage must move."""
+        return stages - 1
+
+    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+        """The projector, (batch, features) -> (batch, width)."""
+        norm = nn.BatchNorm1d(self.hidden) if self.batch_norm else nn.LayerNorm(self.hidden)
+        layers = (nn.Linear(backbone.width, self.hidden), norm, nn.ReLU(), nn.Linear(self.hidden, self.width))
+        return {"projector": nn.Sequential(*layers)}
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        """ "nt_xent", a scalar ()."""
+        projector = step.additions["projector"]
+        one, other = (step.gathered(projector(step.features(step.batches[name]).pooled)) for name in self.streams)
+        return {"nt_xent": nt_xent(one, other, self.temperature)}

@@ -1,0 +1,222 @@
+"""pretrain: inputs without labels in; a backbone, the course of its training and a report out."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.format import Columns
+from headstart.engine.device import machine, versions
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.launch import rank
+from headstart.engine.together import part
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.folders import cache_folder
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import build
+from headstart.product.choose_backbone import choose_backbone
+from headstart.product.claim import WORK, claimed, refuse_taken
+from headstart.product.clock import Clock
+from headstart.product.pretraining.choices import choose
+from headstart.product.pretraining.exhibits import view_rows
+from headstart.product.pretraining.gain import Judgement, Watcher, read_sample
+from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
+from headstart.product.pretraining.record import PretrainRecord, UnlabelledSummary
+from headstart.product.pretraining.run import PretrainedRun, write_record
+from headstart.product.pretraining.training import Training
+from headstart.product.pretraining.unlabelled import read_unlabelled
+from headstart.product.pretraining.verdict import verdict
+from headstart.product.record import Epoch
+from headstart.product.report.write import report
+from headstart.product.stage_rows import frozen_rows, trained_rows
+
+MOST_NAMED = 1000
+"""Unreadable inputs that a record names."""
+
+
+def pretrain(
+    data: Any,
+    *,
+    out: Path | str | None = None,
+    text: str | Sequence[str] = (),
+    image: str | None = None,
+    numeric: Sequence[str] = (),
+    label: str | Sequence[str] | None = None,
+    format: str | None = None,
+    backbone: str = "auto",
+    weights: str = "pretrained",
+    objective: str = "auto",
+    augmentation: str = "auto",
+    labelled: Path | str | None = None,
+    seed: int = 0,
+    budget: float | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> PretrainedRun:
+    """Train a backbone on data without labels; the run's folder is a backbone for `fit`.
+
+    Args:
+        data: a folder of images in any layout, a table of texts, of image paths or of numbers, a pandas frame, a
+            Hugging Face dataset, or the plan.toml of an earlier pretraining, which is repeated. Labels are not used.
+        out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
+        text: text column, or two for pairs. image: column of image paths. numeric: columns of numbers.
+        label: column of the labels in `labelled`. format: how the data lie; recognised without it.
+        backbone: what is trained: a name, a folder or file, or a run, which goes on.
+        weights: 'pretrained', 'random' to train from scratch, or a file for the architecture named by `backbone`.
+        objective: what is learnt: a plug-in for data without labels; the one that suits data and backbone when 'auto'.
+        augmentation: random views; those that the objective asks for when 'auto'.
+        labelled: a labelled sample, perhaps of the same data, by which the result is judged: k-NN accuracy after each
+            epoch, and the gain of a linear probe over the start. Nothing is learnt from its labels.
+        seed: decides every random draw.
+        budget: seconds of training; the number of epochs is chosen to fit.
+        settings: such as {"training": {"epochs": 20}, "objective": {"temperature": 0.1}}.
+        overwrite: replace a run that lies in `out`.
+        reporter: shows progress; silent without it.
+
+    Returns:
+        The finished run. Under a launcher such as torchrun this is so in the process of rank 0; the others train with
+        it and then end by `SystemExit(0)`.
+
+    Raises:
+        HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault; a
+            representation that has collapsed is a `TrainingError`.
+    """
+    said = {
+        "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
+        "format": format,
+        "columns": Columns(text=text, image=image, numeric=numeric, label=label),
+        "backbone": backbone,
+        "weights": weights,
+        "objective": objective,
+        "augmentation": augmentation,
+        "labelled": None if labelled is None else str(labelled),
+        "seed": seed,
+        "budget": budget,
+        "settings": {part: dict(values) for part, values in (settings or {}).items()},
+    }
+    plan = _settled(build(PretrainPlan, said, where="pretrain"))
+    given = plan.data if str(said["data"]).endswith(".toml") else data
+    return run_plan(given, plan, None if out is None else Path(out), reporter or Quiet(), overwrite=overwrite)
+
+
+def _settled(plan: PretrainPlan) -> PretrainPlan:
+    """The plan that is carried out, or the one in the file that it names; checked."""
+    if Path(plan.data).suffix == ".toml":
+        if plan != PretrainPlan(data=plan.data):
+            raise SettingsError(
+                f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
+            )
+        plan = read_plan(Path(plan.data))
+    plan.check()
+    return plan
+
+
+def run_plan(
+    data: Any, plan: PretrainPlan, out: Path | None, reporter: Reporter, *, overwrite: bool = False
+) -> PretrainedRun:
+    """Carry out a plan. Only the process of rank 0 returns, see `pretrain`."""
+    if rank() > 0:
+        _join(data, plan)
+        raise SystemExit(0)
+    refuse_taken(out, plan, overwrite=overwrite)
+    clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
+    with clock.step("listing the data"):
+        found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
+    for note in found.notes:
+        reporter.say(note[:1].upper() + note[1:])
+    with clock.step("loading the backbone"):
+        backbone, reference, decision = choose_backbone(found.examples, plan.as_fit())
+    choices = choose(plan, found, backbone)
+    decisions = (*((decision,) if decision else ()), *choices.decisions)
+    with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
+        if resumes:
+            reporter.say(f"{folder} was stopped before its end: going on from there")
+        settled = choices.plan.model_copy(update={"backbone": reference}).anchored()
+        write_plan(folder / "plan.toml", settled, decisions)
+        judgement, watcher = None, None
+        if plan.labelled is not None:
+            with clock.step("the probe on the start"):
+                sample = read_sample(plan.as_fit(), reporter)
+                store = FeatureStore(cache_folder() / "features")
+                judgement = Judgement.begin(plan.as_fit(), sample, backbone, store, reporter)
+                watcher = Watcher(sample, backbone, plan.seed)
+        training = Training(choices, found, backbone, watcher, folder / WORK, reporter, plan.budget)
+        start = training.outset()
+        with clock.step("training"):
+            progress = training.run()
+        part()
+        training.encoder.save(folder / "model")
+        gain = None
+        if judgement is not None:
+            with clock.step("the probe on the result"):
+                gain = judgement.finish(backbone)
+        history = tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
+        rows = trained_rows(frozen_rows(backbone), backbone, choices.course.rates(len(backbone.stages)), choices.course)
+        troubles = training.unreadable.troubles()
+        record = PretrainRecord(
+            headstart=version("headstart"),
+            name=folder.name,
+            verdict=verdict(choices.plan.objective, len(found.train), backbone.width, history, gain),
+            command=_command(folder),
+            started=started,
+            seed=plan.seed,
+            objective=choices.plan.objective,
+            augmentation=str(choices.augmentation),
+            data=UnlabelledSummary(
+                source=found.source,
+                seen=found.seen,
+                modality=found.examples.schema.modality,
+                trained=len(found.train),
+                held_out=len(found.held_out),
+                unreadable=troubles[:MOST_NAMED],
+                unreadable_count=len(troubles),
+                notes=found.notes,
+            ),
+            backbone=backbone.name,
+            backbone_origin=backbone.origin,
+            width=backbone.width,
+            stages=rows,
+            additions=sum(p.numel() for p in training.encoder.additions.parameters() if p.requires_grad),
+            decisions=decisions,
+            start=start,
+            history=history,
+            rounds=choices.rounds,
+            chosen=progress.choices(),
+            stopped=progress.stopped,
+            seconds=progress.seconds,
+            views=view_rows(backbone, found, training.held_out),
+            gain=gain,
+            times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+            budget=plan.budget,
+            versions=versions(),
+            machine=machine(),
+        )
+        write_record(folder, record)
+        report(folder)
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+    return PretrainedRun(folder)
+
+
+def _join(data: Any, plan: PretrainPlan) -> None:
+    """Train with the process of rank 0."""
+    found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
+    backbone, _, _ = choose_backbone(found.examples, plan.as_fit())
+    choices = choose(plan, found, backbone)
+    training = Training(choices, found, backbone, None, None, Quiet(), plan.budget)
+    training.outset()
+    training.run()
+    part()
+
+
+def _command(folder: Path) -> str:
+    """The command line as it was given, or what repeats a pretraining called from Python."""
+    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
+        return shlex.join(["headstart", *sys.argv[1:]])
+    return shlex.join(["headstart", "pretrain", str(folder / "plan.toml")])

@@ -1,0 +1,162 @@
+"""The plan of a pretraining: what the user said and what was chosen; `headstart pretrain RUN/plan.toml` repeats it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import tomli_w
+from pydantic import Field
+
+from headstart.contracts.composed_augmentation import Composed, composed
+from headstart.contracts.format import Columns
+from headstart.contracts.objective import UNLABELLED
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, unknown
+from headstart.kernel.files import write_atomic
+from headstart.kernel.settings import Settings, build
+from headstart.product.plan import AUTO, Plan
+from headstart.product.pretraining.course import Course
+from headstart.product.record import Decision
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+PARTS = ("objective", "augmentation", "training", "backbone", "task")
+"""What `--set` can set."""
+
+
+class PretrainPlan(Settings):
+    """One pretraining. A field that was left to 'auto' holds what was chosen once the run has begun."""
+
+    verb: Literal["pretrain"] = "pretrain"
+    """What the plan is of."""
+    format_number: int = FORMAT_NUMBER
+    """Of this file."""
+    data: str
+    """Path of the unlabelled data; a description in angle brackets when they were handed over in memory."""
+    format: str | None = None
+    """How the data lie on disk; recognised when None."""
+    columns: Columns = Columns()
+    """Which columns the user named; label and part are those of the labelled sample."""
+    backbone: str = AUTO
+    """What is trained on: a name, a folder or file, or a run."""
+    weights: str = "pretrained"
+    """'pretrained', 'random', or a file of weights for the architecture."""
+    objective: str = AUTO
+    """What is learnt from inputs alone."""
+    augmentation: str = AUTO
+    """Random views of the inputs: a plug-in, or several joined by '+'; 'auto' for those that the objective asks for."""
+    labelled: str | None = None
+    """Path of a labelled sample by which the result is judged, and never trained."""
+    seed: int = Field(default=0, ge=0)
+    """Decides every random draw; >= 0."""
+    budget: float | None = Field(default=None, gt=0)
+    """Seconds of training; > 0. Without it, all epochs."""
+    settings: dict[str, dict[str, Any]] = {}
+    """Settings of objective, augmentation, training, backbone and the task of the labelled sample."""
+
+    from_run: ClassVar[str | None] = None
+    """A pretraining goes on from a run as its backbone."""
+
+    def objective_plugin(self) -> Any:
+        """The objective. Raises SettingsError with all faults at once, also where it needs labels."""
+        kind = registry.plugin("objectives", self.objective)
+        if kind.streams[0] != UNLABELLED:
+            able = [name for name in registry.names("objectives") if _learns_alone(name)]
+            raise SettingsError(
+                f"objective '{self.objective}' needs labels: it is for fit. For pretrain: {', '.join(able)}."
+            )
+        return build(kind, self.settings.get("objective", {}), where="objective")
+
+    def augmentation_plugin(self) -> Composed:
+        """The views, before they are bound to inputs. Raises SettingsError."""
+        return composed(self.augmentation, self.settings.get("augmentation", {}))
+
+    def check(self) -> None:
+        """Look at every name and setting that does not need data yet. Raises SettingsError with all faults at once."""
+        faults = [unknown("--set part", key, PARTS) for key in self.settings if key not in PARTS]
+        looks: list[Callable[[], Any]] = [partial(build, Course, self.settings.get("training", {}), where="training")]
+        if self.objective != AUTO:
+            looks.append(self.objective_plugin)
+        if self.augmentation != AUTO:
+            looks.append(self.augmentation_plugin)
+        if self.format is not None:
+            looks.append(partial(registry.plugin, "formats", self.format))
+        for look in looks:
+            try:
+                look()
+            except SettingsError as error:
+                faults.append(str(error))
+        if self.objective == AUTO and self.settings.get("objective"):
+            faults.append("--set objective... needs an objective: name one with --objective")
+        if self.settings.get("task") and self.labelled is None:
+            faults.append("--set task... is of the labelled sample: give one with --labelled")
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+    def anchored(self) -> PretrainPlan:
+        """The same plan with its paths from the root, so that it can be repeated from any folder."""
+        given = {"data": self.data, "backbone": self.backbone, "weights": self.weights, "labelled": self.labelled or ""}
+        paths = {name: Path(value).expanduser() for name, value in given.items() if value not in _WORDS}
+        return self.model_copy(update={name: str(path.resolve()) for name, path in paths.items() if path.exists()})
+
+    def as_fit(self, *, data: str | None = None) -> Plan:
+        """The plan of a fit on the labelled sample, or on other `data`, by the same backbone: for what both share."""
+        chosen = {name: values for name, values in self.settings.items() if name in ("backbone", "task")}
+        return Plan(
+            data=data or self.labelled or self.data,
+            columns=self.columns,
+            backbone=self.backbone,
+            weights=self.weights,
+            seed=self.seed,
+            settings=chosen,
+        )
+
+
+_WORDS = ("", "auto", "pretrained", "random")
+
+
+def _learns_alone(name: str) -> bool:
+    streams: Sequence[str] = registry.plugin("objectives", name).streams
+    return streams[0] == UNLABELLED
+
+
+def write_plan(path: Path, plan: PretrainPlan, decisions: tuple[Decision, ...]) -> None:
+    """Write the plan, what auto chose beside it with its reasons."""
+    content = _without_none(plan.model_dump(mode="json"))
+    content["decisions"] = [decision.model_dump() for decision in decisions]
+    write_atomic(path, tomli_w.dumps(content).encode())
+
+
+def read_plan(path: Path) -> PretrainPlan:
+    """Read a plan file.
+
+    Raises:
+        SettingsError: no TOML, of a fit, a newer format, or faults in it, all at once.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as a plan: {error}") from error
+    content.pop("decisions", None)
+    if "verb" not in content:
+        raise SettingsError(f"{path} is the plan of a fit: repeat it with headstart fit {path}")
+    number = content.get("format_number")
+    if isinstance(number, int) and number > FORMAT_NUMBER:
+        raise SettingsError(
+            f"{path} has format {number}; this Headstart reads plans up to {FORMAT_NUMBER}. Please update Headstart."
+        )
+    return build(PretrainPlan, content, where=path.name)
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: a missing key means the default."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }

@@ -1,0 +1,172 @@
+"""The training of a backbone without labels: streams of views over all inputs, held-out inputs, checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Encoder
+from headstart.contracts.objective import AGAIN, UNLABELLED
+from headstart.engine.checkpoint import CheckpointFile, Progress
+from headstart.engine.feeding import lengths_of
+from headstart.engine.lazy_inputs import LazyInputs
+from headstart.engine.loop import Loop
+from headstart.engine.streams import Stream
+from headstart.engine.training_plan import Plan as LoopPlan
+from headstart.kernel.files import hash_bytes, hash_json
+from headstart.kernel.progress import Reporter
+from headstart.kernel.randomness import draw_seed
+from headstart.product.pretraining.choices import Choices
+from headstart.product.pretraining.gain import Watcher
+from headstart.product.pretraining.unlabelled import Unlabelled
+from headstart.product.record import Trouble
+
+
+class Unreadable:
+    """Inputs that could not be read, each told of once; kept beside the checkpoint, so that a resumed run knows."""
+
+    def __init__(self, data: Unlabelled, path: Path | None, reporter: Reporter) -> None:
+        """Begin with what an interrupted session has found."""
+        self.data, self.path, self.reporter = data, path, reporter
+        kept = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        self.reasons: dict[str, str] = dict(json.loads(line) for line in kept)
+
+    def __call__(self, row: int, reason: str) -> None:
+        """One more."""
+        origin = self.data.examples.take([row]).origins()[0]
+        if origin in self.reasons:
+            return
+        self.reasons[origin] = reason
+        if len(self.reasons) == 1:
+            self.reporter.say(f"{origin} {reason}: it is left out, as whatever else cannot be read")
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps([origin, reason]) + "\n")
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """By name."""
+        return tuple(Trouble(origin=origin, reason=reason) for origin, reason in sorted(self.reasons.items()))
+
+
+class Training:
+    """A training that is ready to run; the backbone is trained in place."""
+
+    def __init__(
+        self,
+        choices: Choices,
+        data: Unlabelled,
+        backbone: Backbone,
+        watcher: Watcher | None,
+        work: Path | None,
+        reporter: Reporter,
+        budget: float | None,
+    ) -> None:
+        """Make ready.
+
+        Args:
+            choices, data, backbone: what is trained, on what and how.
+            watcher: looks at labelled examples after each epoch.
+            work: the folder of the checkpoint, from which a training goes on that was killed; None for none.
+            reporter: shows progress. budget: seconds; None is no limit.
+
+        Raises:
+            TrainingError: nothing would move.
+        """
+        if work is not None:
+            work.mkdir(exist_ok=True)
+        unreadable = Unreadable(data, None if work is None else work / "unreadable.jsonl", reporter)
+        self.unreadable, self.seconds = unreadable, 0.0
+        inputs = LazyInputs(backbone, data.examples, unreadable)
+        course, stages = choices.course, len(backbone.stages)
+        with torch.random.fork_rng():
+            torch.manual_seed(draw_seed(choices.plan.seed, "additions"))
+            additions = nn.ModuleDict(dict(choices.objective.additions(backbone)))
+        self.encoder = Encoder(backbone, _columns(data, choices.plan.columns), additions=additions)
+        plan = LoopPlan(
+            choices.objective,
+            course.model_copy(update={"epochs": course.epochs * choices.rounds}),
+            course.rates(stages),
+            0,
+            choices.plan.seed,
+            budget,
+            pretrained=choices.plan.weights != "random",
+            latest=True,
+        )
+        identity = _identity(choices, data, backbone)
+        self.streams = streams(choices, data, inputs, data.train)
+        self.held_out = streams(choices, data, inputs, data.held_out)
+        self.loop = Loop(
+            self.encoder,
+            plan,
+            self.streams,
+            self.held_out,
+            checkpoint=None if work is None else CheckpointFile(work / "pretraining.checkpoint", identity),
+            reporter=reporter,
+            watch=self._watch,
+        )
+        self._watcher = watcher
+
+    def outset(self) -> dict[str, float]:
+        """Held-out loss and monitors before the first step."""
+        found = self.loop.validate()
+        return {"loss": found.loss, **found.monitors}
+
+    def run(self) -> Progress:
+        """Train.
+
+        Raises:
+            TrainingError: a loss is not finite, or the representation has collapsed.
+            DataError: none of the inputs of a batch can be read.
+        """
+        progress = self.loop.run()
+        for reasons in self.loop.processes.gathered(self.unreadable.reasons):
+            self.unreadable.reasons |= reasons
+        return progress
+
+    def _watch(self) -> Mapping[str, float]:
+        return {} if self._watcher is None else self._watcher(self.loop.stepper.forward)
+
+
+def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.ndarray) -> Mapping[str, Stream]:
+    """What the objective draws from, of some rows."""
+    texts = data.examples.schema.modality == "text"
+    lengths = lengths_of(inputs.backbone, data.examples, np.arange(len(data.examples))) if texts else None
+    return {
+        name: Stream(
+            name,
+            rows,
+            {},
+            inputs,
+            choices.course.batch_size,
+            choices.plan.seed,
+            choices.augmentation,
+            lengths=lengths,
+            follows=UNLABELLED if name == AGAIN else "",
+            screen=inputs.screen,
+            rounds=choices.rounds if rows is data.train else 1,
+        )
+        for name in choices.objective.streams
+    }
+
+
+def _columns(data: Unlabelled, columns: Columns) -> Columns:
+    """What a table must have again to be read as the same inputs."""
+    schema = data.examples.schema
+    named = {"text": {"text": schema.inputs}, "table": {"numeric": schema.inputs}}.get(schema.modality, {})
+    return columns.model_copy(update={"label": None, "labels": (), **named})
+
+
+def _identity(choices: Choices, data: Unlabelled, backbone: Backbone) -> str:
+    """A hash of all that decides a training; of the inputs their names, or what they are where they lie in a table."""
+    chosen = [choices.plan.model_dump(mode="json"), choices.course.model_dump(mode="json"), choices.rounds]
+    columns = [data.examples.table.column(name) for name in (*data.examples.schema.inputs, data.examples.schema.origin)]
+    buffers = (buffer for column in columns for chunk in column.chunks for buffer in chunk.buffers() if buffer)
+    listed = hash_bytes(*(hash_bytes(memoryview(buffer)).encode() for buffer in buffers))  # type: ignore[arg-type]
+    return hash_json([chosen, listed, str(choices.augmentation), backbone.weights_hash()])

@@ -1,0 +1,34 @@
+"""The answer of a pretraining in words: what was learnt from, how much of the features is in use, and the gain."""
+
+from __future__ import annotations
+
+from headstart.engine.collapse import RANK
+from headstart.product.numbers import difference_text, figure_text, metric_title
+from headstart.product.pretraining.record import Gain
+from headstart.product.record import Epoch
+
+
+def verdict(objective: str, examples: int, width: int, history: tuple[Epoch, ...], gain: Gain | None) -> str:
+    """Two or three sentences."""
+    epochs = f"{len(history)} epoch{'s' if len(history) != 1 else ''}"
+    rank = history[-1].monitors.get(RANK)
+    use = "" if rank is None else f" The features use about {rank:.0f} of {width} dimensions."
+    learnt = f"Learnt from {examples:,} inputs without labels by {objective} in {epochs}.{use}"
+    if gain is None:
+        return f"{learnt} Whether it helps is not known: give a labelled sample with --labelled."
+    return f"{learnt} {_gain(gain)}"
+
+
+def _gain(gain: Gain) -> str:
+    metric = gain.primary_metric
+    figure = gain.arms["model"].figures[metric]
+    reached = f"A linear probe on it reaches {metric_title(metric).lower()} {figure_text(metric, figure)}"
+    comparison = next((found for found in gain.comparisons if found.against == "start"), None)
+    if comparison is None:
+        return f"{reached}."
+    difference = difference_text(metric, comparison.difference)
+    if comparison.verdict == "better":
+        return f"{reached}: {difference} over its start."
+    if comparison.verdict == "worse":
+        return f"{reached}: WORSE than its start, {difference}. Keep the start."
+    return f"{reached}; a gain over its start is not shown: {difference}."
