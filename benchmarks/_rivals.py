@@ -27,6 +27,8 @@ from benchmarks._few_labels import FewLabels
 
 TRAINER_EPOCHS = 3
 MOST_EPOCHS = 100
+SHARE = 0.95
+"""Of the time that is planned for, so that it is kept."""
 
 
 class Trained(NamedTuple):
@@ -55,8 +57,8 @@ def trainer(data: FewLabels, weights: Path, seconds: float, seed: int) -> Traine
 
 def trainer_all_time(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
     """The same for as many epochs as fit into the time."""
-    short = _trainer(data, weights, seed, 1)
-    return _trainer(data, weights, seed, _epochs(seconds, short.seconds))
+    epochs = _fitting(seconds, lambda epochs: _trainer(data, weights, seed, epochs).seconds)
+    return _trainer(data, weights, seed, epochs)
 
 
 def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
@@ -75,9 +77,8 @@ def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained
             learner.fine_tune(epochs)
         return learner, time.monotonic() - began
 
-    _, short = trained(1)
-    epochs = _epochs(seconds, short / 2)  # a frozen epoch and another one
-    learner, took = trained(max(1, epochs - 1))
+    epochs = _fitting(seconds, lambda epochs: trained(epochs)[1])  # beside the frozen one
+    learner, took = trained(epochs)
     if data.modality == "image":
         loader = learner.dls.test_dl(pd.DataFrame({"input": list(data.test_inputs)}))
         with learner.no_bar():
@@ -101,10 +102,8 @@ def setfit(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained
             Trainer(model=model, args=given, train_dataset=table).train()
             return model, time.monotonic() - began
 
-    few = 8
-    _, short = trained(few)
     pairs = len(data.labels) ** 2 // 2
-    steps = max(1, min(int(0.95 * seconds / (short / few)), pairs // 16 + 1))
+    steps = _fitting(seconds, lambda steps: trained(steps)[1], most=pairs // 16 + 1, short=8)
     model, took = trained(steps)
     return Trained(np.asarray(model.predict(list(data.test_inputs))), took, {"steps": steps})
 
@@ -118,8 +117,11 @@ RIVALS: Mapping[str, Callable[[FewLabels, Path, float, int], Trained]] = {
 }
 
 
-def _epochs(seconds: float, each: float) -> int:
-    return max(1, min(MOST_EPOCHS, int(0.95 * seconds / max(each, 1e-3))))
+def _fitting(seconds: float, timed: Callable[[int], float], *, most: int = MOST_EPOCHS, short: int = 1) -> int:
+    """How many epochs or steps fit into the time, by two short trainings: what both set up is no epoch's share."""
+    first, second = timed(short), timed(2 * short)
+    each = max((second - first) / short, 1e-3)
+    return max(1, min(most, short + int((SHARE * seconds - first) / each)))
 
 
 class _TextEncoder(nn.Module):
