@@ -13,7 +13,7 @@ fine-tuning far better than a probe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class Mae(PlainObjective):
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     augmentation: ClassVar[str] = "crop+flip"
+    training: ClassVar[Mapping[str, Any]] = {"weight_decay": 0.05}
 
     hidden: float = Field(default=0.75, gt=0, lt=1)
     """Share of the patches that are hidden; in (0, 1)."""
