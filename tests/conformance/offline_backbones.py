@@ -73,6 +73,11 @@ def _table_features(folder: Path) -> Case:
     return Case({"columns": 3}, raws, [np.array([1.0, np.nan, 0.0]), np.zeros(2)], fewest_boundaries=0)
 
 
+def _table_mlp(folder: Path) -> Case:
+    raws, unreadable = _table_features(folder).raws, _table_features(folder).unreadable
+    return Case({"columns": 3, "width": 8}, raws, unreadable)
+
+
 def _run_folder(folder: Path) -> Case:
     backbone = build(registry.plugin("backbones", "timm_images"), TIMM, where="backbone").load()
     task = Classification(classes=("a", "b"), counts=(1, 1))
@@ -85,5 +90,6 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
     "hf_text": _hf_text,
     "table_features": _table_features,
+    "table_mlp": _table_mlp,
     "run_folder": _run_folder,
 }

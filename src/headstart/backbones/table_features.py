@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from pydantic import Field
 from torch import nn
 
+from headstart.backbones._table_rows import rows_of_numbers
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
-from headstart.kernel.errors import BackboneError, DataError
+from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
 NAME = "table_features"
@@ -22,6 +21,8 @@ NAME = "table_features"
 
 class TableFeatures(Settings):
     """The columns of a table as features; scaling them is the task solver's business."""
+
+    last_resort: ClassVar[bool] = False
 
     columns: int = Field(ge=1)
     """How many numeric columns there are; >= 1."""
@@ -63,16 +64,7 @@ class _Identity(Backbone):
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """(batch, columns) float32; refuses NaN and infinite values, also those that 32 bits cannot hold."""
-        return State(torch.stack([self._vector(raw) for raw in raws]))
-
-    def _vector(self, raw: Raw) -> torch.Tensor:
-        values = np.asarray(raw, dtype=np.float64)
-        if values.shape != (self.width,):
-            raise DataError(f"has {values.size} numbers, {self.width} are expected")
-        vector = torch.from_numpy(values).float()
-        if not torch.isfinite(vector).all():
-            raise DataError("holds a missing (NaN) or infinite number")
-        return vector
+        return State(rows_of_numbers(raws, self.width))
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all rows cost the same."""

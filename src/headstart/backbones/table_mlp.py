@@ -1,0 +1,156 @@
+"""A residual network on the numbers of a table: what there is to pretrain, and to fine-tune, on rows of one's own.
+
+The ResNet of Gorishniy et al. 2021 ("Revisiting deep learning models for tabular data"): every block adds
+dropout(W' relu(W norm(x))) to x, norm being BatchNorm. Columns have units of their own, so BatchNorm without weights
+standardises them first, as in fastai's tabular model; its running statistics are the scale from then on. Yes/no columns
+are 0 and 1; a category is to be given as one such column for each of its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.backbones._table_rows import rows_of_numbers
+from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.examples import Raw
+from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.settings import Settings
+
+NAME = "table_mlp"
+
+
+class TableMlp(Settings):
+    """A network on numeric columns, to be trained from random weights."""
+
+    columns: int = Field(ge=1)
+    """How many numeric columns there are; >= 1."""
+    reference: str = NAME
+    """Always 'table_mlp'."""
+    weights: str = "random"
+    """'random'; what was learned without labels is given as a run: `--backbone RUN`."""
+    width: int = Field(default=128, ge=1)
+    """Width of the features; >= 1."""
+    depth: int = Field(default=3, ge=1)
+    """Residual blocks; >= 1."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of what a block adds that is zeroed in training; in [0, 1)."""
+    seed: int = 0
+    """Decides the weights; >= 0."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether it is asked for by its own name for a table."""
+        return modality == "table" and reference == NAME
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """Its own name."""
+        return [NAME] if modality == "table" else []
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:  # noqa: ARG003
+        """Never: it knows nothing before it is trained."""
+        return None
+
+    def load(self) -> Backbone:
+        """The network with random weights.
+
+        Raises:
+            BackboneError: other weights are asked for.
+        """
+        if self.weights != "random":
+            raise BackboneError(
+                f"there are no {self.weights} weights for {NAME}: add --weights random. What 'headstart pretrain ROWS "
+                f"--backbone {NAME} --weights random' learns from rows of your own is then given as --backbone RUN."
+            )
+        return _TableNet(self)
+
+    def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
+        """The architecture, its weights to be filled in."""
+        return _TableNet(self)
+
+
+class _TableNet(Backbone):
+    modality = "table"
+
+    def __init__(self, settings: TableMlp) -> None:
+        self.name, self.origin, self.width = NAME, "random", settings.width
+        self._settings = settings
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)
+            blocks = [_Block(settings.width, settings.dropout) for _ in range(settings.depth)]
+            scale = nn.BatchNorm1d(settings.columns, affine=False)
+            start = nn.Sequential(scale, nn.Linear(settings.columns, settings.width))
+            end = nn.Sequential(nn.BatchNorm1d(settings.width), nn.ReLU())
+        self.module = nn.Sequential(start, *blocks, end).eval()
+        names = ("columns", *(f"block.{k}" for k in range(settings.depth)), "norm")
+        self.stages = tuple(self._stage(k, name) for k, name in enumerate(names))
+
+    def _stage(self, k: int, name: str) -> Stage:
+        part = self.module.get_submodule(str(k))
+        parameters = tuple(f"{k}.{name}" for name, _ in part.named_parameters())
+        return Stage(name, parameters, tuple(f"{k}.{name}" for name, _ in part.named_buffers()), (str(k),))
+
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """(batch, columns) float32; refuses NaN and infinite values, also those that 32 bits cannot hold."""
+        return State(rows_of_numbers(raws, self._settings.columns))
+
+    def length(self, raw: Raw) -> int:  # noqa: ARG002
+        """1: all rows cost the same."""
+        return 1
+
+    def preparation(self) -> Mapping[str, Any]:
+        """Nothing but the number of columns."""
+        return {"family": NAME, "columns": self._settings.columns}
+
+    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
+        """The stages in between. Raises BackboneError on a tap that lies outside of them."""
+        inside = self.boundary_names()[start + 1 : stop + 1]
+        for tap in taps:
+            if tap.boundary not in inside:
+                raise BackboneError(unknown("boundary", tap.boundary, inside))
+        parts = [self.module.get_submodule(str(k)) for k in range(start, stop)]
+        return _Segment(dict(zip(inside, parts)), tuple(taps))
+
+    def features(self, state: State) -> Features:
+        """What the last block gives, normalised and rectified: (batch, width)."""
+        return Features(state.hidden)
+
+    def describe(self) -> dict[str, Any]:
+        """The architecture: the seed decides weights alone."""
+        return {"plugin": NAME, "settings": {**self._settings.model_dump(mode="json"), "seed": 0}}
+
+    def fresh(self, seed: int) -> Backbone:
+        """The same network with other random weights."""
+        return _TableNet(self._settings.model_copy(update={"seed": seed}))
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        layers = (nn.BatchNorm1d(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.branch = nn.Sequential(*layers, nn.Dropout(dropout))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        added: Tensor = self.branch(hidden)
+        return hidden + added
+
+
+class _Segment(nn.Module):
+    def __init__(self, parts: Mapping[str, nn.Module], taps: tuple[Tap, ...]) -> None:
+        super().__init__()
+        self.names, self.parts, self.taps = tuple(parts), nn.ModuleList(parts.values()), taps
+
+    def forward(self, state: State) -> State:
+        hidden, seen = state.hidden, dict(state.taps)
+        for name, part in zip(self.names, self.parts):
+            hidden = part(hidden)
+            seen |= {tap.key: hidden for tap in self.taps if tap.boundary == name}
+        return State(hidden, state.context, seen)

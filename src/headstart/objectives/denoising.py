@@ -1,0 +1,88 @@
+"""Denoising: which numbers of a row were swapped for those of other rows, and what stood there.
+
+Swap noise takes the place of masks, as a number that is missing would be one too: each number is replaced, with some
+chance, by that of another row in the same column, so that columns keep their distributions. From the network's features
+of the row x~ two small perceptrons, thrown away afterwards, find the row x as it was and where it was changed:
+
+    loss = mean H(decoded(x~) - standardised(x)) + mean BCE(found(x~), [x~ != x])
+
+Yoon et al. 2020 ("VIME"), whose draws from other rows and two terms these are; Rubachev et al. 2022 ("Revisiting
+pretraining objectives for tabular deep learning") find them the surest choice. Differences are judged by Huber's H in
+place of the square: columns of a table have long tails. SCARF (Bahri et al. 2022) contrasts rows that are corrupted so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
+from headstart.contracts.objective import UNLABELLED, Claim, Occasion, PlainObjective, Step
+from headstart.kernel.errors import SettingsError
+from headstart.objectives._draws import draws_for
+from headstart.objectives._perceptron import embeddings, perceptron
+
+
+class Denoising(PlainObjective):
+    """Finding and mending the numbers of a row that were swapped."""
+
+    streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    modalities: ClassVar[tuple[str, ...]] = ("table",)
+
+    rate: float = Field(default=0.3, gt=0, lt=1)
+    """Chance of a number to be swapped; in (0, 1)."""
+    hidden: int = Field(default=256, ge=1)
+    """Width of the hidden layers of the two perceptrons; >= 1."""
+
+    @classmethod
+    def claims(cls, occasion: Occasion) -> Claim | None:
+        """Tables."""
+        return Claim(0, "rows teach how their columns go together") if occasion.modality == "table" else None
+
+    def first_stage(self, stages: int) -> int:  # noqa: ARG002
+        """It changes inputs."""
+        return 0
+
+    def check(self, backbone: Backbone) -> None:
+        """Refuse what has no weights, or does not say how many columns it reads. Raises SettingsError."""
+        if not any(True for _ in backbone.module.parameters()):
+            raise SettingsError(
+                f"{backbone.name} has no weights to train. Use --backbone table_mlp --weights random, or a run of it."
+            )
+        _columns(backbone)
+
+    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+        """The two perceptrons, and the columns' scale."""
+        columns = _columns(backbone)
+        widths = [backbone.width, self.hidden, columns]
+        scale = nn.BatchNorm1d(columns, affine=False)
+        return {"decoder": perceptron(widths), "finder": perceptron(widths), "scale": scale}
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        """ "values" and "swapped", each a scalar ()."""
+        batch = step.batches[UNLABELLED]
+        rows = batch.state.hidden
+        draws = draws_for(step, batch, "numbers swapped")
+        swaps = torch.from_numpy(draws.random(rows.shape) < self.rate).to(rows.device)
+        others = torch.from_numpy(draws.integers(len(rows), size=rows.shape)).to(rows.device)
+        noisy = torch.where(swaps, rows.gather(0, others), rows)
+        pooled = step.features(replace(batch, state=State(noisy, batch.state.context))).pooled
+        decoded, found = (embeddings(step, name, pooled) for name in ("decoder", "finder"))
+        wanted, changed = step.additions["scale"](rows), (noisy != rows).to(found.dtype)
+        return {
+            "values": nn.functional.huber_loss(decoded, wanted),
+            "swapped": nn.functional.binary_cross_entropy_with_logits(found, changed),
+        }
+
+
+def _columns(backbone: Backbone) -> int:
+    columns = backbone.preparation().get("columns")
+    if not isinstance(columns, int):
+        raise SettingsError(f"{backbone.name} does not say how many columns it reads. Use --backbone table_mlp.")
+    return columns
