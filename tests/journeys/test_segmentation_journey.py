@@ -119,8 +119,11 @@ def test_scans_are_split_by_patient_and_measured_in_millimetres(tmp_path: Path) 
     split = pd.read_csv(tmp_path / "run" / "split.csv")
     parts_of_case = split.groupby(split["origin"].str.rsplit("/", n=1).str[0])["part"].nunique()
     assert len(parts_of_case) == 10 and (parts_of_case == 1).all()
-    run.predict(tmp_path / "scans" / "imagesTr", out=tmp_path / "found.csv")
+    summary = run.predict(tmp_path / "scans" / "imagesTr", out=tmp_path / "found.csv")
     assert (tmp_path / "found" / "case0_0000" / "001.png").exists()
+    assert summary.gathered[0] == str(tmp_path / "found" / "case0_0000.nii.gz") and len(summary.gathered) == 10
+    table = pd.read_csv(tmp_path / "found.csv")
+    assert table["share of class 1"].between(0, 1).all()
 
 
 def test_missing_dicom_slices_stand_in_the_record(tmp_path: Path) -> None:

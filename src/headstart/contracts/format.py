@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import field_validator, model_validator
 
@@ -69,4 +70,14 @@ class Format(Protocol):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The same without targets, some `rows` at a time, holding no more than that in memory."""
+        ...
+
+
+@runtime_checkable
+class Gathers(Protocol):
+    """A format whose files hold several examples each, as a scan holds slices."""
+
+    def gathered(self, source: Any, files: Mapping[str, Path], folder: Path) -> list[Path]:
+        """Put predicted masks together as the source has them, below `folder`; `files` are those of the examples by
+        their origins. Raises DataError where one of a file's is missing."""
         ...

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -70,6 +70,28 @@ class Pieces:
         return found
 
 
+class Choice(NamedTuple):
+    """What a task chose by itself when it was bound, for the user to know."""
+
+    what: str
+    value: str
+    reason: str
+    """Why, and how to have it otherwise."""
+
+
+class Review(NamedTuple):
+    """What a task says of labelled data before anything is trained."""
+
+    faults: tuple[str, ...] = ()
+    """What binding would refuse."""
+    warnings: tuple[str, ...] = ()
+    """What would be learnt or judged wrongly."""
+    notes: tuple[str, ...] = ()
+    """What is good to know."""
+    spreads: Mapping[str, Sequence[float]] = {}
+    """Quantity -> its value in each example; 'share of ...' in percent."""
+
+
 class Task(Protocol):
     """What a file in `tasks/` offers. A task is bound to data before use: binding fills in class names and the like."""
 
@@ -86,12 +108,25 @@ class Task(Protocol):
         """Why this task fits the data's targets, in a few words; None when it does not."""
         ...
 
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """What labels of more than a value per example say of themselves; called where the task suits them."""
+        ...
+
     def bind(self, examples: Examples) -> Self:
         """The task with everything learnt from the labelled data: class names, counts, target scale.
 
         Raises:
             DataError: the targets cannot serve: one class, mixed kinds, missing values.
         """
+        ...
+
+    def choices(self) -> tuple[Choice, ...]:
+        """What it chose when it was bound and the data do not plainly say."""
+        ...
+
+    def remarks(self, examples: Examples) -> tuple[str, ...]:
+        """What is to be known before predicting for examples, labelled or not, that are unlike those it learnt from."""
         ...
 
     def further(self, examples: Examples) -> Self:
@@ -213,6 +248,19 @@ class PlainTask(Settings):
     def side(self) -> int | None:
         """The backbone's own framing."""
         return None
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:  # noqa: ARG003
+        """Nothing."""
+        return Review()
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Nothing."""
+        return ()
+
+    def remarks(self, examples: Examples) -> tuple[str, ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()
 
     def further(self, examples: Examples) -> Self:
         """Bound once more, with all that it knows as if it had been given."""

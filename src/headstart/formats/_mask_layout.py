@@ -58,6 +58,9 @@ def has_mask_folders(root: Path) -> bool:
 
 def has_mask_endings(paths: Sequence[str]) -> bool:
     """Whether at least half of the pictures have a mask beside them under their name and an ending."""
+    # most folders of pictures have none at all, and a hundred thousand names are soon looked through
+    if not any(ENDING.search(os.path.splitext(path)[0]) for path in paths):
+        return False
     if any(_is_mask_folder(path) for path in paths):
         return False
     found = pair_up(paths).pairs

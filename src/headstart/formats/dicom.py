@@ -1,13 +1,15 @@
 """DICOM series with masks, slice by slice; a patient is never on two sides of a split.
 
 Slices of a series are put in order by their place in the patient; where places are missing a note says so. Grey values
-are those of the file's own window, else of the series' percentiles. Masks are pictures called as the slices (`images/`,
-`masks/`), of values as in `mask_folder`; the size of the pixels in mm goes with them.
+are those of the window that is given, else of the file's own, else of the series' percentiles. Masks are pictures
+called as the slices (`images/`, `masks/`), of values as in `mask_folder`; the size of the pixels in mm goes with them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,19 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import Slice, examples_of, grey, library, png
+from headstart.formats._medical import Slice, Window, ends, examples_of, grey, library, png
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES
 from headstart.media.masks import encode_mask, read_mask
+
+OTHER = SUFFIXES | frozenset(
+    ".csv .gz .json .jsonl .md .nii .npy .parquet .toml .tsv .txt .wav .xml .yaml .zip".split()
+)
+"""Endings that DICOM files do not have; many have none, or the last number of what identifies them."""
+
+LOOKED_AT = 3
+"""Files of a folder by whose first bytes it is seen whether it holds DICOM."""
 
 GAP = 1.5
 """Times the usual distance of two slices: where the distance is more, slices are missing."""
@@ -30,10 +40,15 @@ GAP = 1.5
 class Dicom(Settings):
     """A folder of DICOM files, or one of them."""
 
+    window: Window | None = None
+    """[level, width] of the grey values, such as [40, 400] HU for soft tissue; by default the file's own."""
+
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """How many slices and masks."""
         if not isinstance(source, (str, Path)) or source == "":
+            return None
+        if Path(source).is_dir() and not _has_slices(Path(source)):
             return None
         pairs = _pairs(Path(source))
         masks = sum(pair.mask is not None for pair in pairs)
@@ -51,14 +66,19 @@ class Dicom(Settings):
         root, pairs = (path.parent if path.is_file() else path), _pairs(path)
         if not pairs:
             raise DataError(f"{source} holds no DICOM files")
-        lacking = [pair.picture for pair in pairs if pair.mask is None]
+        notes: list[str] = []
+        every = _with_pixels(_headers(root, pairs), notes)
+        lacking = [pair.picture for pair, _ in every if pair.mask is None]
         if labelled and lacking:
             raise DataError(
-                f"{root}: labels are wanted, but {len(lacking)} of {len(pairs)} slices have no mask: "
+                f"{root}: labels are wanted, but {len(lacking)} of {len(every)} slices have no mask: "
                 f"{', '.join(lacking[:3])}"
             )
-        notes: list[str] = []
-        slices = [one for series in _series(root, pairs) for one in _slices(root, series, notes, labelled=labelled)]
+        slices = [
+            one
+            for series in _series(every)
+            for one in _slices(root, series, ends(self.window), notes, labelled=labelled)
+        ]
         return examples_of(slices, tuple(notes), read_legend(root), labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
@@ -75,13 +95,26 @@ def _pairs(path: Path) -> tuple[Pair, ...]:
     if not path.is_dir():
         return ()
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    slices = {file for file in files if _is_dicom(file)}
+    slices = {file for file in files if _may_be_dicom(file.name) and _is_dicom(file)}
     if not slices:
         return ()
     kept = [file for file in files if file in slices or file.suffix.lower() in SUFFIXES]
     names = {file.relative_to(path).as_posix() for file in slices}
     found = pair_up([file.relative_to(path).as_posix() for file in kept]).pairs
     return tuple(pair for pair in found if pair.picture in names)
+
+
+def _has_slices(root: Path) -> bool:
+    """Whether the first files of some folder that may be DICOM by their names are such."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if any(_is_dicom(Path(folder, name)) for name in islice(filter(_may_be_dicom, sorted(names)), LOOKED_AT)):
+            return True
+    return False
+
+
+def _may_be_dicom(name: str) -> bool:
+    return not name.startswith(".") and name.upper() != "DICOMDIR" and os.path.splitext(name)[1].lower() not in OTHER
 
 
 def _is_dicom(path: Path) -> bool:
@@ -92,15 +125,31 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def _series(root: Path, pairs: Sequence[Pair]) -> list[list[tuple[Pair, Any]]]:
-    """The slices of each series in the order of their places, with what their files say."""
-    pydicom = library("pydicom")
-    found: dict[str, list[tuple[Pair, Any]]] = {}
+def _headers(root: Path, pairs: Sequence[Pair]) -> list[tuple[Pair, Any]]:
+    """What each file says beside its pixels. Raises DataError."""
+    pydicom, found = library("pydicom"), []
     for pair in pairs:
         try:
-            header = pydicom.dcmread(root / pair.picture, stop_before_pixels=True)
+            found.append((pair, pydicom.dcmread(root / pair.picture, stop_before_pixels=True)))
         except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
             raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
+    return found
+
+
+def _with_pixels(found: list[tuple[Pair, Any]], notes: list[str]) -> list[tuple[Pair, Any]]:
+    """Those that are slices; of reports and the like a note is made. Raises DataError where none is a slice."""
+    without = [pair.picture for pair, header in found if not header.get("Rows")]
+    if len(without) == len(found):
+        raise DataError(f"none of the {len(found)} DICOM files has pixels, such as {without[0]}")
+    if without:
+        notes.append(f"{len(without)} DICOM files without pixels left out, such as {without[0]}")
+    return [(pair, header) for pair, header in found if header.get("Rows")]
+
+
+def _series(slices: Sequence[tuple[Pair, Any]]) -> list[list[tuple[Pair, Any]]]:
+    """The slices of each series in the order of their places."""
+    found: dict[str, list[tuple[Pair, Any]]] = {}
+    for pair, header in slices:
         found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((pair, header))
     return [sorted(series, key=lambda one: (_place(one[1]), one[0].picture)) for series in found.values()]
 
@@ -114,7 +163,14 @@ def _place(header: Any) -> float:
     return float(np.cross(*axes) @ np.array([float(value) for value in position]))
 
 
-def _slices(root: Path, series: Sequence[tuple[Pair, Any]], notes: list[str], *, labelled: bool) -> list[Slice]:
+def _slices(
+    root: Path,
+    series: Sequence[tuple[Pair, Any]],
+    window: tuple[float, float] | None,
+    notes: list[str],
+    *,
+    labelled: bool,
+) -> list[Slice]:
     header = series[0][1]
     patient = str(header.get("PatientID") or header.get("SeriesInstanceUID") or series[0][0].picture)
     missing = _missing([_place(header) for _, header in series])
@@ -122,7 +178,7 @@ def _slices(root: Path, series: Sequence[tuple[Pair, Any]], notes: list[str], *,
         notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
     values = [_values(root / pair.picture) for pair, _ in series]
     flat = np.concatenate([one.ravel() for one in values])
-    window = _window(header)
+    window = window or _window(header)
     if window is None:
         window = tuple(np.percentile(flat, [0.5, 99.5]).tolist())
     found = []

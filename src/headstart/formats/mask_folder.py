@@ -30,10 +30,10 @@ class MaskFolder(Settings):
         if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
             return None
         paths = list(walk_images(Path(source), Leftovers()))
-        if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)):
+        if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)) or coco_files(source):
             return None
         found = pair_up(paths)
-        if not found.pairs or coco_files(source):
+        if not found.pairs:
             return None
         masks = sum(pair.mask is not None for pair in found.pairs)
         return f"{len(found.pairs)} pictures, {masks} of them with a mask"

@@ -1,14 +1,15 @@
 """NIfTI scans (.nii, .nii.gz) with label maps, slice by slice; a scan is never on two sides of a split.
 
-Scans are turned to the nearest anatomical axes and cut along the axis with the largest voxels, across the body where
-all are alike. The size of a slice's pixels in mm goes with its mask. Label maps lie in folders (`imagesTr/`+`labelsTr/`
-as in the Medical Segmentation Decathlon and nnU-Net, `images/`+`masks/`) or beside their scans (`case_seg.nii.gz`).
+How they are cut says `_nifti_volumes.py`. The size of a slice's pixels in mm goes with its mask. Label maps lie in
+folders (`imagesTr/`+`labelsTr/` as in the Medical Segmentation Decathlon and nnU-Net, `images/`+`masks/`) or beside
+their scans (`case_seg.nii.gz`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import Slice, examples_of, grey, library, png
+from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png
+from headstart.formats._nifti_volumes import Axis, read_volume, write_label_map
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.masks import encode_mask
@@ -30,6 +32,11 @@ CHANNEL = re.compile(r"_0000$")
 
 class Nifti(Settings):
     """A scan, or folders of scans with label maps."""
+
+    window: Window | None = None
+    """[level, width] of the grey values, such as [40, 400] HU for soft tissue; by default each scan's percentiles."""
+    axis: Axis = "auto"
+    """Of the slices: 'sagittal', 'coronal', 'axial', or 'auto', which is that of the largest voxels."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
@@ -58,7 +65,7 @@ class Nifti(Settings):
                 f"{root}: labels are wanted, but {len(lacking)} of {len(pairs)} scans have no label map: "
                 f"{', '.join(lacking[:3])}"
             )
-        slices = [one for pair in pairs for one in _slices(root, pair, labelled=labelled)]
+        slices = [one for pair in pairs for one in _slices(root, pair, self, labelled=labelled)]
         return examples_of(slices, (), read_legend(root), labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
@@ -68,12 +75,24 @@ class Nifti(Settings):
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
         waiting: list[Slice] = []
         for pair in pairs:
-            waiting += _slices(root, pair, labelled=False)
+            waiting += _slices(root, pair, self, labelled=False)
             while len(waiting) >= rows:
                 yield examples_of(waiting[:rows], (), {}, labelled=False)
                 waiting = waiting[rows:]
         if waiting:
             yield examples_of(waiting, (), {}, labelled=False)
+
+    def gathered(self, source: Any, files: Mapping[str, Path], folder: Path) -> list[Path]:
+        """A label map for each scan, with its affine, called as the scan: `FOLDER/case.nii.gz`."""
+        root, found = _root(Path(source)), []
+        for pair in _pairs(Path(source)):
+            name = _bare(pair.picture)
+            origins = takewhile(files.__contains__, (_origin(name, number) for number in count()))
+            masks = [files[origin] for origin in origins]
+            if masks:
+                found.append(folder / f"{name}.nii.gz")
+                write_label_map(found[-1], root / pair.picture, masks, self.axis)
+        return found
 
 
 def _root(path: Path) -> Path:
@@ -93,38 +112,22 @@ def _bare(name: str) -> str:
     return SUFFIX.sub("", name)
 
 
-def _slices(root: Path, pair: Pair, *, labelled: bool) -> list[Slice]:
-    values, spacing = _volume(root / pair.picture)
+def _slices(root: Path, pair: Pair, settings: Nifti, *, labelled: bool) -> list[Slice]:
+    values, spacing, _ = read_volume(root / pair.picture, settings.axis)
     name = _bare(pair.picture)
     masks: list[bytes | None] = [None] * len(values)
     if labelled and pair.mask is not None:
-        labels, _ = _volume(root / pair.mask)
+        labels = read_volume(root / pair.mask, settings.axis).slices
         if labels.shape != values.shape:
             raise DataError(f"{pair.mask} has the shape {labels.shape}, its scan {pair.picture} {values.shape}")
         numbers = labels.round().astype(np.int64)
         if not np.array_equal(numbers, labels) or numbers.min() < 0 or numbers.max() > 255:
             raise DataError(f"{pair.mask} holds other values than whole numbers from 0 to 255")
         masks = [encode_mask(layer, spacing) for layer in numbers]
-    pictures = map(png, grey(values))
-    origins = (f"{name}/{number:03d}" for number in range(len(values)))
+    pictures = map(png, grey(values, ends(settings.window)))
+    origins = (_origin(name, number) for number in range(len(values)))
     return [Slice(*one, name, pair.part) for one in zip(pictures, masks, origins)]
 
 
-def _volume(path: Path) -> tuple[np.ndarray, tuple[float, float]]:
-    """Slices (depth, height, width) float and the height and width of their pixels in mm. Raises DataError."""
-    nibabel = library("nibabel")
-    try:
-        scan = nibabel.as_closest_canonical(nibabel.load(path))
-        values = np.asarray(scan.dataobj, dtype=np.float32)
-    except Exception as error:  # nibabel raises whatever a damaged file makes its readers raise
-        raise DataError(f"{path} cannot be read as NIfTI: {error}") from error
-    if values.ndim == 4 and values.shape[3] == 1:
-        values = values[..., 0]
-    if values.ndim != 3:
-        raise DataError(f"{path} has {values.ndim} axes {values.shape}; a scan of one channel has 3")
-    sizes = [float(f"{size:.6g}") for size in scan.header.get_zooms()[:3]]  # of 32-bit floats
-    axis = int(np.argmax(sizes)) if max(sizes) > 1.01 * min(sizes) else 2
-    rest = [k for k in range(3) if k != axis]
-    # the first of the other axes runs to the right, the second upwards: rows go from top to bottom
-    slices = np.moveaxis(values, [axis, rest[1], rest[0]], [0, 1, 2])[:, ::-1]
-    return np.ascontiguousarray(slices), (sizes[rest[1]], sizes[rest[0]])
+def _origin(name: str, number: int) -> str:
+    return f"{name}/{number:03d}"

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
+from headstart.kernel.settings import build
 from headstart.product.shown import is_text
+
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 def read_examples(
-    source: Any, columns: Columns, *, format: str | None = None, labelled: bool = True
+    source: Any,
+    columns: Columns,
+    *,
+    format: str | None = None,
+    settings: Mapping[str, Any] = NO_SETTINGS,
+    labelled: bool = True,
 ) -> tuple[Examples, str]:
     """Read everything.
 
     Args:
         source: a path, a pandas frame, a `datasets` object, a dict of these by part, or a list of image paths.
         columns: what the user named.
-        format: name of the format; recognised when None.
+        format: name of the format; recognised when None. settings: the format's.
         labelled: whether labels must be there.
 
     Returns:
@@ -29,17 +38,30 @@ def read_examples(
 
     Raises:
         DataError: no format or more than one recognises the source, or it cannot be read.
+        SettingsError: the format has no such settings.
     """
     source = existing(source)
-    reader, seen = _reader(source, format)
+    kind, seen = _kind(source, format)
+    reader: Format = build(kind, settings, where="format")
     return reader.read(source, columns, labelled=labelled), seen
 
 
 def stream_examples(source: Any, columns: Columns, rows: int, *, format: str | None = None) -> Iterator[Examples]:
     """The inputs without labels, at most `rows` at a time, in the order of `read_examples`. Raises DataError."""
-    source = existing(source)
-    reader, _ = _reader(source, format)
+    source, reader = reader_of(source, format)
     return reader.stream(source, columns, rows)
+
+
+def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:
+    """The source, and what reads it with those of the settings of a run that it has too. Raises DataError."""
+    source = existing(source)
+    kind, _ = _kind(source, format)
+    return source, build(kind, shared_settings(kind, settings), where="format")
+
+
+def shared_settings(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a format has: data may lie otherwise than those that a run learnt from."""
+    return {name: value for name, value in settings.items() if name in kind.model_fields}
 
 
 def existing(source: Any) -> Any:
@@ -70,7 +92,7 @@ def _refuse_names_that_are_no_text(source: Any) -> None:
             raise DataError(f"the name {path} is not valid UTF-8. Rename it: what Headstart writes could not name it.")
 
 
-def _reader(source: Any, format: str | None) -> tuple[Format, str]:
+def _kind(source: Any, format: str | None) -> tuple[Any, str]:
     names = registry.names("formats")
     seen: dict[str, str] = {}
     for name in names if format is None else [format]:
@@ -78,10 +100,10 @@ def _reader(source: Any, format: str | None) -> tuple[Format, str]:
         if words is not None:
             seen[name] = words
     if format is not None:
-        return registry.plugin("formats", format)(), seen.get(format, "")
+        return registry.plugin("formats", format), seen.get(format, "")
     if len(seen) == 1:
         name, words = next(iter(seen.items()))
-        return registry.plugin("formats", name)(), words
+        return registry.plugin("formats", name), words
     what = str(source) if isinstance(source, Path) else f"an object of type {type(source).__name__}"
     if not seen:
         raise DataError(

@@ -17,7 +17,7 @@ from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, RunError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
-from headstart.product.data import read_examples
+from headstart.product.data import read_examples, reader_of
 from headstart.product.judge import rows_of, slice_rows
 from headstart.product.prepare import codes
 from headstart.product.record import FigureRow, SliceRow, Trouble
@@ -79,7 +79,8 @@ def evaluate(
         examples = own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
-        examples, _ = read_examples(data, columns, format=format or run.plan.format)
+        found, reader = reader_of(data, format or run.plan.format, run.plan.settings.get("format", {}))
+        examples = reader.read(found, columns)
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = count_reading(run, keys)
@@ -118,7 +119,8 @@ def own_test_part(run: RunFolder, columns: Columns) -> Examples:
         raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
     if not Path(run.plan.data).exists():
         raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
-    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format)
+    settings = run.plan.settings.get("format", {})
+    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
     keys = content_keys(examples).keys
     rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
     if not rows:

@@ -100,7 +100,8 @@ def _about_inputs(found: Inspection) -> _Sentences:
 def _about_sizes(found: Inspection) -> _Sentences:
     units = {"width": " px", "height": " px"}
     for name, spread in list(found.spreads.items())[:20]:
-        yield "note", f"{name}: {_in_words(spread, units.get(name, ''))}"
+        unit = " % of a picture" if name.startswith("share of ") else units.get(name, "")
+        yield "note", f"{name}: {_in_words(spread, unit)}"
     words = found.spreads.get("words") if found.modality == "text" else None
     if words is not None and words.maximum > _LONG_WORDS:
         yield "note", "some texts are longer than the 512 tokens that most models read: their end will be cut off"

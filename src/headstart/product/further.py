@@ -53,6 +53,8 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
     settings = dict(plan.settings)
     if chosen == run.plan.tuning and "tuning" in run.plan.settings:
         settings["tuning"] = {**run.plan.settings["tuning"], **settings.get("tuning", {})}
+    if "format" in run.plan.settings:
+        settings["format"] = {**run.plan.settings["format"], **settings.get("format", {})}
     named = {name: value for name, value in plan.columns if value}
     if plan.columns.label or plan.columns.labels:
         named = {"label": None, "labels": (), **named}

@@ -15,11 +15,12 @@ from headstart.engine.content import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
 from headstart.evidence.image_fingerprints import SIDE
+from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.product.data import read_examples
 from headstart.product.findings import findings_of
-from headstart.product.inspection import Conflict, Copy, Finding, Inspection, Spread
+from headstart.product.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
 from headstart.product.record import Trouble
 
 MOST_SHOWN = 50
@@ -70,8 +71,10 @@ def inspect(
         **_inputs(examples, copies, origins),
     }
     leaks, about_parts = _across_parts(examples, copies, origins)
+    about_masks, shares = _about_masks(examples)
+    found["spreads"] = {**found["spreads"], **shares}
     notes = [Finding(severity="note", text=note) for note in (*examples.notes, *_about_spans(examples))]
-    findings = (*faults, *about_parts, *notes)
+    findings = (*faults, *about_masks, *about_parts, *notes)
     inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
     return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples))})
 
@@ -132,6 +135,24 @@ def _about_spans(examples: Examples) -> list[str]:
     counts = Counter(span["label"] for spans in examples.target("spans") for span in spans or ())
     listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
     return [f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"]
+
+
+def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
+    """What the task that takes masks says of them."""
+    if "mask" not in examples.schema.targets:
+        return [], {}
+    tasks = [registry.plugin("tasks", name) for name in registry.names("tasks")]
+    findings: list[Finding] = []
+    spreads: dict[str, Spread] = {}
+    for review in [task.review(examples) for task in tasks if task.suits(examples)]:
+        said: dict[Severity, tuple[str, ...]] = {
+            "error": review.faults,
+            "warning": review.warnings,
+            "note": review.notes,
+        }
+        findings += [Finding(severity=kind, text=text) for kind, texts in said.items() for text in texts]
+        spreads |= {name: _spread(values) for name, values in review.spreads.items()}
+    return findings, spreads
 
 
 def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ AUTO = "auto"
 """Leaves a choice to Headstart."""
 
 FAMILY_OF = {
+    "format": "formats",
     "task": "tasks",
     "backbone": "backbones",
     "tuning": "tuning",
@@ -73,7 +74,7 @@ class Plan(Settings):
     scratch: bool = True
     """Whether to hold the model against training from scratch."""
     settings: dict[str, dict[str, Any]] = {}
-    """Settings of the plug-ins: tuning, objective, task, backbone, augmentation, runner, scratch."""
+    """Settings of the plug-ins: format, tuning, objective, task, backbone, augmentation, runner, scratch."""
 
     def plugin(self, key: str) -> Any:
         """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
@@ -116,7 +117,7 @@ class Plan(Settings):
         looks.append(self.scratch_recipe)
         looks += [partial(self.plugin, key) for key in ("task", "runner") if getattr(self, key) != AUTO]
         if self.format is not None:
-            looks.append(partial(registry.plugin, "formats", self.format))
+            looks.append(partial(self.plugin, "format"))
         for look in looks:
             try:
                 look()

@@ -11,15 +11,16 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns
-from headstart.contracts.model import Model
+from headstart.contracts.format import Columns, Gathers
+from headstart.contracts.task import Task
 from headstart.engine.infer import Predictor
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
-from headstart.product.data import stream_examples
+from headstart.product.data import reader_of
 from headstart.product.file_names import FileNames
 from headstart.product.run_folder import RunFolder, open_run
 from headstart.product.unusable import predict_usable
@@ -40,10 +41,12 @@ class PredictionSummary(Settings):
     """Examples that could not be read; their rows say why."""
     out: str
     """The file."""
+    gathered: tuple[str, ...] = ()
+    """Files that hold the predictions of a whole scan each, beside those of its slices."""
 
-    def to_json(self) -> dict[str, int | str]:
-        """{"rows", "failed", "out"}"""
-        return self.model_dump()
+    def to_json(self) -> dict[str, Any]:
+        """{"rows", "failed", "out", "gathered"}"""
+        return self.model_dump(mode="json")
 
 
 def predict(
@@ -62,7 +65,8 @@ def predict(
         run: a run folder.
         data: whatever `fit` reads, without labels.
         out: a .csv or .parquet file; it appears when all is done, and what is no table, such as masks, in a folder of
-            its name beside it. Without it a frame is returned.
+            its name beside it: pictures, and for scans in files of their own such files too. Without it a frame is
+            returned.
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
         reporter: shows progress.
@@ -74,31 +78,61 @@ def predict(
     Raises:
         RunError: no finished run. DataError: nothing to predict. SettingsError: `out` has another suffix.
     """
-    model = open_run(run).model
+    opened, reporter = open_run(run), reporter or Quiet()
+    model = opened.model
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
-    beside = None if out is None else Path(out).with_suffix("")
-    frames = predict_stream(model, data, columns, format, reporter or Quiet(), beside)
+    source, reader = reader_of(data, format, opened.plan.settings.get("format", {}))
+    beside = None if out is None else Beside(Path(out).with_suffix(""))
+    frames = _frames(
+        Predictor(model, reporter=reporter), reader.stream(source, columns, ROWS_AT_ONCE), beside, reporter
+    )
     if out is None:
         found = list(frames)
         if not found:
             raise DataError("there is nothing to predict: the data have no rows")
         return pd.concat(found, ignore_index=True)
-    return _write(frames, Path(out))
+    summary = _write(frames, Path(out))
+    if beside is not None and beside.files and isinstance(reader, Gathers):
+        gathered = reader.gathered(source, beside.files, beside.folder)
+        return summary.model_copy(update={"gathered": tuple(str(path) for path in gathered)})
+    return summary
 
 
-def predict_stream(
-    model: Model, data: Any, columns: Columns, format: str | None, reporter: Reporter, beside: Path | None = None
+class Beside:
+    """Files of predictions in a folder beside their table."""
+
+    def __init__(self, folder: Path) -> None:
+        """None is written yet."""
+        self.folder = folder
+        self.files: dict[str, Path] = {}
+        """Origin -> file."""
+        self._names = FileNames()
+
+    def write(self, task: Task, prediction: Prediction, examples: Examples) -> list[str]:
+        """Those of some examples, as the table names them; none where the task has none."""
+        origins = examples.origins()
+        written = task.files(prediction, examples.raws(), self._names.of(origins), self.folder)
+        self.files |= {origin: self.folder / file for origin, file in zip(origins, written)}
+        return [f"{self.folder.name}/{file}" for file in written]
+
+
+def _frames(
+    predictor: Predictor, chunks: Iterator[Examples], beside: Beside | None, reporter: Reporter
 ) -> Iterator[pd.DataFrame]:
-    """Frames of predictions, some rows at a time, in the order of the data; files go to the folder `beside`."""
-    predictor, names = Predictor(model, reporter=reporter), FileNames()
-    for examples in stream_examples(data, columns, ROWS_AT_ONCE, format=format):
-        if len(examples):
-            yield _frame(predictor, examples, beside, names)
+    """Frames of predictions, some rows at a time, in the order of the data."""
+    said: set[str] = set()
+    for examples in chunks:
+        if not len(examples):
+            continue
+        for remark in set(predictor.model.task.remarks(examples)) - said:
+            reporter.say(remark)
+            said.add(remark)
+        yield _frame(predictor, examples, beside)
 
 
-def _frame(predictor: Predictor, examples: Examples, beside: Path | None, names: FileNames) -> pd.DataFrame:
+def _frame(predictor: Predictor, examples: Examples, beside: Beside | None) -> pd.DataFrame:
     """One row per example; where an input is of no use the scores are empty and 'error' says why."""
     predicted = predict_usable(predictor, examples)
     frame = pd.DataFrame({"origin": examples.origins()})
@@ -106,9 +140,9 @@ def _frame(predictor: Predictor, examples: Examples, beside: Path | None, names:
         task, done = predictor.model.task, examples.take(predicted.rows)
         scores = pd.DataFrame(dict(task.rows(predicted.prediction)), index=predicted.rows)
         if beside is not None:
-            files = task.files(predicted.prediction, done.raws(), names.of(done.origins()), beside)
+            files = beside.write(task, predicted.prediction, done)
             if files:
-                scores["file"] = [f"{beside.name}/{file}" for file in files]
+                scores["file"] = files
         frame = frame.join(scores)
     frame["error"] = [predicted.failures.get(row) for row in range(len(examples))]
     return frame

@@ -62,11 +62,15 @@ def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples]
         DataError: what is wrong with the data, and what to do.
         SettingsError: a setting that does not suit the data.
     """
-    everything, seen = read_examples(data, plan.columns, format=plan.format)
+    settings = plan.settings.get("format", {})
+    everything, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
     plan.suit(everything.schema.modality)
     usable = _usable(everything, reporter)
     examples = everything.take(usable.rows)
     task, decision = choose_task(examples, plan) if bind is None else (bind(examples), None)
+    choices = tuple(Decision(**choice._asdict()) for choice in task.choices())
+    for choice in choices:
+        reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
     targets = task.targets(examples)
     group = examples.schema.group
     groups = codes(examples, group)
@@ -103,7 +107,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples]
         groups,
         parts,
         summary,
-        (decision,) if decision else (),
+        (decision, *choices) if decision else choices,
     )
 
 

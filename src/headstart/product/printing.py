@@ -86,6 +86,8 @@ def print_predicted(summary: PredictionSummary) -> None:
     """How many rows were predicted, and where they lie."""
     failed = f"; {summary.failed:,} could not be predicted and say why in the column 'error'" if summary.failed else ""
     print(f"{summary.rows:,} predictions in {summary.out}{failed}")
+    if summary.gathered:
+        print(f"{len(summary.gathered):,} scans with their masks, such as {summary.gathered[0]}")
 
 
 def print_frame(frame: pd.DataFrame) -> None:

@@ -107,6 +107,14 @@ def encoded(values: np.ndarray, coloured: bool, classes: Classes) -> np.ndarray:
     return np.where(ordered[at] == values, order[at], len(classes.names))
 
 
+def pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
+    """Pixels of each class (classes,) in a mask."""
+    values, counts = np.array(mask.counts, dtype=np.int64).T
+    numbers = encoded(values, mask.coloured, classes)
+    found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
+    return found[: len(classes.names)].astype(np.int64)
+
+
 def _are_objects(seen: Sequence[Seen], present: Sequence[int]) -> bool:
     if len(present) <= MANY_VALUES:
         return False

@@ -65,16 +65,28 @@ def look(examples: Examples) -> list[Seen]:
     Raises:
         DataError: masks cannot be read, or have another size than their pictures; all of them are counted, some named.
     """
+    found = looked(examples)
+    for fault in faults_of(examples, found):
+        raise DataError(fault)
+    return [seen for seen in found if isinstance(seen, Seen)]
+
+
+def looked(examples: Examples) -> list[Seen | str]:
+    """What each mask holds, or what is wrong with it. Raises DataError where examples have no mask."""
     masks, pictures = sources(examples), examples.raws()
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        found = list(pool.map(_look_or_say, masks, pictures))
+        return list(pool.map(_look_or_say, masks, pictures))
+
+
+def faults_of(examples: Examples, found: Sequence[Seen | str]) -> tuple[str, ...]:
+    """What is wrong with masks in one sentence that names some; none where all can be used."""
     faults = [(row, words) for row, words in enumerate(found) if isinstance(words, str)]
-    if faults:
-        origins = examples.take([row for row, _ in faults[:5]]).origins()
-        listed = "\n".join(f"  {origin}: {words}" for origin, (_, words) in zip(origins, faults))
-        more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise DataError(f"{len(faults)} of {len(examples)} masks cannot be used:\n{listed}{more}")
-    return [seen for seen in found if isinstance(seen, Seen)]
+    if not faults:
+        return ()
+    origins = examples.take([row for row, _ in faults[:5]]).origins()
+    listed = "\n".join(f"  {origin}: {words}" for origin, (_, words) in zip(origins, faults))
+    more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return (f"{len(faults)} of {len(examples)} masks cannot be used:\n{listed}{more}",)
 
 
 def named(examples: Examples, rows: Sequence[int], most: int = 3) -> str:

@@ -1,12 +1,12 @@
 """Segmentation: a class for every pixel, from a backbone's maps of several strides through a decoder and softmax.
 
 The decoders are those of `_decoders.py` (U-Net, FPN), the losses those of `_segmentation_losses.py`, summed as the
-setting says. Pictures are seen whole, in a square, and predictions are brought back to the pictures' own pixels.
+setting says. Pictures are seen whole, in a square, or in tiles; predictions are brought back to the pictures' own
+pixels.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -20,28 +20,25 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, Pieces, PlainTask, Reads, Targets
+from headstart.contracts.task import Choice, Metric, Pieces, PlainTask, Reads, Review, Targets
 from headstart.kernel.errors import BackboneError, unknown
-from headstart.kernel.files import write_atomic
-from headstart.media.images import image_size
 from headstart.media.masks import encode_mask
 from headstart.tasks._decoders import DECODERS, Linear
 from headstart.tasks._logistic import solve_logistic
-from headstart.tasks._mask_classes import BACKGROUND, Classes, encoded, require_known, understand
-from headstart.tasks._mask_overlap import decoded, over_picture
-from headstart.tasks._mask_scan import MASK, Seen, look, sources
+from headstart.tasks._mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
+from headstart.tasks._mask_files import places_in_square, shares_of, within, write_masks
+from headstart.tasks._mask_review import review_masks
+from headstart.tasks._mask_scan import MASK, look, sources
 from headstart.tasks._mask_target import MaskTarget
 from headstart.tasks._pixel_samples import sample_pixels
 from headstart.tasks._segmentation_exhibits import segmentation_exhibits, worst_pictures
 from headstart.tasks._segmentation_losses import LOSSES
 from headstart.tasks._segmentation_metrics import segmentation_metrics
 from headstart.tasks._tiles import Tiles, blended, cut, packed, unpacked
+from headstart.tasks._whole_view import View, choose_view, seen_smaller, told
 
-SCORES = "scores"
-"""Column of the packed probabilities of tiles."""
-
-STEP, LEAST_SIDE, MOST_SIDE = 32, 96, 512
-"""The side of the square that pictures are seen in is a multiple of 32 pixels within these."""
+SCORES, INSIDE = "scores", "inside"
+"""Columns of the packed probabilities of tiles, and of the rows and columns of its square that a picture takes."""
 
 
 class Segmentation(PlainTask):
@@ -54,9 +51,13 @@ class Segmentation(PlainTask):
     loss: str = "cross_entropy+dice"
     """'cross_entropy', 'dice', 'focal_tversky', or a sum of these with '+'."""
     image_side: int | None = Field(default=None, ge=32)
-    """Pixels of the square that pictures are seen in; >= 32, best a multiple of 32; by default from the pictures."""
+    """Pixels of the square that pictures are seen whole in; >= 32, best a multiple of 32; by default from the data."""
     tile: int | None = Field(default=None, ge=32)
-    """Side in pixels of the tiles that larger pictures are cut into; >= 32; without it all are seen whole."""
+    """Side in pixels of the tiles that larger pictures are cut into; >= 32; by default only where masks need them."""
+    longest: int = 0
+    """The longer side that nine pictures in ten have at most; learnt from the masks."""
+    reachable: float = 1.0
+    """Dice that predictions can have at best where pictures are seen whole and smaller; learnt from the masks."""
     instances: bool | None = None
     """Whether every value of a mask but 0 is an object of its own, all of one class; seen by the values without it."""
     classes: tuple[str, ...] = ()
@@ -85,6 +86,11 @@ class Segmentation(PlainTask):
         """Whether there are masks."""
         return "every picture has a mask" if MASK in examples.schema.targets else None
 
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """What the masks hold, and what is wrong with them."""
+        return review_masks(examples)
+
     def bind(self, examples: Examples) -> Self:
         """Learn what the masks' values mean, how large the pictures are, and what a pixel measures.
 
@@ -97,20 +103,34 @@ class Segmentation(PlainTask):
         else:
             classes = understand(seen, examples.schema.legend, self.classes, self.instances)
         require_known(seen, classes, examples)
-        found = [_pixels_of(mask, classes) for mask in seen]
-        longest = np.quantile([max(mask.height, mask.width) for mask in seen], 0.9)
-        side = min(max(math.ceil(longest / STEP) * STEP, LEAST_SIDE), MOST_SIDE)
-        first = self.model_copy(
-            update={
-                "classes": classes.names,
-                "values": classes.values,
-                "coloured": classes.coloured,
-                "pixels": tuple(np.sum(found, axis=0).tolist()),
-                "image_side": self.tile or self.image_side or side,
-            }
-        )
+        found = [pixels_of(mask, classes) for mask in seen]
+        learnt = {
+            "classes": classes.names,
+            "values": classes.values,
+            "coloured": classes.coloured,
+            "pixels": tuple(np.sum(found, axis=0).tolist()),
+        }
+        first = self.model_copy(update=learnt)
+        view = choose_view(seen, sources(examples), classes, first._shown, self.image_side, self.tile)
+        side = view.tile or view.side
+        viewed = {"image_side": side, "tile": view.tile, "longest": view.longest, "reachable": view.reachable}
+        first = first.model_copy(update=viewed)
         known = all(target.spacing is not None for target in first.targets(examples)[MASK])
         return first.model_copy(update={"in_mm": known})
+
+    def choices(self) -> tuple[Choice, ...]:
+        """That objects were seen in the values, that pictures are seen smaller, or in tiles."""
+        objects = Choice(
+            "values of the masks",
+            "objects",
+            "they count up from 1 in each mask: all but 0 is one class. --set task.instances=false makes each a class",
+        )
+        view = View(self.image_side or 0, self.tile, self.longest, self.reachable)
+        return (() if self.values or self.instances else (objects,)) + told(view)
+
+    def remarks(self, examples: Examples) -> tuple[str, ...]:
+        """That pictures are seen much smaller, in proportion, than those it learnt from."""
+        return () if self.tile else seen_smaller(examples, self.image_side or 0, self.longest)
 
     @property
     def side(self) -> int | None:
@@ -123,9 +143,13 @@ class Segmentation(PlainTask):
         require_known(seen, classes, examples)
         targets = np.empty(len(examples), dtype=object)
         for row, (source, mask) in enumerate(zip(sources(examples), seen)):
-            present = tuple(np.flatnonzero(_pixels_of(mask, classes)).tolist())
+            present = tuple(np.flatnonzero(pixels_of(mask, classes)).tolist())
             targets[row] = MaskTarget(source, classes, self.image_side or 0, mask.key, present)
         return {MASK: targets}
+
+    def queries(self, examples: Examples) -> Targets:
+        """{"inside": (examples, 2) int64}: the rows and columns of its square that a picture takes."""
+        return {INSIDE: places_in_square(examples, self.image_side or 0)}
 
     def labels(self, examples: Examples) -> Sequence[str]:
         """The classes that occur in each picture, the background left out."""
@@ -161,9 +185,9 @@ class Segmentation(PlainTask):
         """With the decoder that is linear."""
         return self.model_copy(update={"decoder": "linear"})
 
-    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG002
-        """{"logits": (batch, classes, side, side)}"""
-        return {"logits": head(features.maps, self.image_side)}
+    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
+        """{"logits": (batch, classes, side, side)}, and "inside" (batch, 2) where that is known."""
+        return {"logits": head(features.maps, self.image_side), **batch.queries}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
         """The terms of the setting `loss` by their names, each a scalar."""
@@ -195,15 +219,19 @@ class Segmentation(PlainTask):
         return head, chosen
 
     def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
-        """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256.
+        """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256;
+        `NOWHERE` where there is no picture.
 
-        Where there are tiles, column "scores" with the probabilities that are blended, packed.
+        Where there are tiles, columns "scores" with the probabilities that are blended, packed, and "inside".
         """
         logits = outputs["logits"].detach()
+        everything = torch.full((len(logits), 2), logits.shape[-1])
+        inside = outputs.get(INSIDE, everything).cpu().numpy()
         if self.tile is not None:
-            return Prediction({SCORES: _objects([packed(p) for p in logits.float().softmax(dim=1).cpu().numpy()])})
+            scores = _objects([packed(p) for p in logits.float().softmax(dim=1).cpu().numpy()])
+            return Prediction({SCORES: scores, INSIDE: inside})
         numbers = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
-        return Prediction({MASK: _objects([encode_mask(values) for values in numbers])})
+        return Prediction({MASK: _objects([encode_mask(within(*row)) for row in zip(numbers, inside)])})
 
     def calibrate(self, prediction: Prediction, targets: Targets) -> Mapping[str, float]:  # noqa: ARG002
         """Nothing to fit."""
@@ -214,27 +242,23 @@ class Segmentation(PlainTask):
         if SCORES not in prediction.columns:
             return prediction
         found = (unpacked(scores, self.tile or 0).argmax(axis=0) for scores in prediction.columns[SCORES])
-        return Prediction({MASK: _objects([encode_mask(values) for values in found])})
+        masks = [encode_mask(within(*row)) for row in zip(found, prediction.columns[INSIDE])]
+        return Prediction({MASK: _objects(masks)})
 
     def metrics(self) -> tuple[Metric, ...]:
         """dice, iou, hd95_mm or hd95_px; dice and iou of each class where there are several."""
         return segmentation_metrics(self.classes, self._shown, self.in_mm)
 
     def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
-        """ "prediction": the classes that a picture has, the background left out."""
-        present = [np.unique(decoded(mask)).tolist() for mask in prediction.columns[MASK]]
-        return {"prediction": np.array([self._names(classes) for classes in present], dtype=object)}
+        """ "prediction": the classes that a picture has, the background left out; "share of CLASS": of its pixels."""
+        shares = shares_of(prediction.columns[MASK], len(self.classes))
+        names = [self._names(np.flatnonzero(row).tolist()) for row in shares]
+        columns = {f"share of {self.classes[k]}": shares[:, k].round(6) for k in self._shown}
+        return {"prediction": np.array(names, dtype=object), **columns}
 
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
-        """Indexed PNG masks of the pictures' own size, and once `legend.json`: class number -> name."""
-        legend = "{\n" + ",\n".join(f' "{k}": "{name}"' for k, name in enumerate(self.classes)) + "\n}\n"
-        write_atomic(folder / "legend.json", legend.encode())
-        written = []
-        for mask, raw, name in zip(prediction.columns[MASK], raws, names):
-            width, height = image_size(raw)  # type: ignore[arg-type]
-            write_atomic(folder / f"{name}.png", encode_mask(over_picture(mask, height, width, self.image_side or 0)))
-            written.append(f"{name}.png")
-        return written
+        """Masks of the pictures' own size and `legend.json`; see `_mask_files.py`."""
+        return write_masks(self._classes, prediction.columns[MASK], self.image_side or 0, raws, names, folder)
 
     def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
         """The figures of each class, and the pixels confused."""
@@ -261,11 +285,3 @@ def _objects(values: Sequence[bytes]) -> np.ndarray:
     column = np.empty(len(values), dtype=object)
     column[:] = values
     return column
-
-
-def _pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
-    """Pixels of each class (classes,) in a mask."""
-    values, counts = np.array(mask.counts, dtype=np.int64).T
-    numbers = encoded(values, mask.coloured, classes)
-    found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
-    return found[: len(classes.names)].astype(np.int64)

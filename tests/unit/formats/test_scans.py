@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.format import Columns
-from headstart.formats import _medical
+from headstart.formats import _medical, dicom
 from headstart.formats._shapes import class_map, drawn
 from headstart.formats.coco import Coco
 from headstart.formats.dicom import Dicom
@@ -166,6 +166,31 @@ def test_a_dicom_slice_without_a_mask_and_one_of_another_size_are_named(tmp_path
     (tmp_path / "masks" / "Ann" / "1.png").unlink()
     with pytest.raises(DataError, match=r"1 of 3 slices have no mask: images/Ann/1\.dcm"):
         Dicom().read(tmp_path, Columns())
+
+
+def test_whether_files_are_dicom_is_seen_by_a_few_of_each_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(dicom, "_is_dicom", lambda path: opened.append(path.name) or path.read_bytes() == b"slice")
+    for name in (*(f"{k}.jpg" for k in range(9)), *(f"{k}.bin" for k in range(9))):
+        (tmp_path / name).write_bytes(b"something else")
+    assert Dicom.recognises(tmp_path) is None and opened == ["0.bin", "1.bin", "2.bin"]
+    (tmp_path / "series").mkdir()
+    for name in ("1.2.840.7", "1.2.840.8", "DICOMDIR"):
+        (tmp_path / "series" / name).write_bytes(b"slice")
+    assert Dicom.recognises(tmp_path) == "2 DICOM slices, 0 of them with a mask"
+
+
+def test_dicom_files_without_pixels_are_left_out_and_told_of(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    save_dicom(tmp_path, ["Ann"])
+    save_dicom(tmp_path / "images" / "reports", ["Bob"], masks=False, numbers=(0,), Rows=None)
+    examples = Dicom(window=(40, 80)).read(tmp_path, Columns())
+    assert len(examples) == 3 and set(examples.column("patient")) == {"Ann"}
+    assert examples.notes == ("1 DICOM files without pixels left out, such as images/reports/images/Bob/0.dcm",)
+    shown = pixels(examples.raws()[0]).astype(float)
+    assert np.abs(shown - (volume(0)[0][..., 2] * (255 / 80)).clip(0, 255)).max() <= 1
 
 
 def test_a_missing_library_says_what_to_install() -> None:

@@ -1,0 +1,90 @@
+"""NIfTI volumes as slices, and masks of slices as volumes again, over the scan that they are of.
+
+A scan is turned to the nearest anatomical axes (right, anterior, superior) and cut along one of them: the one with the
+largest voxels, or across the body where all are alike, unless an axis is named. Rows go from top to bottom.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from headstart.formats._medical import library
+from headstart.kernel.errors import DataError
+from headstart.kernel.files import atomic_path
+from headstart.media.masks import read_mask
+
+Axis = Literal["auto", "sagittal", "coronal", "axial"]
+"""Of the slices; 'auto' is that of the largest voxels."""
+
+_AXES = ("sagittal", "coronal", "axial")
+
+
+class Volume(NamedTuple):
+    """A scan cut into slices."""
+
+    slices: np.ndarray
+    """(depth, height, width) float32."""
+    spacing: tuple[float, float]
+    """Height and width of a slice's pixels in mm."""
+    order: tuple[int, int, int]
+    """The anatomical axes that depth, height and width are."""
+
+
+def read_volume(path: Path, axis: Axis) -> Volume:
+    """The slices of a scan or label map. Raises DataError."""
+    nibabel = library("nibabel")
+    try:
+        scan = nibabel.as_closest_canonical(nibabel.load(path))
+        values = np.asarray(scan.dataobj, dtype=np.float32)
+    except Exception as error:  # nibabel raises whatever a damaged file makes its readers raise
+        raise DataError(f"{path} cannot be read as NIfTI: {error}") from error
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if values.ndim != 3:
+        raise DataError(f"{path} has {values.ndim} axes {values.shape}; a scan of one channel has 3")
+    sizes = [float(f"{size:.6g}") for size in scan.header.get_zooms()[:3]]  # of 32-bit floats
+    depth = _depth(sizes) if axis == "auto" else _AXES.index(axis)
+    across, down = (k for k in range(3) if k != depth)
+    order = (depth, down, across)
+    # the first of the other axes runs to the right, the second upwards
+    slices = np.moveaxis(values, order, (0, 1, 2))[:, ::-1]
+    return Volume(np.ascontiguousarray(slices), (sizes[down], sizes[across]), order)
+
+
+def write_label_map(path: Path, scan: Path, masks: Sequence[Path], axis: Axis) -> None:
+    """Write the masks of all slices of a scan as a label map in its own voxels and with its own affine.
+
+    Raises:
+        DataError: the scan cannot be read, or the masks are not those of its slices.
+    """
+    nibabel = library("nibabel")
+    volume = read_volume(scan, axis)
+    labels = np.stack([read_mask(mask).values for mask in masks]).astype(np.uint8)
+    if labels.shape != volume.slices.shape:
+        raise DataError(f"{scan} has slices of shape {volume.slices.shape}, their masks {labels.shape}")
+    turned = np.moveaxis(labels[:, ::-1], (0, 1, 2), volume.order)
+    source = nibabel.load(scan)
+    orientation = nibabel.orientations
+    canonical = orientation.axcodes2ornt(("R", "A", "S"))
+    back = orientation.ornt_transform(canonical, orientation.io_orientation(source.affine))
+    found = nibabel.Nifti1Image(orientation.apply_orientation(turned, back), source.affine, _header(source))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(found.to_bytes(), mtime=0))
+
+
+def _header(source: Any) -> Any:
+    """The scan's, without what says how its own values are stored."""
+    header = source.header.copy()
+    header.set_data_dtype(np.uint8)
+    header["scl_slope"], header["scl_inter"], header["cal_max"], header["cal_min"] = 1, 0, 0, 0
+    return header
+
+
+def _depth(sizes: Sequence[float]) -> int:
+    return int(np.argmax(sizes)) if max(sizes) > 1.01 * min(sizes) else 2

@@ -1,0 +1,65 @@
+"""What is said of masks before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart import inspect
+from headstart.media.masks import encode_mask
+from headstart.tasks._mask_classes import Classes
+from headstart.tasks._mask_files import write_masks
+from headstart.tasks.segmentation import Segmentation
+from masked_pictures import masked_pictures, save_pairs
+
+
+def test_classes_are_counted_by_pictures_and_pixels() -> None:
+    review = Segmentation.review(masked_pictures(12))
+    assert review.faults == () and review.warnings == ("classes in fewer than 10 pictures: 'class 2' (8)",)
+    (note,) = review.notes
+    assert note.startswith("12 masks of 3 classes, by pictures and share of all pixels: background 12 (")
+    shares = np.array([*review.spreads.values()])
+    assert [*review.spreads] == ["share of background", "share of class 1", "share of class 2"]
+    assert shares.shape == (3, 12) and np.allclose(shares.sum(axis=0), 100, atol=0.05)
+
+
+def test_objects_that_are_numbered_are_counted(tmp_path: Path) -> None:
+    data = save_pairs(tmp_path, range(3))
+    for seed in range(3):
+        numbers = np.zeros((48, 48), np.uint8)
+        numbers[::2, :] = np.arange(48) % 24 + 1
+        Image.fromarray(numbers).save(data / "masks" / f"{seed:03d}.png")
+    texts = [finding.text for finding in inspect(data).findings]
+    assert "the masks hold numbers of objects: 72 of them, 24 to 24 in a mask" in texts
+
+
+def test_every_kind_of_fault_is_a_finding_of_an_inspection(tmp_path: Path) -> None:
+    data = save_pairs(tmp_path, range(6))
+    (data / "legend.json").write_text('{"0": "background", "1": "outer"}')
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(data / "masks" / "005.png")
+    (data / "masks" / "001.png").write_bytes(encode_mask(np.zeros((48, 48))))
+    found = inspect(data)
+    errors = [finding.text for finding in found.findings if finding.severity == "error"]
+    assert "1 of 6 masks cannot be used" in errors[0] and "its mask 9x9" in errors[0]
+    assert "hold values that are no class: 2" in errors[1]
+
+    (data / "legend.json").unlink()
+    warnings = [finding.text for finding in inspect(data).findings if finding.severity == "warning"]
+    assert "1 of 5 masks hold background alone: images/001.png" in warnings
+
+
+@pytest.mark.parametrize("values", [(0, 255), (3, 7)])
+def test_predicted_masks_have_the_values_of_the_masks_that_were_learnt_from(
+    tmp_path: Path, values: tuple[int, int]
+) -> None:
+    picture = save_pairs(tmp_path, [0]) / "images" / "000.png"
+    numbers = np.zeros((48, 48), np.uint8)
+    numbers[8:] = 1
+    names = write_masks(
+        Classes(("rest", "cell"), values, False), [encode_mask(numbers)], 48, [picture], ["a"], tmp_path
+    )
+    assert names == ["a.png"] and np.unique(np.asarray(Image.open(tmp_path / "a.png"))).tolist() == [*values]
+    assert (tmp_path / "legend.json").read_text() == f'{{\n "{values[0]}": "rest",\n "{values[1]}": "cell"\n}}\n'
