@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from timm.models.beit import Attention as BeitAttention
+from timm.models.eva import EvaAttention
+from timm.models.swin_transformer_v2 import WindowAttention as SwinAttention
 from torch import nn
 
 from headstart.contracts.carriers import State
@@ -138,3 +141,26 @@ def test_lora_begins_as_the_pretrained_model() -> None:
     twin = Lora().adapted(backbone, 0)
     twin.module.eval()
     assert twin.segment(0, 3)(state).hidden.equal(before)
+
+
+@pytest.mark.parametrize("attention", [BeitAttention, EvaAttention, SwinAttention])
+def test_lora_reaches_attention_that_reads_its_weights_and_calls_no_layer(attention: Any) -> None:
+    """BEiT, EVA and Swin v2 add biases of their own to query, key and value."""
+    torch.manual_seed(0)
+    more = {SwinAttention: {"window_size": (2, 2)}, EvaAttention: {"norm_layer": nn.LayerNorm}}
+    backbone, tokens = TinyBackbone(), State(torch.randn(3, 4, 8))
+    backbone.module[2] = nn.Sequential(attention(8, num_heads=2, **more.get(attention, {})), nn.Tanh())
+    backbone.stages = tuple(backbone._stage(k) for k in range(3))
+    recipe = Lora(layers=("qkv",), last=1)
+    twin = recipe.adapted(backbone, 0)
+    named = dict(twin.module.named_parameters())
+    a, b = (next(p for name, p in named.items() if f"lora_{which}" in name) for which in "AB")
+    nn.init.normal_(b, generator=torch.Generator().manual_seed(0))
+    last = twin.segment(2, 3).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        last(tokens).hidden.float().square().sum().backward()
+    assert a.grad is not None and a.grad.any() and b.grad is not None and b.grad.any()
+    with torch.no_grad():
+        trained = last(tokens).hidden
+        assert recipe.merge(twin) == {"adapted_layers": 1}
+        assert backbone.segment(2, 3).eval()(tokens).hidden.allclose(trained, atol=1e-6)

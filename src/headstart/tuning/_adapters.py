@@ -71,6 +71,8 @@ def adapted(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         peft.inject_adapter_in_model(plan, backbone.module)
+    for layer in layers:
+        _show_whole_weights(backbone.module.get_submodule(layer))
     twin = copy.copy(backbone)
     names = [name for name, _ in backbone.module.named_parameters()]
     twin.stages = tuple(
@@ -84,8 +86,8 @@ def merge(module: nn.Module) -> dict[str, int]:
     """W becomes W + alpha / rank * B A, and the layers stand alone again, under their old names.
 
     Returns:
-        {"adapted_layers": how many}, and "layers_not_reached" where a model reads weights and calls no layer, so that
-        its B is still zero.
+        {"adapted_layers": how many}, and "layers_not_reached" where a model makes no use of a layer, so that its B is
+        still zero.
     """
     layer_type = importlib.import_module("peft.tuners.lora").LoraLayer
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, layer_type)}
@@ -95,6 +97,23 @@ def merge(module: nn.Module) -> dict[str, int]:
         module.set_submodule(name, layer.get_base_layer())
     vars(module).pop("peft_config", None)
     return {"adapted_layers": len(layers), **({"layers_not_reached": idle} if idle else {})}
+
+
+def _show_whole_weights(layer: Any) -> None:
+    """Let W + alpha / rank * B A be what a model gets that reads the weights of `layer` and does not call it.
+
+    The attentions of EVA, BEiT and Swin v2 do so, to add biases of their own.
+    """
+    kind = type(layer)
+    layer.__class__ = type(kind.__name__, (kind,), {"weight": property(_whole_weight)})
+
+
+def _whole_weight(layer: Any) -> torch.Tensor:
+    weight: torch.Tensor = layer.get_base_layer().weight
+    if layer.merged:
+        return weight
+    with torch.autocast(weight.device.type, enabled=False):
+        return weight + sum(layer.get_delta_weight(name) for name in layer.active_adapters)
 
 
 def _renamed(parameters: Sequence[str], layers: Sequence[str], names: Sequence[str]) -> list[str]:
