@@ -41,7 +41,7 @@ ORDER = {
     ),
     "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
-    "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict run printing"),
+    "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict summary run printing"),
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
     "product": (
         "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict "

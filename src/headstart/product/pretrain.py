@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.format import Columns
-from headstart.engine.device import machine, versions
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.launch import rank
 from headstart.engine.together import part
@@ -24,20 +20,13 @@ from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.pretraining.choices import choose
-from headstart.product.pretraining.exhibits import view_rows
 from headstart.product.pretraining.gain import Judgement, Watcher, read_sample
 from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
-from headstart.product.pretraining.record import PretrainRecord, UnlabelledSummary
 from headstart.product.pretraining.run import PretrainedRun, write_record
+from headstart.product.pretraining.summary import summarise
 from headstart.product.pretraining.training import Training
 from headstart.product.pretraining.unlabelled import read_unlabelled
-from headstart.product.pretraining.verdict import verdict
-from headstart.product.record import Epoch
 from headstart.product.report.write import report
-from headstart.product.stage_rows import frozen_rows, trained_rows
-
-MOST_NAMED = 1000
-"""Unreadable inputs that a record names."""
 
 
 def pretrain(
@@ -133,13 +122,12 @@ def run_plan(
         reporter.say(note[:1].upper() + note[1:])
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(found.examples, plan.as_fit())
-    choices = choose(plan, found, backbone)
-    decisions = (*((decision,) if decision else ()), *choices.decisions)
+        choices = choose(plan, found, backbone, decision)
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
         settled = choices.plan.model_copy(update={"backbone": reference}).anchored()
-        write_plan(folder / "plan.toml", settled, decisions)
+        write_plan(folder / "plan.toml", settled, choices.decisions)
         judgement, watcher = None, None
         if plan.labelled is not None:
             with clock.step("the probe on the start"):
@@ -147,58 +135,16 @@ def run_plan(
                 store = FeatureStore(cache_folder() / "features")
                 judgement = Judgement.begin(plan.as_fit(), sample, backbone, store, reporter)
                 watcher = Watcher(sample, backbone, plan.seed)
-        training = Training(choices, found, backbone, watcher, folder / WORK, reporter, plan.budget)
-        start = training.outset()
         with clock.step("training"):
-            progress = training.run()
+            training = Training(choices, found, backbone, watcher, folder / WORK, reporter)
+            course = training.run()
         part()
         training.encoder.save(folder / "model")
         gain = None
         if judgement is not None:
             with clock.step("the probe on the result"):
                 gain = judgement.finish(backbone)
-        history = tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
-        rows = trained_rows(frozen_rows(backbone), backbone, choices.course.rates(len(backbone.stages)), choices.course)
-        troubles = training.unreadable.troubles()
-        record = PretrainRecord(
-            headstart=version("headstart"),
-            name=folder.name,
-            verdict=verdict(choices.plan.objective, len(found.train), backbone.width, history, gain),
-            command=_command(folder),
-            started=started,
-            seed=plan.seed,
-            objective=choices.plan.objective,
-            augmentation=str(choices.augmentation),
-            data=UnlabelledSummary(
-                source=found.source,
-                seen=found.seen,
-                modality=found.examples.schema.modality,
-                trained=len(found.train),
-                held_out=len(found.held_out),
-                unreadable=troubles[:MOST_NAMED],
-                unreadable_count=len(troubles),
-                notes=found.notes,
-            ),
-            backbone=backbone.name,
-            backbone_origin=backbone.origin,
-            width=backbone.width,
-            stages=rows,
-            additions=sum(p.numel() for p in training.encoder.additions.parameters() if p.requires_grad),
-            decisions=decisions,
-            start=start,
-            history=history,
-            rounds=choices.rounds,
-            chosen=progress.choices(),
-            stopped=progress.stopped,
-            seconds=progress.seconds,
-            views=view_rows(backbone, found, training.held_out),
-            gain=gain,
-            times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
-            budget=plan.budget,
-            versions=versions(),
-            machine=machine(),
-        )
-        write_record(folder, record)
+        write_record(folder, summarise(choices, found, training, course, gain, clock, started, folder))
         report(folder)
         shutil.rmtree(folder / WORK, ignore_errors=True)
     return PretrainedRun(folder)
@@ -207,16 +153,6 @@ def run_plan(
 def _join(data: Any, plan: PretrainPlan) -> None:
     """Train with the process of rank 0."""
     found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
-    backbone, _, _ = choose_backbone(found.examples, plan.as_fit())
-    choices = choose(plan, found, backbone)
-    training = Training(choices, found, backbone, None, None, Quiet(), plan.budget)
-    training.outset()
-    training.run()
+    backbone, _, decision = choose_backbone(found.examples, plan.as_fit())
+    Training(choose(plan, found, backbone, decision), found, backbone, None, None, Quiet()).run()
     part()
-
-
-def _command(folder: Path) -> str:
-    """The command line as it was given, or what repeats a pretraining called from Python."""
-    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
-        return shlex.join(["headstart", *sys.argv[1:]])
-    return shlex.join(["headstart", "pretrain", str(folder / "plan.toml")])

@@ -39,14 +39,14 @@ class Choices:
     decisions: tuple[Decision, ...]
 
 
-def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone) -> Choices:
-    """Settle what was left open.
+def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Decision | None) -> Choices:
+    """Settle what was left open; `first` is why the backbone was chosen, where it was.
 
     Raises:
         SettingsError: no objective learns from such data, or what was named does not suit data or backbone.
         BackboneError: there are no weights to train.
     """
-    decisions: list[Decision] = []
+    decisions = [] if first is None else [first]
     if plan.objective == AUTO:
         name, why = _objective(data, backbone, pretrained=plan.weights != "random")
         plan = plan.model_copy(update={"objective": name})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.kernel.settings import Settings
-from headstart.product.record import Arm, Comparison, Decision, Epoch, Number, PartRow, StageRow, Trouble
+from headstart.product.record import Arm, Budget, Comparison, Decision, Epoch, Number, PartRow, StageRow, Trouble
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -77,8 +77,8 @@ class PretrainRecord(Settings):
     width: int
     """Of the features."""
     stages: tuple[StageRow, ...]
-    additions: int
-    """Parameters that the objective trained beside the backbone."""
+    head: StageRow | None = None
+    """What the objective trained beside the backbone; None where nothing."""
     decisions: tuple[Decision, ...]
     start: dict[str, Number] = {}
     """Held-out loss and monitors before the first step."""
@@ -96,7 +96,7 @@ class PretrainRecord(Settings):
     """None without a labelled sample."""
     times: dict[str, float] = {}
     """Where the time went: step -> seconds, in order."""
-    budget: Number | None = None
-    """Seconds that the user allowed; None without."""
+    budget: Budget | None = None
+    """None where no time was set."""
     versions: dict[str, str] = {}
     machine: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,14 @@ from headstart.product.pretraining.choices import Choices
 from headstart.product.pretraining.gain import Watcher
 from headstart.product.pretraining.unlabelled import Unlabelled
 from headstart.product.record import Trouble
+
+
+class Course(NamedTuple):
+    """What a training came to."""
+
+    outset: dict[str, float]
+    """Held-out loss and monitors before the first step."""
+    progress: Progress
 
 
 class Unreadable:
@@ -66,7 +75,6 @@ class Training:
         watcher: Watcher | None,
         work: Path | None,
         reporter: Reporter,
-        budget: float | None,
     ) -> None:
         """Make ready.
 
@@ -74,7 +82,7 @@ class Training:
             choices, data, backbone: what is trained, on what and how.
             watcher: looks at labelled examples after each epoch.
             work: the folder of the checkpoint, from which a training goes on that was killed; None for none.
-            reporter: shows progress. budget: seconds; None is no limit.
+            reporter: shows progress.
 
         Raises:
             TrainingError: nothing would move.
@@ -82,7 +90,7 @@ class Training:
         if work is not None:
             work.mkdir(exist_ok=True)
         unreadable = Unreadable(data, None if work is None else work / "unreadable.jsonl", reporter)
-        self.unreadable, self.seconds = unreadable, 0.0
+        self.unreadable = unreadable
         inputs = LazyInputs(backbone, data.examples, unreadable)
         course, stages = choices.course, len(backbone.stages)
         with torch.random.fork_rng():
@@ -95,7 +103,7 @@ class Training:
             course.rates(stages),
             0,
             choices.plan.seed,
-            budget,
+            choices.plan.budget,
             pretrained=choices.plan.weights != "random",
             latest=True,
         )
@@ -113,22 +121,18 @@ class Training:
         )
         self._watcher = watcher
 
-    def outset(self) -> dict[str, float]:
-        """Held-out loss and monitors before the first step."""
-        found = self.loop.validate()
-        return {"loss": found.loss, **found.monitors}
-
-    def run(self) -> Progress:
-        """Train.
+    def run(self) -> Course:
+        """Look at the start, then train.
 
         Raises:
             TrainingError: a loss is not finite, or the representation has collapsed.
             DataError: none of the inputs of a batch can be read.
         """
+        start = self.loop.validate()
         progress = self.loop.run()
         for reasons in self.loop.processes.gathered(self.unreadable.reasons):
             self.unreadable.reasons |= reasons
-        return progress
+        return Course({"loss": start.loss, **start.monitors}, progress)
 
     def _watch(self) -> Mapping[str, float]:
         return {} if self._watcher is None else self._watcher(self.loop.stepper.forward)

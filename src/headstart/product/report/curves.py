@@ -33,7 +33,7 @@ def loss_chart(arm: Arm, series: str) -> Markup:
         Curve("validation", "loss", [epoch.val_loss for epoch in arm.history], "validation"),
     ]
     shown = [value for curve in curves for value in curve.values]
-    return _chart(f"Loss of {arm.title}", "Loss", arm, curves, svg.span(shown), series)
+    return _of_arm(f"Loss of {arm.title}", "Loss", arm, curves, svg.span(shown), series)
 
 
 def metric_chart(arm: Arm, metric: str, values_of_all: Sequence[float], series: str) -> Markup:
@@ -41,24 +41,36 @@ def metric_chart(arm: Arm, metric: str, values_of_all: Sequence[float], series: 
     values = [epoch.val_metric for epoch in arm.history]
     curve = Curve("validation", metric, values, "validation")
     title = metric_title(metric)
-    return _chart(
-        f"{title} of {arm.title}", title, arm, [curve], svg.span(values_of_all, share=is_share(metric)), series
-    )
+    y_range = svg.span(values_of_all, share=is_share(metric))
+    return _of_arm(f"{title} of {arm.title}", title, arm, [curve], y_range, series)
 
 
-def _chart(
+def _of_arm(
     title: str, y_label: str, arm: Arm, curves: list[Curve], y_range: tuple[float, float], series: str
 ) -> Markup:
-    epochs = [epoch.epoch for epoch in arm.history]
+    best = arm.chosen.get("best_epoch")
+    kept = float(best) if isinstance(best, int | float) else None
+    return chart(title, y_label, [epoch.epoch for epoch in arm.history], curves, y_range, series, kept)
+
+
+def chart(
+    title: str,
+    y_label: str,
+    epochs: list[int],
+    curves: list[Curve],
+    y_range: tuple[float, float],
+    series: str,
+    kept: float | None = None,
+) -> Markup:
+    """Curves over epochs, with a mark at the epoch that was kept."""
     first, last = min(epochs), max(epochs)
     x_range = (first, last) if last > first else (first - 1, last + 1)
     x = svg.Scale(*x_range, 46, svg.WIDTH - 12)
     y = svg.Scale(*y_range, HEIGHT - 36, 24)
     share = is_share(curves[0].metric)
     parts = [svg.axes(svg.Frame(x, y, "epoch", y_label, y_share=share, whole_x=True))]
-    best = arm.chosen.get("best_epoch")
-    if isinstance(best, int | float) and first <= best <= last:
-        parts.append(svg.line(x(best), y.start, x(best), y.stop, "kept"))
+    if kept is not None and first <= kept <= last:
+        parts.append(svg.line(x(kept), y.start, x(kept), y.stop, "kept"))
     for curve in curves:
         points = [(x(epoch), y(value)) for epoch, value in zip(epochs, curve.values)]
         parts.append(svg.polyline(points, f"curve {curve.css}"))

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from headstart.product.numbers import difference_text, figure_text, is_share, metric_title
+from headstart.product.pretraining.record import Gain
 from headstart.product.record import Arm, Comparison, RunRecord, SliceRow
 from headstart.product.report.curves import loss_chart, metric_chart
 from headstart.product.report.intervals import Reference, Whisker, interval_plot
 
-SERIES = {"model": "series-1", "probe": "series-2", "scratch": "series-3"}
+SERIES = {"model": "series-1", "probe": "series-2", "start": "series-2", "scratch": "series-3"}
 """Colour and mark of the arms."""
 
 VERDICTS = {"better": "good", "worse": "bad"}
@@ -44,7 +45,7 @@ def series_of(arm: str) -> str:
     return SERIES.get(arm, "series-4")
 
 
-def metrics(record: RunRecord) -> list[str]:
+def metrics(record: RunRecord | Gain) -> list[str]:
     """All metrics that any arm has, the primary one first."""
     found = {record.primary_metric: None} | {name: None for arm in record.arms.values() for name in arm.figures}
     return [name for name in found if any(name in arm.figures for arm in record.arms.values())]
@@ -55,7 +56,7 @@ def main_arm(record: RunRecord) -> Arm | None:
     return record.arms.get("model") or next(iter(record.arms.values()), None)
 
 
-def support(record: RunRecord, metric: str) -> int:
+def support(record: RunRecord | Gain, metric: str) -> int:
     """On how many examples, or groups, a metric rests."""
     return max(arm.figures[metric].n for arm in record.arms.values() if metric in arm.figures)
 
@@ -65,13 +66,13 @@ def class_names(record: RunRecord) -> list[str]:
     return _once(name for part in record.data.parts for name in part.classes)
 
 
-def direction(record: RunRecord, metric: str) -> str:
+def direction(record: RunRecord | Gain, metric: str) -> str:
     """Which way is better, for the axis of a plot; empty where it is not known."""
     known = record.greater_is_better.get(metric)
     return "" if known is None else "more is better →" if known else "← less is better"
 
 
-def figure_plot(record: RunRecord, metric: str) -> Markup:
+def figure_plot(record: RunRecord | Gain, metric: str) -> Markup:
     """One metric of all arms that have it."""
     rows = [
         Whisker(name, arm.figures[metric], figure_text(metric, arm.figures[metric]), series_of(name))
@@ -82,7 +83,7 @@ def figure_plot(record: RunRecord, metric: str) -> Markup:
     return interval_plot(metric_title(metric), rows, share=is_share(metric), better=better)
 
 
-def comparison_plots(record: RunRecord) -> list[tuple[str, Markup]]:
+def comparison_plots(record: RunRecord | Gain) -> list[tuple[str, Markup]]:
     """Per metric: the paired differences to the other arms, with the line of no difference."""
     return [
         (metric, _difference_plot(metric, [c for c in record.comparisons if c.metric == metric]))

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from markupsafe import Markup
 
 from headstart.product.numbers import parameters_text, setting_text
+from headstart.product.pretraining.record import PretrainRecord
 from headstart.product.record import RunRecord, StageRow
 from headstart.product.report import svg
 
@@ -66,12 +67,12 @@ def moved(row: StageRow) -> int:
     return row.trained or row.parameters
 
 
-def rows(record: RunRecord) -> list[StageRow]:
+def rows(record: RunRecord | PretrainRecord) -> list[StageRow]:
     """The stages that are shown, from input to head."""
     return [*record.stages[:MOST_STAGES], *([record.head] if record.head else [])]
 
 
-def kinds(record: RunRecord) -> list[Kind]:
+def kinds(record: RunRecord | PretrainRecord) -> list[Kind]:
     """Those that the picture shows, for its legend."""
     found = {kind(row) for row in rows(record)}
     return [known for known in STATES if known in found]
@@ -91,7 +92,7 @@ def start_text(row: StageRow) -> str:
     return f"after {100 * row.start:.0f} %" if row.start > 0 else "at once"
 
 
-def in_words(record: RunRecord) -> str:
+def in_words(record: RunRecord | PretrainRecord) -> str:
     """'Frozen: stem to layer3 (2.8 M). Trained: layer4 (8.4 M) at 1e-4, head (1.0 k) at 0.001.'"""
     runs = [list(run) for _, run in groupby(record.stages[:MOST_STAGES], key=lambda row: row.state == "frozen")]
     if record.head:
@@ -104,7 +105,7 @@ def in_words(record: RunRecord) -> str:
     return " ".join(parts)
 
 
-def picture(record: RunRecord) -> Markup:
+def picture(record: RunRecord | PretrainRecord) -> Markup:
     """The row of blocks; its text alternative is `in_words`."""
     blocks = _blocks(record)
     rates = [block.row.learning_rate for block in blocks if kind(block.row) != "frozen"]
@@ -119,7 +120,7 @@ def picture(record: RunRecord) -> Markup:
     return shape.format(f"{base + BELOW:.0f}", "What was frozen, what was trained", in_words(record), svg.join(parts))
 
 
-def _blocks(record: RunRecord) -> list[Block]:
+def _blocks(record: RunRecord | PretrainRecord) -> list[Block]:
     """Stages as wide as they have parameters, above a width at which each can be seen; the head at the right."""
     stages = record.stages[:MOST_STAGES]
     room = 100.0 - (HEAD + 4 * GAP if record.head else 0.0)

@@ -6,7 +6,7 @@ names and texts are cut with a word about what is left out.
 
 from __future__ import annotations
 
-import re
+import math
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,18 +17,13 @@ from headstart.kernel.files import write_atomic
 from headstart.product import numbers
 from headstart.product.pretraining.record import PretrainRecord
 from headstart.product.read_record import read_any
-from headstart.product.record import Card, RunRecord
-from headstart.product.report import candidates, evidence, exhibits, marks, stages
+from headstart.product.record import RunRecord
+from headstart.product.report import candidates, course, evidence, exhibits, marks, stages
+from headstart.product.report.pictures import pictures
 from headstart.product.report.svg import clip
 
 MOST_BYTES = 3_000_000
 """No report is larger."""
-
-THUMBNAIL_BYTES = 1_600_000
-"""What the pictures may take of it; the mistakes come worst first, so the last ones lose theirs."""
-
-PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
-"""The only form in which a picture is put into the page."""
 
 
 def report(run: Path | str, *, out: Path | str | None = None) -> Path:
@@ -51,7 +46,7 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
 def render(record: RunRecord | PretrainRecord) -> str:
     """The report as HTML."""
     if isinstance(record, PretrainRecord):
-        return _environment().get_template("pretraining.html.j2").render(record=record)
+        return _render_pretraining(record)
     template = _environment().get_template("report.html.j2")
     return template.render(
         record=record,
@@ -63,14 +58,12 @@ def render(record: RunRecord | PretrainRecord) -> str:
     )
 
 
-def pictures(cards: tuple[Card, ...]) -> list[str]:
-    """Per mistake the picture to show; empty where there is none, none that is embedded, or no room any more."""
-    shown, left = [], THUMBNAIL_BYTES
-    for card in cards:
-        fits = len(card.thumbnail) <= left and PICTURE.fullmatch(card.thumbnail)
-        shown.append(card.thumbnail if fits else "")
-        left -= len(shown[-1])
-    return shown
+def _render_pretraining(record: PretrainRecord) -> str:
+    gain, nan = record.gain, math.nan
+    metrics = [] if gain is None else evidence.metrics(gain)
+    plots = [] if gain is None else evidence.comparison_plots(gain)
+    template = _environment().get_template("pretraining.html.j2")
+    return template.render(record=record, metrics=metrics, comparison_plots=plots, course=course, nan=nan)
 
 
 def breakable(name: str) -> Markup:

@@ -1,0 +1,98 @@
+"""Putting what a pretraining found out into its record."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from torch import nn
+
+from headstart.engine.device import machine, versions
+from headstart.product.clock import Clock
+from headstart.product.pretraining.choices import Choices
+from headstart.product.pretraining.exhibits import view_rows
+from headstart.product.pretraining.record import Gain, PretrainRecord, UnlabelledSummary
+from headstart.product.pretraining.training import Course, Training
+from headstart.product.pretraining.unlabelled import Unlabelled
+from headstart.product.pretraining.verdict import verdict
+from headstart.product.record import Budget, Epoch, StageRow
+from headstart.product.stage_rows import frozen_rows, trained_rows
+
+MOST_NAMED = 1000
+"""Unreadable inputs that a record names."""
+
+
+def summarise(
+    choices: Choices,
+    data: Unlabelled,
+    training: Training,
+    course: Course,
+    gain: Gain | None,
+    clock: Clock,
+    started: str,
+    folder: Path,
+) -> PretrainRecord:
+    """Everything in one record."""
+    plan, recipe, backbone, progress = choices.plan, choices.course, training.encoder.backbone, course.progress
+    history = tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
+    return PretrainRecord(
+        headstart=version("headstart"),
+        name=folder.name,
+        verdict=verdict(plan.objective, len(data.train), backbone.width, history, gain),
+        command=_command(folder),
+        started=started,
+        seed=plan.seed,
+        objective=plan.objective,
+        augmentation=str(choices.augmentation),
+        data=_about(data, training),
+        backbone=backbone.name,
+        backbone_origin=backbone.origin,
+        width=backbone.width,
+        stages=trained_rows(frozen_rows(backbone), backbone, recipe.rates(len(backbone.stages)), recipe),
+        head=_head(training.encoder.additions, recipe.head_learning_rate),
+        decisions=choices.decisions,
+        start=course.outset,
+        history=history,
+        rounds=choices.rounds,
+        chosen=progress.choices(),
+        stopped=progress.stopped,
+        seconds=progress.seconds,
+        views=view_rows(backbone, data, training.held_out),
+        gain=gain,
+        times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        budget=None if plan.budget is None else Budget(seconds=plan.budget, used=round(progress.seconds, 3)),
+        versions=versions(),
+        machine=machine(),
+    )
+
+
+def _about(data: Unlabelled, training: Training) -> UnlabelledSummary:
+    troubles = training.unreadable.troubles()
+    return UnlabelledSummary(
+        source=data.source,
+        seen=data.seen,
+        modality=data.examples.schema.modality,
+        trained=len(data.train),
+        held_out=len(data.held_out),
+        unreadable=troubles[:MOST_NAMED],
+        unreadable_count=len(troubles),
+        notes=data.notes,
+    )
+
+
+def _head(additions: nn.ModuleDict, learning_rate: float) -> StageRow | None:
+    """The row of what was trained beside the backbone and is thrown away."""
+    sizes = [parameter.numel() for parameter in additions.parameters() if parameter.requires_grad]
+    if not sizes:
+        return None
+    name = ", ".join(additions)
+    return StageRow(name=name, parameters=sum(sizes), trained=sum(sizes), state="trained", learning_rate=learning_rate)
+
+
+def _command(folder: Path) -> str:
+    """The command line as it was given, or what repeats a pretraining called from Python."""
+    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
+        return shlex.join(["headstart", *sys.argv[1:]])
+    return shlex.join(["headstart", "pretrain", str(folder / "plan.toml")])
