@@ -1,0 +1,107 @@
+"""Does learning from reviews without labels help a text encoder that has seen a billion pairs of sentences?
+
+MiniLM goes on learning on 18,000 Amazon reviews, by masked tokens and by SimCSE, and Headstart's own report says by 500
+labels whether that was worth it. Then 50 and 500 of the reviews get labels, in several draws: a probe on the frozen
+encoder and full fine-tuning, from MiniLM as it was and from what it became. The same 2000 other reviews test them all.
+Differences are paired by draw; their 95 % intervals are Student's over the draws. Finished cells are kept in
+`results/text_pretraining.cells.json`, and a pretrained encoder in the folder of temporary files, so that an interrupted
+run goes on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+import headstart
+from benchmarks._cells import cell
+from benchmarks._harness import RESULTS
+from benchmarks._reviews import few_reviews, reviews
+from benchmarks._text_pretraining_cell import ENCODER, TOKENS
+from headstart.product.pretraining.run import PretrainedRun
+
+CELLS = RESULTS / "text_pretraining.cells.json"
+OBJECTIVES, COUNTS, WAYS = ("masked_tokens", "simcse"), (50, 500), ("probe", "fine_tuned")
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
+    """15 minutes for each objective, 5 draws, 60 s of fine-tuning; `full`: 60, 10, 60 s; `quick`: 1, 2, 20 s."""
+    minutes, draws, seconds = (1.0, 2, 20.0) if quick else (60.0, 10, 60.0) if full else (15.0, 5, 60.0)
+    learnt = {objective: _pretrained(objective, 60 * minutes) for objective in OBJECTIVES}
+    before = {count: _accuracies(ENCODER, count, draws, seconds) for count in COUNTS}
+    after = {
+        case: _accuracies(str(learnt[case[0]].folder), case[1], draws, seconds) for case in product(OBJECTIVES, COUNTS)
+    }
+    rows = [_row(*case, before[case[1]], after[case[:2]]) for case in product(OBJECTIVES, COUNTS, WAYS)]
+    helps = {row["objective"] for row in rows if (row["labels"], row["way"], row["verdict"]) == (500, "probe", "helps")}
+    praised = {objective for objective, one in learnt.items() if _says(one) == "better"}
+    measured: dict[str, float | None] = {
+        "text_pretraining.compared": float(len(rows)),
+        "text_pretraining.wrongly_praised": float(len(praised - helps)),
+    }
+    said = {objective: one.verdict for objective, one in learnt.items()}
+    return measured, {"minutes": minutes, "draws": draws, "seconds": seconds, "cases": rows, "said": said}
+
+
+def _pretrained(objective: str, seconds: float) -> PretrainedRun:
+    """The encoder after it has learnt from the reviews, judged by a sample of 500 labels."""
+    folder = Path(tempfile.gettempdir(), f"headstart-{objective}-{seconds:g}")
+    if (folder / "record.json").exists():
+        return PretrainedRun(folder)
+    pool, _ = reviews()
+    with tempfile.TemporaryDirectory() as beside:
+        sample = Path(beside, "sample.csv")
+        few_reviews(500, 0).to_csv(sample, index=False)
+        return headstart.pretrain(
+            pool[["text"]],
+            text="text",
+            label="label",
+            backbone=ENCODER,
+            objective=objective,
+            labelled=sample,
+            budget=seconds,
+            out=folder,
+            settings={"backbone": {"max_length": TOKENS}},
+        )
+
+
+def _says(run: PretrainedRun) -> str:
+    """The verdict of the run's own comparison with its start."""
+    gain = run.record.gain
+    if gain is None:
+        raise SystemExit(f"{run.folder} was not judged by a labelled sample")
+    return next(found.verdict for found in gain.comparisons if found.against == "start")
+
+
+def _accuracies(backbone: str, count: int, draws: int, seconds: float) -> dict[str, np.ndarray]:
+    """(draws,) of each way."""
+    module = "benchmarks._text_pretraining_cell"
+    cells = [cell(CELLS, module, [backbone, str(count), str(draw), f"{seconds:g}"]) for draw in range(draws)]
+    return {way: 100 * np.array([one[way] for one in cells]) for way in WAYS}
+
+
+def _row(
+    objective: str, count: int, way: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    gain, low, high = _interval(after[way] - before[way])
+    return {
+        "objective": objective,
+        "labels": count,
+        "way": way,
+        "before": round(float(before[way].mean()), 2),
+        "after": round(float(after[way].mean()), 2),
+        "gain": [round(value, 2) for value in (gain, low, high)],
+        "verdict": "helps" if low > 0 else "hurts" if high < 0 else "no difference shown",
+    }
+
+
+def _interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean of (draws,) differences and the ends of its 95 % interval."""
+    mean, count = float(differences.mean()), len(differences)
+    half = float(student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half
