@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -34,13 +34,12 @@ from headstart.cli_options import (
     Text,
     Tuning,
     Weights,
+    given,
     option,
-    seconds,
+    reporter,
 )
+from headstart.cli_pretrain import pretrain
 from headstart.product.exits import EXIT_CODES, Answer, guarded
-
-if TYPE_CHECKING:
-    from headstart.kernel.progress import Reporter
 
 app = typer.Typer(
     name="headstart",
@@ -70,6 +69,7 @@ def root(
     \b
     headstart fit photos/                        learn from a folder of labelled images
     headstart predict runs/photos new-photos/    use what was learnt
+    headstart pretrain scans/                    learn from data without labels; the run is a backbone for fit
     headstart help                               what can be chosen
     """
 
@@ -115,65 +115,19 @@ def fit(
     from headstart.kernel.settings import parse_assignments
     from headstart.product.printing import print_fit
 
-    given = _given(out=out, image=image, label=label, group=group, domain=domain, part=part, format=format)
-    given |= _given(task=task, backbone=backbone, weights=weights, tuning=tuning, objective=objective)
-    given |= _given(
+    chosen = given(out=out, image=image, label=label, group=group, domain=domain, part=part, format=format)
+    chosen |= given(task=task, backbone=backbone, weights=weights, tuning=tuning, objective=objective)
+    chosen |= given(
         augmentation=augmentation, runner=runner, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite
     )
-    given |= _given(from_run=from_run, seeds=seeds)
-    given |= _given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
-    run = headstart.fit(data, reporter=_reporter(), **given)
+    chosen |= given(from_run=from_run, seeds=seeds)
+    chosen |= given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
+    run = headstart.fit(data, reporter=reporter(), **chosen)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))
 
 
-@app.command()
-@guarded
-def pretrain(
-    data: Annotated[
-        str,
-        typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table of texts, image paths or numbers."),
-    ],
-    out: Out = None,
-    text: Text = None,
-    image: Image = None,
-    numeric: Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")] = None,
-    label: Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")] = None,
-    format: Format = None,
-    backbone: Backbone = None,
-    weights: Weights = None,
-    objective: Annotated[str | None, option("--objective", "What is learnt; chosen when left out.", "NAME")] = None,
-    augmentation: Augmentation = None,
-    labelled: Annotated[
-        str | None,
-        option("--labelled", "A labelled sample that the result is judged by; nothing learns from it.", "DATA"),
-    ] = None,
-    seed: Seed = None,
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", parser=seconds, help="Train for this time: 90, 90s, 5m or 1h.", metavar="TIME"),
-    ] = None,
-    assignments: Set = None,
-    overwrite: Overwrite = None,
-    as_json: Json = False,  # noqa: ARG001
-) -> Answer:
-    """Learn from data without labels; the run is a backbone for fit.
-
-    \b
-    headstart pretrain scans/                                  what is there goes on
-    headstart pretrain scans/ --backbone resnet18 --weights random --budget 1h    from scratch
-    headstart pretrain scans/ --labelled some-labelled-scans/  and tell what it gained
-    headstart fit labelled-scans/ --backbone runs/scans        use it
-    """
-    from headstart.kernel.settings import parse_assignments
-    from headstart.product.pretraining.printing import print_pretrained
-
-    given = _given(out=out, text=text, image=image, numeric=numeric, label=label, format=format, backbone=backbone)
-    given |= _given(weights=weights, objective=objective, augmentation=augmentation, labelled=labelled, seed=seed)
-    given |= _given(budget=budget, overwrite=overwrite, settings=parse_assignments(assignments or ()))
-    run = headstart.pretrain(data, reporter=_reporter(), **given)
-    found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
-    return Answer(lambda: found, lambda: print_pretrained(run))
+app.command()(guarded(pretrain))
 
 
 @app.command()
@@ -196,8 +150,8 @@ def predict(
     """
     from headstart.product.printing import frame_document, print_frame, print_predicted
 
-    given = _given(out=out, format=format, text=text, image=image)
-    found = headstart.predict(run, data, reporter=_reporter(), **given)
+    chosen = given(out=out, format=format, text=text, image=image)
+    found = headstart.predict(run, data, reporter=reporter(), **chosen)
     if out is None:
         return Answer(lambda: frame_document(found), lambda: print_frame(found))
     return Answer(found.to_json, lambda: print_predicted(found))
@@ -225,8 +179,8 @@ def evaluate(
     """
     from headstart.product.printing import print_evaluation
 
-    given = _given(format=format, text=text, image=image, label=label, group=group, slices=slices)
-    found = headstart.evaluate(run, data, reporter=_reporter(), **given)
+    chosen = given(format=format, text=text, image=image, label=label, group=group, slices=slices)
+    found = headstart.evaluate(run, data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
 
 
@@ -250,8 +204,8 @@ def inspect(
     """
     from headstart.product.printing import print_inspection
 
-    given = _given(text=text, image=image, label=label, group=group, slices=slices, part=part, format=format)
-    found = headstart.inspect(data, reporter=_reporter(), **given)
+    chosen = given(text=text, image=image, label=label, group=group, slices=slices, part=part, format=format)
+    found = headstart.inspect(data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
 
 
@@ -267,7 +221,7 @@ def report(
     \b
     headstart report runs/photos --out photos.html
     """
-    written = headstart.report(run, **_given(out=out))
+    written = headstart.report(run, **given(out=out))
     return Answer(lambda: {"report": str(written)}, lambda: print(written))
 
 
@@ -287,7 +241,7 @@ def cache(
     """
     from headstart.product.cache_printing import print_cache
 
-    found = headstart.cache(**_given(clear=clear, limit=limit))
+    found = headstart.cache(**given(clear=clear, limit=limit))
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
 
 
@@ -314,14 +268,3 @@ def explain(
     idea, rows = plugin_help.idea(family, name), plugin_help.settings(family, name)
     document = {"name": name, "idea": idea, "settings": [row._asdict() for row in rows]}
     return Answer(lambda: document, lambda: print_settings(family, idea, rows))
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given: what a user did not say is left to the function's default."""
-    return {name: value for name, value in options.items() if value not in (None, [], {})}
-
-
-def _reporter() -> Reporter:
-    from headstart.product.terminal import RichReporter
-
-    return RichReporter()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from headstart.kernel.progress import Reporter
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -25,6 +28,18 @@ def seconds(text: str) -> float:
 def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
     """An option with its own flag, what it means, and what its value is called."""
     return typer.Option(flag, help=meaning, metavar=metavar)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: what a user did not say is left to the function's default."""
+    return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def reporter() -> Reporter:
+    """Shows progress in the terminal."""
+    from headstart.product.terminal import RichReporter
+
+    return RichReporter()
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]

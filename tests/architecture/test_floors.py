@@ -39,7 +39,7 @@ ORDER = {
         "interpolation final_weights noise pace checkpoint collapse training_plan step_batches validation stepping "
         "self_validation loop rehearsal relative_gradients"
     ),
-    "evidence": "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
+    "evidence": "code_modules code_backbone unlabelled_codes clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
     "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict summary run printing"),
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
@@ -51,7 +51,7 @@ ORDER = {
         "findings inspect cache_parts cache_contents cache exits plugin_help terminal console stage_table "
         "printing cache_printing"
     ),
-    "": "__init__ cli_options cli __main__",
+    "": "__init__ cli_options cli_pretrain cli __main__",
 }
 """Each folder's files, lowest first; a file may import those that stand before its own name."""
 
