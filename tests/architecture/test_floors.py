@@ -39,7 +39,10 @@ ORDER = {
         "interpolation final_weights noise pace checkpoint collapse training_plan step_batches validation stepping "
         "self_validation loop rehearsal relative_gradients"
     ),
-    "evidence": "code_modules code_backbone unlabelled_codes clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison",
+    "evidence": (
+        "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison "
+        "code_modules code_backbone unlabelled_codes"
+    ),
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
     "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict summary run printing"),
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -59,7 +59,7 @@ class Byol(PlainObjective):
         views = [step.batches[name] for name in self.streams]
         projections = [embeddings(step, "projector", step.features(view).pooled) for view in views]
         one, other = (embeddings(step, "predictor", projection) for projection in projections)
-        target = step.additions["target"]
+        target: Any = step.additions["target"]
         target.rest_as(step.backbone.module)
         with torch.no_grad(), step.computing():
             of_one, of_other = (target(view).to(one.dtype) for view in views)
@@ -68,7 +68,8 @@ class Byol(PlainObjective):
     def after_step(self, step: Step) -> None:
         """Move the target towards the network."""
         slow = 1 - (1 - self.momentum) * (math.cos(math.pi * step.progress) + 1) / 2
-        step.additions["target"].follow(step.backbone.module, step.additions["projector"], slow)
+        target: Any = step.additions["target"]
+        target.follow(step.backbone.module, step.additions["projector"], slow)
 
 
 def distance(predictions: Tensor, wanted: Tensor) -> Tensor:

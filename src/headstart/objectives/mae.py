@@ -13,7 +13,7 @@ fine-tuning far better than a probe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class Mae(PlainObjective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "patches", a scalar ()."""
-        batch, decoder = step.batches[UNLABELLED], step.additions["decoder"]
+        batch, decoder = step.batches[UNLABELLED], cast(_Decoder, step.additions["decoder"])
         patches, pictures = decoder.patches, batch.state.hidden
         seen = min(patches.count - 1, max(1, round((1 - self.hidden) * patches.count)))
         draws = draws_for(step, batch, "patches hidden")

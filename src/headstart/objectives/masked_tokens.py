@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -103,7 +103,8 @@ class MaskedTokens(PlainObjective):
         readable = (state.context[LENGTH_MASK].cpu().numpy() != 0) & ~np.isin(ids, kind.special)
         chosen = chosen_tokens(readable, self.rate, draws)
         fate = draws.random(ids.shape)
-        words = np.setdiff1d(np.arange(step.additions["decoder"].words), kind.special)
+        decoder = cast(_Decoder, step.additions["decoder"])
+        words = np.setdiff1d(np.arange(decoder.words), np.array(kind.special))
         swapped = chosen & (fate >= self.masked) & (fate < self.masked + self.swapped)
         found = np.where(
             swapped, draws.choice(words, ids.shape), np.where(chosen & (fate < self.masked), kind.mask, ids)
