@@ -27,6 +27,7 @@ ORDER = {
     "kernel": "errors files folders locks processor progress randomness settings registry",
     "numerics": "bootstrap calibration neighbours nt_xent spread standardisation",
     "media": "framing jpeg images masks words",
+    "media/formula": "frame bodies fractals strokes textures pictures",
     "contracts": (
         "carriers exhibits examples format inputs augmentation composed_augmentation backbone boundaries task "
         "objective runner tuning model"
