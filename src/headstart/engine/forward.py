@@ -20,8 +20,9 @@ class Forward:
     """A model from a boundary on. What comes out is float32 whatever the precision: losses and metrics are."""
 
     def __init__(self, model: Learner, boundary: int, device: torch.device, precision: Precision) -> None:
-        """Shares the model's live weights."""
+        """Shares the model's live weights; past the last stage batches hold pooled features."""
         self.model, self.device, self.precision = model, device, precision
+        self.pooled = boundary > len(model.backbone.stages)
         self.suffix = suffix(model.backbone, "pooled" if model.task is None else model.task.reads, boundary)
 
     def computing(self) -> AbstractContextManager[object]:
@@ -30,6 +31,8 @@ class Forward:
 
     def features(self, batch: Batch) -> Features:
         """Runs the backbone from the boundary on."""
+        if self.pooled:
+            return Features(batch.state.hidden.float())
         with self.computing():
             found = self.model.backbone.features(self.suffix(batch.state))
         tokens = None if found.tokens is None else found.tokens.float()

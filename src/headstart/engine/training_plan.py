@@ -19,7 +19,8 @@ class Plan:
     recipe: Recipe
     rates: Sequence[Rate]
     boundary: int
-    """The first stage that runs in the loop: earlier ones are in the streams' states already."""
+    """The first stage that runs in the loop: earlier ones are in the streams' states already. One more than there are
+    stages where the states are pooled features."""
     seed: int
     budget: float | None = None
     """Seconds, validation included; the number of epochs is chosen to fit, and training stops there in any case."""

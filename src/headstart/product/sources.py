@@ -1,4 +1,4 @@
-"""Where the loop's batches begin: at inputs, or at states of a frozen prefix that one pass has kept.
+"""Where the loop's batches begin: at inputs, at states of a frozen prefix that one pass has kept, or at its features.
 
 How much room kept states would take is estimated first. Where the store has less, nothing is kept and the frozen stages
 run again in every epoch: slower, and the same result.
@@ -30,7 +30,13 @@ MOST_IN_MEMORY = 4_000_000_000
 
 
 def state_wish(backbone: Backbone, task: Task, start: int) -> Wish:
-    """The states at a boundary, and the maps before it that the task's features have."""
+    """What training goes on from whose first `start` stages are frozen.
+
+    The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
+    is left and the head reads no more.
+    """
+    if task.reads == "pooled" and start == len(backbone.stages):
+        return Wish()
     before = backbone.boundary_names()[1 : start + 1]
     taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.reads == "maps" else ()
     return Wish("state", start, tuple(taps))
@@ -81,14 +87,19 @@ def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
 
 
 def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, StateSource]:
-    """The boundary that batches begin at, `start` or 0, and what gives those of the training and validation part.
+    """The boundary that batches begin at, and what gives those of the training and validation part.
+
+    It is `start`, one more where they are pooled features, or 0 where nothing is kept.
 
     Raises:
         DataError: an input could be read before and cannot any more.
     """
     data, wish = bench.read, state_wish(backbone, bench.data.task, start)
+    behind = start + (wish.keep == "pooled")
+    if start and backbone is bench.backbone and bench.features.wish.keep == wish.keep == "pooled":
+        return behind, lambda wanted: State(torch.from_numpy(bench.features.pooled(wanted)))
     if start and backbone is bench.backbone and bench.features.wish == wish:
-        return start, bench.features.batch_state
+        return behind, bench.features.batch_state
     why = too_large(backbone, wish, data.examples, bench.store) if start else None
     if why is not None:
         bench.reporter.say(f"Frozen states are not kept: {why}")
@@ -100,7 +111,7 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     found = extract(backbone, examples, keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
     require_read(examples, np.arange(len(rows)), found)
-    return start, lambda wanted: found.batch_state(np.searchsorted(rows, wanted))
+    return behind, lambda wanted: found.batch_state(np.searchsorted(rows, wanted))
 
 
 def require_read(examples: Examples, rows: np.ndarray, found: Extracted) -> None:

@@ -22,6 +22,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
+from headstart.product import sources
 from headstart.product.arms import Bench, first_head, solve_arm, train_arm
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
@@ -32,6 +33,7 @@ from headstart.tasks.segmentation import Segmentation
 from headstart.tuning.bias_only import BiasOnly
 from headstart.tuning.full import Full
 from headstart.tuning.gradual import Gradual
+from headstart.tuning.head_only import HeadOnly
 from headstart.tuning.lora import Lora
 from headstart.tuning.lp_ft import LpFt
 from headstart.tuning.partial import Partial
@@ -58,6 +60,27 @@ def numbers(work: Path | None = None) -> Bench:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
     return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples), work)
+
+
+def test_a_head_alone_trains_on_the_features_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = numbers()
+
+    def again(*given: Any, **named: Any) -> None:
+        raise AssertionError("the frozen stages have run already")
+
+    monkeypatch.setattr(sources, "extract", again)
+    monkeypatch.setattr(TinyBackbone, "segment", again)
+    arm = train_arm(bench, "model", HeadOnly(**{**SHORT, "epochs": 8}), "head", None)
+    monkeypatch.undo()
+    assert arm.progress is not None
+    losses = [epoch.val_loss for epoch in arm.progress.history]
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        logits = arm.model.heads["head"](torch.from_numpy(bench.features.pooled(bench.data.split.val)))
+    loss = torch.nn.functional.cross_entropy(
+        logits, torch.from_numpy(bench.data.targets["label"])[bench.data.split.val]
+    )
+    assert float(loss) == pytest.approx(min(losses), abs=1e-5)
 
 
 def test_lp_ft_starts_from_the_head_that_the_solver_finds() -> None:
