@@ -23,6 +23,7 @@ Targets = Mapping[str, np.ndarray]
 """Target name -> array whose first axis is the example; ragged and `Deferred` targets are object arrays."""
 
 Reads = Literal["pooled", "tokens", "maps"]
+ChosenBy = Literal["loss", "metric"]
 """Which of the features a head reads."""
 
 Replicates = Callable[[np.ndarray], np.ndarray]
@@ -97,6 +98,9 @@ class Task(Protocol):
 
     reads: ClassVar[Reads]
     """What its head reads; a backbone without it is refused."""
+    chosen_by: ClassVar[ChosenBy]
+    """What of a validation pass says which epoch was the best: the loss, which sees the least change, or the primary
+    metric, where the loss is mostly of examples that the metric does not count."""
 
     @property
     def side(self) -> int | None:
@@ -243,6 +247,7 @@ class PlainTask(Settings):
     """What most tasks are: one value per example, read off pooled features by a linear head."""
 
     reads: ClassVar[Reads] = "pooled"
+    chosen_by: ClassVar[ChosenBy] = "loss"
 
     @property
     def side(self) -> int | None:

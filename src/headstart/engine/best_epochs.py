@@ -1,8 +1,8 @@
-"""The best epochs of a training by their validation loss, and the greedy soup of their weights.
+"""The best epochs of a training by what they cost on validation, and the greedy soup of their weights.
 
-Wortsman et al. 2022 ("Model soups"): in order of their validation loss, each epoch's weights join the average of those
-taken so far, and stay where that lowers the loss of the average. The paper mixes several trainings by accuracy; these
-are epochs of one, by the loss.
+Wortsman et al. 2022 ("Model soups"): in order of their cost, each epoch's weights join the average of those
+taken so far, and stay where that lowers the cost of the average. The paper mixes several trainings by accuracy; these
+are epochs of one, by the loss or what else the task is chosen by.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Kept:
     """The weights of an epoch."""
 
     epoch: int
-    loss: float
-    """On validation."""
+    cost: float
+    """On validation: the loss, or what else the task is chosen by."""
     weights: Weights
 
 
@@ -34,38 +34,38 @@ class BestEpochs:
     """The best epochs so far, the best first."""
 
     def __init__(self, most: int, *, latest: bool = False) -> None:
-        """At most so many are kept; with `latest` the last epoch alone, whatever its loss."""
+        """At most so many are kept; with `latest` the last epoch alone, whatever its cost."""
         self.most, self.latest = most, latest
         self.kept: list[Kept] = []
 
-    def wants(self, loss: float) -> bool:
-        """Whether an epoch with this validation loss would be kept."""
-        return self.latest or len(self.kept) < self.most or loss < self.kept[-1].loss
+    def wants(self, cost: float) -> bool:
+        """Whether an epoch of this cost would be kept."""
+        return self.latest or len(self.kept) < self.most or cost < self.kept[-1].cost
 
     def add(self, found: Kept) -> None:
         """Keep an epoch, in place of the worst; of equal ones the earlier stays ahead."""
         before = [] if self.latest else self.kept
-        self.kept = sorted([*before, found], key=lambda kept: kept.loss)[: self.most]
+        self.kept = sorted([*before, found], key=lambda kept: kept.cost)[: self.most]
 
 
 class Soup(NamedTuple):
     """An average of epochs' weights."""
 
     epochs: tuple[int, ...]
-    loss: float
-    """On validation."""
+    cost: float
+    """On validation: the loss, or what else the task is chosen by."""
     weights: Weights
 
 
-def greedy_soup(kept: Sequence[Kept], loss_of: Callable[[Weights], float]) -> Soup:
-    """The greedy soup of epochs, best first, by `loss_of`, the validation loss of weights; no worse than the first."""
+def greedy_soup(kept: Sequence[Kept], cost_of: Callable[[Weights], float]) -> Soup:
+    """The greedy soup of epochs, best first, by `cost_of`, what weights cost on validation; no worse than the first."""
     first = kept[0]
-    soup = Soup((first.epoch,), first.loss, first.weights)
+    soup = Soup((first.epoch,), first.cost, first.weights)
     for candidate in kept[1:]:
         weights = _joined(soup.weights, candidate.weights, len(soup.epochs))
-        loss = loss_of(weights)
-        if loss < soup.loss:
-            soup = Soup((*soup.epochs, candidate.epoch), loss, weights)
+        cost = cost_of(weights)
+        if cost < soup.cost:
+            soup = Soup((*soup.epochs, candidate.epoch), cost, weights)
     return soup
 
 

@@ -50,8 +50,8 @@ class Progress:
     """Sum of the step losses of that epoch so far."""
     history: list[EpochResult] = field(default_factory=list)
     best_epoch: int = -1
-    best_loss: float = float("inf")
-    """On validation, of the weights that are kept."""
+    best_cost: float = float("inf")
+    """On validation, of the weights that are kept: the loss, or what else the task is chosen by."""
     stopped: str = ""
     """Why the training ended; empty while it runs."""
     finished: bool = False
@@ -80,7 +80,7 @@ class Progress:
         if self.epoch >= self.epochs:
             return f"all {self.epochs} epochs done"
         waited = self.epoch - max(self.best_epoch, math.ceil(all_move * self.epochs)) > patience
-        return f"no better validation loss in {patience} epochs" if waited else ""
+        return f"nothing better on validation in {patience} epochs" if waited else ""
 
     def choices(self) -> dict[str, float | int | str]:
         """What was chosen at the end, and what was given way to, for the report."""
@@ -127,7 +127,7 @@ class CheckpointFile:
             "progress": asdict(checkpoint.progress),
             "weights": dict(checkpoint.weights),
             "optimiser": dict(checkpoint.optimiser),
-            "kept": [{"epoch": k.epoch, "loss": k.loss, "weights": dict(k.weights)} for k in checkpoint.kept],
+            "kept": [{"epoch": k.epoch, "cost": k.cost, "weights": dict(k.weights)} for k in checkpoint.kept],
             "average": dict(checkpoint.average),
         }
         torch.save(content, buffer)

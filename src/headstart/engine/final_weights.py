@@ -26,18 +26,18 @@ def passes_needed(recipe: Recipe) -> int:
     return (SOUP - 1 if recipe.soup else 0) + (len(ALPHAS) if recipe.interpolate else 0)
 
 
-def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], loss_of: Callable[[Weights], float]) -> Final:
-    """What the recipe asks for, by validation loss; no worse than the best epoch.
+def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], cost_of: Callable[[Weights], float]) -> Final:
+    """What the recipe asks for, by their cost on validation; no worse than the best epoch.
 
     Args:
         start: the weights at the start. best: the best epochs, the best first.
-        loss_of: measures the validation loss of weights.
+        cost_of: measures what weights cost on validation.
     """
     final = Final(best[0])
     if recipe.soup:
-        epochs, loss, weights = greedy_soup(best, loss_of)
-        final = Final(Kept(best[0].epoch, loss, weights), soup=epochs)
+        epochs, cost, weights = greedy_soup(best, cost_of)
+        final = Final(Kept(best[0].epoch, cost, weights), soup=epochs)
     if recipe.interpolate:
-        alpha, loss, weights = best_interpolation(start, final.kept.weights, final.kept.loss, loss_of)
-        final = Final(Kept(best[0].epoch, loss, weights), final.soup, alpha)
+        alpha, cost, weights = best_interpolation(start, final.kept.weights, final.kept.cost, cost_of)
+        final = Final(Kept(best[0].epoch, cost, weights), final.soup, alpha)
     return final

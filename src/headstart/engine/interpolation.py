@@ -23,27 +23,27 @@ class Interpolated(NamedTuple):
 
     alpha: float
     """1 for the fine-tuned ones."""
-    loss: float
-    """On validation."""
+    cost: float
+    """On validation: the loss, or what else the task is chosen by."""
     weights: Weights
 
 
 def best_interpolation(
-    start: Weights, end: Weights, end_loss: float, loss_of: Callable[[Weights], float]
+    start: Weights, end: Weights, end_cost: float, cost_of: Callable[[Weights], float]
 ) -> Interpolated:
-    """The point with the lowest validation loss; the end itself unless another is better.
+    """The point with the lowest cost; the end itself unless another is better.
 
     Args:
-        start: the pretrained weights, 'backbone.NAME' among them. end: the fine-tuned ones, of validation loss
-            `end_loss`.
-        loss_of: measures the validation loss of weights.
+        start: the pretrained weights, 'backbone.NAME' among them. end: the fine-tuned ones, which cost
+            `end_cost`.
+        cost_of: measures what weights cost on validation.
     """
-    best = Interpolated(1.0, end_loss, end)
+    best = Interpolated(1.0, end_cost, end)
     for alpha in ALPHAS:
         weights = between(start, end, alpha)
-        loss = loss_of(weights)
-        if loss < best.loss:
-            best = Interpolated(alpha, loss, weights)
+        cost = cost_of(weights)
+        if cost < best.cost:
+            best = Interpolated(alpha, cost, weights)
     return best
 
 

@@ -200,31 +200,31 @@ class Loop:
         """Validate, remember the best weights, and decide whether to go on."""
         progress, began = self.progress, time.monotonic()
         with nullcontext() if self.average is None else self.average.in_place():
-            loss, metric, monitors = self.validate()
-            if self.best.wants(loss):
-                self.best.add(Kept(progress.epoch, loss, self.weights.copy()))
+            loss, metric, cost, monitors = self.validate()
+            if self.best.wants(cost):
+                self.best.add(Kept(progress.epoch, cost, self.weights.copy()))
         self.pace.validation = time.monotonic() - began
         mean = progress.loss_sum / progress.step
         rate = max(group["lr"] for group in self.optimiser.param_groups)
         progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds, dict(monitors)))
         require_spread(progress.history)
-        progress.best_epoch, progress.best_loss = self.best.kept[0].epoch, self.best.kept[0].loss
+        progress.best_epoch, progress.best_cost = self.best.kept[0].epoch, self.best.kept[0].cost
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
         progress.stopped = progress.stopped or progress.reason_to_stop(self.plan.recipe.patience, self.plan.all_move())
 
     def _finish(self) -> None:
         """From the best epochs to the final weights."""
         progress = self.progress
-        final = final_weights(self.plan.recipe, self.start, self.best.kept, self._loss_of)
+        final = final_weights(self.plan.recipe, self.start, self.best.kept, self._cost_of)
         progress.soup, progress.alpha = list(final.soup), final.alpha
-        self.best.kept, progress.best_loss, progress.finished = [final.kept], final.kept.loss, True
+        self.best.kept, progress.best_cost, progress.finished = [final.kept], final.kept.cost, True
         progress.seconds = time.monotonic() - self.began
         self.weights.load(final.kept.weights)
         self._save()
 
-    def _loss_of(self, weights: Mapping[str, Tensor]) -> float:
+    def _cost_of(self, weights: Mapping[str, Tensor]) -> float:
         self.weights.load(weights)
-        return self.validate().loss
+        return self.validate().cost
 
     def _best_weights(self) -> Mapping[str, Tensor]:
         return self.best.kept[0].weights if self.best.kept else self.start

@@ -76,7 +76,7 @@ class SelfValidation:
             raise TrainingError(f"the validation loss became {loss}")
         embeddings = torch.from_numpy(np.concatenate([part.embeddings for part in parts]))
         spread = {SPREAD: feature_std(embeddings), RANK: effective_rank(embeddings)}
-        return Validated(loss, math.nan, {**spread, **self.watch()})
+        return Validated(loss, math.nan, loss, {**spread, **self.watch()})
 
     def losses(self) -> np.ndarray:
         """(batches,) mean loss of each batch, in the order of the streams; not finite where that is what it is."""

@@ -27,6 +27,8 @@ class Validated(NamedTuple):
     """The mean over the examples, or over what the task counts by."""
     metric: float
     """The task's primary one; NaN without a task."""
+    cost: float
+    """What the best epoch has the lowest of: the loss, or what `Task.chosen_by` says."""
     monitors: Mapping[str, float] = {}
     """What was looked at beside them, by name."""
 
@@ -74,7 +76,12 @@ class Validation:
         if not math.isfinite(loss):
             raise TrainingError(f"the validation loss became {loss}")
         truth = {name: values[self.stream.rows] for name, values in self.stream.targets.items()}
-        return Validated(loss, self.model.task.metrics()[0].score(truth, self._finished(parts)))
+        task = self.model.task
+        primary = task.metrics()[0]
+        metric = primary.score(truth, self._finished(parts))
+        if task.chosen_by == "loss":
+            return Validated(loss, metric, loss)
+        return Validated(loss, metric, -metric if primary.greater_is_better else metric)
 
     def losses(self) -> np.ndarray:
         """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""

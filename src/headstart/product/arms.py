@@ -130,7 +130,7 @@ def train_arm(
     left = None if budget is None else max(0.0, budget - begun.seconds)
     first = first_head(bench, tuning, backbone, probe)
     attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
-    best = min(attempts, key=lambda attempt: attempt.progress.best_loss)
+    best = min(attempts, key=lambda attempt: attempt.progress.best_cost)
     backbone.module.load_state_dict(best.state)
     failed = len(tuning.rates_tried) - len(attempts)
     tried = {"rates_tried": len(tuning.rates_tried), **({"rates_failed": failed} if failed else {})}

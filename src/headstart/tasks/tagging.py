@@ -22,7 +22,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.exhibits import Exhibit, Mistake
-from headstart.contracts.task import Metric, Pieces, PlainTask, Reads, Targets
+from headstart.contracts.task import ChosenBy, Metric, Pieces, PlainTask, Reads, Targets
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.media.words import Place
@@ -58,6 +58,7 @@ class Tagging(PlainTask):
     """Labelled spans of words in a text, such as names of persons."""
 
     reads: ClassVar[Reads] = "tokens"
+    chosen_by: ClassVar[ChosenBy] = "metric"
 
     types: tuple[str, ...] = ()
     """Entity types in order; empty: learnt from the labels, sorted naturally. If given, another type is an error."""

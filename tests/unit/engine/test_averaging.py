@@ -42,8 +42,8 @@ def test_the_average_is_what_is_validated_and_kept() -> None:
     kept = loop.weights.live()
     for name, tensor in expected.items():
         torch.testing.assert_close(kept[name], tensor, msg=name)
-    assert loop.progress.best_loss == loop.validate()[0]
-    torch.testing.assert_close(by_hand.validate()[0], loop.progress.best_loss)
+    assert loop.progress.best_cost == loop.validate()[0]
+    torch.testing.assert_close(by_hand.validate()[0], loop.progress.best_cost)
 
 
 def follow(loop: Loop, expected: dict[str, torch.Tensor], step: int) -> None:

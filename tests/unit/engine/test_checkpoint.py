@@ -12,7 +12,7 @@ from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult,
 @pytest.fixture
 def checkpoint() -> Checkpoint:
     history = [EpochResult(0, 1.0, 0.9, 0.5, 0.01, 2.0)]
-    progress = Progress(epochs=5, epoch=1, step=3, loss_sum=0.7, history=history, best_epoch=0, best_loss=0.9)
+    progress = Progress(epochs=5, epoch=1, step=3, loss_sum=0.7, history=history, best_epoch=0, best_cost=0.9)
     weights = {"heads.head.weight": torch.randn(2, 3)}
     optimiser = {"state": {0: {"step": torch.tensor(4.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
     kept = [Kept(0, 0.9, {"heads.head.weight": torch.randn(2, 3)})]
@@ -27,7 +27,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path, checkpoint: Checkpoint) -
     assert back.progress == checkpoint.progress
     assert torch.equal(back.weights["heads.head.weight"], checkpoint.weights["heads.head.weight"])
     assert back.optimiser["param_groups"] == checkpoint.optimiser["param_groups"]
-    assert (back.kept[0].epoch, back.kept[0].loss) == (0, 0.9)
+    assert (back.kept[0].epoch, back.kept[0].cost) == (0, 0.9)
     pairs = [(back.kept[0].weights, checkpoint.kept[0].weights), (back.average, checkpoint.average)]
     assert all(torch.equal(one["heads.head.weight"], other["heads.head.weight"]) for one, other in pairs)
 

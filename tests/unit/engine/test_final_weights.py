@@ -28,7 +28,7 @@ def distance_to(wanted: float) -> object:
 
 def kept(*values: float, wanted: float) -> list[Kept]:
     found = [Kept(epoch, abs(value - wanted), at(value)) for epoch, value in enumerate(values)]
-    return sorted(found, key=lambda one: one.loss)
+    return sorted(found, key=lambda one: one.cost)
 
 
 def test_the_best_epochs_are_kept_in_order_and_the_earlier_of_equal_ones_first() -> None:
@@ -36,7 +36,7 @@ def test_the_best_epochs_are_kept_in_order_and_the_earlier_of_equal_ones_first()
     for epoch, loss in enumerate([3.0, 1.0, 2.0, 1.0, 5.0]):
         if best.wants(loss):
             best.add(Kept(epoch, loss, {}))
-    assert [(one.epoch, one.loss) for one in best.kept] == [(1, 1.0), (3, 1.0)]
+    assert [(one.epoch, one.cost) for one in best.kept] == [(1, 1.0), (3, 1.0)]
 
 
 def test_a_soup_takes_in_what_lowers_the_loss_and_nothing_else() -> None:
@@ -44,7 +44,7 @@ def test_a_soup_takes_in_what_lowers_the_loss_and_nothing_else() -> None:
     soup = greedy_soup(candidates, distance_to(4.4))  # type: ignore[arg-type]
     assert soup.epochs == (1, 0)
     assert float(soup.weights["backbone.w"]) == 4.5
-    assert soup.loss == pytest.approx(0.1)
+    assert soup.cost == pytest.approx(0.1)
     assert soup.weights["backbone.n"] == 3
 
 
@@ -58,7 +58,7 @@ def test_all_members_of_a_soup_have_equal_parts() -> None:
 def test_a_soup_that_helps_nothing_is_the_best_epoch_itself() -> None:
     candidates = kept(5.0, 9.0, wanted=5.0)
     soup = greedy_soup(candidates, distance_to(5.0))  # type: ignore[arg-type]
-    assert (soup.epochs, soup.loss) == ((0,), 0.0)
+    assert (soup.epochs, soup.cost) == ((0,), 0.0)
     assert soup.weights is candidates[0].weights
 
 
@@ -72,7 +72,7 @@ def test_the_point_with_the_lowest_loss_is_chosen_and_never_a_worse_one(wanted: 
     loss = abs(10.0 - wanted)
     found = best_interpolation(at(0.0), at(10.0), loss, distance_to(wanted))  # type: ignore[arg-type]
     assert found.alpha == alpha
-    assert found.loss <= loss
+    assert found.cost <= loss
 
 
 def test_the_soup_is_interpolated_where_both_are_asked_for() -> None:
@@ -93,8 +93,8 @@ def test_a_training_ends_no_worse_than_its_best_epoch_and_says_what_it_did() -> 
     plain.run()
     loop = small_loop(changed(epochs=8, learning_rate=0.05, soup=True, interpolate=True))
     progress = loop.run()
-    assert progress.best_loss <= min(epoch.val_loss for epoch in progress.history) == plain.progress.best_loss
-    assert progress.best_loss == loop.validate()[0]
+    assert progress.best_cost <= min(epoch.val_loss for epoch in progress.history) == plain.progress.best_cost
+    assert progress.best_cost == loop.validate()[0]
     assert progress.soup and progress.alpha is not None
     choices = progress.choices()
     assert {"soup_of_epochs", "share_of_fine_tuned", "precision"} == set(choices)

@@ -73,6 +73,20 @@ def test_training_learns_and_keeps_the_best_weights() -> None:
     assert loop.validate()[1] > 0.8
 
 
+def test_a_task_that_is_chosen_by_its_metric_keeps_the_epoch_that_is_best_by_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 12, "patience": 12, "learning_rate": 0.3})
+    by_loss = make_loop(recipe).run()
+    monkeypatch.setattr(Classification, "chosen_by", "metric")
+    loop = make_loop(recipe)
+    by_metric = loop.run()
+    accuracies = [epoch.val_metric for epoch in by_metric.history]
+    assert by_metric.best_epoch == int(np.argmax(accuracies)) != by_loss.best_epoch
+    assert by_metric.best_cost == -max(accuracies)
+    assert loop.validate().metric == max(accuracies)
+
+
 def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
     rates = {"learning_rate": 0.01, "head_learning_rate": 0.02, "clip": 0.5, "warmup": 0.0}
     recipe = Recipe(epochs=1, batch_size=64, precision="float32", **rates)  # type: ignore[arg-type]
@@ -153,7 +167,7 @@ def test_patience_ends_the_training_and_says_so() -> None:
     noise = np.random.default_rng(1).normal(size=(96, 4))
     recipe = RECIPE.model_copy(update={"epochs": 200, "patience": 2, "learning_rate": 0.3})
     progress = make_loop(recipe, features=noise).run()
-    assert progress.stopped == "no better validation loss in 2 epochs"
+    assert progress.stopped == "nothing better on validation in 2 epochs"
     assert len(progress.history) == progress.best_epoch + 1 + 2
 
 
@@ -229,7 +243,7 @@ def test_nan_stops_with_the_place_and_keeps_the_best_weights() -> None:
     with pytest.raises(TrainingError, match=r"'cross_entropy' became nan in epoch 3, step \d.*lower learning rate"):
         loop.run()
     assert all(bool(torch.isfinite(p).all()) for p in loop.model.backbone.module.parameters())
-    assert loop.validate()[0] == pytest.approx(loop.progress.best_loss, rel=1e-5)
+    assert loop.validate()[0] == pytest.approx(loop.progress.best_cost, rel=1e-5)
 
 
 def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +326,7 @@ def test_a_gradient_that_is_not_finite_stops_with_the_place_and_the_rows_and_kee
     with pytest.raises(TrainingError, match=r"epoch \d, step \d \(rows [\d, ]+\.\.\.\); going back.*backbone\.2\.1"):
         loop.run()
     assert all(bool(torch.isfinite(p).all()) for p in loop.model.backbone.module.parameters())
-    assert loop.validate()[0] == pytest.approx(loop.progress.best_loss, rel=1e-5)
+    assert loop.validate()[0] == pytest.approx(loop.progress.best_cost, rel=1e-5)
 
 
 def test_a_gradient_is_looked_at_also_where_it_is_not_clipped() -> None:

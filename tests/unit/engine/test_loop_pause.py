@@ -32,7 +32,7 @@ def test_in_a_pause_the_model_has_its_best_weights_so_far() -> None:
     loop = small_loop(changed(learning_rate=1.0, epochs=6))
     progress = loop.run(until=4)
     assert progress.best_epoch < 3, "the last epoch must not be the best one, or the test shows nothing"
-    assert loop.validate()[0] == progress.best_loss
+    assert loop.validate()[0] == progress.best_cost
 
 
 def test_an_end_before_the_pause_is_an_end() -> None:

@@ -191,7 +191,7 @@ class Search:
             metric = progress.history[progress.best_epoch].val_metric
             return {
                 "done": progress.epoch,
-                "loss": progress.best_loss,
+                "loss": progress.best_cost,
                 "metric": metric,
                 "seconds": progress.seconds,
                 "stopped": progress.stopped,
