@@ -7,8 +7,8 @@ recognised from all tags together, and what does not follow it is a fault that i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from headstart.kernel.errors import DataError
 
@@ -87,6 +87,23 @@ def spans_of(sentence: Tags, scheme: str) -> list[WordSpan]:
                 found[-1] = found[-1]._replace(stop=at + 1)
         before = tag
     return found
+
+
+def places_of(words: Sequence[str]) -> list[dict[str, int]]:
+    """Where each word lies in the text of all, joined by spaces."""
+    found, start = [], 0
+    for word in words:
+        found.append({"start": start, "end": start + len(word)})
+        start += len(word) + 1
+    return found
+
+
+def in_characters(spans: Iterable[WordSpan], places: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Spans of words, whose places are given, as spans of characters."""
+    return [
+        {"start": places[span.first]["start"], "end": places[span.stop - 1]["end"], "label": span.label}
+        for span in spans
+    ]
 
 
 def _inside(sentences: Iterable[Tags]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from headstart.formats._conll_lines import Sentence
 from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import SPANS, WORDS
-from headstart.formats._tag_schemes import Tags, WordSpan, recognise_scheme, spans_of
+from headstart.formats._tag_schemes import Tags, in_characters, places_of, recognise_scheme, spans_of
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
 
@@ -112,17 +112,8 @@ def _origins(name: str, sentences: Iterable[Sentence]) -> list[str]:
 
 def _table(sentences: Sequence[Sentence], origins: Sequence[str]) -> pa.Table:
     texts = [" ".join(sentence.words) for sentence in sentences]
-    words = [_places(sentence.words) for sentence in sentences]
+    words = [places_of(sentence.words) for sentence in sentences]
     return pa.table({_TEXT: pa.array(texts, pa.string()), _WORDS: pa.array(words, WORDS), ORIGIN: pa.array(origins)})
-
-
-def _places(words: Sequence[str]) -> list[dict[str, int]]:
-    """Where each word lies in the text of all, joined by spaces."""
-    found, start = [], 0
-    for word in words:
-        found.append({"start": start, "end": start + len(word)})
-        start += len(word) + 1
-    return found
 
 
 def _labels(
@@ -135,16 +126,9 @@ def _labels(
         for part, sentence in zip(parts, sentences)
     ]
     scheme = recognise_scheme(tags)
-    spans = [_in_characters(spans_of(one, scheme), _places(sentence.words)) for one, sentence in zip(tags, sentences)]
+    spans = [in_characters(spans_of(one, scheme), places_of(sentence.words)) for one, sentence in zip(tags, sentences)]
     words = "every tag labels its own word" if scheme == "plain" else f"the tags were read as {scheme}"
     return pa.array(spans, SPANS), (words,)
-
-
-def _in_characters(spans: Iterable[WordSpan], places: Sequence[dict[str, int]]) -> list[dict[str, Any]]:
-    return [
-        {"start": places[span.first]["start"], "end": places[span.stop - 1]["end"], "label": span.label}
-        for span in spans
-    ]
 
 
 def _with_documents(

@@ -1,7 +1,8 @@
 """Tables: CSV, TSV, Parquet, JSON Lines, pandas frames, Hugging Face datasets; also one each for train, val and test.
 
 An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
-spans of its characters; those of anything may be sets: lists, names with a separator between them, or columns of 0, 1.
+spans of its characters, or tags of its words; those of anything may be sets: lists, names with a separator between
+them, or columns of 0, 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import holds_spans, with_spans
 from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables
+from headstart.formats._token_columns import PLACES, TEXT, named_besides, token_columns, with_tag_spans, with_texts
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 
@@ -51,9 +53,14 @@ class Table(Settings):
         tables = _tables(source)
         root = tables[0].source.root
         present = list(dict.fromkeys(name for table in tables for name in table.source.names()))
-        columns = named_columns(columns, present, labelled=labelled)
+        columns = named_columns(named_besides(columns, present), present, labelled=labelled)
         table = read_tables(tables, _as_text(columns))
         notes = [note for part in tables for note in part.source.notes]
+        lists = token_columns(table, columns)
+        if lists is not None:
+            table, columns = with_texts(table, lists.tokens), columns.model_copy(update={"text": (TEXT,)})
+            if lists.tags is not None:
+                columns = columns.model_copy(update={"label": lists.tags})
         if columns.labels:
             table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
             table, columns = with_label_columns(table, columns, notes)
@@ -62,18 +69,29 @@ class Table(Settings):
             if roles.label in present:
                 table = without_unlabelled_parts(table, roles.label, tables, notes)
             table = with_label(table, roles.label)
-            if roles.modality == "text" and holds_spans(table.column(roles.label)):
+            if lists is not None and lists.tags is not None:
+                table, target = with_tag_spans(table, lists.tags, notes), "spans"
+            elif roles.modality == "text" and holds_spans(table.column(roles.label)):
                 table, target = with_spans(with_inputs(table, roles), roles.label, roles.inputs, notes), "spans"
         if roles.part is not None:
             table = with_parts(table, roles.part, strict=labelled)
-        return Examples(with_inputs(table, roles), _schema(roles, root, target), (*notes, *roles.notes))
+        schema = _schema(roles, root, target, PLACES if lists is not None else None)
+        return Examples(with_inputs(table, roles), schema, (*notes, *roles.notes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
         for part in _tables(source):
             table = part.source
-            named = named_columns(columns, table.names(), labelled=False)
-            roles = recognise(table.head(_LOOK_AT), named, table.root, labelled=False)
+            present = table.names()
+            named = named_columns(named_besides(columns, present), present, labelled=False)
+            head = table.head(_LOOK_AT)
+            lists = token_columns(head, named)
+            if lists is not None:
+                schema = Schema(modality="text", inputs=(TEXT,), words=PLACES, origin=ORIGIN, root=table.root)
+                for chunk in table.chunks({lists.tokens: pa.list_(pa.string())}, rows):
+                    yield Examples(with_texts(chunk, lists.tokens), schema)
+                continue
+            roles = recognise(head, named, table.root, labelled=False)
             kind = pa.float64() if roles.modality == "table" else pa.string()
             schema = Schema(modality=roles.modality, inputs=roles.inputs, origin=ORIGIN, root=table.root)
             for chunk in table.chunks(dict.fromkeys(roles.inputs, kind), rows):
@@ -81,11 +99,12 @@ class Table(Settings):
                     yield Examples(with_inputs(chunk.slice(start, rows), roles), schema)
 
 
-def _schema(roles: Roles, root: str, target: str) -> Schema:
+def _schema(roles: Roles, root: str, target: str, words: str | None) -> Schema:
     return Schema(
         modality=roles.modality,
         inputs=roles.inputs,
         targets={target: roles.label} if roles.label is not None else {},
+        words=words,
         group=roles.group,
         domain=roles.domain,
         slices=roles.slices,

@@ -26,6 +26,11 @@ COLOURS = tuple(
 )
 """Of the classes in masks and overlays: black, then those of Okabe & Ito (2008), which the colour-blind tell apart."""
 
+COLOUR_NAMES = tuple(
+    "black, orange, light blue, green, yellow, blue, red, pink, grey, wine, dark green, indigo".split(", ")
+)
+"""What a reader would call them."""
+
 
 @dataclass(frozen=True)
 class Mask:

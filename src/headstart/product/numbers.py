@@ -10,7 +10,7 @@ from headstart.product.record import FigureRow
 
 SHARES = frozenset(
     "accuracy balanced_accuracy top_5_accuracy precision recall f1 macro_f1 micro_f1 weighted_f1"
-    " confidence share".split()
+    " knn_accuracy confidence share".split()
 )
 """Metrics that are shares of examples, or averages of such, and so are written in percent; all others are not."""
 
@@ -25,6 +25,8 @@ TITLES = {
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
     "iou": "IoU",
+    "knn_accuracy": "k-NN accuracy",
+    "feature_std": "Feature standard deviation",
     "hd95_mm": "Hausdorff distance, 95 % (mm)",
     "hd95_px": "Hausdorff distance, 95 % (pixels)",
 }
@@ -37,9 +39,12 @@ def is_share(metric: str) -> bool:
 
 
 def metric_title(metric: str) -> str:
-    """'balanced_accuracy' -> 'Balanced accuracy'."""
-    words = metric.replace("_", " ")
-    return TITLES.get(metric, words[:1].upper() + words[1:])
+    """'balanced_accuracy' -> 'Balanced accuracy', 'iou_cell' -> 'IoU cell'."""
+    first, _, rest = metric.partition("_")
+    if metric in TITLES or first not in TITLES:
+        words = metric.replace("_", " ")
+        return TITLES.get(metric, words[:1].upper() + words[1:])
+    return f"{TITLES[first]} {rest.replace('_', ' ')}"
 
 
 def value_text(metric: str, value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.exhibits import Exhibit, Matrix, Mistake, Table
 from headstart.contracts.task import Targets
-from headstart.media.masks import encode_mask
+from headstart.media.masks import COLOUR_NAMES, encode_mask
 from headstart.tasks._mask_overlap import confusion, over_picture
 from headstart.tasks._mask_scan import MASK
 from headstart.tasks._segmentation_metrics import dice_per_class, distances_per_class, iou_per_class, over_classes
@@ -69,7 +69,7 @@ def worst_pictures(
                 row=row,
                 truth=_pixels(names, shown, table.sum(axis=1)),
                 predicted=_pixels(names, shown, table.sum(axis=0))
-                + f"; right: {int(np.diag(table)[list(shown)].sum())}",
+                + f"; {np.diag(table)[list(shown)].sum():,} px right",
                 weight=float(1 - dice[row]),
                 weight_text=f"Dice {dice[row]:.3f}; left the truth, right the prediction",
                 masks=tuple(base64.b64encode(encode_mask(values)).decode() for values in masks),
@@ -84,5 +84,9 @@ def _means(values: np.ndarray) -> list[float | None]:
 
 
 def _pixels(names: Sequence[str], shown: Sequence[int], counts: np.ndarray) -> str:
-    held = [f"{names[k]} {int(counts[k])}" for k in shown if counts[k]]
-    return (", ".join(held) or "nothing") + " pixels"
+    """'1,002 px of cell (orange), ...': the classes in their colours."""
+    colours = dict(enumerate(COLOUR_NAMES))
+    held = [
+        f"{counts[k]:,} px of {names[k]}" + (f" ({colours[k]})" if k in colours else "") for k in shown if counts[k]
+    ]
+    return ", ".join(held) or "nothing"
