@@ -29,6 +29,10 @@ TINY = 1e-12
 """Stands in for a weight of zero, so that no mean is 0 / 0."""
 
 
+class InPartsError(TrainingError):
+    """A loss over all processes was to be computed in parts; the others wait, so that the process must end."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """When in a training a step is made."""
@@ -63,7 +67,7 @@ class Stepper:
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self.named = _named(model, {id(p) for p in self.parameters})
         self.start = {n: p.detach().clone() for n, p in self.named.items()} if objective.anchored else {}
-        self._no_room = ""
+        self._no_room, self._whole = "", True
 
     def __call__(self, batches: Batches, moment: Moment) -> float:
         """Make a step on this process's share of the batches.
@@ -100,9 +104,18 @@ class Stepper:
             self.named,
             self.start,
             draw_seed(self.seed, "objective", moment.epoch, moment.step),
-            partial(gathered_rows, processes=self.processes),
+            self._gathered,
             forward.computing,
         )
+
+    def _gathered(self, own: Tensor) -> Tensor:
+        """The rows of all processes; none of them may run its part of a batch in parts of its own."""
+        if self.processes.size > 1 and not self._whole:
+            raise InPartsError(
+                "the memory is too small for this process's part of a batch, and a loss over the examples of all "
+                "processes cannot be computed in smaller ones. Lower training.batch_size, or start more processes."
+            )
+        return gathered_rows(own, self.processes)
 
     def _gradients_of(self, batches: Batches, moment: Moment) -> Tensor:
         """Fill the gradients, means over parts and processes; returns the loss (), such a mean too."""
@@ -110,7 +123,7 @@ class Stepper:
         try:
             loss = self.micro.run(batches, partial(self._accumulated, moment=moment))
         except TrainingError as error:
-            if self.processes.size == 1:
+            if self.processes.size == 1 or isinstance(error, InPartsError):
                 raise
             # the others wait for this one: they hear of it by a loss that is not finite
             self._no_room, loss = str(error), torch.tensor(math.nan)
@@ -123,6 +136,7 @@ class Stepper:
     def _accumulated(self, parts: Sequence[Batches], moment: Moment) -> Tensor:
         """Fill the gradients with the mean of the parts', each by its weight; returns the mean loss ()."""
         self._begin(moment)
+        self._whole = len(parts) == 1
         loss = torch.zeros((), device=self.forward.device)
         sums: list[Tensor | None] = [None] * len(self.parameters)
         for part, share in zip(parts, self._shares(parts)):

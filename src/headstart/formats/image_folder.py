@@ -66,10 +66,11 @@ class ImageFolder(Settings):
         return _examples(root, layout, columns if labelled else Columns(), notes)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
-        """The images without labels, in the same order, some `rows` at a time."""
+        """The images without labels, in the same order, some `rows` at a time; what was left out so far is noted."""
+        leftovers = Leftovers()
         if isinstance(source, (str, Path)) and Path(source).is_dir():
             root: Path | str = source
-            paths = walk_images(Path(source), Leftovers())
+            paths = walk_images(Path(source), leftovers)
         else:
             root, found, _ = _images(source)
             paths = iter(found)
@@ -77,7 +78,7 @@ class ImageFolder(Settings):
         empty = True
         while some := list(islice(paths, rows)):
             empty = False
-            yield Examples(pa.table({"path": pa.array(some, pa.string())}), schema)
+            yield Examples(pa.table({"path": pa.array(some, pa.string())}), schema, leftovers.notes())
         if empty:
             raise DataError(f"{source}: there are no images in this folder")
 

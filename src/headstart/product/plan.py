@@ -13,6 +13,7 @@ from pydantic import Field
 
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
+from headstart.contracts.objective import UNLABELLED
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.files import write_atomic
@@ -87,6 +88,8 @@ class Plan(Settings):
         if key == "tuning" and self.tuning == AUTO:
             return Search(self.settings.get(key, {}))
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
+        if key == "objective" and kind.streams[0] == UNLABELLED:
+            raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
         return build(kind, self.settings.get(key, {}), where=key)
 
     def scratch_recipe(self) -> Any:

@@ -29,6 +29,15 @@ def read_record(run: Path) -> RunRecord:
     return record
 
 
+def is_pretraining(run: Path) -> bool:
+    """Whether a folder holds the record of a pretraining, whole or not."""
+    try:
+        content = read_json(run / FILE_NAME)
+    except (HeadstartError, OSError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
 def read_any(run: Path) -> RunRecord | PretrainRecord:
     """The record of a fit or of a pretraining. Raises RunError as `read_record`."""
     path = run / FILE_NAME

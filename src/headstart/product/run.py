@@ -7,6 +7,8 @@ from typing import Any
 
 from headstart.product.evaluate import Evaluation, evaluate
 from headstart.product.predict import predict
+from headstart.product.pretraining.run import PretrainedRun
+from headstart.product.read_record import is_pretraining
 from headstart.product.run_folder import RunFolder
 
 
@@ -22,10 +24,11 @@ class Run(RunFolder):
         return evaluate(self, data)
 
 
-def load(path: Path | str) -> Run:
-    """Open a run folder.
+def load(path: Path | str) -> Run | PretrainedRun:
+    """Open the run folder of a fit or of a pretraining.
 
     Raises:
         RunError: the folder is missing, foreign or unfinished.
     """
-    return Run(Path(path))
+    run = Run(Path(path))
+    return PretrainedRun(run.folder) if is_pretraining(run.folder) else run

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rich.table import Table
 from rich.text import Text
 
 from headstart.product.console import open_console, plain_table
-from headstart.product.numbers import difference_text, figure_text, metric_title, value_text
-from headstart.product.pretraining.record import PretrainRecord
+from headstart.product.numbers import difference_text, interval_text, metric_title, value_text
+from headstart.product.pretraining.record import Gain, PretrainRecord
 from headstart.product.pretraining.run import PretrainedRun
 from headstart.product.shown import on_one_line
 
@@ -23,11 +24,8 @@ def print_pretrained(run: PretrainedRun) -> None:
         table.add_row(metric_title(name), value_text(name, before), value_text(name, after))
     console.print(table)
     if record.gain is not None:
-        for comparison in record.gain.comparisons:
-            arms, metric = record.gain.arms, comparison.metric
-            figures = ", ".join(f"{arm.title} {figure_text(metric, arm.figures[metric])}" for arm in arms.values())
-            console.print(Text(f"{metric_title(metric)}: {figures}"))
-            console.print(Text(f"{difference_text(metric, comparison.difference)}, {comparison.verdict}"))
+        console.print()
+        console.print(_arms(record.gain))
     troubles = [f"{trouble.origin} {trouble.reason}" for trouble in record.data.unreadable]
     lines = [*record.data.notes, *troubles]
     for line in lines[:MOST_LINES]:
@@ -39,6 +37,19 @@ def print_pretrained(run: PretrainedRun) -> None:
     for name, place in {"Run": run.folder, "Report": run.report}.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
     console.print(Text(on_one_line(f"Use it:  headstart fit LABELLED --backbone {run.folder}")), soft_wrap=True)
+
+
+def _arms(gain: Gain) -> Table:
+    """The probes, and what the one on the result is ahead of each other."""
+    metric, found = gain.primary_metric, {comparison.against: comparison for comparison in gain.comparisons}
+    table = plain_table(
+        f"{metric_title(metric)} on the labelled test part", "value", "95 % interval", "the result's lead"
+    )
+    for key, arm in gain.arms.items():
+        row = arm.figures[metric]
+        lead = f"{difference_text(metric, found[key].difference)}, {found[key].verdict}" if key in found else ""
+        table.add_row(Text(arm.title), value_text(metric, row.value), interval_text(metric, row), lead)
+    return table
 
 
 def _course(record: PretrainRecord) -> list[tuple[str, float, float]]:

@@ -99,8 +99,8 @@ def _about_folders(folders: Counter[str]) -> tuple[str, ...]:
     named = [name for name, _ in folders.most_common() if name]
     if len(named) < 2:
         return ()
-    shown = ", ".join(f"{name} ({folders[name]:,})" for name in named[:3])
-    more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
-    return (
-        f"the pictures lie in {len(named):,} folders: {shown}{more}. Where they are classes, nothing is learnt by it",
-    )
+    shown = [f"{name} ({folders[name]:,})" for name in named[:3]]
+    more = [f"{len(named) - 3:,} more"] if len(named) > 3 else []
+    listed = [*shown, *more]
+    words = f"{', '.join(listed[:-1])} and {listed[-1]}"
+    return (f"the pictures lie in {len(named):,} folders: {words}. Where they are classes, nothing is learnt by it",)

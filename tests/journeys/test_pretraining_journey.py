@@ -1,0 +1,204 @@
+"""Learning without labels as a user does: pretrain, look, use it, kill it, give it a time, start two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_data import OFFLINE, photo_folder, reviews
+from test_interruption import CHECKPOINT_AFTER_EVERY_STEP
+from test_launched import launched
+
+import headstart
+from headstart.kernel.errors import RunError
+
+Command = Callable[..., Any]
+
+TESTS = Path(__file__).parent.parent
+SCRIPT = TESTS / "unit" / "engine" / "learnt_together.py"
+SHORT = ("--set", "training.batch_size=8", "--set", "training.epochs=2")
+FLAGS = (*OFFLINE, *SHORT)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures in folders, one of which cannot be read, and a file that is no picture."""
+    folder = photo_folder(tmp_path_factory.mktemp("data") / "scans", {"dark": 24, "light": 24})
+    (folder / "dark" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pretrained(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished pretraining that was judged on the same pictures' folders."""
+    out = tmp_path_factory.mktemp("runs") / "scans"
+    run = headstart.pretrain(
+        scans,
+        out=out,
+        backbone="test_resnet",
+        weights="random",
+        labelled=scans,
+        settings={"backbone": {"image_size": 32}, "training": {"batch_size": 8, "epochs": 2}},
+    )
+    return run.folder
+
+
+def test_the_run_tells_what_was_learnt_and_leaves_no_checkpoint(pretrained: Path) -> None:
+    run = headstart.load(pretrained)
+    record = json.loads((pretrained / "record.json").read_text())
+    assert run.verdict.startswith("Learnt from 33 inputs without labels by simclr in 2 epochs.")
+    assert record["data"]["unreadable"][0]["origin"] == "dark/broken.png"
+    assert "nothing is learnt by it" in record["data"]["notes"][0]
+    assert "1 file that is no image left out (1 .txt)" in record["data"]["notes"][1]
+    assert {"feature_std", "effective_rank", "knn_accuracy"} == set(record["history"][-1]["monitors"])
+    assert {"model", "start"} <= set(record["gain"]["arms"])
+    assert run.metrics["comparisons"][0]["against"] == "start"
+    assert len(record["views"]) and all(len(row["pictures"]) == 3 for row in record["views"])
+    assert not (pretrained / "work").exists()
+    assert "What it saw" in (pretrained / "report.html").read_text()
+
+
+def test_the_run_is_a_backbone_for_fit_and_predicts_nothing_itself(
+    pretrained: Path, scans: Path, headstart_command: Command
+) -> None:
+    fitted = headstart_command("fit", scans, "--backbone", pretrained, "--no-scratch", "--json")
+    assert fitted.code == 0, fitted.err
+    assert headstart.load(json.loads(fitted.out)["run"]).record.backbone_origin == f"run {pretrained}"
+    for refused in (("predict", pretrained, scans), ("evaluate", pretrained)):
+        ended = headstart_command(*refused)
+        assert ended.code == RunError.exit_code
+        assert f"headstart fit LABELLED --backbone {pretrained}" in ended.err
+    assert headstart_command("report", pretrained, "--out", "again.html").code == 0
+    assert Path("again.html").read_text() == (pretrained / "report.html").read_text()
+
+
+def test_the_command_says_that_labels_are_not_used(scans: Path, headstart_command: Command) -> None:
+    ended = headstart_command("pretrain", scans, *FLAGS, "--set", "training.epochs=1")
+    assert ended.code == 0, ended.err
+    assert "The pictures lie in 2 folders: dark (2" in ended.err
+    assert "Where they are classes, nothing is learnt by it" in ended.err
+    assert "Whether it helps is not known: give a labelled sample with --labelled." in " ".join(ended.out.split())
+
+
+def test_after_a_kill_the_same_command_goes_on_to_the_same_bits(scans: Path, here: Path) -> None:
+    line = ["pretrain", str(scans), *OFFLINE, "--set", "training.batch_size=8", "--set", "training.epochs=8"]
+    whole = subprocess.run([sys.executable, "-m", "headstart", *line, "--out", "whole"], capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    slow = f"import time\nfrom headstart.engine import stepping\nmake = stepping.Stepper.__call__\n{SLOW}"
+    killed = subprocess.Popen([sys.executable, "-c", slow + CHECKPOINT_AFTER_EVERY_STEP, *line, "--out", "killed"])
+    checkpoint = here / "killed" / "work" / "pretraining.checkpoint"
+    waited = time.monotonic()
+    while not checkpoint.exists() and time.monotonic() - waited < 200:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert checkpoint.exists() and not (here / "killed" / "record.json").exists()
+    resumed = subprocess.run(
+        [sys.executable, "-m", "headstart", *line, "--out", "killed"], capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert "killed was stopped before its end: going on from there" in resumed.stderr
+    weights = [(here / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert weights[0] == weights[1]
+
+
+SLOW = "stepping.Stepper.__call__ = lambda *given: (time.sleep(0.2), make(*given))[1]\n"
+
+
+def test_a_time_is_kept(scans: Path, headstart_command: Command) -> None:
+    ended = headstart_command("pretrain", scans, *OFFLINE, "--set", "training.batch_size=8", "--budget", "3s", "--json")
+    assert ended.code == 0, ended.err
+    record = headstart.load(json.loads(ended.out)["run"]).record
+    assert record.budget is not None and record.budget.used < 3.5
+    assert record.history[-1].learning_rate < 2e-4
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (("--objective", "supervised"), 2, "objective 'supervised' needs labels: it is for fit. For pretrain: "),
+        (("--objective", "masked_tokens"), 2, "learns from text data, these are image"),
+        (("--augmentation", "span_mask"), 2, "augmentation 'span_mask' changes text inputs, the data are image"),
+        (("--set", "training.epoch=2"), 2, "training.epoch is not a setting. Did you mean 'epochs'?"),
+        (("--set", "training.patience=2"), 2, "patience chooses by a loss on labels, and pretraining has none"),
+        (("--set", "training.batch_size=64"), 2, "there are 33 inputs to train on"),
+        (("--set", "tuning.epochs=2"), 2, "--set part 'tuning' is not known. Did you mean 'training'?"),
+        (("--recipe", "embedded"), 2, "says everything itself: leave UNLABELLED"),
+    ],
+)
+def test_what_does_not_suit_is_refused_before_anything_runs(
+    scans: Path, here: Path, headstart_command: Command, flags: tuple[str, ...], code: int, message: str
+) -> None:
+    ended = headstart_command("pretrain", scans, *OFFLINE, *flags)
+    assert (ended.code, list(here.glob("runs/*"))) == (code, [])
+    assert message in ended.err
+
+
+def test_a_fit_refuses_objectives_of_pretraining(photos: Path, headstart_command: Command) -> None:
+    ended = headstart_command("fit", photos, *OFFLINE, "--objective", "simclr")
+    assert ended.code == 2 and "objective 'simclr' learns without labels: it is for headstart pretrain" in ended.err
+
+
+def test_folders_with_nothing_or_too_little_are_refused(here: Path, headstart_command: Command) -> None:
+    (here / "empty").mkdir()
+    photo_folder(here / "few", {"dark": 3, "light": 3})
+    assert "the folder is empty" in headstart_command("pretrain", "empty").err
+    assert "few has 6 inputs; learning without labels needs 32 at least" in headstart_command("pretrain", "few").err
+
+
+def test_a_folder_of_damaged_files_ends_with_a_name(here: Path, headstart_command: Command) -> None:
+    (here / "bad").mkdir()
+    for number in range(40):
+        (here / "bad" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    ended = headstart_command("pretrain", "bad", *FLAGS)
+    assert ended.code == 3 and ".png is no image that Pillow can read" in ended.err
+    assert not (here / "runs" / "bad").exists()
+
+
+def test_texts_and_numbers_are_learnt_from_too(here: Path, headstart_command: Command, bert: Path) -> None:
+    reviews(60).to_csv("reviews.csv", index=False)
+    ended = headstart_command(
+        "pretrain", "reviews.csv", "--text", "review", "--backbone", bert, "--set", "training.epochs=1", "--json"
+    )
+    assert ended.code == 0, ended.err
+    run = headstart.load(json.loads(ended.out)["run"])
+    assert run.record.objective == "masked_tokens" and run.record.data.modality == "text"
+    assert any(decision.what == "objective" for decision in run.record.decisions)
+
+
+def test_two_processes_come_to_what_one_comes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(SCRIPT.parent)]))
+    for part in ("one", "two"):
+        (tmp_path / part).mkdir()
+    alone = subprocess.run([sys.executable, SCRIPT, tmp_path / "one"], capture_output=True, text=True)
+    both = launched(SCRIPT, tmp_path / "two")
+    assert (alone.returncode, both.returncode) == (0, 0), alone.stderr + both.stderr
+    state, losses = torch.load(tmp_path / "one" / "0.pt")
+    for rank in (0, 1):
+        found, their_losses = torch.load(tmp_path / "two" / f"{rank}.pt")
+        torch.testing.assert_close(their_losses, losses, atol=1e-4, rtol=1e-4)
+        for name, tensor in state.items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-4, rtol=0, msg=name)
+
+
+def test_a_part_too_large_for_one_of_two_processes_ends_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(SCRIPT.parent)]))
+    ended = launched(SCRIPT, tmp_path, 4)
+    assert ended.returncode != 0 and "cannot be computed in smaller ones" in ended.stderr
+
+
+def test_the_command_by_torchrun_makes_one_run(scans: Path, here: Path) -> None:
+    ended = launched("-m", "headstart", "pretrain", scans, *FLAGS, "--json", "--out", "run")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["run"] == "run"
+    shutil.rmtree(here / "run")

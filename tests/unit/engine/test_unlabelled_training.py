@@ -1,0 +1,81 @@
+"""Training without labels: it learns, is judged without labels, keeps its last weights, and a collapse ends it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Together, unlabelled_loop
+
+from headstart.contracts.backbone import state_hash
+from headstart.contracts.objective import AGAIN, UNLABELLED
+from headstart.engine.checkpoint import CheckpointFile
+from headstart.engine.loop import Loop
+from headstart.engine.streams import Stream
+from headstart.kernel.errors import TrainingError
+from headstart.numerics.spread import effective_rank, feature_std
+
+
+def weights(loop: Loop) -> str:
+    return state_hash({**loop.model.backbone.module.state_dict(), **loop.model.additions.state_dict()})
+
+
+def test_it_learns_to_know_views_again_and_keeps_the_last_weights() -> None:
+    loop = unlabelled_loop(course=COURSE.model_copy(update={"epochs": 8}))
+    before = loop.validate()
+    progress = loop.run()
+    assert progress.history[-1].val_loss < before.loss - 0.1
+    assert progress.best_epoch == 7 and progress.stopped == "all 8 epochs done"
+    assert loop.validate().loss == progress.history[-1].val_loss
+
+
+def test_monitors_are_those_of_the_held_out_inputs_as_they_are() -> None:
+    loop = unlabelled_loop(watch=lambda: {"knn_accuracy": 0.5})
+    progress = loop.run()
+    backbone = loop.model.backbone
+    inputs = loop.streams[UNLABELLED].source(HELD_OUT)
+    with torch.no_grad():
+        pooled = backbone.features(backbone.segment(0, 3)(inputs)).pooled
+    last = progress.history[-1].monitors
+    assert last["feature_std"] == pytest.approx(feature_std(pooled), rel=1e-5)
+    assert last["effective_rank"] == pytest.approx(effective_rank(pooled), rel=1e-5)
+    assert last["knn_accuracy"] == 0.5
+    assert math.isnan(progress.history[-1].val_metric)
+
+
+def test_an_objective_that_pulls_everything_together_is_stopped_as_collapsed() -> None:
+    loop = unlabelled_loop(Together(), course=COURSE.model_copy(update={"epochs": 200, "learning_rate": 0.05}), far=1.0)
+    with pytest.raises(TrainingError, match=r"collapsed in epoch \d+: inputs that differ have the same features"):
+        loop.run()
+    assert loop.progress.history[-1].monitors["feature_std"] < 0.01
+    assert len(loop.progress.history) < 200
+
+
+def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    whole = unlabelled_loop()
+    whole.run()
+    file = CheckpointFile(tmp_path / "checkpoint", "same")
+    unlabelled_loop(checkpoint=file).run(until=1)
+    resumed = unlabelled_loop(checkpoint=file)
+    assert resumed.run().history[0].monitors == whole.progress.history[0].monitors
+    assert weights(resumed) == weights(whole)
+
+
+def test_a_long_pass_is_divided_into_epochs_that_hold_each_row_once() -> None:
+    stream = Stream(UNLABELLED, TRAIN, {}, lambda rows: None, 8, 0, rounds=3)  # type: ignore[arg-type,return-value]
+    assert [stream.steps(), len(stream.order(0)), len(stream.order(4))] == [3, 3, 3]
+    passed = np.sort(np.concatenate([np.concatenate(stream.order(epoch)) for epoch in range(3)]))
+    assert passed.tolist() == TRAIN.tolist()
+    following = np.concatenate([np.concatenate(stream.order(epoch)) for epoch in range(3, 6)])
+    assert sorted(following) == TRAIN.tolist() and following.tolist() != passed.tolist()
+
+
+def test_the_second_view_has_the_rows_of_the_first_and_is_another_one() -> None:
+    streams = unlabelled_loop().streams
+    rows = [np.concatenate(stream.order(2)).tolist() for stream in streams.values()]
+    assert rows[0] == rows[1]
+    one, other = (stream.batch(TRAIN[:4], 0).state.hidden for stream in (streams[UNLABELLED], streams[AGAIN]))
+    assert (one != other).all()
