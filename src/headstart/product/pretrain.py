@@ -133,7 +133,7 @@ def run_plan(
             with clock.step("the probe on the start"):
                 sample = read_sample(plan.as_fit(), reporter)
                 store = FeatureStore(cache_folder() / "features")
-                judgement = Judgement.begin(plan.as_fit(), sample, backbone, store, reporter)
+                judgement = Judgement.begin(plan.as_fit(), sample, backbone, found, store, reporter)
                 watcher = Watcher(sample, backbone, plan.seed)
         with clock.step("training"):
             training = Training(choices, found, backbone, watcher, folder / WORK, reporter)

@@ -1,7 +1,8 @@
 """A labelled sample beside a pretraining: k-NN accuracy along the way, and at the end what the training has gained.
 
 The sample is split as for a fit. On its way a training is watched on the validation part; the test part is read once,
-by a linear probe on the start and one on the result. Nothing is trained or chosen by a label.
+by linear probes on the start, on the result, and on what simple methods find in the same data in seconds. Nothing is
+trained or chosen by a label.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.forward import Forward, channels_last
 from headstart.engine.kept import Wish
 from headstart.engine.lazy_inputs import LazyInputs
+from headstart.evidence.unlabelled_codes import fit_codes
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Reporter
@@ -33,7 +35,8 @@ from headstart.product.bench import Bench
 from headstart.product.judge import judge
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared, prepare, without
-from headstart.product.pretraining.record import Gain
+from headstart.product.pretraining.record import SIMPLE, Gain
+from headstart.product.pretraining.unlabelled import Unlabelled
 from headstart.product.record import Arm
 
 KNN = "knn_accuracy"
@@ -84,7 +87,7 @@ class Watcher:
 
 @dataclass
 class Judgement:
-    """Probes on a labelled sample: the one on the start is made before the training, that on the result after it."""
+    """Probes on a labelled sample: those that the result must beat are made before the training, its own after it."""
 
     plan: Plan
     data: Prepared
@@ -94,17 +97,21 @@ class Judgement:
     arms: dict[str, Arm]
 
     @staticmethod
-    def begin(plan: Plan, sample: Prepared, start: Backbone, store: FeatureStore, reporter: Reporter) -> Judgement:
-        """With the probe on the start."""
+    def begin(
+        plan: Plan, sample: Prepared, start: Backbone, data: Unlabelled, store: FeatureStore, reporter: Reporter
+    ) -> Judgement:
+        """With the probes on the start and on codes that are fitted on `data`. Raises DataError as `fit_codes`."""
         found = Judgement(plan, sample, store, reporter, {}, {})
         found._probe("start", start, "probe on the start")
+        for name, codes in fit_codes(data.examples, data.train, plan.seed).items():
+            found._probe(name, codes, SIMPLE[name])
         return found
 
     def finish(self, result: Backbone) -> Gain:
-        """With the probe on the result, both judged on the test part and compared example by example."""
+        """With the probe on the result; all are judged on the test part and compared example by example."""
         self._probe("model", result, "probe on the result")
         data, rows = self.data, self.data.split.test
-        predictions = {key: self.predictions[key] for key in ("model", "start")}
+        predictions = {key: self.predictions[key] for key in ("model", "start", *SIMPLE)}
         examples, targets, groups = data.examples.take(rows), data.targets_of(rows), data.groups_of(rows)
         judged = judge(data.task, examples, targets, predictions, groups, self.plan.seed)
         metrics = data.task.metrics()

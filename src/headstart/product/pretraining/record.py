@@ -12,6 +12,9 @@ FORMAT_NUMBER = 1
 
 KIND = "pretraining"
 
+SIMPLE = {"pca": "probe on principal components", "k_means": "probe on codes of k-means"}
+"""Arms that learning without labels must beat, beside its start; their titles."""
+
 
 class UnlabelledSummary(Settings):
     """What was learnt from."""
@@ -39,7 +42,8 @@ class Gain(Settings):
     greater_is_better: dict[str, bool]
     parts: tuple[PartRow, ...]
     arms: dict[str, Arm]
-    """'model' is the probe on the result, 'start' that on what the training began with."""
+    """'model' is the probe on the result, 'start' that on what the training began with, 'pca' and 'k_means' those on
+    what simple methods find in the same data."""
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 

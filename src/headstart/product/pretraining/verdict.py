@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.engine.collapse import RANK
 from headstart.product.numbers import difference_text, figure_text, metric_title
-from headstart.product.pretraining.record import Gain
+from headstart.product.pretraining.record import SIMPLE, Gain
 from headstart.product.record import Epoch
 
 
@@ -28,7 +28,19 @@ def _gain(gain: Gain) -> str:
         return f"{reached}."
     difference = difference_text(metric, comparison.difference)
     if comparison.verdict == "better":
-        return f"{reached}: {difference} over its start."
+        return f"{reached}: {difference} over its start.{_simpler(gain)}"
     if comparison.verdict == "worse":
         return f"{reached}: WORSE than its start, {difference}. Keep the start."
-    return f"{reached}; a gain over its start is not shown: {difference}."
+    return f"{reached}; a gain over its start is not shown: {difference}.{_simpler(gain)}"
+
+
+def _simpler(gain: Gain) -> str:
+    """What to hear where a method that takes seconds is not beaten."""
+    comparisons = {found.against: found for found in gain.comparisons}
+    unbeaten = [comparisons[name] for name in SIMPLE if name in comparisons and comparisons[name].verdict != "better"]
+    if not unbeaten:
+        return ""
+    found = next((comparison for comparison in unbeaten if comparison.verdict == "worse"), unbeaten[0])
+    difference = difference_text(gain.primary_metric, found.difference)
+    word = "It is WORSE than" if found.verdict == "worse" else "It is not shown to beat"
+    return f" {word} a {gain.arms[found.against].title}, which takes seconds: {difference}."
