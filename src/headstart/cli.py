@@ -143,7 +143,7 @@ def predict(
 ) -> Answer:
     """Predict for new data.
 
-    Without --out the predictions go to standard output as CSV.
+    Without --out the predictions go to standard output as CSV; masks are files beside FILE and need it.
 
     \b
     headstart predict runs/photos new-photos/ --out predictions.csv

@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from pydantic import Field
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel.errors import DataError
@@ -23,7 +22,7 @@ LOW, HIGH = 0.5, 99.5
 """Percentiles of a scan that become black and white where no window is given: few bright pixels spoil no contrast."""
 
 
-Window = tuple[float, Annotated[float, Field(gt=0)]]
+Window = tuple[float, float]
 """Level and width, as scanners give them: black is level - width / 2, white level + width / 2."""
 
 
@@ -51,6 +50,13 @@ def grey(values: np.ndarray, window: tuple[float, float] | None = None) -> np.nd
     values = np.nan_to_num(values.astype(np.float64))
     low, high = window if window is not None else np.percentile(values, [LOW, HIGH])
     return ((values - low) / max(high - low, 1e-12) * 255).clip(0, 255).round().astype(np.uint8)
+
+
+def require_width(window: Window | None) -> Window | None:
+    """The window, if it has a width. Raises ValueError."""
+    if window is not None and window[1] <= 0:
+        raise ValueError("the second number is the width and must be > 0")
+    return window
 
 
 def ends(window: Window | None) -> tuple[float, float] | None:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import field_validator
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import Slice, Window, ends, examples_of, grey, library, png
+from headstart.formats._medical import Slice, Window, ends, examples_of, grey, library, png, require_width
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES
@@ -41,7 +42,9 @@ class Dicom(Settings):
     """A folder of DICOM files, or one of them."""
 
     window: Window | None = None
-    """[level, width] of the grey values, such as [40, 400] HU for soft tissue; by default the file's own."""
+    """[level, width > 0] of the grey values, such as [40, 400] HU for soft tissue; by default the file's own."""
+
+    _has_width = field_validator("window")(require_width)
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:

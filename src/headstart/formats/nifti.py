@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import field_validator
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png
+from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
 from headstart.formats._nifti_volumes import Axis, read_volume, write_label_map
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -34,9 +35,11 @@ class Nifti(Settings):
     """A scan, or folders of scans with label maps."""
 
     window: Window | None = None
-    """[level, width] of the grey values, such as [40, 400] HU for soft tissue; by default each scan's percentiles."""
+    """[level, width > 0] of the grey values, such as [40, 400] HU for soft tissue; each scan's percentiles without."""
     axis: Axis = "auto"
     """Of the slices: 'sagittal', 'coronal', 'axial', or 'auto', which is that of the largest voxels."""
+
+    _has_width = field_validator("window")(require_width)
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:

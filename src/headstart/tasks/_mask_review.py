@@ -10,7 +10,8 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.task import Review
 from headstart.kernel.errors import DataError
 from headstart.tasks._mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
-from headstart.tasks._mask_scan import Seen, faults_of, looked, named
+from headstart.tasks._mask_scan import Seen, faults_of, looked, named, sources
+from headstart.tasks._whole_view import choose_view, told
 
 FEW = 10
 """Pictures with a class below which it can hardly be split and judged."""
@@ -33,16 +34,18 @@ def review_masks(examples: Examples) -> Review:
     pixels = np.array([pixels_of(mask, classes) for mask in seen])
     with np.errstate(invalid="ignore"):
         shares = 100 * pixels / pixels.sum(axis=1, keepdims=True)
+    shown = [k for k, name in enumerate(classes.names) if name.lower() != BACKGROUND]
+    view = choose_view(seen, sources(usable), classes, shown, None, None)
+    viewed = tuple(f"{choice.what}: {choice.value}; {choice.reason}" for choice in told(view))
     return Review(
         faults=faults,
-        warnings=_warnings(usable, pixels, classes),
-        notes=_notes(seen, pixels, classes),
+        warnings=_warnings(usable, pixels, classes, shown),
+        notes=(*_notes(seen, pixels, classes), *viewed),
         spreads={f"share of {name}": shares[:, k].round(2).tolist() for k, name in enumerate(classes.names)},
     )
 
 
-def _warnings(examples: Examples, pixels: np.ndarray, classes: Classes) -> tuple[str, ...]:
-    shown = [k for k, name in enumerate(classes.names) if name.lower() != BACKGROUND]
+def _warnings(examples: Examples, pixels: np.ndarray, classes: Classes, shown: Sequence[int]) -> tuple[str, ...]:
     pictures = (pixels > 0).sum(axis=0)
     empty = np.flatnonzero(pixels[:, shown].sum(axis=1) == 0).tolist() if len(shown) < len(classes.names) else []
     found = [f"{len(empty)} of {len(pixels)} masks hold background alone: {named(examples, empty)}"] if empty else []

@@ -27,6 +27,7 @@ def test_fine_masks_of_large_pictures_ask_for_tiles() -> None:
     assert task.tile == task.side == 512 and task.reachable < 0.9
     (choice,) = task.choices()
     assert (choice.what, choice.value) == ("tiles", "512 px") and "up to 700 px long" in choice.reason
+    assert Segmentation.review(large(2)).notes[-1] == f"tiles: 512 px; {choice.reason}"
     assert f"Dice of {task.reachable:.2f} at best" in choice.reason and "--set task.image_side=512" in choice.reason
 
 
