@@ -45,7 +45,7 @@ ORDER = {
         "code_modules code_backbone unlabelled_codes"
     ),
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
-    "product/pretraining": ("course record plan unlabelled choices gain training exhibits verdict summary run printing"),
+    "product/pretraining": ("course record plan outset unlabelled choices gain training exhibits verdict summary run printing"),
     "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
     "product": (
         "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict "

@@ -93,6 +93,8 @@ class Objective(Protocol):
     """The kinds of input that it can learn from."""
     augmentation: ClassVar[str]
     """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
+    outset: ClassVar[str]
+    """The backbone, with random weights, that it begins with where no pretrained one is known; '' for none."""
     training: ClassVar[Mapping[str, Any]]
     """How it is best trained in pretraining: settings of the recipe, which those of the user come before."""
 
@@ -134,6 +136,7 @@ class PlainObjective(Settings):
     anchored: ClassVar[bool] = False
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
     augmentation: ClassVar[str] = "none"
+    outset: ClassVar[str] = ""
     training: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod

@@ -16,11 +16,11 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
-from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.pretraining.choices import choose
 from headstart.product.pretraining.gain import Judgement, Watcher, read_sample
+from headstart.product.pretraining.outset import outset
 from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
 from headstart.product.pretraining.run import PretrainedRun, write_record
 from headstart.product.pretraining.summary import summarise
@@ -121,13 +121,12 @@ def run_plan(
     for note in found.notes:
         reporter.say(note[:1].upper() + note[1:])
     with clock.step("loading the backbone"):
-        backbone, reference, decision = choose_backbone(found.examples, plan.as_fit())
-        choices = choose(plan, found, backbone, decision)
+        begun = outset(plan, found.examples)
+        choices, backbone = choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
-        settled = choices.plan.model_copy(update={"backbone": reference}).anchored()
-        write_plan(folder / "plan.toml", settled, choices.decisions)
+        write_plan(folder / "plan.toml", choices.plan.anchored(), choices.decisions)
         judgement, watcher = None, None
         if plan.labelled is not None:
             with clock.step("the probe on the start"):
@@ -153,6 +152,7 @@ def run_plan(
 def _join(data: Any, plan: PretrainPlan) -> None:
     """Train with the process of rank 0."""
     found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
-    backbone, _, decision = choose_backbone(found.examples, plan.as_fit())
-    Training(choose(plan, found, backbone, decision), found, backbone, None, None, Quiet()).run()
+    begun = outset(plan, found.examples)
+    choices = choose(begun.plan, found, begun.backbone, begun.decision)
+    Training(choices, found, begun.backbone, None, None, Quiet()).run()
     part()

@@ -25,8 +25,15 @@ def data(modality: str = "table", number: int = 1000) -> Unlabelled:
     return Unlabelled(examples, np.arange(number - 50), np.arange(number - 50, number), "it", "it", ())
 
 
+class Rows(TinyBackbone):
+    """Says how many columns it reads."""
+
+    def preparation(self) -> dict[str, Any]:
+        return {"columns": 4}
+
+
 def chosen(plan: PretrainPlan, of: Unlabelled | None = None) -> Choices:
-    return choose(plan, of or data(), TinyBackbone(), None)
+    return choose(plan, of or data(), Rows(), None)
 
 
 def test_auto_takes_what_claims_the_data_and_says_why() -> None:

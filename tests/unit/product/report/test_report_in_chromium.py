@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import odd_records as odd
+import pretrained_records as without_labels
 import pytest
 import sample_records as samples
 import searched_records as found
 
 from headless_chromium import BINARY, Tab, headless_chromium
+from headstart.product.pretraining.record import PretrainRecord
 from headstart.product.record import RunRecord
 from headstart.product.report.write import render
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="no chromium is installed")]
 
-Make = Callable[[], RunRecord]
-RECORDS = [
+Make = Callable[[], RunRecord | PretrainRecord]
+RECORDS: list[Make] = [
     samples.classification,
     found.searched,
     found.further,
@@ -28,6 +30,8 @@ RECORDS = [
     found.deep,
     found.further,
     odd.hostile,
+    without_labels.pretrained,
+    without_labels.unjudged,
 ]
 
 POOR_TEXTS = """
