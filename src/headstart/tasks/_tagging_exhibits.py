@@ -79,13 +79,14 @@ def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
         values = [_defined(ratios(of_type.sum(axis=0), (1, 0, 0), below)) for below in ((0, 1, 0), (0, 0, 1))]
         f1 = float(ratios(of_type.sum(axis=0), (2, 0, 0), (0, 1, 1)))
         replicates = np.concatenate([ratios(block @ of_type, (2, 0, 0), (0, 1, 1)) for block in weights])
-        low, high = interval(replicates, f1, len(truth), (0.0, 1.0))
+        holding = int((of_type.sum(axis=1) > 0).sum())  # texts without the type say nothing of it
+        low, high = interval(replicates, f1, holding, (0.0, 1.0))
         written = None if np.isnan(f1) else f"{100 * low:.1f}–{100 * high:.1f} %"
         rows.append((name, *values, _defined(f1), written, int(true), int(found), int(right)))
     return Table(
         title="Each type",
-        note="Entities that are right in all their words and in their type; intervals over texts. Precision is empty "
-        "for a type that was never predicted, recall for one that never occurs.",
+        note="Entities that are right in all their words and in their type; intervals over the texts with any. "
+        "Precision is empty for a type that was never predicted, recall for one that never occurs.",
         header=("type", "precision", "recall", "f1", "95 % interval of F1", "true", "predicted", "right"),
         rows=tuple(rows),
     )

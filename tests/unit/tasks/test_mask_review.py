@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 from PIL import Image
 
 from headstart import inspect
+from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
 from headstart.tasks._mask_classes import Classes
 from headstart.tasks._mask_files import write_masks
 from headstart.tasks.segmentation import Segmentation
-from masked_pictures import masked_pictures, save_pairs
+from masked_pictures import masked_pictures, picture_of, png, save_pairs
 
 
 def test_classes_are_counted_by_pictures_and_pixels() -> None:
@@ -63,3 +66,19 @@ def test_predicted_masks_have_the_values_of_the_masks_that_were_learnt_from(
     )
     assert names == ["a.png"] and np.unique(np.asarray(Image.open(tmp_path / "a.png"))).tolist() == [*values]
     assert (tmp_path / "legend.json").read_text() == f'{{\n "{values[0]}": "rest",\n "{values[1]}": "cell"\n}}\n'
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+def test_what_lies_beside_the_picture_in_its_square_is_no_part_of_it(tile: int | None) -> None:
+    masks = [np.repeat([[0, 1]], 10, axis=0).repeat(20, axis=1).astype(np.uint8)] * 2  # 10 x 40 pixels
+    table = {"picture": [png(picture_of(mask, 0)) for mask in masks], "mask": [encode_mask(mask) for mask in masks]}
+    schema = Schema(modality="image", inputs=("picture",), targets={"mask": "mask"}, origin="origin")
+    examples = Examples(pa.table({**table, "origin": ["a", "b"]}), schema)
+    task = Segmentation(image_side=64, tile=tile, classes=("rest", "left", "below"), values=(7, 0, 1)).bind(examples)
+    logits = torch.zeros(2, 3, 64, 64)
+    logits[:, 1, :, 16:32], logits[:, 2, 16:] = 5, 5  # the picture takes the 16 uppermost rows
+    inside = torch.from_numpy(task.queries(examples)["inside"])
+    found = task.finish(task.decode({"logits": logits, "inside": inside}), {})
+    rows = task.rows(found)
+    assert rows["prediction"].tolist() == ["rest, left"] * 2
+    assert rows["share of left"].tolist() == [0.25] * 2 and rows["share of below"].tolist() == [0, 0]

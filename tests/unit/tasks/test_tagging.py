@@ -135,6 +135,15 @@ def test_the_worst_texts_have_marks() -> None:
     ]
 
 
+def test_a_type_in_a_single_text_says_little_of_itself() -> None:
+    examples = examples_of([ANN, *["it rained"] * 40], [SPANS, *[[]] * 40])
+    task = bound(examples)
+    nothing = {"tags": as_ragged([np.zeros_like(row) for row in task.targets(examples)["tags"]])}
+    (table, *_) = task.exhibits(Prediction(nothing), task.targets(examples))
+    assert [row[:4] for row in table.rows] == [("loc", None, 0.0, 0.0), ("per", None, 0.0, 0.0)]
+    assert all(float(row[4].split("–")[1].removesuffix(" %")) > 90 for row in table.rows)
+
+
 def test_strata_are_the_rarest_types() -> None:
     examples = tagged_texts(60)
     task = bound(examples)
