@@ -16,13 +16,22 @@ from headstart.kernel.randomness import draw_seed
 from headstart.objectives.mae import Mae, places
 
 OBJECTIVE = Mae(hidden=0.7, width=32, depth=2)
-PATCH, GRID, PICTURES, SEED = 16, 4, 2, 5
+PATCH, GRID, PICTURES, SEED = 8, 4, 2, 5
+VIT = {
+    "reference": "vit_tiny_patch16_224",
+    "weights": "random",
+    "architecture": {
+        "name": "vit_tiny_patch16_224",
+        "arguments": {"depth": 2, "embed_dim": 32, "num_heads": 2, "img_size": PATCH * GRID, "patch_size": PATCH},
+        "configuration": {"input_size": [3, PATCH * GRID, PATCH * GRID], "fixed_input_size": True},
+    },
+}
 
 
 @pytest.fixture(scope="module")
 def step() -> Step:
     """Two pictures of noise on a ViT of 4 x 4 patches, in float64."""
-    backbone = TimmImages(reference="vit_tiny_patch16_224", weights="random", image_size=PATCH * GRID).load()
+    backbone = TimmImages(**VIT).load()
     torch.manual_seed(0)
     additions = nn.ModuleDict(dict(OBJECTIVE.additions(backbone))).double()
     backbone.module.double()
