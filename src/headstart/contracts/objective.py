@@ -95,6 +95,9 @@ class Objective(Protocol):
     """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
     outset: ClassVar[str]
     """The backbone, with random weights, that it begins with where no pretrained one is known; '' for none."""
+    compares: ClassVar[bool]
+    """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
+    memory then have fewer to compare, which is said."""
     training: ClassVar[Mapping[str, Any]]
     """How it is best trained in pretraining: settings of the recipe, which those of the user come before."""
 
@@ -137,6 +140,7 @@ class PlainObjective(Settings):
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
     augmentation: ClassVar[str] = "none"
     outset: ClassVar[str] = ""
+    compares: ClassVar[bool] = False
     training: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod

@@ -26,6 +26,7 @@ class SimCLR(PlainObjective):
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
+    compares: ClassVar[bool] = True
     augmentation: ClassVar[str] = "simclr"
 
     temperature: float = Field(default=0.2, gt=0)

@@ -29,6 +29,7 @@ class SimCSE(PlainObjective):
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
+    compares: ClassVar[bool] = True
     training: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch_size": 64, "learning_rate": 3e-5}
 
     temperature: float = Field(default=0.05, gt=0)

@@ -33,6 +33,7 @@ class Vicreg(PlainObjective):
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
+    compares: ClassVar[bool] = True
     augmentation: ClassVar[str] = "simclr"
 
     invariance: float = Field(default=25.0, ge=0)
