@@ -63,6 +63,10 @@ def _timm_images(folder: Path) -> Case:
     return Case(TIMM, PICTURES, [b"", b"no picture", folder / "missing.png"])
 
 
+def _embedded(folder: Path) -> Case:
+    return Case({}, PICTURES, [b"", b"no picture", folder / "missing.png"])
+
+
 def _hf_text(folder: Path) -> Case:
     reference = save_tiny(folder, "bert", num_hidden_layers=4)
     return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
@@ -88,6 +92,7 @@ def _run_folder(folder: Path) -> Case:
 
 CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
+    "embedded": _embedded,
     "hf_text": _hf_text,
     "table_features": _table_features,
     "table_mlp": _table_mlp,

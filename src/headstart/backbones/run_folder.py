@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.model import load_backbone
@@ -13,8 +12,6 @@ from headstart.kernel.settings import Settings
 
 class RunFolder(Settings):
     """The backbone of an earlier run, with the weights that it was left with."""
-
-    last_resort: ClassVar[bool] = False
 
     reference: str
     """The run folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 from torch import nn
@@ -21,8 +21,6 @@ NAME = "table_features"
 
 class TableFeatures(Settings):
     """The columns of a table as features; scaling them is the task solver's business."""
-
-    last_resort: ClassVar[bool] = False
 
     columns: int = Field(ge=1)
     """How many numeric columns there are; >= 1."""

