@@ -34,6 +34,13 @@ def drawn_pictures(name: str, per_class: int, draw: int) -> pd.DataFrame:
     return pd.DataFrame({"input": [_png(pixels[row]) for row in rows], "label": labels[rows], "part": parts})
 
 
+def undrawn_pictures(name: str) -> list[bytes]:
+    """All digits of an array but those of the test part, as PNG: what can be learnt from without labels."""
+    pixels, labels = ARRAYS[name]()
+    order = np.random.default_rng(0).permutation(len(labels))
+    return [_png(pixels[row]) for row in order[MOST_TESTED:]]
+
+
 def _digits() -> tuple[np.ndarray, np.ndarray]:
     """Handwritten digits of 8 x 8 pixels, 0 to 16."""
     found = load_digits()

@@ -56,7 +56,8 @@ def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) 
         if part.schema.modality == "image":
             folders.update(_folders(part))
     schema = parts[0].schema
-    examples = Examples(pa.concat_tables([part.table for part in parts]), schema)
+    table = pa.concat_tables([part.table for part in parts]).combine_chunks()  # so that rows are found at once
+    examples = Examples(table, schema)
     if len(examples) < FEWEST:
         raise DataError(f"{source} has {len(examples)} inputs; learning without labels needs {FEWEST} at least")
     rows = np.arange(len(examples))

@@ -1,0 +1,80 @@
+"""Is it worth learning from digits without labels before ten of each get one?
+
+The embedded backbone goes on learning by SimCLR on 9600 digits of MNIST, without labels and mirroring, for ten minutes.
+Then come 10 labels per class, in several draws: full fine-tuning from what was learnt, from the embedded weights as
+they were, and from scratch (the same network, the best of three learning rates on validation, each for as long as the
+fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same digits.
+The same 400 other digits test them all. Differences are paired by draw; their 95 % intervals are Student's over the
+draws. Finished cells are kept in `results/pretraining.cells.json`, and what was learnt in the folder of temporary
+files, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+import headstart
+from benchmarks._cells import cell
+from benchmarks._drawn_pictures import undrawn_pictures
+from benchmarks._harness import RESULTS
+from benchmarks._pretraining_cell import RIVALS
+
+CELLS = RESULTS / "pretraining.cells.json"
+PER_CLASS = 10
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
+    """10 minutes without labels, 5 draws, 20 s of fine-tuning; `full`: 30, 10, 60 s; `quick`: 0.5, 2, 10 s."""
+    minutes, draws, seconds = (0.5, 2, 10.0) if quick else (30.0, 10, 60.0) if full else (10.0, 5, 20.0)
+    learnt = _learnt(60 * minutes)
+    ours = _accuracies(str(learnt), draws, seconds)
+    found = {rival: _accuracies(rival, draws, seconds) for rival in RIVALS}
+    gains = {rival: _interval(ours - theirs) for rival, theirs in found.items()}
+    measured: dict[str, float | None] = {
+        "pretraining.over_scratch": gains["scratch"][0],
+        "pretraining.over_pca": gains["pca"][1],
+        "pretraining.over_embedded": gains["embedded"][1],
+    }
+    means = {name: round(float(values.mean()), 1) for name, values in {"learnt": ours, **found}.items()}
+    rounded = {rival: [round(value, 1) for value in gain] for rival, gain in gains.items()}
+    said = headstart.load(learnt).verdict
+    details = {"minutes": minutes, "draws": draws, "seconds": seconds, "accuracy": means, "gains": rounded}
+    return measured, {**details, "said": said}
+
+
+def _learnt(seconds: float) -> Path:
+    """The run of the backbone that learnt without labels."""
+    folder = Path(tempfile.gettempdir(), f"headstart-mnist-{seconds:g}")
+    if (folder / "record.json").exists():
+        return folder
+    with tempfile.TemporaryDirectory() as home:
+        for number, picture in enumerate(undrawn_pictures("mnist")):
+            Path(home, f"{number:05d}.png").write_bytes(picture)
+        headstart.pretrain(
+            home,
+            backbone="embedded",
+            objective="simclr",
+            settings={"augmentation": {"flip": False}},
+            budget=seconds,
+            out=folder,
+        )
+    return folder
+
+
+def _accuracies(start: str, draws: int, seconds: float) -> np.ndarray:
+    """(draws,) in percent."""
+    module = "benchmarks._pretraining_cell"
+    cells = [cell(CELLS, module, [start, str(PER_CLASS), str(draw), f"{seconds:g}"]) for draw in range(draws)]
+    return 100 * np.array([one["accuracy"] for one in cells])
+
+
+def _interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Mean of (draws,) differences and the ends of its 95 % interval."""
+    mean, count = float(differences.mean()), len(differences)
+    half = float(student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half
