@@ -28,10 +28,16 @@ class Classes(NamedTuple):
     """What stands for each class in a mask; empty where every value but 0 is the second class."""
     coloured: bool
     """Whether the values are colours."""
+    ignored: tuple[int, ...] = ()
+    """Values that stand for no class: nothing is known of such pixels."""
 
 
 def understand(
-    seen: Sequence[Seen], legend: Mapping[str, str], names: Sequence[str], instances: bool | None
+    seen: Sequence[Seen],
+    legend: Mapping[str, str],
+    names: Sequence[str] = (),
+    instances: bool | None = None,
+    ignored: Sequence[int] = (),
 ) -> Classes:
     """The classes of some masks.
 
@@ -40,16 +46,22 @@ def understand(
         legend: value or '#rrggbb' -> class name; empty where there is none.
         names: class names that the user gave, of the values 0, 1, 2, ... or of the values in the masks.
         instances: whether every value but 0 is an object of its own; None to see by the values.
+        ignored: values of which nothing is known.
 
     Raises:
         DataError: a single class, more than 255, or names that do not go with the values.
     """
     coloured = any(mask.coloured for mask in seen) or any(key.startswith("#") for key in legend)
-    present = sorted({value for mask in seen for value in values_of(mask, coloured)})
+    left_out = tuple(ignored)
+    present = sorted({value for mask in seen for value in values_of(mask, coloured)} - set(left_out))
+    if not present:
+        raise DataError(f"every pixel of the {len(seen)} masks has a value that task.ignore leaves out")
     if legend:
-        return Classes(tuple(legend.values()), tuple(_value(key) for key in legend), coloured)
+        held = {_value(key): name for key, name in legend.items()}
+        held = {value: name for value, name in held.items() if value not in left_out}
+        return Classes(tuple(held.values()), tuple(held), coloured, left_out)
     if instances or (instances is None and not coloured and not names and _are_objects(seen, present)):
-        return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False)
+        return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False, left_out)
     values = tuple(present)
     if names:
         if len(present) != len(names) and present[-1] < len(names):
@@ -69,7 +81,7 @@ def understand(
             f"the masks hold {len(present)} different values, at most {MOST_CLASSES} classes are possible. If every "
             "value but 0 is an object of its own, give --set task.instances=true."
         )
-    return Classes(tuple(names) or _names(present, coloured), values, coloured)
+    return Classes(tuple(names) or _names(present, coloured), values, coloured, left_out)
 
 
 def values_of(mask: Seen, coloured: bool) -> tuple[int, ...]:
@@ -83,7 +95,7 @@ def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) ->
     """Refuse masks with values that stand for no class. Raises DataError with the values and some origins."""
     if not classes.values:
         return
-    known = set(classes.values)
+    known = {*classes.values, *classes.ignored}
     strange = {row: set(values_of(mask, classes.coloured)) - known for row, mask in enumerate(seen)}
     rows = [row for row, values in strange.items() if values]
     if rows:
@@ -97,14 +109,14 @@ def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) ->
 
 def encoded(values: np.ndarray, coloured: bool, classes: Classes) -> np.ndarray:
     """Values of a mask (height, width) as class numbers, int64; what is no class becomes `len(names)`."""
-    if not classes.values:
-        return (values != 0).astype(np.int64)
     if classes.coloured and not coloured:
         values = values * WHITE
+    if not classes.values:
+        return np.where(np.isin(values, classes.ignored), len(classes.names), values != 0).astype(np.int64)
     order = np.argsort(classes.values)
     ordered = np.array(classes.values, np.int64)[order]
     at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return np.where(ordered[at] == values, order[at], len(classes.names))
+    return np.where((ordered[at] == values) & ~np.isin(values, classes.ignored), order[at], len(classes.names))
 
 
 def pixels_of(mask: Seen, classes: Classes) -> np.ndarray:

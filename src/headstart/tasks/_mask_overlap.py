@@ -75,4 +75,6 @@ def hausdorff95(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float]
 def _pair(target: MaskTarget, mask: bytes) -> tuple[np.ndarray, np.ndarray]:
     truth = target.truth
     height, width = truth.shape
-    return truth, over_picture(mask, height, width, target.side).astype(np.int64)
+    predicted = over_picture(mask, height, width, target.side).astype(np.int64)
+    nothing = len(target.classes.names)
+    return truth, np.where(truth == nothing, nothing, predicted)

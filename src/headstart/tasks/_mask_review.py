@@ -16,6 +16,9 @@ from headstart.tasks._whole_view import choose_view, told
 FEW = 10
 """Pictures with a class below which it can hardly be split and judged."""
 
+VOID = 255
+"""The value that many data sets give to pixels of which nothing is known."""
+
 
 def review_masks(examples: Examples) -> Review:
     """Faults, warnings and notes, and the share of each class in each picture, in percent."""
@@ -27,7 +30,7 @@ def review_masks(examples: Examples) -> Review:
     rows = [row for row, one in enumerate(found) if isinstance(one, Seen)]
     usable, seen = examples.take(rows), [one for one in found if isinstance(one, Seen)]
     try:
-        classes = understand(seen, examples.schema.legend, (), None)
+        classes = understand(seen, examples.schema.legend)
         require_known(seen, classes, usable)
     except DataError as error:
         return Review(faults=(*faults, str(error)))
@@ -62,5 +65,10 @@ def _notes(seen: Sequence[Seen], pixels: np.ndarray, classes: Classes) -> tuple[
         objects = [sum(value != 0 for value in mask.values) for mask in seen]
         found.append(
             f"the masks hold numbers of objects: {sum(objects)} of them, {min(objects)} to {max(objects)} in a mask"
+        )
+    *others, last = classes.values or (0, 0)
+    if last == VOID and len(others) > 1 and max(others) < VOID / 2:
+        found.append(
+            f"the value {VOID} is read as a class; where it says that nothing is known: --set task.ignore=[{VOID}]"
         )
     return tuple(found)

@@ -37,8 +37,10 @@ class MaskTarget(Deferred):
         return f"{self.content}-{self.side}-{self.box}"
 
     def load(self) -> np.ndarray:
-        """Class numbers (side, side) int64 as the framed picture lies; `PADDED_TARGET` where there is no picture."""
-        return Whole(self.side).classes(self.truth, PADDED_TARGET)
+        """Class numbers (side, side) int64 as the framed picture lies; `PADDED_TARGET` where nothing is known, and
+        where there is no picture."""
+        truth = self.truth
+        return Whole(self.side).classes(np.where(truth == len(self.classes.names), PADDED_TARGET, truth), PADDED_TARGET)
 
     @property
     def truth(self) -> np.ndarray:

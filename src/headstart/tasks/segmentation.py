@@ -60,6 +60,8 @@ class Segmentation(PlainTask):
     """Dice that predictions can have at best where pictures are seen whole and smaller; learnt from the masks."""
     instances: bool | None = None
     """Whether every value of a mask but 0 is an object of its own, all of one class; seen by the values without it."""
+    ignore: tuple[int, ...] = ()
+    """Values of the masks that stand for no class, such as 255: their pixels are neither learnt nor judged."""
     classes: tuple[str, ...] = ()
     """Class names; those of the data's legend, or made from the values, without it."""
     values: tuple[int, ...] = ()
@@ -101,7 +103,7 @@ class Segmentation(PlainTask):
         if self.values:
             classes = self._classes
         else:
-            classes = understand(seen, examples.schema.legend, self.classes, self.instances)
+            classes = understand(seen, examples.schema.legend, self.classes, self.instances, self.ignore)
         require_known(seen, classes, examples)
         found = [pixels_of(mask, classes) for mask in seen]
         learnt = {
@@ -173,7 +175,7 @@ class Segmentation(PlainTask):
         """The class of each picture that occurs in the fewest of them."""
         present = [target.present for target in targets[MASK]]
         counts = np.bincount([k for classes in present for k in classes], minlength=len(self.classes))
-        return np.array([min(classes, key=lambda k: (counts[k], k)) for classes in present], dtype=np.int64)
+        return np.array([min(classes, key=lambda k: (counts[k], k), default=0) for classes in present], dtype=np.int64)
 
     def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Module:
         """The decoder, fresh. Raises BackboneError without maps."""
@@ -270,7 +272,7 @@ class Segmentation(PlainTask):
 
     @property
     def _classes(self) -> Classes:
-        return Classes(self.classes, self.values, self.coloured)
+        return Classes(self.classes, self.values, self.coloured, self.ignore)
 
     @property
     def _shown(self) -> list[int]:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from headstart import inspect
+from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
 from headstart.tasks._mask_classes import Classes
@@ -82,3 +83,23 @@ def test_what_lies_beside_the_picture_in_its_square_is_no_part_of_it(tile: int |
     rows = task.rows(found)
     assert rows["prediction"].tolist() == ["rest, left"] * 2
     assert rows["share of left"].tolist() == [0.25] * 2 and rows["share of below"].tolist() == [0, 0]
+
+
+def test_values_to_be_ignored_are_neither_learnt_nor_judged() -> None:
+    mask = np.zeros((24, 24), np.uint8)
+    mask[4:12], mask[12:20], mask[:2] = 1, 2, 255
+    given = [encode_mask(mask)] * 2
+    table = {"picture": [png(picture_of(mask, 0))] * 2, "mask": given, "origin": ["a", "b"]}
+    schema = Schema(modality="image", inputs=("picture",), targets={"mask": "mask"}, origin="origin")
+    examples = Examples(pa.table(table), schema)
+    assert "--set task.ignore=[255]" in Segmentation.review(examples).notes[-1]
+    task = Segmentation(ignore=(255,), image_side=32).bind(examples)
+    assert task.values == (0, 1, 2) and task.pixels == (2 * 24 * 6, 2 * 24 * 8, 2 * 24 * 8)
+    targets = task.targets(examples)
+    loaded = targets["mask"][0].load()
+    assert (loaded == -100).sum() == 32 * 3 and set(np.unique(loaded)) == {-100, 0, 1, 2}
+    predicted = np.where(mask == 255, 1, mask)  # wrong where nothing is known
+    column = np.empty(2, object)
+    column[:] = [encode_mask(predicted)] * 2
+    scores = {metric.name: metric.score(targets, Prediction({"mask": column})) for metric in task.metrics()}
+    assert scores["dice"] == scores["iou_class 1"] == 1 and scores["hd95_px"] == 0
