@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from plugins import sample
-from tiny_pretraining import learned, loop_for, step_of
+from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.objective import AGAIN, UNLABELLED, Occasion
@@ -21,7 +20,7 @@ every_objective = pytest.mark.parametrize("name", NAMES)
 
 @every_objective
 def test_it_says_what_it_learns_from(name: str) -> None:
-    objective = sample("objectives", name)
+    objective = small(name)
     assert objective.streams in ((UNLABELLED,), (UNLABELLED, AGAIN))
     assert set(objective.modalities) <= {"image", "text", "table"} and objective.modalities
     assert all(0 <= objective.first_stage(stages) <= stages for stages in (1, 3, 12))
@@ -41,7 +40,7 @@ def test_every_kind_of_data_has_one_that_claims_it() -> None:
 
 @every_objective
 def test_gradients_reach_every_stage_and_every_addition_that_takes_one(name: str) -> None:
-    objective = sample("objectives", name)
+    objective = small(name)
     loop = loop_for(objective)
     loop.train_mode(0.0)
     losses = objective.losses(step_of(loop))
@@ -57,7 +56,7 @@ def test_gradients_reach_every_stage_and_every_addition_that_takes_one(name: str
 
 @every_objective
 def test_what_is_frozen_stays_and_the_rest_learns(name: str) -> None:
-    loop = loop_for(sample("objectives", name), last=True, epochs=1)
+    loop = loop_for(small(name), last=True, epochs=1)
     before = learned(loop)
     loop.run()  # raises where a frozen stage has changed
     after, stage = learned(loop), loop.model.backbone.stages[-1]
@@ -71,7 +70,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(name: str) -> None:
 
 @every_objective
 def test_the_loss_falls(name: str) -> None:
-    loop = loop_for(sample("objectives", name), epochs=6)
+    loop = loop_for(small(name), epochs=6)
     before = _loss(loop)
     loop.run()
     assert _loss(loop) < before
@@ -79,7 +78,7 @@ def test_the_loss_falls(name: str) -> None:
 
 @every_objective
 def test_a_killed_training_goes_on_with_the_same_bits(name: str, tmp_path: Path) -> None:
-    objective = sample("objectives", name)
+    objective = small(name)
     whole = loop_for(objective)
     whole.run()
     file = CheckpointFile(tmp_path / "checkpoint", "same")
@@ -94,7 +93,7 @@ def test_a_killed_training_goes_on_with_the_same_bits(name: str, tmp_path: Path)
 @every_objective
 def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(name: str) -> None:
     """Parts are batches of their own to what compares examples, and draw what they draw by themselves."""
-    loop = loop_for(sample("objectives", name), epochs=1)
+    loop = loop_for(small(name), epochs=1)
     before = learned(loop)
     loop.micro.most = 6
     progress = loop.run()

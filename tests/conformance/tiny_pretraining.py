@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from offline_backbones import TIMM
+from plugins import sample
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
@@ -79,6 +80,21 @@ def rows() -> Inputs:
 
 
 KINDS: dict[str, Callable[[], Inputs]] = {"image": pictures, "text": texts, "table": rows}
+
+
+SMALL: dict[str, dict[str, int]] = {
+    "byol": {"hidden": 32, "width": 16},
+    "denoising": {"hidden": 16},
+    "mae": {"width": 32, "depth": 1},
+    "simclr": {"hidden": 32, "width": 16},
+    "vicreg": {"width": 32},
+}
+"""Settings of additions that would take longer than the tiny backbones."""
+
+
+def small(name: str) -> Any:
+    """An objective with small additions."""
+    return sample("objectives", name).model_copy(update=SMALL.get(name, {}))
 
 
 def inputs_for(objective: Any) -> Inputs:
