@@ -107,7 +107,7 @@ def _suffix(backbone: Backbone, start: int, paths: Sequence[Path], classes: int)
     """What moves, on states that are there, in the precision of the training."""
     state = backbone.prepare(list(paths))
     with torch.no_grad():
-        hidden = KeptSegment(backbone, Wish("state", start)).eval()(state).hidden if start else state.hidden
+        hidden = KeptSegment(backbone, Wish("state", start), 0).eval()(state).hidden if start else state.hidden
     if hidden.ndim == 4:
         hidden = hidden.contiguous(memory_format=torch.channels_last)
     backbone.module.to(memory_format=torch.channels_last)

@@ -1,8 +1,10 @@
-"""Every tuning says soundly what moves, and what it says is what happens in the training loop, under every task."""
+"""Every tuning says soundly what moves, and what it says is what happens in the training loop, whatever the task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +15,7 @@ from tiny_settings import SETTINGS
 from tiny_training import SHORT, loop_for, model_hash
 from torch import Tensor
 
-from headstart.contracts.model import Model
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Outset, Rate, Recipe
 from headstart.engine import loop as loop_module
@@ -41,25 +43,18 @@ TUNINGS = {**{name: sample("tuning", name) for name in registry.names("tuning")}
 every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS.keys())
 TRAINED = {name: tuning for name, tuning in TUNINGS.items() if not tuning.solved}
 every_trained = pytest.mark.parametrize("tuning", TRAINED.values(), ids=TRAINED.keys())
-every_task = pytest.mark.parametrize("task", SETTINGS)
+
+PLAIN, *OTHERS = SETTINGS
+PAIRS = sorted(
+    {
+        *((name, PLAIN) for name in TRAINED),
+        *((name, OTHERS[number % len(OTHERS)]) for number, name in enumerate(TRAINED)),
+        *product(("full", "lora"), OTHERS),
+    }
+)
+"""Every tuning under two tasks, and every task under two tunings at least: neither knows of the other."""
+
 STAGES = (1, 2, 3, 5, 12)
-
-
-class Witness(Supervised):
-    """Remembers the backbone after each step: the loop itself ends with the best weights."""
-
-    def after_step(self, step: Step) -> None:
-        seen.append(weights_of(watched[0].model))
-
-
-seen: list[dict[str, Tensor]] = []
-watched: list[Loop] = []
-
-
-@pytest.fixture(autouse=True)
-def no_witness_of_earlier_tests() -> None:
-    seen.clear()
-    watched.clear()
 
 
 @every_tuning
@@ -111,79 +106,123 @@ def test_rates_fall_from_stage_to_stage_as_asked(tuning: Any) -> None:
             assert other.factor == pytest.approx(expected * one.factor)
 
 
-@every_task
-@every_trained
-def test_what_is_frozen_stays_bit_for_bit_and_every_named_stage_moves_in_its_time(tuning: Any, task: str) -> None:
-    loop = short_loop(tuning, task, objective=Witness())
-    watched.append(loop)
-    backbone, recipe = loop.model.backbone, loop.plan.recipe
-    before, head = weights_of(loop.model), model_hash(loop.model)
+@dataclass(frozen=True)
+class Whole:
+    """A training from its beginning to its end."""
+
+    loop: Loop
+    before: Mapping[str, Tensor]
+    """What the backbone had."""
+    hash_before: str
+    """Of the whole model."""
+    moments: Sequence[Mapping[str, Tensor]]
+    """What the backbone had after each step; the loop itself ends with the best weights."""
+
+
+class Witness(Supervised):
+    """Remembers the backbone after each step."""
+
+    def after_step(self, step: Step) -> None:
+        seen.append(weights_of(step.backbone))
+
+
+seen: list[dict[str, Tensor]] = []
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Names of a tuning and a task."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def whole(pair: tuple[str, str]) -> Whole:
+    """The training of the pair, in peace."""
+    seen.clear()
+    loop = short_loop(TRAINED[pair[0]], pair[1], objective=Witness())
+    before, hash_before = weights_of(loop.model.backbone), model_hash(loop.model)
     loop.run()
-    changed = {name for name, value in seen[-1].items() if not value.equal(before[name])}
-    moving = {rate.stage for rate in loop.plan.rates if rate.factor} - {-1}
+    return Whole(loop, before, hash_before, [*seen])
+
+
+def test_what_is_frozen_stays_bit_for_bit_and_every_named_stage_moves_in_its_time(whole: Whole) -> None:
+    backbone, recipe, rates = whole.loop.model.backbone, whole.loop.plan.recipe, whole.loop.plan.rates
+    before, moments = whole.before, whole.moments
+    changed = {name for name, value in moments[-1].items() if not value.equal(before[name])}
+    moving = {rate.stage for rate in rates if rate.factor} - {-1}
     for number, stage in enumerate(backbone.stages):
         allowed = {name for name in stage.parameters if recipe.moves(name)} if number in moving else set()
         assert changed & set(stage.parameters) <= allowed
         assert not allowed or changed & allowed, f"{stage.name} is to move and does not"
         if number not in moving or not recipe.renew_statistics:
             assert not changed & set(stage.buffers)
-    for rate in (rate for rate in loop.plan.rates if rate.stage >= 0 and rate.start):
+    for rate in (rate for rate in rates if rate.stage >= 0 and rate.start):
         stage = backbone.stages[rate.stage]
-        resting = seen[: int(rate.start * len(seen))]
+        resting = moments[: int(rate.start * len(moments))]
         names = [name for name in (*stage.parameters, *stage.buffers) if name in before]
         assert all(moment[name].equal(before[name]) for moment in resting for name in names), "it rests until then"
-    assert model_hash(loop.model) != head
+    assert model_hash(whole.loop.model) != whole.hash_before
+
+
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
+    pair: tuple[str, str], whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = killed_and_resumed(TRAINED[pair[0]], pair[1], {}, 4, tmp_path, monkeypatch)
+    assert resumed.plan.rates == whole.loop.plan.rates
+    require_same(resumed, whole.loop)
 
 
 @every_trained
-@pytest.mark.parametrize(
-    ("task", "learning_rate", "killed_at"),
-    [
-        ("classification", 0.01, 2),
-        ("classification", 1.0, 8),
-        ("regression", 0.01, 4),
-        ("tagging", 0.01, 4),
-    ],
-)
-def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
-    tuning: Any, task: str, learning_rate: float, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_so_it_does_where_the_best_weights_are_those_of_an_epoch_before(
+    tuning: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the best weights are those of an epoch before: so they are at the high rate."""
+    high = {"learning_rate": 1.0, "head_learning_rate": 1.0}
+    peaceful = short_loop(tuning, "classification", high)
+    peaceful.run()
+    require_same(killed_and_resumed(tuning, "classification", high, 8, tmp_path, monkeypatch), peaceful)
+
+
+def killed_and_resumed(
+    tuning: Any, task: str, changes: Mapping[str, float], step: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Loop:
+    """The loop of a training that ended before step number `step` and was begun again."""
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
-    changes = {"learning_rate": learning_rate, "head_learning_rate": learning_rate}
-    whole = short_loop(tuning, task, changes)
-    whole.run()
-    broken = short_loop(tuning, task, changes, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
-    step, done = broken._step, 0
+    broken, resumed = (
+        short_loop(tuning, task, changes, checkpoint=CheckpointFile(folder / "checkpoint", "same")) for _ in range(2)
+    )
+    made, done = broken._step, 0
 
     def dies(batches: Any) -> None:
         nonlocal done
-        if done == killed_at:
+        if done == step:
             raise KeyboardInterrupt
         done += 1
-        step(batches)
+        made(batches)
 
     monkeypatch.setattr(broken, "_step", dies)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
-    resumed = short_loop(tuning, task, changes, checkpoint=CheckpointFile(tmp_path / "checkpoint", "same"))
     resumed.run()
-    assert resumed.plan.rates == whole.plan.rates
-    assert model_hash(resumed.model) == model_hash(whole.model)
-    assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole.progress.history]
+    return resumed
 
 
-@every_task
-@every_trained
-def test_once_merged_a_backbone_has_its_own_names_and_does_what_it_did_in_training(tuning: Any, task: str) -> None:
+def require_same(one: Loop, other: Loop) -> None:
+    """Assert that two trainings came to the same bits in the same way."""
+    assert model_hash(one.model) == model_hash(other.model)
+    assert [e.val_loss for e in one.progress.history] == [e.val_loss for e in other.progress.history]
+
+
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_once_merged_a_backbone_has_its_own_names_and_does_what_it_did_in_training(name: str, task: str) -> None:
+    tuning = TRAINED[name]
     backbone, _, examples = SETTINGS[task]()
     names, stages = list(backbone.module.state_dict()), backbone.stages
     state = backbone.prepare(examples.raws()[:4])
     twin = tuning.adapted(backbone, 3)
     moved = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for name, parameter in twin.module.named_parameters():
-            if tuning.moves(name):
+        for parameter_name, parameter in twin.module.named_parameters():
+            if tuning.moves(parameter_name):
                 parameter += 0.02 * torch.randn(parameter.shape, generator=moved)
         twin.module.eval()
         trained = twin.features(twin.segment(0, len(stages))(state)).pooled
@@ -208,13 +247,16 @@ def short_loop(
     if tuning.start == "random":
         backbone = backbone.fresh(7)
     short.check(backbone)
-    adapted, objective = short.adapted(backbone, 3), objective or Supervised()
-    plain = loop_for((adapted, bound, examples), objective, short, short.rates(len(backbone.stages)))
-    outset = Outset(False, lambda: relative_gradients(plain.model, plain.streams["labelled"], 0))
-    rates = short.settled(short.rates(len(backbone.stages)), outset)
-    return loop_for((adapted, bound, examples), objective, short, rates, checkpoint)
+    setting, objective = (short.adapted(backbone, 3), bound, examples), objective or Supervised()
+    rates = short.rates(len(backbone.stages))
+
+    def measured() -> Sequence[float]:
+        plain = loop_for(setting, objective, short, rates)
+        return relative_gradients(plain.model, plain.streams["labelled"], 0)
+
+    return loop_for(setting, objective, short, short.settled(rates, Outset(False, measured)), checkpoint)
 
 
-def weights_of(model: Model) -> dict[str, Tensor]:
-    """Copies of all that the backbone has, by name."""
-    return {name: value.clone() for name, value in model.backbone.module.state_dict().items()}
+def weights_of(backbone: Backbone) -> dict[str, Tensor]:
+    """Copies of all that it has, by name."""
+    return {name: value.clone() for name, value in backbone.module.state_dict().items()}
