@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -99,10 +100,14 @@ def small(name: str) -> Any:
 
 def inputs_for(objective: Any) -> Inputs:
     """Of a kind that the objective learns from: a ViT where it refuses another net."""
-    kinds = [KINDS[modality] for modality in objective.modalities]
-    if registry.name_of(objective) == "mae":
-        kinds = [patches]
-    return kinds[0]()
+    make = patches if registry.name_of(objective) == "mae" else KINDS[objective.modalities[0]]
+    backbone, examples = _made(make)
+    return copy.deepcopy(backbone), examples
+
+
+@cache
+def _made(make: Callable[[], Inputs]) -> Inputs:
+    return make()
 
 
 def loop_for(objective: Any, *, last: bool = False, checkpoint: CheckpointFile | None = None, epochs: int = 2) -> Loop:

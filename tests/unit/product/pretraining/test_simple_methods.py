@@ -73,5 +73,6 @@ def test_rows_of_a_table_are_learnt_from_and_compared_with_what_is_simple(tmp_pa
     assert list(found.gain.arms) == ["model", "start", "pca", "k_means"]
     assert {comparison.against for comparison in found.gain.comparisons} == {"start", "pca", "k_means"}
     assert run.metrics["pca"]["accuracy"]["value"] > 0.8
-    again = headstart.fit(tmp_path / "rows.csv", label="label", backbone=str(run.folder), out=tmp_path / "fit")
+    settings = {"label": "label", "backbone": str(run.folder), "tuning": "probe", "scratch": False}
+    again = headstart.fit(tmp_path / "rows.csv", out=tmp_path / "fit", **settings)  # type: ignore[arg-type]
     assert again.metrics["test"]["accuracy"]["n"] > 0
