@@ -1,8 +1,12 @@
-"""Exhibits: what a task wants shown of its predictions, in plain forms that a report draws without knowing the task."""
+"""Exhibits: what a task wants shown of its predictions, in plain forms that a report draws without knowing the task.
+
+And what it says of data before there are any predictions.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -90,3 +94,25 @@ class Mistake(Settings):
     """What was predicted of them."""
     masks: tuple[str, ...] = ()
     """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
+
+
+class Choice(NamedTuple):
+    """What a task chose by itself when it was bound, for the user to know."""
+
+    what: str
+    value: str
+    reason: str
+    """Why, and how to have it otherwise."""
+
+
+class Review(NamedTuple):
+    """What a task says of labelled data before anything is trained."""
+
+    faults: tuple[str, ...] = ()
+    """What binding would refuse."""
+    warnings: tuple[str, ...] = ()
+    """What would be learnt or judged wrongly."""
+    notes: tuple[str, ...] = ()
+    """What is good to know."""
+    spreads: Mapping[str, Sequence[float]] = {}
+    """Quantity -> its value in each example; 'share of ...' in percent."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.exhibits import Choice, Exhibit, Mistake, Review
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
@@ -69,28 +69,6 @@ class Pieces:
                 column[piece] = values[row][first:stop]
             found[name] = column
         return found
-
-
-class Choice(NamedTuple):
-    """What a task chose by itself when it was bound, for the user to know."""
-
-    what: str
-    value: str
-    reason: str
-    """Why, and how to have it otherwise."""
-
-
-class Review(NamedTuple):
-    """What a task says of labelled data before anything is trained."""
-
-    faults: tuple[str, ...] = ()
-    """What binding would refuse."""
-    warnings: tuple[str, ...] = ()
-    """What would be learnt or judged wrongly."""
-    notes: tuple[str, ...] = ()
-    """What is good to know."""
-    spreads: Mapping[str, Sequence[float]] = {}
-    """Quantity -> its value in each example; 'share of ...' in percent."""
 
 
 class Task(Protocol):
