@@ -14,6 +14,7 @@ from typing import Any
 from headstart.kernel.errors import TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, refitted, solve_arm, train_arm
+from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
 from headstart.product.bench import Bench
@@ -97,10 +98,15 @@ def _as_model(arms: Arms, probe: Trained) -> Arms:
 def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:
     plan = bench.plan
     title, step = f"{plan.tuning} tuning of {bench.backbone.name}", f"training ({plan.tuning})"
-    budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
+    if allowance.seconds is None:
+        budget, more = None, None
+    else:
+        budget = max(0.0, allowance.left() - keep)
+        tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
     with clock.step(step):
         model = train_arm(bench, "model", tuning, title, budget, probe)
-    return Arms(bench, [model, probe], model.decisions, allowed={} if budget is None else {step: budget})
+    decisions = (*((more,) if more else ()), *model.decisions)
+    return Arms(bench, [model, probe], decisions, allowed={} if budget is None else {step: budget})
 
 
 def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) -> Arms:
@@ -117,11 +123,13 @@ def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) 
             return replace(arms, decisions=(*arms.decisions, left_out))
         reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
     decisions = [Decision(what=f"time for {SCRATCH}", value=f"{budget:.0f} s", reason=reason)]
+    recipe, more = with_enough_epochs(bench.plan.scratch_recipe(), len(bench.read.split.train))
+    decisions += [more] if more else []
     trained = arms.trained
     with clock.step(SCRATCH):
         title = f"{bench.backbone.name} from scratch"
         try:
-            trained = [*trained, train_arm(bench, "scratch", bench.plan.scratch_recipe(), title, budget)]
+            trained = [*trained, train_arm(bench, "scratch", recipe, title, budget)]
         except TrainingError as error:
             decisions.append(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
     allowed = {**arms.allowed, SCRATCH: budget}

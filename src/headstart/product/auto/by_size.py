@@ -9,12 +9,17 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from headstart.contracts.tuning import Recipe
+from headstart.kernel import registry
+from headstart.product.record import Decision
+
 STEPS = 400
 """Steps that a training is given where the number of epochs is free."""
 
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 100
 STEPS_PER_EPOCH = 8
 SMALLEST_BATCH, LARGEST_BATCH = 8, 32
+ENOUGH = f"about {STEPS} steps, within {FEWEST_EPOCHS} and {MOST_EPOCHS} epochs"
 FEW = 1000
 """Examples below which early stages are held back more."""
 
@@ -29,8 +34,7 @@ class Chosen(NamedTuple):
 def by_size(examples: int, stages: int) -> dict[str, Chosen]:
     """Settings of a `Recipe` for so many training examples and a backbone of so many stages, by name."""
     batch = batch_size(examples)
-    steps = max(1, round(examples / batch))
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
+    epochs = enough_epochs(examples, batch)
     lowest = 0.1 if examples < FEW else 0.3
     decay = round(lowest ** (1 / max(1, stages - 1)), 3)
     few = "fewer" if examples < FEW else "at least"
@@ -40,14 +44,37 @@ def by_size(examples: int, stages: int) -> dict[str, Chosen]:
             f"about {STEPS_PER_EPOCH} steps per epoch of {examples} examples, within "
             f"{SMALLEST_BATCH} and {LARGEST_BATCH}",
         ),
-        "epochs": Chosen(epochs, f"about {STEPS} steps, within {FEWEST_EPOCHS} and {MOST_EPOCHS} epochs"),
+        "epochs": Chosen(epochs, ENOUGH),
         "stage_decay": Chosen(
             decay,
             f"{few} than {FEW} examples: the first of {stages} stages moves at {lowest:g} of the rate of the last",
         ),
-        "patience": Chosen(max(5, epochs // 3), "a third of the epochs, and at least 5"),
+        "patience": Chosen(patience(epochs), "a third of the epochs, and at least 5"),
         "soup": Chosen(True, "the best epochs' weights are averaged where that lowers the validation loss"),
     }
+
+
+def with_enough_epochs(recipe: Recipe, examples: int) -> tuple[Recipe, Decision | None]:
+    """The recipe with as many epochs as so few training examples ask for, where it has fewer and they are its own."""
+    epochs = enough_epochs(examples, recipe.batch_size)
+    if "epochs" in recipe.model_fields_set or epochs <= recipe.epochs:
+        return recipe, None
+    changes = {"epochs": epochs}
+    if "patience" not in recipe.model_fields_set:
+        changes["patience"] = max(recipe.patience, patience(epochs))
+    decision = Decision(what=f"{registry.name_of(recipe)}.epochs", value=str(epochs), reason=ENOUGH)
+    return recipe.model_copy(update=changes), decision
+
+
+def enough_epochs(examples: int, batch: int) -> int:
+    """As many as give so many examples enough steps of such batches."""
+    steps = max(1, round(examples / batch))
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
+
+
+def patience(epochs: int) -> int:
+    """How many epochs without a gain are waited for, of so many."""
+    return max(5, epochs // 3)
 
 
 def batch_size(examples: int) -> int:

@@ -232,7 +232,7 @@ class Search:
         return Found(self._as_probe(), None, rows, (*self.decisions, decision), sentence)
 
     def _as_probe(self) -> Bench:
-        """The bench with the plan that repeats the probe, solved once more with the validation part where time is left."""
+        """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
         left = self.allowance.left() - self.kept_for_others
         refit = self.journal.once("refit", lambda: left > self.probe.seconds)
         settings = {key: value for key, value in self.bench.plan.settings.items() if key != "augmentation"}

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from headstart.contracts.tuning import Recipe
-from headstart.product.auto.by_size import batch_size, by_size
+from headstart.product.auto.by_size import batch_size, by_size, with_enough_epochs
+from headstart.tuning.full import Full
 
 
 @pytest.mark.parametrize(("examples", "batch"), [(1, 8), (16, 8), (64, 8), (128, 16), (300, 32), (50_000, 32)])
@@ -28,3 +29,19 @@ def test_all_are_settings_of_a_recipe_with_a_reason(stages: int) -> None:
     found = by_size(200, stages)
     Recipe(**{name: one.value for name, one in found.items()})
     assert all(one.reason for one in found.values())
+
+
+def test_few_examples_have_more_epochs_than_a_tuning_has_of_its_own_and_more_patience() -> None:
+    recipe, decision = with_enough_epochs(Full(batch_size=8), 16)
+    assert (recipe.epochs, recipe.patience) == (100, 33)
+    assert decision is not None and (decision.what, decision.value) == ("full.epochs", "100")
+
+
+@pytest.mark.parametrize("recipe", [Full(batch_size=8, epochs=6), Full()])
+def test_epochs_that_are_the_user_s_or_enough_stay(recipe: Full) -> None:
+    assert with_enough_epochs(recipe, 16 if recipe.epochs == 6 else 10_000) == (recipe, None)
+
+
+def test_patience_that_is_the_user_s_stays() -> None:
+    recipe, _ = with_enough_epochs(Full(batch_size=8, patience=2), 16)
+    assert (recipe.epochs, recipe.patience) == (100, 2)
