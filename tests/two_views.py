@@ -1,4 +1,4 @@
-"""A step on two views of some rows of numbers, in float64: what losses of pretraining are compared on."""
+"""Steps of pretraining as an objective sees them; one on two views of some rows of numbers, in float64."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.objective import AGAIN, UNLABELLED, Step
 from tiny_backbone import TinyBackbone
@@ -22,21 +23,23 @@ def two_views(objective: Any, *, progress: float = 0.0) -> Step:
     backbone.module.double()
     additions = nn.ModuleDict(dict(objective.additions(backbone))).double()
     inputs = torch.randn(ROWS, 4, dtype=torch.float64)
-    views = {name: inputs + 0.3 * torch.randn_like(inputs) for name in (UNLABELLED, AGAIN)}
-    return step_of(views, backbone, additions, progress)
+    views = {name: State(inputs + 0.3 * torch.randn_like(inputs)) for name in (UNLABELLED, AGAIN)}
+    batches = {name: Batch(state, {}, torch.arange(ROWS)) for name, state in views.items()}
+    return step_of(batches, backbone, additions, progress=progress)
 
 
 def step_of(
-    views: Mapping[str, torch.Tensor], backbone: TinyBackbone, additions: nn.ModuleDict, progress: float
+    batches: Mapping[str, Batch], backbone: Backbone, additions: nn.ModuleDict, *, progress: float = 0.0, seed: int = 0
 ) -> Step:
-    """A step on inputs (rows, numbers) by stream."""
+    """A step of pretraining on batches by stream."""
     segment = backbone.segment(0, len(backbone.stages))
     return Step(
-        batches={name: Batch(State(view), {}, torch.arange(len(view))) for name, view in views.items()},
+        batches=batches,
         features=lambda batch: backbone.features(segment(batch.state)),
         backbone=backbone,
         outputs=lambda features, batch: {},
         task_losses=lambda outputs, batch: {},
         additions=additions,
         progress=progress,
+        seed=seed,
     )

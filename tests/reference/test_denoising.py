@@ -16,6 +16,7 @@ from headstart.contracts.objective import UNLABELLED, Step
 from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.denoising import Denoising
+from two_views import step_of
 
 OBJECTIVE = Denoising(rate=0.4, hidden=5)
 ROWS, COLUMNS, SEED = 9, 3, 4
@@ -30,17 +31,8 @@ def step() -> Step:
     backbone.module.double().train()
     rows = torch.randn(ROWS, COLUMNS, dtype=torch.float64) * torch.tensor([1.0, 1e4, 1.0])
     rows[:, 2] = (rows[:, 2] > 0).double()
-    segment = backbone.segment(0, len(backbone.stages))
-    return Step(
-        batches={UNLABELLED: Batch(State(rows), {}, torch.arange(20, 20 + ROWS))},
-        features=lambda batch: backbone.features(segment(batch.state)),
-        backbone=backbone,
-        outputs=lambda features, batch: {},
-        task_losses=lambda outputs, batch: {},
-        additions=additions,
-        progress=0.0,
-        seed=SEED,
-    )
+    batch = Batch(State(rows), {}, torch.arange(20, 20 + ROWS))
+    return step_of({UNLABELLED: batch}, backbone, additions, seed=SEED)
 
 
 def swapped(rows: Tensor) -> Tensor:

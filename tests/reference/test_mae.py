@@ -14,6 +14,7 @@ from headstart.contracts.objective import UNLABELLED, Step
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.mae import Mae, places
+from two_views import step_of
 
 OBJECTIVE = Mae(hidden=0.7, width=32, depth=2)
 PATCH, GRID, PICTURES, SEED = 8, 4, 2, 5
@@ -37,16 +38,7 @@ def step() -> Step:
     backbone.module.double()
     side = PATCH * GRID
     pictures = Batch(State(torch.randn(PICTURES, 3, side, side, dtype=torch.float64)), {}, torch.tensor([7, 3]))
-    return Step(
-        batches={UNLABELLED: pictures},
-        features=lambda batch: backbone.features(State(torch.empty(0))),
-        backbone=backbone,
-        outputs=lambda features, batch: {},
-        task_losses=lambda outputs, batch: {},
-        additions=additions,
-        progress=0.0,
-        seed=SEED,
-    )
+    return step_of({UNLABELLED: pictures}, backbone, additions, seed=SEED)
 
 
 def shown(picture: int) -> list[int]:

@@ -19,6 +19,7 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives.masked_tokens import MaskedTokens, chosen_tokens
 from headstart.objectives.simcse import SimCSE, recognition
 from tiny_text_models import SENTENCES, save_tiny
+from two_views import step_of
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +37,9 @@ def bert(folder: Path) -> Backbone:
 
 def step_on(backbone: Backbone, objective: Any, texts: list[str], seed: int = 0) -> Step:
     torch.manual_seed(0)
-    segment = backbone.segment(0, len(backbone.stages))
-    return Step(
-        batches={UNLABELLED: Batch(backbone.prepare(texts), {}, torch.arange(len(texts)))},
-        features=lambda batch: backbone.features(segment(batch.state)),
-        backbone=backbone,
-        outputs=lambda features, batch: {},
-        task_losses=lambda outputs, batch: {},
-        additions=nn.ModuleDict(dict(objective.additions(backbone))).double(),
-        progress=0.0,
-        seed=seed,
-    )
+    batch = Batch(backbone.prepare(texts), {}, torch.arange(len(texts)))
+    additions = nn.ModuleDict(dict(objective.additions(backbone))).double()
+    return step_of({UNLABELLED: batch}, backbone, additions, seed=seed)
 
 
 def seen_by(step: Step) -> tuple[list[State], Step]:
