@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.launch import rank
@@ -18,14 +19,14 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
-from headstart.product.pretraining.choices import choose
+from headstart.product.pretraining.choices import Choices, choose
 from headstart.product.pretraining.gain import Judgement, Watcher, read_sample
 from headstart.product.pretraining.outset import outset
 from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
 from headstart.product.pretraining.run import PretrainedRun, write_record
 from headstart.product.pretraining.summary import summarise
 from headstart.product.pretraining.training import Training
-from headstart.product.pretraining.unlabelled import read_unlabelled
+from headstart.product.pretraining.unlabelled import Unlabelled, read_unlabelled
 from headstart.product.report.write import report
 
 
@@ -116,43 +117,50 @@ def run_plan(
         raise SystemExit(0)
     refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
-    with clock.step("listing the data"):
-        found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
+    found, choices, backbone = _ready(data, plan, clock)
     for note in found.notes:
         reporter.say(note[:1].upper() + note[1:])
-    with clock.step("loading the backbone"):
-        begun = outset(plan, found.examples)
-        choices, backbone = choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
         write_plan(folder / "plan.toml", choices.plan.anchored(), choices.decisions)
-        judgement, watcher = None, None
-        if plan.labelled is not None:
-            with clock.step("the probe on the start"):
-                sample = read_sample(plan.as_fit(), reporter)
-                store = FeatureStore(cache_folder() / "features")
-                judgement = Judgement.begin(plan.as_fit(), sample, backbone, found, store, reporter)
-                watcher = Watcher(sample, backbone, plan.seed)
+        with clock.step("the probe on the start"):
+            judgement, watcher = _judged_by(plan, found, backbone, reporter)
         with clock.step("training"):
-            training = Training(choices, found, backbone, watcher, folder / WORK, reporter)
+            training = Training(choices, found, backbone, watcher, folder, reporter)
             course = training.run()
         part()
         training.encoder.save(folder / "model")
-        gain = None
-        if judgement is not None:
-            with clock.step("the probe on the result"):
-                gain = judgement.finish(backbone)
+        with clock.step("the probe on the result"):
+            gain = None if judgement is None else judgement.finish(backbone)
         write_record(folder, summarise(choices, found, training, course, gain, clock, started, folder))
         report(folder)
         shutil.rmtree(folder / WORK, ignore_errors=True)
     return PretrainedRun(folder)
 
 
+def _ready(data: Any, plan: PretrainPlan, clock: Clock) -> tuple[Unlabelled, Choices, Backbone]:
+    """What there is before a folder is claimed; the same in every process."""
+    with clock.step("listing the data"):
+        found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
+    with clock.step("loading the backbone"):
+        begun = outset(plan, found.examples)
+        return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
+
+
+def _judged_by(
+    plan: PretrainPlan, data: Unlabelled, start: Backbone, reporter: Reporter
+) -> tuple[Judgement | None, Watcher | None]:
+    """The labelled sample with its probe on the start, and what watches the training by it; None without a sample."""
+    if plan.labelled is None:
+        return None, None
+    sample, store = read_sample(plan.as_fit(), reporter), FeatureStore(cache_folder() / "features")
+    judgement = Judgement.begin(plan.as_fit(), sample, start, data, store, reporter)
+    return judgement, Watcher(sample, start, plan.seed)
+
+
 def _join(data: Any, plan: PretrainPlan) -> None:
     """Train with the process of rank 0."""
-    found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
-    begun = outset(plan, found.examples)
-    choices = choose(begun.plan, found, begun.backbone, begun.decision)
-    Training(choices, found, begun.backbone, None, None, Quiet()).run()
+    found, choices, backbone = _ready(data, plan, Clock())
+    Training(choices, found, backbone, None, None, Quiet()).run()
     part()

@@ -23,6 +23,9 @@ from headstart.product.stage_rows import frozen_rows, trained_rows
 MOST_NAMED = 1000
 """Unreadable inputs that a record names."""
 
+LEAST_SECONDS = 0.01
+"""A step that took less had nothing to do."""
+
 
 def summarise(
     choices: Choices,
@@ -61,7 +64,7 @@ def summarise(
         seconds=progress.seconds,
         views=view_rows(backbone, data, training.held_out),
         gain=gain,
-        times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        times={name: round(spent, 3) for name, spent in clock.seconds.items() if spent >= LEAST_SECONDS},
         budget=None if plan.budget is None else Budget(seconds=plan.budget, used=round(progress.seconds, 3)),
         versions=versions(),
         machine=machine(),

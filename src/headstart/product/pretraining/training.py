@@ -24,6 +24,7 @@ from headstart.engine.training_plan import Plan as LoopPlan
 from headstart.kernel.files import hash_bytes, hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
+from headstart.product.claim import WORK
 from headstart.product.pretraining.choices import Choices
 from headstart.product.pretraining.gain import Watcher
 from headstart.product.pretraining.unlabelled import Unlabelled
@@ -39,7 +40,7 @@ class Course(NamedTuple):
 
 
 class Unreadable:
-    """Inputs that could not be read, each told of once; kept beside the checkpoint, so that a resumed run knows."""
+    """Inputs that could not be read, each told of once; listed in the run's folder, so that a resumed run knows them."""
 
     def __init__(self, data: Unlabelled, path: Path | None, reporter: Reporter) -> None:
         """Begin with what an interrupted session has found."""
@@ -73,7 +74,7 @@ class Training:
         data: Unlabelled,
         backbone: Backbone,
         watcher: Watcher | None,
-        work: Path | None,
+        folder: Path | None,
         reporter: Reporter,
     ) -> None:
         """Make ready.
@@ -81,15 +82,13 @@ class Training:
         Args:
             choices, data, backbone: what is trained, on what and how.
             watcher: looks at labelled examples after each epoch.
-            work: the folder of the checkpoint, from which a training goes on that was killed; None for none.
+            folder: of the run, with the checkpoint from which a training goes on that was killed; None for none.
             reporter: shows progress.
 
         Raises:
             TrainingError: nothing would move.
         """
-        if work is not None:
-            work.mkdir(exist_ok=True)
-        unreadable = Unreadable(data, None if work is None else work / "unreadable.jsonl", reporter)
+        unreadable = Unreadable(data, None if folder is None else folder / "unreadable.jsonl", reporter)
         self.unreadable = unreadable
         inputs = LazyInputs(backbone, data.examples, unreadable)
         course, stages = choices.course, len(backbone.stages)
@@ -115,7 +114,7 @@ class Training:
             plan,
             self.streams,
             self.held_out,
-            checkpoint=None if work is None else CheckpointFile(work / "pretraining.checkpoint", identity),
+            checkpoint=None if folder is None else CheckpointFile(folder / WORK / "pretraining.checkpoint", identity),
             reporter=reporter,
             watch=self._watch,
         )
