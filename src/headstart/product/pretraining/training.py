@@ -40,7 +40,7 @@ class Course(NamedTuple):
 
 
 class Unreadable:
-    """Inputs that could not be read, each told of once; listed in the run's folder, so that a resumed run knows them."""
+    """Inputs that could not be read, each told of once and listed in the run's folder, where a resumed run finds them."""
 
     def __init__(self, data: Unlabelled, path: Path | None, reporter: Reporter) -> None:
         """Begin with what an interrupted session has found."""
