@@ -258,13 +258,17 @@ def explain(
     headstart help                 the families of plug-ins
     headstart help tuning          the plug-ins of a family
     headstart help tuning full     the settings of a plug-in, for --set
+    headstart help training        the settings of pretrain, for --set
     """
     from headstart.product import plugin_help
     from headstart.product.printing import print_entries, print_settings
 
-    if family is None or name is None:
+    if family == plugin_help.TRAINING:
+        idea, rows = plugin_help.training()
+    elif family is None or name is None:
         entries = plugin_help.families() if family is None else plugin_help.plugins(family)
         return Answer(lambda: [entry._asdict() for entry in entries], lambda: print_entries(entries))
-    idea, rows = plugin_help.idea(family, name), plugin_help.settings(family, name)
-    document = {"name": name, "idea": idea, "settings": [row._asdict() for row in rows]}
+    else:
+        idea, rows = plugin_help.idea(family, name), plugin_help.settings(family, name)
+    document = {"name": name or family, "idea": idea, "settings": [row._asdict() for row in rows]}
     return Answer(lambda: document, lambda: print_settings(family, idea, rows))

@@ -11,6 +11,9 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import FieldHelp, field_help
 
+TRAINING = "training"
+"""What `help` knows beside the families: the settings of a pretraining."""
+
 
 class Entry(NamedTuple):
     """A family or a plug-in as help lists it."""
@@ -48,6 +51,13 @@ def settings(family: str, name: str) -> list[FieldHelp]:
     folder = _folder(family)
     kind: Any = registry.plugin(folder, name)
     return [*field_help(kind), *_of_all(folder)]
+
+
+def training() -> tuple[str, list[FieldHelp]]:
+    """What `--set training...` sets in a pretraining: its idea, and every setting that means something there."""
+    from headstart.product.pretraining.course import IDLE, Course  # here, as it brings torch
+
+    return _idea(Course.__module__), [row for row in field_help(Course) if row.name not in IDLE]
 
 
 def idea(family: str, name: str) -> str:

@@ -50,3 +50,10 @@ def test_what_is_set_of_all_augmentations_is_listed_with_each() -> None:
     rows = {row.name: row for row in plugin_help.settings("augmentation", "crop")}
     assert {"scale", "ratio", "views", "test_views"} <= rows.keys()
     assert "views" not in {row.name for row in plugin_help.settings("tuning", "full")}
+
+
+def test_the_settings_of_pretraining_leave_out_what_means_nothing_without_labels() -> None:
+    idea, rows = plugin_help.training()
+    names = {row.name for row in rows}
+    assert {"epochs", "batch_size", "averaging"} <= names and not {"patience", "soup"} & names
+    assert idea.startswith("The settings of a pretraining")

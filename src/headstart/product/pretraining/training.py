@@ -40,7 +40,7 @@ class Course(NamedTuple):
 
 
 class Unreadable:
-    """Inputs that could not be read, each told of once and listed in the run's folder, where a resumed run finds them."""
+    """Inputs that could not be read, each told of once and listed in the run's folder, where a resumed run reads it."""
 
     def __init__(self, data: Unlabelled, path: Path | None, reporter: Reporter) -> None:
         """Begin with what an interrupted session has found."""
