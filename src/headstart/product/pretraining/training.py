@@ -171,5 +171,5 @@ def _identity(choices: Choices, data: Unlabelled, backbone: Backbone) -> str:
     chosen = [choices.plan.model_dump(mode="json"), choices.course.model_dump(mode="json"), choices.rounds]
     columns = [data.examples.table.column(name) for name in (*data.examples.schema.inputs, data.examples.schema.origin)]
     buffers = (buffer for column in columns for chunk in column.chunks for buffer in chunk.buffers() if buffer)
-    listed = hash_bytes(*(hash_bytes(memoryview(buffer)).encode() for buffer in buffers))  # type: ignore[arg-type]
+    listed = hash_bytes(*(hash_bytes(memoryview(buffer)).encode() for buffer in buffers))
     return hash_json([chosen, listed, str(choices.augmentation), backbone.weights_hash()])
