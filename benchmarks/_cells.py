@@ -7,16 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks._harness import FOLDER
+from benchmarks._harness import CELLS, FOLDER
 
 CORES = 2
 
 
-def cell(path: Path, module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What `python -m MODULE ARGUMENTS` prints as JSON, from the file where it was made before."""
+def cell(benchmark: str, module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What `python -m MODULE ARGUMENTS` prints as JSON, from the benchmark's cells where it was made before."""
+    path = CELLS / f"{benchmark}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     name = "/".join(arguments)
     if name not in known:
@@ -27,6 +27,6 @@ def cell(path: Path, module: str, arguments: Sequence[str]) -> dict[str, Any]:
             command, cwd=FOLDER.parent, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
         known[name] = json.loads(done.stdout)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return dict(known[name])

@@ -22,6 +22,8 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
+CELLS = RESULTS / "cells"
+"""Of benchmarks that are not finished."""
 LIBRARIES = ("headstart", "numpy", "pandas", "pyarrow", "scikit-learn", "timm", "torch", "transformers")
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -115,6 +117,7 @@ def measure(name: str, *, quick: bool = False, full: bool = False, results: Path
     results.mkdir(exist_ok=True)
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (results / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (CELLS / f"{name}.json").unlink(missing_ok=True)
     return figures
 
 

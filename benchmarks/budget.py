@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks._cells import cell
-from benchmarks._harness import RESULTS
 
-CELLS = RESULTS / "budget.cells.json"
 IMAGES = ("data/img_ants_bees", "data/img_cats_dogs", "data/img_brain_mri")
 TEXTS = ("data/text_sms_spam/all.csv", "data/text_sst2", "data/text_tweeteval/emotion", "data/text_tweeteval/irony")
 BUDGETS = (20.0, 30.0, 60.0)
@@ -25,5 +23,5 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     cases = [(path, budget) for budget in BUDGETS for path in (*IMAGES, *TEXTS)]
     cases = cases[:: len(IMAGES)][:QUICK_RUNS] if quick else (cases * 2)[: 2 * RUNS if full else RUNS]
     names = [(path, str(budget), str(seed)) for seed, (path, budget) in enumerate(cases)]
-    found = {"/".join(name): cell(CELLS, "benchmarks._budget_cell", name) for name in names}
+    found = {"/".join(name): cell("budget", "benchmarks._budget_cell", name) for name in names}
     return {"budget.over": max(one["over"] for one in found.values())}, {"runs": found}

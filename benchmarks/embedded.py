@@ -3,7 +3,7 @@
 A cell is a start on one draw of 10 or 50 labels per class: the embedded weights, random ones (the best of three
 learning rates on validation, each for as long as the fine-tuning), and MobileNetV2 from ImageNet as the upper line. All
 have the same augmentation. Differences are paired by draw; their 95 % intervals are Student's over the draws. Finished
-cells are kept in `results/embedded.cells.json`, so that an interrupted run goes on.
+cells are kept in `results/cells/embedded.json`, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from scipy.stats import t as student
 from benchmarks._cells import cell
 from benchmarks._drawn_pictures import ARRAYS, FOLDERS
 from benchmarks._embedded_cell import STARTS
-from benchmarks._harness import RESULTS
 
-CELLS = RESULTS / "embedded.cells.json"
 PER_CLASS = (10, 50)
 
 
@@ -49,7 +47,8 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
 
 def _accuracies(start: str, case: tuple[str, int], draws: int, seconds: float) -> np.ndarray:
     arguments: Sequence[str] = [start, case[0], str(case[1])]
-    cells = [cell(CELLS, "benchmarks._embedded_cell", [*arguments, str(draw), str(seconds)]) for draw in range(draws)]
+    names = [[*arguments, str(draw), str(seconds)] for draw in range(draws)]
+    cells = [cell("embedded", "benchmarks._embedded_cell", name) for name in names]
     return np.array([one["accuracy"] for one in cells])
 
 

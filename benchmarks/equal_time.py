@@ -17,13 +17,11 @@ from scipy.stats import rankdata
 
 from benchmarks._cells import cell
 from benchmarks._equal_time_cell import AUTO
-from benchmarks._harness import RESULTS
 from benchmarks._paired import paired_interval
 from benchmarks._rivals import RIVALS
 
 IMAGES = ("data/img_ants_bees", "data/img_cats_dogs", "data/img_brain_mri")
 TEXTS = ("data/text_sst2", "data/text_tweeteval/emotion", "data/text_tweeteval/irony")
-CELLS = RESULTS / "equal_time.cells.json"
 PROBE, TEXT_ONLY = "sklearn_probe", ("setfit",)
 
 Case = tuple[str, int, int]
@@ -57,7 +55,7 @@ def _methods(case: Case) -> list[str]:
 
 
 def _cell(method: str, case: Case, seconds: float) -> dict[str, Any]:
-    return cell(CELLS, "benchmarks._equal_time_cell", [method, *map(str, case), str(seconds)])
+    return cell("equal_time", "benchmarks._equal_time_cell", [method, *map(str, case), str(seconds)])
 
 
 def _mean_ranks(groups: Sequence[dict[str, dict[str, Any]]]) -> dict[str, float]:

@@ -15,11 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks._cells import cell
-from benchmarks._harness import RESULTS
 from benchmarks._paired import paired_interval
 from benchmarks._tuning_cases import CASES, DATA
 
-CELLS = RESULTS / "fine_tuning_speed.cells.json"
 BEFORE, AFTER = "ours1", "ours2"
 SPEEDS = ("head", "resnet18", "vit_small")
 REAL = ("head", "mobilenetv2")
@@ -65,7 +63,7 @@ def _grid(data: Sequence[str]) -> list[tuple[str, str, str]]:
 
 
 def _cell(case: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
-    return cell(CELLS, "benchmarks._tuning_cell", (case, data, way, "quick" if quick else "normal"))
+    return cell("fine_tuning_speed", "benchmarks._tuning_cell", (case, data, way, "quick" if quick else "normal"))
 
 
 def _seconds(cells: Cells, case: str, data: str) -> float:

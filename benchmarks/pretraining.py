@@ -21,10 +21,8 @@ from scipy.stats import t as student
 import headstart
 from benchmarks._cells import cell
 from benchmarks._drawn_pictures import undrawn_pictures
-from benchmarks._harness import RESULTS
 from benchmarks._pretraining_cell import RIVALS
 
-CELLS = RESULTS / "pretraining.cells.json"
 PER_CLASS = 10
 
 
@@ -69,7 +67,7 @@ def _learnt(seconds: float) -> Path:
 def _accuracies(start: str, draws: int, seconds: float) -> np.ndarray:
     """(draws,) in percent."""
     module = "benchmarks._pretraining_cell"
-    cells = [cell(CELLS, module, [start, str(PER_CLASS), str(draw), f"{seconds:g}"]) for draw in range(draws)]
+    cells = [cell("pretraining", module, [start, str(PER_CLASS), str(draw), f"{seconds:g}"]) for draw in range(draws)]
     return 100 * np.array([one["accuracy"] for one in cells])
 
 

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._cells import cell
-from benchmarks._harness import RESULTS
 
-CELLS = RESULTS / "tagging.cells.json"
 SEEDS = (0, 1, 2)
 EPOCHS = 3
 """The recipe's own."""
@@ -42,7 +40,7 @@ def _one(seed: int) -> dict[str, Any]:
 
 
 def _cell(*arguments: str | int) -> dict[str, Any]:
-    return cell(CELLS, "benchmarks._tagging_cell", [str(argument) for argument in arguments])
+    return cell("tagging", "benchmarks._tagging_cell", [str(argument) for argument in arguments])
 
 
 def _mean(details: list[dict[str, Any]], name: str) -> float:

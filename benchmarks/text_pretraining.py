@@ -20,12 +20,10 @@ from scipy.stats import t as student
 
 import headstart
 from benchmarks._cells import cell
-from benchmarks._harness import RESULTS
 from benchmarks._reviews import few_reviews, reviews
 from benchmarks._text_pretraining_cell import ENCODER, TOKENS
 from headstart.product.pretraining.run import PretrainedRun
 
-CELLS = RESULTS / "text_pretraining.cells.json"
 OBJECTIVES, COUNTS, WAYS = ("masked_tokens", "simcse"), (50, 500), ("probe", "fine_tuned")
 
 
@@ -81,7 +79,9 @@ def _says(run: PretrainedRun) -> str:
 def _accuracies(backbone: str, count: int, draws: int, seconds: float) -> dict[str, np.ndarray]:
     """(draws,) of each way."""
     module = "benchmarks._text_pretraining_cell"
-    cells = [cell(CELLS, module, [backbone, str(count), str(draw), f"{seconds:g}"]) for draw in range(draws)]
+    cells = [
+        cell("text_pretraining", module, [backbone, str(count), str(draw), f"{seconds:g}"]) for draw in range(draws)
+    ]
     return {way: 100 * np.array([one[way] for one in cells]) for way in WAYS}
 
 
