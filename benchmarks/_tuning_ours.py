@@ -23,14 +23,14 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 import headstart
 from benchmarks._data import own_cache
-from benchmarks._pass_pieces import CPU, decoding, running
 from benchmarks._tuning_cases import BATCH, HEAD_RATE, STAGE_RATE, Case, Pictures
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.engine.choose_runner import choose_runner
 from headstart.engine.content import content_keys
-from headstart.engine.device import cores
+from headstart.engine.extract import extract
+from headstart.engine.feature_store import FeatureStore
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.loop import Loop
 from headstart.engine.precision import chosen_precision, computing_in
@@ -41,6 +41,7 @@ from headstart.objectives.supervised import Supervised
 PASS = "the frozen pass"
 STEPS = 8
 """Of a piece, that are timed."""
+CPU = torch.device("cpu")
 
 
 def ours(case: Case, data: Pictures, rounds: int, *, alone: bool) -> dict[str, Any]:
@@ -76,34 +77,35 @@ def _fit(case: Case, data: Pictures, cache: Path) -> dict[str, Any]:
     return {"seconds": seconds, "whole": whole, "times": dict(times), "predicted": predicted}
 
 
-def _pieces(case: Case, data: Pictures) -> dict[str, Any]:
-    """Seconds per picture, each piece alone: reading, frozen stages, a step of the others, and their validation."""
+def _pieces(case: Case, data: Pictures) -> dict[str, float]:
+    """Seconds per picture, each piece alone: the pass, a step of what moves, and its validation."""
     name = case.headstart["backbone"]
     backbone: Backbone = registry.plugin("backbones", "timm_images")(
         reference=name, weights=case.headstart["weights"]
     ).load()
-    paths = [Path(path) for path in (*data.paths["train"], *data.paths["val"])]
+    paths = [*data.paths["train"], *data.paths["val"]]
     start = len(backbone.stages) - case.stages(len(backbone.stages))
-    found = {"decode": decoding(backbone, paths), "runner": 0.0}
+    found = {"pass": 0.0}
     if start:
         wish = Wish("state", start) if case.moving else Wish.all_stages(backbone)
-        examples = Examples(
-            pa.table({"path": [*map(str, paths)]}), Schema(modality="image", inputs=("path",), origin="path")
-        )
-        runner = choose_runner(backbone, examples, content_keys(examples).keys, wish, CPU).runner
-        found["runner"] = running(backbone, paths, runner, wish)
-        found["runner_name"] = f"{registry.name_of(runner)} {runner.precision}"  # type: ignore[arg-type,assignment]
+        examples = Examples(pa.table({"path": paths}), Schema(modality="image", inputs=("path",), origin="path"))
+        keys = content_keys(examples).keys
+        runner = choose_runner(backbone, examples, keys, wish, CPU).runner
+        with tempfile.TemporaryDirectory() as store:
+            began = time.perf_counter()
+            extract(backbone, examples, keys, wish, runner=runner, store=FeatureStore(Path(store)), device=CPU)
+            found = {"pass": (time.perf_counter() - began) / len(paths)}
     return {**found, **_suffix(backbone, start, paths[:BATCH], len(data.classes))}
 
 
-def bound(case: Case, data: Mapping[str, int], pieces: Mapping[str, Any]) -> float:
+def bound(case: Case, data: Mapping[str, int], pieces: Mapping[str, float]) -> float:
     """Seconds of one pass and of all epochs, if nothing beside the pieces took any."""
     train, val = data["train"], data["val"]
-    once = (train + val) * (pieces["decode"] / cores() + pieces["runner"])
-    return float(once + case.epochs * (train * pieces["step"] + val * pieces["validation"]))
+    epoch = train * pieces["step"] + val * pieces["validation"]
+    return float((train + val) * pieces["pass"] + case.epochs * epoch)
 
 
-def _suffix(backbone: Backbone, start: int, paths: Sequence[Path], classes: int) -> dict[str, float]:
+def _suffix(backbone: Backbone, start: int, paths: Sequence[str], classes: int) -> dict[str, float]:
     """What moves, on states that are there, in the precision of the training."""
     state = backbone.prepare(list(paths))
     with torch.no_grad():

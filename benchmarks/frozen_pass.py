@@ -12,28 +12,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from PIL import Image
 
 from benchmarks._data import data_folder, own_cache
 from benchmarks._parity import parity, reduced_decoding
-from benchmarks._pass_pieces import BATCH, CPU, decoding, running
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.runner import Runner
+from headstart.contracts.runner import Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.choose_runner import choose_runner
 from headstart.engine.content import content_keys
 from headstart.engine.device import cores
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.pass_key import pass_key
 from headstart.kernel import registry
+from headstart.kernel.files import hash_json
 
 NETWORKS = {"resnet18": 1280, "resnet50": 320, "mobilenetv3_large_100": 1280, "vit_small_patch16_224": 320}
 """timm name -> how many images ours is timed on; the usual way, steady from its second batch, takes a fifth of them."""
@@ -42,7 +46,8 @@ SHORT = {"mobilenetv3_large_100": "mobilenetv3_large", "vit_small_patch16_224": 
 MADE = {"500x375": (500, 375), "1024x768": (1024, 768)}
 FILES = 1300
 """Of each kind; the runner is chosen for all of them."""
-TILE, QUALITY, REPEATS = 256, 90, 3
+TILE, QUALITY, BATCH, REPEATS = 256, 90, 32, 3
+CPU = torch.device("cpu")
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
@@ -98,8 +103,8 @@ def _measure(name: str, files: list[Path], images: int, repeats: int) -> dict[st
         ways: dict[str, Callable[[], float]] = {
             "usual": lambda: _usual(name, paths[: BATCH + images // 5]),
             "ours": lambda: _ours(backbone, examples, runner) / images,
-            "decode": lambda: decoding(backbone, paths[: images // 2]),
-            "runner": lambda: running(backbone, paths, runner, Wish()),
+            "decode": lambda: _decode(backbone, paths[: images // 2]) / (images // 2),
+            "runner": lambda: _runner(backbone, examples, runner),
         }
         rounds = [{way: measure() for way, measure in ways.items()} for _ in range(repeats)]
     each = {way: statistics.median(one[way] for one in rounds) for way in ways}
@@ -130,3 +135,39 @@ def _ours(backbone: Backbone, examples: Examples, runner: Runner) -> float:
         found = extract(backbone, examples, keys, runner=runner, store=FeatureStore(Path(store)), device=CPU)
         found.pooled()
         return time.perf_counter() - began
+
+
+def _decode(backbone: Backbone, paths: list[Path]) -> float:
+    reader = backbone.reader()
+    if reader is None:
+        raise TypeError(f"{backbone.name} has no reader")
+    torch.set_num_threads(1)
+    try:
+        began = time.perf_counter()
+        for path in paths:
+            reader(path)
+        return time.perf_counter() - began
+    finally:
+        torch.set_num_threads(cores())
+
+
+def _runner(backbone: Backbone, examples: Examples, runner: Runner) -> float:
+    """Seconds per image of the network alone, on pixels that are there."""
+    reader = backbone.reader()
+    if reader is None:
+        raise TypeError(f"{backbone.name} has no reader")
+    batch = State(torch.from_numpy(np.stack([reader(raw) for raw in examples.raws(range(BATCH))])))
+    segment, key = KeptSegment(backbone, Wish()), hash_json(pass_key(backbone, Wish()))
+    execute = runner.start(segment, batch, CPU, key)
+    with ThreadPoolExecutor(execute.at_once) as pool:
+        for _ in pool.map(execute, _batches(batch, execute)):
+            pass
+        began = time.perf_counter()
+        rounds = max(execute.at_once, len(examples) // BATCH // 2)
+        for _ in pool.map(execute, [batch] * rounds):
+            pass
+        return (time.perf_counter() - began) / (rounds * BATCH)
+
+
+def _batches(batch: State, execute: Execute) -> Iterator[State]:
+    return (batch for _ in range(execute.at_once))
