@@ -1,8 +1,8 @@
 """Is `--budget` kept? Twenty fits with a search in 20, 30 or 60 s, each with an empty cache.
 
 What is counted is what the record counts: from where data and backbone are there to the final model, with the frozen
-pass, the probe, the search and the baseline from scratch. Each fit is a process of its own; what is finished is kept in
-`results/budget.cells.json`, so that an interrupted run goes on, and a new measurement begins with its removal.
+pass, the probe, the search and the baseline from scratch. Each fit is a process of its own; finished ones are kept
+until all are, so that an interrupted run goes on.
 """
 
 from __future__ import annotations

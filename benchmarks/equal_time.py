@@ -1,9 +1,10 @@
 """Equal time, equal labels, equal weights: `--budget` against the usual ways, on two cores.
 
-A cell is a method on some labels per class of a data set, in a process of its own; what is finished is kept in
-`results/equal_time.cells.json`, so that an interrupted run goes on. Methods are ranked by test accuracy within each
-data set, number of labels and seed, equal ones sharing their ranks, and the ranks averaged over all of these. Against
-the scikit-learn probe the difference in accuracy is paired by example, with a 95 % bootstrap interval.
+A cell is a method on some labels per class of a data set, in a process of its own; finished ones are kept until all
+are, so that an interrupted run goes on. Methods are ranked by test accuracy within each data set, number of labels and
+seed, equal ones sharing their ranks, and the ranks averaged over all of these. Against the scikit-learn probe the
+difference in accuracy is paired by example, with a 95 % bootstrap interval. The real image weights get BatchNorm
+statistics first, for everybody: see `_unfolded.py`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Ten epochs of fine-tuning at 224 px, against a plain PyTorch loop, transformers' Trainer and fastai.
 
 All train the same stages of the same network on the same files, with the same rates, batches and epochs, and validate
-after each. A cell is a way on a case and a data set, in a process of its own; what is finished is kept in
-`results/fine_tuning_speed.cells.json`, so that an interrupted run goes on, and a new
-measurement begins with its removal. Headstart is measured before and after its
-rivals, and the median taken. The bound on its speed is the rival's time over one frozen pass and the epochs of what
-moves, its pieces timed alone. Where weights are real, pictures that nobody chose anything by judge the models.
+after each. A cell is a way on a case and a data set, in a process of its own; finished ones are kept until all are, so
+that an interrupted run goes on. Headstart is measured before and after its rivals, and the median taken. The bound on
+its speed is the rival's time over one frozen pass and the epochs of what moves, its pieces timed alone. Where weights
+are real, pictures that nobody chose anything by judge the models.
 """
 
 from __future__ import annotations
