@@ -48,11 +48,10 @@ class FormulaPool:
         """
         self.pictures, self.seed, self.entry = pictures, seed, entry
         rows = pictures.classes * (pictures.per_class + pictures.validation_per_class)
-        key = hash_json([FORMAT_NUMBER, seed, pictures.classes, pictures.side])
-        self.path = cache_folder() / "formula" / f"{key}.pictures"
+        pixels, there = _files(pictures, seed)
         self.labels = np.arange(rows) % pictures.classes
-        self._pixels = _mapped(self.path, (rows, pictures.side, pictures.side, 3))
-        self._there = _mapped(self.path.with_suffix(".there"), (rows,))
+        self._pixels = _mapped(pixels, (rows, pictures.side, pictures.side, 3))
+        self._there = _mapped(there, (rows,))
 
     @property
     def train(self) -> np.ndarray:
@@ -73,10 +72,18 @@ class FormulaPool:
         state: State = self.entry(State(torch.from_numpy(self._pixels[rows])))
         return state
 
-    def discard(self) -> None:
-        """Give the room back: the pictures can be made again."""
-        delete(self.path)
-        delete(self.path.with_suffix(".there"))
+
+def discard(pictures: Pictures, seed: int) -> None:
+    """Give the room of a pool back: the pictures can be made again."""
+    for path in _files(pictures, seed):
+        delete(path)
+
+
+def _files(pictures: Pictures, seed: int) -> tuple[Path, Path]:
+    """The file of the pixels, and that of a byte for each picture, which says whether it is there."""
+    key = hash_json([FORMAT_NUMBER, seed, pictures.classes, pictures.side])
+    folder = cache_folder() / "formula"
+    return folder / f"{key}.pixels", folder / f"{key}.there"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:

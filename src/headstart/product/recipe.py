@@ -1,51 +1,39 @@
 """Recipes: pretrainings that ship with Headstart, each a file of settings, on pictures that are generated.
 
-The network learns to tell the classes of `media.formula` apart, in the loop that every training here runs in, so that
-one that was killed goes on from its checkpoint with the same bits.
+A recipe has phases. Every one ends with a rate of zero and leaves its weights, so that a long recipe that is stopped
+after any of them was a shorter one; one that is stopped within a phase goes on from its checkpoint with the same bits.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tomli_w
-import torch
-from safetensors.torch import save
-from torch import nn
+from pydantic import Field
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.composed_augmentation import composed
-from headstart.contracts.format import Columns
-from headstart.contracts.model import Model, new_head
-from headstart.contracts.tuning import Recipe as Training
-from headstart.engine.checkpoint import CheckpointFile, Progress
-from headstart.engine.loop import Loop
-from headstart.engine.streams import Stream
-from headstart.engine.training_plan import Plan
+from headstart.engine.checkpoint import Progress
 from headstart.kernel import registry
 from headstart.kernel.errors import RunError, SettingsError, unknown
-from headstart.kernel.files import hash_json, write_atomic, write_json
+from headstart.kernel.files import delete, write_atomic, write_json
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings, build
-from headstart.product.formula_pool import FormulaPool, Pictures
+from headstart.product.formula_pool import discard
+from headstart.product.recipe_phase import Phase, PhaseTraining
 
 FOLDER = Path(__file__).with_name("recipes")
-WEIGHTS = "backbone.safetensors"
-
-
-class Views(Settings):
-    """The random views that are trained on."""
-
-    name: str = "none"
-    """Augmentations, joined by '+'."""
-    settings: dict[str, Any] = {}
-    """Settings of each."""
+RECIPE, COURSE, WEIGHTS = "recipe.toml", "training.json", "backbone.safetensors"
+KEPT, CHECKPOINT = "phase.safetensors", "phase.checkpoint"
+"""What the phases that are done left, and what the one that runs goes on from; there until the recipe is done."""
 
 
 class PretrainingRecipe(Settings):
@@ -53,16 +41,15 @@ class PretrainingRecipe(Settings):
 
     backbone: str
     """The architecture, by the name of a backbone; its weights are random at first."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Decides the pictures and every random draw; >= 0."""
-    pictures: Pictures
-    """What is learnt from."""
-    task: dict[str, Any] = {}
-    """Settings of the task of telling the classes apart."""
-    tuning: dict[str, Any] = {}
-    """Settings of the training from scratch."""
-    augmentation: Views = Views()
-    """Random views."""
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    """What is learnt, one after the other."""
+
+    def budgets(self, seconds: float | None) -> list[float | None]:
+        """Each phase's share of so many seconds, in proportion to the pixels that it sees."""
+        pixels = [phase.pixels() for phase in self.phases]
+        return [None if seconds is None else seconds * count / sum(pixels) for count in pixels]
 
 
 def recipes() -> list[str]:
@@ -86,100 +73,91 @@ def read_recipe(name: str) -> PretrainingRecipe:
     return build(PretrainingRecipe, values, where=path.name)
 
 
-def pretrain_recipe(
-    name: str,
-    out: Path,
-    *,
-    epochs: int | None = None,
-    budget: float | None = None,
-    reporter: Reporter | None = None,
-) -> Progress:
+def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, reporter: Reporter | None = None) -> Progress:
     """Carry a recipe out: random weights in, `out` a backbone for every fit.
 
-    Given again after it was stopped, it goes on. `out` has the recipe and, after every epoch, the course of the training
+    Given again after it was stopped, it goes on. `out` has the recipe and after every epoch the course of the training
     (`training.json`) and the best weights so far, of the backbone alone and in 16 bits (`backbone.safetensors`); at the
     end the model.
 
     Args:
         name: of a recipe that ships with Headstart, or a file of one.
         out: the folder for the result.
-        epochs: passes over the pictures in place of the recipe's own number. budget: seconds at most; without `epochs`
-            there are as many as it allows of the recipe's.
+        budget: seconds at most, shared out to the phases.
         reporter: shows progress; silent without it.
+
+    Returns:
+        The course of the last phase.
 
     Raises:
         SettingsError: the recipe is not known or faulty.
-        RunError: `out` holds something else.
+        RunError: `out` holds something else, or a finished model.
     """
     recipe = read_recipe(name)
-    if out.exists() and not (out / "recipe.toml").exists() and any(out.iterdir()):
-        raise RunError(f"{out} holds something else already. Choose another folder with --out.")
-    write_atomic(out / "recipe.toml", tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
-    model = _model(recipe)
-    pool = FormulaPool(recipe.pictures, recipe.seed, model.backbone.entry)
-    training = _training(recipe)
-    identity = hash_json([recipe.model_dump(mode="json"), model.backbone.weights_hash(), epochs, budget])
-    loop = Loop(
-        model,
-        _plan(recipe, training, model.backbone, epochs, budget),
-        {"labelled": _stream(recipe, training, pool, model.backbone)},
-        Stream("validation", pool.validation, {"label": pool.labels}, pool, training.batch_size, recipe.seed),
-        checkpoint=CheckpointFile(out / "training.checkpoint", identity),
-        reporter=reporter or Quiet(),
-    )
-    progress = loop.progress
-    while not progress.stopped:
-        progress = loop.run(until=progress.epoch + 1)
-        write_json(out / "training.json", asdict(progress))
-        write_atomic(out / WEIGHTS, in_16_bits(model.backbone))
-    model.eval().save(out / "model")
-    pool.discard()
-    (out / "training.checkpoint").unlink(missing_ok=True)
+    _claim(out, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
+    backbone = _architecture(recipe)
+    done = _finished(out, backbone)
+
+    def note(progress: Progress) -> None:
+        write_json(out / COURSE, {"phases": [*done, asdict(progress)]})
+        write_atomic(out / WEIGHTS, save(_halved(_weights(backbone))))
+
+    budgets = recipe.budgets(budget)
+    for number in range(len(done), len(recipe.phases)):
+        seed = draw_seed(recipe.seed, "phase", number) if number else recipe.seed
+        training = PhaseTraining(
+            recipe.phases[number], backbone, recipe.seed, seed, budgets[number], reporter or Quiet()
+        )
+        progress = training.run(out / CHECKPOINT, note)
+        done.append(asdict(progress))
+        if number < len(recipe.phases) - 1:
+            write_atomic(out / KEPT, save(_weights(backbone), {"courses": json.dumps(done)}))
+    training.model.eval().save(out / "model")
+    for name in (KEPT, CHECKPOINT):
+        delete(out / name)
+    for phase in recipe.phases:
+        discard(phase.pictures, recipe.seed)
     return progress
 
 
-def in_16_bits(backbone: Backbone) -> bytes:
-    """A safetensors file of the backbone's weights alone, in half precision."""
-    state = {name: value.contiguous() for name, value in backbone.module.state_dict().items()}
-    return save({name: value.half() if value.is_floating_point() else value for name, value in state.items()})
+def _claim(out: Path, recipe: bytes) -> None:
+    """Write the recipe to `out`, which is new, or the unfinished result of the same one. Raises RunError."""
+    path = out / RECIPE
+    if (out / "model" / "model.json").exists():
+        raise RunError(f"{out} holds a finished model already. Give another --out.")
+    if path.exists() and path.read_bytes() != recipe:
+        raise RunError(f"{out} holds the unfinished result of another recipe. Give another --out, or delete it.")
+    if not path.exists() and out.exists() and any(out.iterdir()):
+        raise RunError(f"{out} holds something else already. Give another --out.")
+    write_atomic(path, recipe)
 
 
-def _model(recipe: PretrainingRecipe) -> Model:
-    """The architecture with random weights, and a head for the classes."""
-    suited = [registry.plugin("backbones", name) for name in registry.names("backbones")]
-    family = next((family for family in suited if family.suits(recipe.backbone, "image")), None)
+def _architecture(recipe: PretrainingRecipe) -> Backbone:
+    """The recipe's backbone with random weights. Raises SettingsError when it is not known."""
+    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    family = next((family for family in families if family.suits(recipe.backbone, "image")), None)
     if family is None:
-        known = [name for family in suited for name in family.known("image")]
+        known = [name for family in families for name in family.known("image")]
         raise SettingsError(unknown("image backbone", recipe.backbone, known))
     fields = {"reference": recipe.backbone, "weights": "random", "seed": recipe.seed}
-    backbone = build(family, fields, where="backbone").load()
-    digits = len(str(recipe.pictures.classes - 1))
-    names = tuple(f"{number:0{digits}d}" for number in range(recipe.pictures.classes))
-    counts = (recipe.pictures.per_class,) * len(names)
-    kind = registry.plugin("tasks", "classification")
-    task = build(kind, {"classes": names, "counts": counts, **recipe.task}, where="task")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(draw_seed(recipe.seed, "head weights"))
-        heads = nn.ModuleDict({"head": new_head(task, backbone)})
-    return Model(backbone, task, heads, Columns(), {})
+    loaded: Backbone = build(family, fields, where="backbone").load()
+    return loaded
 
 
-def _training(recipe: PretrainingRecipe) -> Training:
-    training: Training = build(registry.plugin("tuning", "scratch"), recipe.tuning, where="tuning")
-    return training
+def _finished(out: Path, backbone: Backbone) -> list[dict[str, Any]]:
+    """The courses of the phases that an earlier session finished; the backbone gets the weights that they left."""
+    if not (out / KEPT).exists():
+        return []
+    with safe_open(out / KEPT, "pt") as file:
+        courses: list[dict[str, Any]] = json.loads(file.metadata()["courses"])
+    backbone.module.load_state_dict(load_file(out / KEPT))
+    return courses
 
 
-def _stream(recipe: PretrainingRecipe, training: Training, pool: FormulaPool, backbone: Backbone) -> Stream:
-    views = composed(recipe.augmentation.name, recipe.augmentation.settings).bind(
-        backbone.input_kind(), len(pool.train)
-    )
-    targets: Mapping[str, np.ndarray] = {"label": pool.labels}
-    return Stream("labelled", pool.train, targets, pool, training.batch_size, recipe.seed, views)
+def _weights(backbone: Backbone) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in backbone.module.state_dict().items()}
 
 
-def _plan(
-    recipe: PretrainingRecipe, training: Any, backbone: Backbone, epochs: int | None, budget: float | None
-) -> Plan:
-    objective = registry.plugin("objectives", "supervised")()
-    rates = training.rates(len(backbone.stages))
-    return Plan(objective, training, rates, 0, recipe.seed, budget, epochs, pretrained=False)
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Half precision; whole numbers stay."""
+    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}

@@ -15,16 +15,21 @@ from headstart.engine.loop import Loop
 from headstart.kernel.errors import RunError, SettingsError
 from headstart.kernel.folders import cache_folder
 from headstart.media.formula.pictures import picture
-from headstart.product.formula_pool import FormulaPool, Pictures
+from headstart.product.formula_pool import FormulaPool, Pictures, discard
 from headstart.product.recipe import pretrain_recipe, read_recipe, recipes
 
 TINY: dict[str, Any] = {
     "backbone": "test_resnet",
     "seed": 1,
-    "pictures": {"classes": 10, "per_class": 6, "validation_per_class": 2, "side": 32},
-    "task": {"label_smoothing": 0.1},
-    "tuning": {"epochs": 2, "batch_size": 15, "averaging": 0.5, "precision": "float32"},
-    "augmentation": {"name": "crop"},
+    "phases": [
+        {
+            "pictures": {"classes": 10, "per_class": per_class, "validation_per_class": 2, "side": 32},
+            "task": {"label_smoothing": 0.1},
+            "tuning": {"epochs": 2, "batch_size": 15, "averaging": 0.5, "precision": "float32"},
+            "augmentation": {"name": "crop"},
+        }
+        for per_class in (6, 9)
+    ],
 }
 
 
@@ -44,10 +49,10 @@ def test_an_unknown_recipe_and_a_faulty_one_say_what_is_wrong(tmp_path: Path) ->
     with pytest.raises(SettingsError, match=r"recipe 'embeded' is not known. Did you mean 'embedded'"):
         read_recipe("embeded")
     faulty = tmp_path / "faulty.toml"
-    faulty.write_text(tomli_w.dumps({**TINY, "pictures": {"classes": 1}, "sede": 3}))
+    faulty.write_text(tomli_w.dumps({**TINY, "phases": [{"pictures": {"classes": 1}}], "sede": 3}))
     with pytest.raises(SettingsError) as caught:
         read_recipe(str(faulty))
-    for said in ("pictures.classes = 1", "pictures.side is missing", "sede is not a setting"):
+    for said in ("phases.0.pictures.classes = 1", "phases.0.pictures.side is missing", "sede is not a setting"):
         assert said in str(caught.value)
 
 
@@ -62,7 +67,7 @@ def test_a_pool_gives_the_pictures_of_its_rows_and_renders_each_once(monkeypatch
     monkeypatch.setattr("headstart.product.formula_pool.picture", None)
     again = FormulaPool(pictures.model_copy(update={"per_class": 4}), 5, torch.nn.Identity())
     assert np.array_equal(again(rows).hidden.numpy(), expected), "a longer pool knows what a shorter one rendered"
-    pool.discard()
+    discard(pictures, 5)
     assert not list((cache_folder() / "formula").iterdir())
 
 
@@ -75,16 +80,20 @@ def test_a_recipe_leaves_a_backbone_its_course_and_nothing_else(recipe: str, tmp
         "recipe.toml",
         "training.json",
     ]
-    assert len(json.loads((tmp_path / "out" / "training.json").read_text())["history"]) == 2
+    phases = json.loads((tmp_path / "out" / "training.json").read_text())["phases"]
+    assert [len(phase["history"]) for phase in phases] == [2, 2]
+    assert not list((cache_folder() / "formula").iterdir())
     saved = load_file(tmp_path / "out" / "model" / "model.safetensors")
     halved = load_file(tmp_path / "out" / "backbone.safetensors")
     assert {f"backbone.{name}" for name in halved} == {name for name in saved if name.startswith("backbone.")}
     assert all(torch.equal(saved[f"backbone.{name}"].to(value.dtype), value) for name, value in halved.items())
 
 
+@pytest.mark.parametrize("stop", [5, 11])
 def test_one_that_was_stopped_goes_on_with_the_same_bits(
-    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Among the eight steps of the first phase, or the twelve of the second one."""
     pretrain_recipe(recipe, tmp_path / "whole")
     steps = 0
     step = Loop._step
@@ -92,10 +101,8 @@ def test_one_that_was_stopped_goes_on_with_the_same_bits(
     def stopped(self: Loop, batches: Any) -> None:
         nonlocal steps
         steps += 1
-        if steps == 7:
-            raise KeyboardInterrupt
         step(self, batches)
-        self._save()
+        self.interruption.asked = steps == stop
 
     with monkeypatch.context() as patch:
         patch.setattr(Loop, "_step", stopped)
@@ -113,3 +120,21 @@ def test_a_folder_of_something_else_is_left_alone(recipe: str, tmp_path: Path) -
     with pytest.raises(RunError, match="holds something else"):
         pretrain_recipe(recipe, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_budget_is_shared_out_by_the_pixels_of_the_phases(recipe: str) -> None:
+    first, second = read_recipe(recipe).budgets(100)
+    assert first == pytest.approx(40) and second == pytest.approx(60)
+    assert read_recipe(recipe).budgets(None) == [None, None]
+
+
+def test_a_finished_result_and_that_of_another_recipe_are_left_alone(recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "finished" / "model").mkdir(parents=True)
+    (tmp_path / "finished" / "model" / "model.json").write_text("{}")
+    with pytest.raises(RunError, match="finished model already"):
+        pretrain_recipe(recipe, tmp_path / "finished")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "recipe.toml").write_text("seed = 2")
+    with pytest.raises(RunError, match="unfinished result of another recipe"):
+        pretrain_recipe(recipe, tmp_path / "other")
+    assert (tmp_path / "other" / "recipe.toml").read_text() == "seed = 2"
