@@ -189,9 +189,9 @@ class BackboneFamily(Protocol):
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
     """Hash of named tensors: names, types, shapes and every bit."""
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         parts.append(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
-        parts.append(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        parts.append(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
     return hash_bytes(*parts)

@@ -28,7 +28,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.feeding import feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.kept import KeptSegment, Wish, features_of, put_together, take_apart
 from headstart.engine.key_index import Located
-from headstart.engine.pass_key import pass_key
+from headstart.engine.pass_key import pass_key, with_view
 from headstart.engine.pass_space import not_stored, space_of_pass
 from headstart.engine.pipeline import Pipeline, Ran
 from headstart.engine.sharing import SharedWork
@@ -130,11 +130,11 @@ def extract(
     keep_blocks()
     kept = KeptSegment(backbone, wish, None if view is None else 0)
     store = store or FeatureStore(limit=0)
-    space = space_of_pass(backbone, wish, runner, store, view, reporter)
+    name = pass_key(backbone, wish)
+    space = space_of_pass(with_view(name, view), backbone.name, runner, store, reporter)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
     missing, reused = not_stored(space, known, readable)
-    name = pass_key(backbone, wish)
     segment = hash_json(name if view is None else [name, 0])  # all views go through one compiled segment
     frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view)
     while len(missing):

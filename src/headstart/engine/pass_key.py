@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
@@ -9,8 +10,8 @@ from headstart.engine.kept import Wish
 from headstart.engine.views import View
 
 
-def pass_key(backbone: Backbone, wish: Wish, view: View | None = None) -> dict[str, Any]:
-    """As JSON values; of the inputs as they are without a view."""
+def pass_key(backbone: Backbone, wish: Wish) -> dict[str, Any]:
+    """As JSON values, of a pass over the inputs as they are. It takes a look at every weight."""
     return {
         "weights": backbone.weights_hash(),
         "architecture": backbone.describe(),
@@ -18,6 +19,10 @@ def pass_key(backbone: Backbone, wish: Wish, view: View | None = None) -> dict[s
         "stop": backbone.boundary_names()[wish.boundary(backbone)],
         "taps": [tap.key for tap in wish.taps],
         "keep": wish.keep,
-        "view_seed": None if view is None else view.number,
-        **({} if view is None else {"view": view.name()}),
+        "view_seed": None,
     }
+
+
+def with_view(key: Mapping[str, Any], view: View | None) -> dict[str, Any]:
+    """That of the same pass over views of the inputs; itself without a view."""
+    return dict(key) if view is None else {**key, "view_seed": view.number, "view": view.name()}

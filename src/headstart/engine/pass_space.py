@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.runner import Runner
 from headstart.engine.execution import described
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
-from headstart.engine.pass_key import pass_key
 from headstart.engine.space import Space
-from headstart.engine.views import View
 from headstart.kernel.progress import Quiet, Reporter
 
 
 def space_of_pass(
-    backbone: Backbone,
-    wish: Wish,
-    runner: Runner,
-    store: FeatureStore,
-    view: View | None = None,
-    reporter: Reporter | None = None,
+    key: Mapping[str, Any], name: str, runner: Runner, store: FeatureStore, reporter: Reporter | None = None
 ) -> Space:
-    """The part of the store that belongs to a pass, by all that decides its results beside the inputs."""
-    key = {**pass_key(backbone, wish, view), "runner": described(runner), "precision": runner.precision}
+    """The part of the store that belongs to a pass, by all that decides its results beside the inputs.
+
+    Args:
+        key: `pass_key`, with its view. name: the backbone's.
+    """
+    whole = {**key, "runner": described(runner), "precision": runner.precision}
     narrow = runner.precision == "bfloat16"
-    return store.space(key, of=backbone.name, bfloat16=narrow, reporter=reporter or Quiet())
+    return store.space(whole, of=name, bfloat16=narrow, reporter=reporter or Quiet())
 
 
 def not_stored(space: Space, known: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, int]:

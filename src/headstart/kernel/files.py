@@ -92,7 +92,7 @@ def delete(path: Path) -> None:
         raise HeadstartError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
-def hash_bytes(*parts: bytes, size: int = 16) -> str:
+def hash_bytes(*parts: bytes | memoryview, size: int = 16) -> str:
     """Hex blake2b of the parts, each preceded by its length so that parts cannot run together."""
     digest = hashlib.blake2b(digest_size=size)
     for part in parts:

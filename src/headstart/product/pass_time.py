@@ -14,6 +14,7 @@ from headstart.engine.choose_runner import choose_runner
 from headstart.engine.device import pick_device
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.kept import Wish
+from headstart.engine.pass_key import pass_key
 from headstart.engine.pass_space import not_stored, space_of_pass
 from headstart.kernel.progress import Reporter
 from headstart.product.allowance import Allowance
@@ -65,7 +66,7 @@ def too_long_a_pass(
         return None
     choice = choose_runner(backbone, read.examples, read.keys, wish, pick_device())
     known = [key for key in read.keys if key is not None]
-    space = space_of_pass(backbone, wish, choice.runner, store)
+    space = space_of_pass(pass_key(backbone, wish), backbone.name, choice.runner, store)
     inputs = len(not_stored(space, known, np.arange(len(known)))[0])
     seconds, left = inputs * choice.seconds_each, allowance.left()
     if seconds <= left:
