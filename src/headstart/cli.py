@@ -115,13 +115,22 @@ def fit(
     from headstart.kernel.settings import parse_assignments
     from headstart.product.printing import print_fit
 
-    chosen = given(out=out, image=image, label=label, group=group, domain=domain, part=part, format=format)
-    chosen |= given(task=task, backbone=backbone, weights=weights, tuning=tuning, objective=objective)
-    chosen |= given(
-        augmentation=augmentation, runner=runner, seed=seed, budget=budget, scratch=scratch, overwrite=overwrite
+    chosen = given(
+        {"out": out, "image": image, "label": label, "group": group, "domain": domain, "part": part, "format": format}
     )
-    chosen |= given(from_run=from_run, seeds=seeds)
-    chosen |= given(text=text, slices=slices, settings=parse_assignments(assignments or ()))
+    chosen |= given({"task": task, "backbone": backbone, "weights": weights, "tuning": tuning, "objective": objective})
+    chosen |= given(
+        {
+            "augmentation": augmentation,
+            "runner": runner,
+            "seed": seed,
+            "budget": budget,
+            "scratch": scratch,
+            "overwrite": overwrite,
+        }
+    )
+    chosen |= given({"from_run": from_run, "seeds": seeds})
+    chosen |= given({"text": text, "slices": slices, "settings": parse_assignments(assignments or ())})
     run = headstart.fit(data, reporter=reporter(), **chosen)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))
@@ -150,7 +159,7 @@ def predict(
     """
     from headstart.product.printing import frame_document, print_frame, print_predicted
 
-    chosen = given(out=out, format=format, text=text, image=image)
+    chosen = given({"out": out, "format": format, "text": text, "image": image})
     found = headstart.predict(run, data, reporter=reporter(), **chosen)
     if out is None:
         return Answer(lambda: frame_document(found), lambda: print_frame(found))
@@ -179,7 +188,7 @@ def evaluate(
     """
     from headstart.product.printing import print_evaluation
 
-    chosen = given(format=format, text=text, image=image, label=label, group=group, slices=slices)
+    chosen = given({"format": format, "text": text, "image": image, "label": label, "group": group, "slices": slices})
     found = headstart.evaluate(run, data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
 
@@ -204,7 +213,9 @@ def inspect(
     """
     from headstart.product.printing import print_inspection
 
-    chosen = given(text=text, image=image, label=label, group=group, slices=slices, part=part, format=format)
+    chosen = given(
+        {"text": text, "image": image, "label": label, "group": group, "slices": slices, "part": part, "format": format}
+    )
     found = headstart.inspect(data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
 
@@ -221,7 +232,7 @@ def report(
     \b
     headstart report runs/photos --out photos.html
     """
-    written = headstart.report(run, **given(out=out))
+    written = headstart.report(run, **given({"out": out}))
     return Answer(lambda: {"report": str(written)}, lambda: print(written))
 
 
@@ -241,7 +252,7 @@ def cache(
     """
     from headstart.product.cache_printing import print_cache
 
-    found = headstart.cache(**given(clear=clear, limit=limit))
+    found = headstart.cache(**given({"clear": clear, "limit": limit}))
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +31,7 @@ def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
     return typer.Option(flag, help=meaning, metavar=metavar)
 
 
-def given(**options: Any) -> dict[str, Any]:
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given: what a user did not say is left to the function's default."""
     return {name: value for name, value in options.items() if value not in (None, [], {})}
 

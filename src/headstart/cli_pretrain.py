@@ -74,11 +74,23 @@ def pretrain(
     from headstart.kernel.settings import parse_assignments
     from headstart.product.pretraining.printing import print_pretrained
 
-    chosen = given(out=out, text=text, image=image, numeric=numeric, label=label, format=format, backbone=backbone)
-    chosen |= given(weights=weights, objective=objective, augmentation=augmentation, labelled=labelled, seed=seed)
-    chosen |= given(budget=budget, overwrite=overwrite, settings=parse_assignments(assignments or ()))
+    chosen = given(
+        {
+            "out": out,
+            "text": text,
+            "image": image,
+            "numeric": numeric,
+            "label": label,
+            "format": format,
+            "backbone": backbone,
+        }
+    )
+    chosen |= given(
+        {"weights": weights, "objective": objective, "augmentation": augmentation, "labelled": labelled, "seed": seed}
+    )
+    chosen |= given({"budget": budget, "overwrite": overwrite, "settings": parse_assignments(assignments or ())})
     if recipe is not None:
-        return _recipe(recipe, {**given(UNLABELLED=data), **chosen})
+        return _recipe(recipe, {**given({"UNLABELLED": data}), **chosen})
     if data is None:
         raise SettingsError("what is to be learnt from? Give the data, UNLABELLED, or --recipe NAME")
     run = headstart.pretrain(data, reporter=reporter(), **chosen)

@@ -36,17 +36,19 @@ ORDER = {
         "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
         "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
         "reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key execution choose_runner "
-        "pipeline pass_space extract infer together gathered_rows precision forward micro_batches averaging best_epochs "
-        "interpolation final_weights noise pace checkpoint collapse training_plan step_batches validation stepping "
-        "self_validation loop rehearsal relative_gradients"
+        "pipeline pass_space extract infer together gathered_rows precision forward micro_batches averaging "
+        "best_epochs interpolation final_weights noise pace checkpoint collapse training_plan step_batches validation "
+        "stepping self_validation loop rehearsal relative_gradients"
     ),
     "evidence": (
         "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison "
         "code_modules code_backbone unlabelled_codes"
     ),
     "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
-    "product/pretraining": ("course record plan outset unlabelled choices gain training exhibits verdict summary run printing"),
-    "product/report": "svg curves exhibits intervals marks evidence stages candidates write",
+    "product/pretraining": (
+        "course record plan outset unlabelled choices gain training exhibits verdict summary run printing"
+    ),
+    "product/report": "svg curves exhibits intervals marks evidence stages candidates pictures course write",
     "product": (
         "shown record read_record numbers data unusable memory_data plan claim clock allowance verdict "
         "prepare choose_backbone suit_backbone pieces pick_runner bench pass_time sources samples views "

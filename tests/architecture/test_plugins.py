@@ -23,6 +23,8 @@ ALLOWED = {
     ("product/", "probe"): "the default tuning, and an arm of every comparison",
     ("product/", "scratch"): "an arm of every comparison, and the tuning that trains it",
     ("product/", "supervised"): "the default objective",
+    ("product/numbers.py", "mae"): "also the mean absolute error",
+    ("product/pretraining/unlabelled.py", "image_folder"): "folders of so many pictures that no other format is asked",
     ("product/auto/ways.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
     ("product/further.py", "full"): "how a run goes on whose head was solved for",

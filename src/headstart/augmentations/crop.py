@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn import functional
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
@@ -44,19 +45,25 @@ class Crop(InputViews):
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """A box of each of the pictures `state.hidden` (batch, channels, height, width), bilinear."""
-        cropped = self._resized(state.hidden, seeds, InterpolationMode.BILINEAR)
+        images = state.hidden
+        height, width = images.shape[2:]
+        boxes = torch.tensor([self._box(seed, height, width) for seed in seeds], dtype=torch.float64)
+        rows = _places(boxes[:, 0], boxes[:, 2], height).to(images)
+        columns = _places(boxes[:, 1], boxes[:, 3], width).to(images)
+        shape = (-1, height, width)
+        grid = torch.stack([columns[:, None].expand(*shape), rows[:, :, None].expand(*shape)], dim=3)
+        # the whole batch at once, which is what resizing each box by itself comes to
+        cropped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
         return State(cropped, state.context, state.taps)
 
     def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """The same boxes of maps (batch, height, width), each cell from the nearest one."""
         exact = maps[:, None].double()  # whole numbers stay what they are
-        return self._resized(exact, seeds, InterpolationMode.NEAREST_EXACT)[:, 0].to(maps.dtype)
-
-    def _resized(self, images: Tensor, seeds: Sequence[int], interpolation: InterpolationMode) -> Tensor:
-        height, width = images.shape[2:]
-        boxes = (self._box(seed, height, width) for seed in seeds)
-        size = [height, width]
-        return torch.stack([vision.resized_crop(image, *box, size, interpolation) for image, box in zip(images, boxes)])
+        size = [*maps.shape[1:]]
+        boxes = (self._box(seed, *size) for seed in seeds)
+        nearest = InterpolationMode.NEAREST_EXACT
+        cropped = [vision.resized_crop(one, *box, size, nearest) for one, box in zip(exact, boxes)]
+        return torch.stack(cropped)[:, 0].to(maps.dtype)
 
     def _box(self, seed: int, height: int, width: int) -> _Box:
         draws = np.random.default_rng(seed)
@@ -67,6 +74,18 @@ class Crop(InputViews):
         wide = min(width, max(1, round(math.sqrt(area * ratio))))
         high = min(height, max(1, round(math.sqrt(area / ratio))))
         return _Box(int(draws.integers(height - high + 1)), int(draws.integers(width - wide + 1)), high, wide)
+
+
+def _places(first: Tensor, length: Tensor, size: int) -> Tensor:
+    """Where each of `size` pixels of a resized box lies along an axis of the picture, (boxes, size) in [-1, 1].
+
+    `first` and `length` (boxes,) are in pixels; what is beyond the box's outermost pixels is taken from these.
+    """
+    step = (torch.arange(size, dtype=first.dtype) + 0.5) / size
+    pixels = first[:, None] + length[:, None] * step - 0.5
+    last = first + length - 1
+    inside = torch.minimum(torch.maximum(pixels, first[:, None]), last[:, None])
+    return (2 * inside + 1) / size - 1
 
 
 class _Box(NamedTuple):

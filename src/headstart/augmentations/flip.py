@@ -52,12 +52,11 @@ class Flip(InputViews):
                 f"augmentation.flip.quarter_turns: pictures of {width} x {height} pixels are not square and cannot be"
                 " turned by 90 degrees. Leave it off, or use affine for small turns."
             )
-        return torch.stack([self._one(image, seed) for image, seed in zip(images, seeds)])
-
-    def _one(self, image: Tensor, seed: int) -> Tensor:
-        left_right, up_down, turns = np.random.default_rng(seed).integers((2, 2, 4)).tolist()
-        axes = [
-            axis for axis, flips in ((-1, self.horizontal and left_right), (-2, self.vertical and up_down)) if flips
-        ]
-        flipped = image.flip(axes)
-        return torch.rot90(flipped, turns, (-2, -1)) if self.quarter_turns else flipped
+        draws = np.array([np.random.default_rng(seed).integers((2, 2, 4)) for seed in seeds])
+        for axis, allowed, drawn in ((-1, self.horizontal, draws[:, 0]), (-2, self.vertical, draws[:, 1])):
+            if allowed:
+                mirrored = torch.from_numpy(drawn == 1).to(images.device).view(-1, *[1] * (images.ndim - 1))
+                images = torch.where(mirrored, images.flip(axis), images)
+        if self.quarter_turns:
+            images = torch.stack([torch.rot90(one, int(turns), (-2, -1)) for one, turns in zip(images, draws[:, 2])])
+        return images

@@ -51,7 +51,7 @@ class LazyInputs:
         self._pool = ThreadPoolExecutor(min(MOST_THREADS, cores()), thread_name_prefix="read")
 
     def screen(self, rows: np.ndarray) -> np.ndarray:
-        """Those of some rows whose inputs can be read, in their order; they wait here until they are asked for.
+        """Those of some rows (batch,) whose inputs can be read, in their order; they wait until they are asked for.
 
         Raises:
             DataError: none of them can be read.
