@@ -2,12 +2,13 @@
 
 Every tuning that trains by steps, on a tiny convolutional network or transformer with random weights, on made pictures:
 with kept states of its frozen stages, with kept states of augmented views, and with nothing kept. Each fit is a process
-of its own, killed at a moment drawn evenly over as long as the fit takes, whatever it is doing. The saved model and the
-predictions are compared with those of a fit that was left in peace.
+of its own, killed at a moment drawn evenly over as long as the fit takes, whatever it is doing, or as likely over as
+long as its training takes. The saved model and the predictions are compared with those of a fit left in peace.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
@@ -32,6 +33,7 @@ RECIPE = {"epochs": 6, "patience": 6, "batch_size": 8, "averaging": 0.8}
 PREFIXED = {"partial": {}, "lp_ft": {"last": 1}, "lora": {"last": 1}, "head_only": {}}
 """Tunings of which stages can stay frozen, and the settings that freeze them."""
 PATIENCE = 300.0
+SHARE_IN_TRAINING = 0.5
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(
@@ -104,6 +106,8 @@ def _killed_and_resumed(case: Case, data: Path, work: Path, kills: int, draws: n
     began = time.perf_counter()
     _finish(_started(case, data, work / "peace"))
     long = time.perf_counter() - began
+    times = json.loads((work / "peace" / "run" / "record.json").read_text(encoding="utf-8"))["times"]
+    training = next(seconds for step, seconds in times.items() if step.startswith("training"))
     moments: Counter[str] = Counter()
     bits = attempt = 0
     while moments.total() < kills:
@@ -111,7 +115,11 @@ def _killed_and_resumed(case: Case, data: Path, work: Path, kills: int, draws: n
         folder = work / str(attempt)
         while moments.total() < kills:
             victim = _started(case, data, folder)
-            victim.join(draws.uniform(0, long))
+            if draws.random() < SHARE_IN_TRAINING:
+                _wait_for_training(victim, folder)
+                victim.join(draws.uniform(0, training))
+            else:
+                victim.join(draws.uniform(0, long))
             if not victim.is_alive():
                 break
             os.kill(victim.pid, signal.SIGKILL)
@@ -160,9 +168,16 @@ def _moment(folder: Path) -> str:
     """What a fit that was killed had done by then."""
     if (folder / "run" / "record.json").exists():
         return "after the record"
-    if any((folder / "run" / "work").glob("*.checkpoint")):
-        return "in training"
-    return "before the first step"
+    return "in training" if _in_training(folder) else "before the first step"
+
+
+def _in_training(folder: Path) -> bool:
+    return any((folder / "run" / "work").glob("*.checkpoint"))
+
+
+def _wait_for_training(process: Any, folder: Path) -> None:
+    while process.is_alive() and not _in_training(folder):
+        time.sleep(0.005)
 
 
 def _differing_bits(one: Path, other: Path) -> int:
