@@ -34,7 +34,7 @@ def nuclei(seconds: float) -> dict[str, Any]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as out:
         found = _fit(data_folder() / NUCLEI, Path(out) / "run", seconds)
-    return {"minutes": (time.monotonic() - started) / 60, "arms": _figures(found)}
+        return {"minutes": (time.monotonic() - started) / 60, "arms": _figures(found)}
 
 
 def cells(seconds: float) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def cells(seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as out:
         found = _fit(data_folder() / CELLS / "dataset1", Path(out) / "run", seconds)
         elsewhere = evaluate(found.folder, data_folder() / CELLS / "dataset2")
-    figures = {name: row.model_dump() for name, row in elsewhere.figures.items()}
-    return {"arms": _figures(found), "another_laboratory": figures}
+        figures = {name: row.model_dump() for name, row in elsewhere.figures.items()}
+        return {"arms": _figures(found), "another_laboratory": figures}
 
 
 def few(seconds: float, draw: int) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def few(seconds: float, draw: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as out:
         some = _draw(data_folder() / NUCLEI, Path(out) / "data", draw)
         found = _fit(some, Path(out) / "run", seconds, scratch=True, rates_tried=(1.0, 3.0))
-    gain = next(one.difference.value for one in found.record.comparisons if one.against == "scratch")
-    return {"gain": gain, "arms": _figures(found)}
+        gain = next(one.difference.value for one in found.record.comparisons if one.against == "scratch")
+        return {"gain": gain, "arms": _figures(found)}
 
 
 def _fit(data: Path, out: Path, seconds: float, *, scratch: bool = False, **tuning: Any) -> Run:
