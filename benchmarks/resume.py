@@ -32,6 +32,10 @@ PICTURES, SIDE = 96, 40
 RECIPE = {"epochs": 6, "patience": 6, "batch_size": 8, "averaging": 0.8}
 PREFIXED = {"partial": {}, "lp_ft": {"last": 1}, "lora": {"last": 1}, "head_only": {}}
 """Tunings of which stages can stay frozen, and the settings that freeze them."""
+CONVOLUTIONAL, TRANSFORMER = "test_resnet", "test_vit"
+AT_HOME = ("lora", "bias_only")
+"""In transformers; the one here has a single stage, of which nothing can stay frozen."""
+
 PATIENCE = 300.0
 SHARE_IN_TRAINING = 0.5
 
@@ -46,7 +50,7 @@ class Case:
     """One kind of fit."""
 
     tuning: str
-    network: str = "test_resnet"
+    network: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the tuning."""
     augmentation: str = "none"
@@ -78,13 +82,13 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 def _cases() -> list[Case]:
     """Every tuning by steps as it is, and those with frozen stages in every way of keeping what leaves them."""
     tunings = [name for name in registry.names("tuning") if not registry.plugin("tuning", name).solved]
-    networks = {name: "test_vit" if name in ("lora", "bias_only") else "test_resnet" for name in tunings}
-    cases = [Case(name, networks[name]) for name in tunings if name not in PREFIXED or PREFIXED[name]]
+    whole = [name for name in tunings if name not in PREFIXED or PREFIXED[name]]
+    cases = [Case(name, TRANSFORMER if name in AT_HOME else CONVOLUTIONAL) for name in whole]
     for name, frozen in PREFIXED.items():
         cases += [
-            Case(name, networks[name], frozen),
-            Case(name, networks[name], frozen, "crop", 2),
-            Case(name, networks[name], frozen, "crop", 0),
+            Case(name, CONVOLUTIONAL, frozen),
+            Case(name, CONVOLUTIONAL, frozen, "crop", 2),
+            Case(name, CONVOLUTIONAL, frozen, "crop", 0),
         ]
     return cases
 
