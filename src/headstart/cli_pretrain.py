@@ -31,32 +31,41 @@ WITH_RECIPE = frozenset({"out", "budget"})
 """What can be said beside a recipe."""
 
 
+Unlabelled = Annotated[
+    str | None,
+    typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table of texts, image paths or numbers."),
+]
+Numeric = Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")]
+Label = Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")]
+Objective = Annotated[str | None, option("--objective", "What is learnt; chosen when left out.", "NAME")]
+Labelled = Annotated[
+    str | None, option("--labelled", "A labelled sample to judge by; nothing is learnt from its labels.", "DATA")
+]
+Recipe = Annotated[
+    str | None, option("--recipe", "In place of data: a recipe that ships with Headstart, or its file.", "NAME")
+]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", parser=seconds, help="Train for this time: 90, 90s, 5m or 1h.", metavar="TIME"),
+]
+
+
 def pretrain(
-    data: Annotated[
-        str | None,
-        typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table of texts, image paths or numbers."),
-    ] = None,
+    data: Unlabelled = None,
     out: Out = None,
     text: Text = None,
     image: Image = None,
-    numeric: Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")] = None,
-    label: Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")] = None,
+    numeric: Numeric = None,
+    label: Label = None,
     format: Format = None,
     backbone: Backbone = None,
     weights: Weights = None,
-    objective: Annotated[str | None, option("--objective", "What is learnt; chosen when left out.", "NAME")] = None,
+    objective: Objective = None,
     augmentation: Augmentation = None,
-    labelled: Annotated[
-        str | None, option("--labelled", "A labelled sample to judge by; nothing is learnt from its labels.", "DATA")
-    ] = None,
-    recipe: Annotated[
-        str | None, option("--recipe", "In place of data: a recipe that ships with Headstart, or its file.", "NAME")
-    ] = None,
+    labelled: Labelled = None,
+    recipe: Recipe = None,
     seed: Seed = None,
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", parser=seconds, help="Train for this time: 90, 90s, 5m or 1h.", metavar="TIME"),
-    ] = None,
+    budget: Budget = None,
     assignments: Set = None,
     overwrite: Overwrite = None,
     as_json: Json = False,  # noqa: ARG001

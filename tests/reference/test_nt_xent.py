@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from headstart.contracts.carriers import Batch, State
 from headstart.numerics.nt_xent import nt_xent
 from headstart.objectives.simclr import SimCLR
 from two_views import two_views
@@ -56,8 +57,8 @@ def test_lightly_finds_the_same() -> None:
 def test_the_objective_is_the_loss_of_its_projections() -> None:
     objective = SimCLR(temperature=TEMPERATURE, hidden=6, width=4)
     step = two_views(objective)
-    projector = step.additions["projector"]
-    one, other = (projector(step.features(batch).pooled) for batch in step.batches.values())
+    both = Batch(State(torch.cat([batch.state.hidden for batch in step.batches.values()])), {}, torch.arange(24))
+    one, other = step.additions["projector"](step.features(both).pooled).chunk(2)
     loss = objective.combine(objective.losses(step), [])
     assert loss is not None
     torch.testing.assert_close(loss, longhand(one, other))

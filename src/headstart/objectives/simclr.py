@@ -4,21 +4,25 @@ Of an example's two random views x and x', with f the backbone's pooled features
 away afterwards, the embeddings g(f(x)) and g(f(x')) are a pair in NT-Xent; see `numerics/nt_xent.py`. Every other
 example of the batch is a negative, those of other processes too: the greater the batch, the better.
 
-As in the authors' code g has BatchNorm behind its first layer, which the paper's formula leaves out. The optimiser is
-the house's AdamW in place of LARS, which batches of thousands need.
+As in the authors' code both views go through the network as one batch, and g has BatchNorm behind its first layer,
+which the paper's formula leaves out. The optimiser is the house's AdamW in place of LARS, which batches of thousands
+need. Of a batch that does not fit into the memory each part has negatives of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Batch, State
 from headstart.contracts.objective import AGAIN, UNLABELLED, Claim, Occasion, PlainObjective, Step
 from headstart.numerics.nt_xent import nt_xent
+from headstart.objectives._perceptron import embeddings
 
 
 class SimCLR(PlainObjective):
@@ -57,6 +61,13 @@ class SimCLR(PlainObjective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "nt_xent", a scalar ()."""
-        projector = step.additions["projector"]
-        one, other = (step.gathered(projector(step.features(step.batches[name]).pooled)) for name in self.streams)
+        views = _joined([step.batches[name] for name in self.streams])
+        found = embeddings(step, "projector", step.features(views).pooled)
+        one, other = (step.gathered(half) for half in found.chunk(2))
         return {"nt_xent": nt_xent(one, other, self.temperature)}
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Batches of pictures of one size as one: in a single pass they cost less, and BatchNorm sees all of them."""
+    hidden = torch.cat([batch.state.hidden for batch in batches])
+    return Batch(State(hidden), {}, torch.cat([batch.rows for batch in batches]))
