@@ -120,15 +120,18 @@ class CheckpointFile:
         return CheckpointFile(self.path, hash_bytes(self.identity.encode(), more.encode()))
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Replace the file. Raises HeadstartError on a full disk; the old file stays."""
-        buffer = io.BytesIO()
+        """Replace the file, of a finished training by what it keeps alone.
+
+        Raises HeadstartError on a full disk; the old file stays.
+        """
+        buffer, goes_on = io.BytesIO(), not checkpoint.progress.finished
         content = {
             "identity": self.identity,
             "progress": asdict(checkpoint.progress),
-            "weights": dict(checkpoint.weights),
-            "optimiser": dict(checkpoint.optimiser),
+            "weights": dict(checkpoint.weights) if goes_on else {},
+            "optimiser": dict(checkpoint.optimiser) if goes_on else {},
             "kept": [{"epoch": k.epoch, "cost": k.cost, "weights": dict(k.weights)} for k in checkpoint.kept],
-            "average": dict(checkpoint.average),
+            "average": dict(checkpoint.average) if goes_on else {},
         }
         torch.save(content, buffer)
         body = buffer.getvalue()

@@ -291,9 +291,10 @@ class Loop:
         if kept is None:
             return
         self.progress, self.best.kept, self.micro.most = kept.progress, list(kept.kept), kept.progress.micro_batch
-        self.weights.load(kept.weights)
-        self.optimiser.load_state_dict(dict(kept.optimiser))
-        if self.average is not None:
-            self.average.load(kept.average)
+        if not self.progress.finished:
+            self.weights.load(kept.weights)
+            self.optimiser.load_state_dict(dict(kept.optimiser))
+            if self.average is not None:
+                self.average.load(kept.average)
         self.pace.validation = kept.progress.validation_seconds
         self.pace.steps.append(kept.progress.step_seconds)

@@ -75,3 +75,13 @@ def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(tmp_path: Path
     resumed = train("soup_and_interpolation", tmp_path)
     assert resumed.progress.finished
     assert weights(resumed) == weights(whole)
+
+
+def test_of_a_finished_training_the_final_weights_alone_are_kept(tmp_path: Path) -> None:
+    first = train("everything", tmp_path)
+    kept = CheckpointFile(tmp_path / "a.checkpoint", "same").also_by("bfloat16").read()
+    assert kept is not None and kept.progress.finished and len(kept.kept) == 1
+    assert not kept.weights and not kept.optimiser and not kept.average
+    again = train("everything", tmp_path)
+    assert weights(again) == weights(first)
+    assert again.progress.history == first.progress.history
