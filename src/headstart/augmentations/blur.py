@@ -1,7 +1,7 @@
 """Gaussian blur of random width in some of the views (Chen et al. 2020).
 
-The standard deviation is drawn evenly, in the paper from 0.1 to 2 pixels of 224; here it is a share of the side: a
-pixel is much of a small picture. Below a third of a pixel nothing happens.
+The standard deviation is drawn evenly, in the paper from 0.1 to 2 pixels of 224; here it is a share of the side, for a
+pixel is much of a small picture. Its greatest value is 0.7 pixels at least; below a third of a pixel nothing happens.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from headstart.contracts.carriers import State
 
 LEAST_PIXELS = 1 / 3
 """A narrower bell has less than a hundredth of its weight beside its middle."""
+
+LEAST_GREATEST = 0.7
+"""Pixels that the greatest standard deviation has in the smallest picture, so that something is seen of it."""
 
 REACH = 2.5
 """Standard deviations at which the bell is cut off."""
@@ -45,8 +48,8 @@ class Blur(InputViews):
     def view(self, state: State, seeds: Sequence[int]) -> State:
         """`state.hidden` (batch, channels, height, width); beyond the border the picture is mirrored."""
         hidden, draws = state.hidden, torch.from_numpy(uniform(seeds, 2))
-        side = min(hidden.shape[2:])
-        sigma = side * (self.sigma[0] + (self.sigma[1] - self.sigma[0]) * draws[:, 0])
+        least, greatest = (share * min(hidden.shape[2:]) for share in self.sigma)
+        sigma = least + (max(greatest, LEAST_GREATEST) - least) * draws[:, 0]
         rows = torch.nonzero((draws[:, 1] < self.share) & (sigma >= LEAST_PIXELS)).flatten()
         if not len(rows):
             return state

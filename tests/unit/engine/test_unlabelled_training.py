@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Together, unlabelled_loop
+from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Pulled, unlabelled_loop
 
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.objective import AGAIN, UNLABELLED
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.loop import Loop
+from headstart.engine.stepping import Moment
 from headstart.engine.streams import Stream
+from headstart.engine.together import Together
 from headstart.kernel.errors import TrainingError
 from headstart.numerics.spread import effective_rank, feature_std
 
@@ -47,7 +49,7 @@ def test_monitors_are_those_of_the_held_out_inputs_as_they_are() -> None:
 
 
 def test_an_objective_that_pulls_everything_together_is_stopped_as_collapsed() -> None:
-    loop = unlabelled_loop(Together(), course=COURSE.model_copy(update={"epochs": 200, "learning_rate": 0.05}), far=1.0)
+    loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 200, "learning_rate": 0.05}), far=1.0)
     with pytest.raises(TrainingError, match=r"collapsed in epoch \d+: inputs that differ have the same features"):
         loop.run()
     assert loop.progress.history[-1].monitors["feature_std"] < 0.01
@@ -62,6 +64,14 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path: Path) 
     resumed = unlabelled_loop(checkpoint=file)
     assert resumed.run().history[0].monitors == whole.progress.history[0].monitors
     assert weights(resumed) == weights(whole)
+
+
+def test_a_loss_over_all_processes_is_not_computed_in_parts() -> None:
+    loop = unlabelled_loop()
+    loop.stepper.processes, loop.micro.most = Together(0, 2), 4
+    batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
+    with pytest.raises(TrainingError, match="cannot be computed in smaller ones"):
+        loop.stepper(batches, Moment(0, 0, 0.0))
 
 
 def test_a_long_pass_is_divided_into_epochs_that_hold_each_row_once() -> None:

@@ -28,7 +28,7 @@ TRAIN, HELD_OUT, STAGES = np.arange(64), np.arange(64, 96), 3
 COURSE = Recipe(epochs=3, batch_size=16, learning_rate=0.01, head_learning_rate=0.01, precision="float32")
 
 
-class Together(PlainObjective):
+class Pulled(PlainObjective):
     """Pulls two views of an input together and nothing apart: what it learns is to say the same of everything."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
