@@ -18,12 +18,22 @@ FOLDERS = {
     "img_brain_mri": "data/img_brain_mri",
     "da_pacs_photo": "data/da_pacs/photo",
 }
+"""What figures are measured on."""
+
+APART = {
+    "img_ants_bees": "data/img_ants_bees",
+    "da_pacs_art": "data/da_pacs/art_painting",
+    "da_pacs_cartoon": "data/da_pacs/cartoon",
+    "da_pacs_sketch": "data/da_pacs/sketch",
+}
+"""What the embedded backbone may be chosen by, since no figure of it is measured on them."""
 
 
 def drawn_pictures(name: str, per_class: int, draw: int) -> pd.DataFrame:
     """Columns input, label and part ('train' or 'test'): `per_class` examples of each class, and the test part."""
-    if name in FOLDERS:
-        return few_labels(data_folder() / FOLDERS[name], per_class, draw).frame()
+    folder = FOLDERS.get(name) or APART.get(name)
+    if folder is not None:
+        return few_labels(data_folder() / folder, per_class, draw).frame()
     pixels, labels = ARRAYS[name]()
     order = np.random.default_rng(0).permutation(len(labels))
     test, pool = order[:MOST_TESTED], order[MOST_TESTED:]
