@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -63,7 +64,8 @@ def solved(per_class: int, draw: int) -> float:
     frame = drawn_pictures("mnist", per_class, draw)
     components = PCA(COMPONENTS, random_state=0).fit(_pixels(undrawn_pictures("mnist")))
     train, test = (frame[frame["part"] == part] for part in ("train", "test"))
-    model = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-4, 2, 7), cv=5, max_iter=2000))
+    strengths = {"logisticregression__C": np.logspace(-4, 2, 7)}
+    model = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)), strengths, cv=5)
     model.fit(components.transform(_pixels(train["input"].tolist())), train["label"])
     return float(model.score(components.transform(_pixels(test["input"].tolist())), test["label"]))
 

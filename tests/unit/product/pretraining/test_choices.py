@@ -13,10 +13,11 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.product.pretraining.choices import MOST_STEPS, Choices, choose
+from headstart.product.pretraining.outset import outset
 from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
 from headstart.product.pretraining.unlabelled import ROWS_AT_ONCE, Unlabelled, read_unlabelled
 from headstart.product.record import Decision
-from tiny_backbone import TinyBackbone
+from tiny_backbone import TinyBackbone, numeric_examples
 
 
 def data(modality: str = "table", number: int = 1000) -> Unlabelled:
@@ -42,6 +43,14 @@ def test_auto_takes_what_claims_the_data_and_says_why() -> None:
     assert found.plan.objective == named["objective"].value
     assert "table" in found.objective.modalities and named["objective"].reason
     assert found.plan.augmentation == named["augmentation"].value == found.objective.augmentation
+
+
+def test_numbers_begin_with_a_network_that_has_something_to_train() -> None:
+    begun = outset(PretrainPlan(data="it"), numeric_examples(np.zeros((5, 3)), [0] * 5))
+    assert any(True for _ in begun.backbone.module.parameters()) and begun.plan.weights == "random"
+    assert begun.decision is not None and "nothing to train" in begun.decision.reason
+    named = outset(PretrainPlan(data="it", backbone="table_features"), numeric_examples(np.zeros((5, 3)), [0] * 5))
+    assert named.decision is None and named.plan.backbone == "table_features"
 
 
 def test_pretrained_weights_go_on_more_slowly_unless_a_rate_is_named() -> None:
