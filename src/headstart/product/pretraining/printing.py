@@ -42,12 +42,10 @@ def print_pretrained(run: PretrainedRun) -> None:
 def _arms(gain: Gain) -> Table:
     """The probes, and what the one on the result is ahead of each other."""
     metric, found = gain.primary_metric, {comparison.against: comparison for comparison in gain.comparisons}
-    table = plain_table(
-        f"{metric_title(metric)} on the labelled test part", "value", "95 % interval", "the result's lead"
-    )
+    table = plain_table(f"{metric_title(metric)}, labelled test part", "value", "95 % interval", "the result's lead")
     for key, arm in gain.arms.items():
         row = arm.figures[metric]
-        lead = f"{difference_text(metric, found[key].difference)}, {found[key].verdict}" if key in found else ""
+        lead = difference_text(metric, found[key].difference) if key in found else ""
         table.add_row(Text(arm.title), value_text(metric, row.value), interval_text(metric, row), lead)
     return table
 
