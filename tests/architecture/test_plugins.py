@@ -28,6 +28,7 @@ ALLOWED = {
     ("product/auto/ways.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
     ("product/further.py", "full"): "how a run goes on whose head was solved for",
+    ("product/recipe_phase.py", "classification"): "generated pictures are told apart by the formula behind them",
     ("product/estimators.py", "classification"): "what a classifier does",
     ("product/estimators.py", "regression"): "what a regressor does",
 }
