@@ -290,7 +290,7 @@ def test_all_faults_of_the_settings_come_at_once(here: Path, headstart_command: 
         "'augmentatoin' is not known. Did you mean 'augmentation'?",
         "tuning.epochs = 0: Input should be greater than or equal to 1",
         "tuning.batch is not a setting. Did you mean 'batch_size'?",
-        "objective 'superised' is not known. Did you mean 'supervised'?",
+        "objective 'superised' is not known. Did you mean 'supervised'",
         "format 'tabel' is not known. Did you mean 'table'?",
         "scratch.patience = 'none': Input should be a valid integer",
     ):

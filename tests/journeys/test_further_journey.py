@@ -20,6 +20,12 @@ FEW: dict[str, Any] = {"scratch": False, "settings": {"tuning": {"epochs": 2}}}
 
 
 @pytest.fixture(scope="module")
+def photo_run(photo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, in which readings of the test part are counted."""
+    return own_copy(photo_run, tmp_path_factory.mktemp("runs") / "photos")
+
+
+@pytest.fixture(scope="module")
 def more_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures of both known classes and of a third one."""
     return photo_folder(tmp_path_factory.mktemp("data") / "more", {"dark": 12, "grey": 15, "light": 12}, seed=7)

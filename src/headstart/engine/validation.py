@@ -19,6 +19,9 @@ from headstart.engine.streams import Stream, ahead
 from headstart.engine.together import Together
 from headstart.kernel.errors import TrainingError
 
+TIE = 1e-6
+"""Of epochs with the same metric the one with the least loss is taken: so little of it counts."""
+
 
 class Validated(NamedTuple):
     """What a pass over the validation examples came to."""
@@ -81,7 +84,7 @@ class Validation:
         metric = primary.score(truth, self._finished(parts))
         if task.chosen_by == "loss":
             return Validated(loss, metric, loss)
-        return Validated(loss, metric, -metric if primary.greater_is_better else metric)
+        return Validated(loss, metric, (-metric if primary.greater_is_better else metric) + TIE * loss)
 
     def losses(self) -> np.ndarray:
         """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""

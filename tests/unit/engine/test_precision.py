@@ -6,10 +6,11 @@ import pytest
 import torch
 from small_trainings import changed, small_loop
 
-from headstart.engine import loop as loop_module
 from headstart.engine import precision as precision_module
+from headstart.engine import self_validation
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.precision import chosen_precision, precision_in_use
+from headstart.engine.stepping import Moment
 from headstart.kernel import processor
 from headstart.kernel.processor import computes_bfloat16
 
@@ -50,7 +51,7 @@ def test_in_bfloat16_products_are_and_weights_optimiser_and_losses_are_not() -> 
     loop.model.backbone.module[0][0].register_forward_hook(lambda *given: seen.append(given[2].dtype))
     stream = loop.streams["labelled"]
     batch = stream.batch(stream.order(0)[0], 0)
-    step = loop.stepper.step({"labelled": batch}, 0.0)
+    step = loop.stepper.step({"labelled": batch}, Moment(0, 0, 0.0))
     features = step.features(batch)
     assert seen == [torch.bfloat16]
     assert features.pooled.dtype == torch.float32
@@ -67,7 +68,7 @@ def test_validation_is_in_the_precision_that_the_model_is_used_in(monkeypatch: p
     assert loop.validate() == exact.validate()
     monkeypatch.setattr(precision_module, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(
-        loop_module, "precision_in_use", lambda _, device: precision_in_use({"precision": "bfloat16"}, device)
+        self_validation, "precision_in_use", lambda _, device: precision_in_use({"precision": "bfloat16"}, device)
     )
     assert small_loop(changed(precision="float32")).validate()[0] != exact.validate()[0]
 
