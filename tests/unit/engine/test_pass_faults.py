@@ -338,7 +338,6 @@ def test_a_cache_that_becomes_read_only_half_way(tmp_path: Path, paths: list[Pat
         stored = run(paths, FeatureStore(store.root, 10**9)).reused
         assert 0 < stored < 12, "what was written is read, though nothing can be"
     assert run(paths, FeatureStore(store.root, 10**9)).reused == stored
-    assert not list(store.root.rglob("*.part"))
 
 
 def wait_until(holds: Callable[[], Any]) -> None:
