@@ -57,6 +57,12 @@ class Learner(Protocol):
         ...
 
 
+def rest(learner: Learner) -> None:
+    """Switch every module of a learner to evaluation mode."""
+    for module in (learner.backbone.module, learner.heads, learner.additions):
+        module.eval()
+
+
 @dataclass
 class Model:
     """Everything that prediction needs."""
@@ -76,8 +82,7 @@ class Model:
 
     def eval(self) -> Model:
         """Switch every module to evaluation mode."""
-        for module in (self.backbone.module, self.heads, self.additions):
-            module.eval()
+        rest(self)
         return self
 
     def save(self, folder: Path) -> None:

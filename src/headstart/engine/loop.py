@@ -38,7 +38,7 @@ from headstart.engine.stepping import Moment, Stepper
 from headstart.engine.streams import Stream
 from headstart.engine.together import together
 from headstart.engine.training_plan import Plan
-from headstart.engine.validation import Validated
+from headstart.engine.validator import Validated
 from headstart.engine.weights import MovingWeights
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet, Reporter

@@ -1,0 +1,99 @@
+"""What judges a training after each epoch: a pass over rows that are not trained on, batch by batch."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from headstart.contracts.model import Learner, rest
+from headstart.engine.micro_batches import Batches, MicroBatches
+from headstart.engine.streams import Stream, ahead
+from headstart.engine.together import Together
+from headstart.kernel.errors import TrainingError
+
+T = TypeVar("T")
+"""What is found in a batch beside its loss."""
+
+
+class Validated(NamedTuple):
+    """What a pass over the validation examples came to."""
+
+    loss: float
+    """The mean over the examples, or over what the task counts by."""
+    metric: float
+    """The task's primary one; NaN without a task."""
+    cost: float
+    """What the best epoch has the lowest of: the loss, or what `Task.chosen_by` says."""
+    monitors: Mapping[str, float] = {}
+    """What was looked at beside them, by name."""
+
+
+class Part(NamedTuple, Generic[T]):
+    """What a batch, or a part of one, came to."""
+
+    weight: float
+    """How much its loss counts beside those of others; >= 0."""
+    loss: float
+    """A mean."""
+    found: T
+
+
+class Validator(ABC, Generic[T]):
+    """Judges in evaluation mode; several processes share the batches."""
+
+    def __init__(self, learner: Learner, stream: Stream, micro: MicroBatches, processes: Together) -> None:
+        """Judge `learner` as it stands on all rows of `stream`."""
+        self.learner, self.stream = learner, stream
+        self.micro, self.processes = micro, processes
+
+    def __call__(self) -> Validated:
+        """The whole pass. Raises TrainingError on a loss that is not finite."""
+        parts = self._parts()
+        weight = sum(part.weight for part in parts)
+        loss = sum(part.weight * part.loss for part in parts) / weight if weight else math.nan
+        if not math.isfinite(loss):
+            raise TrainingError(f"the validation loss became {loss}")
+        return self._validated(loss, [part.found for part in parts])
+
+    def losses(self) -> np.ndarray:
+        """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""
+        return np.array([part.loss for part in self._parts()])
+
+    def estimated_seconds(self) -> float:
+        """About how long a pass takes, by its first batch the second time."""
+        rest(self.learner)
+        batches = self.stream.in_sequence()
+        for _ in range(2):
+            began = time.monotonic()
+            self.micro.run(self._batches(batches[0]), self._judged)
+        return (time.monotonic() - began) * math.ceil(len(batches) / self.processes.size)
+
+    @abstractmethod
+    def _validated(self, loss: float, found: Sequence[T]) -> Validated:
+        """What the whole pass came to, by what was found in its parts, in the order of the stream."""
+
+    @abstractmethod
+    def _batches(self, rows: np.ndarray) -> Batches:
+        """What some rows (batch,) are judged by, from each stream."""
+
+    @abstractmethod
+    def _part(self, batches: Batches) -> Part[T]:
+        """Judges what `_batches` returned, or a part of it."""
+
+    def _parts(self) -> list[Part[T]]:
+        rest(self.learner)
+        batches = self.stream.in_sequence()
+        own = range(self.processes.rank, len(batches), self.processes.size)
+        made = ahead([partial(self._batches, batches[number]) for number in own])
+        judged = {number: self.micro.run(batch, self._judged) for number, batch in zip(own, made)}
+        of_all = {number: parts for one in self.processes.gathered(judged) for number, parts in one.items()}
+        return [part for number in sorted(of_all) for part in of_all[number]]
+
+    def _judged(self, parts: Sequence[Batches]) -> list[Part[T]]:
+        return [self._part(part) for part in parts]
