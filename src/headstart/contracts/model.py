@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
 from headstart.contracts.task import Task
 from headstart.kernel import registry
@@ -60,7 +61,7 @@ class Learner(Protocol):
 def rest(learner: Learner) -> None:
     """Switch every module of a learner to evaluation mode."""
     for module in (learner.backbone.module, learner.heads, learner.additions):
-        module.eval()
+        evaluation_mode(module)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.kernel.errors import TrainingError
 
@@ -86,15 +87,13 @@ def train_mode(
     Without `renew_statistics` BatchNorm stays in evaluation mode everywhere in the backbone: it normalises by its
     running statistics and leaves them as they are, while its scale and shift still train.
     """
-    backbone.module.eval()
-    modules = dict(backbone.module.named_modules())
+    evaluation_mode(backbone.module)
     for number in moving - {HEAD}:
         for name in backbone.stages[number].modules:
-            modules[name].train()
-    if not renew_statistics:
-        for module in backbone.module.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+            stage = backbone.module.get_submodule(name).train()
+            for module in () if renew_statistics else stage.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
     for module in others:
         module.train()
 

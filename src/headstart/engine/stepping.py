@@ -152,7 +152,11 @@ class Stepper:
 
     def _begin(self, moment: Moment) -> None:
         """Every random draw of the step follows from here."""
-        torch.manual_seed(draw_seed(self.seed, "step", moment.epoch, moment.step, self.processes.rank))
+        seed = draw_seed(self.seed, "step", moment.epoch, moment.step, self.processes.rank)
+        if self.forward.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # `torch.manual_seed` notes a traceback for each kind of device
+        else:
+            torch.manual_seed(seed)
 
     def _backward(self, batches: Batches, moment: Moment) -> Mapping[str, Tensor]:
         """The objective's losses, their gradients filled in."""
