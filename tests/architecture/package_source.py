@@ -109,9 +109,15 @@ def _absolute(node: ast.ImportFrom, source: Source) -> str:
     return ".".join([*anchor, *([node.module] if node.module else [])])
 
 
+@cache
+def _modules() -> frozenset[str]:
+    return frozenset(source.module for source in sources() if source.text)
+
+
+@cache
 def _existing_module(name: str) -> str:
     """The longest beginning of a dotted name that is a file with content: names inside a module are cut off."""
-    modules = {source.module for source in sources() if source.text}
+    modules = _modules()
     parts = name.split(".")
     while parts and ".".join(parts) not in modules:
         parts.pop()
