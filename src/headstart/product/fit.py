@@ -18,7 +18,6 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.launch import rank
 from headstart.engine.together import part
 from headstart.kernel import registry
-from headstart.kernel.errors import SettingsError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
@@ -34,9 +33,11 @@ from headstart.product.judge import judge
 from headstart.product.pass_time import too_long_a_pass
 from headstart.product.pick_runner import pick_runner, with_runner
 from headstart.product.pieces import in_pieces
-from headstart.product.plan import AUTO, Plan, read_plan, write_plan
+from headstart.product.plan import AUTO, Plan, read_plan
+from headstart.product.plan_file import write_plan
 from headstart.product.prepare import Prepared, without
 from headstart.product.record import Decision
+from headstart.product.repeat import is_plan, repeated
 from headstart.product.report.write import report
 from headstart.product.run import Run
 from headstart.product.run_folder import RunFolder, write_record
@@ -127,7 +128,7 @@ def fit(
     searched = budget is not None and from_run is None
     plan = _settled(build(Plan, {**said, **_choices(tuning, augmentation, searched=searched)}, where="fit"), tuning)
     folder = None if out is None else Path(out)
-    given = plan.data if Path(_name_of(data)).suffix == ".toml" else data
+    given = plan.data if is_plan(data) else data
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
@@ -141,23 +142,12 @@ def _choices(tuning: str | None, augmentation: str | None, *, searched: bool) ->
 
 def _settled(plan: Plan, tuning: str | None) -> Plan:
     """The plan that is carried out: the one in the file that it names, or what it goes on from; checked."""
-    if Path(plan.data).suffix == ".toml":
-        plan = _repeated(plan)
+    if is_plan(plan.data):
+        plan = repeated(plan, Plan(data=plan.data), read_plan, "fit")
     elif plan.from_run is not None:
         plan = inherited(plan, tuning)
     plan.check()
     return plan
-
-
-def _repeated(plan: Plan) -> Plan:
-    if plan != Plan(data=plan.data):
-        raise SettingsError(
-            f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
-        )
-    repeated = read_plan(Path(plan.data))
-    if repeated.data.startswith("<"):
-        raise SettingsError(f"{plan.data} is of data handed over in memory ({repeated.data}): give them to fit again")
-    return repeated
 
 
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import tomli_w
 from pydantic import Field
 
 from headstart.contracts.composed_augmentation import composed
@@ -16,10 +14,9 @@ from headstart.contracts.format import Columns
 from headstart.contracts.objective import UNLABELLED
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.files import write_atomic
 from headstart.kernel.settings import Settings, build
+from headstart.product import plan_file
 from headstart.product.auto.settings import Search
-from headstart.product.record import Decision
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -98,11 +95,7 @@ class Plan(Settings):
 
     def anchored(self) -> Plan:
         """The same plan with its paths from the root, so that it can be repeated from any folder."""
-        given = {"data": self.data, "backbone": self.backbone, "weights": self.weights}
-        given |= {"from_run": self.from_run} if self.from_run is not None else {}
-        words = ("auto", "pretrained", "random")
-        paths = {name: Path(value).expanduser() for name, value in given.items() if value not in words}
-        return self.model_copy(update={name: str(path.resolve()) for name, path in paths.items() if path.exists()})
+        return plan_file.anchored(self, ("data", "backbone", "weights", "from_run"))
 
     def suit(self, modality: str) -> None:
         """Look at what must suit the data. Raises SettingsError."""
@@ -121,11 +114,7 @@ class Plan(Settings):
         looks += [partial(self.plugin, key) for key in ("task", "runner") if getattr(self, key) != AUTO]
         if self.format is not None:
             looks.append(partial(self.plugin, "format"))
-        for look in looks:
-            try:
-                look()
-            except SettingsError as error:
-                faults.append(str(error))
+        faults += plan_file.faults_in(looks)
         if self.augmentation == AUTO and self.settings.get("augmentation"):
             faults.append("--set augmentation... needs an augmentation: name one with --augmentation")
         if self.tuning == AUTO and self.from_run is not None:
@@ -143,38 +132,10 @@ class Plan(Settings):
             raise SettingsError("\n".join(faults))
 
 
-def write_plan(path: Path, plan: Plan, decisions: tuple[Decision, ...]) -> None:
-    """Write the plan, what auto chose beside it with its reasons."""
-    content = _without_none(plan.model_dump(mode="json"))
-    content["decisions"] = [decision.model_dump() for decision in decisions]
-    write_atomic(path, tomli_w.dumps(content).encode())
-
-
 def read_plan(path: Path) -> Plan:
     """Read a plan file.
 
     Raises:
         SettingsError: no TOML, a newer format, or faults in it, all at once.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read as a plan: {error}") from error
-    content.pop("decisions", None)
-    number = content.get("format_number")
-    if isinstance(number, int) and number > FORMAT_NUMBER:
-        raise SettingsError(
-            f"{path} has format {number}; this Headstart reads plans up to {FORMAT_NUMBER}. Please update Headstart."
-        )
-    return build(Plan, content, where=path.name)
-
-
-def _without_none(value: Any) -> dict[str, Any]:
-    """TOML has no null: a missing key means the default."""
-
-    def clean(inner: Any) -> Any:
-        if isinstance(inner, Mapping):
-            return {key: clean(item) for key, item in inner.items() if item is not None}
-        return inner
-
-    return cast("dict[str, Any]", clean(value))
+    return plan_file.plan_of(Plan, plan_file.read_content(path), path, FORMAT_NUMBER)

@@ -13,20 +13,21 @@ from headstart.contracts.format import Columns
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.launch import rank
 from headstart.engine.together import part
-from headstart.kernel.errors import SettingsError
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
+from headstart.product.plan_file import write_plan
 from headstart.product.pretraining.choices import Choices, choose
 from headstart.product.pretraining.gain import Judgement, Watcher, read_sample
 from headstart.product.pretraining.outset import outset
-from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
+from headstart.product.pretraining.plan import PretrainPlan, read_plan
 from headstart.product.pretraining.run import PretrainedRun, write_record
 from headstart.product.pretraining.summary import summarise
 from headstart.product.pretraining.training import Training
 from headstart.product.pretraining.unlabelled import Unlabelled, read_unlabelled
+from headstart.product.repeat import is_plan, repeated
 from headstart.product.report.write import report
 
 
@@ -92,18 +93,14 @@ def pretrain(
         "settings": {part: dict(values) for part, values in (settings or {}).items()},
     }
     plan = _settled(build(PretrainPlan, said, where="pretrain"))
-    given = plan.data if str(said["data"]).endswith(".toml") else data
+    given = plan.data if is_plan(data) else data
     return run_plan(given, plan, None if out is None else Path(out), reporter or Quiet(), overwrite=overwrite)
 
 
 def _settled(plan: PretrainPlan) -> PretrainPlan:
     """The plan that is carried out, or the one in the file that it names; checked."""
-    if Path(plan.data).suffix == ".toml":
-        if plan != PretrainPlan(data=plan.data):
-            raise SettingsError(
-                f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
-            )
-        plan = read_plan(Path(plan.data))
+    if is_plan(plan.data):
+        plan = repeated(plan, PretrainPlan(data=plan.data), read_plan, "pretrain")
     plan.check()
     return plan
 

@@ -7,7 +7,6 @@ after any of them was a shorter one; one that is stopped within a phase goes on 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +27,7 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings, build
 from headstart.product.formula_pool import discard
+from headstart.product.plan_file import read_toml
 from headstart.product.recipe_phase import Phase, PhaseTraining
 
 FOLDER = Path(__file__).with_name("recipes")
@@ -66,11 +66,7 @@ def read_recipe(name: str) -> PretrainingRecipe:
     path = FOLDER / f"{name}.toml" if name in recipes() else Path(name)
     if path.suffix != ".toml" or not path.is_file():
         raise SettingsError(unknown("recipe", name, recipes()))
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML file: {error}") from error
-    return build(PretrainingRecipe, values, where=path.name)
+    return build(PretrainingRecipe, read_toml(path, "is no TOML file"), where=path.name)
 
 
 def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, reporter: Reporter | None = None) -> Progress:

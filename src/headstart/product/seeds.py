@@ -14,7 +14,8 @@ from pathlib import Path
 from headstart.kernel.errors import RunError
 from headstart.kernel.progress import Reporter
 from headstart.product.claim import claimed, is_done, refuse_taken
-from headstart.product.plan import Plan, write_plan
+from headstart.product.plan import Plan
+from headstart.product.plan_file import write_plan
 from headstart.product.record import RunRecord
 from headstart.product.run_folder import RunFolder
 from headstart.product.study import study

@@ -17,7 +17,8 @@ from headstart.contracts.runner import CannotRun
 from headstart.engine import execution
 from headstart.kernel.progress import Quiet
 from headstart.product.pick_runner import with_runner
-from headstart.product.plan import Plan, read_plan, write_plan
+from headstart.product.plan import Plan, read_plan
+from headstart.product.plan_file import write_plan
 from headstart.product.predict import predict
 from headstart.runners.compiled import Compiled
 from headstart.runners.eager import Eager

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
-from headstart.product.plan import FAMILY_OF, FORMAT_NUMBER, Plan, read_plan, write_plan
+from headstart.product.plan import FAMILY_OF, FORMAT_NUMBER, Plan, read_plan
+from headstart.product.plan_file import write_plan
 from headstart.product.record import Decision
 
 EVERYTHING = Plan(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import tomli_w
 from pydantic import Field
 
 from headstart.contracts.composed_augmentation import Composed, composed
@@ -16,11 +14,10 @@ from headstart.contracts.format import Columns
 from headstart.contracts.objective import UNLABELLED
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.files import write_atomic
 from headstart.kernel.settings import Settings, build
+from headstart.product import plan_file
 from headstart.product.plan import AUTO, Plan
 from headstart.product.pretraining.course import Course
-from headstart.product.record import Decision
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -86,11 +83,7 @@ class PretrainPlan(Settings):
             looks.append(self.augmentation_plugin)
         if self.format is not None:
             looks.append(partial(registry.plugin, "formats", self.format))
-        for look in looks:
-            try:
-                look()
-            except SettingsError as error:
-                faults.append(str(error))
+        faults += plan_file.faults_in(looks)
         if self.objective == AUTO and self.settings.get("objective"):
             faults.append("--set objective... needs an objective: name one with --objective")
         if self.settings.get("task") and self.labelled is None:
@@ -100,9 +93,7 @@ class PretrainPlan(Settings):
 
     def anchored(self) -> PretrainPlan:
         """The same plan with its paths from the root, so that it can be repeated from any folder."""
-        given = {"data": self.data, "backbone": self.backbone, "weights": self.weights, "labelled": self.labelled or ""}
-        paths = {name: Path(value).expanduser() for name, value in given.items() if value not in _WORDS}
-        return self.model_copy(update={name: str(path.resolve()) for name, path in paths.items() if path.exists()})
+        return plan_file.anchored(self, ("data", "backbone", "weights", "labelled"))
 
     def as_fit(self, *, data: str | None = None) -> Plan:
         """The plan of a fit on the labelled sample, or on other `data`, by the same backbone: for what both share."""
@@ -117,19 +108,9 @@ class PretrainPlan(Settings):
         )
 
 
-_WORDS = ("", "auto", "pretrained", "random")
-
-
 def _learns_alone(name: str) -> bool:
     streams: Sequence[str] = registry.plugin("objectives", name).streams
     return streams[0] == UNLABELLED
-
-
-def write_plan(path: Path, plan: PretrainPlan, decisions: tuple[Decision, ...]) -> None:
-    """Write the plan, what auto chose beside it with its reasons."""
-    content = _without_none(plan.model_dump(mode="json"))
-    content["decisions"] = [decision.model_dump() for decision in decisions]
-    write_atomic(path, tomli_w.dumps(content).encode())
 
 
 def read_plan(path: Path) -> PretrainPlan:
@@ -138,25 +119,7 @@ def read_plan(path: Path) -> PretrainPlan:
     Raises:
         SettingsError: no TOML, of a fit, a newer format, or faults in it, all at once.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read as a plan: {error}") from error
-    content.pop("decisions", None)
+    content = plan_file.read_content(path)
     if "verb" not in content:
         raise SettingsError(f"{path} is the plan of a fit: repeat it with headstart fit {path}")
-    number = content.get("format_number")
-    if isinstance(number, int) and number > FORMAT_NUMBER:
-        raise SettingsError(
-            f"{path} has format {number}; this Headstart reads plans up to {FORMAT_NUMBER}. Please update Headstart."
-        )
-    return build(PretrainPlan, content, where=path.name)
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: a missing key means the default."""
-    return {
-        key: _without_none(value) if isinstance(value, dict) else value
-        for key, value in values.items()
-        if value is not None
-    }
+    return plan_file.plan_of(PretrainPlan, content, path, FORMAT_NUMBER)

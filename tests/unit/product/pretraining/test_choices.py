@@ -12,9 +12,10 @@ import pytest
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
+from headstart.product.plan_file import write_plan
 from headstart.product.pretraining.choices import MOST_STEPS, Choices, choose
 from headstart.product.pretraining.outset import outset
-from headstart.product.pretraining.plan import PretrainPlan, read_plan, write_plan
+from headstart.product.pretraining.plan import PretrainPlan, read_plan
 from headstart.product.pretraining.unlabelled import ROWS_AT_ONCE, Unlabelled, read_unlabelled
 from headstart.product.record import Decision
 from tiny_backbone import TinyBackbone, numeric_examples
