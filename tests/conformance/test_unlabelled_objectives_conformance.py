@@ -9,12 +9,12 @@ import torch
 from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
-from headstart.contracts.objective import AGAIN, UNLABELLED, Occasion
+from headstart.contracts.objective import AGAIN, UNLABELLED, Occasion, learns_alone
 from headstart.engine.checkpoint import CheckpointFile
 from headstart.engine.loop import Loop
 from headstart.kernel import registry
 
-NAMES = [name for name in registry.names("objectives") if registry.plugin("objectives", name).streams[0] == UNLABELLED]
+NAMES = [name for name in registry.names("objectives") if learns_alone(registry.plugin("objectives", name))]
 every_objective = pytest.mark.parametrize("name", NAMES)
 
 

@@ -132,6 +132,11 @@ class Objective(Protocol):
         ...
 
 
+def learns_alone(objective: type[Objective]) -> bool:
+    """Whether an objective learns from inputs without labels, and so is for `pretrain` and not for `fit`."""
+    return objective.streams[0] == UNLABELLED
+
+
 class PlainObjective(Settings):
     """What most objectives are: terms beside the task's own on labelled examples, all of them added up."""
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
-from headstart.contracts.objective import UNLABELLED
+from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings, build
@@ -85,7 +85,7 @@ class Plan(Settings):
         if key == "tuning" and self.tuning == AUTO:
             return Search(self.settings.get(key, {}))
         kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
-        if key == "objective" and kind.streams[0] == UNLABELLED:
+        if key == "objective" and learns_alone(kind):
             raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
         return build(kind, self.settings.get(key, {}), where=key)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.composed_augmentation import Composed, composed
-from headstart.contracts.objective import UNLABELLED, Occasion
+from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.objective import Occasion, learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
@@ -64,7 +64,7 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
         plan = plan.model_copy(update={"augmentation": objective.augmentation})
         why = f"the views that objective '{plan.objective}' asks for"
         decisions.append(Decision(what="augmentation", value=objective.augmentation, reason=why))
-    views = composed(plan.augmentation, plan.settings.get("augmentation", {}))
+    views = plan.augmentation_plugin()
     views.suit(modality)
     bound = views.bind(backbone.input_kind(), len(data.train))
     course, more = _course(plan, objective, data)
@@ -86,7 +86,7 @@ def _objective(data: Unlabelled, backbone: Backbone, *, pretrained: bool) -> tup
 
 def _suits(name: str, modality: str) -> bool:
     kind = registry.plugin("objectives", name)
-    return kind.streams[0] == UNLABELLED and modality in kind.modalities
+    return learns_alone(kind) and modality in kind.modalities
 
 
 def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[Course, tuple[Decision, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from headstart.contracts.composed_augmentation import Composed, composed
 from headstart.contracts.format import Columns
-from headstart.contracts.objective import UNLABELLED
+from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings, build
@@ -62,8 +62,9 @@ class PretrainPlan(Settings):
     def objective_plugin(self) -> Any:
         """The objective. Raises SettingsError with all faults at once, also where it needs labels."""
         kind = registry.plugin("objectives", self.objective)
-        if kind.streams[0] != UNLABELLED:
-            able = [name for name in registry.names("objectives") if _learns_alone(name)]
+        if not learns_alone(kind):
+            names = registry.names("objectives")
+            able = [name for name in names if learns_alone(registry.plugin("objectives", name))]
             raise SettingsError(
                 f"objective '{self.objective}' needs labels: it is for fit. For pretrain: {', '.join(able)}."
             )
@@ -106,11 +107,6 @@ class PretrainPlan(Settings):
             seed=self.seed,
             settings=chosen,
         )
-
-
-def _learns_alone(name: str) -> bool:
-    streams: Sequence[str] = registry.plugin("objectives", name).streams
-    return streams[0] == UNLABELLED
 
 
 def read_plan(path: Path) -> PretrainPlan:
