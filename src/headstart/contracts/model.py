@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
 from headstart.contracts.task import Task
@@ -174,10 +175,7 @@ def load_model(folder: Path) -> Model:
     """
     described = _read_description(folder / "model.json")
     if described.task is None:
-        raise RunError(
-            f"{folder.parent} is a backbone that was pretrained without labels: there is nothing that it predicts. "
-            f"Train a model on it with: headstart fit LABELLED --backbone {folder.parent}"
-        )
+        raise predicts_nothing(folder.parent)
     state = _read_state(folder, described)
     backbone = _rebuilt(folder, described)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import read_json
 from headstart.product.pretraining.record import KIND, PretrainRecord
@@ -22,10 +23,7 @@ def read_record(run: Path) -> RunRecord:
     """
     record = read_any(run)
     if isinstance(record, PretrainRecord):
-        raise RunError(
-            f"{run} is a backbone that was pretrained without labels: there is nothing that it predicts. Train a model "
-            f"on it with: headstart fit LABELLED --backbone {run}"
-        )
+        raise predicts_nothing(run)
     return record
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 from headstart.contracts.model import Model, load_model
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
+from headstart.product.finished_run import FinishedRun
 from headstart.product.plan import Plan, read_plan
 from headstart.product.read_record import read_record
 from headstart.product.record import FILE_NAME, RunRecord
 
 
-class RunFolder:
+class RunFolder(FinishedRun):
     """A run folder. Nothing is read before it is asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +26,7 @@ class RunFolder:
         Raises:
             RunError: there is no finished run in it.
         """
-        self.folder = folder
+        super().__init__(folder)
         if not folder.is_dir():
             raise RunError(
                 f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
@@ -72,19 +73,6 @@ class RunFolder:
         if self.record.forgetting is not None:
             found |= {"old_test_before": self.record.forgetting.before, "old_test_after": self.record.forgetting.after}
         return {part: {name: row.model_dump() for name, row in figures.items()} for part, figures in found.items()}
-
-    @property
-    def verdict(self) -> str:
-        """The answer in a sentence or two."""
-        return self.record.verdict
-
-    @property
-    def report(self) -> Path:
-        """The report's file."""
-        return self.folder / "report.html"
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.folder)!r})"
 
 
 def open_run(run: Path | str | RunFolder) -> RunFolder:

@@ -8,18 +8,15 @@ from typing import Any
 
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
+from headstart.product.finished_run import FinishedRun
 from headstart.product.pretraining.plan import PretrainPlan, read_plan
 from headstart.product.pretraining.record import PretrainRecord
 from headstart.product.read_record import read_any
 from headstart.product.record import FILE_NAME
 
 
-class PretrainedRun:
+class PretrainedRun(FinishedRun):
     """What `headstart.pretrain` returns: give its folder to `fit` as the backbone."""
-
-    def __init__(self, folder: Path) -> None:
-        """Open the folder. Nothing is read before it is asked for."""
-        self.folder = folder
 
     @cached_property
     def record(self) -> PretrainRecord:
@@ -38,19 +35,6 @@ class PretrainedRun:
     def metrics(self) -> dict[str, Any]:
         """What RUN/metrics.json says: figures of the probe on a labelled sample, and the last monitors."""
         return metrics_of(self.record)
-
-    @property
-    def verdict(self) -> str:
-        """The answer in a sentence or two."""
-        return self.record.verdict
-
-    @property
-    def report(self) -> Path:
-        """The report's file."""
-        return self.folder / "report.html"
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.folder)!r})"
 
 
 def metrics_of(record: PretrainRecord) -> dict[str, Any]:
