@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +14,8 @@ from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.product.arms import Bench, Trained
 from headstart.product.clock import Clock
+from headstart.product.command import command
 from headstart.product.judge import Judged
-from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import Arm, Decision, Epoch, FrozenPass, RunRecord
 from headstart.product.verdict import verdict
@@ -43,7 +41,7 @@ def summarise(
         name=folder.name,
         verdict=words,
         negative_transfer=negative,
-        command=_command(folder, bench.plan),
+        command=command("fit", folder, bench.plan.data),
         started=started,
         seed=bench.plan.seed,
         task=registry.name_of(bench.data.task),  # type: ignore[arg-type]
@@ -93,12 +91,3 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",
     )
-
-
-def _command(folder: Path, plan: Plan) -> str:
-    """The command line as it was given, or what repeats a fit called from Python."""
-    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
-        return shlex.join(["headstart", *sys.argv[1:]])
-    if plan.data.startswith("<"):
-        return f"headstart.fit({plan.data}, ...)"
-    return shlex.join(["headstart", "fit", str(folder / "plan.toml")])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from torch import nn
 
 from headstart.engine.device import machine, versions
 from headstart.product.clock import Clock
+from headstart.product.command import command
 from headstart.product.pretraining.choices import Choices
 from headstart.product.pretraining.exhibits import view_rows
 from headstart.product.pretraining.record import Gain, PretrainRecord, UnlabelledSummary
@@ -44,7 +43,7 @@ def summarise(
         headstart=version("headstart"),
         name=folder.name,
         verdict=verdict(plan.objective, len(data.train), backbone.width, history, gain),
-        command=_command(folder),
+        command=command("pretrain", folder, plan.data),
         started=started,
         seed=plan.seed,
         objective=plan.objective,
@@ -92,10 +91,3 @@ def _head(additions: nn.ModuleDict, learning_rate: float) -> StageRow | None:
         return None
     name = ", ".join(additions)
     return StageRow(name=name, parameters=sum(sizes), trained=sum(sizes), state="trained", learning_rate=learning_rate)
-
-
-def _command(folder: Path) -> str:
-    """The command line as it was given, or what repeats a pretraining called from Python."""
-    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
-        return shlex.join(["headstart", *sys.argv[1:]])
-    return shlex.join(["headstart", "pretrain", str(folder / "plan.toml")])
