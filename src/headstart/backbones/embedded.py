@@ -12,12 +12,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from headstart.backbones._own_name import OwnName
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._weights_file import read_weights
 from headstart.contracts.backbone import Backbone
 from headstart.kernel.errors import BackboneError
-from headstart.kernel.settings import Settings
 
 NAME = "embedded"
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
@@ -38,9 +38,11 @@ CONFIGURATION = {
 }
 
 
-class Embedded(Settings):
+class Embedded(OwnName):
     """The image backbone that ships inside."""
 
+    own_name: ClassVar[str] = NAME
+    modality: ClassVar[str] = "image"
     last_resort: ClassVar[bool] = True
 
     reference: str = NAME
@@ -55,16 +57,6 @@ class Embedded(Settings):
     """'crop': the middle; 'whole': all of a picture, the rest of a square filled up."""
     seed: int = 0
     """Decides random weights; >= 0."""
-
-    @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
-        """Whether it is this one's name."""
-        return modality == "image" and reference == NAME
-
-    @classmethod
-    def known(cls, modality: str) -> list[str]:
-        """Its name."""
-        return [NAME] if modality == "image" else []
 
     @classmethod
     def automatic(cls, modality: str) -> tuple[str, str] | None:

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import nn
 
+from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import BackboneError
-from headstart.kernel.settings import Settings
 
 NAME = "table_features"
 
 
-class TableFeatures(Settings):
+class TableFeatures(OwnName):
     """The columns of a table as features; scaling them is the task solver's business."""
+
+    own_name: ClassVar[str] = NAME
+    modality: ClassVar[str] = "table"
 
     columns: int = Field(ge=1)
     """How many numeric columns there are; >= 1."""
     reference: str = NAME
     """Always 'table_features'."""
-
-    @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
-        """Whether it is asked for by its own name for a table."""
-        return modality == "table" and reference == NAME
-
-    @classmethod
-    def known(cls, modality: str) -> list[str]:
-        """Its own name."""
-        return [NAME] if modality == "table" else []
 
     @classmethod
     def automatic(cls, modality: str) -> tuple[str, str] | None:

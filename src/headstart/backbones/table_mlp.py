@@ -10,24 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import BackboneError, unknown
-from headstart.kernel.settings import Settings
 
 NAME = "table_mlp"
 
 
-class TableMlp(Settings):
+class TableMlp(OwnName):
     """A network on numeric columns, to be trained from random weights."""
+
+    own_name: ClassVar[str] = NAME
+    modality: ClassVar[str] = "table"
 
     columns: int = Field(ge=1)
     """How many numeric columns there are; >= 1."""
@@ -43,16 +46,6 @@ class TableMlp(Settings):
     """Share of what a block adds that is zeroed in training; in [0, 1)."""
     seed: int = 0
     """Decides the weights; >= 0."""
-
-    @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
-        """Whether it is asked for by its own name for a table."""
-        return modality == "table" and reference == NAME
-
-    @classmethod
-    def known(cls, modality: str) -> list[str]:
-        """Its own name."""
-        return [NAME] if modality == "table" else []
 
     @classmethod
     def automatic(cls, modality: str) -> tuple[str, str] | None:  # noqa: ARG003

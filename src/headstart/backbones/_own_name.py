@@ -1,0 +1,26 @@
+"""A family of one backbone, which is asked for by its own name."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from headstart.kernel.settings import Settings
+
+
+class OwnName(Settings):
+    """What such families share."""
+
+    own_name: ClassVar[str]
+    """What is asked for."""
+    modality: ClassVar[str]
+    """The kind of data that it reads."""
+
+    @classmethod
+    def suits(cls, reference: str, modality: str) -> bool:
+        """Whether it is asked for by its own name, for data that it reads."""
+        return modality == cls.modality and reference == cls.own_name
+
+    @classmethod
+    def known(cls, modality: str) -> list[str]:
+        """Its own name."""
+        return [cls.own_name] if modality == cls.modality else []
