@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -44,12 +44,6 @@ def read_examples(
     kind, seen = _kind(source, format)
     reader: Format = build(kind, settings, where="format")
     return reader.read(source, columns, labelled=labelled), seen
-
-
-def stream_examples(source: Any, columns: Columns, rows: int, *, format: str | None = None) -> Iterator[Examples]:
-    """The inputs without labels, at most `rows` at a time, in the order of `read_examples`. Raises DataError."""
-    source, reader = reader_of(source, format)
-    return reader.stream(source, columns, rows)
 
 
 def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
-from headstart.product.data import read_examples, stream_examples
+from headstart.product.data import read_examples, reader_of
 
 
 def pictures(root: Path, *names: str) -> Path:
@@ -58,5 +58,6 @@ def test_what_is_nothing_known_is_refused_with_its_content(tmp_path: Path) -> No
 
 def test_a_stream_has_the_rows_of_the_whole(tmp_path: Path) -> None:
     root = pictures(tmp_path, "a/1.png", "b/1.png", "b/2.png")
-    streamed = [origin for piece in stream_examples(root, Columns(), 2) for origin in piece.origins()]
+    source, reader = reader_of(root, None)
+    streamed = [origin for piece in reader.stream(source, Columns(), 2) for origin in piece.origins()]
     assert streamed == read_examples(root, Columns())[0].origins()

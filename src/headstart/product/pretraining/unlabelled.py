@@ -16,7 +16,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
-from headstart.product.data import existing, stream_examples
+from headstart.product.data import existing, reader_of
 
 ROWS_AT_ONCE = 20_000
 """Listed at a time; a folder of more pictures is not looked at by every format, which would take longer."""
@@ -86,7 +86,8 @@ def _streamed(source: Any, columns: Columns, format: str | None) -> Iterator[Exa
         if first is not None and len(first) == ROWS_AT_ONCE:
             return iter(pictures.stream(source, columns, ROWS_AT_ONCE))
     named = columns.model_copy(update={"label": None, "labels": (), "part": None})
-    return stream_examples(source, named, ROWS_AT_ONCE, format=format)
+    found, reader = reader_of(source, format)
+    return reader.stream(found, named, ROWS_AT_ONCE)
 
 
 def _folders(part: Examples) -> Counter[str]:

@@ -135,6 +135,6 @@ def test_a_folder_of_very_many_pictures_is_taken_for_one_at_once(
     for number in range(60):
         (tmp_path / f"{number}.png").write_bytes(b"x")
     monkeypatch.setattr("headstart.product.pretraining.unlabelled.ROWS_AT_ONCE", 50)
-    monkeypatch.setattr("headstart.product.pretraining.unlabelled.stream_examples", None)
+    monkeypatch.setattr("headstart.product.pretraining.unlabelled.reader_of", None)
     assert len(read_unlabelled(tmp_path, Columns(), None, 0).examples) == 60
     assert ROWS_AT_ONCE > 50
