@@ -19,6 +19,8 @@ from test_interruption import CHECKPOINT_AFTER_EVERY_STEP
 from test_launched import launched
 
 import headstart
+from headstart.engine.loop import Loop
+from headstart.engine.validator import Validated
 from headstart.kernel.errors import RunError
 
 Command = Callable[..., Any]
@@ -115,11 +117,21 @@ def test_after_a_kill_the_same_command_goes_on_to_the_same_bits(
     assert weights[0] == weights[1]
 
 
-def test_a_time_is_kept(scans: Path, headstart_command: Command) -> None:
+def test_a_time_is_kept_and_the_look_at_the_start_counts(
+    scans: Path, headstart_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate, looks = Loop.validate, []
+
+    def slow_at_first(loop: Loop) -> Validated:
+        looks.append(time.sleep(0 if looks else 1))
+        return validate(loop)
+
+    monkeypatch.setattr(Loop, "validate", slow_at_first)
     ended = headstart_command("pretrain", scans, *OFFLINE, "--set", "training.batch_size=8", "--budget", "3s", "--json")
     assert ended.code == 0, ended.err
     record = headstart.load(json.loads(ended.out)["run"]).record
     assert record.budget is not None and record.budget.seconds == 3
+    assert record.budget.used >= 1 + sum(epoch.seconds for epoch in record.history)
     assert len(record.history) < 100 and record.stopped != "all 100 epochs done"
 
 

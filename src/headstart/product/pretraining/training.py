@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +128,9 @@ class Training:
             TrainingError: a loss is not finite, or the representation has collapsed.
             DataError: none of the inputs of a batch can be read.
         """
+        began = time.monotonic()
         start = self.loop.validate()
+        self.loop.progress.seconds = time.monotonic() - began  # of the budget; a resumed training has its own count
         progress = self.loop.run()
         for reasons in self.loop.processes.gathered(self.unreadable.reasons):
             self.unreadable.reasons |= reasons
