@@ -23,8 +23,10 @@ Targets = Mapping[str, np.ndarray]
 """Target name -> array whose first axis is the example; ragged and `Deferred` targets are object arrays."""
 
 Reads = Literal["pooled", "tokens", "maps"]
-ChosenBy = Literal["loss", "metric"]
 """Which of the features a head reads."""
+
+ChosenBy = Literal["loss", "metric"]
+"""What of a validation pass the best epoch is known by: see `Task.chosen_by`."""
 
 Replicates = Callable[[np.ndarray], np.ndarray]
 """Example weights (resamples, examples), zero or more each -> the metric under each weighting (resamples,)."""

@@ -105,7 +105,7 @@ class Recipe(Settings):
     clip: float = Field(default=1.0, ge=0)
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
     patience: int = Field(default=5, ge=1)
-    """Epochs without a better validation loss before training stops; >= 1."""
+    """Epochs without a better one on validation before training stops; >= 1."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the products in training: 'auto' is bfloat16 where the device has it natively; weights stay float32."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
@@ -115,9 +115,9 @@ class Recipe(Settings):
     averaging: float = Field(default=0.0, ge=0, lt=1)
     """Decay per step of an exponential average of the weights, which is then what is kept; 0 is off; in [0, 1)."""
     soup: bool = False
-    """Whether to average the best epochs' weights where that lowers the validation loss (Wortsman et al. 2022)."""
+    """Whether to average the best epochs' weights where that is better on validation (Wortsman et al. 2022)."""
     interpolate: bool = False
-    """Whether to go back towards the pretrained backbone as far as lowers the validation loss (WiSE-FT)."""
+    """Whether to go back towards the pretrained backbone as far as is better on validation (WiSE-FT)."""
 
     @classmethod
     def tries(cls, occasion: Occasion) -> tuple[Try, ...]:  # noqa: ARG003

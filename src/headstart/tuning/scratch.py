@@ -24,7 +24,7 @@ class Scratch(Recipe):
     weight_decay: float = Field(default=0.05, ge=0)
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     patience: int = Field(default=15, ge=1)
-    """Epochs without a better validation loss before training stops; >= 1."""
+    """Epochs without a better one on validation before training stops; >= 1."""
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move."""

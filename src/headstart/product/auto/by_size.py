@@ -50,7 +50,7 @@ def by_size(examples: int, stages: int) -> dict[str, Chosen]:
             f"{few} than {FEW} examples: the first of {stages} stages moves at {lowest:g} of the rate of the last",
         ),
         "patience": Chosen(patience(epochs), "a third of the epochs, and at least 5"),
-        "soup": Chosen(True, "the best epochs' weights are averaged where that lowers the validation loss"),
+        "soup": Chosen(True, "the best epochs' weights are averaged where that is better on validation"),
     }
 
 

@@ -2,7 +2,8 @@
 
 1. Each way is rehearsed: a few steps say what it costs, and where time allows which rates do it good.
 2. Ways and rates become candidates, as many and for as many epochs as fit into the time in the worst case.
-3. Successive halving on the validation loss; whoever goes on is resumed, and real times correct the forecast.
+3. Successive halving by what the task chooses its best epoch by; whoever goes on is resumed, and real times correct the
+   forecast.
 4. The best one replaces the probe only where it beats it on validation beyond noise.
 
 Every decision that depends on a clock goes into the journal, so that a killed search is the same search afterwards.
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from headstart.contracts.task import Task
 from headstart.kernel.errors import TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
@@ -26,6 +28,7 @@ from headstart.product.auto.pricing import OPENING, Priced, priced
 from headstart.product.auto.ways import Way, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
+from headstart.product.numbers import metric_title, value_text
 from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
 from headstart.product.training import data_identity
@@ -62,8 +65,10 @@ class _Standing:
     epochs: int
     """Planned."""
     done: int = 0
-    loss: float = math.inf
+    lowest: float = math.inf
+    """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
     metric: float = math.nan
+    """On validation, of that epoch."""
     seconds: float = 0.0
     """In its loop."""
     stopped: str = ""
@@ -116,8 +121,8 @@ class Search:
                 "no fine-tuning fits into the time" if self.possible else "there is nothing to fine-tune"
             )
         self._halve(standing)
-        best = min(standing, key=lambda one: one.loss)
-        if math.isinf(best.loss):
+        best = min(standing, key=lambda one: one.lowest)
+        if math.isinf(best.lowest):
             return self._probe_stays("every fine-tuning failed", standing)
         return self._judged(best, standing)
 
@@ -157,12 +162,11 @@ class Search:
                 alive = self._survivors(alive, rung, number)
             for one in alive:
                 self._train(one, rung.until(one.epochs))
-            best = min((one.loss for one in alive), default=math.inf)
-            self.bench.reporter.say(f"Round {number}: {len(alive)} candidates, lowest validation loss {best:.4g}")
+            self.bench.reporter.say(f"Round {number}: {len(alive)} candidates, {_reached(self.bench.data.task, alive)}")
 
     def _survivors(self, alive: Sequence[_Standing], rung: Rung, number: int) -> list[_Standing]:
         """The best of the last rung, as many as there is time for."""
-        ranked = sorted((one for one in alive if not math.isinf(one.loss)), key=lambda one: one.loss)
+        ranked = sorted((one for one in alive if not math.isinf(one.lowest)), key=lambda one: one.lowest)
 
         def decide() -> int:
             chosen = ranked[: rung.candidates]
@@ -191,7 +195,7 @@ class Search:
             metric = progress.history[progress.best_epoch].val_metric
             return {
                 "done": progress.epoch,
-                "loss": progress.best_cost,
+                "lowest": progress.best_cost,
                 "metric": metric,
                 "seconds": progress.seconds,
                 "stopped": progress.stopped,
@@ -200,10 +204,10 @@ class Search:
 
         found = self.journal.once(f"{name} until {until}", decide)
         if "failed" in found:
-            one.loss, one.stopped, one.fate = math.inf, "failed", f"failed: {found['failed']}"
+            one.lowest, one.stopped, one.fate = math.inf, "failed", f"failed: {found['failed']}"
             return
         one.cost = one.cost.corrected(found["done"] - one.done, found["took"])
-        one.done, one.loss, one.metric = found["done"], found["loss"], found["metric"]
+        one.done, one.lowest, one.metric = found["done"], found["lowest"], found["metric"]
         one.seconds, one.stopped = found["seconds"], found["stopped"]
 
     def _judged(self, best: _Standing, standing: Sequence[_Standing]) -> Found:
@@ -249,6 +253,15 @@ def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
             if one.cost is not None and place < len(one.factors):
                 found.append((_named(one.way.at(one.factors[place])), one.cost))
     return found[:MOST_CANDIDATES]
+
+
+def _reached(task: Task, alive: Sequence[_Standing]) -> str:
+    """How far the best of the candidates has come, by what they are compared by."""
+    best = min(alive, key=lambda one: one.lowest, default=None)
+    if task.chosen_by == "loss":
+        return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
+    name = task.metrics()[0].name
+    return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
 
 
 def _named(way: Way) -> Way:

@@ -23,7 +23,9 @@ from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
-from headstart.product.auto.search import Found, Search
+from headstart.product.auto.cost import Cost
+from headstart.product.auto.search import Found, Search, _reached, _Standing
+from headstart.product.auto.ways import ways
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import DataSummary
@@ -96,6 +98,15 @@ def test_each_round_halves_the_candidates_by_validation_loss(tmp_path: Path) -> 
     assert epochs == [2, 2, 4, 8]
     assert sum(one.fate == "dropped after round 1" for one in tuned) == 2
     assert sum(one.fate == "dropped after round 2" for one in tuned) == 1
+
+
+def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = ways(bench_of(None, SHORT))[0][0]
+    reached = (0.5, 0.75), (0.25, 0.875)
+    alive = [_Standing(way, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in reached]
+    assert _reached(Classification(), alive) == "lowest validation loss 0.25"
+    monkeypatch.setattr(Classification, "chosen_by", "metric")
+    assert _reached(Classification(), alive) == "best Accuracy on validation 87.5 %"
 
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
