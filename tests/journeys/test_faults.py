@@ -268,15 +268,15 @@ import numpy as np
 def memory():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
 
-before, began = memory(), time.monotonic()
+before, began = memory(), time.process_time()
 examples, _ = read_examples(sys.argv[1], Columns())
 keys = content_keys(examples).keys
 labels = np.unique(examples.target(), return_inverse=True)[1]
 parts = split(labels, clusters=np.arange(len(keys)), keys=keys, names=["dark", "light"], seed=0)
-took = time.monotonic() - began
-second = time.monotonic()
+took = time.process_time() - began
+second = time.process_time()
 again = content_keys(examples).keys
-print(len(examples), len(parts.train) + len(parts.val) + len(parts.test), took, time.monotonic() - second,
+print(len(examples), len(parts.train) + len(parts.val) + len(parts.test), took, time.process_time() - second,
       memory() - before, int(again == keys))
 """
 

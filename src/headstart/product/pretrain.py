@@ -66,7 +66,7 @@ def pretrain(
         labelled: a labelled sample, perhaps of the same data, by which the result is judged: k-NN accuracy after each
             epoch, and the gain of a linear probe over the start. Nothing is learnt from its labels.
         seed: decides every random draw.
-        budget: seconds of training; the number of epochs is chosen to fit.
+        budget: seconds of training, the look at the start included; the number of epochs is chosen to fit.
         settings: such as {"training": {"epochs": 20}, "objective": {"temperature": 0.1}}.
         overwrite: replace a run that lies in `out`.
         reporter: shows progress; silent without it.

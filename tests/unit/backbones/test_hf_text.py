@@ -372,6 +372,10 @@ def test_code_beside_the_weights_is_never_run(tmp_path: Path, bert_folder: Path)
     assert not (tmp_path / "executed").exists()
 
 
+HANGS = 20.0
+"""Seconds, which the hub's client exceeds by trying again and again; without that a busy machine takes two."""
+
+
 @pytest.fixture(params=["offline", "refused", "silent"])
 def no_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No network, a hub that refuses, and one that never answers, each with an empty cache."""
@@ -391,7 +395,7 @@ def test_without_a_hub_the_error_is_quick_and_says_what_to_do() -> None:
     began = time.monotonic()
     with pytest.raises(BackboneError) as caught:
         HfText(reference="bert-base-uncasd").load()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANGS
     for part in (
         "'bert-base-uncasd'",
         "Did you mean 'bert-base-uncased'",
@@ -407,7 +411,7 @@ def test_without_a_hub_auto_takes_what_is_there_or_nothing(monkeypatch: pytest.M
     began = time.monotonic()
     monkeypatch.setattr("headstart.backbones._text_sources.bundled_folder", lambda: None)
     assert HfText.automatic("text") is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANGS
 
 
 def test_auto_takes_the_bundled_model_first(minilm: Backbone) -> None:

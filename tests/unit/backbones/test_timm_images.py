@@ -299,9 +299,13 @@ def test_without_a_network_it_fails_fast_and_says_what_to_do(
     start = time.monotonic()
     with pytest.raises(BackboneError, match=r"--weights FILE.*--weights random") as caught:
         TimmImages(reference=reference).load()
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < HANGS
     assert str(caught.value).count(". ") <= 1 and "timm/resnet18" in str(caught.value)
     assert TimmImages.automatic("image") is None
+
+
+HANGS = 20.0
+"""Seconds, which the hub's client exceeds by trying again and again; without that a busy machine takes two."""
 
 
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,12 +387,9 @@ def test_it_suits_what_timm_knows(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_second_load_does_not_verify_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
-    start = time.monotonic()
     first = TimmImages(reference="resnet50", weights="random").load()
-    cold = time.monotonic() - start
     kept = list((tmp_path / "boundaries").iterdir())
-    assert len(kept) == 1 and len(first.stages) == 5 and cold < 6
-    start = time.monotonic()
+    assert len(kept) == 1 and len(first.stages) == 5
     kept[0].write_text("[2]")  # an answer that could only come from the cache
     assert len(TimmImages(reference="resnet50", weights="random", seed=1).load().stages) == 4
 

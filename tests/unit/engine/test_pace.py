@@ -1,16 +1,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from small_trainings import changed, small_loop
-from torch import Tensor
 
-from headstart.contracts.objective import Step
 from headstart.engine.pace import Pace
-from headstart.objectives.supervised import Supervised
 
 
 def pace(budget: float | None = 100.0, passes_after: int = 0, validation: float = 4.0, step: float = 1.0) -> Pace:
@@ -43,26 +39,41 @@ def test_an_epoch_that_does_not_fit_is_cut_short() -> None:
     assert pace().affordable(99.0, 5, 1000) == (1, 1)
 
 
-class Slow(Supervised):
-    """Takes its time, in training and in validation alike."""
+class Clock:
+    """Time that passes only where something is said to take some."""
 
-    def losses(self, step: Step) -> Mapping[str, Tensor]:
-        time.sleep(0.02)
-        return super().losses(step)
+    now = 0.0
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: found.now)
+    return found
 
 
 @pytest.mark.parametrize("extra", [{}, {"soup": True, "interpolate": True}], ids=["plain", "with passes after"])
 @pytest.mark.parametrize("budget", [1.0, 2.5])
-def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any]) -> None:
-    loop = small_loop(changed(epochs=100_000, patience=100_000, **extra), objective=Slow(), budget=budget)
-    judged = loop.validation._judged
-    loop.validation._judged = lambda parts: (time.sleep(0.05), judged(parts))[1]  # type: ignore[method-assign]
-    began = time.monotonic()
+def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any], clock: Clock) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000, **extra), budget=budget)
+    step, judged = loop.stepper._gradients_of, loop.validation._judged
+    loop.stepper._gradients_of = lambda *given: (clock.take(0.02), step(*given))[1]  # type: ignore[method-assign]
+    loop.validation._judged = lambda parts: (clock.take(0.05), judged(parts))[1]  # type: ignore[method-assign]
     progress = loop.run()
-    took = time.monotonic() - began
-    assert took <= 1.05 * budget + 0.3  # the tenths of a second are for a busy machine
-    assert took >= 0.5 * budget
+    assert 0.5 * budget <= clock.now <= budget
     assert progress.epochs < 100_000 and progress.stopped
+
+
+def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000), budget=1.0)
+    step = loop.stepper._gradients_of
+    loop.stepper._gradients_of = lambda *given: (clock.take(0.01 + 0.2 * clock.now), step(*given))[1]  # type: ignore[method-assign]
+    progress = loop.run()
+    assert progress.stopped == "the budget of 1 s was used"
+    assert 0.5 <= clock.now <= 1.25
 
 
 def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:

@@ -153,15 +153,15 @@ def test_no_examples_have_no_duplicates(modality: str) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_texts_take_seconds() -> None:
+def test_ten_thousand_texts_are_not_compared_pair_by_pair() -> None:
     rng = np.random.default_rng(0)
     words = np.array(["".join(rng.choice(list("abcdefghij"), 5)) for _ in range(2000)])
     texts = [" ".join(row) for row in words[rng.integers(0, 2000, (10_000, 20))]]
     texts[5000] = texts[17] + " end"
     data = examples("text", text=texts)
-    began = time.perf_counter()
+    began = time.process_time()
     duplicates = found(data)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 10, "pairs of texts were compared one by one"
     assert clusters(duplicates) == [[17, 5000]]
 
 
