@@ -143,7 +143,8 @@ class FeatureStore:
         for folder in self._folders():
             for path, _, changed in _files(folder, ".part"):
                 if now - changed > STALE_SECONDS:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # another user's, in a cache that is shared
+                        path.unlink()
         # what a pass in progress has stored or found belongs to it, however long it takes
         began = {folder: min(in_progress_since(folder), now - IN_USE_SECONDS) for folder in self._folders()}
         for path, size, used in shards:

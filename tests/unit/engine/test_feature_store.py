@@ -326,6 +326,19 @@ def test_temporary_files_of_killed_processes_are_cleared(tmp_path: Path) -> None
     assert (stale.exists(), fresh.exists()) == (False, True)
 
 
+def test_a_temporary_file_that_cannot_be_deleted_is_left_and_room_is_made_all_the_same(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "store", 10**9)
+    space = filled(store, keys(10), vectors(10, 1000))
+    assert space.folder is not None
+    others = space.folder / ".x.shard.1.ab.part"
+    others.mkdir()  # refused to everyone, as another user's file in a shared cache is to all but its owner
+    grow_old([others, *shards(store)])
+    small = FeatureStore(store.root, 1000)
+    small.evict()
+    assert small.size() == 0
+    assert others.exists()
+
+
 def read_back(store: FeatureStore, heard: Sentences) -> Space:
     """Append three shards to a store that cannot be written; all must be there, with one sentence said."""
     names, values = keys(9), vectors(9)
