@@ -212,6 +212,15 @@ def test_an_unexpected_error_names_the_file_with_its_traceback(
     assert "Traceback (most recent call last)" in kept.read_text()
 
 
+def test_too_little_memory_is_no_fault_of_headstart(
+    headstart_command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, MemoryError())
+    ended = headstart_command("inspect", "x")
+    assert ended.code == 1
+    assert ended.err == "Error: There is not enough memory.\n"
+
+
 def test_ctrl_c_says_that_the_same_command_resumes(
     headstart_command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,9 @@ _SIGNATURES = (
 LAST_DECODED = 4
 """Pictures whose pixels are kept for their other parts, which are asked for soon after."""
 
+MOST_AS_FLOATS = 1 << 20
+"""Pixels of a 16-bit or floating picture that are scaled at once: whole, a large one would take gigabytes."""
+
 # A process-wide filter, because `warnings.catch_warnings` is not safe in the threads that decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -71,6 +74,7 @@ def decode_image(source: Path | bytes | Crop, *, at_least: int | None = None) ->
 
     Raises:
         DataError: with the reason in a few words: empty, truncated, no image, too large.
+        MemoryError: there is too little for it, which says nothing against the file.
     """
     if isinstance(source, Crop):
         return Image.fromarray(_cropped(source))
@@ -79,9 +83,10 @@ def decode_image(source: Path | bytes | Crop, *, at_least: int | None = None) ->
             if at_least is not None:
                 image.draft("RGB", (at_least, at_least))
             image.load()
-            with suppress(Exception):  # a broken EXIF block does not spoil the pixels
-                ImageOps.exif_transpose(image, in_place=True)
+            _turn_upright(image)
             return _to_rgb(image)
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise whatever their format's code raises
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
 
@@ -168,6 +173,15 @@ def looks_like_image(path: Path) -> bool:
     return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
+def _turn_upright(image: Image.Image) -> None:
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # a broken EXIF block does not spoil the pixels
+        return
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(_to_8_bit(np.asarray(image)))
@@ -183,9 +197,18 @@ def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
 
     Integers: 8, 12, 16 or 32 bits. Floats: [0, 1], [0, 255] or up to the greatest. Negative values move up to 0.
     """
-    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    values -= min(0.0, values.min(initial=0.0))
-    greatest = values.max(initial=0.0)
+    step = max(1, MOST_AS_FLOATS // max(1, pixels.shape[1]))
+    bands = [slice(start, start + step) for start in range(0, len(pixels), step)]
+    ends = [(values.min(initial=0.0), values.max()) for values in (_finite(pixels[band]) for band in bands)]
+    least = min(low for low, _ in ends)
+    greatest = max(high for _, high in ends) - least
     usual = (1, 255) if pixels.dtype.kind == "f" else (255, 4095, 65535, 2**32 - 1)
     scale = next((top for top in usual if greatest <= top), greatest)
-    return np.floor(values * (255.999 / scale)).clip(0, 255).astype(np.uint8)
+    scaled = np.empty(pixels.shape, np.uint8)
+    for band in bands:
+        scaled[band] = np.floor((_finite(pixels[band]) - least) * (255.999 / scale)).clip(0, 255)
+    return scaled
+
+
+def _finite(pixels: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(pixels.astype(np.float64), copy=False, nan=0.0, posinf=0.0, neginf=0.0)

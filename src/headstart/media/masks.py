@@ -57,6 +57,8 @@ def read_mask(source: Path | bytes) -> Mask:
             image.load()
             spacing = _spacing(image)
             values = np.asarray(image)
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise whatever their format's code raises
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):

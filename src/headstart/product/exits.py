@@ -89,6 +89,9 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, errors.HeadstartError):
         print(f"Error: {shown(str(error))}", file=sys.stderr)
         return error.exit_code
+    if isinstance(error, MemoryError):
+        print(f"Error: There is not enough memory. {shown(str(error))}".rstrip(), file=sys.stderr)
+        return errors.HeadstartError.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
     print(f"Error in Headstart itself: {type(error).__name__}: {shown(str(error))}{where}", file=sys.stderr)
     return UNEXPECTED

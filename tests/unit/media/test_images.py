@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from headstart.kernel.errors import DataError
 from headstart.media import images
@@ -46,6 +48,54 @@ def test_floats_are_scaled_and_nan_is_dark(tmp_path: Path, top: float) -> None:
     assert pixels[0, 0, 0] == 0
     assert pixels[1, -1, 0] == 255
     assert abs(int(pixels[1, 32, 0]) - 129) <= 1
+
+
+def test_large_wide_pictures_are_scaled_in_bands_as_they_would_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(0, 100, (90, 70)).astype(np.float32)
+    values[3, 4], values[80, 2], values[50, 1] = np.nan, -5000, 9000
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF")
+    monkeypatch.setattr(images, "MOST_AS_FLOATS", 700)
+    whole = np.nan_to_num(values.astype(np.float64), nan=0) + 5000
+    expected = np.floor(whole * (255.999 / 14000)).astype(np.uint8)
+    assert np.array_equal(np.asarray(decode_image(file.getvalue()))[..., 0], expected)
+
+
+def test_a_wide_picture_takes_a_few_bytes_for_each_of_its_pixels() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 65535, (5000, 2000), np.uint16)).save(file, "TIFF")
+    tracemalloc.start()
+    try:
+        decode_image(file.getvalue())
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * 5000 * 2000
+
+
+class Scarce(ImageFile.ImageFile):
+    """A format whose decoder, or whose rotation, finds no memory."""
+
+    format = "SCARCE"
+
+    def _open(self) -> None:
+        self._size, self._mode = (4, 4), "RGB"
+
+    def load(self) -> Any:
+        if self.fp is not None and self.fp.read(6) == b"DECODE":
+            raise MemoryError
+        return Image.Image.load(self)
+
+    def getexif(self) -> Any:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("when", [b"DECODE", b"ROTATE"])
+def test_too_little_memory_says_nothing_against_a_file(when: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "OPEN", {**Image.OPEN, "SCARCE": (Scarce, lambda prefix: prefix.startswith(when))})
+    monkeypatch.setattr(Image, "ID", [*Image.ID, "SCARCE"])
+    with pytest.raises(MemoryError):
+        decode_image(when)
 
 
 def test_transparency_of_palettes_and_alpha_is_laid_on_white(tmp_path: Path) -> None:
