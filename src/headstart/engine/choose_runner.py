@@ -23,14 +23,14 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
-from headstart.engine.execution import described, here, plain_runner, started
+from headstart.engine.execution import TOO_COARSE, Differs, described, first_line, here, plain_runner, started
 from headstart.engine.feeding import feed, lengths_of
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.memo import Memo
 from headstart.engine.pass_key import pass_key
 from headstart.engine.turns import in_turn
 from headstart.kernel import registry
-from headstart.kernel.errors import HeadstartError
+from headstart.kernel.errors import HeadstartError, first_line
 from headstart.kernel.files import hash_json
 from headstart.kernel.settings import build
 
@@ -132,17 +132,22 @@ class _Trial:
         plain = plain_runner()
         best = slowest = _Best(plain, self._seconds(plain.start(self.segment, self.state, self.device)))
         refused: list[str] = []
+        coarse: set[str] = set()
         left_out: list[float] = []
         for variants in self._others():
             for runner in variants:
+                if runner.precision in coarse:
+                    continue
                 setup = runner.setup_seconds(self.device)
                 if setup > WORTH * best.seconds:
                     left_out.append(setup)
                     break
                 try:
                     found = self._seconds(started(runner, self.segment, self.state, self.device, self.key))
-                except CannotRun as error:
-                    refused.append(f"{_named(runner)}: {error}")
+                except (CannotRun, RuntimeError) as error:  # what was right once may fail on this machine today
+                    refused.append(f"{_named(runner)}: {first_line(error)}")
+                    if isinstance(error, Differs) and error.far > TOO_COARSE and runner.precision != plain.precision:
+                        coarse.add(runner.precision)
                     continue
                 if found < best.seconds:
                     best = _Best(runner, found)

@@ -6,6 +6,7 @@ in two sizes of batch. What came of it is remembered by weights, machine and ver
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,11 +26,19 @@ from headstart.kernel.settings import Settings, build
 MOST_DIFFERENCE = 0.01
 """Norm of the difference to plain PyTorch as a share of the norm, of each kind of feature."""
 
-MEMO = "parity-2"
+MEMO = "parity-3"
+
+TOO_COARSE = 3 * MOST_DIFFERENCE
+"""A difference that is not the runner's but its precision's, for these weights: others in it need not be tried."""
 
 
 class Differs(CannotRun):
     """A runner's features are too far from plain PyTorch's."""
+
+    def __init__(self, fault: str, far: float) -> None:
+        """`far`: the difference as a share of the norm; 0 where there is no such number."""
+        super().__init__(fault)
+        self.far = far
 
 
 def described(runner: Runner) -> dict[str, Any]:
@@ -75,15 +84,16 @@ def started(runner: Runner, segment: KeptSegment, state: State, device: torch.de
         return runner.start(segment, state, device)
     key = hash_json([key, here(device)])
     memo, name = Memo(MEMO), hash_json([key, described(runner)]).encode()
-    found = memo.get([name]).get(name)
-    if found:
-        raise Differs(found.decode())
+    kept = memo.get([name]).get(name)
+    known = None if kept is None else json.loads(kept)
+    if known is not None and known["fault"]:
+        raise Differs(**known)
     execute = runner.start(segment, state, device, key)
-    if found is None:
-        fault = _fault(execute, segment, state, device)
-        memo.put({name: fault.encode()})
+    if known is None:
+        fault, far = _fault(execute, segment, state, device)
+        memo.put({name: json.dumps({"fault": fault, "far": far}).encode()})
         if fault:
-            raise Differs(fault)
+            raise Differs(fault, far)
     return execute
 
 
@@ -93,8 +103,10 @@ def difference(found: State, expected: State, segment: KeptSegment) -> float:
     return float(np.max([_error(values_of(ours[name]), values_of(column)) for name, column in plain.items()]))
 
 
-def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.device) -> str:
+def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.device) -> tuple[str, float]:
     """How the execution falls short of plain PyTorch, on the batch and on another size of batch; '' where it does not.
+
+    With it how far it is off, as a share of the norm; 0 where there is no such number.
 
     Raises:
         CannotRun: it fails.
@@ -109,11 +121,11 @@ def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.d
             raise CannotRun(f"it fails on a batch of shape {tuple(batch.hidden.shape)}: {reason}") from error
         far = difference(found, expected, segment)
         if not np.isfinite(far):
-            return "its features hold NaN or have another shape than plain PyTorch's"
+            return "its features hold NaN or have another shape than plain PyTorch's", 0.0
         if far > MOST_DIFFERENCE:
             most = f"{100 * MOST_DIFFERENCE:.0f} %"
-            return f"its features differ from plain PyTorch's by {100 * far:.2f} %, more than {most}"
-    return ""
+            return f"its features differ from plain PyTorch's by {100 * far:.2f} %, more than {most}", far
+    return "", 0.0
 
 
 def _error(found: np.ndarray, expected: np.ndarray) -> float:

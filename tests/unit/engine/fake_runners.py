@@ -36,6 +36,7 @@ class Behaviour:
     spoil: Callable[[State], State] = lambda state: state
     """What it makes of the right result."""
     refusal: str = ""
+    precision: str = "float32"
     plain: bool = False
     settings: Sequence[Mapping[str, Any]] = ({},)
     """Of its variants."""
@@ -69,7 +70,7 @@ def runner(behaviour: Behaviour, clock: Clock | None = None) -> type[Any]:
 
         @property
         def precision(self) -> str:
-            return "float32"
+            return behaviour.precision
 
         @classmethod
         def variants(cls, device: Any) -> Sequence[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_runners import Behaviour, Clock, install, runner
+from fake_runners import Behaviour, Clock, install, runner, times
 from tiny_backbones import TinyTable, TinyTexts, keys_of, table_examples, text_examples
 
 from headstart.engine import choose_runner as module
@@ -74,6 +74,23 @@ def test_the_fastest_variant_that_is_right_is_taken_and_others_are_named_in_one_
         "float32: its features differ from plain PyTorch's by 100.00 %, more than 1 %"
     )
     assert len(several.started) == 2, "a slower variant of what is right is not tried"
+
+
+def test_a_precision_that_is_much_too_coarse_for_one_is_not_tried_in_another(offer: Offer) -> None:
+    half: dict[str, Any] = {"precision": "bfloat16", "spoil": lambda state: times(state, 1.05)}
+    first, second, full = Behaviour(0.5, setup=1, **half), Behaviour(0.2, setup=2, **half), Behaviour(0.25, setup=3)
+    offer(first=first, second=second, full=full)
+    choice = choose()
+    assert name_of(choice) == "full" and first.started and not second.started
+    assert "first in bfloat16: its features differ from plain PyTorch's by 5.00 %" in choice.reason
+
+
+def test_a_precision_that_is_a_little_too_coarse_for_one_may_do_in_another(offer: Offer) -> None:
+    half: dict[str, Any] = {"precision": "bfloat16"}
+    first = Behaviour(0.5, setup=1, spoil=lambda state: times(state, 1.02), **half)
+    second = Behaviour(0.2, setup=2, **half)
+    offer(first=first, second=second)
+    assert name_of(choose()) == "second"
 
 
 def several_of(number: float) -> Any:
