@@ -72,8 +72,9 @@ class ConllLines:
         """The number of each line and its columns, none for a blank line; comments are passed over."""
         separator, width = "", 0
         for number, line in self._lines():
-            if not line or line.split()[0] == DOCUMENT:
-                yield number, [DOCUMENT] if line else []
+            words = line.split()
+            if not words or words[0] == DOCUMENT:
+                yield number, words[:1]
                 continue
             tab = "\t" if "\t" in line else " "
             columns = _columns(line, separator or tab)

@@ -86,6 +86,11 @@ def test_separators_of_unicode_are_part_of_words(tmp_path: Path) -> None:
     assert read(written(tmp_path, "a\u00a0b B-x\nc\u2028d O\n")).raws() == ["a\u00a0b c\u2028d"]
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003 \t"])
+def test_a_line_of_unicode_blanks_alone_ends_a_sentence(blank: str, tmp_path: Path) -> None:
+    assert read(written(tmp_path, f"Ann B-per\n{blank}\nsings O\n")).raws() == ["Ann", "sings"]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
