@@ -12,7 +12,7 @@ import torch
 
 from headstart.contracts.carriers import State
 from headstart.engine.launch import local_rank
-from headstart.kernel.errors import SettingsError
+from headstart.kernel.errors import SettingsError, first_line
 from headstart.kernel.processor import cores
 
 LIBRARIES = (
@@ -54,9 +54,8 @@ def _checked(given: str) -> torch.device:
         device = torch.device(given)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:  # whatever a build without that device raises
-        reason = str(error).splitlines()[0]
         raise SettingsError(
-            f"HEADSTART_DEVICE={given} cannot be used: {reason}. Use cpu, cuda, cuda:1 or mps."
+            f"HEADSTART_DEVICE={given} cannot be used: {first_line(error)}. Use cpu, cuda, cuda:1 or mps."
         ) from error
     return device
 

@@ -48,6 +48,11 @@ class TrainingError(HeadstartError):
     exit_code = 7
 
 
+def first_line(error: Exception) -> str:
+    """Of what an error says; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """The known names most like `name`, best first."""
     known = list(known)
