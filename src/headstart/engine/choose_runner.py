@@ -23,7 +23,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
-from headstart.engine.execution import TOO_COARSE, Differs, described, first_line, here, plain_runner, started
+from headstart.engine.execution import TOO_COARSE, Differs, described, here, plain_runner, started
 from headstart.engine.feeding import feed, lengths_of
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.memo import Memo

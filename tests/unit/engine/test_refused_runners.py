@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_runners import Behaviour, Clock, install, runner
+from tiny_backbones import TinyTable, keys_of, table_examples
+
+from headstart.contracts.carriers import State
+from headstart.engine import choose_runner as module
+from headstart.engine.choose_runner import MEMO, Choice, choose_runner
+from headstart.engine.kept import Wish
+from headstart.engine.memo import Memo
+
+
+def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    clock, faults = Clock(), list[str]()
+
+    def failing(state: State) -> State:
+        if faults:
+            raise RuntimeError(faults[0])
+        return state
+
+    kinds = {"plain": Behaviour(plain=True), "fast": Behaviour(0.25, spoil=failing), "slower": Behaviour(0.5)}
+    monkeypatch.setattr(module, "time", clock)
+    install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in kinds.items()})
+    assert chosen().reason.startswith("4.0 times as fast")
+    Memo(MEMO).path.unlink()
+    faults.append("no kernel for this card\nand a long story")
+    found = chosen()
+    assert found.reason == (
+        "2.0 times as fast as plain PyTorch on 12 of the inputs; fast in float32: no kernel for this card"
+    )
+
+
+def chosen() -> Choice:
+    backbone, values = TinyTable("tiny_table"), np.random.default_rng(0).standard_normal((400, 4))
+    wish = Wish.all_stages(backbone)
+    return choose_runner(backbone, table_examples(values), keys_of(values), wish, torch.device("cpu"))
