@@ -1,7 +1,8 @@
 """What each way costs on this machine and at which rates it is worth trying, from short trainings that leave no trace.
 
 A way is not even rehearsed when the speed of the backbone alone says that this would take too much of the time, or that
-its epochs cannot fit: a step runs the stages forwards and backwards, which is about three times the work of a pass.
+its epochs cannot fit: a step runs the stages forwards and backwards, which is about three times the work of a pass. One
+on which what was asked for would do nothing, such as dropout in stages that have no place for it, is not tried.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.rate_range import Tried, grid, rate_range
@@ -59,6 +61,8 @@ class Priced:
     factors: tuple[float, ...]
     """On its recipe's rates; what comes first is tried first."""
     decision: Decision | None
+    refused: str = ""
+    """Why it cannot be as it is asked for, however much time there is."""
 
 
 def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Callable[[], float]) -> list[Priced]:
@@ -68,7 +72,10 @@ def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Call
 
         def decide(way: Way = way, share: float = allowed / (len(ways) - number)) -> dict[str, Any]:
             before = left()
-            decided = _decide(workshop, way, before, share)
+            try:
+                decided = _decide(workshop, way, before, share)
+            except (SettingsError, TrainingError) as error:
+                decided = {"refused": str(error)}
             return {**decided, "took": 0.0 if math.isinf(before) else before - left()}
 
         decided = journal.once(f"price of {way.name}", decide)
@@ -138,7 +145,9 @@ def _trial(workshop: Workshop, way: Way) -> float:
 
 def _read(way: Way, decided: dict[str, Any]) -> Priced:
     if "cost" not in decided:
-        return Priced(way, None, (), Decision(what=way.name, value="not tried", reason=decided["why"]))
+        refused = decided.get("refused", "")
+        decision = Decision(what=way.name, value="not tried", reason=refused or decided["why"])
+        return Priced(way, None, (), decision, refused)
     cost = Cost(*decided["cost"])
     factors = tuple(decided["factors"])
     value = ", ".join(f"{way.recipe.learning_rate * factor:.2g}" for factor in factors)

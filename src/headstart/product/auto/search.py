@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.contracts.task import Task
-from headstart.kernel.errors import TrainingError
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
 from headstart.product.auto.against_probe import Answer, against_probe
@@ -108,13 +108,19 @@ class Search:
         return max(0.0, self.allowance.left() - self.keep)
 
     def run(self) -> Found:
-        """Search."""
+        """Search.
+
+        Raises:
+            SettingsError: what was asked for can be done with none of the tunings.
+        """
         if not self.journal.once("is there time", lambda: self.left() > OPENING):
             return self._probe_stays("no time is left for anything else")
         self.possible, told = ways(self.bench)
         self.decisions += told
         prices = priced(self.workshop, self.journal, self.possible, self.left)
         self.decisions += [one.decision for one in prices if one.decision is not None]
+        if prices and all(one.refused for one in prices):
+            raise SettingsError("\n".join(dict.fromkeys(one.refused for one in prices)))
         standing = self._lineup([one for one in prices if one.cost is not None])
         if not standing:
             return self._probe_stays(

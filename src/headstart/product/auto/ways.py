@@ -60,7 +60,11 @@ class Way:
 
 
 def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
-    """The ways, the most promising first, and what was decided on the way; none where nothing could be trained."""
+    """The ways, the most promising first, and what was decided on the way; none where nothing could be trained.
+
+    Raises:
+        SettingsError: none of the tunings that the user named can work on the backbone.
+    """
     occasion = occasion_of(bench)
     chosen = by_size(occasion.examples, occasion.stages)
     search = bench.plan.plugin("tuning")
@@ -79,6 +83,8 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
             free = frozenset(kind.model_fields) - search.given.keys()
             title = ", ".join([name, *(f"{key} {value}" for key, value in one.settings.items())])
             found.append((one.order, Way(title, name, recipe, bench, one.reason, free).planned()))
+    if decisions and not found and search.named is not None:
+        raise SettingsError("\n".join(one.reason for one in decisions))
     told = [
         Decision(what=f"tuning.{key}", value=str(choice.value), reason=choice.reason)
         for key, choice in chosen.items()

@@ -20,6 +20,7 @@ from headstart.engine.loop import Loop
 from headstart.engine.stepping import Stepper
 from headstart.engine.validation import Validation
 from headstart.evidence.splits import Split
+from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
@@ -32,6 +33,8 @@ from headstart.product.record import DataSummary
 from headstart.runners.eager import Eager
 from headstart.tasks.classification import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
+
+pytestmark = pytest.mark.slow
 
 SHORT: dict[str, Any] = {"epochs": 8, "batch_size": 32, "precision": "float32", "tunings": ["full", "lp_ft"]}
 TEACHABLE: dict[str, Any] = {**SHORT, "epochs": 24, "learning_rate": 0.02, "head_learning_rate": 0.02}
@@ -137,6 +140,32 @@ def test_where_every_candidate_diverges_the_probe_stays(tmp_path: Path) -> None:
     assert found.arm is None
     assert all(one.fate.startswith("failed") for one in found.candidates if one.tuning != "probe")
     assert "every fine-tuning failed" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("tuning", "plan", "why"),
+    [
+        ({"interpolate": True}, {}, "no pretrained stage moves"),
+        ({}, {"objective": "l2_sp"}, "it would train nothing"),
+        ({"stochastic_depth": 0.1, "epochs": 2}, {}, "have no place for it"),
+    ],
+)
+def test_ways_on_which_a_setting_would_do_nothing_are_left_out_and_where_none_is_left_it_is_refused(
+    tuning: dict[str, Any], plan: dict[str, Any], why: str
+) -> None:
+    given = {**SHORT, "learning_rate": 0.01, **tuning}
+    with pytest.raises(SettingsError, match=why):
+        searched(bench_of(None, {**given, "tunings": ["head_only"]}, **plan))
+    if "stochastic_depth" not in tuning:  # of which the backbone has no place at all
+        found = searched(bench_of(None, {**given, "tunings": ["head_only", "full"]}, **plan))
+        assert {one.tuning for one in found.candidates} == {"probe", "full"}
+        (told,) = [one for one in found.decisions if one.what == "head_only"]
+        assert told.value == "not tried" and why in told.reason
+
+
+def test_a_tuning_that_is_named_and_suits_no_layer_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no_such_layer"):
+        searched(bench_of(None, {"tunings": ["lora"], "layers": ["no_such_layer"]}))
 
 
 class Died(BaseException):
