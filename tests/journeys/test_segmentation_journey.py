@@ -114,14 +114,15 @@ def test_large_pictures_are_learnt_and_predicted_in_tiles(tmp_path: Path) -> Non
 
 def test_scans_are_split_by_patient_and_measured_in_millimetres(tmp_path: Path) -> None:
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
-    run = fit(save_nifti(tmp_path / "scans", [f"case{k}" for k in range(10)]), tmp_path / "run")
-    assert run.metrics["test"]["hd95_mm"]["value"] >= 0 and run.metrics["test"]["dice"]["n"] == 2
+    names = [f"case{k // 2}_{'ab'[k % 2]}" for k in range(10)]
+    run = fit(save_nifti(tmp_path / "scans", names), tmp_path / "run", group=r"(case\d)_")
+    assert run.metrics["test"]["hd95_mm"]["value"] >= 0 and run.metrics["test"]["dice"]["n"] == 1
     split = pd.read_csv(tmp_path / "run" / "split.csv")
-    parts_of_case = split.groupby(split["origin"].str.rsplit("/", n=1).str[0])["part"].nunique()
-    assert len(parts_of_case) == 10 and (parts_of_case == 1).all()
+    parts_of_case = split.groupby(split["origin"].str.extract(r"(case\d)_", expand=False))["part"].nunique()
+    assert len(parts_of_case) == 5 and (parts_of_case == 1).all()
     summary = run.predict(tmp_path / "scans" / "imagesTr", out=tmp_path / "found.csv")
-    assert (tmp_path / "found" / "case0_0000" / "001.png").exists()
-    assert summary.gathered[0] == str(tmp_path / "found" / "case0_0000.nii.gz") and len(summary.gathered) == 10
+    assert (tmp_path / "found" / "case0_a_0000" / "001.png").exists()
+    assert summary.gathered[0] == str(tmp_path / "found" / "case0_a_0000.nii.gz") and len(summary.gathered) == 10
     table = pd.read_csv(tmp_path / "found.csv")
     assert table["share of outer"].between(0, 1).all()
 

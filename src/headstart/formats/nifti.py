@@ -1,14 +1,15 @@
-"""NIfTI scans (.nii, .nii.gz) with label maps, slice by slice; a scan is never on two sides of a split.
+"""NIfTI scans (.nii, .nii.gz) with label maps, slice by slice; a patient is never on two sides of a split.
 
-How they are cut says `_nifti_volumes.py`. The size of a slice's pixels in mm goes with its mask. Label maps lie in
-folders (`imagesTr/`+`labelsTr/` as in the Medical Segmentation Decathlon and nnU-Net, `images/`+`masks/`) or beside
-their scans (`case_seg.nii.gz`).
+Whose scan it is says a regular expression over its path, else BIDS' `sub-XX` in it; a scan of which neither says so
+counts as a patient of its own, and a note tells of it. How scans are cut says `_nifti_volumes.py`. The size of a
+slice's pixels in mm goes with its mask. Label maps lie in folders (`imagesTr/`+`labelsTr/` as in the Medical
+Segmentation Decathlon and nnU-Net, `images/`+`masks/`) or beside their scans (`case_seg.nii.gz`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import field_validator
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.formats._image_groups import groups_of
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
 from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
@@ -29,6 +31,8 @@ from headstart.media.masks import encode_mask
 SUFFIX = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 CHANNEL = re.compile(r"_0000$")
 """Ending of a scan's name in nnU-Net's data sets of a single channel."""
+SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-[A-Za-z0-9]+")
+"""A patient in the paths of the Brain Imaging Data Structure (BIDS)."""
 
 
 class Nifti(Settings):
@@ -51,14 +55,12 @@ class Nifti(Settings):
         return f"{len(pairs)} NIfTI scans, {masks} of them with a label map" if pairs else None
 
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
-        """One row per slice: picture, mask, origin, and the scan as the group.
+        """One row per slice: picture, mask, origin, and the patient, by `columns.group` over the paths, as the group.
 
         Raises:
-            DataError: nibabel is missing; no scans; or, where labels are wanted, scans without a label map or one of
-                another shape.
+            DataError: nibabel is missing; no scans; an expression that matches none; or, where labels are wanted, scans
+                without a label map, or one of another shape or place.
         """
-        if columns.group is not None:
-            raise DataError("--group: of NIfTI scans the scan is the group")
         root, pairs = _root(Path(source)), _pairs(Path(source))
         if not pairs:
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
@@ -68,8 +70,13 @@ class Nifti(Settings):
                 f"{root}: labels are wanted, but {len(lacking)} of {len(pairs)} scans have no label map: "
                 f"{', '.join(lacking[:3])}"
             )
-        slices = [one for pair in pairs for one in _slices(root, pair, self, labelled=labelled)]
-        return examples_of(slices, (), read_legend(root), labelled=labelled)
+        patients, notes = _patients([pair.picture for pair in pairs], columns.group) if labelled else ({}, ())
+        slices = [
+            one._replace(group=patients.get(pair.picture, one.group))
+            for pair in pairs
+            for one in _slices(root, pair, self, labelled=labelled)
+        ]
+        return examples_of(slices, notes, read_legend(root), labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The slices without masks, a scan in memory at a time."""
@@ -109,6 +116,22 @@ def _pairs(path: Path) -> tuple[Pair, ...]:
     return pair_up(
         [file.relative_to(path).as_posix() for file in files], lambda name: CHANNEL.sub("", _bare(name))
     ).pairs
+
+
+def _patients(paths: Sequence[str], pattern: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The patient of each scan of which it is known, and a note on the others. Raises DataError as `groups_of`."""
+    if pattern is None:
+        matches = [SUBJECT.search(path) for path in paths]
+        found = [match and match.group() for match in matches]
+    else:
+        found = groups_of(pattern, paths)[0].to_pylist()
+    known = {path: patient for path, patient in zip(paths, found) if patient}
+    alone = len(paths) - len(known)
+    note = (
+        f"{alone} of {len(paths)} scans each count as a patient of their own. Where patients have several, --group says "
+        r"whose a scan is by a regular expression over its path, such as '(p\d+)_'"
+    )
+    return known, (note,) if alone else ()
 
 
 def _bare(name: str) -> str:

@@ -115,6 +115,20 @@ def test_nifti_slices_keep_spacing_classes_and_their_scan(tmp_path: Path) -> Non
     assert pixels(examples.raws()[1]).shape == (24, 24)
 
 
+def test_scans_of_one_patient_are_one_group_by_the_expression_or_by_bids(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    sessions = save_nifti(tmp_path / "sessions", ["p1_a", "p1_b", "p2_a"])
+    given = Nifti().read(sessions, Columns(group=r"(p\d+)_"))
+    assert given.column("patient") == ["p1"] * 6 + ["p2"] * 3 and given.notes == ()
+    unknown = Nifti().read(sessions, Columns())
+    assert len(set(unknown.column("patient"))) == 3
+    assert unknown.notes[0].startswith("3 of 3 scans each count as a patient of their own")
+
+    bids = Nifti().read(save_nifti(tmp_path / "bids", ["sub-01_ses-1", "sub-01_ses-2", "other"]), Columns())
+    assert set(bids.column("patient")[:3]) == {"imagesTr/other_0000"} and bids.column("patient")[3:] == ["sub-01"] * 6
+    assert bids.notes[0].startswith("1 of 3 scans")
+
+
 def test_nifti_is_cut_along_its_largest_voxels(tmp_path: Path) -> None:
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
     examples = Nifti().read(save_nifti(tmp_path, ["one"], spacing=(4.0, 0.5, 0.7)), Columns())
