@@ -13,8 +13,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from headstart import TransferClassifier, TransferRegressor
 from headstart.product import estimators
 
-pytestmark = pytest.mark.slow
-
 MOST_EXCEPTIONS = 5
 EXCEPTIONS: dict[str, str] = {}
 """Check -> why the estimators do not pass it. None is needed."""

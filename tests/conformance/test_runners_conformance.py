@@ -39,10 +39,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Loaded(load(request.param, case), case.raws)
 
 
-every_runner = pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in QUICK else name for name in registry.names("runners")],
-)
+every_runner = pytest.mark.parametrize("name", registry.names("runners"))
 
 
 @every_runner

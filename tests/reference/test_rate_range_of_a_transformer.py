@@ -6,7 +6,6 @@ import copy
 import math
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -82,7 +81,6 @@ def losses(net: nn.Module, data: tuple[Tensor, Tensor]) -> np.ndarray:
     return each.numpy().reshape(16, -1).mean(axis=1)
 
 
-@pytest.mark.slow
 def test_short_trainings_find_a_rate_that_serves_where_the_usual_finder_does_not() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)

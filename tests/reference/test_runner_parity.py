@@ -103,7 +103,6 @@ def network(request: pytest.FixtureRequest, test_data: Path) -> tuple[Any, State
     return segment, state, expected
 
 
-@pytest.mark.slow
 def test_what_is_let_through_is_within_one_percent_and_what_is_refused_is_not(
     network: tuple[Any, State, State], request: pytest.FixtureRequest
 ) -> None:
@@ -121,7 +120,6 @@ def test_what_is_let_through_is_within_one_percent_and_what_is_refused_is_not(
     assert OpenVino() in right
 
 
-@pytest.mark.slow
 def test_bfloat16_is_too_far_off_for_mobilenet_so_that_float32_is_taken(test_data: Path) -> None:
     if not has_bfloat16():
         pytest.skip("this processor does not compute in bfloat16")

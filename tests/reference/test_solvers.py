@@ -48,7 +48,6 @@ def compared(features: np.ndarray, labels: np.ndarray, n: int, draws: int) -> tu
     return float(accuracy), float(loss)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [100, 400])
 def test_digits_are_read_no_worse_than_by_scikit_learn_at_its_defaults(n: int) -> None:
     accuracy, loss = compared(*load_digits(return_X_y=True), n, draws=3)

@@ -13,6 +13,8 @@ from headstart.backbones._fx_trace import trace
 from headstart.contracts.carriers import State, Tap
 from headstart.kernel.errors import BackboneError
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = tuple(f"blocks.{i}" for i in range(12))
 INCEPTION = "1a_3x3 2a_3x3 2b_3x3 3b_1x1 4a_3x3".split()
 MIXED = "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()

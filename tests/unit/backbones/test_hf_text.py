@@ -50,6 +50,7 @@ def minilm() -> Backbone:
     return HfText(reference=MINILM).load()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_padding_changes_nothing(tmp_path: Path, family: str, pooling: Any) -> None:

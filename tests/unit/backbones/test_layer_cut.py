@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_text_models import FAMILIES, LAYERS, SENTENCES, save_tiny
 from torch import Tensor
 
 from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.carriers import State, Tap
 from headstart.kernel.errors import BackboneError
+from tiny_text_models import FAMILIES, LAYERS, SENTENCES, save_tiny
 
 LAYER_NAMES = tuple(f"layer.{k}" for k in range(LAYERS))
 
@@ -37,6 +37,7 @@ def _own_output(backbone: Backbone, state: State) -> Tensor:
     return output
 
 
+@pytest.mark.slow
 def test_each_layer_is_a_stage(backbone: Backbone) -> None:
     assert backbone.boundary_names() == ("input", "embeddings", *LAYER_NAMES)
 

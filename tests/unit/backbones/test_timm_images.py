@@ -84,6 +84,7 @@ def test_features_are_timms_own_and_all_boundaries_hold(name: str, side: int) ->
     assert failing_boundaries(backbone, State(torch.randn(2, 3, side, side))) == []
 
 
+@pytest.mark.slow
 def test_tokens_and_maps_have_the_promised_shapes(resnet: Backbone) -> None:
     with torch.no_grad():
         cnn = resnet.features(resnet.segment(0, 5)(State(torch.randn(2, 3, 64, 64))))
@@ -103,6 +104,7 @@ def test_what_cannot_be_cut_is_one_stage_with_timms_features(name: str) -> None:
     same_features(backbone, backbone.module, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crop_mode", ["center", "squash", "border"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_preparation_is_timms_evaluation_transform(tmp_path: Path, crop_mode: str, interpolation: str) -> None:
@@ -191,6 +193,7 @@ def test_a_folder_gives_its_weights(tmp_path: Path, reference_model: Any) -> Non
     assert TimmImages(reference=str(folder / "model.safetensors")).load().weights_hash() == backbone.weights_hash()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain", "state_dict", "module", "both"])
 def test_a_checkpoint_of_tensors_gives_its_weights(tmp_path: Path, reference_model: Any, form: str) -> None:
     state = dict(reference_model.state_dict())
@@ -205,6 +208,7 @@ def test_a_checkpoint_of_tensors_gives_its_weights(tmp_path: Path, reference_mod
     assert body.keys() == loaded.keys() and all(torch.equal(value, loaded[name]) for name, value in body.items())
 
 
+@pytest.mark.slow
 def test_the_names_of_an_architectures_authors_are_understood(tmp_path: Path) -> None:
     """The first checkpoints of DenseNet say `norm.1` for `norm1`, and training scripts leave things of their own."""
     body = timm.create_model("densenet121", num_classes=0).state_dict()

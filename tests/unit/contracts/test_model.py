@@ -154,6 +154,7 @@ def test_a_missing_asset_is_named(tmp_path: Path) -> None:
         load_model(tmp_path / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -180,6 +181,7 @@ def test_a_newer_format_says_what_to_do(saved: Path, described: dict[str, Any]) 
         load_model(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

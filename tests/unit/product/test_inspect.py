@@ -145,6 +145,7 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
         inspect(tmp_path / "gone")
 
 
+@pytest.mark.slow
 def test_real_data_with_empty_texts_and_leaks(test_data: Path) -> None:
     found = inspect(test_data / "data/text_tweeteval/hate")
     assert found.empty_texts == 8

@@ -18,6 +18,8 @@ from headstart.media.formula.pictures import picture
 from headstart.product.formula_pool import FormulaPool, Pictures, discard
 from headstart.product.recipe import pretrain_recipe, read_recipe, recipes
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {
     "backbone": "test_resnet",
     "seed": 1,

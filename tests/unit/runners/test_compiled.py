@@ -17,6 +17,8 @@ from headstart.contracts.runner import CannotRun
 from headstart.runners import compiled as module
 from headstart.runners.compiled import Compiled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def backend() -> Any:
@@ -97,7 +99,6 @@ def test_what_cannot_be_compiled_is_told_in_one_line_and_harms_nothing_else(back
     assert far(working(texts(4, 2)), plain(Texts(), texts(4, 2))) < 1e-5
 
 
-@pytest.mark.slow
 def test_the_real_compiler_gives_what_plain_pytorch_gives() -> None:
     segment = Pictures()
     for runner in Compiled.variants(CPU):
@@ -118,7 +119,6 @@ except CannotRun as error:
 """
 
 
-@pytest.mark.slow
 def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", WITHOUT],

@@ -9,6 +9,10 @@ CONVERTS = """
 import multiprocessing, sys, torch
 from headstart.runners import _openvino_graph
 import openvino
+
+import pytest
+
+pytestmark = pytest.mark.slow
 openvino.convert_model(torch.nn.Linear(2, 2), example_input=torch.zeros(1, 2))
 print("openvino_telemetry" in sys.modules, multiprocessing.active_children())
 """

@@ -210,6 +210,7 @@ def test_a_label_that_no_training_example_has_gets_a_constant_small_probability(
 # --- thresholds ---
 
 
+@pytest.mark.slow
 def test_thresholds_are_chosen_per_label_for_f1_and_taken() -> None:
     _, truth = problem(400)
     task = bound([["a", "b", "c"], []])

@@ -86,6 +86,7 @@ def test_adapters_are_the_same_for_the_same_seed_and_leave_torch_its_own() -> No
     assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
 
 
+@pytest.mark.slow
 def test_what_is_not_lora_needs_no_peft() -> None:
     words = "import sys; sys.modules['peft'] = None; from headstart.kernel import registry as r; " + (
         "[r.plugin('tuning', name) for name in r.names('tuning')]"

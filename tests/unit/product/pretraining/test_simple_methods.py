@@ -55,6 +55,7 @@ def test_a_simple_method_that_is_not_beaten_is_named(pca: str, k_means: str, sai
     assert said in answer if said else "takes seconds" not in answer
 
 
+@pytest.mark.slow
 def test_rows_of_a_table_are_learnt_from_and_compared_with_what_is_simple(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     numbers = draws.normal(size=(160, 4))

@@ -18,6 +18,8 @@ from headstart.contracts.exhibits import Matrix, Reliability, Scatter, Table
 from headstart.product.record import Arm, Forgetting, FrozenPass, RunRecord, SliceRow, Trouble
 from headstart.product.report.write import MOST_BYTES, render, report
 
+pytestmark = pytest.mark.slow
+
 LOADS = {"src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "background"}
 RECORDS = [
     samples.classification,
@@ -237,7 +239,6 @@ def test_unreadable_files_are_named_up_to_fifty_and_counted() -> None:
     assert "file-0050.jpg" not in text
 
 
-@pytest.mark.slow
 def test_huge_run_stays_below_the_limit() -> None:
     base = samples.classification(tuple(f"a class with a rather long name, number {i}" for i in range(1000)))
     card = base.mistakes[0].model_copy(update={"thumbnail": samples.thumbnail(1, size=900), "text": "word " * 5000})
