@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from headstart.media.masks import read_mask
 Axis = Literal["auto", "sagittal", "coronal", "axial"]
 """Of the slices; 'auto' is that of the largest voxels."""
 
-_AXES = ("sagittal", "coronal", "axial")
+_AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")
 
 
 class Volume(NamedTuple):
@@ -33,6 +34,21 @@ class Volume(NamedTuple):
     """Height and width of a slice's pixels in mm."""
     order: tuple[int, int, int]
     """The anatomical axes that depth, height and width are."""
+    sizes: tuple[float, ...]
+    """Of a voxel to the right, to the front and upwards, mm."""
+    affine: np.ndarray
+    """(4, 4): from a voxel's numbers to the right, to the front and upwards to its place in mm."""
+
+    @property
+    def axis(self) -> Axis:
+        """The one it is cut along."""
+        return _AXES[self.order[0]]
+
+    def apart(self, other: Volume) -> float:
+        """How far one of this volume's corners lies from the same one of another of its shape at most, mm."""
+        last = {axis: length - 1 for axis, length in zip(self.order, self.slices.shape)}
+        corners = np.array([*product(*((0, last[axis]) for axis in range(3)), (1,))])
+        return float(np.linalg.norm((self.affine - other.affine) @ corners.T, axis=0).max())
 
 
 def read_volume(path: Path, axis: Axis) -> Volume:
@@ -53,7 +69,8 @@ def read_volume(path: Path, axis: Axis) -> Volume:
     order = (depth, down, across)
     # the first of the other axes runs to the right, the second upwards
     slices = np.moveaxis(values, order, (0, 1, 2))[:, ::-1]
-    return Volume(np.ascontiguousarray(slices), (sizes[down], sizes[across]), order)
+    spacing = (sizes[down], sizes[across])
+    return Volume(np.ascontiguousarray(slices), spacing, order, tuple(sizes), scan.affine)
 
 
 def write_label_map(path: Path, scan: Path, masks: Sequence[Path], axis: Axis) -> None:

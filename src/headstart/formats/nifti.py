@@ -23,7 +23,7 @@ from headstart.formats._image_groups import groups_of
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
 from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
-from headstart.formats._nifti_volumes import Axis, read_volume, write_label_map
+from headstart.formats._nifti_volumes import Axis, Volume, read_volume, write_label_map
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.masks import encode_mask
@@ -128,8 +128,8 @@ def _patients(paths: Sequence[str], pattern: str | None) -> tuple[dict[str, str]
     known = {path: patient for path, patient in zip(paths, found) if patient}
     alone = len(paths) - len(known)
     note = (
-        f"{alone} of {len(paths)} scans each count as a patient of their own. Where patients have several, --group says "
-        r"whose a scan is by a regular expression over its path, such as '(p\d+)_'"
+        f"{alone} of {len(paths)} scans each count as a patient of their own. Where patients have several, --group "
+        r"says whose a scan is by a regular expression over its path, such as '(p\d+)_'"
     )
     return known, (note,) if alone else ()
 
@@ -139,20 +139,31 @@ def _bare(name: str) -> str:
 
 
 def _slices(root: Path, pair: Pair, settings: Nifti, *, labelled: bool) -> list[Slice]:
-    values, spacing, _ = read_volume(root / pair.picture, settings.axis)
+    scan = read_volume(root / pair.picture, settings.axis)
     name = _bare(pair.picture)
-    masks: list[bytes | None] = [None] * len(values)
+    masks: list[bytes | None] = [None] * len(scan.slices)
     if labelled and pair.mask is not None:
-        labels = read_volume(root / pair.mask, settings.axis).slices
-        if labels.shape != values.shape:
-            raise DataError(f"{pair.mask} has the shape {labels.shape}, its scan {pair.picture} {values.shape}")
-        numbers = labels.round().astype(np.int64)
-        if not np.array_equal(numbers, labels) or numbers.min() < 0 or numbers.max() > 255:
+        labels = read_volume(root / pair.mask, scan.axis)
+        _require_same_place(pair, scan, labels)
+        numbers = labels.slices.round().astype(np.int64)
+        if not np.array_equal(numbers, labels.slices) or numbers.min() < 0 or numbers.max() > 255:
             raise DataError(f"{pair.mask} holds other values than whole numbers from 0 to 255")
-        masks = [encode_mask(layer, spacing) for layer in numbers]
-    pictures = map(png, grey(values, ends(settings.window)))
-    origins = (_origin(name, number) for number in range(len(values)))
+        masks = [encode_mask(layer, scan.spacing) for layer in numbers]
+    pictures = map(png, grey(scan.slices, ends(settings.window)))
+    origins = (_origin(name, number) for number in range(len(scan.slices)))
     return [Slice(*one, name, pair.part) for one in zip(pictures, masks, origins)]
+
+
+def _require_same_place(pair: Pair, scan: Volume, labels: Volume) -> None:
+    """Refuse a label map that does not lie over its scan, voxel on voxel. Raises DataError."""
+    if labels.slices.shape != scan.slices.shape:
+        raise DataError(f"{pair.mask} has the shape {labels.slices.shape}, its scan {pair.picture} {scan.slices.shape}")
+    apart = scan.apart(labels)
+    if apart > min(scan.sizes) / 2:
+        raise DataError(
+            f"{pair.mask} lies up to {apart:.3g} mm beside its scan {pair.picture}: by their affines it is turned, "
+            "mirrored or moved against it. Write the label map with the affine of its scan"
+        )
 
 
 def _origin(name: str, number: int) -> str:

@@ -135,6 +135,22 @@ def test_nifti_is_cut_along_its_largest_voxels(tmp_path: Path) -> None:
     assert len(examples) == 24 and read_mask(examples.target("mask")[0]).spacing == (0.7, 0.5)
 
 
+def test_a_label_map_that_lies_elsewhere_than_its_scan_is_refused_and_rounded_affines_are_not(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    save_nifti(tmp_path, ["one"], spacing=(3.0, 0.5, 0.7))
+    path, scan = tmp_path / "labelsTr" / "one.nii.gz", np.diag([3.0, 0.5, 0.7, 1.0])
+    labels = np.asarray(nibabel.load(path).dataobj)
+    mirrored, moved, rounded = scan @ np.diag([-1.0, 1, 1, 1]), scan.copy(), scan + 1e-3
+    moved[1, 3] = 0.5
+    for affine, apart in ((mirrored, "69"), (np.eye(4), "47.4"), (moved, "0.5")):
+        nibabel.save(nibabel.Nifti1Image(labels, affine), path)
+        with pytest.raises(DataError, match=rf"one\.nii\.gz lies up to {apart} mm beside its scan imagesTr/one_0000"):
+            Nifti().read(tmp_path, Columns())
+    nibabel.save(nibabel.Nifti1Image(labels, rounded), path)
+    masks = Nifti().read(tmp_path, Columns()).target("mask")
+    assert np.array_equal(read_mask(masks[1]).values, labels[1].T[::-1])
+
+
 def test_a_scan_without_a_label_map_is_named(tmp_path: Path) -> None:
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
     save_nifti(tmp_path, ["one", "two"])
