@@ -20,6 +20,7 @@ from headstart.engine.device import machine, run_halving, versions
 from headstart.engine.kept import KeptSegment, take_apart
 from headstart.engine.memo import Memo
 from headstart.kernel import registry
+from headstart.kernel.errors import first_line
 from headstart.kernel.files import hash_json
 from headstart.kernel.settings import Settings, build
 
@@ -117,8 +118,8 @@ def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.d
         try:
             found = run_halving(execute, batch)
         except RuntimeError as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CannotRun(f"it fails on a batch of shape {tuple(batch.hidden.shape)}: {reason}") from error
+            shape = tuple(batch.hidden.shape)
+            raise CannotRun(f"it fails on a batch of shape {shape}: {first_line(error)}") from error
         far = difference(found, expected, segment)
         if not np.isfinite(far):
             return "its features hold NaN or have another shape than plain PyTorch's", 0.0

@@ -222,6 +222,7 @@ class _Pass:
                         total=len(rows),
                         changes=self._changes,
                         finish=self._viewed,
+                        reporter=reporter,
                     )
                     with closing(fed), closing(self.pipeline.run(fed)) as results:
                         for ran in results:

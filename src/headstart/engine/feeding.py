@@ -25,6 +25,7 @@ from headstart.engine.reading import read_inputs
 from headstart.engine.reading_workers import POSSIBLE, ReadingWorkers
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.processor import cores
+from headstart.kernel.progress import Reporter
 
 MOST_THREADS = 4
 AHEAD = 2
@@ -81,6 +82,7 @@ def feed_batches(
     total: int,
     changes: Changes = lambda rows: {},  # noqa: ARG005
     finish: Finish = lambda state, rows: state,  # noqa: ARG005
+    reporter: Reporter | None = None,
 ) -> Generator[Fed, None, None]:
     """Prepare the rows of each batch; the batches themselves are asked for one by one, as far ahead as is prepared.
 
@@ -89,6 +91,7 @@ def feed_batches(
         total: how many there are in all; many pictures are read by worker processes.
         changes: is asked after a batch was read; what it names has failed.
         finish: is done to every batch at last, by the threads that prepare.
+        reporter: is told when there can be no worker processes.
     """
     threads = min(MOST_THREADS, cores())
     reader = backbone.reader()
@@ -96,7 +99,7 @@ def feed_batches(
         workers = None
         if reader is not None and POSSIBLE and total >= PROCESSES_FROM:
             threads = cores()
-            workers = stack.enter_context(ReadingWorkers(reader, threads, batch_size))
+            workers = stack.enter_context(ReadingWorkers(reader, threads, batch_size, reporter))
         pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[Future[Fed]] = deque()
@@ -201,6 +204,6 @@ def _one_by_one(
     """The inputs as they are read, and what is wrong with the others, by their position."""
     try:
         inputs = read_inputs(reader, raws) if workers is None else workers.read(raws)
-    except HeadstartError:  # no worker can be started here, or the pass ends just now
+    except HeadstartError:  # no worker can be started here, which was said, or the pass ends just now
         inputs = read_inputs(reader, raws)
     return (State(torch.from_numpy(inputs.arrays)) if len(inputs.arrays) else None), inputs.failures

@@ -25,6 +25,7 @@ from headstart.contracts.backbone import Reader
 from headstart.contracts.examples import Raw
 from headstart.engine.reading import Inputs, joined
 from headstart.kernel.errors import HeadstartError
+from headstart.kernel.progress import Quiet, Reporter
 
 POSSIBLE = os.name == "posix"
 """Shared memory is handed to the worker as an open file, which Windows does not know."""
@@ -42,8 +43,13 @@ class WorkerDied(Exception):
 class ReadingWorkers:
     """Some workers; `read` may be called from as many threads. A context manager."""
 
-    def __init__(self, reader: Reader, count: int, most: int) -> None:
-        """Up to `count` workers, started when they are needed, each with room for `most` inputs at once."""
+    def __init__(self, reader: Reader, count: int, most: int, reporter: Reporter | None = None) -> None:
+        """Up to `count` workers, started when they are needed, each with room for `most` inputs at once.
+
+        `reporter` is told once when none can be started.
+        """
+        self._reporter = reporter or Quiet()
+        self._told = False
         self._reader, self._most, self._bytes = pickle.dumps(reader), most, most * reader.nbytes
         self._idle: SimpleQueue[_Worker | None] = SimpleQueue()
         self._living: set[_Worker] = set()
@@ -101,7 +107,7 @@ class ReadingWorkers:
             try:
                 worker = _Worker(self._reader, self._bytes)
             except OSError as error:
-                raise HeadstartError(f"no worker process can be started: {error.strerror or error}") from error
+                raise self._none(f"no worker process can be started: {error.strerror or error}") from error
             self._living.add(worker)
             return worker
 
@@ -111,7 +117,13 @@ class ReadingWorkers:
             self._living.discard(worker)
             if not worker.answered:
                 self._over = f"worker processes end as soon as they are started: python -m {MODULE}"
-                raise HeadstartError(self._over)
+                raise self._none(self._over)
+
+    def _none(self, reason: str) -> HeadstartError:
+        if not self._told:
+            self._told = True
+            self._reporter.say(f"This process reads the inputs alone, which takes longer, as {reason}.")
+        return HeadstartError(reason)
 
 
 class _Worker:
