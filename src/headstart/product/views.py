@@ -12,7 +12,7 @@ take half of the store's limit at most, and under a budget a quarter of it.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,15 @@ def beginning(bench: Bench, backbone: Backbone, recipe: Any, frozen: int, key: s
     value = f"{len(views)} of each training example"
     decisions.append(Decision(what="kept views", value=value, reason=why if len(views) == most else _OUT_OF_TIME))
     return Beginning(start, source, views, bound.of_batches(), bound, tuple(decisions), time.monotonic() - began)
+
+
+def as_many_views(bench: Bench, begun: Beginning) -> Bench:
+    """The bench whose plan names as many views as were kept: a clock that runs otherwise does not change them."""
+    if not begun.bound.changes_inputs:
+        return bench
+    settings = bench.plan.settings
+    named = {**settings, "augmentation": {**settings.get("augmentation", {}), "views": len(begun.views)}}
+    return replace(bench, plan=bench.plan.model_copy(update={"settings": named}))
 
 
 _OUT_OF_TIME = f"{100 * SHARE_OF_BUDGET:.0f} % of the budget is for them; the frozen stages run once on each"

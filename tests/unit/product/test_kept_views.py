@@ -168,6 +168,10 @@ def test_under_a_budget_views_have_a_quarter_of_the_time(bench: Bench, monkeypat
     found = begun(bench, epochs=8, budget=160.0)
     assert 1 <= len(found.views) < 8
     assert "25 % of the budget" in reason(found)
+    named = views.as_many_views(bench, found)
+    assert len(begun(named, epochs=8, key="repeated").views) == len(found.views)
+    none = begun(bench, epochs=8, frozen=0)
+    assert views.as_many_views(bench, none).plan.plugin("augmentation").settings.views == 0
 
 
 def test_a_resumed_run_has_the_views_it_had(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

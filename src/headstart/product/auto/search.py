@@ -33,6 +33,7 @@ from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
 from headstart.product.training import data_identity
 from headstart.product.view_averaging import views_averaged
+from headstart.product.views import as_many_views
 
 MOST_CANDIDATES = 12
 
@@ -230,7 +231,7 @@ class Search:
         why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=answer.reason)
         decisions = (*self.decisions, why)
         if answer.better:
-            return Found(best.way.bench, arm, rows, decisions, answer.sentence)
+            return Found(as_many_views(best.way.bench, begun), arm, rows, decisions, answer.sentence)
         self.workshop.reset()
         return Found(self._as_probe(), None, rows, decisions, answer.sentence)
 

@@ -13,6 +13,9 @@ from headstart.kernel.settings import build
 TUNINGS = "tunings"
 """The setting that names the tunings to try; by default those that suit the data."""
 
+RATES = "rates_tried"
+"""The setting of a tuning that a search has no use for: it finds rates itself."""
+
 
 class Search:
     """Stands where a plan's tuning is, while it is not yet known."""
@@ -34,6 +37,11 @@ class Search:
             self.named = _names(given[TUNINGS])
             faults += [unknown("tuning", name, sorted(kinds)) for name in self.named if name not in kinds]
             kinds = {name: kind for name, kind in kinds.items() if name in self.named}
+        if RATES in given:
+            faults.append(
+                f"tuning.{RATES}: a search finds the rates itself. Leave it out, give the one rate as "
+                "tuning.learning_rate, or name a tuning with --tuning."
+            )
         known = {key for kind in kinds.values() for key in kind.model_fields}
         faults += [unknown("tuning setting", key, {*known, TUNINGS}) for key in self.given if key not in known]
         for kind in kinds.values():

@@ -53,8 +53,8 @@ class Way:
         return replace(self, recipe=self.recipe.model_copy(update=changes)).planned()
 
     def planned(self) -> Way:
-        """With the plan that says so."""
-        settings = {**self.bench.plan.settings, "tuning": self.recipe.model_dump(mode="json", exclude_defaults=True)}
+        """With the plan that says so: every setting, for what it leaves out is chosen anew when it is repeated."""
+        settings = {**self.bench.plan.settings, "tuning": self.recipe.model_dump(mode="json")}
         plan = self.bench.plan.model_copy(update={"tuning": self.tuning, "settings": settings})
         return replace(self, bench=replace(self.bench, plan=plan))
 

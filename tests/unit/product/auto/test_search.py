@@ -24,14 +24,17 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
+from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.search import Found, Search, _reached, _Standing
 from headstart.product.auto.ways import ways
-from headstart.product.plan import Plan
+from headstart.product.plan import Plan, read_plan
+from headstart.product.plan_file import write_plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import DataSummary
 from headstart.runners.eager import Eager
 from headstart.tasks.classification import Classification
+from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
 
 pytestmark = pytest.mark.slow
@@ -66,19 +69,28 @@ def weights(bench: Bench) -> str:
 
 
 def test_fine_tuning_that_beats_the_probe_is_kept_and_its_plan_repeats_it(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, TEACHABLE)
-    found = searched(bench)
+    bench = bench_of(tmp_path, TEACHABLE, budget=600.0)
+    found = searched(bench, Allowance(600.0))
     assert found.arm is not None
     (kept,) = [one for one in found.candidates if one.fate == "kept"]
     assert found.bench.plan.tuning == kept.tuning != "auto"
     assert kept.val_low <= kept.val_metric <= kept.val_high
     assert "beats the frozen probe" in found.sentence
-    again = bench_of(None, {})
-    again = replace(again, plan=found.bench.plan)
-    tuning = found.bench.plan.plugin("tuning")
-    repeated = train_arm(again, "model", tuning, "again", None, solve_arm(again, "probe"))
+    write_plan(tmp_path / "plan.toml", found.bench.plan, found.decisions)
+    again = replace(bench_of(None, {}), plan=read_plan(tmp_path / "plan.toml"))
+    tuning, more = with_enough_epochs(again.plan.plugin("tuning"), 16)
+    assert more is None
+    repeated = train_arm(again, "model", tuning, "again", 600.0, solve_arm(again, "probe"))
     assert weights(again) == weights(bench)
     assert repeated.model.calibration == found.arm.model.calibration
+
+
+def test_a_plan_names_what_a_setting_has_by_default_too() -> None:
+    """Else more epochs are given to few examples when the plan is carried out under its budget."""
+    way = ways(bench_of(None, {"tunings": ["full"]}))[0][0].at(1.0, epochs=Full().epochs)
+    recipe = way.bench.plan.plugin("tuning")
+    assert recipe == way.recipe
+    assert with_enough_epochs(recipe, 16) == (recipe, None)
 
 
 def test_labels_of_pure_chance_leave_the_probe_and_its_backbone(tmp_path: Path) -> None:
