@@ -13,6 +13,7 @@ import operator
 import os
 import platform
 import re
+import subprocess
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
 CELLS = RESULTS / "cells"
 """Of benchmarks that are not finished."""
+CODE = "code"
+"""Of what is written down: the version of this repository that was measured."""
 LIBRARIES = ("headstart", "numpy", "pandas", "pyarrow", "scikit-learn", "timm", "torch", "transformers")
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -105,13 +108,14 @@ def measure(name: str, *, quick: bool = False, full: bool = False, results: Path
     Raises:
         ValueError: it measured a figure that was not asked.
     """
+    code = code_version()
     measured, details = importlib.import_module(f"benchmarks.{name}").run(quick=quick, full=full)
     figures = judge([figure for figure in asked_figures() if figure.benchmark == name], measured)
     extent = "quick" if quick else "full" if full else "normal"
     content = {
         "figures": [asdict(figure) for figure in figures],
         "details": {"extent": extent, **details},
-        "versions": versions(),
+        "versions": {**versions(), CODE: ", ".join(_made_by(CELLS / f"{name}.json") or [code])},
         "machine": machine(),
     }
     results.mkdir(exist_ok=True)
@@ -157,6 +161,27 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def code_version() -> str:
+    """The last commit that changed the package or a benchmark, and whether files were changed since."""
+    try:
+        commit = _git("log", "-1", "--format=%h")
+        return commit + (" with changes" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the files that decide what is measured."""
+    command = ["git", *arguments, "--", "src", "benchmarks/*.py"]
+    return subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _made_by(cells: Path) -> list[str]:
+    """The versions of the code that made the cells of a benchmark; none where it has no cells."""
+    known = json.loads(cells.read_text(encoding="utf-8")) if cells.exists() else {}
+    return sorted({str(one.get(CODE, "unknown")) for one in known.values()})
 
 
 def machine() -> dict[str, Any]:

@@ -1,15 +1,20 @@
 """kill -9 at a random moment, again and again, and the same command to its end: are the weights the same bit for bit?
 
 Every tuning that trains by steps, on a tiny convolutional network or transformer with random weights, on made pictures:
-with kept states of its frozen stages, with kept states of augmented views, and with nothing kept. Each fit is a process
-of its own, killed at a moment drawn evenly over as long as the fit takes, whatever it is doing, or as likely over as
-long as its training takes. The saved model and the predictions are compared with those of a fit left in peace.
+with kept states of its frozen stages, with kept states of augmented views, and with nothing kept, a checkpoint after
+each step. Beside these: the runner that `auto` takes, which is measured once for all fits of a case, as a clock decides
+it; several steps between checkpoints, which are done again; MiniLM on made texts; and a search without a budget.
+
+Each fit is a process of its own, killed at a moment drawn evenly over as long as the fit takes, whatever it is doing,
+or as likely over as long as its training takes. The saved model and the predictions are compared with those of a fit
+left in peace.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -36,6 +41,12 @@ CONVOLUTIONAL, TRANSFORMER = "test_resnet", "test_vit"
 AT_HOME = ("lora", "bias_only")
 """In transformers; the one here has a single stage, of which nothing can stay frozen."""
 
+TEXT = "all-MiniLM-L6-v2"
+SOME_STEPS = 0.2
+"""Seconds between checkpoints."""
+
+SEARCHED = {"tunings": ["partial", "full"], "epochs": 3}
+
 PATIENCE = 300.0
 SHARE_IN_TRAINING = 0.5
 
@@ -55,13 +66,34 @@ class Case:
     """Of the tuning."""
     augmentation: str = "none"
     views: int | None = None
+    runner: str = "eager"
+    spacing: float = 0.0
+    """Seconds from one checkpoint to the next; 0 for one after each step."""
 
     @property
     def name(self) -> str:
         """For the details."""
         kept = "" if self.augmentation == "none" else f", {self.augmentation}"
         kept += "" if self.views is None else f" on {self.views} kept views"
+        kept += "" if self.runner == "eager" else f", runner {self.runner}"
+        kept += f", {self.spacing:g} s between checkpoints" if self.spacing else ""
         return f"{self.tuning}{' ' + str(dict(self.settings)) if self.settings else ''} of {self.network}{kept}"
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """For `headstart.fit`, beside data and run folder."""
+        settings: dict[str, Any] = {"tuning": {**RECIPE, **self.settings}}
+        settings |= {} if self.network == TEXT else {"backbone": {"image_size": 64}}
+        settings |= {} if self.views is None else {"augmentation": {"views": self.views}}
+        return {
+            "backbone": self.network,
+            "weights": "pretrained" if self.network == TEXT else "random",
+            "runner": self.runner,
+            "tuning": self.tuning,
+            "augmentation": self.augmentation,
+            "scratch": False,
+            "settings": settings,
+        }
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
@@ -70,9 +102,9 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     draws = np.random.default_rng(time.time_ns())
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        data = _pictures(Path(folder) / "pictures")
+        pictures, texts = _pictures(Path(folder) / "pictures"), _texts(Path(folder) / "texts.csv")
         for number, case in enumerate(_cases()):
-            work = Path(folder) / str(number)
+            work, data = Path(folder) / str(number), texts if case.network == TEXT else pictures
             found[case.name] = _killed_and_resumed(case, data, work, kills, draws)
     bits = sum(one["differing_bits"] for one in found.values())
     count = sum(one["kills"] for one in found.values())
@@ -80,6 +112,11 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 
 def _cases() -> list[Case]:
+    """All of them."""
+    return [*_tunings(), *_beside()]
+
+
+def _tunings() -> list[Case]:
     """Every tuning by steps as it is, and those with frozen stages in every way of keeping what leaves them."""
     tunings = [name for name in registry.names("tuning") if not registry.plugin("tuning", name).solved]
     whole = [name for name in tunings if name not in PREFIXED or PREFIXED[name]]
@@ -91,6 +128,24 @@ def _cases() -> list[Case]:
             Case(name, CONVOLUTIONAL, frozen, "crop", 0),
         ]
     return cases
+
+
+def _beside() -> list[Case]:
+    """What a user has without asking for it: the measured runner, spaced checkpoints, real texts, a search."""
+    spaced = [Case(name, CONVOLUTIONAL, runner="auto", spacing=SOME_STEPS) for name in ("full", "partial", "gradual")]
+    texts = [
+        Case("full", TEXT, {"epochs": 2}, spacing=SOME_STEPS),
+        Case("partial", TEXT, {"epochs": 4}, runner="auto", spacing=SOME_STEPS),
+    ]
+    searches = [Case("auto", CONVOLUTIONAL, SEARCHED), Case("auto", CONVOLUTIONAL, SEARCHED, runner="auto")]
+    return [*spaced, *texts, *searches]
+
+
+def _texts(path: Path) -> Path:
+    """Two classes of made sentences."""
+    lines = [f"this one is {('fine', 'poor')[number % 2]} number {number},{number % 2}" for number in range(PICTURES)]
+    path.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    return path
 
 
 def _pictures(folder: Path) -> Path:
@@ -111,12 +166,14 @@ def _killed_and_resumed(case: Case, data: Path, work: Path, kills: int, draws: n
     _finish(_started(case, data, work / "peace"))
     long = time.perf_counter() - began
     times = json.loads((work / "peace" / "run" / "record.json").read_text(encoding="utf-8"))["times"]
-    training = next(seconds for step, seconds in times.items() if step.startswith("training"))
+    training = next(seconds for step, seconds in times.items() if step.startswith(("training", "the search")))
     moments: Counter[str] = Counter()
     bits = attempt = 0
     while moments.total() < kills:
         attempt += 1
         folder = work / str(attempt)
+        if case.runner == "auto":
+            _give_choice(work / "peace" / "cache", folder / "cache")
         while moments.total() < kills:
             victim = _started(case, data, folder)
             if draws.random() < SHARE_IN_TRAINING:
@@ -135,6 +192,13 @@ def _killed_and_resumed(case: Case, data: Path, work: Path, kills: int, draws: n
     return {"kills": moments.total(), "differing_bits": bits, "moments": dict(moments), "seconds": round(long, 1)}
 
 
+def _give_choice(source: Path, cache: Path) -> None:
+    """The runner that was measured there is the one here: another one would have other last bits."""
+    (cache / "memo").mkdir(parents=True)
+    for path in (source / "memo").glob("runners*"):
+        shutil.copy(path, cache / "memo")
+
+
 def _started(case: Case, data: Path, folder: Path) -> Any:
     process = PROCESSES.Process(target=_fit, args=(case, data, folder))
     process.start()
@@ -148,24 +212,13 @@ def _finish(process: Any) -> None:
 
 
 def _fit(case: Case, data: Path, folder: Path) -> None:
-    """In a process of its own; what it keeps to go on from is written after every step."""
+    """In a process of its own."""
     import headstart
     from headstart.engine import loop
 
     os.environ["HEADSTART_CACHE"] = str(folder / "cache")
-    loop.CHECKPOINT_SECONDS = 0.0
-    views = {} if case.views is None else {"augmentation": {"views": case.views}}
-    headstart.fit(
-        data,
-        backbone=case.network,
-        weights="random",
-        runner="eager",
-        tuning=case.tuning,
-        augmentation=case.augmentation,
-        scratch=False,
-        out=folder / "run",
-        settings={"backbone": {"image_size": 64}, "tuning": {**RECIPE, **case.settings}, **views},
-    )
+    loop.CHECKPOINT_SECONDS = case.spacing
+    headstart.fit(data, out=folder / "run", **case.request)
 
 
 def _moment(folder: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import _cells as cells
 from benchmarks import _harness as harness
 from benchmarks.__main__ import main
 
@@ -92,6 +93,28 @@ def test_the_result_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     ]
     assert content["details"] == {"extent": "quick", "quick": True, "full": False}
     assert content["versions"]["python"] == platform.python_version()
+
+
+def test_the_versions_of_the_code_are_those_of_the_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(harness, "CELLS", tmp_path / "cells")
+    assert measured_startup(monkeypatch, tmp_path, help=0.1)["versions"]["code"] == harness.code_version()
+    (tmp_path / "cells").mkdir()
+    made = {"a": {"code": "222"}, "b": {"code": "111 with changes"}, "c": {"code": "222"}, "d": {}}
+    (tmp_path / "cells" / "startup.json").write_text(json.dumps(made))
+    assert measured_startup(monkeypatch, tmp_path, help=0.1)["versions"]["code"] == "111 with changes, 222, unknown"
+
+
+def test_a_cell_is_made_once_and_keeps_the_version_of_the_code_that_made_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "counting.py").write_text("import json, random\nprint(json.dumps({'drawn': random.random()}))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(cells, "CELLS", tmp_path)
+    monkeypatch.setattr(cells, "code_version", lambda: "111")
+    first = cells.cell("counted", "counting", ["a", "b"])
+    monkeypatch.setattr(cells, "code_version", lambda: "222")
+    assert cells.cell("counted", "counting", ["a", "b"]) == first
+    assert (first["code"], cells.cell("counted", "counting", ["a", "c"])["code"]) == ("111", "222")
 
 
 def test_the_machine_has_neither_host_name_nor_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
