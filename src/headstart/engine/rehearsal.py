@@ -7,7 +7,7 @@ and BatchNorm statistics are as before when it is over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from headstart.contracts.carriers import Batch
+from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.loop import Loop
+from headstart.engine.optimiser import plan_optimiser
 from headstart.engine.step_batches import step_batches
 from headstart.engine.stepping import Moment
 from headstart.kernel.errors import TrainingError
@@ -33,16 +35,18 @@ class Rehearsal:
     """(batches,) validation losses afterwards; None where the training diverged."""
 
 
-def rehearse(loop: Loop, steps: int, *, factor: float = 1.0, now: Callable[[], float] = time.monotonic) -> Rehearsal:
+def rehearse(
+    loop: Loop, steps: int, *, peaks: Sequence[float] | None = None, now: Callable[[], float] = time.monotonic
+) -> Rehearsal:
     """Make some steps with everything moving that ever does, validate, and undo it all.
 
     Args:
         loop: one that has not run. steps: how many; >= 1. Over them the rate rises and falls as the recipe has it.
-        factor: times all rates of the recipe.
+        peaks: the rates of the optimiser's groups, such as `peaks_of` gives; without them the training's own.
         now: the clock.
     """
     times: list[float] = []
-    with _undone(loop), torch.random.fork_rng(), loop.noise.on(), _faster(loop.optimiser, factor):
+    with _undone(loop), torch.random.fork_rng(), loop.noise.on(), _at(loop.optimiser, peaks):
         first = loop.plan.all_move()
         loop.train_mode(first)
         began = now()
@@ -58,6 +62,13 @@ def rehearse(loop: Loop, steps: int, *, factor: float = 1.0, now: Callable[[], f
     return Rehearsal(_usual(times), seconds, losses if np.isfinite(losses).all() else None)
 
 
+def peaks_of(loop: Loop, recipe: Recipe, rates: Sequence[Rate]) -> list[float]:
+    """The rates that the groups of the loop's optimiser would have by another recipe; `rates` are of the same stages."""
+    model = loop.model
+    twin = plan_optimiser(model.backbone, [model.heads, model.additions], rates, recipe)
+    return [group["peak"] for group in twin.param_groups]
+
+
 @contextmanager
 def _undone(loop: Loop) -> Iterator[None]:
     before = loop.weights.copy()
@@ -70,15 +81,18 @@ def _undone(loop: Loop) -> Iterator[None]:
 
 
 @contextmanager
-def _faster(optimiser: torch.optim.Optimizer, factor: float) -> Iterator[None]:
-    peaks = [group["peak"] for group in optimiser.param_groups]
-    for group, peak in zip(optimiser.param_groups, peaks):
-        group["peak"] = peak * factor
+def _at(optimiser: torch.optim.Optimizer, peaks: Sequence[float] | None) -> Iterator[None]:
+    before = [group["peak"] for group in optimiser.param_groups]
+    _set_peaks(optimiser, before if peaks is None else peaks)
     try:
         yield
     finally:
-        for group, peak in zip(optimiser.param_groups, peaks):
-            group["peak"] = peak
+        _set_peaks(optimiser, before)
+
+
+def _set_peaks(optimiser: torch.optim.Optimizer, peaks: Sequence[float]) -> None:
+    for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+        group["peak"] = peak
 
 
 def _batches(loop: Loop, steps: int) -> Iterator[Mapping[str, Batch]]:

@@ -102,7 +102,7 @@ class Candidate(Settings):
     tuning: str
     """Which weights moved."""
     learning_rate: Number
-    """Peak rate of the backbone; undefined where nothing was trained by steps."""
+    """Peak rate of the backbone, or of the head where it alone moved; undefined where nothing was trained by steps."""
     epochs: int
     """Passes over the training data when it ended; 0 where it was solved."""
     seconds: float

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from headstart.contracts.tuning import Recipe
 from headstart.engine.loop import Loop
-from headstart.engine.rehearsal import rehearse
+from headstart.engine.rehearsal import peaks_of, rehearse
 
 
 def everything(loop: Loop) -> dict[str, Tensor]:
@@ -18,6 +18,12 @@ def everything(loop: Loop) -> dict[str, Tensor]:
         for k, m in {"b": model.backbone.module, "h": model.heads}.items()
         for n, t in m.state_dict().items()
     }
+
+
+def scaled(loop: Loop, factor: float) -> list[float]:
+    recipe = loop.plan.recipe
+    rates = {name: factor * getattr(recipe, name) for name in ("learning_rate", "head_learning_rate")}
+    return peaks_of(loop, recipe.model_copy(update=rates), loop.plan.rates)
 
 
 def test_nothing_stays_of_a_rehearsal() -> None:
@@ -31,7 +37,7 @@ def test_nothing_stays_of_a_rehearsal() -> None:
 
 def test_a_training_after_a_rehearsal_is_the_training_without_one() -> None:
     plain, rehearsed = small_loop(), small_loop()
-    rehearse(rehearsed, 6, factor=3.0)
+    rehearse(rehearsed, 6, peaks=scaled(rehearsed, 3.0))
     one, other = plain.run(), rehearsed.run()
     assert [epoch.val_loss for epoch in one.history] == [epoch.val_loss for epoch in other.history]
 
@@ -54,9 +60,9 @@ def test_it_may_be_longer_than_an_epoch() -> None:
     assert len(steps) == 2 * loop.steps + 1
 
 
-def test_a_factor_scales_the_rates_of_this_rehearsal_only() -> None:
+def test_other_rates_are_those_of_this_rehearsal_only() -> None:
     loop = small_loop()
-    slow, fast = rehearse(loop, 8, factor=1e-6), rehearse(loop, 8)
+    slow, fast = rehearse(loop, 8, peaks=scaled(loop, 1e-6)), rehearse(loop, 8)
     start = loop.validation.losses()
     assert slow.losses is not None and fast.losses is not None
     assert np.allclose(slow.losses, start, atol=1e-4)

@@ -102,7 +102,7 @@ def _decide(workshop: Workshop, way: Way, left: float, share: float) -> dict[str
 
 def _rates(room: Room, way: Way, cost: Cost, validation: float, share: float) -> dict[str, Any]:
     """The factors to try, and why."""
-    if "learning_rate" not in way.free:
+    if way.sought not in way.free:
         return {"factors": [1.0], "reason": "it is the user's"}
     for count in RATES:
         steps = LONGEST if math.isinf(share) else int((share / count - validation) / max(cost.step, 1e-9))
@@ -114,7 +114,7 @@ def _rates(room: Room, way: Way, cost: Cost, validation: float, share: float) ->
 
 
 def _from_range(tried: Sequence[Tried], room: Room, way: Way) -> dict[str, Any]:
-    rate = way.recipe.learning_rate
+    rate = way.rate
     found = rate_range([Tried(rate * one.rate, one.losses) for one in tried], room.start())
     if found is None:
         lowest = tried[0].rate
@@ -150,6 +150,6 @@ def _read(way: Way, decided: dict[str, Any]) -> Priced:
         return Priced(way, None, (), decision, refused)
     cost = Cost(*decided["cost"])
     factors = tuple(decided["factors"])
-    value = ", ".join(f"{way.recipe.learning_rate * factor:.2g}" for factor in factors)
+    value = ", ".join(f"{way.rate * factor:.2g}" for factor in factors)
     told = f"{decided['reason']}; {way.reason}; about {cost.epoch:.2g} s per epoch"
     return Priced(way, cost, factors, Decision(what=f"learning rates of {way.name}", value=value, reason=told))

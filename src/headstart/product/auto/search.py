@@ -272,7 +272,7 @@ def _reached(task: Task, alive: Sequence[_Standing]) -> str:
 
 
 def _named(way: Way) -> Way:
-    return replace(way, name=f"{way.name}, {way.recipe.learning_rate:.2g}")
+    return replace(way, name=f"{way.name}, {way.rate:.2g}")
 
 
 def _row(one: _Standing, answer: Answer | None) -> Candidate:
@@ -280,7 +280,7 @@ def _row(one: _Standing, answer: Answer | None) -> Candidate:
     return Candidate(
         name=one.way.name,
         tuning=one.way.tuning,
-        learning_rate=one.way.recipe.learning_rate,
+        learning_rate=one.way.rate,
         epochs=one.done,
         seconds=one.seconds,
         val_metric=one.metric,

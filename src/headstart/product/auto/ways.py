@@ -7,12 +7,12 @@ what the plug-in asks for comes next, then what the size of the data asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Occasion, Recipe, Try
+from headstart.contracts.tuning import Occasion, Recipe, Try, Tuning
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
 from headstart.product.auto.by_size import by_size
@@ -40,6 +40,17 @@ class Way:
     reason: str
     free: frozenset[str]
     """Names of the recipe's settings that are not the user's."""
+
+    @property
+    def sought(self) -> str:
+        """The setting whose best value is looked for: the backbone's rate, or the head's where it alone moves."""
+        stages, recipe = len(self.bench.backbone.stages), cast(Tuning, self.recipe)
+        return "learning_rate" if recipe.first_stage(stages) < stages else "head_learning_rate"
+
+    @property
+    def rate(self) -> float:
+        """That rate."""
+        return float(getattr(self.recipe, self.sought))
 
     def at(self, factor: float, epochs: int | None = None) -> Way:
         """The same at other rates, and for so many epochs; what is the user's stays."""

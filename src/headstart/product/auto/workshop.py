@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from headstart.contracts.model import Model
+from headstart.contracts.tuning import Outset
 from headstart.engine.loop import Loop
-from headstart.engine.rehearsal import Rehearsal, rehearse
+from headstart.engine.rehearsal import Rehearsal, peaks_of, rehearse
 from headstart.kernel.randomness import draw_seed
 from headstart.product.arms import Trained, boundary, first_head, model_with
 from headstart.product.auto.ways import Way
@@ -101,7 +103,8 @@ class Workshop:
         model, learnt = self._model(way)
         recipe = way.recipe.model_copy(update={"warmup": WARM_UP})
         with opened(way.bench, model, recipe, begun, head_learnt=learnt, judged=self._judged()) as (training, _):
-            yield Room(training.loop, len(self.bench.read.split.val), time.monotonic() - began)
+            outset = Outset(learnt, training.measure)
+            yield Room(training.loop, way, outset, len(self.bench.read.split.val), time.monotonic() - began)
 
     def _model(self, way: Way) -> tuple[Model, bool]:
         self.reset()
@@ -117,8 +120,9 @@ class Workshop:
 class Room:
     """A training in which to rehearse."""
 
-    def __init__(self, loop: Loop, validated: int, opening: float) -> None:
+    def __init__(self, loop: Loop, way: Way, outset: Outset, validated: int, opening: float) -> None:
         """`validated` is how many examples the validation part has; `opening` the seconds that building it took."""
+        self.way, self.outset = way, outset
         stream = loop.validation.stream
         self.share = len(stream.rows) / validated
         loop.validation.stream = replace(stream, batch_size=max(1, len(stream.rows) // BATCHES_JUDGED))
@@ -129,8 +133,10 @@ class Room:
         return self.loop.validation.losses()
 
     def rehearse(self, steps: int, factor: float = 1.0) -> Rehearsal:
-        """A short training with all rates times a factor."""
-        return rehearse(self.loop, steps, factor=factor)
+        """A short training with the way's rates times a factor, but for those that are the user's."""
+        recipe: Any = self.way.at(factor).recipe
+        rates = recipe.settled(recipe.rates(len(self.way.bench.backbone.stages)), self.outset)
+        return rehearse(self.loop, steps, peaks=peaks_of(self.loop, recipe, rates))
 
     def taking_up(self) -> float:
         """Seconds that it takes each time to build the training, and to read and write its checkpoint."""

@@ -28,6 +28,8 @@ from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.search import Found, Search, _reached, _Standing
 from headstart.product.auto.ways import ways
+from headstart.product.auto.workshop import Workshop
+from headstart.product.pass_time import Speed
 from headstart.product.plan import Plan, read_plan
 from headstart.product.plan_file import write_plan
 from headstart.product.prepare import Prepared
@@ -144,6 +146,35 @@ def test_rates_are_looked_for_where_they_are_free(tmp_path: Path) -> None:
     assert "of 5 short trainings" in told.reason
     rates = [f"{one.learning_rate:.2g}" for one in found.candidates if one.tuning == "full"]
     assert told.value == ", ".join(rates)
+
+
+@pytest.mark.parametrize(("given", "moved"), [({}, 3.0), ({"head_learning_rate": 0.02}, 1.0)])
+@pytest.mark.parametrize("tuning", ["full", "lp_ft"])
+def test_rates_that_are_the_user_s_stay_while_others_are_looked_for(
+    tuning: str, given: dict[str, float], moved: float
+) -> None:
+    bench = bench_of(None, {**SHORT, **given, "tunings": [tuning]})
+    way, workshop = ways(bench)[0][0], Workshop(bench, solve_arm(bench, "probe"), None, Speed())
+    seen: list[list[float]] = []
+    with workshop.rehearsal(way) as room:
+        optimiser, make = room.loop.optimiser, room.loop.stepper
+        head, *stages = (group["peak"] for group in optimiser.param_groups if group["weight_decay"])
+
+        def noted(batches: Any, moment: Any) -> float:
+            seen.append([group["peak"] for group in optimiser.param_groups if group["weight_decay"]])
+            return make(batches, moment)
+
+        room.loop.stepper = noted  # type: ignore[assignment]
+        room.rehearse(1, 3.0)
+    solved = tuning == "lp_ft"  # the solved head moves at the backbone's rate, whatever that of other heads
+    assert seen == [pytest.approx([(3.0 if solved else moved) * head, *(3.0 * rate for rate in stages)])]
+
+
+def test_of_a_head_alone_the_head_s_rates_are_looked_for() -> None:
+    one = searched(bench_of(None, {**SHORT, "epochs": 1, "tunings": ["head_only"], "head_learning_rate": 0.02}))
+    assert [found.name for found in one.candidates[1:]] == ["head_only, 0.02"]
+    (way,) = ways(bench_of(None, {**SHORT, "tunings": ["head_only"]}))[0]
+    assert way.at(3.0).rate == pytest.approx(3.0 * way.recipe.head_learning_rate)
 
 
 def test_where_every_candidate_diverges_the_probe_stays(tmp_path: Path) -> None:
