@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import itertools
 import signal
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_trainings import KINDS, train, weights
 
+from forked_processes import Forked
 from headstart.engine import loop as loop_module
 from headstart.engine.checkpoint import CheckpointFile
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["headstart.engine.loop", "headstart.tasks.classification"])
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +28,8 @@ def checkpoints_are_rare_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = train(kind, tmp_path / "whole")
-    victim = PROCESSES.Process(target=train, args=(kind, tmp_path, killed_at))
-    victim.start()
-    victim.join(120)
-    assert victim.exitcode == -signal.SIGKILL
+    with Forked(train, kind, tmp_path, killed_at) as victim:
+        assert victim.wait() == -signal.SIGKILL
     assert (tmp_path / "a.checkpoint").exists()
     resumed = train(kind, tmp_path)
     assert weights(resumed) == weights(whole)
@@ -42,23 +37,30 @@ def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int
     assert resumed.progress.choices() == whole.progress.choices()
 
 
+def train_for(seconds: float, folder: Path) -> None:
+    """Train, and be ended by the kernel after so much processor time from the first step on: in the third at latest."""
+    step, numbers = loop_module.Loop._step, itertools.count()
+
+    def timed(loop: loop_module.Loop, batches: Any) -> None:
+        number = next(numbers)
+        if number == 0:
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+        while number == 2:
+            pass
+        step(loop, batches)
+
+    loop_module.Loop._step = timed  # type: ignore[method-assign]
+    train("everything", folder)
+
+
 @pytest.mark.slow
 def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = train("everything", tmp_path / "whole")
-    deaths = 0
-    for patience in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
-        victim = PROCESSES.Process(target=train, args=("everything", tmp_path))
-        victim.start()
-        before = time.monotonic()
-        while victim.is_alive() and not (tmp_path / "a.checkpoint").exists() and time.monotonic() < before + 60:
-            time.sleep(0.005)
-        time.sleep(patience)
-        if victim.is_alive() and victim.pid is not None:
-            os.kill(victim.pid, signal.SIGKILL)
-        victim.join(120)
-        deaths += victim.exitcode == -signal.SIGKILL
-    assert deaths
+    for seconds in (0.001, 0.005, 0.01, 0.015, 0.02, 0.03):
+        with Forked(train_for, seconds, tmp_path) as victim:
+            assert victim.wait() == -signal.SIGPROF, victim.said
+    assert (tmp_path / "a.checkpoint").exists()
     assert weights(train("everything", tmp_path)) == weights(whole)
 
 

@@ -1,16 +1,12 @@
-"""Real processes at one frozen pass with inputs that none of them can read: side by side, killed, and stopped."""
+"""Real processes at one frozen pass with inputs that none of them can read: side by side, killed, and hanging."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,101 +15,99 @@ import pytest
 import torch
 from tiny_backbones import TinyImages, image_examples, keys_of, save_pictures
 
-from headstart.engine.claims import FOLDER, LOCK
+from forked_processes import SECONDS, Forked
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Raw
+from headstart.engine import feeding, sharing
+from headstart.engine.claims import FOLDER
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
 from headstart.runners.eager import Eager
 
 PICTURES = 120
 BROKEN = (7, 50)
-"""Pictures that cannot be read."""
+"""Pictures that cannot be read; none of them is in anybody's first batch."""
 
-PART_OF_A_PASS = """
-import json, os, sys, time
-from pathlib import Path
-store, pictures, answers, pause, patience, tests = sys.argv[1:]
-sys.path.insert(0, tests)
-import numpy as np, torch
-from tiny_backbones import TinyImages, image_examples, keys_of
-from headstart.engine import sharing
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.runners.eager import Eager
+LET_GO = "let go"
+"""A file that a process which is held waits for."""
 
-class Slow(TinyImages):
-    def prepare(self, raws):
-        time.sleep(float(pause))
+
+class Together(TinyImages):
+    """Prepares nothing before both processes have claimed something; who is held, nothing after its first batch."""
+
+    def __init__(self, answers: Path, number: int, held: bool) -> None:
+        super().__init__("tiny_images")
+        self.answers, self.number, self.held = answers, number, held
+        self.batches = 0
+
+    def prepare(self, raws: list[Raw]) -> State:
+        (self.answers / f"{self.number}.began").touch()
+        wait_until(lambda: len(list(self.answers.glob("*.began"))) == 2)
+        if self.held and self.batches:
+            wait_until((self.answers / LET_GO).exists)
+        self.batches += 1
         return super().prepare(raws)
 
-sharing.PATIENCE_SECONDS = float(patience)
-torch.set_num_threads(1)
-answers, name = Path(answers), os.environ.get("RANK", str(os.getpid()))
-paths = sorted(Path(pictures).iterdir())
-(answers / f"{name}.ready").touch()
-for _ in range(12_000):
-    if (answers / "go").exists():
-        break
-    time.sleep(0.01)
-found = extract(Slow("tiny_images"), image_examples(paths), keys_of(paths), runner=Eager(),
-                store=FeatureStore(Path(store), 10**9, flush_seconds=0.05), device=torch.device("cpu"), batch_size=4)
-np.save(answers / f"{name}.npy", found.pooled())
-others = found.elsewhere + found.reused
-answer = {"computed": found.computed, "others": others, "failures": sorted(found.failures)}
-(answers / f"{name}.json").write_text(json.dumps(answer))
-"""
+
+def take_part(number: int, folder: Path, patience: float, held: bool) -> None:
+    """A process's part of the pass; patience with the other in seconds."""
+    sharing.PATIENCE_SECONDS, feeding.MOST_THREADS = patience, 1
+    torch.set_num_threads(1)
+    answers, paths = folder / "answers", sorted((folder / "pictures").iterdir())
+    found = extract(
+        Together(answers, number, held),
+        image_examples(paths),
+        keys_of(paths),
+        runner=Eager(),
+        store=FeatureStore(folder / "store", 10**9, flush_seconds=0.0),
+        device=torch.device("cpu"),
+        batch_size=4,
+    )
+    np.save(answers / f"{number}.npy", found.pooled())
+    others = found.elsewhere + found.reused
+    answer = {"computed": found.computed, "others": others, "failures": sorted(found.failures)}
+    (answers / f"{number}.json").write_text(json.dumps(answer))
+
+
+def wait_until(holds: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    paths = save_pictures(folder, PICTURES)
+    paths = sorted(save_pictures(folder, PICTURES))
     for number, path in enumerate(paths[row] for row in BROKEN):
         path.write_bytes(b"no picture %d" % number)
+    (tmp_path / "answers").mkdir()
     return folder
 
 
-@pytest.fixture
-def arguments(tmp_path: Path, pictures: Path) -> Callable[..., list[str]]:
-    """Of `PART_OF_A_PASS`, with the pause before each batch and the patience with others, in seconds."""
-    (tmp_path / "answers").mkdir()
-
-    def of(pause: float = 0.02, patience: float = 60.0) -> list[str]:
-        folders = [tmp_path / "store", pictures, tmp_path / "answers"]
-        return [*map(str, [*folders, pause, patience, Path(__file__).parent])]
-
-    return of
-
-
-def wait_until(holds: Callable[[], Any], running: list[subprocess.Popen[bytes]]) -> None:
-    give_up = time.monotonic() + 120
-    while not holds():
-        assert all(process.poll() is None for process in running) and time.monotonic() < give_up
-        time.sleep(0.005)
-
-
-def two_processes(answers: Path, arguments: list[str]) -> AbstractContextManager[list[subprocess.Popen[bytes]]]:
-    """Two independent processes at the same pass."""
-    return at_the_same_moment([[sys.executable, "-c", PART_OF_A_PASS, *arguments]] * 2, answers)
-
-
 @contextmanager
-def at_the_same_moment(lines: list[list[str]], answers: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Command lines that run and have two processes begin a pass at the same moment."""
-    running = [subprocess.Popen(line) for line in lines]
-    try:
-        wait_until(lambda: len(list(answers.glob("*.ready"))) == 2, running)
-        (answers / "go").touch()
-        yield running
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+def two_processes(
+    folder: Path,
+    *,
+    held: int | None = None,
+    patience: float = 10 * SECONDS,
+    environment: Callable[[int], Mapping[str, str]] = lambda number: {},
+) -> Iterator[list[Forked]]:
+    """Two processes at the same pass; number `held` does its first batch, claims more, and waits."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                Forked(take_part, number, folder, patience, number == held, environment=environment(number))
+            )
+            for number in (0, 1)
+        ]
 
 
-def answer_of(answers: Path, name: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((answers / f"{name}.json").read_text())
-    return found | {"pooled": np.load(answers / f"{name}.npy")}
+def answer_of(folder: Path, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "answers" / f"{number}.json").read_text())
+    return found | {"pooled": np.load(folder / "answers" / f"{number}.npy")}
 
 
 def alone(pictures: Path, store: FeatureStore | None = None) -> Extracted:
@@ -122,77 +116,38 @@ def alone(pictures: Path, store: FeatureStore | None = None) -> Extracted:
     return extract(backbone, examples, keys_of(paths), runner=Eager(), store=store, device=torch.device("cpu"))
 
 
-def check_shared(answers: list[dict[str, Any]], pictures: Path, store: Path) -> None:
-    """Nothing was computed twice, everybody took part, and everybody has everything."""
-    readable = PICTURES - len(BROKEN)
+def launched(number: int) -> dict[str, str]:
+    return {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", [lambda number: {}, launched], ids=["independent", "launched"])
+def test_two_processes_started_at_once_share_a_pass(
+    environment: Callable[[int], Mapping[str, str]], tmp_path: Path, pictures: Path
+) -> None:
+    """Nothing is computed twice, everybody takes part, and everybody has everything."""
+    with two_processes(tmp_path, environment=environment) as running:
+        assert [process.wait() for process in running] == [0, 0]
+    one, readable = alone(pictures), PICTURES - len(BROKEN)
+    answers = [answer_of(tmp_path, number) for number in (0, 1)]
     for answer in answers:
         assert 0 < answer["computed"] < readable
         assert answer["computed"] + answer["others"] == readable
-        assert answer["failures"] == sorted(alone(pictures).failures)
-        np.testing.assert_allclose(answer["pooled"], alone(pictures).pooled(), atol=1e-6)
+        assert answer["failures"] == sorted(one.failures) == list(BROKEN)
+        np.testing.assert_allclose(answer["pooled"], one.pooled(), atol=1e-6)
         assert np.array_equal(answer["pooled"], answers[0]["pooled"])
     assert sum(answer["computed"] for answer in answers) == readable
-    assert not list(store.rglob(FOLDER))
+    assert not list((tmp_path / "store").rglob(FOLDER))
 
 
 @pytest.mark.slow
-def test_two_processes_started_at_once_share_a_pass(
-    tmp_path: Path, pictures: Path, arguments: Callable[..., list[str]]
-) -> None:
-    with two_processes(tmp_path / "answers", arguments()) as running:
-        assert [process.wait(120) for process in running] == [0, 0]
-    answers = [answer_of(tmp_path / "answers", process.pid) for process in running]
-    check_shared(answers, pictures, tmp_path / "store")
-
-
-@pytest.mark.slow
-def test_the_processes_of_torchrun_share_a_pass(
-    tmp_path: Path, pictures: Path, arguments: Callable[..., list[str]]
-) -> None:
-    script = tmp_path / "part_of_a_pass.py"
-    script.write_text(PART_OF_A_PASS)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    with at_the_same_moment([[*launch, *arguments()]], tmp_path / "answers") as (torchrun,):
-        assert torchrun.wait(120) == 0
-    answers = [answer_of(tmp_path / "answers", rank) for rank in (0, 1)]
-    check_shared(answers, pictures, tmp_path / "store")
-
-
-def claims(store: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process claims something right now, and is not just at writing it down."""
-    (lock,) = store.rglob(f"{FOLDER}/{LOCK}")
-    with open(lock) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return any(path.stat().st_size for path in store.rglob(f"{FOLDER}/{process.pid}-*"))
-
-
-def stop_in_the_middle(store: Path, victim: subprocess.Popen[bytes], running: list[subprocess.Popen[bytes]]) -> None:
-    """SIGSTOP, at a moment at which it has stored something and claims more."""
-    wait_until(lambda: list(store.rglob(f"*-{victim.pid}-*.shard")), running)
-    while True:
-        wait_until(lambda: claims(store, victim), running)
-        victim.send_signal(signal.SIGSTOP)
-        os.waitpid(victim.pid, os.WUNTRACED)
-        if claims(store, victim):
-            return
-        victim.send_signal(signal.SIGCONT)
-
-
-@pytest.mark.slow
-def test_the_other_process_finishes_what_a_killed_one_left(
-    tmp_path: Path, pictures: Path, arguments: Callable[..., list[str]]
-) -> None:
+def test_the_other_process_finishes_what_a_killed_one_left(tmp_path: Path, pictures: Path) -> None:
     store = tmp_path / "store"
-    with two_processes(tmp_path / "answers", arguments(pause=0.3)) as running:
-        victim, other = running
-        stop_in_the_middle(store, victim, running)
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-        assert other.wait(120) == 0
-    answer = answer_of(tmp_path / "answers", other.pid)
+    with two_processes(tmp_path, held=0) as (victim, other):
+        wait_until(lambda: list(store.rglob(f"*-{victim.pid}-*.shard")))
+        victim.send(signal.SIGKILL)
+        assert other.wait() == 0
+    answer = answer_of(tmp_path, 1)
     assert answer["others"] > 0
     assert answer["computed"] + answer["others"] == PICTURES - len(BROKEN)
     np.testing.assert_allclose(answer["pooled"], alone(pictures).pooled(), atol=1e-6)
@@ -201,21 +156,17 @@ def test_the_other_process_finishes_what_a_killed_one_left(
 
 
 @pytest.mark.slow
-def test_nobody_waits_for_ever_for_a_process_that_hangs(
-    tmp_path: Path, pictures: Path, arguments: Callable[..., list[str]]
-) -> None:
-    store, answers = tmp_path / "store", tmp_path / "answers"
-    with two_processes(answers, arguments(pause=0.3, patience=1.0)) as running:
-        victim, other = running
-        stop_in_the_middle(store, victim, running)
-        assert other.wait(120) == 0
-        answer = answer_of(answers, other.pid)
+def test_nobody_waits_for_ever_for_a_process_that_hangs(tmp_path: Path, pictures: Path) -> None:
+    with two_processes(tmp_path, held=0, patience=0.5) as (victim, other):
+        assert other.wait() == 0
+        assert victim.alive()
+        answer = answer_of(tmp_path, 1)
         assert answer["computed"] + answer["others"] == PICTURES - len(BROKEN)
         np.testing.assert_allclose(answer["pooled"], alone(pictures).pooled(), atol=1e-6)
-        victim.send_signal(signal.SIGCONT)
-        assert victim.wait(120) == 0
-    np.testing.assert_allclose(answer_of(answers, victim.pid)["pooled"], answer["pooled"], atol=1e-6)
-    assert not list(store.rglob(FOLDER))
+        (tmp_path / "answers" / LET_GO).touch()
+        assert victim.wait() == 0
+    np.testing.assert_allclose(answer_of(tmp_path, 0)["pooled"], answer["pooled"], atol=1e-6)
+    assert not list((tmp_path / "store").rglob(FOLDER))
 
 
 def test_a_pass_alone_leaves_no_claims_and_says_nothing(tmp_path: Path, pictures: Path) -> None:
