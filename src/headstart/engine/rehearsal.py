@@ -63,7 +63,7 @@ def rehearse(
 
 
 def peaks_of(loop: Loop, recipe: Recipe, rates: Sequence[Rate]) -> list[float]:
-    """The rates that the groups of the loop's optimiser would have by another recipe; `rates` are of the same stages."""
+    """The rates that the groups of the loop's optimiser would have by another recipe, whose `rates` are given."""
     model = loop.model
     twin = plan_optimiser(model.backbone, [model.heads, model.additions], rates, recipe)
     return [group["peak"] for group in twin.param_groups]

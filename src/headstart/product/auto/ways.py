@@ -91,8 +91,12 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
             except SettingsError as error:
                 decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=str(error)))
                 continue
+            if any(
+                way.recipe == recipe for _, way in found
+            ):  # the user's settings took the place of what sets it apart
+                continue
             free = frozenset(kind.model_fields) - search.given.keys()
-            title = ", ".join([name, *(f"{key} {value}" for key, value in one.settings.items())])
+            title = ", ".join([name, *(f"{key} {getattr(recipe, key)}" for key in one.settings)])
             found.append((one.order, Way(title, name, recipe, bench, one.reason, free).planned()))
     if decisions and not found and search.named is not None:
         raise SettingsError("\n".join(one.reason for one in decisions))

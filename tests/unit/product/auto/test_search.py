@@ -170,6 +170,14 @@ def test_rates_that_are_the_user_s_stay_while_others_are_looked_for(
     assert seen == [pytest.approx([(3.0 if solved else moved) * head, *(3.0 * rate for rate in stages)])]
 
 
+def test_a_way_that_the_user_s_settings_make_the_same_as_another_is_tried_once() -> None:
+    def names(**given: Any) -> list[str]:
+        return [way.name for way in ways(bench_of(None, {**SHORT, "tunings": ["lp_ft"], **given}))[0]]
+
+    assert names() == ["lp_ft, last 1", "lp_ft"]
+    assert names(last=2) == ["lp_ft, last 2"]
+
+
 def test_of_a_head_alone_the_head_s_rates_are_looked_for() -> None:
     one = searched(bench_of(None, {**SHORT, "epochs": 1, "tunings": ["head_only"], "head_learning_rate": 0.02}))
     assert [found.name for found in one.candidates[1:]] == ["head_only, 0.02"]
