@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from functools import cached_property
 from typing import Any
 
@@ -69,5 +70,6 @@ def _blank(text: str, start: int) -> bool:
 
 
 def _last_head(heads: list[int], after: int, until: int) -> int:
-    """The last token that begins a word in (after, until]; `until` itself where there is none."""
-    return max((head for head in heads if after < head <= until), default=until)
+    """The last of the tokens that begin a word, ascending, in (after, until]; `until` itself where there is none."""
+    place = bisect_right(heads, until)
+    return heads[place - 1] if place and heads[place - 1] > after else until

@@ -7,6 +7,7 @@ twice, and the tags of a text are those of its windows one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ def cut_texts(examples: Examples, backbone: Backbone) -> Pieces | None:
     places = word_places(examples)
     for row, (text, found) in enumerate(zip(texts, windows)):
         ranges = found or ((0, len(text)),)
-        best = np.array([_most_context(word, ranges) for word in places[row]], np.int64)
+        best = _most_context(places[row], ranges)
         bounds = np.searchsorted(best, np.arange(len(ranges) + 1))
         rows += [(row, span, int(bounds[k]), int(bounds[k + 1])) for k, span in enumerate(ranges)]
     origins = examples.origins()
@@ -61,17 +62,14 @@ def _concatenated(column: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate([*part]) for part in np.split(column, bounds[1:])]
 
 
-def _most_context(word: Place, windows: Sequence[Place]) -> int:
-    """The window whose nearer end is farthest from the word; the ends of the text are no ends."""
-    last = len(windows) - 1
+def _most_context(words: Sequence[Place], windows: Sequence[Place]) -> np.ndarray:
+    """(words,) the window whose nearer end is farthest from each word; the ends of the text are no ends.
 
-    def context(number: int) -> float:
-        start, stop = windows[number]
-        left = word[0] - start if number else float("inf")
-        right = stop - word[1] if number < last else float("inf")
-        return min(left, right)
-
-    return max(range(len(windows)), key=context)
+    Beginnings and ends of windows rise. So a word has more context in the next window where that begins farther before
+    the word than this one ends behind it: where the word's middle lies behind that of what both share.
+    """
+    middles = [stop + start for (_, stop), (start, _) in pairwise(windows)]
+    return np.searchsorted(middles, np.array(words, np.int64).reshape(-1, 2).sum(axis=1))
 
 
 def _shifted(words: Sequence[Place], start: int) -> list[dict[str, int]]:

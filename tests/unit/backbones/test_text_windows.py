@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def test_windows_begin_and_end_between_words(backbone: Backbone) -> None:
     windows = backbone.windows(LONG)
     assert all(LONG[start - 1].isspace() or LONG[start].isspace() for start, _ in windows[1:])
     assert all(LONG[stop - 1].isspace() or LONG[stop].isspace() for _, stop in windows[:-1])
+
+
+def test_windows_of_a_long_text_are_found_in_time_that_grows_with_its_length(backbone: Backbone) -> None:
+    text = "a and " * 30_000
+    started = time.process_time()
+    assert len(backbone.windows(text)) > 1400
+    assert time.process_time() - started < 3
 
 
 def test_a_text_that_is_read_whole_has_no_windows(backbone: Backbone) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.words import words_of
+from headstart.tasks._tagging_windows import _most_context
 from headstart.tasks._tagging_words import as_ragged
 from headstart.tasks.tagging import Tagging
 from tagged_texts import examples_of, span, tagged_texts
@@ -201,6 +203,31 @@ def test_a_word_lies_in_the_middle_of_its_window() -> None:
     words = Tagging().queries(pieces.examples)["words"]
     inner = [row for row, owner in zip(words, pieces.owner) if owner == 1][1:-1]
     assert all(row[:, 0].min() >= 3 and row[:, 1].max() <= 17 for row in inner)
+
+
+def test_each_word_goes_where_its_nearer_end_is_farthest_by_longhand() -> None:
+    draws = np.random.default_rng(0)
+    for _ in range(50):
+        starts = np.cumsum(draws.integers(1, 8, 6)) - 1
+        stops = np.cumsum(draws.integers(1, 8, 6)) + 12
+        windows = list(zip(starts.tolist(), stops.tolist()))
+        edges = np.sort(draws.choice(60, 24, replace=False)).tolist()
+        words = list(zip(edges[::2], edges[1::2]))
+
+        def context(word: tuple[int, int], k: int, windows: list[tuple[int, int]] = windows) -> float:
+            left = word[0] - windows[k][0] if k else np.inf
+            return min(left, windows[k][1] - word[1] if k < len(windows) - 1 else np.inf)
+
+        expected = [max(range(6), key=lambda k, word=word: context(word, k)) for word in words]  # type: ignore[misc]
+        assert _most_context(words, windows).tolist() == expected
+
+
+def test_a_text_of_many_windows_is_cut_in_time_that_grows_with_its_length() -> None:
+    text = " ".join(f"w{k % 100:02d}" for k in range(10_000))
+    started = time.process_time()
+    pieces = Tagging().cut(examples_of([text], [[span(0, 3, "per")]]), ShortSighted())
+    assert time.process_time() - started < 2  # by every pair of a word and a window it would be seven
+    assert pieces is not None and pieces.items[-1, 1] == 10_000
 
 
 def test_windows_have_their_words_tags_and_merge_to_the_whole() -> None:
