@@ -8,7 +8,7 @@ but one (Lin et al., pycocotools).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,6 +19,20 @@ FINER = 8
 """Times as many pixels along each axis as a picture has, where polygons are drawn."""
 
 
+class Drawn(NamedTuple):
+    """The inside of a shape, within its own bounds: a picture may hold a thousand small ones."""
+
+    top: int
+    left: int
+    inside: np.ndarray
+    """(rows, columns) bool."""
+
+    def of(self, canvas: np.ndarray) -> np.ndarray:
+        """The part of a canvas (height, width) that lies under it, to write on."""
+        rows, columns = self.inside.shape
+        return canvas[self.top : self.top + rows, self.left : self.left + columns]
+
+
 def class_map(shapes: Sequence[tuple[int, Any]], height: int, width: int) -> np.ndarray:
     """(height, width) uint8 from (class, shape) pairs; where they overlap the smaller shape lies on top.
 
@@ -27,22 +41,38 @@ def class_map(shapes: Sequence[tuple[int, Any]], height: int, width: int) -> np.
     """
     found = [(number, drawn(shape, height, width)) for number, shape in shapes if shape]
     classes = np.zeros((height, width), np.uint8)
-    for number, inside in sorted(found, key=lambda one: -int(one[1].sum())):
-        classes[inside] = number
+    for number, one in sorted(found, key=lambda pair: -int(pair[1].inside.sum())):
+        one.of(classes)[one.inside] = number
     return classes
 
 
-def drawn(shape: Any, height: int, width: int) -> np.ndarray:
-    """The inside (height, width) bool of polygons [[x, y, x, y, ...], ...] or of run lengths. Raises DataError."""
+def drawn(shape: Any, height: int, width: int) -> Drawn:
+    """The inside of polygons [[x, y, x, y, ...], ...] or of run lengths in a picture of that size. Raises DataError."""
     try:
         if isinstance(shape, dict):
-            return _runs(shape, height, width)
-        inside = np.zeros((height, width), bool)
-        for polygon in shape:
-            _fill(inside, np.asarray(polygon, np.float64).reshape(-1, 2))
-        return inside
+            return _within_bounds(_runs(shape, height, width))
+        return _filled([np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in shape], height, width)
     except (TypeError, ValueError, KeyError) as error:
         raise DataError(f"{str(shape)[:80]} is no polygon and no run lengths: {error}") from error
+
+
+def _within_bounds(inside: np.ndarray) -> Drawn:
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return Drawn(0, 0, np.zeros((0, 0), bool))
+    top, left = int(rows[0]), int(columns[0])
+    return Drawn(top, left, inside[top : rows[-1] + 1, left : columns[-1] + 1].copy())
+
+
+def _filled(polygons: Sequence[np.ndarray], height: int, width: int) -> Drawn:
+    """The pixels whose centres lie within one of the polygons, each (points, 2) of x and y."""
+    every = np.concatenate(polygons)
+    left, top = np.maximum(np.floor(every.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(every.max(axis=0)), (width, height)).astype(int)
+    inside = np.zeros((max(bottom - top, 0), max(right - left, 0)), bool)
+    for points in polygons:
+        _fill(inside, points - [left, top])
+    return Drawn(int(top), int(left), inside)
 
 
 def _fill(inside: np.ndarray, points: np.ndarray) -> None:

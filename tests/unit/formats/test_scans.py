@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from headstart.contracts.format import Columns
 from headstart.formats import _medical, dicom
-from headstart.formats._shapes import class_map, drawn
+from headstart.formats._shapes import class_map
 from headstart.formats.coco import Coco
 from headstart.formats.dicom import Dicom
 from headstart.formats.nifti import Nifti
@@ -26,12 +27,16 @@ def pixels(content: object) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(content)))
 
 
+def inside_of(shape: object, height: int, width: int) -> np.ndarray:
+    return class_map([(1, shape)], height, width) == 1
+
+
 def test_a_polygon_covers_the_pixels_whose_centres_it_holds() -> None:
-    inside = drawn([[2.0, 1.0, 5.0, 1.0, 5.0, 4.0, 2.0, 4.0]], 6, 8)
+    inside = inside_of([[2.0, 1.0, 5.0, 1.0, 5.0, 4.0, 2.0, 4.0]], 6, 8)
     expected = np.zeros((6, 8), bool)
     expected[1:4, 2:5] = True
     assert np.array_equal(inside, expected)
-    triangle = drawn([[0.0, 0.0, 8.0, 0.0, 0.0, 8.0]], 8, 8)
+    triangle = inside_of([[0.0, 0.0, 8.0, 0.0, 0.0, 8.0]], 8, 8)
     down, across = np.mgrid[:8, :8] + 0.5
     decided = np.abs(down + across - 8) > 0.5
     assert np.array_equal(triangle[decided], (down + across < 8)[decided])
@@ -40,8 +45,8 @@ def test_a_polygon_covers_the_pixels_whose_centres_it_holds() -> None:
 def test_run_lengths_go_down_the_columns() -> None:
     expected = np.zeros((3, 4), bool)
     expected[1:, 1] = expected[0, 2] = True
-    assert np.array_equal(drawn({"size": [3, 4], "counts": [4, 3, 5]}, 3, 4), expected)
-    assert np.array_equal(drawn({"size": [3, 4], "counts": compressed([4, 3, 5])}, 3, 4), expected)
+    assert np.array_equal(inside_of({"size": [3, 4], "counts": [4, 3, 5]}, 3, 4), expected)
+    assert np.array_equal(inside_of({"size": [3, 4], "counts": compressed([4, 3, 5])}, 3, 4), expected)
 
 
 def test_compressed_run_lengths_of_a_real_mask_are_those_of_the_plain_ones() -> None:
@@ -51,7 +56,7 @@ def test_compressed_run_lengths_of_a_real_mask_are_those_of_the_plain_ones() -> 
     runs = np.diff([0, *changes, flat.size]).tolist()
     runs = [0, *runs] if flat[0] else runs
     shape = {"size": [50, 70], "counts": compressed(runs)}
-    assert np.array_equal(drawn(shape, 50, 70), mask)
+    assert np.array_equal(inside_of(shape, 50, 70), mask)
 
 
 def compressed(runs: list[int]) -> str:
@@ -70,6 +75,28 @@ def compressed(runs: list[int]) -> str:
 def test_the_smaller_shape_lies_on_top() -> None:
     large, small = [[0, 0, 9, 0, 9, 9, 0, 9]], [[3, 3, 6, 3, 6, 6, 3, 6]]
     assert class_map([(2, small), (1, large)], 10, 10)[4, 4] == 2
+
+
+def test_parts_of_a_shape_and_what_reaches_over_the_edge_are_drawn_in_their_place() -> None:
+    two = [[-3, 1, 2, 1, 2, 4, -3, 4], [6, 5, 20, 5, 20, 20, 6, 20]]
+    expected = np.zeros((8, 10), bool)
+    expected[1:4, :2] = expected[5:, 6:] = True
+    assert np.array_equal(inside_of(two, 8, 10), expected)
+    assert not inside_of([[20, 20, 30, 20, 30, 30]], 8, 10).any()
+    assert not inside_of({"size": [8, 10], "counts": [80]}, 8, 10).any()
+
+
+def test_many_small_objects_of_a_large_picture_take_little_memory() -> None:
+    corners = [(x, y) for x in range(10, 900, 60) for y in range(10, 900, 60)]
+    squares = [(1, [[x, y, x + 8, y, x + 8, y + 8, x, y + 8]]) for x, y in corners]
+    tracemalloc.start()
+    try:
+        found = class_map(squares, 1000, 1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.sum() == 64 * len(squares)
+    assert peak < 5 * found.nbytes  # a whole picture for each of the 225 objects would be 225 of them
 
 
 def test_coco_becomes_class_masks_with_the_names_of_its_categories(tmp_path: Path) -> None:
