@@ -1,7 +1,7 @@
 """The metrics of segmentation: per picture and class by `_mask_overlap`, then the mean over pictures.
 
 A picture's figure is the mean over the classes that are defined in it, the background left out; a picture without any
-is left out. So are the intervals over pictures, or over patients where these are groups.
+is left out. Patients or other groups weigh by their pictures; the intervals are over groups where there are any.
 """
 
 from __future__ import annotations
