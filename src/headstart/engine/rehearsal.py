@@ -32,7 +32,9 @@ class Rehearsal:
     validation: float
     """Seconds of a pass over the loop's validation stream; 0 where none was made."""
     losses: np.ndarray | None
-    """(batches,) validation losses afterwards; None where the training diverged."""
+    """(batches,) validation losses afterwards; None where the training failed."""
+    failure: str = ""
+    """Why it failed: it diverged, or the memory is too small for one example."""
 
 
 def rehearse(
@@ -56,10 +58,12 @@ def rehearse(
                 times.append(now() - began)
                 began = now()
             losses = loop.validation.losses()
-        except TrainingError:
-            return Rehearsal(_usual(times), 0.0, None)
+        except TrainingError as error:
+            return Rehearsal(_usual(times), 0.0, None, str(error))
         seconds = now() - began
-    return Rehearsal(_usual(times), seconds, losses if np.isfinite(losses).all() else None)
+    if not np.isfinite(losses).all():
+        return Rehearsal(_usual(times), seconds, None, "the validation loss is not finite")
+    return Rehearsal(_usual(times), seconds, losses)
 
 
 def peaks_of(loop: Loop, recipe: Recipe, rates: Sequence[Rate]) -> list[float]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_trainings import RECIPE, small_loop
+from small_trainings import RECIPE, TooLarge, small_loop
 from torch import Tensor
 
 from headstart.contracts.tuning import Recipe
@@ -72,9 +72,15 @@ def test_other_rates_are_those_of_this_rehearsal_only() -> None:
 def test_a_rate_at_which_it_diverges_has_no_losses_and_does_no_harm() -> None:
     loop = small_loop(Recipe(**{**RECIPE.model_dump(), "clip": 0.0, "learning_rate": 1e30, "head_learning_rate": 1e30}))
     before = everything(loop)
-    assert rehearse(loop, 12).losses is None
+    found = rehearse(loop, 12)
+    assert found.losses is None and "Try a lower learning rate" in found.failure
     after = everything(loop)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_it_says_that_the_memory_is_too_small() -> None:
+    found = rehearse(small_loop(objective=TooLarge(most=0)), 2)
+    assert found.losses is None and "memory is too small" in found.failure
 
 
 def test_the_first_step_is_not_counted_in_the_time_of_a_step() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.engine.rehearsal import Rehearsal
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.journal import Journal
@@ -51,6 +52,10 @@ NEIGHBOURS = (1.0, math.sqrt(10), 1 / math.sqrt(10))
 """Factors on a rate that was not looked for."""
 
 
+REFUSED, FAILED, TOO_LONG = CAUSES = "refused", "failed", "too long"
+"""Why a way is not tried: what was asked for would do nothing on it, its first steps failed, or time is too short."""
+
+
 @dataclass(frozen=True)
 class Priced:
     """A way, what it costs, and what was decided of it."""
@@ -61,8 +66,8 @@ class Priced:
     factors: tuple[float, ...]
     """On its recipe's rates; what comes first is tried first."""
     decision: Decision | None
-    refused: str = ""
-    """Why it cannot be as it is asked for, however much time there is."""
+    left_out: str = ""
+    """What it is not tried for, one of `CAUSES`."""
 
 
 def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Callable[[], float]) -> list[Priced]:
@@ -75,7 +80,7 @@ def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Call
             try:
                 decided = _decide(workshop, way, before, share)
             except (SettingsError, TrainingError) as error:
-                decided = {"refused": str(error)}
+                decided = {REFUSED: str(error)}
             return {**decided, "took": 0.0 if math.isinf(before) else before - left()}
 
         decided = journal.once(f"price of {way.name}", decide)
@@ -88,14 +93,16 @@ def _decide(workshop: Workshop, way: Way, left: float, share: float) -> dict[str
     """What is to be known of a way, as JSON."""
     least, trial = _least_epoch(workshop, way), _trial(workshop, way)
     if trial > MOST_OF_REST * left:
-        return {"why": f"trying it takes about {trial:.0f} s, and {left:.0f} s are left"}
+        return {TOO_LONG: f"trying it takes about {trial:.0f} s, and {left:.0f} s are left"}
     if FEWEST_EPOCHS * least > left / 2:
-        return {"why": f"an epoch takes at least {least:.0f} s, of {left:.0f} s left"}
+        return {TOO_LONG: f"an epoch takes at least {least:.0f} s, of {left:.0f} s left"}
     with workshop.rehearsal(way) as room:
         first = room.rehearse(TIMED)
+        if first.failure:
+            return {FAILED: first.failure}
         cost = Cost(first.step, room.loop.steps, first.validation / max(room.share, 1e-9), room.taking_up())
         if cost.start + FEWEST_EPOCHS * cost.epoch > left / 2:
-            return {"why": f"an epoch takes {cost.epoch:.1f} s, of {left:.0f} s left"}
+            return {TOO_LONG: f"an epoch takes {cost.epoch:.1f} s, of {left:.0f} s left"}
         rates = _rates(room, way, cost, first.validation, share)
     return {"cost": [cost.step, cost.steps, cost.validation, cost.start], **rates}
 
@@ -108,20 +115,16 @@ def _rates(room: Room, way: Way, cost: Cost, validation: float, share: float) ->
         steps = LONGEST if math.isinf(share) else int((share / count - validation) / max(cost.step, 1e-9))
         if steps >= SHORTEST:
             factors = grid(1.0, count)
-            tried = [Tried(f, room.rehearse(min(steps, LONGEST), f).losses) for f in factors]
-            return _from_range(tried, room, way)
+            return _from_range(factors, [room.rehearse(min(steps, LONGEST), f) for f in factors], room, way)
     return {"factors": list(NEIGHBOURS), "reason": "there is no time to look for a better one first"}
 
 
-def _from_range(tried: Sequence[Tried], room: Room, way: Way) -> dict[str, Any]:
-    rate = way.rate
-    found = rate_range([Tried(rate * one.rate, one.losses) for one in tried], room.start())
+def _from_range(factors: Sequence[float], short: Sequence[Rehearsal], room: Room, way: Way) -> dict[str, Any]:
+    rate, failures = way.rate, [one.failure for one in short]
+    found = rate_range([Tried(rate * factor, one.losses) for factor, one in zip(factors, short)], room.start())
     if found is None:
-        lowest = tried[0].rate
-        return {
-            "factors": [lowest],
-            "reason": "none of the short trainings lowered the validation loss: the lowest rate",
-        }
+        why = f"each short training failed ({failures[0]})" if all(failures) else "no short training lowered the loss"
+        return {"factors": [factors[0]], "reason": f"{why}: the lowest rate"}
     ends = [end for end in (found.high, found.low) if end != found.rate]
     return {"factors": [one / rate for one in (found.rate, *ends)], "reason": found.reason}
 
@@ -145,9 +148,9 @@ def _trial(workshop: Workshop, way: Way) -> float:
 
 def _read(way: Way, decided: dict[str, Any]) -> Priced:
     if "cost" not in decided:
-        refused = decided.get("refused", "")
-        decision = Decision(what=way.name, value="not tried", reason=refused or decided["why"])
-        return Priced(way, None, (), decision, refused)
+        (cause,) = decided.keys() & set(CAUSES)
+        decision = Decision(what=way.name, value="not tried", reason=decided[cause])
+        return Priced(way, None, (), decision, cause)
     cost = Cost(*decided["cost"])
     factors = tuple(decided["factors"])
     value = ", ".join(f"{way.rate * factor:.2g}" for factor in factors)

@@ -24,7 +24,7 @@ from headstart.product.auto.against_probe import Answer, against_probe
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
-from headstart.product.auto.pricing import OPENING, Priced, priced
+from headstart.product.auto.pricing import FAILED, OPENING, REFUSED, Priced, priced
 from headstart.product.auto.ways import Way, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
@@ -120,13 +120,12 @@ class Search:
         self.decisions += told
         prices = priced(self.workshop, self.journal, self.possible, self.left)
         self.decisions += [one.decision for one in prices if one.decision is not None]
-        if prices and all(one.refused for one in prices):
-            raise SettingsError("\n".join(dict.fromkeys(one.refused for one in prices)))
+        left_out = {one.left_out for one in prices}
+        if left_out == {REFUSED}:
+            raise SettingsError("\n".join(dict.fromkeys(one.decision.reason for one in prices if one.decision)))
         standing = self._lineup([one for one in prices if one.cost is not None])
         if not standing:
-            return self._probe_stays(
-                "no fine-tuning fits into the time" if self.possible else "there is nothing to fine-tune"
-            )
+            return self._probe_stays(_why_none(left_out))
         self._halve(standing)
         best = min(standing, key=lambda one: one.lowest)
         if math.isinf(best.lowest):
@@ -260,6 +259,13 @@ def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
             if one.cost is not None and place < len(one.factors):
                 found.append((_named(one.way.at(one.factors[place])), one.cost))
     return found[:MOST_CANDIDATES]
+
+
+def _why_none(left_out: set[str]) -> str:
+    """Why there is no candidate, by what the ways were left out for; '' stands for one that was not."""
+    if not left_out:
+        return "there is nothing to fine-tune"
+    return "every fine-tuning failed" if left_out <= {REFUSED, FAILED} else "no fine-tuning fits into the time"
 
 
 def _reached(task: Task, alive: Sequence[_Standing]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from headstart.contracts.backbone import state_hash
 from headstart.engine.content import content_keys
@@ -20,8 +21,9 @@ from headstart.engine.loop import Loop
 from headstart.engine.stepping import Stepper
 from headstart.engine.validation import Validation
 from headstart.evidence.splits import Split
-from headstart.kernel.errors import SettingsError
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
+from headstart.objectives.supervised import Supervised
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
@@ -189,7 +191,18 @@ def test_where_every_candidate_diverges_the_probe_stays(tmp_path: Path) -> None:
     wild = {**SHORT, "learning_rate": 1e30, "head_learning_rate": 1e30, "clip": 0.0}
     found = searched(bench_of(tmp_path, wild))
     assert found.arm is None
-    assert all(one.fate.startswith("failed") for one in found.candidates if one.tuning != "probe")
+    assert [one.tuning for one in found.candidates] == ["probe"], "its first steps have shown it"
+    assert "every fine-tuning failed" in found.sentence
+
+
+def test_where_every_candidate_fails_later_the_probe_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise TrainingError("the loss became nan")
+
+    monkeypatch.setattr(Loop, "_judge", fails)
+    found = searched(bench_of(None, {**SHORT, "learning_rate": 0.01}))
+    assert found.arm is None
+    assert [one.fate for one in found.candidates] == ["kept", *["failed: the loss became nan"] * 2]
     assert "every fine-tuning failed" in found.sentence
 
 
@@ -217,6 +230,20 @@ def test_ways_on_which_a_setting_would_do_nothing_are_left_out_and_where_none_is
 def test_a_tuning_that_is_named_and_suits_no_layer_is_refused() -> None:
     with pytest.raises(SettingsError, match="no_such_layer"):
         searched(bench_of(None, {"tunings": ["lora"], "layers": ["no_such_layer"]}))
+
+
+def test_where_nothing_fits_into_the_memory_no_way_has_a_price_and_the_plan_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Supervised, "losses", full)
+    found = searched(bench_of(None, {**SHORT, "tunings": ["full"]}))
+    assert [one.tuning for one in found.candidates] == ["probe"]
+    (told,) = [one for one in found.decisions if one.what == "full"]
+    assert told.value == "not tried" and "memory is too small" in told.reason
+    assert "every fine-tuning failed" in found.sentence
 
 
 class Died(BaseException):
