@@ -217,12 +217,25 @@ def test_too_few_examples_to_train_by_steps(here: Path) -> None:
     assert fit_photos(photos).metrics["test"]["accuracy"]["n"] == 2
 
 
-def test_a_training_that_diverges_leaves_nothing_in_the_way(here: Path, photos: Path) -> None:
-    wild = {"backbone": {"image_size": 32}, "tuning": {"learning_rate": 1e30, "epochs": 8}}
+def test_a_training_that_diverges_at_once_leaves_nothing_in_the_way(here: Path, photos: Path) -> None:
+    wild = {"backbone": {"image_size": 32}, "tuning": {"learning_rate": 1e30, "epochs": 8, "warmup": 0}}
     with pytest.raises(headstart.HeadstartError, match=r"became nan in epoch \d.*Try a lower learning rate") as raised:
         fit_photos(photos, tuning="full", settings=wild, out="mine")
     assert raised.value.exit_code == 7
     assert not Path("mine").exists()
+
+
+def test_a_training_that_diverges_after_an_epoch_keeps_its_best_weights_as_a_run(here: Path, photos: Path) -> None:
+    late = {"backbone": {"image_size": 32}, "tuning": {"learning_rate": 1e30, "epochs": 8, "unfrozen_by": 0.9}}
+    with pytest.raises(headstart.HeadstartError, match=r"became nan in epoch \d .*are kept: mine is a run") as raised:
+        fit_photos(photos, tuning="gradual", settings=late, out="mine")
+    assert raised.value.exit_code == 7
+    run = headstart.load("mine")
+    arm = run.record.arms["model"]
+    assert "became nan" in arm.stopped and "(dark/" in arm.stopped and 1 <= len(arm.history) < 8
+    assert f"The weights are the best until then, of epoch {arm.chosen['best_epoch']}." in run.record.verdict
+    assert run.predict(photos)["prediction"].notna().all()
+    assert "BROKEN OFF" in (run.folder / "report.html").read_text()
 
 
 def test_a_baseline_that_diverges_does_not_cost_the_model(here: Path, photos: Path) -> None:

@@ -54,6 +54,8 @@ class Progress:
     """On validation, of the weights that are kept: the loss, or what else the task is chosen by."""
     stopped: str = ""
     """Why the training ended; empty while it runs."""
+    broken_off: bool = False
+    """Whether it ended because it could not go on; `stopped` says what was the matter."""
     finished: bool = False
     """Whether the model has its final weights: what follows the last epoch is done too."""
     soup: list[int] = field(default_factory=list)

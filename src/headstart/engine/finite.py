@@ -10,6 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.model import Learner
+from headstart.kernel.errors import TrainingError
+
+
+class BrokenOffError(TrainingError):
+    """A training cannot go on, in all its processes alike; what it has judged before is as good as ever."""
+
 
 @dataclass
 class Watch:
@@ -47,6 +54,12 @@ def watched(modules: Mapping[str, nn.Module]) -> Iterator[Watch]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def modules_of(learner: Learner) -> dict[str, nn.Module]:
+    """All modules by the names in which a user hears of them: 'backbone.layer1.0.conv1', 'head.head'."""
+    parts = {"backbone": learner.backbone.module, "head": learner.heads, "addition": learner.additions}
+    return {f"{part}.{name}": module for part, whole in parts.items() for name, module in whole.named_modules()}
 
 
 def unsound_gradient(parameters: Mapping[str, nn.Parameter]) -> str:

@@ -25,6 +25,7 @@ from headstart.engine.checkpoint import Checkpoint, CheckpointFile, EpochResult,
 from headstart.engine.collapse import require_spread
 from headstart.engine.device import pick_device
 from headstart.engine.final_weights import final_weights, passes_needed
+from headstart.engine.finite import BrokenOffError
 from headstart.engine.forward import Forward
 from headstart.engine.interruption import Interruption, held_back
 from headstart.engine.micro_batches import MicroBatches
@@ -81,9 +82,10 @@ class Loop:
         recipe, device = plan.recipe, pick_device()
         self.model, self.plan, self.streams = model, plan, streams
         self.reporter, self.processes = reporter or Quiet(), together()
-        for module in (model.backbone.module, model.heads, model.additions):
+        self.others: list[nn.Module] = [model.heads, model.additions]
+        for module in (model.backbone.module, *self.others):
             module.to(device).to(memory_format=torch.channels_last)
-        self.optimiser = plan_optimiser(model.backbone, self._others(), plan.rates, recipe)
+        self.optimiser = plan_optimiser(model.backbone, self.others, plan.rates, recipe)
         self.moving = self.begun = plan.moving()
         self.noise = Noise(
             model.backbone, self.moving, dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth
@@ -98,7 +100,7 @@ class Loop:
         self.micro = MicroBatches(0, self.reporter, compares=plan.objective.compares)
         forward = Forward(model, plan.boundary, device, precision)
         self.stepper = Stepper(
-            model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed
+            model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed, streams
         )
         self.validation = validator(self.stepper, validation, plan.boundary, watch)
         self.steps = max(stream.steps() for stream in streams.values())
@@ -109,15 +111,15 @@ class Loop:
         self._frozen_hash = ""
 
     def run(self, until: int | None = None) -> Progress:
-        """Train until the epochs, the patience or the budget end; leave the best weights in the model.
+        """Train until epochs, patience or budget end, or it cannot go on; leave the best weights in the model.
 
         Args:
             until: pause when so many epochs are done: `Progress.stopped` is still empty, a checkpoint is written, the
                 model has the best weights so far, and another `run` goes on as if there had been no pause.
 
         Raises:
-            TrainingError: a loss or a gradient is not finite, memory is too small for one example, or something frozen
-                has changed; the best weights so far are kept.
+            BrokenOffError: it cannot go on before any epoch was judged; afterwards `Progress.broken_off` says so.
+            TrainingError: something frozen has changed, or the representation has collapsed.
             KeyboardInterrupt: Ctrl-C, once the step that runs is done and a checkpoint is written.
         """
         if not self._frozen_hash:
@@ -131,17 +133,14 @@ class Loop:
                 if self.progress.stopped and not self.progress.finished:
                     self._finish()
             finally:
-                self.weights.load(self._best_weights())
+                self.weights.load(self.best.kept[0].weights if self.best.kept else self.start)
         if self.progress.stopped and self._hash_of_frozen() != self._frozen_hash:
             raise TrainingError("a frozen stage has changed during training: this is a defect, please report it")
         return self.progress
 
     def validate(self) -> Validated:
-        """The model's validation loss and primary metric as it stands. Raises TrainingError on a loss of NaN."""
-        try:
-            return self.validation()
-        except TrainingError as error:
-            raise TrainingError(f"{error} in epoch {self.progress.epoch + 1}. Try a lower learning rate.") from error
+        """The model's validation loss and primary metric as it stands. Raises BrokenOffError on a loss of NaN."""
+        return self.validation(self.progress.epoch)
 
     def _train(self, until: int | None) -> None:
         progress = self.progress
@@ -154,7 +153,12 @@ class Loop:
             with self.reporter.counter("training", progress.epochs * progress.steps, "steps") as advance:
                 advance(progress.epoch * progress.steps + progress.step)
                 while not progress.stopped and (until is None or progress.epoch < until):
-                    self._epoch(advance)
+                    try:
+                        self._epoch(advance)
+                    except BrokenOffError as error:
+                        if not progress.history:
+                            raise
+                        progress.stopped, progress.broken_off = str(error), True
             self._heed(save=not progress.stopped)
         if not progress.stopped:
             self._paused = self.weights.copy()
@@ -224,10 +228,7 @@ class Loop:
 
     def _cost_of(self, weights: Mapping[str, Tensor]) -> float:
         self.weights.load(weights)
-        return self.validate().cost
-
-    def _best_weights(self) -> Mapping[str, Tensor]:
-        return self.best.kept[0].weights if self.best.kept else self.start
+        return self.validation.cost()
 
     def _decide_length(self) -> None:
         """The recipe's epochs, or as many as the budget allows by the time of a few trial steps; at least one."""
@@ -256,10 +257,7 @@ class Loop:
         """For what moves when so great a share of the training is done; a stage that begins later rests."""
         self.begun = self.plan.moving(done)
         renew = self.plan.recipe.renew_statistics
-        train_mode(self.model.backbone, self._others(), self.begun, renew_statistics=renew)
-
-    def _others(self) -> list[nn.Module]:
-        return [self.model.heads, self.model.additions]
+        train_mode(self.model.backbone, self.others, self.begun, renew_statistics=renew)
 
     def _hash_of_frozen(self) -> str:
         return state_hash(frozen_state(self.model.backbone, self.moving, self.plan.recipe.moves))

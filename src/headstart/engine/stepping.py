@@ -16,17 +16,21 @@ from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Recipe
-from headstart.engine.finite import unsound_gradient, watched
+from headstart.engine.finite import BrokenOffError, modules_of, unsound_gradient, watched
 from headstart.engine.forward import Forward
 from headstart.engine.gathered_rows import gathered_rows
 from headstart.engine.micro_batches import Batches, MicroBatches, divided
 from headstart.engine.optimiser import set_rates
+from headstart.engine.streams import Stream
 from headstart.engine.together import Together
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.randomness import draw_seed
 
 TINY = 1e-12
 """Stands in for a weight of zero, so that no mean is 0 / 0."""
+
+LOWER = "Try a lower learning rate."
+"""What to do where numbers grow beyond all bounds."""
 
 
 class InPartsError(TrainingError):
@@ -60,10 +64,12 @@ class Stepper:
         micro: MicroBatches,
         processes: Together,
         seed: int,
+        streams: Mapping[str, Stream],
     ) -> None:
-        """Moves what `optimiser` holds."""
+        """Moves what `optimiser` holds; `streams` are where the batches come from."""
         self.model, self.objective, self.recipe, self.optimiser = model, objective, recipe, optimiser
         self.forward, self.micro, self.processes, self.seed = forward, micro, processes, seed
+        self.streams = streams
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self.named = _named(model, {id(p) for p in self.parameters})
         self.start = {n: p.detach().clone() for n, p in self.named.items()} if objective.anchored else {}
@@ -76,7 +82,7 @@ class Stepper:
             The sum of the loss terms, a mean over all processes.
 
         Raises:
-            TrainingError: a loss or a gradient is not finite, or a single example does not fit into the memory.
+            BrokenOffError: a loss or a gradient is not finite, or a single example does not fit into the memory.
         """
         set_rates(self.optimiser, self.recipe, moment.done)
         batches = {name: batch.to(self.forward.device) for name, batch in batches.items()}
@@ -84,7 +90,7 @@ class Stepper:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip or math.inf)
         loss, size = torch.stack([loss, norm.to(loss.device)]).tolist()
         if not (math.isfinite(loss) and math.isfinite(size)):
-            raise TrainingError(f"{self._fault(batches, moment)} Try a lower learning rate.")
+            raise BrokenOffError(self._fault(batches, moment))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.objective.after_step(self.step(batches, moment))
@@ -122,10 +128,10 @@ class Stepper:
         self._no_room = ""
         try:
             loss = self.micro.run(batches, partial(self._accumulated, moment=moment))
+        except InPartsError:
+            raise
         except TrainingError as error:
-            if self.processes.size == 1 or isinstance(error, InPartsError):
-                raise
-            # the others wait for this one: they hear of it by a loss that is not finite
+            # other processes wait for this one: they hear of it by a loss that is not finite
             self._no_room, loss = str(error), torch.tensor(math.nan)
         if self.processes.size == 1:
             return loss
@@ -192,25 +198,23 @@ class Stepper:
         parts = divided(batches, self.micro.most) if not self._no_room else []
         own = next(filter(None, (self._fault_in(part, moment) for part in parts)), self._no_room)
         found = next(filter(None, self.processes.gathered(own)), "")
-        return found or f"the gradient's norm in {moment} is more than a number in float32 can say."
+        return found or f"the gradient's norm in {moment} is more than a number in float32 can say. {LOWER}"
 
     def _fault_in(self, part: Batches, moment: Moment) -> str:
         self.optimiser.zero_grad(set_to_none=True)
-        modules = {"backbone": self.model.backbone.module, "head": self.model.heads, "addition": self.model.additions}
-        named = {f"{kind}.{name}": m for kind, module in modules.items() for name, m in module.named_modules()}
-        with watched(named) as watch:
+        with watched(modules_of(self.model)) as watch:
             losses = self._backward(part, moment)
-        rows = ", ".join(str(int(row)) for row in next(iter(part.values())).rows[:8])
-        where = f"{moment} (rows {rows}, ...)"
+        name, batch = next(iter(part.items()))
+        where = f"{moment} ({self.streams[name].named(batch.rows.cpu().numpy())})"
         for name, loss in losses.items():
             if not bool(torch.isfinite(loss)):
                 layer = watch.forward or "the loss itself or the input"
-                return f"the loss '{name}' became {loss.item()} in {where}; it first appeared in {layer}."
+                return f"the loss '{name}' became {loss.item()} in {where}; it first appeared in {layer}. {LOWER}"
         parameter = unsound_gradient(self.named)
         if not parameter:
             return ""
         place = f"that of the output of {watch.backward}" if watch.backward else f"that of {parameter}"
-        return f"the gradient ceased to be finite in {where}; going backwards it first was so in {place}."
+        return f"the gradient ceased to be finite in {where}; going backwards it first was so in {place}. {LOWER}"
 
 
 def _no_losses(outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG001

@@ -27,11 +27,17 @@ StateSource = Callable[[np.ndarray], State]
 Screen = Callable[[np.ndarray], np.ndarray]
 """Rows -> those of them whose inputs can be read. Raises DataError where none can."""
 
+Origins = Callable[[np.ndarray], Sequence[str]]
+"""Rows -> where each came from, as a person would name it."""
+
 PREFETCHED = 4
 """Batches prepared ahead of the loop."""
 
 KEPT_BYTES = 1 << 30
 """Prepared inputs kept in memory between epochs, per source."""
+
+NAMED = 8
+"""Examples of a batch that are named at most."""
 
 POOLED_BATCHES = 50
 """Batches' worth of rows, drawn at random, within which rows of like length are put together."""
@@ -104,6 +110,8 @@ class Stream:
     """What leaves out of a batch the rows whose inputs cannot be read; None where all can."""
     rounds: int = 1
     """Into how many epochs a pass over the rows is divided, where they are many."""
+    origins: Origins | None = None
+    """Where rows came from, as a person would name them; None: they go by their numbers."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
@@ -139,6 +147,13 @@ class Stream:
             return batch
         seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
         return augmented(self.augmentation, batch, seeds)
+
+    def named(self, rows: np.ndarray) -> str:
+        """Some rows (batch,) in words, the first of them by name."""
+        first = rows[:NAMED]
+        names = [f"row {row}" for row in first.tolist()] if self.origins is None else self.origins(first)
+        more = f" and {len(rows) - len(first)} more" if len(rows) > len(first) else ""
+        return ", ".join(names) + more
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))

@@ -12,10 +12,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from headstart.contracts.model import Learner, rest
+from headstart.engine.finite import BrokenOffError, modules_of, watched
 from headstart.engine.micro_batches import Batches, MicroBatches
 from headstart.engine.streams import Stream, ahead
 from headstart.engine.together import Together
-from headstart.kernel.errors import TrainingError
 
 T = TypeVar("T")
 """What is found in a batch beside its loss."""
@@ -52,14 +52,23 @@ class Validator(ABC, Generic[T]):
         self.learner, self.stream = learner, stream
         self.micro, self.processes = micro, processes
 
-    def __call__(self) -> Validated:
-        """The whole pass. Raises TrainingError on a loss that is not finite."""
+    def __call__(self, epoch: int = 0) -> Validated:
+        """The whole pass, after an epoch of that number. Raises BrokenOffError on a loss that is not finite."""
         parts = self._parts()
         weight = sum(part.weight for part in parts)
         loss = sum(part.weight * part.loss for part in parts) / weight if weight else math.nan
         if not math.isfinite(loss):
-            raise TrainingError(f"the validation loss became {loss}")
+            raise BrokenOffError(
+                f"the validation loss became {loss} in epoch {epoch + 1}{self._place()}. Try a lower learning rate."
+            )
         return self._validated(loss, [part.found for part in parts])
+
+    def cost(self) -> float:
+        """What the best epoch has the lowest of; infinite where the loss is not finite."""
+        try:
+            return self().cost
+        except BrokenOffError:
+            return math.inf
 
     def losses(self) -> np.ndarray:
         """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""
@@ -86,14 +95,32 @@ class Validator(ABC, Generic[T]):
     def _part(self, batches: Batches) -> Part[T]:
         """Judges what `_batches` returned, or a part of it."""
 
+    def _place(self) -> str:
+        """Judge once more, and say of which examples the loss is not finite and where it ceased to be."""
+        rest(self.learner)
+        batches = self.stream.in_sequence()
+        own = next(filter(None, (self._fault_in(batches[number]) for number in self._own(batches))), "")
+        return next(filter(None, self.processes.gathered(own)), "")
+
+    def _fault_in(self, rows: np.ndarray) -> str:
+        with watched(modules_of(self.learner)) as watch:
+            parts = self.micro.run(self._batches(rows), self._judged)
+        if all(math.isfinite(part.loss) for part in parts):
+            return ""
+        return f" ({self.stream.named(rows)}); it first appeared in {watch.forward or 'the loss itself or the input'}"
+
     def _parts(self) -> list[Part[T]]:
         rest(self.learner)
         batches = self.stream.in_sequence()
-        own = range(self.processes.rank, len(batches), self.processes.size)
+        own = self._own(batches)
         made = ahead([partial(self._batches, batches[number]) for number in own])
         judged = {number: self.micro.run(batch, self._judged) for number, batch in zip(own, made)}
         of_all = {number: parts for one in self.processes.gathered(judged) for number, parts in one.items()}
         return [part for number in sorted(of_all) for part in of_all[number]]
+
+    def _own(self, batches: Sequence[np.ndarray]) -> range:
+        """The numbers of the batches that this process judges."""
+        return range(self.processes.rank, len(batches), self.processes.size)
 
     def _judged(self, parts: Sequence[Batches]) -> list[Part[T]]:
         return [self._part(part) for part in parts]

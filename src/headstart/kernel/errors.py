@@ -43,7 +43,7 @@ class StoreError(HeadstartError):
 
 
 class TrainingError(HeadstartError):
-    """Training cannot go on: NaN, no memory, nothing that would move."""
+    """Training cannot go on: NaN, no memory, nothing that would move. What was judged before is kept as a run."""
 
     exit_code = 7
 

@@ -111,7 +111,7 @@ def train_arm(
 
     Raises:
         SettingsError: the tuning cannot work on the backbone.
-        TrainingError: a loss is not finite at any of the rates, or nothing would move.
+        TrainingError: at none of the rates any epoch was judged before a loss ceased to be finite, or nothing moves.
         DataError: there is no validation part.
     """
     if not len(bench.data.split.val):
@@ -132,7 +132,7 @@ def train_arm(
     attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
     best = min(attempts, key=lambda attempt: attempt.progress.best_cost)
     backbone.module.load_state_dict(best.state)
-    failed = len(tuning.rates_tried) - len(attempts)
+    failed = len(tuning.rates_tried) - sum(not attempt.progress.broken_off for attempt in attempts)
     tried = {"rates_tried": len(tuning.rates_tried), **({"rates_failed": failed} if failed else {})}
     arm = arm_of(bench, key, title, backbone, best, (*begun.decisions, *first.decisions))
     seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
@@ -182,7 +182,7 @@ def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -
 def _attempts(
     bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
 ) -> list[Attempt]:
-    """A training at each rate, each from the same start; one that fails is told of while another can take its place."""
+    """A training at each rate, each from the same start; one that fails is told of, and counts if it is the only one."""
     initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     share = None if budget is None else budget / len(tuning.rates_tried)
     attempts: list[Attempt] = []
@@ -196,8 +196,10 @@ def _attempts(
                 raise
             bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
             continue
+        if attempt.progress.broken_off:
+            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is broken off: {attempt.progress.stopped}")
         attempts.append(attempt)
-    return attempts
+    return [attempt for attempt in attempts if not attempt.progress.broken_off] or attempts
 
 
 def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:

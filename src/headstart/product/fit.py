@@ -24,6 +24,7 @@ from headstart.kernel.settings import build
 from headstart.product.allowance import Allowance
 from headstart.product.arms import predict_rows
 from headstart.product.bench import Bench
+from headstart.product.broken_off import require_whole
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
@@ -106,7 +107,9 @@ def fit(
         what a script does with its run is done once. A search, and a series of fits, train in rank 0 alone.
 
     Raises:
-        HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault.
+        HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault. A
+            training that is broken off, as by a loss of NaN, after an epoch was judged leaves a finished run all the
+            same, which the message names; `headstart.load` opens it.
     """
     columns = Columns(text=text, image=image, label=label, group=group, domain=domain, slices=slices, part=part)
     said = {
@@ -195,6 +198,8 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         arms = replace(arms, decisions=(*decisions, *arms.decisions))
         write(arms.bench.plan, arms.decisions)
         finish(arms, clock, allowance.used(), started, folder, further)
+    if plan.tuning != AUTO:
+        require_whole(arms.trained[0].progress, folder)
     return Run(folder)
 
 

@@ -29,6 +29,7 @@ from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, refitted, solve_arm, train_arm
 from headstart.product.auto.search import Search
+from headstart.product.broken_off import require_whole
 from headstart.product.choose_backbone import choose_backbone
 from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import AUTO, Plan
@@ -62,6 +63,7 @@ def train(examples: Examples, plan: Plan) -> Model:
     if plan.tuning == AUTO:
         return _searched(bench)
     trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
+    require_whole(trained.progress)
     return trained.model
 
 

@@ -16,6 +16,7 @@ from headstart.engine.together import part
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
+from headstart.product.broken_off import require_whole
 from headstart.product.claim import WORK, claimed, refuse_taken
 from headstart.product.clock import Clock
 from headstart.product.plan_file import write_plan
@@ -77,7 +78,8 @@ def pretrain(
 
     Raises:
         HeadstartError: its subclasses say whether settings, data, backbone, run folder or training are at fault; a
-            representation that has collapsed is a `TrainingError`.
+            representation that has collapsed is a `TrainingError`. One that is broken off by a loss of NaN after an
+            epoch was judged leaves a finished run all the same, which the message names.
     """
     said = {
         "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
@@ -133,6 +135,7 @@ def run_plan(
         write_record(folder, summarise(choices, found, training, course, gain, clock, started, folder))
         report(folder)
         shutil.rmtree(folder / WORK, ignore_errors=True)
+    require_whole(course.progress, folder)
     return PretrainedRun(folder)
 
 

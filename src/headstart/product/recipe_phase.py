@@ -23,6 +23,7 @@ from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings, build
+from headstart.product.broken_off import require_whole
 from headstart.product.formula_pool import FormulaPool, Pictures
 
 
@@ -99,6 +100,7 @@ class PhaseTraining:
         while not progress.stopped:
             progress = loop.run(until=progress.epoch + 1)
             after_epoch(progress)
+        require_whole(progress)
         return progress
 
     def _identity(self) -> str:

@@ -18,6 +18,7 @@ from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
 from headstart.product.bench import Bench
+from headstart.product.broken_off import require_whole, what_was_kept
 from headstart.product.clock import Clock
 from headstart.product.pass_time import Speed, speed
 from headstart.product.plan import AUTO
@@ -46,7 +47,7 @@ class Arms:
     decisions: tuple[Decision, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     sentence: str = ""
-    """How the model was found, for the verdict; empty where it was asked for."""
+    """How the model was found, or that its training was broken off, for the verdict; empty where neither."""
     allowed: Mapping[str, float] = field(default_factory=dict)
     """Step of the clock -> seconds that it was allowed."""
 
@@ -106,7 +107,8 @@ def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, prob
     with clock.step(step):
         model = train_arm(bench, "model", tuning, title, budget, probe)
     decisions = (*((more,) if more else ()), *model.decisions)
-    return Arms(bench, [model, probe], decisions, allowed={} if budget is None else {step: budget})
+    allowed = {} if budget is None else {step: budget}
+    return Arms(bench, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)
 
 
 def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) -> Arms:
@@ -129,7 +131,9 @@ def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) 
     with clock.step(SCRATCH):
         title = f"{bench.backbone.name} from scratch"
         try:
-            trained = [*trained, train_arm(bench, "scratch", recipe, title, budget)]
+            baseline = train_arm(bench, "scratch", recipe, title, budget)
+            require_whole(baseline.progress)
+            trained = [*trained, baseline]
         except TrainingError as error:
             decisions.append(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
     allowed = {**arms.allowed, SCRATCH: budget}

@@ -93,7 +93,7 @@ def train_once(
         epochs: fixes their number; without it they are the recipe's, or as many of them as the budget allows.
 
     Raises:
-        TrainingError: a loss is not finite, or nothing would move.
+        TrainingError: it cannot go on before any epoch was judged, or nothing would move.
     """
     backbone = model.backbone
     ready = opened(bench, model, recipe, begun, head_learnt=head_learnt, key=key, budget=budget, epochs=epochs)
@@ -198,9 +198,18 @@ def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tu
     data, train = bench.read, bench.read.split.train
     queries = data.task.queries(data.examples)
     lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
-    size, seed, views = recipe.batch_size, bench.plan.seed, begun.views
     labelled = Stream(
-        "labelled", train, data.targets, begun.source, size, seed, begun.augmentation, queries, lengths, views
+        "labelled",
+        train,
+        data.targets,
+        begun.source,
+        recipe.batch_size,
+        bench.plan.seed,
+        begun.augmentation,
+        queries,
+        lengths,
+        begun.views,
+        origins=lambda rows: data.examples.take(rows).origins(),
     )
     in_order = by_length(data.split.val, lengths)
     return labelled, replace(labelled, name="validation", rows=in_order, augmentation=None, views=())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from functools import partial
@@ -19,6 +20,7 @@ from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine import loop as loop_module
 from headstart.engine import stepping
 from headstart.engine.checkpoint import CheckpointFile
+from headstart.engine.finite import BrokenOffError
 from headstart.engine.loop import Loop, Plan
 from headstart.engine.optimiser import frozen_state, schedule
 from headstart.engine.streams import PreparedInputs, Stream
@@ -240,10 +242,20 @@ class Explodes(Supervised):
         return {name: loss * scale for name, loss in super().losses(step).items()}
 
 
+class Grows(Supervised):
+    """Needs more memory than there is once some of the training is done."""
+
+    def losses(self, step: Step) -> Mapping[str, Tensor]:
+        if step.progress > 0.4:
+            raise torch.OutOfMemoryError("out of memory")
+        return super().losses(step)
+
+
 def test_nan_stops_with_the_place_and_keeps_the_best_weights() -> None:
     loop = make_loop(objective=Explodes())
-    with pytest.raises(TrainingError, match=r"'cross_entropy' became nan in epoch 3, step \d.*lower learning rate"):
-        loop.run()
+    progress = loop.run()
+    assert re.search(r"'cross_entropy' became nan in epoch 3, step \d.*lower learning rate", progress.stopped)
+    assert progress.broken_off and progress.finished and len(progress.history) == 2
     assert all(bool(torch.isfinite(p).all()) for p in loop.model.backbone.module.parameters())
     assert loop.validate()[0] == pytest.approx(loop.progress.best_cost, rel=1e-5)
 
@@ -258,10 +270,33 @@ def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.M
             head.data.fill_(torch.nan)
 
     monkeypatch.setattr(loop, "_step", ruining)
-    with pytest.raises(TrainingError, match=r"validation loss became nan in epoch 3\. Try a lower"):
-        loop.run()
-    assert len(loop.progress.history) == 2
+    progress = loop.run()
+    said = r"validation loss became nan in epoch 3 \(row \d+, .* and \d more\); it first appeared in head\.head\. Try"
+    assert progress.broken_off and re.search(said, progress.stopped)
+    assert len(progress.history) == 2
     assert bool(torch.isfinite(head).all())
+
+
+def test_memory_that_is_too_small_later_on_keeps_the_best_weights() -> None:
+    loop = make_loop(objective=Grows())
+    progress = loop.run()
+    assert progress.broken_off and "too small for the training of a single example" in progress.stopped
+    assert "learning rate" not in progress.stopped
+    assert loop.validate()[0] == pytest.approx(progress.best_cost, rel=1e-5)
+
+
+def test_a_soup_of_no_finite_loss_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = make_loop(RECIPE.model_copy(update={"interpolate": True}))
+    head, load = loop.model.heads["head"].weight, loop.weights.load
+
+    def ruining(weights: Mapping[str, Tensor]) -> None:
+        load(weights)
+        if loop.progress.stopped and not loop.progress.finished:
+            head.data.fill_(torch.nan)
+
+    monkeypatch.setattr(loop.weights, "load", ruining)
+    progress = loop.run()
+    assert progress.finished and not progress.broken_off and progress.alpha == 1.0
 
 
 def test_nan_names_the_layer_it_first_appeared_in() -> None:
@@ -324,22 +359,21 @@ class SteepSomewhere(Supervised):
 
 def test_a_gradient_that_is_not_finite_stops_with_the_place_and_the_rows_and_keeps_the_best_weights() -> None:
     loop = make_loop(objective=SteepSomewhere())
-    with pytest.raises(TrainingError, match=r"epoch \d, step \d \(rows [\d, ]+\.\.\.\); going back.*backbone\.2\.1"):
-        loop.run()
+    stopped = loop.run().stopped
+    assert re.search(r"epoch \d, step \d \((row \d+, ){7}row \d+ and 8 more\); going back.*backbone\.2\.1", stopped)
     assert all(bool(torch.isfinite(p).all()) for p in loop.model.backbone.module.parameters())
     assert loop.validate()[0] == pytest.approx(loop.progress.best_cost, rel=1e-5)
 
 
 def test_a_gradient_is_looked_at_also_where_it_is_not_clipped() -> None:
     loop = make_loop(RECIPE.model_copy(update={"clip": 0.0}), objective=SteepSomewhere())
-    with pytest.raises(TrainingError, match="gradient ceased to be finite"):
-        loop.run()
+    assert "gradient ceased to be finite" in loop.run().stopped
 
 
 def test_a_failure_before_the_first_validation_leaves_the_weights_as_they_were() -> None:
     loop = make_loop(RECIPE.model_copy(update={"learning_rate": 1e20, "head_learning_rate": 1e20, "warmup": 0.0}))
     before = weights(loop)
-    with pytest.raises(TrainingError):
+    with pytest.raises(BrokenOffError):
         loop.run()
     assert weights(loop) == before
 

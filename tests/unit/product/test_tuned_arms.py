@@ -62,6 +62,16 @@ def numbers(work: Path | None = None) -> Bench:
     return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples), work)
 
 
+def test_a_rate_at_which_training_breaks_off_counts_where_there_is_no_other() -> None:
+    late = {**SHORT, "epochs": 4, "unfrozen_by": 0.9, "rates_tried": (1.0, 1e30), "head_learning_rate": 1e-32}
+    arm = train_arm(numbers(), "model", Gradual(**late), "both", None)
+    assert arm.progress is not None and not arm.progress.broken_off
+    assert arm.chosen["rates_failed"] == 1 and arm.chosen["learning_rate"] == 0.01
+    alone = train_arm(numbers(), "model", Gradual(**{**late, "rates_tried": (1e30,)}), "alone", None)
+    assert alone.progress is not None and alone.progress.broken_off and alone.progress.history
+    assert "(row " in alone.progress.stopped
+
+
 def test_a_head_alone_trains_on_the_features_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = numbers()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from headstart.engine.device import machine, versions
+from headstart.product.broken_off import what_was_kept
 from headstart.product.clock import Clock
 from headstart.product.command import command
 from headstart.product.pretraining.choices import Choices
@@ -39,10 +40,11 @@ def summarise(
     """Everything in one record."""
     plan, recipe, backbone, progress = choices.plan, choices.course, training.encoder.backbone, course.progress
     history = tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
+    words = verdict(plan.objective, len(data.train), backbone.width, history, gain)
     return PretrainRecord(
         headstart=version("headstart"),
         name=folder.name,
-        verdict=verdict(plan.objective, len(data.train), backbone.width, history, gain),
+        verdict=" ".join(filter(None, (words, what_was_kept(progress)))),
         command=command("pretrain", folder, plan.data),
         started=started,
         seed=plan.seed,

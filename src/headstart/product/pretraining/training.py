@@ -125,7 +125,7 @@ class Training:
         """Look at the start, then train.
 
         Raises:
-            TrainingError: a loss is not finite, or the representation has collapsed.
+            TrainingError: it cannot go on before any epoch was judged, or the representation has collapsed.
             DataError: none of the inputs of a batch can be read.
         """
         began = time.monotonic()
@@ -157,6 +157,7 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
             follows=UNLABELLED if name == AGAIN else "",
             screen=inputs.screen,
             rounds=choices.rounds if rows is data.train else 1,
+            origins=lambda wanted: data.examples.take(wanted).origins(),
         )
         for name in choices.objective.streams
     }
