@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.exhibits import Table
+from headstart.evidence.comparison import figures
 from headstart.media.framing import Whole
 from headstart.media.masks import encode_mask
+from headstart.tasks import _mask_overlap
 from headstart.tasks._mask_overlap import hausdorff95
 from headstart.tasks.segmentation import Segmentation
 from masked_pictures import blobs_mask, masked_pictures
@@ -104,3 +107,20 @@ def test_distances_are_in_millimetres_where_pixels_have_a_size() -> None:
     truth = blobs_mask(0) == 1
     assert in_mm["hd95_mm"] == pytest.approx(longhand(truth, moved == 1, (2.0, 0.5)))
     assert in_pixels["hd95_px"] == pytest.approx(longhand(truth, moved == 1, (1.0, 1.0)))
+
+
+def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and_exhibits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = []
+    monkeypatch.setattr(_mask_overlap, "hausdorff95", lambda *pair: measured.append(pair) or hausdorff95(*pair))
+    examples = masked_pictures(6)
+    task = Segmentation(classes=("background", "outer", "inner")).bind(examples)
+    targets, masks = task.targets(examples), np.empty(6, dtype=object)
+    masks[:] = [encode_mask(np.roll(blobs_mask(k), 2, axis=0)) for k in range(6)]
+    prediction = Prediction({"mask": masks})
+    figures(task, targets, prediction, seed=0, resamples=10)
+    table = task.exhibits(prediction, targets)[0]
+    figures(task, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
+    assert len(measured) == 6 * 2
+    assert isinstance(table, Table) and table.rows[0][3] is None and table.rows[1][3] is not None

@@ -13,9 +13,11 @@ picture's diagonal, where both do it is undefined.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
@@ -24,8 +26,10 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 from headstart.media.framing import Whole
 from headstart.tasks._mask_target import MaskTarget
 
-KEPT = 1 << 14
-"""Pictures whose comparison is kept, as several metrics ask for it."""
+KEPT = 16
+"""Comparisons of a picture that are kept as long as its target: every metric, slice and exhibit asks for them."""
+
+_kept: WeakKeyDictionary[MaskTarget, dict[tuple[object, ...], np.ndarray]] = WeakKeyDictionary()
 
 
 def decoded(mask: bytes) -> np.ndarray:
@@ -40,7 +44,6 @@ def over_picture(mask: bytes, height: int, width: int, side: int) -> np.ndarray:
     return values if values.shape == (height, width) else Whole(side).undone(values, height, width)
 
 
-@lru_cache(maxsize=KEPT)
 def confusion(target: MaskTarget, mask: bytes) -> np.ndarray:
     """Pixels of each true (rows) and predicted (columns) class, (classes, classes) int64."""
     truth, predicted = _pair(target, mask)
@@ -50,14 +53,32 @@ def confusion(target: MaskTarget, mask: bytes) -> np.ndarray:
     return np.bincount(codes, minlength=classes * classes).reshape(classes, classes)
 
 
-@lru_cache(maxsize=KEPT)
-def distance(target: MaskTarget, mask: bytes, number: int, in_mm: bool) -> float:
-    """The 95th-percentile Hausdorff distance of a class, in mm or pixels; NaN where it or the spacing is undefined."""
-    spacing = target.spacing if in_mm else (1.0, 1.0)
-    if spacing is None:
-        return math.nan
-    truth, predicted = _pair(target, mask)
-    return hausdorff95(truth == number, predicted == number, spacing)
+def counts(target: MaskTarget, mask: bytes) -> np.ndarray:
+    """Pixels of each class that are right, true and predicted, (3, classes) int64."""
+
+    def count() -> np.ndarray:
+        table = confusion(target, mask)
+        return np.stack([np.diagonal(table), table.sum(axis=1), table.sum(axis=0)])
+
+    return _once(target, mask, ("counts",), count)
+
+
+def distances(target: MaskTarget, mask: bytes, shown: Sequence[int], in_mm: bool) -> np.ndarray:
+    """The 95th-percentile Hausdorff distances of the classes that are shown, in mm or pixels.
+
+    Returns:
+        (classes,) float64; NaN where a class or the spacing is undefined, and for classes that are not shown.
+    """
+
+    def measure() -> np.ndarray:
+        found = np.full(len(target.classes.names), math.nan)
+        spacing = target.spacing if in_mm else (1.0, 1.0)
+        if spacing is not None:
+            truth, predicted = _pair(target, mask)
+            found[list(shown)] = [hausdorff95(truth == k, predicted == k, spacing) for k in shown]
+        return found
+
+    return _once(target, mask, ("distances", in_mm, *shown), measure)
 
 
 def hausdorff95(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float]) -> float:
@@ -78,3 +99,14 @@ def _pair(target: MaskTarget, mask: bytes) -> tuple[np.ndarray, np.ndarray]:
     predicted = over_picture(mask, height, width, target.side).astype(np.int64)
     nothing = len(target.classes.names)
     return truth, np.where(truth == nothing, nothing, predicted)
+
+
+def _once(target: MaskTarget, mask: bytes, asked: tuple[object, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """What is asked of a picture, computed when it is first asked for."""
+    known = _kept.setdefault(target, {})
+    key = (hashlib.blake2b(mask, digest_size=16).digest(), *asked)
+    if key not in known:
+        while len(known) >= KEPT:
+            del known[next(iter(known))]
+        known[key] = compute()
+    return known[key]

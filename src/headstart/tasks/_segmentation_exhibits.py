@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -11,31 +12,32 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.exhibits import Exhibit, Matrix, Mistake, Table
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
-from headstart.tasks._mask_overlap import confusion, over_picture
+from headstart.tasks._mask_overlap import confusion, counts, over_picture
 from headstart.tasks._mask_scan import MASK
 from headstart.tasks._segmentation_metrics import dice_per_class, distances_per_class, iou_per_class, over_classes
 
 
 def segmentation_exhibits(
-    names: Sequence[str], targets: Targets, prediction: Prediction, in_mm: bool
+    names: Sequence[str], shown: Sequence[int], targets: Targets, prediction: Prediction, in_mm: bool
 ) -> tuple[Exhibit, ...]:
     """The table of classes and the matrix of pixels."""
-    tables = [confusion(target, mask) for target, mask in zip(targets[MASK], prediction.columns[MASK])]
-    pixels = np.sum(tables, axis=0)
+    pairs = [*zip(targets[MASK], prediction.columns[MASK])]
+    pixels = reduce(np.add, (confusion(*pair) for pair in pairs))
     measured = [
         _means(values)
         for values in (
             dice_per_class(targets, prediction),
             iou_per_class(targets, prediction),
-            distances_per_class(targets, prediction, in_mm),
+            distances_per_class(targets, prediction, shown, in_mm),
         )
     ]
-    with_class = np.sum([table.sum(axis=1) > 0 for table in tables], axis=0)
+    with_class = np.sum([counts(*pair)[1] > 0 for pair in pairs], axis=0)
     unit = "mm" if in_mm else "pixels"
     classes = Table(
         title="Classes",
         note=f"Means over the pictures in which truth or prediction has the class. HD95: the 95th-percentile Hausdorff "
-        f"distance of the borders, in {unit}; the picture's diagonal where only one of the two has the class.",
+        f"distance of the borders, in {unit}, of all but the background; the picture's diagonal where only one of the "
+        "two has the class.",
         header=("class", "Dice", "IoU", "HD95", "pictures with it", "share of pixels"),
         rows=tuple(
             (name, *(column[k] for column in measured), int(with_class[k]), float(pixels[k].sum() / pixels.sum()))
@@ -60,16 +62,15 @@ def worst_pictures(
     found = []
     for row in order[:most]:
         target, mask = targets[MASK][row], prediction.columns[MASK][row]
-        table = confusion(target, mask)
+        right, true, predicted = counts(target, mask)
         truth = target.truth
         height, width = truth.shape
         masks = (np.where(truth == len(names), 0, truth), over_picture(mask, height, width, target.side))
         found.append(
             Mistake(
                 row=row,
-                truth=_pixels(names, shown, table.sum(axis=1)),
-                predicted=_pixels(names, shown, table.sum(axis=0))
-                + f"; {np.diag(table)[list(shown)].sum():,} px right",
+                truth=_pixels(names, shown, true),
+                predicted=_pixels(names, shown, predicted) + f"; {right[list(shown)].sum():,} px right",
                 weight=float(1 - dice[row]),
                 weight_text=f"Dice {dice[row]:.3f}; left the truth, right the prediction",
                 masks=tuple(base64.b64encode(encode_mask(values)).decode() for values in masks),
@@ -83,10 +84,10 @@ def _means(values: np.ndarray) -> list[float | None]:
     return [float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else None for column in values.T]
 
 
-def _pixels(names: Sequence[str], shown: Sequence[int], counts: np.ndarray) -> str:
+def _pixels(names: Sequence[str], shown: Sequence[int], pixels: np.ndarray) -> str:
     """'1,002 px of cell (orange), ...': the classes in their colours."""
     colours = dict(enumerate(COLOUR_NAMES))
     held = [
-        f"{counts[k]:,} px of {names[k]}" + (f" ({colours[k]})" if k in colours else "") for k in shown if counts[k]
+        f"{pixels[k]:,} px of {names[k]}" + (f" ({colours[k]})" if k in colours else "") for k in shown if pixels[k]
     ]
     return ", ".join(held) or "nothing"

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Metric, Replicates, Targets
 from headstart.numerics.bootstrap import weighted_means
-from headstart.tasks._mask_overlap import confusion, distance
+from headstart.tasks._mask_overlap import counts, distances
 from headstart.tasks._mask_scan import MASK
 
 MOST_CLASSES = 12
@@ -35,7 +35,7 @@ def segmentation_metrics(names: Sequence[str], shown: Sequence[int], in_mm: bool
     measures: list[tuple[str, bool, PerClass, float]] = [
         ("dice", True, dice_per_class, 1.0),
         ("iou", True, iou_per_class, 1.0),
-        (f"hd95_{unit}", False, _distances(in_mm), np.inf),
+        (f"hd95_{unit}", False, _distances(shown, in_mm), np.inf),
     ]
     metrics = [_metric(name, greater, of, shown, top) for name, greater, of, top in measures]
     if 1 < len(shown) <= MOST_CLASSES:
@@ -57,11 +57,11 @@ def iou_per_class(targets: Targets, prediction: Prediction) -> np.ndarray:
         return both / (truth + predicted - both)
 
 
-def distances_per_class(targets: Targets, prediction: Prediction, in_mm: bool) -> np.ndarray:
-    """(examples, classes) 95th-percentile Hausdorff distances >= 0; NaN where neither mask has the class."""
-    classes = range(len(targets[MASK][0].classes.names))
+def distances_per_class(targets: Targets, prediction: Prediction, shown: Sequence[int], in_mm: bool) -> np.ndarray:
+    """(examples, classes) 95th-percentile Hausdorff distances >= 0; NaN where neither mask has the class, and for
+    classes that are not shown."""
     pairs = zip(targets[MASK], prediction.columns[MASK])
-    return np.array([[distance(target, mask, k, in_mm) for k in classes] for target, mask in pairs])
+    return np.stack([distances(target, mask, shown, in_mm) for target, mask in pairs])
 
 
 def over_classes(values: np.ndarray, shown: Sequence[int]) -> np.ndarray:
@@ -72,8 +72,8 @@ def over_classes(values: np.ndarray, shown: Sequence[int]) -> np.ndarray:
         return np.where(defined, chosen, 0.0).sum(axis=1) / defined.sum(axis=1)
 
 
-def _distances(in_mm: bool) -> PerClass:
-    return lambda targets, prediction: distances_per_class(targets, prediction, in_mm)
+def _distances(shown: Sequence[int], in_mm: bool) -> PerClass:
+    return lambda targets, prediction: distances_per_class(targets, prediction, shown, in_mm)
 
 
 def _metric(name: str, greater: bool, measured: PerClass, shown: Sequence[int], top: float) -> Metric:
@@ -92,8 +92,6 @@ def _metric(name: str, greater: bool, measured: PerClass, shown: Sequence[int], 
     return Metric(name, greater, score, replicates, (0.0, top))
 
 
-def _counts(targets: Targets, prediction: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels that are right, true and predicted, each (examples, classes)."""
-    pairs = zip(targets[MASK], prediction.columns[MASK])
-    tables = np.stack([confusion(target, mask) for target, mask in pairs])
-    return np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)
+def _counts(targets: Targets, prediction: Prediction) -> np.ndarray:
+    """Pixels that are right, true and predicted, (3, examples, classes)."""
+    return np.stack([counts(*pair) for pair in zip(targets[MASK], prediction.columns[MASK])], axis=1)

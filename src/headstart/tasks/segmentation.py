@@ -264,7 +264,7 @@ class Segmentation(PlainTask):
 
     def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
         """The figures of each class, and the pixels confused."""
-        return segmentation_exhibits(self.classes, targets, prediction, self.in_mm)
+        return segmentation_exhibits(self.classes, self._shown, targets, prediction, self.in_mm)
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """The pictures with the least Dice, worst first."""
