@@ -39,6 +39,14 @@ def views_averaged(bench: Bench, augmentation: Composed) -> int:
     return usual if asked is None else asked
 
 
+def left_out(bench: Bench, augmentation: Composed) -> Decision | None:
+    """Where a budget alone is why averaging is not tried, that it is so."""
+    if bench.plan.budget is None or augmentation.settings.test_views is not None or _why_not(bench, augmentation):
+        return None
+    reason = "under a budget they are tried only where augmentation.test_views says over how many"
+    return Decision(what="test-time views", value="not tried", reason=reason)
+
+
 def averaged_where_better(bench: Bench, model: Model, augmentation: Composed, count: int) -> tuple[Model, Decision]:
     """The calibrated model, averaging over `count` views where that is better on validation, and why.
 

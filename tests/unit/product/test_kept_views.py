@@ -34,7 +34,7 @@ from headstart.product.bench import Bench
 from headstart.product.plan import Plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import DataSummary
-from headstart.product.view_averaging import averaged_where_better, views_averaged
+from headstart.product.view_averaging import averaged_where_better, left_out, views_averaged
 from headstart.product.views import Beginning, beginning
 from headstart.runners.eager import Eager
 from headstart.tasks.classification import Classification
@@ -300,3 +300,6 @@ def test_averaging_that_cannot_be_is_refused_before_training(bench: Bench) -> No
     hurried = said(bench, "crop", test_views=None)
     hurried = replace(hurried, plan=hurried.plan.model_copy(update={"budget": 60.0}))
     assert views_averaged(hurried, hurried.plan.plugin("augmentation")) == 0
+    told = left_out(hurried, hurried.plan.plugin("augmentation"))
+    assert told is not None and "under a budget" in told.reason
+    assert left_out(said(bench, "crop"), bench.plan.plugin("augmentation")) is None

@@ -32,7 +32,7 @@ from headstart.product.numbers import metric_title, value_text
 from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
 from headstart.product.training import data_identity
-from headstart.product.view_averaging import views_averaged
+from headstart.product.view_averaging import left_out, views_averaged
 from headstart.product.views import as_many_views
 
 MOST_CANDIDATES = 12
@@ -228,7 +228,7 @@ class Search:
             one.fate = one.fate or "second to the best"
         rows = (_row_of_probe(self.probe, answer), *(_row(one, answer if one is best else None) for one in standing))
         why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=answer.reason)
-        decisions = (*self.decisions, why)
+        decisions = (*self._told(rows), *filter(None, (left_out(way.bench, begun.bound),)), why)
         if answer.better:
             return Found(as_many_views(best.way.bench, begun), arm, rows, decisions, answer.sentence)
         self.workshop.reset()
@@ -239,7 +239,11 @@ class Search:
         rows = (_row_of_probe(self.probe, None), *(_row(one, None) for one in standing))
         decision = Decision(what="model", value="probe", reason=reason)
         sentence = f"The model is the frozen probe: {reason}."
-        return Found(self._as_probe(), None, rows, (*self.decisions, decision), sentence)
+        return Found(self._as_probe(), None, rows, (*self._told(rows), decision), sentence)
+
+    def _told(self, rows: Sequence[Candidate]) -> list[Decision]:
+        """All decisions so far, with what became of each candidate but the first, which is the probe."""
+        return [*self.decisions, *(_fate(self.bench.data.task, row) for row in rows[1:])]
 
     def _as_probe(self) -> Bench:
         """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
@@ -275,6 +279,13 @@ def _reached(task: Task, alive: Sequence[_Standing]) -> str:
         return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
     name = task.metrics()[0].name
     return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
+
+
+def _fate(task: Task, row: Candidate) -> Decision:
+    name = task.metrics()[0].name
+    reached = f"{metric_title(name)} {value_text(name, row.val_metric)} on validation at its best"
+    reason = f"{reached}, {row.epochs} epochs in {row.seconds:.1f} s"
+    return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)
 
 
 def _named(way: Way) -> Way:

@@ -81,8 +81,11 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
     search = bench.plan.plugin("tuning")
     found: list[tuple[int, Way]] = []
     decisions: list[Decision] = []
+    unlikely: list[str] = []
     for name, kind in search.kinds().items():
-        for one in _tries(kind, occasion, named=search.named is not None):
+        tries = _tries(kind, occasion, named=search.named is not None)
+        unlikely += [] if tries else [name]
+        for one in tries:
             defaults = {key: choice.value for key, choice in chosen.items()}
             settings = {**defaults, **one.settings, **search.of(kind)}
             recipe = build(kind, settings, where=f"tuning {name}")
@@ -100,6 +103,9 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
             found.append((one.order, Way(title, name, recipe, bench, one.reason, free).planned()))
     if decisions and not found and search.named is not None:
         raise SettingsError("\n".join(one.reason for one in decisions))
+    if unlikely:
+        reason = "on such data and such a backbone others are likely to be better; tuning.tunings names what is tried"
+        decisions.append(Decision(what="tunings left out", value=", ".join(unlikely), reason=reason))
     told = [
         Decision(what=f"tuning.{key}", value=str(choice.value), reason=choice.reason)
         for key, choice in chosen.items()

@@ -117,6 +117,19 @@ def test_each_round_halves_the_candidates_by_validation_loss(tmp_path: Path) -> 
     assert epochs == [2, 2, 4, 8]
     assert sum(one.fate == "dropped after round 1" for one in tuned) == 2
     assert sum(one.fate == "dropped after round 2" for one in tuned) == 1
+    told = {one.what: one for one in found.decisions}
+    for one in tuned:
+        decision = told[f"candidate {one.name}"]
+        assert decision.value == one.fate
+        assert (
+            f"Accuracy {100 * one.val_metric:.1f} % on validation at its best, {one.epochs} epochs" in decision.reason
+        )
+
+
+def test_tunings_that_are_never_tried_unless_they_are_named_are_told_of() -> None:
+    told = [one for one in ways(bench_of(None, {}))[1] if one.what == "tunings left out"]
+    assert "bias_only" in told[0].value and "gradual" in told[0].value
+    assert not [one for one in ways(bench_of(None, SHORT))[1] if one.what == "tunings left out"]
 
 
 def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +215,8 @@ def test_where_every_candidate_fails_later_the_probe_stays(monkeypatch: pytest.M
     monkeypatch.setattr(Loop, "_judge", fails)
     found = searched(bench_of(None, {**SHORT, "learning_rate": 0.01}))
     assert found.arm is None
-    assert [one.fate for one in found.candidates] == ["kept", *["failed: the loss became nan"] * 2]
+    assert [one.fate for one in found.candidates] == ["kept", *["failed: the loss became nan"] * 3]
+    assert [one.value for one in found.decisions].count("failed: the loss became nan") == 3
     assert "every fine-tuning failed" in found.sentence
 
 
