@@ -52,10 +52,10 @@ ORDER = {
     "product": (
         "shown record read_record numbers data unusable memory_data plan_file plan claim repeat clock allowance "
         "verdict prepare choose_backbone suit_backbone pieces pick_runner bench pass_time sources samples views "
-        "broken_off view_averaging stage_rows training arms train_arms judge finished_run run_folder command summary "
-        "evaluate file_names formula_pool recipe_phase recipe predict run further forgetting study seeds fit pretrain "
-        "model_bytes memory_training estimators inspection findings inspect cache_parts cache_contents cache exits "
-        "plugin_help terminal console stage_table printing cache_printing"
+        "broken_off prediction_time view_averaging stage_rows training arms train_arms judge finished_run run_folder "
+        "command summary evaluate file_names formula_pool recipe_phase recipe predict run further forgetting study "
+        "seeds fit pretrain model_bytes memory_training estimators inspection findings inspect cache_parts "
+        "cache_contents cache exits plugin_help terminal console stage_table printing cache_printing"
     ),
     "": "__init__ cli_options cli_pretrain cli __main__",
 }

@@ -104,7 +104,7 @@ class Loop:
         )
         self.validation = validator(self.stepper, validation, plan.boundary, watch)
         self.steps = max(stream.steps() for stream in streams.values())
-        self.pace = Pace(plan.budget, passes_needed(recipe))
+        self.pace = Pace(plan.budget, passes_needed(recipe) + plan.passes_after)
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None

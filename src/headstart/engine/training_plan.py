@@ -26,6 +26,8 @@ class Plan:
     """Seconds, validation included; the number of epochs is chosen to fit, and training stops there in any case."""
     epochs: int | None = None
     """Fixes the number of epochs, over which the rate falls; None: the recipe's, or what the budget allows of them."""
+    passes_after: int = 0
+    """Passes over the validation examples that follow the training and for which the budget must leave the time."""
     pretrained: bool = True
     """Whether the backbone starts from pretrained weights."""
     latest: bool = False

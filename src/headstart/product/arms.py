@@ -24,6 +24,7 @@ from headstart.engine.infer import Predictor, heads_on_features, predict_stored
 from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.product.bench import Bench
+from headstart.product.prediction_time import seconds_after
 from headstart.product.record import Decision, StageRow
 from headstart.product.samples import sampled
 from headstart.product.stage_rows import frozen_rows, head_row
@@ -119,7 +120,7 @@ def train_arm(
             f"there is no validation part to choose the best epoch on: {len(bench.data.examples)} usable examples are "
             "too few. Use --tuning probe, which needs none, or label more."
         )
-    backbone = bench.backbone
+    started, backbone = time.monotonic(), bench.backbone
     if tuning.start == "random":
         backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
     bench.plan.suit(backbone.modality)
@@ -127,8 +128,11 @@ def train_arm(
     frozen = boundary(tuning, bench.plan.plugin("objective"), len(backbone.stages))
     begun = beginning(bench, backbone, tuning, frozen, key, budget)
     averaging = views_averaged(bench, begun.bound)
-    left = None if budget is None else max(0.0, budget - begun.seconds)
     first = first_head(bench, tuning, backbone, probe)
+    left = budget
+    if budget is not None:
+        after = seconds_after(bench, model_with(bench, backbone, first.head), averaging)
+        left = max(0.0, budget - after - (time.monotonic() - started))
     attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
     best = min(attempts, key=lambda attempt: attempt.progress.best_cost)
     backbone.module.load_state_dict(best.state)
@@ -182,7 +186,7 @@ def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -
 def _attempts(
     bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
 ) -> list[Attempt]:
-    """A training at each rate, each from the same start; one that fails is told of, and counts if it is the only one."""
+    """A training at each rate, each from the same start; one that fails is told of, and counts if there is no other."""
     initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     share = None if budget is None else budget / len(tuning.rates_tried)
     attempts: list[Attempt] = []

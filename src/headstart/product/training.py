@@ -220,7 +220,8 @@ def _loop_plan(
 ) -> LoopPlan:
     pretrained = recipe.start == "pretrained" and plan.weights != "random"
     objective = _objective(plan, recipe)
-    return LoopPlan(objective, recipe, rates, boundary, plan.seed, budget, epochs, pretrained=pretrained)
+    calibrated = int(epochs is None)  # where a search fixes their number, it keeps the time for the calibration itself
+    return LoopPlan(objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained)
 
 
 def _objective(plan: Plan, tuning: Any) -> Any:
