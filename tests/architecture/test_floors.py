@@ -33,7 +33,7 @@ ORDER = {
         "boundaries evaluation_mode task objective runner tuning model"
     ),
     "engine": (
-        "allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
+        "ahead allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
         "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
         "reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key execution choose_runner "
         "pipeline pass_space extract infer together gathered_rows precision forward micro_batches averaging "
@@ -44,7 +44,9 @@ ORDER = {
         "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison "
         "code_modules code_backbone unlabelled_codes"
     ),
-    "product/auto": "cost halving rate_range by_size journal settings ways workshop pricing against_probe search",
+    "product/auto": (
+        "cost halving rate_range by_size journal settings ways workshop pricing against_probe standing search"
+    ),
     "product/pretraining": (
         "course record plan outset unlabelled choices gain training exhibits verdict summary run printing"
     ),

@@ -16,19 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstart.contracts.task import Task
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
-from headstart.product.auto.against_probe import Answer, against_probe
+from headstart.product.auto.against_probe import against_probe
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.pricing import FAILED, OPENING, REFUSED, Priced, priced
+from headstart.product.auto.standing import Standing, decision_of, reached, row_of_probe
 from headstart.product.auto.ways import Way, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
-from headstart.product.numbers import metric_title, value_text
 from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
 from headstart.product.training import data_identity
@@ -55,31 +54,6 @@ class Found:
     decisions: tuple[Decision, ...]
     sentence: str
     """Why the model is what it is, in a sentence."""
-
-
-@dataclass
-class _Standing:
-    """A candidate as the search goes on."""
-
-    way: Way
-    cost: Cost
-    epochs: int
-    """Planned."""
-    done: int = 0
-    lowest: float = math.inf
-    """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
-    metric: float = math.nan
-    """On validation, of that epoch."""
-    seconds: float = 0.0
-    """In its loop."""
-    stopped: str = ""
-    fate: str = ""
-
-    def rest(self, until: int | None = None) -> float:
-        """Seconds that it needs until so many epochs are done, or to its end."""
-        if self.stopped:
-            return 0.0
-        return self.cost.seconds((self.epochs if until is None else until) - self.done)
 
 
 class Search:
@@ -132,7 +106,7 @@ class Search:
             return self._probe_stays("every fine-tuning failed", standing)
         return self._judged(best, standing)
 
-    def _lineup(self, prices: Sequence[Priced]) -> list[_Standing]:
+    def _lineup(self, prices: Sequence[Priced]) -> list[Standing]:
         """The candidates with the epochs that each is planned for; those that do not fit are told of."""
         self.keep += max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
         contenders = _candidates(prices)
@@ -148,7 +122,7 @@ class Search:
         decided = self.journal.once("schedule", decide)
         epochs: Mapping[str, int] = decided["epochs"]
         chosen = [
-            _Standing(way.at(1.0, epochs[way.name]), cost, epochs[way.name])
+            Standing(way.at(1.0, epochs[way.name]), cost, epochs[way.name])
             for way, cost in contenders
             if way.name in epochs
         ]
@@ -161,16 +135,16 @@ class Search:
         self.decisions.append(Decision(what="candidates", value=value, reason=reason))
         return chosen
 
-    def _halve(self, standing: Sequence[_Standing]) -> None:
+    def _halve(self, standing: Sequence[Standing]) -> None:
         alive = list(standing)
         for number, rung in enumerate(rungs(len(alive)), start=1):
             if number > 1:
                 alive = self._survivors(alive, rung, number)
             for one in alive:
                 self._train(one, rung.until(one.epochs))
-            self.bench.reporter.say(f"Round {number}: {len(alive)} candidates, {_reached(self.bench.data.task, alive)}")
+            self.bench.reporter.say(f"Round {number}: {len(alive)} candidates, {reached(self.bench.data.task, alive)}")
 
-    def _survivors(self, alive: Sequence[_Standing], rung: Rung, number: int) -> list[_Standing]:
+    def _survivors(self, alive: Sequence[Standing], rung: Rung, number: int) -> list[Standing]:
         """The best of the last rung, as many as there is time for."""
         ranked = sorted((one for one in alive if not math.isinf(one.lowest)), key=lambda one: one.lowest)
 
@@ -184,7 +158,7 @@ class Search:
             one.fate = f"dropped after round {number - 1}"
         return ranked[:kept]
 
-    def _train(self, one: _Standing, until: int) -> None:
+    def _train(self, one: Standing, until: int) -> None:
         """Train a candidate on, and note what came of it."""
         if one.stopped or one.done >= until:
             return
@@ -216,7 +190,7 @@ class Search:
         one.done, one.lowest, one.metric = found["done"], found["lowest"], found["metric"]
         one.seconds, one.stopped = found["seconds"], found["stopped"]
 
-    def _judged(self, best: _Standing, standing: Sequence[_Standing]) -> Found:
+    def _judged(self, best: Standing, standing: Sequence[Standing]) -> Found:
         """The best one against the probe."""
         way, backbone = best.way, self.bench.backbone
         attempt, begun = self.workshop.train(way, best.done, None), self.workshop.begun(way)
@@ -226,7 +200,7 @@ class Search:
         best.fate = "kept" if answer.better else "best of the fine-tunings, not shown to beat the probe"
         for one in standing:
             one.fate = one.fate or "second to the best"
-        rows = (_row_of_probe(self.probe, answer), *(_row(one, answer if one is best else None) for one in standing))
+        rows = (row_of_probe(self.probe, answer), *(one.row(answer if one is best else None) for one in standing))
         why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=answer.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(way.bench, begun.bound),)), why)
         if answer.better:
@@ -234,16 +208,16 @@ class Search:
         self.workshop.reset()
         return Found(self._as_probe(), None, rows, decisions, answer.sentence)
 
-    def _probe_stays(self, reason: str, standing: Sequence[_Standing] = ()) -> Found:
+    def _probe_stays(self, reason: str, standing: Sequence[Standing] = ()) -> Found:
         self.workshop.reset()
-        rows = (_row_of_probe(self.probe, None), *(_row(one, None) for one in standing))
+        rows = (row_of_probe(self.probe, None), *(one.row(None) for one in standing))
         decision = Decision(what="model", value="probe", reason=reason)
         sentence = f"The model is the frozen probe: {reason}."
         return Found(self._as_probe(), None, rows, (*self._told(rows), decision), sentence)
 
     def _told(self, rows: Sequence[Candidate]) -> list[Decision]:
         """All decisions so far, with what became of each candidate but the first, which is the probe."""
-        return [*self.decisions, *(_fate(self.bench.data.task, row) for row in rows[1:])]
+        return [*self.decisions, *(decision_of(self.bench.data.task, row) for row in rows[1:])]
 
     def _as_probe(self) -> Bench:
         """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
@@ -272,51 +246,5 @@ def _why_none(left_out: set[str]) -> str:
     return "every fine-tuning failed" if left_out <= {REFUSED, FAILED} else "no fine-tuning fits into the time"
 
 
-def _reached(task: Task, alive: Sequence[_Standing]) -> str:
-    """How far the best of the candidates has come, by what they are compared by."""
-    best = min(alive, key=lambda one: one.lowest, default=None)
-    if task.chosen_by == "loss":
-        return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
-    name = task.metrics()[0].name
-    return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
-
-
-def _fate(task: Task, row: Candidate) -> Decision:
-    name = task.metrics()[0].name
-    reached = f"{metric_title(name)} {value_text(name, row.val_metric)} on validation at its best"
-    reason = f"{reached}, {row.epochs} epochs in {row.seconds:.1f} s"
-    return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)
-
-
 def _named(way: Way) -> Way:
     return replace(way, name=f"{way.name}, {way.rate:.2g}")
-
-
-def _row(one: _Standing, answer: Answer | None) -> Candidate:
-    low, high = (answer.tuned.low, answer.tuned.high) if answer else (math.nan, math.nan)
-    return Candidate(
-        name=one.way.name,
-        tuning=one.way.tuning,
-        learning_rate=one.way.rate,
-        epochs=one.done,
-        seconds=one.seconds,
-        val_metric=one.metric,
-        val_low=low,
-        val_high=high,
-        fate=one.fate,
-    )
-
-
-def _row_of_probe(probe: Trained, answer: Answer | None) -> Candidate:
-    found = (answer.probe.value, answer.probe.low, answer.probe.high) if answer else (math.nan,) * 3
-    return Candidate(
-        name="probe",
-        tuning="probe",
-        learning_rate=math.nan,
-        epochs=0,
-        seconds=probe.seconds,
-        val_metric=found[0],
-        val_low=found[1],
-        val_high=found[2],
-        fate="beaten" if answer and answer.better else "kept",
-    )

@@ -28,7 +28,8 @@ from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
-from headstart.product.auto.search import Found, Search, _reached, _Standing
+from headstart.product.auto.search import Found, Search
+from headstart.product.auto.standing import Standing, reached
 from headstart.product.auto.ways import ways
 from headstart.product.auto.workshop import Workshop
 from headstart.product.pass_time import Speed
@@ -134,11 +135,11 @@ def test_tunings_that_are_never_tried_unless_they_are_named_are_told_of() -> Non
 
 def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.MonkeyPatch) -> None:
     way = ways(bench_of(None, SHORT))[0][0]
-    reached = (0.5, 0.75), (0.25, 0.875)
-    alive = [_Standing(way, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in reached]
-    assert _reached(Classification(), alive) == "lowest validation loss 0.25"
+    courses = (0.5, 0.75), (0.25, 0.875)
+    alive = [Standing(way, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in courses]
+    assert reached(Classification(), alive) == "lowest validation loss 0.25"
     monkeypatch.setattr(Classification, "chosen_by", "metric")
-    assert _reached(Classification(), alive) == "best Accuracy on validation 87.5 %"
+    assert reached(Classification(), alive) == "best Accuracy on validation 87.5 %"
 
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
