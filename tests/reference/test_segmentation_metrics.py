@@ -1,4 +1,5 @@
-"""Dice, IoU and the Hausdorff distance against longhand versions, on real shapes and at their edges."""
+"""Dice, IoU and the Hausdorff distance against longhand versions, scikit-learn and MONAI, on real shapes and at their
+edges."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from sklearn.metrics import f1_score, jaccard_score
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.exhibits import Table
@@ -42,12 +45,24 @@ def longhand(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float]) -
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 2.5)])
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(range(5), 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(range(5), 2)))
 def test_the_hausdorff_distance_is_that_of_all_pairs_of_border_pixels(
     one: int, other: int, spacing: tuple[float, float]
 ) -> None:
     first, second = blobs_mask(one) > 0, blobs_mask(other) > 0
     assert hausdorff95(first, second, spacing) == pytest.approx(longhand(first, second, spacing), abs=1e-9)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 2.5)])
+def test_monai_finds_the_same_distances(spacing: tuple[float, float]) -> None:
+    monai = pytest.importorskip("monai.metrics", reason="monai is not installed: pip install 'headstart[bench]'")
+    areas = [blobs_mask(seed, 40) == 1 for seed in range(6)]
+    first, second = (torch.from_numpy(np.stack(some))[:, None].float() for some in (areas[:5], areas[1:]))
+    expected = monai.compute_hausdorff_distance(
+        first, second, include_background=True, percentile=95, spacing=list(spacing)
+    )
+    found = [hausdorff95(one, other, spacing) for one, other in itertools.pairwise(areas)]
+    np.testing.assert_allclose(found, expected[:, 0].numpy(), rtol=1e-5)
 
 
 def test_known_distances() -> None:
@@ -87,6 +102,16 @@ def test_overlaps_are_means_over_pictures_of_means_over_classes() -> None:
         iou.append(np.mean([both.sum() / (t | p).sum() for both, t, p in counts]))
     found = scored([1, 2], predictions)
     assert found["dice"] == pytest.approx(np.mean(dice)) and found["iou"] == pytest.approx(np.mean(iou))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_scikit_learn_finds_the_same_overlaps(seed: int) -> None:
+    truth, predicted = blobs_mask(seed).ravel(), np.roll(blobs_mask(seed), 3, axis=0)
+    found = scored([seed], [predicted])
+    for number, name in ((1, "outer"), (2, "inner")):
+        pair = truth == number, predicted.ravel() == number
+        assert found[f"dice_{name}"] == pytest.approx(f1_score(*pair))
+        assert found[f"iou_{name}"] == pytest.approx(jaccard_score(*pair))
 
 
 def test_a_class_that_neither_mask_has_counts_nowhere_and_one_that_is_only_predicted_scores_zero() -> None:

@@ -8,6 +8,10 @@
   each pixel (Hariharan et al. 2015), as enlarging and weighing may change places.
 
 Scores are computed at the finest map's stride, at stride 2 by `UNet`, and enlarged bilinearly.
+
+Why not the decoders of segmentation-models-pytorch: they are parts of its models, made for the list of maps that its
+encoders give, with the picture itself and a map at every halving of it. These take the maps that a backbone has, be it
+a single one of stride 32, and as they come from the store.
 """
 
 from __future__ import annotations
