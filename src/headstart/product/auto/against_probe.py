@@ -3,6 +3,12 @@
 Both predict the validation part, each calibrated on it, and the paired 95 % interval of the difference decides: that of
 the primary metric, or, where the primary metric is higher but its few examples cannot show it, that of the loss of the
 predicted probabilities, which sees by how much each example is right or wrong.
+
+That is a bar and no proof. The same examples have chosen the fine-tuning's epoch, rate, soup and temperature, and the
+candidate itself among up to a dozen, and they are looked at twice: of fine-tunings that are no better, more pass than
+the 2.5 % for which such an interval stands (Cawley & Talbot 2010, "On over-fitting in model selection and subsequent
+selection bias in performance evaluation"). The proof is the test part, where nothing was chosen: there the model is
+held against the probe once more.
 """
 
 from __future__ import annotations
@@ -60,7 +66,9 @@ def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
     shown = "beats" if better else "was not shown to beat"
     kept = "" if better else ", so the probe is the model"
     sentence = f"On validation the best fine-tuning ({tuned.title}) {shown} the frozen probe{kept}."
-    return Answer(better, both[0], both[1], f"on validation, against the probe: {reason}", sentence)
+    return Answer(
+        better, both[0], both[1], f"on validation, which also chose it, against the probe: {reason}", sentence
+    )
 
 
 def _told(name: str, found: Difference) -> str:
