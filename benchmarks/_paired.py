@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 RESAMPLES = 2000
@@ -13,7 +15,12 @@ def paired_interval(one: str, other: str) -> tuple[float, float, float]:
     Args:
         one, other: for each example whether it was right, as a text of 0 and 1.
     """
-    differences = np.array([int(a) - int(b) for a, b in zip(one, other, strict=True)], dtype=float)
-    draws = np.random.default_rng(0).integers(len(differences), size=(RESAMPLES, len(differences)))
-    low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
-    return float(differences.mean()), float(low), float(high)
+    return mean_interval([int(a) - int(b) for a, b in zip(one, other, strict=True)])
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, low and high end of its 95 % bootstrap interval."""
+    given = np.array(values, dtype=float)
+    draws = np.random.default_rng(0).integers(len(given), size=(RESAMPLES, len(given)))
+    low, high = np.quantile(given[draws].mean(axis=1), (0.025, 0.975))
+    return float(given.mean()), float(low), float(high)

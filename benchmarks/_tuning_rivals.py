@@ -3,6 +3,7 @@
 All get the same network with the same stages moving, the same files, rates, batches and epochs, and validate after each
 epoch; BatchNorm keeps its statistics. Pictures are read and prepared in every epoch by two loading workers, as these
 libraries' documentations have it, and a frozen stage takes no gradient. Loading libraries and weights does not count.
+Each epoch is timed, with its validation; the first one has what the training sets up.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -30,7 +31,8 @@ SEED = 0
 class Tuned(NamedTuple):
     """What a way came to."""
 
-    seconds: float
+    epochs: Sequence[float]
+    """Seconds of each."""
     predicted: np.ndarray
     """(judged pictures,) int64."""
 
@@ -103,7 +105,7 @@ def plain(case: Case, data: Pictures) -> Tuned:
     """PyTorch as its tutorials have it, in float32."""
     model = PartlyFrozen(case, len(data.classes))
     train, val = (_loader(data, part, model) for part in ("train", "val"))
-    began = time.perf_counter()
+    ends = [time.perf_counter()]
     optimiser = torch.optim.AdamW(model.groups())
     for _ in range(case.epochs):
         model.train()
@@ -112,7 +114,8 @@ def plain(case: Case, data: Pictures) -> Tuned:
             nn.functional.cross_entropy(model(pixels), labels).backward()
             optimiser.step()
         _validate(model, val)
-    return Tuned(time.perf_counter() - began, _predicted(model, data))
+        ends.append(time.perf_counter())
+    return Tuned(_between(ends), _predicted(model, data))
 
 
 def plain_bfloat16(case: Case, data: Pictures) -> Tuned:
@@ -120,7 +123,7 @@ def plain_bfloat16(case: Case, data: Pictures) -> Tuned:
     model = PartlyFrozen(case, len(data.classes)).to(memory_format=torch.channels_last)
     train, val = ([*_loader(data, part, model)] for part in ("train", "val"))
     train, val = ([(p.contiguous(memory_format=torch.channels_last), n) for p, n in part] for part in (train, val))
-    began = time.perf_counter()
+    ends = [time.perf_counter()]
     optimiser = torch.optim.AdamW(model.groups(), fused=True)
     for _ in range(case.epochs):
         model.train()
@@ -132,12 +135,17 @@ def plain_bfloat16(case: Case, data: Pictures) -> Tuned:
             optimiser.step()
         with torch.autocast("cpu", torch.bfloat16):
             _validate(model, val)
-    return Tuned(time.perf_counter() - began, _predicted(model, data))
+        ends.append(time.perf_counter())
+    return Tuned(_between(ends), _predicted(model, data))
 
 
 def trainer(case: Case, data: Pictures) -> Tuned:
     """transformers' Trainer with its linear decay."""
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    class Clock(TrainerCallback):
+        def on_evaluate(self, *_: Any, **__: Any) -> None:
+            ends.append(time.perf_counter())
 
     model = PartlyFrozen(case, len(data.classes))
     train, val = (Files(data.of(part), model.transform(), named=True) for part in ("train", "val"))
@@ -158,17 +166,21 @@ def trainer(case: Case, data: Pictures) -> Tuned:
             dataloader_persistent_workers=True,
         )
         optimiser = torch.optim.AdamW(model.groups())
-        made = Trainer(model=model, args=given, train_dataset=train, eval_dataset=val, optimizers=(optimiser, None))
-        began = time.perf_counter()
+        data_sets = {"train_dataset": train, "eval_dataset": val}
+        made = Trainer(model=model, args=given, optimizers=(optimiser, None), callbacks=[Clock()], **data_sets)
+        ends = [time.perf_counter()]
         made.train()
-        took = time.perf_counter() - began
-    return Tuned(took, _predicted(model, data))
+    return Tuned(_between(ends), _predicted(model, data))
 
 
 def fastai(case: Case, data: Pictures) -> Tuned:
     """fastai's Learner with its one-cycle policy."""
-    from fastai.basics import CrossEntropyLossFlat, DataLoaders, Learner, accuracy
+    from fastai.basics import Callback, CrossEntropyLossFlat, DataLoaders, Learner, accuracy
     from fastai.basics import DataLoader as FastLoader
+
+    class Clock(Callback):
+        def after_epoch(self) -> None:
+            ends.append(time.perf_counter())
 
     importlib.import_module("fastai.callback.all")  # gives Learner fit_one_cycle and no_bar
     model = PartlyFrozen(case, len(data.classes))
@@ -183,10 +195,10 @@ def fastai(case: Case, data: Pictures) -> Tuned:
         metrics=accuracy,
         splitter=lambda _: [group["params"] for group in groups],
     )
-    began = time.perf_counter()
+    ends = [time.perf_counter()]
     with learner.no_bar(), learner.no_logging():
-        learner.fit_one_cycle(case.epochs, np.array([group["lr"] for group in groups]))
-    return Tuned(time.perf_counter() - began, _predicted(model, data))
+        learner.fit_one_cycle(case.epochs, np.array([group["lr"] for group in groups]), cbs=Clock())
+    return Tuned(_between(ends), _predicted(model, data))
 
 
 RIVALS: Mapping[str, Callable[[Case, Pictures], Tuned]] = {
@@ -195,6 +207,10 @@ RIVALS: Mapping[str, Callable[[Case, Pictures], Tuned]] = {
     "fastai": fastai,
     "plain_bfloat16": plain_bfloat16,
 }
+
+
+def _between(ends: Sequence[float]) -> list[float]:
+    return np.diff(ends).tolist()
 
 
 def _loader(data: Pictures, part: str, model: PartlyFrozen) -> DataLoader[Any]:

@@ -8,6 +8,7 @@ v of what each layer gets on some hundred pictures, m, v, w sqrt(v + eps) and b 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,23 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmarks._data import data_folder
+from benchmarks._harness import CELLS
 
 FOLDED = "weights/mobilenetv2_100_imagenet"
 PICTURES, BATCH = 192, 32
 
 
-def unfolded(folder: Path) -> Path:
-    """Write the network to `folder`, as timm reads it."""
+def unfolded() -> Path:
+    """The folder with the network as timm reads it, made where it is not there from another cell."""
+    kept = CELLS / "mobilenetv2"
+    if not kept.exists():
+        CELLS.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CELLS) as folder:
+            _write(Path(folder) / kept.name).rename(kept)
+    return kept
+
+
+def _write(folder: Path) -> Path:
     source = data_folder() / FOLDED
     model = timm.create_model(f"local-dir:{source}", pretrained=True).eval()
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
