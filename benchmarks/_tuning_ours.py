@@ -1,8 +1,8 @@
 """Headstart's side of the speed of fine-tuning: whole fits, the pieces of one alone, and a profile of the loop.
 
 A fit's seconds are those of its frozen pass and of its training. Where stages move, training begins with a pass of its
-own up to them, and the pass and probe that come first are evidence beside it, not counted here; the whole is among the
-details. The runner was chosen and its graph compiled in a fit before; its features are thrown away.
+own up to them, and the pass and probe that come first are evidence beside it, not counted here; the whole call has
+figures of its own. The runner was chosen and its graph compiled in a fit before; its features are thrown away.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ Objective = Annotated[str | None, option("--objective", "What is optimised besid
 Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
 Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
 FromRun = Annotated[
-    str | None, option("--from", "Train this run's model further; what is left out is as there.", "RUN")
+    str | None, option("--from", "Train this run's model further; task, columns and tuning are as there.", "RUN")
 ]
 Seeds = Annotated[
     int | None,

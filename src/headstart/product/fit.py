@@ -91,8 +91,9 @@ def fit(
             Without `tuning` it is 'probe', with a `budget` 'auto': the best that is found in that time; with `from_run`
             that run's own where it trains by steps, else 'full'.
         weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
-        from_run: a finished run whose backbone and head go on, on these data; what is left out here is as there. New
-            classes widen the head. The run's test figures are shown before and after: what was forgotten.
+        from_run: a finished run whose backbone and head go on, on these data; task, columns, format and tuning that
+            are left out here are as there, objective and augmentation are not. New classes widen the head. The run's
+            test figures are shown before and after: what was forgotten.
         seed: decides every random draw, the split too where the data have none.
         seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
         budget: seconds from where data and backbone are there to the final model, all baselines included.

@@ -1,7 +1,8 @@
 """Fine-tuning further: the backbone and the head of a finished run go on from where they are, on more data.
 
-What the plan leaves open is as in that run: task, columns and format, and the tuning where it trains by steps. Classes
-that the run knows keep their place, new ones come after them and widen the head, whose old rows stay bit for bit.
+What the plan leaves open is as in that run: task, columns and format, and the tuning where it trains by steps.
+Objective and augmentation are its own. Classes that the run knows keep their place, new ones come after them and widen
+the head, whose old rows stay bit for bit.
 """
 
 from __future__ import annotations

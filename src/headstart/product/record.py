@@ -120,7 +120,7 @@ class Budget(Settings):
     """The time that was allowed, and what was used of it."""
 
     seconds: float
-    """What the user allowed, from reading the data to the final model."""
+    """What the user allowed, from where data and backbone are there to the final model."""
     used: float
     """What these steps took together."""
     steps: dict[str, float] = {}
