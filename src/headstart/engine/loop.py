@@ -8,7 +8,7 @@ it stands, with the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -109,6 +109,7 @@ class Loop:
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
         self._frozen_hash = ""
+        self._coming: Iterator[dict[str, Batch]] | None = None
 
     def run(self, until: int | None = None) -> Progress:
         """Train until epochs, patience or budget end, or it cannot go on; leave the best weights in the model.
@@ -154,21 +155,21 @@ class Loop:
                 advance(progress.epoch * progress.steps + progress.step)
                 while not progress.stopped and (until is None or progress.epoch < until):
                     try:
-                        self._epoch(advance)
+                        self._epoch(advance, until)
                     except BrokenOffError as error:
                         if not progress.history:
                             raise
                         progress.stopped, progress.broken_off = str(error), True
+            self._coming = None
             self._heed(save=not progress.stopped)
         if not progress.stopped:
             self._paused = self.weights.copy()
 
-    def _epoch(self, advance: Callable[[int], None]) -> None:
+    def _epoch(self, advance: Callable[[int], None], until: int | None) -> None:
         progress, started = self.progress, time.monotonic()
         last = started
         self.train_mode(progress.done())
-        remaining = range(progress.step, progress.steps)
-        for batches in step_batches(self.streams, progress.epoch, remaining, self.processes):
+        for batches in self._batches(until):
             if self._time_is_up():
                 break
             self._step(batches)
@@ -181,6 +182,14 @@ class Loop:
         if progress.step:
             self._judge(time.monotonic() - started)
             progress.seconds = time.monotonic() - self.began
+
+    def _batches(self, until: int | None) -> Iterator[dict[str, Batch]]:
+        """Of the epoch's steps that are to come; the next epoch's are in the making while this one is judged."""
+        progress, coming, self._coming = self.progress, self._coming, None
+        steps, epoch = range(progress.step, progress.steps), progress.epoch
+        yield from coming or step_batches(self.streams, epoch, steps, self.processes)
+        if epoch + 1 < min(progress.epochs, until or progress.epochs):
+            self._coming = step_batches(self.streams, epoch + 1, range(progress.steps), self.processes)
 
     def _step(self, batches: Mapping[str, Batch]) -> None:
         progress, done = self.progress, self.progress.done()

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from headstart.contracts.carriers import Batch
+from headstart.engine.ahead import Ahead
 from headstart.engine.forward import channels_last
-from headstart.engine.streams import Stream, ahead
+from headstart.engine.streams import Stream
 from headstart.engine.together import Together
 
 
@@ -23,7 +24,7 @@ def step_batches(
         rows = {name: processes.share(order[step % len(order)]) for name, order in orders.items()}
         return batches_of(streams, rows, epoch)
 
-    return ahead([partial(make, step) for step in steps])
+    return Ahead([partial(make, step) for step in steps])
 
 
 def batches_of(streams: Mapping[str, Stream], rows: Mapping[str, np.ndarray], epoch: int) -> dict[str, Batch]:

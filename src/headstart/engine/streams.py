@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,8 +17,6 @@ from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
 from headstart.contracts.examples import Examples
 from headstart.kernel.randomness import draw_seed
 
-T = TypeVar("T")
-
 StateSource = Callable[[np.ndarray], State]
 """Rows -> their state, at boundary 0 or at a stored one."""
 
@@ -29,9 +25,6 @@ Screen = Callable[[np.ndarray], np.ndarray]
 
 Origins = Callable[[np.ndarray], Sequence[str]]
 """Rows -> where each came from, as a person would name it."""
-
-PREFETCHED = 4
-"""Batches prepared ahead of the loop."""
 
 KEPT_BYTES = 1 << 30
 """Prepared inputs kept in memory between epochs, per source."""
@@ -177,34 +170,3 @@ def as_tensor(values: np.ndarray) -> Tensor:
     entries = [torch.from_numpy(np.asarray(value)) for value in values]
     padding = math.nan if entries[0].is_floating_point() else PADDED_TARGET
     return torch.nn.utils.rnn.pad_sequence(entries, batch_first=True, padding_value=padding)
-
-
-def ahead(makers: Sequence[Callable[[], T]]) -> Iterator[T]:
-    """Run the makers in order in one thread, a few batches ahead of the consumer; their errors reach the consumer."""
-    results: queue.Queue[T | BaseException] = queue.Queue(PREFETCHED)
-    stop = threading.Event()
-
-    def work() -> None:
-        for make in makers:
-            try:
-                result: T | BaseException = make()
-            except Exception as error:
-                result = error
-            while not stop.is_set():
-                try:
-                    results.put(result, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if stop.is_set() or isinstance(result, BaseException):
-                return
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        for _ in makers:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-    finally:
-        stop.set()

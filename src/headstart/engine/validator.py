@@ -12,9 +12,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from headstart.contracts.model import Learner, rest
+from headstart.engine.ahead import Ahead
 from headstart.engine.finite import BrokenOffError, modules_of, watched
 from headstart.engine.micro_batches import Batches, MicroBatches
-from headstart.engine.streams import Stream, ahead
+from headstart.engine.streams import Stream
 from headstart.engine.together import Together
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ class Validator(ABC, Generic[T]):
         rest(self.learner)
         batches = self.stream.in_sequence()
         own = self._own(batches)
-        made = ahead([partial(self._batches, batches[number]) for number in own])
+        made = Ahead([partial(self._batches, batches[number]) for number in own])
         judged = {number: self.micro.run(batch, self._judged) for number, batch in zip(own, made)}
         of_all = {number: parts for one in self.processes.gathered(judged) for number, parts in one.items()}
         return [part for number in sorted(of_all) for part in of_all[number]]

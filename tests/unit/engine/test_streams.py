@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from headstart.augmentations.affine import Affine
 from headstart.contracts.carriers import State
-from headstart.engine.streams import PreparedInputs, Stream, ahead, by_length
+from headstart.engine.streams import PreparedInputs, Stream, by_length
 from tiny_backbone import TinyBackbone, numeric_examples
 
 
@@ -77,27 +75,3 @@ def test_views_depend_on_seed_epoch_and_example_alone() -> None:
     torch.testing.assert_close(together, alone)
     assert not torch.allclose(together, stream(4).batch(np.arange(4), epoch=3).state.hidden)
     assert torch.equal(stream(4).batch(np.arange(4)).state.hidden, images)
-
-
-def test_ahead_keeps_the_order_and_passes_errors_on() -> None:
-    assert list(ahead([lambda k=k: k for k in range(20)])) == list(range(20))
-
-    def broken() -> int:
-        raise ValueError("no such file")
-
-    with pytest.raises(ValueError, match="no such file"):
-        list(ahead([lambda: 1, broken, lambda: 2]))
-
-
-def test_ahead_stops_working_when_its_consumer_stops() -> None:
-    made: list[int] = []
-
-    def make(k: int) -> int:
-        made.append(k)
-        return k
-
-    stream = ahead([lambda k=k: make(k) for k in range(1000)])
-    next(stream)
-    stream.close()
-    time.sleep(0.3)
-    assert len(made) < 20
