@@ -1,7 +1,9 @@
 """What the size of the data asks of a training by steps, where the user does not say: no one constant suits all.
 
 Ten thousand examples need few epochs and can move every stage freely; fifty need many epochs of small batches, or there
-would be but a handful of steps, and early stages that hardly move, for there is little to tell them how.
+would be but a handful of steps, and early stages that hardly move, for there is little to tell them how. Weight decay,
+dropout and label smoothing stay as tuning and task have them: we know of no comparison that says how they should follow
+the size of the data when pretrained weights are tuned.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ FEWEST_EPOCHS, MOST_EPOCHS = 3, 100
 STEPS_PER_EPOCH = 8
 SMALLEST_BATCH, LARGEST_BATCH = 8, 32
 ENOUGH = f"about {STEPS} steps, within {FEWEST_EPOCHS} and {MOST_EPOCHS} epochs"
-FEW = 1000
-"""Examples below which early stages are held back more."""
+FEW, MANY = 100, 10_000
+HELD_BACK, FREE = 0.1, 0.3
+"""The first stage's share of the rate of the last one, up to FEW examples and from MANY on."""
 
 
 class Chosen(NamedTuple):
@@ -35,9 +38,7 @@ def by_size(examples: int, stages: int) -> dict[str, Chosen]:
     """Settings of a `Recipe` for so many training examples and a backbone of so many stages, by name."""
     batch = batch_size(examples)
     epochs = enough_epochs(examples, batch)
-    lowest = 0.1 if examples < FEW else 0.3
-    decay = round(lowest ** (1 / max(1, stages - 1)), 3)
-    few = "fewer" if examples < FEW else "at least"
+    share = first_share(examples)
     return {
         "batch_size": Chosen(
             batch,
@@ -46,11 +47,12 @@ def by_size(examples: int, stages: int) -> dict[str, Chosen]:
         ),
         "epochs": Chosen(epochs, ENOUGH),
         "stage_decay": Chosen(
-            decay,
-            f"{few} than {FEW} examples: the first of {stages} stages moves at {lowest:g} of the rate of the last",
+            round(share ** (1 / max(1, stages - 1)), 3),
+            f"the first of {stages} stages moves at {share:.2g} of the rate of the last: {HELD_BACK} up to {FEW} "
+            f"examples, {FREE} from {MANY} on",
         ),
         "patience": Chosen(patience(epochs), "a third of the epochs, and at least 5"),
-        "soup": Chosen(True, "the best epochs' weights are averaged where that is better on validation"),
+        "soup": Chosen(True, "it costs passes over validation alone, and is dropped where it is no better there"),
     }
 
 
@@ -75,6 +77,12 @@ def enough_epochs(examples: int, batch: int) -> int:
 def patience(epochs: int) -> int:
     """How many epochs without a gain are waited for, of so many."""
     return max(5, epochs // 3)
+
+
+def first_share(examples: int) -> float:
+    """The first stage's share of the rate of the last one: it rises with the logarithm of the number of examples."""
+    risen = math.log(max(1, examples) / FEW) / math.log(MANY / FEW)
+    return float(HELD_BACK * (FREE / HELD_BACK) ** min(1.0, max(0.0, risen)))
 
 
 def batch_size(examples: int) -> int:

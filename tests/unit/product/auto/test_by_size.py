@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.contracts.tuning import Recipe
-from headstart.product.auto.by_size import batch_size, by_size, with_enough_epochs
+from headstart.product.auto.by_size import batch_size, by_size, first_share, with_enough_epochs
 from headstart.tuning.full import Full
 
 
@@ -22,6 +22,13 @@ def test_early_stages_are_held_back_more_where_examples_are_few() -> None:
     few, many = (by_size(examples, 13)["stage_decay"].value for examples in (100, 10_000))
     assert few**12 == pytest.approx(0.1, rel=0.05)
     assert many**12 == pytest.approx(0.3, rel=0.05)
+
+
+def test_no_number_of_examples_makes_early_stages_jump() -> None:
+    shares = [first_share(examples) for examples in (1, 100, 999, 1001, 10_000, 1_000_000)]
+    assert shares == sorted(shares)
+    assert shares[0] == shares[1] == pytest.approx(0.1) and shares[-1] == shares[-2] == pytest.approx(0.3)
+    assert shares[3] / shares[2] < 1.01
 
 
 @pytest.mark.parametrize("stages", [1, 2, 25])
