@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_a_decision_is_made_once_and_read_back(tmp_path: Path) -> None:
 def test_the_time_of_the_interrupted_search_is_charged(tmp_path: Path) -> None:
     journal(tmp_path / "search.json").once("a", dict)
     assert journal(tmp_path / "search.json").allowance.earlier == 7.0
+
+
+def test_the_time_after_its_last_decision_is_charged_as_far_as_it_wrote_anything(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    journal(path).once("a", dict)
+    (tmp_path / "full.checkpoint").write_bytes(b"")
+    written = (tmp_path / "full.checkpoint").stat().st_mtime
+    os.utime(path, (written - 30.0, written - 30.0))
+    assert journal(path).allowance.earlier == pytest.approx(37.0)
+    os.utime(path, (written + 3600.0, written + 3600.0))  # resumed an hour later, and killed before any decision
+    assert journal(path).allowance.earlier == pytest.approx(37.0 + 7.0)
 
 
 def test_another_search_begins_anew(tmp_path: Path) -> None:
