@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
-from headstart.contracts.task import Pieces, Targets
+from headstart.contracts.task import Targets
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.averaged_views import averaged, averaged_views
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
@@ -20,6 +20,7 @@ from headstart.engine.execution import plain_runner, runner_of, started
 from headstart.engine.extract import UNITS, Extracted
 from headstart.engine.feeding import Fed, feed
 from headstart.engine.kept import KeptSegment, Wish, features_of
+from headstart.engine.merging import Decoded, joined, merged
 from headstart.engine.pass_key import pass_key
 from headstart.engine.pipeline import Pipeline
 from headstart.engine.streams import as_tensor
@@ -65,18 +66,14 @@ class Predictor:
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
         pieces = self.model.task.cut(examples, self.model.backbone)
-        found = self._decoded(examples if pieces is None else pieces.examples)
-        if pieces is not None:
-            found = self._merged(found, pieces)
+        decoded = self._decoded(examples if pieces is None else pieces.examples)
+        found = joined(decoded if pieces is None else merged(decoded, pieces, self.model.task))
         finished = None if found.prediction is None else _finished(self.model, [found.prediction])
         return Predicted(finished, found.rows, found.failures)
 
-    def _decoded(self, examples: Examples) -> Predicted:
-        """Not finished yet."""
-        parts: list[Prediction] = []
+    def _decoded(self, examples: Examples) -> Iterator[Decoded]:
+        """Batch by batch."""
         same: list[Prediction] = []
-        rows = [np.empty(0, np.int64)]
-        failures: dict[int, str] = {}
         batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
         if self._views is not None:
             batches = self._views.each(batches, self.model.backbone.entry)
@@ -84,29 +81,15 @@ class Predictor:
         unit = UNITS.get(self.model.backbone.modality, "examples")
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
-                fed = ran.fed
-                failures.update(fed.failures)
+                fed, prediction = ran.fed, None
                 if fed.state is not None and ran.result is not None:
                     same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
                     if self._views is not None and len(same) <= self._views.count:
                         continue
-                    parts.append(averaged(same) if self._views is not None else same[0])
-                    rows.append(fed.rows)
+                    prediction = averaged(same) if self._views is not None else same[0]
                     same = []
+                yield Decoded(fed.rows, prediction, fed.failures)
                 advance(len(fed.rows) + len(fed.failures))
-        order = np.concatenate(rows)
-        prediction = Prediction.join(parts).take(np.argsort(order)) if parts else None
-        return Predicted(prediction, np.sort(order), failures)
-
-    def _merged(self, found: Predicted, pieces: Pieces) -> Predicted:
-        """Of the examples that the pieces were cut from; one with a piece that cannot be read has failed."""
-        failures = {int(pieces.owner[piece]): reason for piece, reason in found.failures.items()}
-        kept = np.flatnonzero(~np.isin(pieces.owner[found.rows], list(failures)))
-        if found.prediction is None or not len(kept):
-            return Predicted(None, kept, failures)
-        read = pieces.take(found.rows[kept])
-        merged = self.model.task.merged(found.prediction.take(kept), read)
-        return Predicted(merged, np.unique(read.owner), failures)
 
 
 def predict_stored(
