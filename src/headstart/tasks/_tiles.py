@@ -60,7 +60,7 @@ def cut(examples: Examples, side: int) -> Tiles | None:
         return None
     owner = np.repeat(np.arange(len(examples)), [len(some) for some in boxes])
     flat = tuple(box for some in boxes for box in some)
-    rows = examples.take(owner)
+    rows = _kept_once(examples).take(owner)
     table = rows.table.append_column(BOX, pa.array([list(box) for box in flat], pa.list_(pa.int64())))
     schema = rows.schema.model_copy(update={"targets": {}, "box": BOX})
     return Tiles(Examples(table, schema, examples.notes), owner, np.zeros((len(owner), 2), np.int64), flat)
@@ -99,6 +99,17 @@ def _ramp(length: int) -> np.ndarray:
     """Distance of each pixel from the nearer end, at least 1."""
     places = np.arange(length)
     return np.minimum(places, places[::-1]).astype(np.float32) + 1
+
+
+def _kept_once(examples: Examples) -> Examples:
+    """The same, where pictures in memory are not repeated with their rows."""
+    name = examples.schema.inputs[0]
+    pictures = examples.table.column(name)
+    if not (pa.types.is_binary(pictures.type) or pa.types.is_large_binary(pictures.type)):
+        return examples
+    place = examples.table.column_names.index(name)
+    table = examples.table.set_column(place, name, pictures.dictionary_encode())
+    return Examples(table, examples.schema, examples.notes)
 
 
 def _boxes(raw: Raw, side: int) -> list[Box]:

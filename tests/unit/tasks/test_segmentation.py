@@ -210,6 +210,17 @@ def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path:
     assert Segmentation(tile=160).bind(examples).cut(examples, None) is None  # type: ignore[arg-type]
 
 
+def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
+    masks = [blobs_mask(seed, 120) for seed in range(3)]
+    pictures = [png(picture_of(mask, seed)) for seed, mask in enumerate(masks)]
+    table = pa.table({"p": pictures, "mask": [*map(encode_mask, masks)], "origin": ["a", "b", "c"]})
+    examples = Examples(table, Schema(modality="image", inputs=("p",), targets={"mask": "mask"}, origin="origin"))
+    pieces = Segmentation(tile=32).bind(examples).cut(examples, None)  # type: ignore[arg-type]
+    assert pieces is not None and len(pieces.owner) == 3 * 25
+    assert pieces.examples.table.column("p").nbytes < 2 * table.column("p").nbytes
+    assert [raw.source for raw in pieces.examples.raws([0, 30, 74])] == pictures  # type: ignore[union-attr]
+
+
 def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
     task = Segmentation(tile=64).bind(examples)
