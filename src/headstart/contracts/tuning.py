@@ -81,6 +81,8 @@ class Tuning(Protocol):
 class Recipe(Settings):
     """The settings of training by steps: AdamW (Loshchilov & Hutter 2019), cosine decay (Loshchilov & Hutter 2017)."""
 
+    beside: ClassVar[bool] = False
+    """Whether matrices beside the backbone's weights move and not these themselves; `adapted` puts them there."""
     head: ClassVar[Literal["fresh", "solved"]] = "fresh"
     """'solved': training starts from the head of the task's solver, where the task's head has that form."""
 
@@ -134,6 +136,10 @@ class Recipe(Settings):
 
     def moves(self, parameter: str) -> bool:  # noqa: ARG002
         """Whether a parameter of a moving stage moves, by its name in `Backbone.module`."""
+        return True
+
+    def goes_back(self, parameter: str) -> bool:  # noqa: ARG002
+        """Whether a moving parameter is set back for the backbone to be; of the factors of a product one alone is."""
         return True
 
     def check(self, backbone: Backbone) -> None:

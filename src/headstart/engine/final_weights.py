@@ -38,6 +38,6 @@ def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], cost_of:
         epochs, cost, weights = greedy_soup(best, cost_of)
         final = Final(Kept(best[0].epoch, cost, weights), soup=epochs)
     if recipe.interpolate:
-        alpha, cost, weights = best_interpolation(start, final.kept.weights, final.kept.cost, cost_of)
+        alpha, cost, weights = best_interpolation(start, final.kept.weights, final.kept.cost, cost_of, recipe.goes_back)
         final = Final(Kept(best[0].epoch, cost, weights), final.soup, alpha)
     return final

@@ -42,7 +42,12 @@ class Plan:
         return max(rate.start for rate in self.rates)
 
     def check(self) -> None:
-        """Refuse what would do nothing. Raises TrainingError."""
+        """Refuse what would do nothing, or not what it says. Raises TrainingError."""
+        if self.recipe.beside and self.objective.anchored:
+            raise TrainingError(
+                "the objective holds weights to their pretrained values, and this tuning leaves them as they are and "
+                "moves matrices beside them. Use another objective, such as supervised, or a tuning such as full."
+            )
         if self.pretrained and self.moving() - {HEAD}:
             return
         if self.recipe.interpolate:

@@ -19,6 +19,9 @@ from headstart.kernel.errors import SettingsError, unknown
 ADAPTER = ".lora_"
 """What the names of all parameters of peft's adapters contain, and no others."""
 
+FIRST_FACTOR = ".lora_A."
+"""What the names of the matrices A contain, and no others."""
+
 SUITED = (nn.Linear, nn.Conv2d, Conv1D)
 """Classes, not their subclasses: those that change the weights on their way into the product cannot be merged."""
 

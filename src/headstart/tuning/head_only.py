@@ -22,6 +22,10 @@ class HeadOnly(Recipe):
 
     epochs: int = Field(default=40, ge=1)
     """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Of the backbone, nothing of which moves: the head's own is `head_learning_rate`; > 0."""
+    stage_decay: float = Field(default=1.0, gt=0, le=1)
+    """Of the backbone's rates, nothing of which moves; in (0, 1]."""
     renew_statistics: bool = False
     """Of BatchNorm in the backbone; nothing of it moves."""
 

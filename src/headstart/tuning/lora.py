@@ -4,7 +4,8 @@ Hu et al. 2022 ("LoRA: low-rank adaptation of large language models"): h = W x +
 (rank, inputs) random and B (outputs, rank) zero at the start, so that training begins from the pretrained model. Of a
 convolution, A has its kernel and B is one of 1 x 1. The layers are peft's. After training W becomes W + alpha / rank *
 B A: the saved model is one like any other, and needs no peft. The paper adapts the attention's queries and values;
-here it is every layer, as Biderman et al. 2024 ("LoRA learns less and forgets less") advise.
+here it is every layer, as Biderman et al. 2024 ("LoRA learns less and forgets less") advise. A soup and an exponential
+average are of A and of B each, which is not the mean of their products; validation judges what comes of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
-from headstart.tuning._adapters import ADAPTER, adapted, choose_layers, merge, require_peft
+from headstart.tuning._adapters import ADAPTER, FIRST_FACTOR, adapted, choose_layers, merge, require_peft
+from headstart.tuning._last_stages import require_stages
 
 
 class Lora(Recipe):
@@ -24,6 +26,7 @@ class Lora(Recipe):
 
     start: ClassVar[str] = "pretrained"
     solved: ClassVar[bool] = False
+    beside: ClassVar[bool] = True
 
     rank: int = Field(default=8, ge=1)
     """Rows of A and columns of B; >= 1."""
@@ -47,7 +50,7 @@ class Lora(Recipe):
 
     def first_stage(self, stages: int) -> int:
         """The first that is adapted."""
-        return stages - min(self.last or stages, stages)
+        return stages - (self.last or stages)
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head and the stages that are adapted."""
@@ -57,9 +60,14 @@ class Lora(Recipe):
         """Whether it belongs to A or B."""
         return ADAPTER in parameter
 
+    def goes_back(self, parameter: str) -> bool:
+        """B towards zero, and A stays: so the product goes back in a straight line."""
+        return FIRST_FACTOR not in parameter
+
     def check(self, backbone: Backbone) -> None:
-        """Raises SettingsError when peft is missing, or no layer is what is asked for."""
+        """Raises SettingsError when peft is missing, no layer is what is asked for, or there are fewer stages."""
         require_peft()
+        require_stages(backbone, self.last)
         choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
 
     def adapted(self, backbone: Backbone, seed: int) -> Backbone:

@@ -13,7 +13,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Occasion, Outset, Rate, Recipe, Try
+from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
 """Of the stages, that a search moves beside all of them."""
@@ -47,9 +49,13 @@ class LpFt(Recipe):
         parts = (Try(0, f"{begins}, and the frozen stages run once", {"last": some}),) if some < occasion.stages else ()
         return *parts, Try(1, begins)
 
+    def check(self, backbone: Backbone) -> None:
+        """Raises SettingsError when more stages are to move than there are."""
+        require_stages(backbone, self.last)
+
     def first_stage(self, stages: int) -> int:
         """The first that moves."""
-        return stages - min(self.last or stages, stages)
+        return stages - (self.last or stages)
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head and the stages that move."""

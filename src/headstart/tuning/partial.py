@@ -13,7 +13,7 @@ from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
-from headstart.kernel.errors import SettingsError
+from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
 """Of the stages, that moves where no number is given: the last of a ResNet's 5, the last 3 of a 12-layer model's 13."""
@@ -37,7 +37,7 @@ class Partial(Recipe):
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""
-        return stages - min(self.last or max(1, round(SHARE * stages)), stages)
+        return stages - (self.last or max(1, round(SHARE * stages)))
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head and the last stages."""
@@ -45,9 +45,4 @@ class Partial(Recipe):
 
     def check(self, backbone: Backbone) -> None:
         """Raises SettingsError when more stages are to move than there are."""
-        stages = [stage.name for stage in backbone.stages]
-        if self.last is not None and self.last > len(stages):
-            raise SettingsError(
-                f"tuning.last = {self.last}: {backbone.name} has {len(stages)} stages ({', '.join(stages)}). "
-                f"Give at most {len(stages)}."
-            )
+        require_stages(backbone, self.last)

@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from headstart.backbones.hf_text import HfText
 from headstart.backbones.table_features import TableFeatures
-from headstart.kernel.errors import SettingsError
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Model
+from headstart.engine.interpolation import between
+from headstart.engine.training_plan import Plan
+from headstart.engine.weights import MovingWeights
+from headstart.kernel.errors import SettingsError, TrainingError
+from headstart.objectives.l2_sp import L2SP
+from headstart.tasks.classification import Classification
 from headstart.tuning.bias_only import BiasOnly
+from headstart.tuning.full import Full
 from headstart.tuning.lora import Lora
+from headstart.tuning.lp_ft import LpFt
 from headstart.tuning.partial import Partial
 from tiny_backbone import TinyBackbone
 from tiny_text_models import save_tiny
@@ -25,9 +36,11 @@ def test_partial_moves_a_quarter_of_the_stages_unless_told() -> None:
     Partial(last=3).check(TinyBackbone())
 
 
-def test_partial_refuses_more_stages_than_there_are() -> None:
+@pytest.mark.parametrize("kind", [Partial, LpFt, Lora])
+def test_more_stages_than_there_are_are_refused(kind: type[Partial | LpFt | Lora]) -> None:
     with pytest.raises(SettingsError, match=r"tuning.last = 4: tiny has 3 stages \(stage0, stage1, stage2\)"):
-        Partial(last=4).check(TinyBackbone())
+        kind(last=4).check(TinyBackbone())
+    kind(last=3).check(TinyBackbone())
 
 
 def test_bias_only_refuses_a_backbone_without_biases(tmp_path: Path) -> None:
@@ -73,6 +86,35 @@ def test_lora_says_what_to_install_where_peft_is_missing(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SettingsError, match=r"pip install 'headstart\[lora\]'"):
         Lora().check(TinyBackbone())
+
+
+def test_lora_goes_back_towards_the_pretrained_weights_in_a_straight_line() -> None:
+    recipe, ends = Lora(), []
+    pretrained = {name: tensor.clone() for name, tensor in TinyBackbone().module.state_dict().items()}
+    for alpha in (1.0, 0.4):
+        backbone = TinyBackbone()
+        twin = recipe.adapted(backbone, 0)
+        weights = MovingWeights(model_of(twin), {0, 1, 2}, recipe.moves)
+        start, draws = weights.copy(), torch.Generator().manual_seed(0)
+        tuned = {name: torch.randn(value.shape, generator=draws).to(value.dtype) for name, value in start.items()}
+        weights.load(between(start, tuned, alpha, recipe.goes_back))
+        recipe.merge(twin)
+        ends.append(backbone.module.state_dict())
+    moved = [name for name, tensor in pretrained.items() if not torch.equal(tensor, ends[0][name])]
+    assert len(moved) >= 3
+    for name in moved:
+        torch.testing.assert_close(ends[1][name], torch.lerp(pretrained[name], ends[0][name], 0.4))
+
+
+def test_lora_is_not_held_to_pretrained_weights_that_it_does_not_move() -> None:
+    with pytest.raises(TrainingError, match="moves matrices beside them"):
+        Plan(L2SP(), Lora(), Lora().rates(3), 0, 0).check()
+    Plan(L2SP(), Full(), Full().rates(3), 0, 0).check()
+
+
+def model_of(backbone: Backbone) -> Model:
+    """With no head."""
+    return Model(backbone, Classification(), nn.ModuleDict(), Columns(), {})
 
 
 def test_adapters_are_the_same_for_the_same_seed_and_leave_torch_its_own() -> None:
