@@ -87,7 +87,7 @@ class Recipe(Settings):
     """'solved': training starts from the head of the task's solver, where the task's head has that form."""
 
     epochs: int = Field(default=20, ge=1)
-    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
     batch_size: int = Field(default=32, ge=1)
     """Examples per optimiser step; >= 1."""
     learning_rate: float = Field(default=1e-4, gt=0)

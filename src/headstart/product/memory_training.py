@@ -28,6 +28,7 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, refitted, solve_arm, train_arm
+from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.search import Search
 from headstart.product.broken_off import require_whole
 from headstart.product.choose_backbone import choose_backbone
@@ -62,7 +63,10 @@ def train(examples: Examples, plan: Plan) -> Model:
     bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
     if plan.tuning == AUTO:
         return _searched(bench)
-    trained = solve_arm(bench, "model") if tuning.solved else train_arm(bench, "model", tuning, plan.tuning, None)
+    if tuning.solved:
+        return solve_arm(bench, "model").model
+    recipe, _ = with_enough_epochs(tuning, len(parts.train))
+    trained = train_arm(bench, "model", recipe, plan.tuning, None)
     require_whole(trained.progress)
     return trained.model
 

@@ -99,11 +99,8 @@ def _as_model(arms: Arms, probe: Trained) -> Arms:
 def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:
     plan = bench.plan
     title, step = f"{plan.tuning} tuning of {bench.backbone.name}", f"training ({plan.tuning})"
-    if allowance.seconds is None:
-        budget, more = None, None
-    else:
-        budget = max(0.0, allowance.left() - keep)
-        tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
+    budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
+    tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
     with clock.step(step):
         model = train_arm(bench, "model", tuning, title, budget, probe)
     decisions = (*((more,) if more else ()), *model.decisions)

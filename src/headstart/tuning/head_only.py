@@ -21,7 +21,7 @@ class HeadOnly(Recipe):
     solved: ClassVar[bool] = False
 
     epochs: int = Field(default=40, ge=1)
-    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Of the backbone, nothing of which moves: the head's own is `head_learning_rate`; > 0."""
     stage_decay: float = Field(default=1.0, gt=0, le=1)

@@ -16,7 +16,7 @@ class Scratch(Recipe):
     solved: ClassVar[bool] = False
 
     epochs: int = Field(default=60, ge=1)
-    """Passes over the training data at most; early stopping may end sooner; >= 1."""
+    """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of the backbone; > 0."""
     rates_tried: tuple[float, ...] = Field(default=(0.3, 1.0, 3.0), min_length=1)
