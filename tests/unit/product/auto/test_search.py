@@ -309,9 +309,9 @@ class Clock:
             self.now += validation
             return judge(validation_of)
 
-        def training(loop: Any, advance: Any) -> None:
+        def training(loop: Any, *given: Any) -> None:
             self.training = True
-            epoch(loop, advance)
+            epoch(loop, *given)
             self.training = False
 
         monkeypatch.setattr(Stepper, "__call__", stepping)
