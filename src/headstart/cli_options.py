@@ -76,7 +76,10 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every r
 Budget = Annotated[
     float | None,
     typer.Option(
-        "--budget", parser=seconds, help="Find the best model in this time: 90, 90s, 5m or 1h.", metavar="TIME"
+        "--budget",
+        parser=seconds,
+        help="Find the best model in this time: 90, 90s, 5m or 1h; of --seeds each has as much.",
+        metavar="TIME",
     ),
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]

@@ -96,7 +96,8 @@ def fit(
             test figures are shown before and after: what was forgotten.
         seed: decides every random draw, the split too where the data have none.
         seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
-        budget: seconds from where data and backbone are there to the final model, all baselines included.
+        budget: seconds from where data and backbone are there to the final model, all baselines included; of several
+            seeds each has as much.
         scratch: hold the model against training from scratch.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
         overwrite: replace a run that lies in `out`.
