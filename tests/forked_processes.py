@@ -10,17 +10,33 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import TCPStore
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["pytest", "timm", "torch._dynamo", "headstart.cli", "headstart.product.fit", "headstart.product.pretrain"]
+    [
+        "pytest",
+        "torch._dynamo",
+        "headstart.cli",
+        "headstart.product.fit",
+        "headstart.product.pretrain",
+        "headstart.backbones.timm_images",
+        "headstart.backbones.hf_text",
+        "headstart.tasks.segmentation",
+        "headstart.tasks.tagging",
+    ]
 )
 
 SECONDS = 300.0
 """How long a process may take on the slowest machine."""
+
+STANDARD = (1, 2)
+"""Standard output and error."""
 
 
 class Forked:
@@ -39,11 +55,11 @@ class Forked:
             environment: variables that differ from those of this process.
             leads: a group of its own, as a terminal gives to every command.
         """
-        descriptor, name = tempfile.mkstemp()
-        os.close(descriptor)
-        self._said = Path(name)
+        self._folder = tempfile.TemporaryDirectory()
+        for standard in STANDARD:
+            Path(self._folder.name, str(standard)).touch()
         given = {**os.environ, **(environment or {})}
-        self._process = _CONTEXT.Process(target=_begin, args=(given, leads, name, run, arguments))
+        self._process = _CONTEXT.Process(target=_begin, args=(given, leads, self._folder.name, run, arguments))
         self._process.start()
 
     def __enter__(self) -> Forked:
@@ -52,7 +68,7 @@ class Forked:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.join()
-        self._said.unlink()
+        self._folder.cleanup()
 
     @property
     def pid(self) -> int:
@@ -60,9 +76,14 @@ class Forked:
         return self._process.pid or 0
 
     @property
-    def said(self) -> str:
-        """What it has written to its standard output and error."""
-        return self._said.read_text()
+    def out(self) -> str:
+        """What it has written to its standard output."""
+        return Path(self._folder.name, "1").read_text()
+
+    @property
+    def err(self) -> str:
+        """What it has written to its standard error."""
+        return Path(self._folder.name, "2").read_text()
 
     def alive(self) -> bool:
         """Whether it runs still."""
@@ -75,18 +96,34 @@ class Forked:
     def wait(self) -> int:
         """Its exit code; that of one that a signal ended is the signal's number below zero."""
         self._process.join(SECONDS)
-        assert self._process.exitcode is not None, f"it does not end: {self.said}"
+        assert self._process.exitcode is not None, f"it does not end: {self.err}"
         return self._process.exitcode
 
 
 def _begin(
-    environment: dict[str, str], leads: bool, said: str, run: Callable[..., Any], arguments: tuple[Any, ...]
+    environment: dict[str, str], leads: bool, folder: str, run: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
     if leads:
         os.setsid()
-    file = os.open(said, os.O_WRONLY | os.O_APPEND)
-    for standard in (1, 2):
-        os.dup2(file, standard)
+    for standard in STANDARD:
+        os.dup2(os.open(f"{folder}/{standard}", os.O_WRONLY), standard)
     run(*arguments)
+
+
+@contextmanager
+def launched(run: Callable[..., Any], *arguments: Any, count: int = 2) -> Iterator[list[Forked]]:
+    """The processes of one job, by rank, in the environment that torchrun gives them."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # they meet there, as at torchrun's agent
+    job = {
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    with ExitStack() as stack:
+        yield [stack.enter_context(Forked(run, *arguments, environment={**job, **rank})) for rank in ranks]

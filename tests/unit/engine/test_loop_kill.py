@@ -59,7 +59,7 @@ def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
     whole = train("everything", tmp_path / "whole")
     for seconds in (0.001, 0.005, 0.01, 0.015, 0.02, 0.03):
         with Forked(train_for, seconds, tmp_path) as victim:
-            assert victim.wait() == -signal.SIGPROF, victim.said
+            assert victim.wait() == -signal.SIGPROF, victim.err
     assert (tmp_path / "a.checkpoint").exists()
     assert weights(train("everything", tmp_path)) == weights(whole)
 

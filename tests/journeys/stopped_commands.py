@@ -1,0 +1,105 @@
+"""Commands that come to a certain moment and no further; each is for a process of its own, which is stopped there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forked_processes import SECONDS, Forked
+from headstart.__main__ import main
+from headstart.engine import extract, feeding, loop
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.space import Space
+
+HELD = "held"
+"""A file that says that the moment has come."""
+
+
+def stopped(by: signal.Signals, run: Callable[..., None], *arguments: object) -> tuple[int, str]:
+    """Let a command come to the moment at which it waits, send it a signal: exit code and standard error."""
+    with Forked(run, *arguments) as process:
+        until_held(process)
+        process.send(by)
+        return process.wait(), process.err
+
+
+def until_held(process: Forked) -> None:
+    """Wait until the moment has come."""
+    give_up = time.monotonic() + SECONDS
+    while not Path(HELD).exists():
+        assert process.alive() and time.monotonic() < give_up, process.err
+        time.sleep(0.005)
+
+
+def command(*line: object) -> None:
+    """What the command line does."""
+    sys.argv = ["headstart", *map(str, line)]
+    main()
+
+
+def held_in_training(checkpoint: str, epoch: int, *line: object) -> None:
+    """A command that writes checkpoints after every step, and waits in the second step of an epoch of one training.
+
+    Args:
+        checkpoint: the name of that training's file.
+        epoch: from 0; so many are done then, and a checkpoint says so.
+    """
+    loop.CHECKPOINT_SECONDS = 0.0
+    step = loop.Loop._step
+
+    def held(training: loop.Loop, batches: Mapping[str, Any]) -> None:
+        progress, file = training.progress, training.checkpoint
+        if file is not None and file.path.name == checkpoint and (progress.epoch, progress.step) == (epoch, 1):
+            wait(lambda: training.interruption.asked)
+        step(training, batches)
+
+    loop.Loop._step = held  # type: ignore[method-assign]
+    command(*line)
+
+
+def held_in_the_frozen_pass(processes_from: int, *line: object) -> None:
+    """A command that stores the first batch of its frozen pass at once, and waits before it stores the second.
+
+    Args:
+        processes_from: pictures from which worker processes read them.
+    """
+    append, stored = Space.append, []
+
+    def held(space: Space, keys: Sequence[str], fields: Mapping[str, Any]) -> None:
+        if stored:
+            wait(lambda: False)
+        append(space, keys, fields)
+        stored.extend(keys)
+
+    Space.append = held  # type: ignore[method-assign]
+    feeding.PROCESSES_FROM = processes_from
+    extract.usual_batch_size = lambda device: 4  # type: ignore[assignment]
+    FeatureStore.__init__.__kwdefaults__["flush_seconds"] = 0.0  # type: ignore[index]
+    command(*line)
+
+
+def killed_at_step(number: int, *line: object) -> None:
+    """A command that is killed before a step of a training, counted over all its trainings from 0."""
+    step, steps = loop.Loop._step, itertools.count()
+
+    def counted(training: loop.Loop, batches: Mapping[str, Any]) -> None:
+        if next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        step(training, batches)
+
+    loop.Loop._step = counted  # type: ignore[method-assign]
+    command(*line)
+
+
+def wait(until: Callable[[], Any]) -> None:
+    """Say that the moment has come, and go on when something holds."""
+    Path(HELD).touch()
+    give_up = time.monotonic() + SECONDS
+    while not until() and time.monotonic() < give_up:
+        time.sleep(0.01)
