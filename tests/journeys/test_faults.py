@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,10 +18,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_data import OFFLINE, own_copy, photo_folder, picture
+from stopped_commands import held_in_the_frozen_pass, until_held
 
 import headstart
-from headstart.engine.content import CHANGED
+from forked_processes import SECONDS, Forked
+from headstart.contracts.format import Columns
+from headstart.engine.content import CHANGED, content_keys
+from headstart.evidence.splits import split
 from headstart.kernel.errors import DataError
+from headstart.product.data import read_examples
+from living_processes import LISTED, alive, reading_workers_of
 
 Command = Callable[..., Any]
 FIT = (*OFFLINE, "--no-scratch")
@@ -171,57 +178,27 @@ def test_names_that_are_not_utf8_are_told(mine: Path, photo_run: Path, headstart
 
 # --- processes ---
 
-BY_PROCESSES = """
-import sys, time
-from headstart.engine import extract, feeding
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.space import Space
-feeding.PROCESSES_FROM = 0
-append = Space.append
-def slow(self, *given):
-    time.sleep(0.3)
-    append(self, *given)
-Space.append = slow
-extract.usual_batch_size = lambda device: 4
-FeatureStore.__init__.__kwdefaults__["flush_seconds"] = 0.0
-from headstart.__main__ import main
-main()
-"""
 
-
-def children(process: int) -> list[int]:
-    found = [int(n) for tasks in Path(f"/proc/{process}/task").glob("*/children") for n in tasks.read_text().split()]
-    return [number for number in found if b"reading_worker" in Path(f"/proc/{number}/cmdline").read_bytes()]
-
-
-def alive(process: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
-    give_up = time.monotonic() + seconds
+def wait_until(holds: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are looked up in /proc")
+@pytest.mark.skipif(not LISTED, reason="the children of a process are looked up in /proc")
 def test_ctrl_c_in_a_pass_with_worker_processes_leaves_none_and_keeps_what_is_done(
     photos: Path, headstart_command: Command
 ) -> None:
-    line = [sys.executable, "-c", BY_PROCESSES, "fit", str(photos), *FIT, "--runner", "eager", "--out", "mine"]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        wait_until(lambda: process.poll() is not None or any(Path("cache").rglob("*.shard")))
-        workers = children(process.pid)
+    line = ("fit", photos, *FIT, "--runner", "eager", "--out", "mine")
+    with Forked(held_in_the_frozen_pass, 0, *line, leads=True) as process:
+        until_held(process)
+        workers = reading_workers_of(process.pid)
         assert workers, "the pictures are read by worker processes"
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal: everybody in the group hears it
-        _, err = process.communicate(timeout=30)
-    wait_until(lambda: not any(map(alive, workers)), 10)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
+        assert process.wait() == 130, process.err
+        assert "Traceback" not in process.err
+    wait_until(lambda: not any(map(alive, workers)))
     ended = headstart_command("fit", photos, *FIT, "--runner", "eager", "--out", "mine", "--json")
     assert ended.code == 0, ended.err
     found = headstart.load("mine").record.frozen_pass
@@ -235,7 +212,7 @@ with open("starts.txt", "a") as file:
     file.write("once ")
 import headstart
 from headstart.engine import feeding
-feeding.PROCESSES_FROM = 40
+feeding.PROCESSES_FROM, feeding.cores = 40, lambda: 1
 small = {"backbone": "test_resnet", "weights": "random", "settings": {"backbone": {"image_size": 32}}}
 run = headstart.fit(sys.argv[1], **small, runner="eager", scratch=False)
 print(run.metrics["test"]["accuracy"]["value"])
@@ -246,7 +223,7 @@ def test_a_script_without_a_guard_around_its_main_part_runs_once(here: Path, pho
     (here / "script.py").write_text(SCRIPT)
     (here / "json.py").write_text("raise SystemExit('a file of the user, not the library')")
     line = [sys.executable, "-P", "script.py", str(photos)]
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     assert (here / "starts.txt").read_text() == "once "
     assert ended.stdout == "1.0\n"
@@ -256,29 +233,22 @@ def test_a_script_without_a_guard_around_its_main_part_runs_once(here: Path, pho
 
 MANY = 100_000
 
-LOOK = """
-import resource, sys, time
-from headstart.contracts.format import Columns
-from headstart.engine.content import content_keys
-from headstart.evidence.splits import split
-from headstart.formats.image_folder import ImageFolder
-from headstart.product.data import read_examples
-import numpy as np
 
-def memory():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
+def look(folder: str) -> None:
+    """Read, hash and split; print counts, seconds of the processor and megabytes."""
 
-before, began = memory(), time.process_time()
-examples, _ = read_examples(sys.argv[1], Columns())
-keys = content_keys(examples).keys
-labels = np.unique(examples.target(), return_inverse=True)[1]
-parts = split(labels, clusters=np.arange(len(keys)), keys=keys, names=["dark", "light"], seed=0)
-took = time.process_time() - began
-second = time.process_time()
-again = content_keys(examples).keys
-print(len(examples), len(parts.train) + len(parts.val) + len(parts.test), took, time.process_time() - second,
-      memory() - before, int(again == keys))
-"""
+    def memory() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    before, began = memory(), time.process_time()
+    examples, _ = read_examples(folder, Columns())
+    keys = content_keys(examples).keys
+    labels = np.unique(examples.target(), return_inverse=True)[1]
+    parts = split(labels, clusters=np.arange(len(keys)), keys=keys, names=["dark", "light"], seed=0)
+    took, second = time.process_time() - began, time.process_time()
+    same = content_keys(examples).keys == keys
+    again, count = time.process_time() - second, len(parts.train) + len(parts.val) + len(parts.test)
+    print(len(examples), count, took, again, memory() - before, int(same))
 
 
 def test_a_hundred_thousand_files_in_one_folder(here: Path) -> None:
@@ -290,9 +260,9 @@ def test_a_hundred_thousand_files_in_one_folder(here: Path) -> None:
             os.link(originals[number % len(originals)], folder / f"{number}.png")
     for path in originals:
         os.utime(path, (1e9, 1e9))
-    ended = subprocess.run([sys.executable, "-c", LOOK, "many"], capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stderr
-    count, split_up, seconds, again, megabytes, same = map(float, ended.stdout.split())
+    with Forked(look, "many") as process:
+        assert process.wait() == 0, process.err
+        count, split_up, seconds, again, megabytes, same = map(float, process.out.split())
     assert count == split_up == MANY + 100 and same
     assert seconds < 120 and again < 30, f"{seconds:.0f} s and {again:.0f} s"
     assert megabytes < 300, f"{megabytes:.0f} MB"

@@ -109,6 +109,7 @@ def test_where_workers_cannot_be_started_threads_read(
     trouble: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    monkeypatch.setattr(feeding, "cores", lambda: 1)
     reader: Reader = Unreachable(os.getpid()) if trouble == "unreachable" else Letters(os.getpid())
     if trouble == "no python":
         monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))

@@ -7,8 +7,6 @@ import resource
 import shutil
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +21,7 @@ from PIL import Image
 from tiny_backbones import TinyImages, TinyTexts, image_examples, keys_of, save_pictures, text_examples
 from worker_readers import Pictures
 
+from forked_processes import SECONDS, Forked
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Reader
 from headstart.contracts.carriers import State
@@ -37,6 +36,7 @@ from headstart.engine.shard import PREFIX, Shard
 from headstart.kernel.progress import Advance, Quiet
 from headstart.media.images import decode_image
 from headstart.runners.eager import Eager
+from living_processes import LISTED, reading_workers_of
 from spoilt_disks import read_only
 
 CPU = torch.device("cpu")
@@ -249,41 +249,29 @@ def test_one_flipped_bit_anywhere_in_a_shard_is_told_and_computed_again(
     assert run(paths, FeatureStore(store.root, 10**9)).reused == 12
 
 
-KILLED_WHILE_WRITING = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-import torch
-from tiny_backbones import TinyImages, image_examples, keys_of
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.runners.eager import Eager
+def die_in_the_third_shard(root: Path, paths: Sequence[Path]) -> None:
+    shards: list[Path] = []
 
-shards = []
+    def write_half(path: Path, content: bytes) -> None:
+        """What Path.write_bytes does, but for the end."""
+        with open(path, "wb") as file:
+            if ".shard" in path.name:
+                shards.append(path)
+            if len(shards) < 3:
+                file.write(content)
+                return
+            file.write(content[: len(content) // 2])
+            os.fsync(file.fileno())
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def write_half(path, content):
-    # what Path.write_bytes does, but for the end
-    with open(path, "wb") as file:
-        if ".shard" in path.name:
-            shards.append(path)
-        if len(shards) < 3:
-            return file.write(content)
-        file.write(content[: len(content) // 2])
-        os.fsync(file.fileno())
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Path.write_bytes = write_half
-paths = sorted(Path(sys.argv[3]).iterdir())
-store = FeatureStore(Path(sys.argv[1]), 10**9, flush_seconds=0.0)
-extract(TinyImages("tiny"), image_examples(paths), keys_of(paths), runner=Eager(), store=store, batch_size=3,
-        device=torch.device("cpu"))
-"""
+    Path.write_bytes = write_half  # type: ignore[assignment, method-assign]
+    run(paths, FeatureStore(root, 10**9, flush_seconds=0.0), batch_size=3)
 
 
 @pytest.mark.slow
 def test_a_kill_in_the_middle_of_writing_a_shard_costs_that_shard(paths: list[Path], store: FeatureStore) -> None:
-    line = [sys.executable, "-c", KILLED_WHILE_WRITING, store.root, Path(__file__).parent, paths[0].parent]
-    assert subprocess.run([*map(str, line)]).returncode == -signal.SIGKILL
+    with Forked(die_in_the_third_shard, store.root, paths) as process:
+        assert process.wait() == -signal.SIGKILL, process.err
     (half,) = store.root.rglob("*.part")
     assert len(list(store.root.rglob("*.shard"))) == 2
     heard = Heard()
@@ -341,13 +329,19 @@ def test_a_cache_that_becomes_read_only_half_way(tmp_path: Path, paths: list[Pat
 
 
 def wait_until(holds: Callable[[], Any]) -> None:
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.005)
 
 
 # --- reading in worker processes ---
+
+
+def by_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few the inputs and many the cores, a worker process reads them, one batch after the other."""
+    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    monkeypatch.setattr(feeding, "cores", lambda: 1)
 
 
 class ByProcesses(TinyImages):
@@ -373,16 +367,16 @@ class ByProcesses(TinyImages):
 def test_a_picture_that_stops_its_process_is_named_as_are_files_that_change_under_it(
     paths: list[Path], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths[5] = paths[5].rename(paths[5].with_name("crash.png"))
-    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    paths[11] = paths[11].rename(paths[11].with_name("crash.png"))
+    by_one_worker(monkeypatch)
     keys = keys_of(paths)
     other_picture(paths[3])
-    paths[8].unlink()
+    paths[5].unlink()
     found = run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), keys=keys, batch_size=4)
-    assert found.failures == {3: CHANGED, 5: STOPPED, 8: "is missing"}
+    assert found.failures == {3: CHANGED, 5: "is missing", 11: STOPPED}
     monkeypatch.setattr(feeding, "PROCESSES_FROM", 10**6)
     here = run(paths, FeatureStore(store.root, 10**9), ByProcesses("tiny", Pictures(os.getpid())))
-    assert (here.computed, here.reused, here.failures) == (2, 9, {8: "is missing"})
+    assert (here.computed, here.reused, here.failures) == (2, 9, {5: "is missing"})
     alone = run(paths, None, ByProcesses("tiny", Pictures(os.getpid())))
     np.testing.assert_allclose(found.pooled(), alone.pooled(found.rows), atol=1e-6)
 
@@ -402,15 +396,14 @@ def test_an_interrupt_ends_the_workers_even_while_its_traceback_is_kept(
 
             yield advance
 
-    def workers() -> set[str]:
-        tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-        return {number for task in tasks for number in task.read_text().split()} - others
+    def workers() -> set[int]:
+        return reading_workers_of(os.getpid()) - others
 
-    others: set[str] = set()
+    others: set[int] = set()
     others = workers()
-    if not list(Path("/proc/self/task").glob("*/children")):
+    if not LISTED:
         pytest.skip("this system does not list the children of a process")
-    monkeypatch.setattr(feeding, "PROCESSES_FROM", 0)
+    by_one_worker(monkeypatch)
     with pytest.raises(KeyboardInterrupt) as kept:
         run(paths, store, ByProcesses("tiny", Pictures(os.getpid())), batch_size=2, reporter=Interrupted())
     assert kept.value.__traceback__ is not None

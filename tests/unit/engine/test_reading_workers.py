@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worker_readers import Letters, ProcessAndModules, Unreachable
+from worker_readers import Letters, ProcessAndModules, Unreachable, Waiting
 
+from forked_processes import SECONDS, Forked
 from headstart.engine import reading_workers
 from headstart.engine.reading import joined, read_inputs
 from headstart.engine.reading_workers import POSSIBLE, STOPPED, ReadingWorkers
 from headstart.kernel.errors import HeadstartError
+from living_processes import LISTED, alive, reading_workers_of
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="worker processes need POSIX")
 
@@ -35,16 +37,14 @@ def workers() -> Iterator[ReadingWorkers]:
 
 
 def children() -> set[int]:
-    """The processes that this one has started and that live."""
-    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-    if not listed.exists():
+    """The workers that this process has started and that live."""
+    if not LISTED:
         pytest.skip("this system does not list the children of a process")
-    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return {int(number) for task in tasks for number in task.read_text().split()}
+    return reading_workers_of(os.getpid())
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
-    give_up = time.monotonic() + seconds
+def wait_until(holds: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.01)
@@ -100,28 +100,26 @@ def test_several_threads_share_the_workers(workers: ReadingWorkers) -> None:
 
 @pytest.mark.slow
 def test_an_input_that_ends_its_process_is_the_only_one_named() -> None:
-    texts = ["one", "two", "exit", "bad"]
     before = children()
     with ReadingWorkers(Letters(), 1, MOST) as started:
-        found = started.read(texts)
-        assert read(found) == ["one", "two"]
-        assert found.failures == {2: STOPPED, 3: "is bad: bad"}
-        assert read(started.read(["next"])) == ["next"]
-        assert len(children() - before) == 1
+        found = started.read(["one", "bad", "exit"])
+        assert read(found) == ["one"]
+        assert found.failures == {1: "is bad: bad", 2: STOPPED}
+        assert children() == before
     assert children() == before
 
 
 @pytest.mark.slow
-def test_a_worker_killed_from_outside_loses_nothing() -> None:
-    before = children()
-    with ReadingWorkers(Letters(), 1, MOST) as started, ThreadPoolExecutor(1) as pool:
-        started.read(["warm"])
-        answer = pool.submit(started.read, ["slow 1", "slow 2", "slow 3"])
-        time.sleep(0.3)
+def test_a_worker_killed_from_outside_loses_nothing(tmp_path: Path) -> None:
+    before, begun, go_on = children(), tmp_path / "begun", tmp_path / "go on"
+    with ReadingWorkers(Waiting(begun, go_on), 1, MOST) as started, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(started.read, ["one", "two", "six"])
+        wait_until(begun.exists)
         (worker,) = children() - before
         os.kill(worker, signal.SIGKILL)
-        found = answer.result(30)
-    assert read(found) == ["slow"] * 3
+        go_on.touch()
+        found = answer.result(SECONDS)
+    assert read(found) == ["one", "two", "six"]
     assert found.failures == {}
     assert children() == before
 
@@ -155,12 +153,11 @@ def test_after_the_end_nothing_is_started() -> None:
     assert children() == before
 
 
-@pytest.mark.slow
 def test_a_worker_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_workers, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(reading_workers, "PATIENCE_S", 0.1)
     before = children()
     with ReadingWorkers(Letters(), 1, MOST) as started:
-        started.read(["warm"])
+        started._started()
         (worker,) = children() - before
         os.kill(worker, signal.SIGSTOP)
     assert children() == before
@@ -179,31 +176,16 @@ def test_modules_are_looked_for_where_this_process_looks_and_not_in_the_users_fo
     assert has
 
 
-PARENT = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from worker_readers import ProcessAndModules
-from headstart.engine.reading_workers import ReadingWorkers
-import numpy as np
-with ReadingWorkers(ProcessAndModules(), 1, 4) as workers:
-    print(workers.read(["x"]).arrays[0].view(np.uint32)[0], flush=True)
-    time.sleep(60)
-"""
+def hold_a_worker() -> None:
+    with ReadingWorkers(ProcessAndModules(), 1, MOST) as workers:
+        print(workers.read(["x"]).arrays[0].view(np.uint32)[0], flush=True)
+        time.sleep(SECONDS)
 
 
 @pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    line = [sys.executable, "-c", PARENT, str(Path(__file__).parent)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        worker = int(parent.stdout.readline())
+    with Forked(hold_a_worker) as parent:
+        wait_until(lambda: parent.out)
+        worker = int(parent.out)
         assert alive(worker)
-        parent.kill()
-    wait_until(lambda: not alive(worker), 10)
-
-
-def alive(process: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
+    wait_until(lambda: not alive(worker))

@@ -35,14 +35,27 @@ class Letters:
         if text.startswith("loud"):
             print("a decoder says something", flush=True)
             os.write(1, b"and its library too\n")
-        if text.startswith("slow"):
-            time.sleep(0.3)
         if os.getpid() != self.parent:
             if text.startswith("exit"):
                 os._exit(3)
             if text.startswith("kill"):
                 os.kill(os.getpid(), signal.SIGKILL)
         return np.frombuffer(text.encode().ljust(4)[:4], np.uint8)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The first four letters of a text, once a file exists; another file says that it waits."""
+
+    begun: Path
+    go_on: Path
+    nbytes: int = 4
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        self.begun.touch()
+        while not self.go_on.exists():
+            time.sleep(0.01)
+        return Letters()(raw)
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,10 @@ class Pictures:
     """Pictures of 16 x 16; a file whose name begins with 'crash' is the end of a process that is not the parent."""
 
     parent: int = 0
-    seconds: float = 0.0
     nbytes: int = SIDE * SIDE * 3
 
     def __call__(self, raw: Raw) -> np.ndarray:
         assert isinstance(raw, Path)
         if raw.name.startswith("crash") and os.getpid() != self.parent:
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.seconds)
         return np.asarray(decode_image(raw).resize((SIDE, SIDE)))
