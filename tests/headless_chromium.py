@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,8 @@ def headless_chromium(profile: Path) -> Iterator[Tab]:
     pipe = _Pipe(commands[1], answers[0])
     try:
         yield Tab(pipe)
-        pipe.call("Browser.close", {})
+        with suppress(RuntimeError, OSError):  # it may be gone before it has answered
+            pipe.call("Browser.close", {})
     finally:
         for fd in (commands[1], answers[0]):
             os.close(fd)  # it ends when nobody speaks to it any more
