@@ -180,7 +180,7 @@ def test_who_comes_while_another_measures_waits_and_takes_its_choice(offer: Offe
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert found == ["fast"] * 3
     assert len(fast.started) == 1
 
@@ -192,7 +192,7 @@ def test_a_known_choice_waits_for_nobody(offer: Offer) -> None:
     with module.in_turn(MEMO):
         thread = threading.Thread(target=lambda: choose(backbone=backbone), daemon=True)
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
