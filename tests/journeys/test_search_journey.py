@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,41 +14,34 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 from small_data import OFFLINE
+from stopped_commands import killed_at_step
+
+from forked_processes import Forked
+from headstart.product.auto import pricing
 
 Command = Callable[..., Any]
 
-SHORT = ("--set", "tuning.epochs=4", "--set", 'tuning.tunings=["lp_ft", "full"]', "--set", "tuning.batch_size=32")
-
-KILLED_AFTER = """
-import os, signal, sys
-from headstart.engine import loop
-step, left = loop.Loop._step, int(sys.argv.pop(1))
-def counted(self, batches):
-    global left
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-    step(self, batches)
-loop.Loop._step = counted
-from headstart.__main__ import main
-main()
-"""
+SHORT = ("--set", "tuning.epochs=4", "--set", 'tuning.tunings=["lp_ft", "full"]', "--set", "tuning.batch_size=16")
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of four digits, 40 each."""
+    """Pictures of four digits, 20 each."""
     root = tmp_path_factory.mktemp("digits") / "digits"
     pictures, labels = load_digits(return_X_y=True)
     for digit in range(4):
         (root / str(digit)).mkdir(parents=True)
-        for number, row in enumerate(pictures[labels == digit][:40]):
+        for number, row in enumerate(pictures[labels == digit][:20]):
             grey = (row.reshape(8, 8) / 16 * 255).astype(np.uint8)
             Image.fromarray(grey).resize((32, 32)).convert("RGB").save(root / str(digit) / f"{number}.png")
     return root
 
 
-def test_a_budget_starts_a_search_that_tells_what_it_tried(headstart_command: Command, digits: Path) -> None:
+def test_a_budget_starts_a_search_that_tells_what_it_tried(
+    headstart_command: Command, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pricing, "LONGEST", pricing.SHORTEST)
+    monkeypatch.setattr(pricing, "RATES", (3,))
     assert (
         headstart_command("fit", digits, *OFFLINE, *SHORT, "--budget", "10m", "--no-scratch", "--out", "found").code
         == 0
@@ -71,9 +62,10 @@ def test_a_budget_starts_a_search_that_tells_what_it_tried(headstart_command: Co
 
 
 def test_a_search_killed_in_the_middle_goes_on_with_the_same_command(headstart_command: Command, digits: Path) -> None:
-    line = ("fit", str(digits), *OFFLINE, *SHORT, "--tuning", "auto", "--no-scratch", "--out", "killed")
-    died = subprocess.run([sys.executable, "-c", KILLED_AFTER, "12", *line], capture_output=True, text=True)
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    known = ("--tuning", "auto", "--set", "tuning.learning_rate=0.001")  # which spares the look for one
+    line = ("fit", digits, *OFFLINE, *SHORT, *known, "--no-scratch", "--out", "killed")
+    with Forked(killed_at_step, 8, *line) as process:
+        assert process.wait() == -signal.SIGKILL, process.err
     decided = json.loads(Path("killed/work/search.json").read_text())["decided"]
     assert "schedule" in decided
     assert headstart_command(*line).code == 0
