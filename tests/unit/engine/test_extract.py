@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,10 @@ from tiny_backbones import (
     text_examples,
 )
 
-from headstart.contracts.carriers import Tap
+from forked_processes import SECONDS, Forked
+from headstart.contracts.carriers import State, Tap
+from headstart.contracts.examples import Raw
+from headstart.engine import feeding
 from headstart.engine.bottleneck import shares
 from headstart.engine.extract import Extracted, extract
 from headstart.engine.feature_store import FeatureStore
@@ -269,31 +269,23 @@ def test_an_interrupt_keeps_what_is_done(store: FeatureStore) -> None:
     assert run(TinyTable("tiny_table"), table, keys, store).reused == 40
 
 
-SLOW_PASS = """
-import sys, time, numpy as np, torch
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from tiny_backbones import TinyTable, keys_of, table_examples
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.runners.eager import Eager
+def pass_over_a_table(root: Path, held: bool) -> None:
+    """A process's pass with many shards; who is held waits for ever after the third batch."""
 
-class Slow(TinyTable):
-    def prepare(self, raws):
-        time.sleep(float(sys.argv[3]))
-        return super().prepare(raws)
+    class Held(TinyTable):
+        batches = 0
 
-values = np.random.default_rng(0).standard_normal((200, 4))
-store = FeatureStore(Path(sys.argv[1]), 10**9, flush_seconds=0.05)
-found = extract(Slow("tiny_table"), table_examples(values), keys_of(values), runner=Eager(), store=store, batch_size=4,
-                device=torch.device("cpu"))
-print(found.computed, float(found.pooled().sum()))
-"""
+        def prepare(self, raws: Sequence[Raw]) -> State:
+            self.batches += 1
+            if held and self.batches > 3:
+                time.sleep(SECONDS)
+            return super().prepare(raws)
 
-
-def slow_pass(store: FeatureStore, pause: float) -> subprocess.Popen[str]:
-    arguments = [str(store.root), str(Path(__file__).parent), str(pause)]
-    return subprocess.Popen([sys.executable, "-c", SLOW_PASS, *arguments], stdout=subprocess.PIPE, text=True)
+    feeding.MOST_THREADS = 1
+    values = np.random.default_rng(0).standard_normal((200, 4))
+    store = FeatureStore(root, 10**9, flush_seconds=0.0)
+    found = run(Held("tiny_table"), table_examples(values), keys_of(values), store, batch_size=4)
+    print(float(found.pooled().sum()))
 
 
 def whole_table_pass(store: FeatureStore | None) -> Extracted:
@@ -303,12 +295,12 @@ def whole_table_pass(store: FeatureStore | None) -> Extracted:
 
 @pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(store: FeatureStore) -> None:
-    process = slow_pass(store, 0.15)
-    limit = time.monotonic() + 60
-    while len(list(store.root.rglob("*.shard"))) < 3 and time.monotonic() < limit:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    with Forked(pass_over_a_table, store.root, True) as process:
+        give_up = time.monotonic() + SECONDS
+        while not list(store.root.rglob("*.shard")) and time.monotonic() < give_up:
+            time.sleep(0.005)
+        process.send(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, process.err
     extracted = whole_table_pass(FeatureStore(store.root, 10**9))
     assert 0 < extracted.computed < 200
     assert extracted.computed + extracted.reused == 200
@@ -317,8 +309,8 @@ def test_a_killed_pass_goes_on_where_it_was(store: FeatureStore) -> None:
 
 @pytest.mark.slow
 def test_two_processes_share_a_store(store: FeatureStore) -> None:
-    running = [slow_pass(store, 0.01) for _ in range(2)]
-    printed = [process.communicate(timeout=60)[0].split() for process in running]
-    expected = float(whole_table_pass(None).pooled().sum())
-    assert all(abs(float(total) - expected) < 1e-3 for _, total in printed)
+    with Forked(pass_over_a_table, store.root, False) as one, Forked(pass_over_a_table, store.root, False) as other:
+        assert (one.wait(), other.wait()) == (0, 0), one.err + other.err
+        expected = float(whole_table_pass(None).pooled().sum())
+        assert all(abs(float(process.out) - expected) < 1e-3 for process in (one, other))
     assert whole_table_pass(store).computed == 0
