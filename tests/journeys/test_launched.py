@@ -1,22 +1,21 @@
-"""A fit by torchrun: the processes share the frozen pass, and one of them makes the run."""
+"""A fit by a launcher such as torchrun: the processes share the work, and one of them makes the run."""
 
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from small_data import OFFLINE
+from stopped_commands import command
 
 import headstart
+from forked_processes import SECONDS, launched
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def launched(*line: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*TORCHRUN, *map(str, line)], capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +23,24 @@ def own_cache(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(here / "cache"))
 
 
-def test_torchrun_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
-    ended = launched("-m", "headstart", "fit", photos, *OFFLINE, "--no-scratch", "--json")
+def test_torchrun_trains_in_all_processes_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
+    flags = (*OFFLINE, "--tuning", "full", "--set", "tuning.epochs=2", "--no-scratch", "--json")
+    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert found["run"] == "runs/photos"
     assert [path.name for path in (here / "runs").iterdir()] == ["photos"]
-    assert headstart.load("runs/photos").metrics["test"]["accuracy"]["value"] == 1.0
+    run = headstart.load("runs/photos")
+    assert run.metrics["test"].keys() == found["test"].keys()
+    assert len(run.record.arms["model"].history) == 2
     assert ended.stderr.count("features from") <= 1
+
+
+def script(*line: str) -> None:
+    """What `python LINE` does."""
+    sys.argv = list(line)
+    runpy.run_path(line[0], run_name="__main__")
 
 
 def test_a_script_goes_on_in_one_process(here: Path, photos: Path) -> None:
@@ -41,16 +50,19 @@ def test_a_script_goes_on_in_one_process(here: Path, photos: Path) -> None:
         "run = headstart.fit(sys.argv[1], backbone='test_resnet', weights='random', settings=settings, scratch=False)\n"
         "print(run.folder)\n"
     )
-    ended = launched("script.py", photos)
-    assert (ended.returncode, ended.stdout) == (0, "runs/photos\n"), ended.stderr
+    with launched(script, "script.py", str(photos)) as (first, second):
+        assert (first.wait(), second.wait()) == (0, 0), first.err + second.err
+        assert (first.out, second.out) == ("runs/photos\n", "")
+    assert headstart.load("runs/photos").metrics["test"]["accuracy"]["value"] == 1.0
 
 
-def test_when_the_first_process_fails_all_end(here: Path, photos: Path) -> None:
+def test_when_the_first_process_fails_it_alone_says_why_and_the_launcher_hears_of_it(here: Path, photos: Path) -> None:
     (here / "taken").mkdir()
     (here / "taken" / "letter.txt").write_text("mine")
-    ended = launched("-m", "headstart", "fit", photos, *OFFLINE, "--out", "taken")
-    assert ended.returncode != 0
-    assert ended.stderr.count("Error: taken holds something that is no run") == 1
+    with launched(command, "fit", photos, *OFFLINE, "--out", "taken") as (first, second):
+        assert first.wait() not in (0, 70)
+        assert first.err.count("Error: taken holds something that is no run") == 1
+        assert "taken" not in second.err
 
 
 def test_other_processes_leave_no_run(here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

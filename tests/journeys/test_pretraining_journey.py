@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from small_data import OFFLINE, photo_folder, reviews
-from test_interruption import CHECKPOINT_AFTER_EVERY_STEP
-from test_launched import launched
+from stopped_commands import command, held_in_training, stopped
 
 import headstart
+from forked_processes import launched
 from headstart.engine.loop import Loop
 from headstart.engine.validator import Validated
 from headstart.kernel.errors import RunError
 
 Command = Callable[..., Any]
 
-TESTS = Path(__file__).parent.parent
-SCRIPT = TESTS / "unit" / "engine" / "learnt_together.py"
 SHORT = ("--set", "training.batch_size=8", "--set", "training.epochs=2")
 FLAGS = (*OFFLINE, *SHORT)
-SLOW_STEPS = """
-import time
-from headstart.engine import stepping
-make = stepping.Stepper.__call__
-stepping.Stepper.__call__ = lambda *given: (time.sleep(0.2), make(*given))[1]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -101,16 +89,11 @@ def test_the_command_says_that_labels_are_not_used(scans: Path, headstart_comman
 def test_after_a_kill_the_same_command_goes_on_to_the_same_bits(
     scans: Path, here: Path, headstart_command: Command
 ) -> None:
-    line = ["pretrain", str(scans), *OFFLINE, "--set", "training.batch_size=8", "--set", "training.epochs=8", "--out"]
+    line = ("pretrain", scans, *OFFLINE, "--set", "training.batch_size=8", "--set", "training.epochs=3", "--out")
     assert headstart_command(*line, "whole").code == 0
-    program = SLOW_STEPS + CHECKPOINT_AFTER_EVERY_STEP
-    killed = subprocess.Popen([sys.executable, "-c", program, *line, "killed"], stderr=subprocess.DEVNULL)
-    checkpoint, waited = here / "killed" / "work" / "pretraining.checkpoint", time.monotonic()
-    while not checkpoint.exists() and time.monotonic() - waited < 200:
-        time.sleep(0.05)
-    killed.kill()
-    killed.wait()
-    assert checkpoint.exists() and not (here / "killed" / "record.json").exists()
+    code, _ = stopped(signal.SIGKILL, held_in_training, "pretraining.checkpoint", 1, *line, "killed")
+    assert code == -signal.SIGKILL
+    assert not Path("killed/record.json").exists()
     resumed = headstart_command(*line, "killed")
     assert resumed.code == 0 and "killed was stopped before its end: going on from there" in resumed.err
     weights = [(here / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "killed")]
@@ -123,15 +106,15 @@ def test_a_time_is_kept_and_the_look_at_the_start_counts(
     validate, looks = Loop.validate, []
 
     def slow_at_first(loop: Loop) -> Validated:
-        looks.append(time.sleep(0 if looks else 1))
+        looks.append(time.sleep(0 if looks else 0.3))
         return validate(loop)
 
     monkeypatch.setattr(Loop, "validate", slow_at_first)
-    ended = headstart_command("pretrain", scans, *OFFLINE, "--set", "training.batch_size=8", "--budget", "3s", "--json")
+    ended = headstart_command("pretrain", scans, *OFFLINE, "--set", "training.batch_size=8", "--budget", "1s", "--json")
     assert ended.code == 0, ended.err
     record = headstart.load(json.loads(ended.out)["run"]).record
-    assert record.budget is not None and record.budget.seconds == 3
-    assert record.budget.used >= 1 + sum(epoch.seconds for epoch in record.history)
+    assert record.budget is not None and record.budget.seconds == 1
+    assert record.budget.used >= 0.3 + sum(epoch.seconds for epoch in record.history)
     assert len(record.history) < 100 and record.stopped != "all 100 epochs done"
 
 
@@ -188,20 +171,9 @@ def test_texts_and_numbers_are_learnt_from_too(here: Path, headstart_command: Co
     assert any(decision.what == "objective" for decision in run.record.decisions)
 
 
-def test_two_processes_come_to_what_one_comes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(SCRIPT.parent)]))
-    ended = launched(SCRIPT, tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    state, losses = torch.load(tmp_path / "alone.pt")
-    for rank in (0, 1):
-        found, their_losses = torch.load(tmp_path / f"{rank}.pt")
-        torch.testing.assert_close(their_losses, losses, atol=1e-4, rtol=1e-4)
-        for name, tensor in state.items():
-            torch.testing.assert_close(found[name], tensor, atol=1e-4, rtol=0, msg=name)
-
-
-def test_the_command_by_torchrun_makes_one_run(scans: Path, here: Path) -> None:
-    ended = launched("-m", "headstart", "pretrain", scans, *FLAGS, "--json", "--out", "run")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["run"] == "run"
-    shutil.rmtree(here / "run")
+def test_two_processes_make_one_run_and_answer_once(scans: Path, here: Path) -> None:
+    with launched(command, "pretrain", scans, *FLAGS, "--json", "--out", "run") as (first, second):
+        assert (first.wait(), second.wait()) == (0, 0), first.err + second.err
+        assert json.loads(first.out)["run"] == "run"
+        assert not second.out
+    assert headstart.load("run").record.history
