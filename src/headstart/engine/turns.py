@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.locks import locked
@@ -15,7 +16,14 @@ PATIENCE_SECONDS = 120.0
 @contextmanager
 def in_turn(name: str) -> Iterator[None]:
     """Hold the lock `name` of the cache folder, where it can be had; a process that dies lets go of it."""
+    path = cache_folder() / "memo" / f"{name}.lock"
     with ExitStack() as stack:
         with suppress(OSError):  # a read-only disk, one without locks, or somebody hangs
-            stack.enter_context(locked(cache_folder() / "memo" / f"{name}.lock", PATIENCE_SECONDS))
+            stack.enter_context(locked(path, PATIENCE_SECONDS))
+            stack.callback(_delete, path)
         yield
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -17,7 +17,10 @@ from headstart.engine.store_limit import KEPT
 FEATURES = "features"
 HASH = "[0-9a-f]{16,}"
 PARTS = {
-    "memo": ("hashes and fingerprints of files", re.compile(r"[a-z-]+-\d+\.(lock|sqlite(-wal|-shm|-journal)?)")),
+    "memo": (
+        "hashes and fingerprints of files",
+        re.compile(rf"[a-z-]+-\d+(-{HASH})?\.(lock|sqlite(-wal|-shm|-journal)?)"),
+    ),
     "boundaries": ("where backbones can be cut", re.compile(rf"{HASH}\.json")),
     "graphs": ("compiled graphs", re.compile(rf"{HASH}(\..*)?")),
 }

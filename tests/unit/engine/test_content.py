@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
+import tracemalloc
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from headstart.contracts.examples import Examples, Schema
+from headstart.engine import content as module
 from headstart.engine.content import CHANGED, changes, content_keys
 from headstart.kernel.progress import Quiet
 
@@ -154,3 +160,38 @@ def test_only_files_that_are_no_longer_what_they_were_are_changes(tmp_path: Path
 def test_what_lies_in_memory_does_not_change() -> None:
     for data in (examples("image", path=[b"one"]), examples("text", text=["one"]), examples("table", x=[1.0])):
         assert changes(data, ["another key"], np.array([0])) == {}
+
+
+def test_two_that_want_the_keys_of_the_same_files_at_once_read_each_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = examples("image", path=files(tmp_path, *(str(number).encode() for number in range(60))))
+    original, read, both = module._file_key, Counter[Path](), threading.Barrier(2)
+
+    def counted(path: Path) -> Any:
+        read[path] += 1
+        return original(path)
+
+    def keys() -> list[str | None]:
+        both.wait(60)
+        return content_keys(data).keys
+
+    monkeypatch.setattr(module, "_file_key", counted)
+    monkeypatch.setattr(module, "AT_ONCE", 20)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(keys) for _ in range(2))
+        assert one.result() == other.result()
+    assert sorted(read.values()) == [1] * 60
+
+
+def test_beside_its_key_an_example_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = examples("image", path=files(tmp_path, b"one") * 5000)
+    content_keys(data.take([0]))
+    monkeypatch.setattr(module, "AT_ONCE", 50)
+    tracemalloc.start()
+    try:
+        keys = content_keys(data).keys
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < len(keys) * (sys.getsizeof(keys[0]) + 32)
