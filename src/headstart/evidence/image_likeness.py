@@ -1,7 +1,7 @@
 """Near-duplicate images: the same picture saved again, at another size, quality or brightness.
 
-Candidates differ in at most 3 of 64 difference-hash bits; such a pair has one of four runs of 16 bits in common, so
-only pairs that share a run are looked at. Thumbnails then decide, scaled to one mean and contrast: the hash alone would
+Candidates differ in at most 3 of 64 difference-hash bits; such a pair has three of six runs of bits in common, so only
+pairs that share three runs are looked at. Thumbnails then decide, scaled to one mean and contrast: the hash alone would
 melt small digits, or neighbouring slices of one scan, into one. Pictures almost without contrast are never near
 duplicates.
 """
@@ -9,6 +9,7 @@ duplicates.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
@@ -27,7 +28,8 @@ FLAT = 4.0
 
 _LEAST_SCALED = 16.0
 """Contrast below which a thumbnail is not stretched further, as that would stretch noise."""
-_BANDS = 4
+_BLOCKS = np.array([0x7FF << start for start in (0, 11, 22, 33)] + [0x3FF << start for start in (44, 54)], np.uint64)
+"""The six runs, as masks."""
 _CHUNK = 4096
 _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
@@ -42,31 +44,35 @@ def near_images(records: np.ndarray) -> list[tuple[int, int]]:
         Pairs of indices, the smaller first, sorted.
     """
     pixels = records["pixels"].reshape(-1, SIDE * SIDE)
-    contrast = pixels.std(axis=1)
+    contrast = np.zeros(len(pixels))
+    for start in range(0, len(pixels), _CHUNK):
+        contrast[start : start + _CHUNK] = pixels[start : start + _CHUNK].std(axis=1)
     shaped = np.flatnonzero(contrast >= FLAT)
-    bits = np.ascontiguousarray(records["bits"][shaped])
-    found: set[tuple[int, int]] = set()
-    for one, other in _candidates(bits):
+    found: list[tuple[int, int]] = []
+    for one, other in _candidates(records["bits"][shaped]):
         left, right = shaped[one], shaped[other]
         same = _alike(_scaled(pixels[left], contrast[left]), _scaled(pixels[right], contrast[right]))
-        found.update((min(a, b), max(a, b)) for a, b in zip(left[same].tolist(), right[same].tolist()))
+        found.extend((min(a, b), max(a, b)) for a, b in zip(left[same].tolist(), right[same].tolist()))
     return sorted(found)
 
 
 def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks of index pairs within `MOST_BITS`; a pair may come more than once."""
-    bands = bits.view(np.uint16).reshape(-1, _BANDS)
-    for band in range(_BANDS):
-        order = np.argsort(bands[:, band], kind="stable")
-        value = bands[order, band]
+    """Chunks of index pairs within `MOST_BITS`, each pair once."""
+    for chosen in combinations(range(len(_BLOCKS)), len(_BLOCKS) - MOST_BITS):
+        before = [_BLOCKS[block] for block in range(chosen[-1]) if block not in chosen]
+        part = bits & np.bitwise_or.reduce(_BLOCKS[list(chosen)])
+        order = np.argsort(part, kind="stable")
+        value = part[order]
         position, distance = np.arange(len(order)), 0
         while len(position):
             distance += 1
             position = position[position + distance < len(order)]
             position = position[value[position] == value[position + distance]]
             one, other = order[position], order[position + distance]
-            differing = _ONES[(bits[one] ^ bits[other]).view(np.uint16).reshape(-1, _BANDS)].sum(axis=1)
-            close = differing <= MOST_BITS
+            differing = bits[one] ^ bits[other]
+            close = _ONES[differing.view(np.uint16).reshape(-1, 4)].sum(axis=1) <= MOST_BITS
+            for block in before:  # where one of these agrees too, the pair comes up with it
+                close &= (differing & block) != 0
             one, other = one[close], other[close]
             for start in range(0, len(one), _CHUNK):
                 yield one[start : start + _CHUNK], other[start : start + _CHUNK]
