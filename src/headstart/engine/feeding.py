@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -21,7 +21,7 @@ import torch
 from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Raw
-from headstart.engine.reading import read_inputs
+from headstart.engine.reading import Inputs, read_inputs
 from headstart.engine.reading_workers import POSSIBLE, ReadingWorkers
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.processor import cores
@@ -46,6 +46,10 @@ Changes = Callable[[np.ndarray], Mapping[int, str]]
 
 Finish = Callable[[State, np.ndarray], State]
 """(state, rows) -> what goes on in its place."""
+
+
+Read = Callable[[Sequence[Raw]], Inputs]
+"""May be called from several threads."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +100,41 @@ def feed_batches(
     threads = min(MOST_THREADS, cores())
     reader = backbone.reader()
     with ExitStack() as stack:
-        workers = None
-        if reader is not None and POSSIBLE and total >= PROCESSES_FROM:
-            threads = cores()
-            workers = stack.enter_context(ReadingWorkers(reader, threads, batch_size, reporter))
+        read = partial(_together, backbone)
+        if reader is not None:
+            read = partial(_one_by_one, stack.enter_context(reading(reader, batch_size, total, reporter)))
+            threads = cores() if many(total) else threads
         pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[Future[Fed]] = deque()
         for batch in batches:
-            waiting.append(
-                pool.submit(_prepared, partial(_prepare, backbone, examples, batch, workers, changes), finish)
-            )
+            waiting.append(pool.submit(_prepared, partial(_prepare, read, examples, batch, changes), finish))
             if len(waiting) >= threads + AHEAD:
                 yield _shared(waiting.popleft().result(), threads)
         while waiting:
             yield _shared(waiting.popleft().result(), threads)
+
+
+@contextmanager
+def reading(reader: Reader, at_once: int, total: int, reporter: Reporter | None = None) -> Iterator[Read]:
+    """How inputs are read, up to `at_once` in a call: by worker processes where `total` is large, else here."""
+    if not many(total):
+        yield partial(read_inputs, reader)
+        return
+    with ReadingWorkers(reader, cores(), at_once, reporter) as workers:
+
+        def read(raws: Sequence[Raw]) -> Inputs:
+            try:
+                return workers.read(raws)
+            except HeadstartError:  # no worker can be started here, which was said, or the pass ends just now
+                return read_inputs(reader, raws)
+
+        yield read
+
+
+def many(total: int) -> bool:
+    """Whether so many inputs are read by worker processes, one for each core."""
+    return POSSIBLE and total >= PROCESSES_FROM
 
 
 def by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -171,16 +195,17 @@ def _prepared(prepare: Callable[[], Fed], finish: Finish) -> Fed:
 
 
 def _prepare(
-    backbone: Backbone, examples: Examples, rows: np.ndarray, workers: ReadingWorkers | None, changes: Changes
+    read: Callable[[Sequence[Raw]], tuple[State | None, Mapping[int, str]]],
+    examples: Examples,
+    rows: np.ndarray,
+    changes: Changes,
 ) -> Fed:
     started = time.perf_counter()
-    raws: Sequence[Raw] = examples.raws(rows)
-    reader = backbone.reader()
-    state, failed = _together(backbone, raws) if reader is None else _one_by_one(reader, raws, workers)
+    state, failed = read(examples.raws(rows))
     changed = changes(rows)
     if changed:  # the others are read again without them
         rest = rows[~np.isin(rows, list(changed))]
-        others = _prepare(backbone, examples, rest, workers, changes) if len(rest) else Fed(rest, None)
+        others = _prepare(read, examples, rest, changes) if len(rest) else Fed(rest, None)
         return Fed(others.rows, others.state, {**others.failures, **changed}, time.perf_counter() - started)
     failures = {int(rows[position]): reason for position, reason in failed.items()}
     kept = [position for position in range(len(rows)) if position not in failed]
@@ -198,12 +223,7 @@ def _together(backbone: Backbone, raws: Sequence[Raw]) -> tuple[State | None, Ma
     return (backbone.prepare(readable) if readable else None), failed
 
 
-def _one_by_one(
-    reader: Reader, raws: Sequence[Raw], workers: ReadingWorkers | None
-) -> tuple[State | None, Mapping[int, str]]:
+def _one_by_one(read: Read, raws: Sequence[Raw]) -> tuple[State | None, Mapping[int, str]]:
     """The inputs as they are read, and what is wrong with the others, by their position."""
-    try:
-        inputs = read_inputs(reader, raws) if workers is None else workers.read(raws)
-    except HeadstartError:  # no worker can be started here, which was said, or the pass ends just now
-        inputs = read_inputs(reader, raws)
+    inputs = read(raws)
     return (State(torch.from_numpy(inputs.arrays)) if len(inputs.arrays) else None), inputs.failures

@@ -59,9 +59,9 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
         near = [(distinct[a], distinct[b]) for a, b in near_texts([texts[row] for row in distinct])]
     elif modality == "image":
         fingerprints = fingerprint_images(examples, keys, reporter)
-        chosen = np.flatnonzero(np.isin(fingerprints.rows, distinct))
-        rows = fingerprints.rows[chosen].tolist()
-        near = [(rows[a], rows[b]) for a, b in near_images(fingerprints.records[chosen])]
+        firsts = np.unique(fingerprints.record_of, return_index=True)[1]
+        rows = fingerprints.rows[firsts].tolist()
+        near = [(rows[a], rows[b]) for a, b in near_images(fingerprints.records)]
     clusters = Clusters(len(examples))
     clusters.join_all([*exact, *near])
     failures = fingerprints.failures if fingerprints else {}

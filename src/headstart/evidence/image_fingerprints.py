@@ -6,19 +6,21 @@ brighter (Krawetz, "Kind of Like That", 2013).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Raw
 from headstart.engine.content import changes
+from headstart.engine.feeding import Read, reading
 from headstart.engine.memo import Memo
-from headstart.kernel.errors import DataError
+from headstart.engine.turns import in_turn
+from headstart.kernel.files import hash_bytes
+from headstart.kernel.processor import cores
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.media.images import decode_image, image_size
 
@@ -28,8 +30,11 @@ SIDE = 32
 RECORD = np.dtype([("width", "<u4"), ("height", "<u4"), ("bits", "<u8"), ("pixels", "u1", (SIDE, SIDE))])
 """One fingerprint: size of the upright image, difference hash, grey thumbnail."""
 
+MEMO = "image-fingerprints-1"
 _DECODE_AT_LEAST = 4 * SIDE
-_CHUNK = 32
+_CHUNK = 16
+_AT_ONCE = max(512, 64 * cores())
+"""Images after which the records are kept, so that a kill costs no more, nor a wait for another process."""
 _BIT_ORDER = np.arange(64) * 29 % 64
 """Spreads each run of 16 bits over the whole image, so that a blank border does not make a run the same everywhere."""
 
@@ -39,92 +44,123 @@ class Fingerprints:
     """Fingerprints of the readable images among some examples."""
 
     rows: np.ndarray
-    """(readable,) int64: the row of each record, ascending."""
+    """(readable,) int64: their rows, ascending."""
+    record_of: np.ndarray
+    """(readable,) int64: which record is that of each."""
     records: np.ndarray
-    """(readable,) of `RECORD`."""
+    """(different images,) of `RECORD`, in the order of their first rows."""
     failures: dict[int, str]
     """Row -> why the image cannot be read, in words that follow the file's name."""
+
+
+@dataclass(frozen=True)
+class FingerprintReader:
+    """What makes a fingerprint out of an image, also in a worker process."""
+
+    nbytes: int = RECORD.itemsize
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        """The bytes of the image's `RECORD`. Raises DataError."""
+        return np.frombuffer(fingerprint(raw).tobytes(), np.uint8)  # type: ignore[arg-type]
 
 
 def fingerprint_images(
     examples: Examples, keys: Sequence[str | None], reporter: Reporter | None = None
 ) -> Fingerprints:
-    """Fingerprint every image, each different content once.
+    """Fingerprint every image, each different content once, also where several processes do so at the same time.
 
     Args:
         examples: of modality 'image'.
         keys: content key of each example; rows without one are left out, their reason is known already.
         reporter: is told the progress.
     """
-    memo = Memo("image-fingerprints-1")
-    kept = memo.get([key.encode() for key in set(keys) if key is not None])
-    found = {key.decode(): value for key, value in kept.items() if len(value) == RECORD.itemsize}
-    reasons: dict[str, str] = {}
-    changed: dict[int, str] = {}
-    while missing := _one_row_each(keys, known=found.keys() | reasons.keys(), but=changed.keys()):
-        new, why = _decode_all(examples, missing, reporter or Quiet())
-        gone = changes(examples, keys, np.array(list(missing.values())))
-        sound = {key for key, row in missing.items() if row not in gone}
-        new = {key: value for key, value in new.items() if key in sound}
-        memo.put({key.encode(): value for key, value in new.items()})
-        found |= new
-        reasons |= {key: reason for key, reason in why.items() if key in sound}
-        changed |= gone
-    readable = [(row, found[key]) for row, key in enumerate(keys) if key in found and row not in changed]
-    records = np.frombuffer(b"".join(record for _, record in readable), RECORD)
-    failures = {row: reasons[key] for row, key in enumerate(keys) if key in reasons} | changed
-    return Fingerprints(np.array([row for row, _ in readable], np.int64), records, failures)
+    search = _Search(examples, keys)
+    rows = [row for some in _slices(search.missing(), _AT_ONCE) for row in search.recall(some)]
+    while rows:
+        search.look(rows, reporter or Quiet())
+        rows = search.missing()
+    return search.found()
 
 
-def _one_row_each(keys: Sequence[str | None], *, known: Set[str], but: Set[int]) -> dict[str, int]:
-    """Each key that is not known yet, with the first of its rows."""
-    rows = ((key, row) for row, key in reversed(list(enumerate(keys))) if key is not None)
-    return {key: row for key, row in rows if key not in known and row not in but}
+class _Search:
+    """What is found so far."""
+
+    def __init__(self, examples: Examples, keys: Sequence[str | None]) -> None:
+        self.examples, self.keys = examples, keys
+        self.numbers = {key: number for number, key in enumerate(dict.fromkeys(filter(None, keys)))}
+        self.records = np.zeros(len(self.numbers), RECORD)
+        self.known = np.zeros(len(self.numbers), bool)
+        self.reasons: dict[str, str] = {}
+        self.changed: dict[int, str] = {}
+        self.memo = Memo(MEMO)
+
+    def missing(self) -> list[int]:
+        """A row of each image that nothing is known of."""
+        first: dict[str, int] = {}
+        for row, key in enumerate(self.keys):
+            if key is not None and not self.is_known(key) and row not in self.changed:
+                first.setdefault(key, row)
+        return list(first.values())
+
+    def is_known(self, key: str) -> bool:
+        """Whether an image has a record, or a reason for having none."""
+        return bool(self.known[self.numbers[key]]) or key in self.reasons
+
+    def recall(self, rows: Sequence[int]) -> list[int]:
+        """Take what is remembered of the images in some rows; the rows of the others."""
+        names = {str(self.keys[row]): row for row in rows}
+        for name, value in self.memo.get([name.encode() for name in names]).items():
+            if len(value) == RECORD.itemsize:
+                self._keep(name.decode(), value)
+        return [row for name, row in names.items() if not self.is_known(name)]
+
+    def look(self, rows: Sequence[int], reporter: Reporter) -> None:
+        """Decode the images in some rows, unless another process does so just now."""
+        with (
+            reporter.counter("looking at images", len(rows), "images") as advance,
+            reading(FingerprintReader(), _CHUNK, len(rows), reporter) as read,
+            ThreadPoolExecutor(cores()) as pool,
+        ):
+            for some in _slices(rows, _AT_ONCE):
+                names = "".join(str(self.keys[row]) for row in some)
+                with in_turn(f"{MEMO}-{hash_bytes(names.encode())}"):
+                    self._decode(self.recall(some), read, pool)
+                advance(len(some))
+
+    def found(self) -> Fingerprints:
+        """All of it."""
+        number = [-1 if key is None else self.numbers[key] for key in self.keys]
+        rows = [row for row, record in enumerate(number) if record >= 0 and self.known[record]]
+        rows = [row for row in rows if row not in self.changed]
+        failures = {row: self.reasons[key] for row, key in enumerate(self.keys) if key in self.reasons} | self.changed
+        records = self.records if self.known.all() else self.records[self.known]
+        place = np.cumsum(self.known) - 1
+        return Fingerprints(np.array(rows, np.int64), place[np.array(number, np.int64)[rows]], records, failures)
+
+    def _decode(self, rows: Sequence[int], read: Read, pool: ThreadPoolExecutor) -> None:
+        new: dict[int, bytes] = {}
+        why: dict[int, str] = {}
+        chunks = _slices(rows, _CHUNK)
+        for chunk, inputs in zip(chunks, pool.map(lambda chunk: read(self.examples.raws(chunk)), chunks)):
+            readable = [row for position, row in enumerate(chunk) if position not in inputs.failures]
+            new.update((row, array.tobytes()) for row, array in zip(readable, inputs.arrays))
+            why.update((chunk[position], reason) for position, reason in inputs.failures.items())
+        gone = changes(self.examples, self.keys, np.array(rows, np.int64))
+        self.changed |= gone
+        self.reasons |= {str(self.keys[row]): reason for row, reason in why.items() if row not in gone}
+        sound = {str(self.keys[row]): value for row, value in new.items() if row not in gone}
+        for name, value in sound.items():
+            self._keep(name, value)
+        self.memo.put({name.encode(): value for name, value in sound.items()})
+
+    def _keep(self, name: str, value: bytes) -> None:
+        number = self.numbers[name]
+        self.records[number] = np.frombuffer(value, RECORD)[0]
+        self.known[number] = True
 
 
-def _decode_all(
-    examples: Examples, rows: dict[str, int], reporter: Reporter
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Key -> record, and key -> reason of failure."""
-    if not rows:
-        return {}, {}
-    order = list(rows.items())
-    sources = examples.raws([row for _, row in order])
-    new: dict[str, bytes] = {}
-    reasons: dict[str, str] = {}
-    with (
-        reporter.counter("looking at images", len(order), "images") as advance,
-        ThreadPoolExecutor(cpu_count() or 1) as pool,
-    ):
-        _collect(pool, order, sources, new, reasons, advance)
-    return new, reasons
-
-
-def _collect(
-    pool: ThreadPoolExecutor,
-    order: Sequence[tuple[str, int]],
-    sources: Sequence[object],
-    new: dict[str, bytes],
-    reasons: dict[str, str],
-    advance: Callable[[int], None],
-) -> None:
-    chunks = [sources[start : start + _CHUNK] for start in range(0, len(sources), _CHUNK)]
-    done = 0
-    for answers in pool.map(lambda chunk: [_attempt(source) for source in chunk], chunks):
-        for (key, _), answer in zip(order[done : done + len(answers)], answers):
-            if isinstance(answer, bytes):
-                new[key] = answer
-            else:
-                reasons[key] = answer
-        done += len(answers)
-        advance(len(answers))
-
-
-def _attempt(source: object) -> bytes | str:
-    try:
-        return fingerprint(source if isinstance(source, bytes) else Path(str(source))).tobytes()
-    except DataError as error:
-        return str(error)
+def _slices(rows: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def fingerprint(source: Path | bytes) -> np.ndarray:

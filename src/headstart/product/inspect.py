@@ -158,11 +158,11 @@ def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
 def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
     """Sizes, and inputs with nothing in them."""
     if copies.fingerprints is not None:
-        records = copies.fingerprints.records
-        pixels = records["pixels"].reshape(-1, SIDE * SIDE).astype(int)
-        plain = copies.fingerprints.rows[np.ptp(pixels, axis=1) <= 1]
+        records, record_of = copies.fingerprints.records, copies.fingerprints.record_of
+        blank = np.ptp(records["pixels"].reshape(-1, SIDE * SIDE), axis=1) <= 1
+        plain = copies.fingerprints.rows[blank[record_of]]
         return {
-            "spreads": {name: _spread(records[name]) for name in ("width", "height") if len(records)},
+            "spreads": {name: _spread(records[name][record_of]) for name in ("width", "height") if len(records)},
             "constant_images": tuple(origins[row] for row in plain),
         }
     raws = examples.raws()
