@@ -8,7 +8,7 @@ it stands, with the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -34,7 +34,7 @@ from headstart.engine.optimiser import frozen_state, plan_optimiser, train_mode
 from headstart.engine.pace import Pace
 from headstart.engine.precision import chosen_precision
 from headstart.engine.self_validation import Watch, nothing_more, validator
-from headstart.engine.step_batches import step_batches
+from headstart.engine.step_batches import EpochBatches, step_batches
 from headstart.engine.stepping import Moment, Stepper
 from headstart.engine.streams import Stream
 from headstart.engine.together import together
@@ -103,13 +103,13 @@ class Loop:
             model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed, streams
         )
         self.validation = validator(self.stepper, validation, plan.boundary, watch)
+        self.batches = EpochBatches(streams, self.processes)
         self.steps = max(stream.steps() for stream in streams.values())
         self.pace = Pace(plan.budget, passes_needed(recipe) + plan.passes_after)
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
         self._frozen_hash = ""
-        self._coming: Iterator[dict[str, Batch]] | None = None
 
     def run(self, until: int | None = None) -> Progress:
         """Train until epochs, patience or budget end, or it cannot go on; leave the best weights in the model.
@@ -160,7 +160,7 @@ class Loop:
                         if not progress.history:
                             raise
                         progress.stopped, progress.broken_off = str(error), True
-            self._coming = None
+            self.batches.drop()
             self._heed(save=not progress.stopped)
         if not progress.stopped:
             self._paused = self.weights.copy()
@@ -169,7 +169,7 @@ class Loop:
         progress, started = self.progress, time.monotonic()
         last = started
         self.train_mode(progress.done())
-        for batches in self._batches(until):
+        for batches in self.batches.of(progress, until):
             if self._time_is_up():
                 break
             self._step(batches)
@@ -182,14 +182,6 @@ class Loop:
         if progress.step:
             self._judge(time.monotonic() - started)
             progress.seconds = time.monotonic() - self.began
-
-    def _batches(self, until: int | None) -> Iterator[dict[str, Batch]]:
-        """Of the epoch's steps that are to come; the next epoch's are in the making while this one is judged."""
-        progress, coming, self._coming = self.progress, self._coming, None
-        steps, epoch = range(progress.step, progress.steps), progress.epoch
-        yield from coming or step_batches(self.streams, epoch, steps, self.processes)
-        if epoch + 1 < min(progress.epochs, until or progress.epochs):
-            self._coming = step_batches(self.streams, epoch + 1, range(progress.steps), self.processes)
 
     def _step(self, batches: Mapping[str, Batch]) -> None:
         progress, done = self.progress, self.progress.done()

@@ -1,4 +1,4 @@
-"""The batches of an epoch's steps, from every stream that an objective draws from."""
+"""The batches of an epoch's steps, from every stream that an objective draws from, and of one epoch after the other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.contracts.carriers import Batch
 from headstart.engine.ahead import Ahead
+from headstart.engine.checkpoint import Progress
 from headstart.engine.forward import channels_last
 from headstart.engine.streams import Stream
 from headstart.engine.together import Together
@@ -25,6 +26,27 @@ def step_batches(
         return batches_of(streams, rows, epoch)
 
     return Ahead([partial(make, step) for step in steps])
+
+
+class EpochBatches:
+    """The batches of a training's epochs; the next one's are in the making while an epoch is judged."""
+
+    def __init__(self, streams: Mapping[str, Stream], processes: Together) -> None:
+        """Begin with nothing in the making."""
+        self.streams, self.processes = streams, processes
+        self._coming: Iterator[dict[str, Batch]] | None = None
+
+    def of(self, progress: Progress, until: int | None) -> Iterator[dict[str, Batch]]:
+        """Of the epoch's steps that are to come, in a training that pauses when `until` epochs are done."""
+        coming, self._coming, epoch = self._coming, None, progress.epoch
+        steps = range(progress.step, progress.steps)
+        yield from coming or step_batches(self.streams, epoch, steps, self.processes)
+        if epoch + 1 < min(progress.epochs, until or progress.epochs):
+            self._coming = step_batches(self.streams, epoch + 1, range(progress.steps), self.processes)
+
+    def drop(self) -> None:
+        """No epoch follows."""
+        self._coming = None
 
 
 def batches_of(streams: Mapping[str, Stream], rows: Mapping[str, np.ndarray], epoch: int) -> dict[str, Batch]:
