@@ -24,7 +24,7 @@ from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.media.images import Crop
 
-MEMO = "file-hashes-1"
+MEMO = "file-hashes-2"
 AT_ONCE = 4096
 """Examples looked at together, so that beside their keys nothing grows with the data."""
 CHANGED = "has changed during the pass"

@@ -1,6 +1,7 @@
 """Memo: answers that took time, kept in one SQLite file of the cache folder and shared between processes.
 
 Losing it costs time, never correctness: on a read-only disk, a damaged file or a lock that does not clear it forgets.
+A file that outgrows its share of the room for features forgets the older half of its answers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from headstart.engine.store_limit import limit_in_force
 from headstart.kernel.folders import cache_folder
+
+SHARE, LEAST = 0.1, 100_000_000
+"""A file holds at most so great a share of what the store of features may, or so many bytes where that is less."""
 
 _AT_ONCE = 500
 _PATIENCE_S = 5.0
@@ -62,8 +67,11 @@ class Memo:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database, database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.execute("CREATE TABLE IF NOT EXISTS memo (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            database.execute("CREATE TABLE IF NOT EXISTS memo (key BLOB PRIMARY KEY, value BLOB)")
             database.executemany("INSERT OR REPLACE INTO memo VALUES (?, ?)", values.items())
+            used = _used(database)
+            if used > LEAST and used > SHARE * limit_in_force(cache_folder() / "features", 0).bytes:
+                _halve(database)
 
     def _start_anew(self, values: Mapping[bytes, bytes]) -> None:
         """Replace a file that is no database."""
@@ -79,3 +87,16 @@ class Memo:
         with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S)) as database:
             database.execute("PRAGMA synchronous=NORMAL")
             yield database
+
+
+def _used(database: sqlite3.Connection) -> int:
+    """Bytes of the pages that hold something; a file keeps the others for what comes."""
+    pages, free, size = (
+        database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _halve(database: sqlite3.Connection) -> None:
+    """Forget what was put before the rest."""
+    database.execute("DELETE FROM memo WHERE rowid < (SELECT (min(rowid) + max(rowid)) / 2 FROM memo)")
