@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from small_data import OFFLINE
 from stopped_commands import command
 
@@ -23,9 +25,9 @@ def own_cache(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(here / "cache"))
 
 
-def test_torchrun_trains_in_all_processes_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
-    flags = (*OFFLINE, "--tuning", "full", "--set", "tuning.epochs=2", "--no-scratch", "--json")
-    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags]
+def test_torchrun_comes_to_the_weights_of_one_process_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
+    flags = (*OFFLINE, "--tuning", "partial", "--set", "tuning.epochs=2", "--set", "tuning.precision=float32")
+    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags, "--no-scratch", "--json"]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
@@ -35,6 +37,17 @@ def test_torchrun_trains_in_all_processes_makes_one_run_and_answers_once(here: P
     assert run.metrics["test"].keys() == found["test"].keys()
     assert len(run.record.arms["model"].history) == 2
     assert ended.stderr.count("features from") <= 1
+    alone = headstart.fit(
+        photos,
+        backbone="test_resnet",
+        weights="random",
+        tuning="partial",
+        scratch=False,
+        settings={"backbone": {"image_size": 32}, "tuning": {"epochs": 2, "precision": "float32"}},
+        out="alone",
+    )
+    both, one = (load_file(folder / "model" / "model.safetensors") for folder in (run.folder, alone.folder))
+    torch.testing.assert_close(both, one, atol=1e-4, rtol=0)
 
 
 def script(*line: str) -> None:

@@ -17,7 +17,7 @@ from headstart.kernel.errors import TrainingError
 
 SAME = ("everything", "batchnorm_and_dropout", "own_gradients", "no_memory")
 FAULTS = {"no_room": "training of a single example", "nan": "'cross_entropy' became nan in epoch"}
-EQUAL = ("twenty_steps", "without_labels")
+EQUAL = ("twenty_steps", "stored_prefix", "without_labels")
 
 
 def train(folder: Path, *kinds: str) -> None:
