@@ -26,15 +26,15 @@ FLOORS = {
 ORDER = {
     "kernel": "errors files folders locks processor progress randomness settings registry",
     "numerics": "bootstrap calibration neighbours nt_xent spread standardisation",
-    "media": "framing jpeg images masks words",
+    "media": "framing jpeg recent images masks words",
     "media/formula": "frame bodies fractals strokes textures pictures",
     "contracts": (
         "carriers exhibits examples format inputs augmentation composed_augmentation backbone backbone_alone "
         "boundaries evaluation_mode task objective runner tuning model"
     ),
     "engine": (
-        "ahead allocator bottleneck launch device finite interruption turns optimiser weights streams views columns "
-        "key_index shard gathering space store_limit claims feature_store sharing memo content reading "
+        "ahead allocator bottleneck launch device finite interruption turns optimiser weights near_tiles streams views "
+        "columns key_index shard gathering space store_limit claims feature_store sharing memo content reading "
         "reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key execution choose_runner "
         "pipeline pass_space extract merging infer together gathered_rows precision forward micro_batches averaging "
         "best_epochs interpolation final_weights noise pace checkpoint collapse training_plan step_batches validator "

@@ -15,6 +15,7 @@ from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
 from headstart.contracts.examples import Examples
+from headstart.engine.near_tiles import Tiled
 from headstart.kernel.randomness import draw_seed
 
 StateSource = Callable[[np.ndarray], State]
@@ -105,12 +106,16 @@ class Stream:
     """Into how many epochs a pass over the rows is divided, where they are many."""
     origins: Origins | None = None
     """Where rows came from, as a person would name them; None: they go by their numbers."""
+    tiled: Tiled | None = None
+    """Which rows are of one picture, and drawn near each other; None where rows are read whole."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
         whole, part = divmod(epoch, self.rounds)
         draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.follows or self.name}", whole))
         rows = np.array_split(draws.permutation(self.rows), self.rounds)[part]
+        if self.tiled is not None:
+            return self._split(self.tiled.near(rows))
         if self.lengths is None:
             return self._split(rows)
         pool = POOLED_BATCHES * self.batch_size

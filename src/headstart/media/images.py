@@ -10,7 +10,6 @@ import io
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
 from headstart.media.jpeg import MOST_PIXELS, SIGNATURE, decode_jpeg
+from headstart.media.recent import DECODED
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .avif .tif .tiff .ppm .pgm .pbm .pnm .pfm .tga .ico"
@@ -37,9 +37,6 @@ _SIGNATURES = (
     b"P5\n",
     b"P6\n",
 )
-
-LAST_DECODED = 4
-"""Pictures whose pixels are kept for their other parts, which are asked for soon after."""
 
 MOST_AS_FLOATS = 1 << 20
 """Pixels of a 16-bit or floating picture that are scaled at once: whole, a large one would take gigabytes."""
@@ -152,15 +149,9 @@ def image_size(source: Path | bytes | Crop) -> tuple[int, int]:
 
 def _cropped(crop: Crop) -> np.ndarray:
     """The part's pixels (height, width, 3) uint8; the picture is decoded in full."""
-    whole = crop.source
-    changed = whole.stat().st_mtime_ns if isinstance(whole, Path) and whole.exists() else 0
     top, left, height, width = crop.box
-    return _decoded(whole, changed)[top : top + height, left : left + width].copy()
-
-
-@lru_cache(maxsize=LAST_DECODED)
-def _decoded(source: Path | bytes, changed: int) -> np.ndarray:  # noqa: ARG001
-    return read_pixels(source)
+    whole = DECODED(crop.source, "pixels", lambda: read_pixels(crop.source))
+    return whole[top : top + height, left : left + width].copy()
 
 
 def looks_like_image(path: Path) -> bool:

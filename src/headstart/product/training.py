@@ -25,6 +25,7 @@ from headstart.engine.feeding import lengths_of
 from headstart.engine.forward import Forward
 from headstart.engine.loop import Loop
 from headstart.engine.micro_batches import MicroBatches
+from headstart.engine.near_tiles import tiles_of
 from headstart.engine.precision import precision_in_use
 from headstart.engine.relative_gradients import BATCHES, relative_gradients
 from headstart.engine.streams import Stream, by_length
@@ -210,6 +211,7 @@ def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tu
         lengths,
         begun.views,
         origins=lambda rows: data.examples.take(rows).origins(),
+        tiled=tiles_of(data.examples),
     )
     in_order = by_length(data.split.val, lengths)
     return labelled, replace(labelled, name="validation", rows=in_order, augmentation=None, views=())

@@ -13,6 +13,7 @@ from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import Box
 from headstart.media.masks import read_mask
+from headstart.media.recent import DECODED
 from headstart.tasks._mask_classes import Classes, encoded
 
 
@@ -45,14 +46,19 @@ class MaskTarget(Deferred):
     @property
     def truth(self) -> np.ndarray:
         """Class numbers (height, width) int64 of the picture itself. Raises DataError when it can no longer be read."""
+        if self.box is None:
+            return self._whole()
+        smallest = np.min_scalar_type(len(self.classes.names))
+        whole = DECODED(self.source, self.classes, lambda: self._whole().astype(smallest))
+        top, left, height, width = self.box
+        return whole[top : top + height, left : left + width].astype(np.int64)
+
+    def _whole(self) -> np.ndarray:
         try:
             mask = read_mask(self.source)
         except DataError as error:
             raise DataError(f"the mask {self.source!r:.200} could be read before and now {error}") from error
-        if self.box is None:
-            return encoded(mask.values, mask.coloured, self.classes)
-        top, left, height, width = self.box
-        return encoded(mask.values[top : top + height, left : left + width], mask.coloured, self.classes)
+        return encoded(mask.values, mask.coloured, self.classes)
 
     @cached_property
     def spacing(self) -> tuple[float, float] | None:
