@@ -1,35 +1,51 @@
 """Pictures decoded and framed on the GPU: JPEGs by nvJPEG through torchvision, in batches.
 
-What is no JPEG that torchvision takes is read as everywhere else and framed with the others. On a machine without a GPU
-the same code runs on the CPU.
+What is no JPEG that torchvision takes is read as everywhere else and framed with the others. Where there is no GPU, or
+a torchvision without nvJPEG, `lacking` says so.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from headstart.contracts.examples import Raw
+from headstart.kernel.errors import first_line
 from headstart.media.framing import Framing
 from headstart.media.images import read_pixels
 from headstart.media.jpeg import is_plain_jpeg
 
 
+@lru_cache
+def lacking() -> str:
+    """Why this machine cannot decode on a GPU, in words; '' where it can."""
+    if not torch.cuda.is_available():
+        return "this machine has no GPU with CUDA"
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG")
+    try:
+        _decoded([file.getvalue()], torch.device("cuda"))
+    except RuntimeError as error:
+        return f"torchvision cannot decode on the GPU here: {first_line(error)}"
+    return ""
+
+
 def device_pixels(raws: Sequence[Raw], framing: Framing, device: torch.device) -> Tensor:
     """(batch, height, width, 3) uint8 on the device. Raises DataError."""
     contents = [_content(raw) for raw in raws]
-    try:
-        decoded = iter(_decoded([content for content in contents if content is not None], device))
-    except RuntimeError:  # one of them is damaged; what reads them one by one says which
-        contents, decoded = [None] * len(raws), iter(())
-    pictures = [_read(raw, device) if content is None else next(decoded) for raw, content in zip(raws, contents)]
-    return torch.stack([_framed(picture, framing) for picture in pictures])
+    decoded = iter(_taken([content for content in contents if content is not None], device))
+    pictures = [None if content is None else next(decoded) for content in contents]
+    read = [_read(raw, device) if picture is None else picture for raw, picture in zip(raws, pictures)]
+    return torch.stack([_framed(picture, framing) for picture in read])
 
 
 def _content(raw: Raw) -> bytes | None:
@@ -41,6 +57,18 @@ def _content(raw: Raw) -> bytes | None:
     except OSError:
         return None
     return content if is_plain_jpeg(content) else None
+
+
+def _taken(contents: Sequence[bytes], device: torch.device) -> list[Tensor | None]:
+    """Each as `_decoded` gives it; None for one that it does not take."""
+    try:
+        return [*_decoded(contents, device)]
+    except RuntimeError as error:
+        if len(contents) > 1:  # one that is not taken leaves the others to the same decoder
+            return [picture for content in contents for picture in _taken([content], device)]
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        return [None]
 
 
 def _decoded(contents: Sequence[bytes], device: torch.device) -> list[Tensor]:

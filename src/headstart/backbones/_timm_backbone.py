@@ -43,7 +43,7 @@ class TimmBackbone(Backbone):
         decode: str,
         framing: str = "crop",
     ) -> None:
-        """Cut `module` and verify the boundaries; `decode` and `framing` are those of `timm_images`.
+        """Cut `module` and verify the boundaries; `decode` and `framing` are those of `timm_images`, which can be had.
 
         Raises:
             BackboneError: the model cannot give features, or not at its image size.
@@ -142,13 +142,13 @@ class TimmBackbone(Backbone):
         return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole")
 
     def _gpu_decoding(self) -> tuple[Framing, torch.device] | None:
-        """How the GPU decodes where that is wanted; a machine without one reads as 'fast' does."""
+        """How the GPU decodes, where it does."""
         if self._decode != "gpu":
             return None
         framing = self._reader.framing if isinstance(self._reader, PixelReader) else None
         if not isinstance(framing, Framing):
             raise BackboneError("decode = 'gpu' is for square pictures cut out of the middle; use decode = 'fast'")
-        return (framing, torch.device("cuda")) if torch.cuda.is_available() else None
+        return framing, torch.device("cuda")
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
         layout = Layout(self._channels_last, self._prefix_tokens)

@@ -12,6 +12,7 @@ from typing import Literal
 import timm
 from pydantic import Field
 
+from headstart.backbones._device_pixels import lacking
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
@@ -58,8 +59,10 @@ class TimmImages(Settings):
         """Build it with its weights.
 
         Raises:
-            BackboneError: an unknown name, weights out of reach or unfit, or a file that is refused.
+            BackboneError: an unknown name, weights out of reach or unfit, a file that is refused, no GPU to decode on.
         """
+        if self.decode == "gpu" and lacking():
+            raise BackboneError(f"decode = 'gpu' cannot be had: {lacking()}. Use decode = 'fast'.")
         source = self._source()
         architecture = source.architecture
         if self.weights == "random":
@@ -72,12 +75,17 @@ class TimmImages(Settings):
         return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast", self.framing)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
-        """The architecture, with random weights to be replaced by the caller."""
+        """The architecture, with random weights to be replaced by the caller; it decodes as it can on this machine."""
         architecture = self._source().architecture
         module = architecture.random(0)
         # models saved before there was a choice were trained on pictures decoded in full
         decode = self.decode or "full"
-        return TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
+        lack = lacking() if decode == "gpu" else ""
+        decode = "fast" if lack else decode
+        backbone = TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
+        if lack:
+            backbone.untold = (f"The model's way of decoding, gpu, gives way to fast: {lack}.",)
+        return backbone
 
     def _source(self) -> Source:
         if self.architecture is not None:

@@ -21,6 +21,7 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.files import hash_bytes
+from headstart.kernel.progress import Reporter
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Backbone(ABC):
     """Width of the pooled features."""
     entry: nn.Module = nn.Identity()
     """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
+    untold: tuple[str, ...] = ()
+    """Sentences on how it works on this machine that the user does not know yet."""
 
     @abstractmethod
     def prepare(self, raws: Sequence[Raw]) -> State:
@@ -149,6 +152,12 @@ class Backbone(ABC):
     def boundary_names(self) -> tuple[str, ...]:
         """The name of each boundary: 'input', then the stage before it."""
         return ("input", *(stage.name for stage in self.stages))
+
+    def tell(self, reporter: Reporter) -> None:
+        """Say once what the user must know."""
+        sentences, self.untold = self.untold, ()
+        for sentence in sentences:
+            reporter.say(sentence)
 
     def weights_hash(self) -> str:
         """Hash of every weight and buffer, by name."""

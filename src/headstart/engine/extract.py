@@ -127,6 +127,7 @@ def extract(
         StoreError: entries were evicted by another process during the pass.
     """
     wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
+    backbone.tell(reporter)
     keep_blocks()
     kept = KeptSegment(backbone, wish, None if view is None else 0)
     store = store or FeatureStore(limit=0)

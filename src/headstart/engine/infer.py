@@ -58,6 +58,7 @@ class Predictor:
         """Nothing is started before there are examples; what is started serves all that follow."""
         keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
+        model.backbone.tell(self.reporter)
         self._views = averaged_views(model.execution)
         self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
         self._pipeline = Pipeline(self._remainder.started)
