@@ -25,6 +25,7 @@ from headstart.product.auto.ways import Way
 from headstart.product.bench import Bench
 from headstart.product.pass_time import Speed
 from headstart.product.training import Attempt, opened, train_once
+from headstart.product.view_averaging import views_averaged
 from headstart.product.views import Beginning, beginning
 
 MOST_JUDGED, BATCHES_JUDGED = 128, 16
@@ -72,12 +73,18 @@ class Workshop:
         return self.frozen(way) in self._begun
 
     def begun(self, way: Way) -> Beginning:
-        """Where its batches begin: the frozen stages run once for all ways that share them."""
+        """Where its batches begin: the frozen stages run once for all ways that share them.
+
+        Raises:
+            SettingsError: what the user set of the augmentation cannot be done on the way.
+        """
         frozen = self.frozen(way)
         if frozen not in self._begun:
             self.reset()
             key = f"stages before {frozen}"
-            self._begun[frozen] = beginning(way.bench, self.bench.backbone, way.recipe, frozen, key, self.budget)
+            begun = beginning(way.bench, self.bench.backbone, way.recipe, frozen, key, self.budget)
+            views_averaged(way.bench, begun.bound)  # refuses now what would be refused when all is trained
+            self._begun[frozen] = begun
         return self._begun[frozen]
 
     def train(self, way: Way, until: int | None, limit: float | None) -> Attempt:

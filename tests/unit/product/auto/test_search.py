@@ -261,6 +261,16 @@ def test_where_nothing_fits_into_the_memory_no_way_has_a_price_and_the_plan_says
     assert "every fine-tuning failed" in found.sentence
 
 
+def test_views_that_cannot_be_averaged_over_are_refused_before_anything_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any) -> int:
+        raise SettingsError("scores of tokens cannot be averaged")
+
+    monkeypatch.setattr("headstart.product.auto.workshop.views_averaged", refuses)
+    monkeypatch.setattr(Loop, "run", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(SettingsError, match="cannot be averaged"):
+        searched(bench_of(None, SHORT))
+
+
 class Died(BaseException):
     """What stands for a kill."""
 
