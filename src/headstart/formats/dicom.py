@@ -8,7 +8,7 @@ called as the slices (`images/`, `masks/`), of values as in `mask_folder`; the s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import Slice, Window, ends, examples_of, grey, library, png, require_width
+from headstart.formats._medical import HIGH, LOW, Slice, Window, ends, examples_of, grey, library, png, require_width
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES
@@ -33,6 +33,26 @@ OTHER = SUFFIXES | frozenset(
 
 LOOKED_AT = 3
 """Files of a folder by whose first bytes it is seen whether it holds DICOM."""
+
+HEADER = (
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "InstanceNumber",
+    "PatientID",
+    "PhotometricInterpretation",
+    "PixelSpacing",
+    "Rows",
+    "SeriesInstanceUID",
+    "WindowCenter",
+    "WindowWidth",
+)
+"""What is read of every file before any pixels are."""
+
+Found = tuple[Pair, Any]
+"""A file with its mask, and its header."""
+
+Ends = tuple[float, float]
+"""The values that become black and white."""
 
 GAP = 1.5
 """Times the usual distance of two slices: where the distance is more, slices are missing."""
@@ -65,30 +85,32 @@ class Dicom(Settings):
         """
         if columns.group is not None:
             raise DataError("--group: of DICOM slices the patient is the group")
-        path = Path(source)
-        root, pairs = (path.parent if path.is_file() else path), _pairs(path)
-        if not pairs:
-            raise DataError(f"{source} holds no DICOM files")
-        notes: list[str] = []
-        every = _with_pixels(_headers(root, pairs), notes)
+        root, notes = _root(source), list[str]()
+        every = _with_pixels(_headers(source), notes)
         lacking = [pair.picture for pair, _ in every if pair.mask is None]
         if labelled and lacking:
             raise DataError(
                 f"{root}: labels are wanted, but {len(lacking)} of {len(every)} slices have no mask: "
                 f"{', '.join(lacking[:3])}"
             )
-        slices = [
-            one
-            for series in _series(every)
-            for one in _slices(root, series, ends(self.window), notes, labelled=labelled)
-        ]
+        slices = list(self._slices(root, every, notes, labelled=labelled))
         return examples_of(slices, tuple(notes), read_legend(root), labelled=labelled)
 
-    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
-        """The slices without masks, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+    def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
+        """The slices without masks, some `rows` at a time; pixels are read when their series has its turn."""
+        notes: list[str] = []
+        slices = self._slices(_root(source), _with_pixels(_headers(source), notes), notes, labelled=False)
+        while some := list(islice(slices, rows)):
+            yield examples_of(some, tuple(notes), {}, labelled=False)
+
+    def _slices(self, root: Path, found: list[Found], notes: list[str], *, labelled: bool) -> Iterator[Slice]:
+        for series in _series(found):
+            yield from _slices(root, series, ends(self.window), notes, labelled=labelled)
+
+
+def _root(source: Any) -> Path:
+    path = Path(source)
+    return path.parent if path.is_file() else path
 
 
 def _pairs(path: Path) -> tuple[Pair, ...]:
@@ -128,18 +150,22 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def _headers(root: Path, pairs: Sequence[Pair]) -> list[tuple[Pair, Any]]:
+def _headers(source: Any) -> list[Found]:
     """What each file says beside its pixels. Raises DataError."""
+    root, pairs = _root(source), _pairs(Path(source))
+    if not pairs:
+        raise DataError(f"{source} holds no DICOM files")
     pydicom, found = library("pydicom"), []
     for pair in pairs:
         try:
-            found.append((pair, pydicom.dcmread(root / pair.picture, stop_before_pixels=True)))
+            header = pydicom.dcmread(root / pair.picture, stop_before_pixels=True, specific_tags=[*HEADER])
         except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
             raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
+        found.append((pair, header))
     return found
 
 
-def _with_pixels(found: list[tuple[Pair, Any]], notes: list[str]) -> list[tuple[Pair, Any]]:
+def _with_pixels(found: list[Found], notes: list[str]) -> list[Found]:
     """Those that are slices; of reports and the like a note is made. Raises DataError where none is a slice."""
     without = [pair.picture for pair, header in found if not header.get("Rows")]
     if len(without) == len(found):
@@ -149,9 +175,9 @@ def _with_pixels(found: list[tuple[Pair, Any]], notes: list[str]) -> list[tuple[
     return [(pair, header) for pair, header in found if header.get("Rows")]
 
 
-def _series(slices: Sequence[tuple[Pair, Any]]) -> list[list[tuple[Pair, Any]]]:
+def _series(slices: Sequence[Found]) -> list[list[Found]]:
     """The slices of each series in the order of their places."""
-    found: dict[str, list[tuple[Pair, Any]]] = {}
+    found: dict[str, list[Found]] = {}
     for pair, header in slices:
         found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((pair, header))
     return [sorted(series, key=lambda one: (_place(one[1]), one[0].picture)) for series in found.values()]
@@ -167,31 +193,25 @@ def _place(header: Any) -> float:
 
 
 def _slices(
-    root: Path,
-    series: Sequence[tuple[Pair, Any]],
-    window: tuple[float, float] | None,
-    notes: list[str],
-    *,
-    labelled: bool,
-) -> list[Slice]:
+    root: Path, series: Sequence[Found], window: Ends | None, notes: list[str], *, labelled: bool
+) -> Iterator[Slice]:
     header = series[0][1]
     patient = str(header.get("PatientID") or header.get("SeriesInstanceUID") or series[0][0].picture)
     missing = _missing([_place(header) for _, header in series])
     if missing:
         notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
-    values = [_values(root / pair.picture) for pair, _ in series]
-    flat = np.concatenate([one.ravel() for one in values])
+    pixels: Iterable[np.ndarray] = (_values(root / pair.picture) for pair, _ in series)
     window = window or _window(header)
-    if window is None:
-        window = tuple(np.percentile(flat, [0.5, 99.5]).tolist())
-    found = []
-    for (pair, about), pixels in zip(series, values):
-        shown = grey(pixels, window)
+    if window is None:  # only then is a series in memory as a whole
+        pixels = list(pixels)
+        low, high = np.percentile(np.concatenate([one.ravel() for one in pixels]), [LOW, HIGH], overwrite_input=True)
+        window = float(low), float(high)
+    for (pair, about), values in zip(series, pixels):
+        shown = grey(values, window)
         if about.get("PhotometricInterpretation") == "MONOCHROME1":  # the least value is white
             shown = 255 - shown
-        mask = _mask(root, pair, about, pixels.shape) if labelled else None
-        found.append(Slice(png(shown), mask, pair.picture, patient, pair.part))
-    return found
+        mask = _mask(root, pair, about, values.shape) if labelled else None
+        yield Slice(png(shown), mask, pair.picture, patient, pair.part)
 
 
 def _missing(places: Sequence[float]) -> str:
@@ -208,11 +228,11 @@ def _missing(places: Sequence[float]) -> str:
 
 
 def _values(path: Path) -> np.ndarray:
-    """(height, width) float64, in the unit that the file rescales to. Raises DataError."""
+    """(height, width) float32, in the unit that the file rescales to. Raises DataError."""
     pydicom = library("pydicom")
     try:
         file = pydicom.dcmread(path)
-        values = np.asarray(file.pixel_array, dtype=np.float64)
+        values = np.asarray(file.pixel_array, dtype=np.float32)
     except Exception as error:  # pydicom and its decoders raise whatever a damaged file makes them raise
         raise DataError(f"{path} cannot be read as DICOM: {error}") from error
     if values.ndim != 2:
@@ -220,7 +240,7 @@ def _values(path: Path) -> np.ndarray:
     return values * float(file.get("RescaleSlope") or 1) + float(file.get("RescaleIntercept") or 0)
 
 
-def _window(header: Any) -> tuple[float, float] | None:
+def _window(header: Any) -> Ends | None:
     centre, width = header.get("WindowCenter"), header.get("WindowWidth")
     if centre is None or width is None:
         return None
