@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from plugins import sample
+from tiny_settings import SETTINGS
 from tiny_training import SHORT, classes, first_step, loop_for, sequences
 from torch import Tensor, nn
 
@@ -49,6 +50,7 @@ LABELLED = {name: sample("objectives", name) for name in registry.names("objecti
 OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "labelled" in made.streams}, "toy": Toy()}
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 every_task = pytest.mark.parametrize("setting", [classes, sequences])
+every_head = pytest.mark.parametrize("setting", [classes, sequences, SETTINGS["tagging"], SETTINGS["segmentation"]])
 
 
 @every_objective
@@ -65,7 +67,7 @@ def test_the_first_stage_is_one_or_the_end(objective: Any, stages: int) -> None:
 
 
 @every_objective
-@every_task
+@every_head
 def test_losses_are_named_finite_scalars(objective: Any, setting: Callable[[], Any]) -> None:
     losses = objective.losses(first_step(moving_loop(objective, setting, 0)))
     assert losses
@@ -74,7 +76,7 @@ def test_losses_are_named_finite_scalars(objective: Any, setting: Callable[[], A
 
 
 @every_objective
-@every_task
+@every_head
 def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, setting: Callable[[], Any]) -> None:
     backbone = setting()[0]
     first = objective.first_stage(len(backbone.stages))

@@ -53,6 +53,8 @@ PAIRS = sorted(
     }
 )
 """Every tuning under two tasks, and every task under two tunings at least: neither knows of the other."""
+FURTHER = [pair for pair in product(TRAINED, ("tagging", "segmentation")) if pair not in PAIRS]
+"""The other tunings of heads that read tokens or maps; one short training each."""
 
 STAGES = (1, 2, 3, 5, 12)
 
@@ -138,14 +140,28 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def whole(pair: tuple[str, str]) -> Whole:
     """The training of the pair, in peace."""
+    return trained(*pair)
+
+
+def trained(name: str, task: str, changes: Mapping[str, float] | None = None) -> Whole:
     seen.clear()
-    loop = short_loop(TRAINED[pair[0]], pair[1], objective=Witness())
+    loop = short_loop(TRAINED[name], task, changes, objective=Witness())
     before, hash_before = weights_of(loop.model.backbone), model_hash(loop.model)
     loop.run()
     return Whole(loop, before, hash_before, [*seen])
 
 
 def test_what_is_frozen_stays_bit_for_bit_and_every_named_stage_moves_in_its_time(whole: Whole) -> None:
+    require_moves(whole)
+
+
+@pytest.mark.parametrize(("name", "task"), FURTHER)
+def test_so_it_is_where_heads_read_tokens_or_maps(name: str, task: str) -> None:
+    require_moves(trained(name, task, {"epochs": 1, "batch_size": 8}))
+
+
+def require_moves(whole: Whole) -> None:
+    """Assert that what is frozen stayed as it was, and that all else moved in its time."""
     backbone, recipe, rates = whole.loop.model.backbone, whole.loop.plan.recipe, whole.loop.plan.rates
     before, moments = whole.before, whole.moments
     changed = {name for name, value in moments[-1].items() if not value.equal(before[name])}
