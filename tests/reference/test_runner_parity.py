@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from headstart.contracts.carriers import State
 from headstart.engine.execution import Differs, started
 from headstart.engine.kept import KeptSegment, Wish
 from headstart.kernel import registry
-from headstart.runners._openvino_graph import has_bfloat16
 from headstart.runners.openvino import OpenVino
 
 CPU = torch.device("cpu")
@@ -118,15 +116,3 @@ def test_what_is_let_through_is_within_one_percent_and_what_is_refused_is_not(
         assert longhand(execute(state), expected) <= (1e-4 if runner.precision == "float32" else LIMIT)
         right.append(runner)
     assert OpenVino() in right
-
-
-def test_bfloat16_is_too_far_off_for_mobilenet_so_that_float32_is_taken(test_data: Path) -> None:
-    if not has_bfloat16():
-        pytest.skip("this processor does not compute in bfloat16")
-    segment, state = mobilenet(test_data)
-    right = []
-    for runner in OpenVino.variants(CPU):
-        with suppress(Differs):
-            started(runner, segment, state, CPU, "mobilenet")
-            right.append(runner)
-    assert right == [OpenVino()]

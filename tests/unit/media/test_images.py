@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from headstart.kernel.errors import DataError
 from headstart.media import images
-from headstart.media.images import decode_image, image_size, looks_like_image
+from headstart.media.images import decode_image, image_size, looks_like_image, read_pixels
 
 
 def saved(image: Image.Image, path: Path, **how: object) -> Path:
@@ -113,6 +113,28 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     assert red > 200
     assert green < 60
     assert blue < 60
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_cmyk_has_the_colours_that_pillow_converts_it_to(kind: str, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(noise(24, 40, 4), "CMYK"), tmp_path / f"print.{kind}")
+    expected = np.asarray(Image.open(path).convert("RGB"))
+    assert np.array_equal(np.asarray(decode_image(path)), expected)
+    assert np.array_equal(read_pixels(path), expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_16_bits_are_divided_to_8_within_a_level(kind: str, tmp_path: Path) -> None:
+    values = noise(24, 40).astype(np.uint16) * 256 + noise(24, 40).T.reshape(24, 40)
+    path = saved(Image.fromarray(values), tmp_path / f"wide.{kind}")
+    assert np.array_equal(np.asarray(Image.open(path)), values) and values.max() > 65000
+    for found in (np.asarray(decode_image(path)), read_pixels(path)):
+        assert found.shape == (24, 40, 3)
+        assert np.abs(found - (values / 257)[..., None]).max() <= 1
 
 
 def test_exif_rotation_is_applied_and_counted_in_the_size(tmp_path: Path) -> None:
