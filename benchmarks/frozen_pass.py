@@ -1,8 +1,10 @@
 """Files to pooled features, against the usual way: Pillow, torchvision's transforms, DataLoader, PyTorch in float32.
 
-Three kinds of files, four networks at 224 px with random weights (only time matters), 2 loading workers. Ours is what
-`fit` does: hash the files, read, run, store; the runner was chosen and its graph compiled by an earlier pass, what that
-cost is in the details. The additive bound is `t_decode / cores + t_runner`, each measured alone in the same run.
+Three kinds of files, four networks at 224 px with random weights (only time matters), 2 loading workers. Ours is the
+pass of a `fit`: hash the files, read, run, store. Two things that a first `fit` does besides are not in it: choosing
+the runner and compiling its graph, which an earlier pass has done (what that cost is in the details), and decoding
+every file once more, JPEGs at a reduced size, to find near copies. The additive bound is `t_decode / cores + t_runner`,
+each measured alone in the same run.
 """
 
 from __future__ import annotations
