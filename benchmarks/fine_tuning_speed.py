@@ -43,8 +43,11 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     outside = {pair: _outside(cells[(*pair, BEFORE)]["loop"]) for pair in pairs}
     ahead = {(case, name): _ahead(cells, case, name) for case in REAL for name in data}
     differences = [found for of in ahead.values() for found in of.values()]
-    measured: dict[str, float | None] = {**_least(speeds), **_least(wholes, ".whole")}
-    measured |= {
+    measured: dict[str, float | None] = {
+        **{f"fine_tuning_speed.{case}": speed for case, speed in _least(speeds).items()},
+        **{f"fine_tuning_speed.{case}.whole": speed for case, speed in _least(wholes).items()},
+        "fine_tuning_speed.full": min(speeds["full", name]["plain"] for name in data),
+        "fine_tuning_speed.full.same_precision": min(speeds["full", name]["plain_bfloat16"] for name in data),
         "fine_tuning_speed.share_of_bound": 100 * min(bounds[case, name] for case, name in pairs if case != "full"),
         "fine_tuning_speed.outside": 100 * max(outside["full", name] for name in data),
         "fine_tuning_speed.outside.partial": 100 * max(outside[case, name] for case in PARTIAL for name in data),
@@ -65,12 +68,9 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, details
 
 
-def _least(speeds: Mapping[Pair, Mapping[str, float]], counted: str = "") -> dict[str, float]:
-    """The figures of speed: the least over the data sets, and where any rival counts over these."""
-    found = {case: min(min(of.values()) for pair, of in speeds.items() if pair[0] == case) for case in SPEEDS}
-    for name, rival in (("full", "plain"), ("full.same_precision", "plain_bfloat16")):
-        found[name] = min(of[rival] for pair, of in speeds.items() if pair[0] == "full")
-    return {f"fine_tuning_speed.{name}{counted}": value for name, value in found.items()}
+def _least(speeds: Mapping[Pair, Mapping[str, float]]) -> dict[str, float]:
+    """The least over data sets and rivals, by case."""
+    return {case: min(min(of.values()) for pair, of in speeds.items() if pair[0] == case) for case in SPEEDS}
 
 
 def _grid(data: Sequence[str]) -> list[tuple[str, str, str]]:
