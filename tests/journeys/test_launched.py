@@ -27,7 +27,8 @@ def own_cache(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_torchrun_comes_to_the_weights_of_one_process_makes_one_run_and_answers_once(here: Path, photos: Path) -> None:
     flags = (*OFFLINE, "--tuning", "partial", "--set", "tuning.epochs=2", "--set", "tuning.precision=float32")
-    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags, "--no-scratch", "--json"]
+    quick = ("--runner", "eager", "--no-scratch")
+    line = [*TORCHRUN, "-m", "headstart", "fit", str(photos), *flags, *quick, "--json"]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
@@ -42,6 +43,7 @@ def test_torchrun_comes_to_the_weights_of_one_process_makes_one_run_and_answers_
         backbone="test_resnet",
         weights="random",
         tuning="partial",
+        runner="eager",
         scratch=False,
         settings={"backbone": {"image_size": 32}, "tuning": {"epochs": 2, "precision": "float32"}},
         out="alone",

@@ -122,7 +122,12 @@ def test_a_given_split_is_the_same_for_every_seed(photos: Path, here: Path) -> N
             (split / part / name).mkdir(parents=True)
             for number in numbers:
                 (split / part / name / f"{number}.png").write_bytes((photos / name / f"{number:03d}.png").read_bytes())
-    run = headstart.fit(split, backbone="test_resnet", weights="random", scratch=False, seeds=2, out=here / "run")
+    small: dict[str, Any] = {
+        "backbone": "test_resnet",
+        "weights": "random",
+        "settings": {"backbone": {"image_size": 32}},
+    }
+    run = headstart.fit(split, **small, scratch=False, seeds=2, out=here / "run")
     intervals = next(d for d in run.record.decisions if d.what == "intervals")
     assert "on one test part" in intervals.reason
 

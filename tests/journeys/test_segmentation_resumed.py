@@ -25,7 +25,7 @@ def fit(data: Path, out: Path, tuning: str, augmentation: str) -> str:
         tuning=tuning,
         augmentation=augmentation,
         scratch=False,
-        settings={"tuning": SHORT},
+        settings={"tuning": SHORT, "backbone": {"image_size": 64}},
         runner="eager",
     )
     return hash_bytes(b"".join(path.read_bytes() for path in sorted((run.folder / "model").rglob("*.safetensors"))))
