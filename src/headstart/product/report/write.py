@@ -7,6 +7,7 @@ names and texts are cut with a word about what is left out.
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -71,7 +72,9 @@ def breakable(name: str) -> Markup:
     return escape(name).replace("_", Markup("_<wbr>"))
 
 
+@cache
 def _environment() -> Environment:
+    """With its templates, which are compiled once in a process."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
