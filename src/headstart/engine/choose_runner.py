@@ -29,6 +29,7 @@ from headstart.engine.kept import KeptSegment, Wish
 from headstart.engine.memo import Memo
 from headstart.engine.pass_key import pass_key
 from headstart.engine.turns import in_turn
+from headstart.engine.witness import Witness
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, first_line
 from headstart.kernel.files import hash_json
@@ -130,7 +131,9 @@ class _Trial:
     def choose(self) -> Choice:
         """The fastest of those that are worth trying and right."""
         plain = plain_runner()
-        best = slowest = _Best(plain, self._seconds(plain.start(self.segment, self.state, self.device)))
+        running = plain.start(self.segment, self.state, self.device)
+        witness = Witness(running, self.state)
+        best = slowest = _Best(plain, self._seconds(running, witness))
         refused: list[str] = []
         coarse: set[str] = set()
         left_out: list[float] = []
@@ -143,7 +146,7 @@ class _Trial:
                     left_out.append(setup)
                     break
                 try:
-                    found = self._seconds(started(runner, self.segment, self.state, self.device, self.key))
+                    found = self._seconds(started(runner, self.segment, self.state, self.device, self.key, witness))
                 except (CannotRun, RuntimeError) as error:  # what was right once may fail on this machine today
                     refused.append(f"{_named(runner)}: {first_line(error)}")
                     if isinstance(error, Differs) and error.far > TOO_COARSE and runner.precision != plain.precision:
@@ -162,14 +165,15 @@ class _Trial:
         found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds if not kind.plain]
         return sorted(filter(None, found), key=lambda variants: variants[0].setup_seconds(self.device))
 
-    def _seconds(self, execute: Execute) -> float:
+    def _seconds(self, execute: Execute, witness: Witness | None = None) -> float:
         """For the whole pass, from as many batches as keep the device busy, after the same once unmeasured."""
         with ThreadPoolExecutor(execute.at_once) as pool:
             for _ in range(2):
                 began = time.perf_counter()
-                for _ in pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once)):
-                    pass
+                found = [*pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once))]
                 took = time.perf_counter() - began
+        if witness is not None:
+            witness.saw(found[0])
         return took / execute.at_once / len(self.state.hidden) * self.inputs
 
     def _reason(self, best: _Best, plain: _Best) -> str:

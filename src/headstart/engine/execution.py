@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.columns import values_of
 from headstart.engine.device import machine, run_halving, versions
 from headstart.engine.kept import KeptSegment, take_apart
 from headstart.engine.memo import Memo
+from headstart.engine.witness import Witness
 from headstart.kernel import registry
 from headstart.kernel.errors import first_line
 from headstart.kernel.files import hash_json
@@ -70,13 +71,21 @@ def here(device: torch.device) -> dict[str, Any]:
     return {"machine": computer, "versions": versions(), "device": str(device)}
 
 
-def started(runner: Runner, segment: KeptSegment, state: State, device: torch.device, key: str) -> Execute:
+def started(
+    runner: Runner,
+    segment: KeptSegment,
+    state: State,
+    device: torch.device,
+    key: str,
+    witness: Witness | None = None,
+) -> Execute:
     """The runner's execution of a segment, compared with plain PyTorch on `state` unless it was before.
 
     Args:
         segment: in evaluation mode once this returns.
         state: a real prepared batch.
         key: names the segment with its weights and preparation.
+        witness: what plain PyTorch makes of `state`, where others are held against it too.
 
     Raises:
         CannotRun: the runner does not take the segment; as `Differs` where its features are more than 1 % off.
@@ -91,7 +100,7 @@ def started(runner: Runner, segment: KeptSegment, state: State, device: torch.de
         raise Differs(**known)
     execute = runner.start(segment, state, device, key)
     if known is None:
-        fault, far = _fault(execute, segment, state, device)
+        fault, far = _fault(execute, segment, witness or Witness(plain_runner().start(segment, state, device), state))
         memo.put({name: json.dumps({"fault": fault, "far": far}).encode()})
         if fault:
             raise Differs(fault, far)
@@ -104,7 +113,7 @@ def difference(found: State, expected: State, segment: KeptSegment) -> float:
     return float(np.max([_error(values_of(ours[name]), values_of(column)) for name, column in plain.items()]))
 
 
-def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.device) -> tuple[str, float]:
+def _fault(execute: Execute, segment: KeptSegment, witness: Witness) -> tuple[str, float]:
     """How the execution falls short of plain PyTorch, on the batch and on another size of batch; '' where it does not.
 
     With it how far it is off, as a share of the norm; 0 where there is no such number.
@@ -112,15 +121,13 @@ def _fault(execute: Execute, segment: KeptSegment, state: State, device: torch.d
     Raises:
         CannotRun: it fails.
     """
-    plain = plain_runner().start(segment, state, device)
-    for batch in (state, _resized(state)):
-        expected = run_halving(plain, batch)
+    for number, batch in enumerate(witness.batches):
         try:
             found = run_halving(execute, batch)
         except RuntimeError as error:
             shape = tuple(batch.hidden.shape)
             raise CannotRun(f"it fails on a batch of shape {shape}: {first_line(error)}") from error
-        far = difference(found, expected, segment)
+        far = difference(found, witness.result(number), segment)
         if not np.isfinite(far):
             return "its features hold NaN or have another shape than plain PyTorch's", 0.0
         if far > MOST_DIFFERENCE:
@@ -136,14 +143,3 @@ def _error(found: np.ndarray, expected: np.ndarray) -> float:
         return 0.0 if np.array_equal(found, expected) else np.inf
     norm = float(np.linalg.norm(expected.astype(np.float64)))
     return float(np.linalg.norm(found.astype(np.float64) - expected)) / max(norm, 1e-12)
-
-
-def _resized(state: State) -> State:
-    """The last third of a batch, texts without the padding that the others needed; a single row twice."""
-    size = len(state.hidden)
-    rows = torch.arange(size)[-max(1, size // 3) :] if size > 1 else torch.zeros(2, dtype=torch.int64)
-    some = state.map(lambda value: value[rows])
-    if LENGTH_MASK not in some.context:
-        return some
-    longest = max(1, int((some.context[LENGTH_MASK] != 0).sum(dim=1).max()))
-    return some.map(lambda value: value[:, :longest] if value.ndim >= 2 else value)

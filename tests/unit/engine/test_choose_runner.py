@@ -93,6 +93,13 @@ def test_a_precision_that_is_a_little_too_coarse_for_one_may_do_in_another(offer
     assert name_of(choose()) == "second"
 
 
+def test_plain_pytorch_sees_the_inputs_once_for_all_that_are_held_against_it(offer: Offer) -> None:
+    plain = Behaviour(plain=True)
+    offer(plain=plain, good=Behaviour(0.5), better=Behaviour(0.25))
+    assert name_of(choose()) == "better"
+    assert plain.ran == [12, 12, 4], "unmeasured, measured, and in another size for both"
+
+
 def several_of(number: float) -> Any:
     return registry.plugin("runners", "several")(times=number)
 

@@ -1,0 +1,40 @@
+"""What plain PyTorch makes of a real batch, against which others are held: computed once, when it is first needed."""
+
+from __future__ import annotations
+
+import torch
+
+from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.runner import Execute
+from headstart.engine.device import run_halving
+
+
+class Witness:
+    """A batch, the same one in another size, and the results of both."""
+
+    def __init__(self, plain: Execute, state: State) -> None:
+        """Of a prepared batch, by a segment that runs in plain PyTorch."""
+        self.plain, self.state = plain, state
+        self.batches = (state, _resized(state))
+        self._results: dict[int, State] = {}
+
+    def result(self, number: int) -> State:
+        """Of one of the batches; computed at most once."""
+        if number not in self._results:
+            self._results[number] = run_halving(self.plain, self.batches[number])
+        return self._results[number]
+
+    def saw(self, result: State) -> None:
+        """What the batch itself came to is known already."""
+        self._results[0] = result
+
+
+def _resized(state: State) -> State:
+    """The last third of a batch, texts without the padding that the others needed; a single row twice."""
+    size = len(state.hidden)
+    rows = torch.arange(size)[-max(1, size // 3) :] if size > 1 else torch.zeros(2, dtype=torch.int64)
+    some = state.map(lambda value: value[rows])
+    if LENGTH_MASK not in some.context:
+        return some
+    longest = max(1, int((some.context[LENGTH_MASK] != 0).sum(dim=1).max()))
+    return some.map(lambda value: value[:, :longest] if value.ndim >= 2 else value)
