@@ -22,6 +22,7 @@ _CONTEXT.set_forkserver_preload(
     [
         "pytest",
         "torch._dynamo",
+        "torch._inductor.config",
         "headstart.cli",
         "headstart.product.fit",
         "headstart.product.pretrain",

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,9 @@ import pytest
 import torch
 from small_segments import CPU, Pictures, Texts, far, pictures, plain, texts
 from torch import nn
+from torch._inductor import config as inductor
 
+from forked_processes import Forked
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
 from headstart.runners import compiled as module
@@ -107,26 +106,16 @@ def test_the_real_compiler_gives_what_plain_pytorch_gives() -> None:
         assert max(far(execute(pictures(size)), plain(segment, pictures(size))) for size in (2, 4, 9)) < most
 
 
-WITHOUT = """
-import torch
-from small_segments import CPU, Pictures, pictures
-from headstart.contracts.runner import CannotRun
-from headstart.runners.compiled import Compiled
-try:
-    Compiled(half=False).start(Pictures(), pictures(2), CPU)
-except CannotRun as error:
-    print(error)
-"""
+def start_without_a_compiler() -> None:
+    inductor.cpp.cxx = (None, "/nonexistent")  # what CXX would say
+    try:
+        Compiled(half=False).start(Pictures(), pictures(2), CPU)
+    except CannotRun as error:
+        print(error)
 
 
 def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", WITHOUT],
-        env={**os.environ, "CXX": "/nonexistent", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.startswith("torch.compile fails: ") and "C++ compiler" in found.stdout
-    assert found.stdout.count("\n") == 1
+    with Forked(start_without_a_compiler, environment={"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}) as process:
+        assert process.wait() == 0, process.err
+        assert process.out.startswith("torch.compile fails: ") and "C++ compiler" in process.out
+        assert process.out.count("\n") == 1

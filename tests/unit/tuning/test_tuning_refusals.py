@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from forked_processes import Forked
 from headstart.backbones.hf_text import HfText
 from headstart.backbones.table_features import TableFeatures
 from headstart.contracts.backbone import Backbone
@@ -18,6 +18,7 @@ from headstart.contracts.model import Model
 from headstart.engine.interpolation import between
 from headstart.engine.training_plan import Plan
 from headstart.engine.weights import MovingWeights
+from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives.l2_sp import L2SP
 from headstart.tasks.classification import Classification
@@ -128,9 +129,15 @@ def test_adapters_are_the_same_for_the_same_seed_and_leave_torch_its_own() -> No
     assert weights[0].equal(weights[1]) and not weights[0].equal(weights[2])
 
 
+def load_every_tuning_without_peft() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "peft" or name.startswith("headstart.tuning.")]:
+        del sys.modules[name]
+    sys.modules["peft"] = None  # type: ignore[assignment]
+    for name in registry.names("tuning"):
+        registry.plugin("tuning", name)
+
+
 @pytest.mark.slow
 def test_what_is_not_lora_needs_no_peft() -> None:
-    words = "import sys; sys.modules['peft'] = None; from headstart.kernel import registry as r; " + (
-        "[r.plugin('tuning', name) for name in r.names('tuning')]"
-    )
-    subprocess.run([sys.executable, "-c", words], check=True)
+    with Forked(load_every_tuning_without_peft) as process:
+        assert process.wait() == 0, process.err
