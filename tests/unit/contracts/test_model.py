@@ -96,7 +96,11 @@ def test_a_fresh_process_predicts_the_same(tmp_path: Path) -> None:
         "print(model.heads['head'](model.backbone.features(state).pooled).item(), model.task.mean)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "model")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(tmp_path / "model")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     value, mean = map(float, done.stdout.split())
     assert value == pytest.approx(predicted(model, [np.array([0.5, -2.0])]).item(), abs=1e-7) and mean == 3.0

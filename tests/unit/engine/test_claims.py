@@ -243,5 +243,5 @@ def test_processes_that_claim_at_once_never_claim_the_same(space: Path) -> None:
     taken = [key for answer in answers for key in answer.split()]
     assert sorted(taken) == [f"{number:032x}" for number in range(400)]
     for process in running:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert not (space / FOLDER).exists()

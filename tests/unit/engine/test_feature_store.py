@@ -230,7 +230,7 @@ space.flush()
 def test_two_processes_fill_a_space_at_once(store: FeatureStore) -> None:
     spans = [("0", "60"), ("30", "90")]
     running = [subprocess.Popen([sys.executable, "-c", WRITER, str(store.root), *span]) for span in spans]
-    assert [process.wait(60) for process in running] == [0, 0]
+    assert [process.wait(300) for process in running] == [0, 0]
     values = store.space({"weights": "a"}).read(keys(90))["hidden"]
     assert np.array_equal(values, np.repeat(np.arange(90, dtype=np.float32)[:, None], 8, axis=1))
     assert not list(store.root.rglob("*.part"))

@@ -56,7 +56,7 @@ def test_listing_names_imports_no_plugin() -> None:
         "import sys\nfrom headstart.kernel import registry\nregistry.names('tuning')\n"
         "print([m for m in sys.modules if m.startswith('headstart.tuning.') or m == 'torch'])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -30,7 +30,7 @@ def test_listing_plugins_imports_none_of_them() -> None:
         "import sys\nfrom headstart.product import plugin_help\nplugin_help.plugins('tuning')\n"
         "print([m for m in sys.modules if m.startswith('headstart.tuning.') or m == 'torch'])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -26,8 +26,8 @@ def test_another_process_makes_the_same_pictures() -> None:
         "from headstart.media.formula.pictures import picture; from headstart.kernel.files import hash_bytes;"
         "print(hash_bytes(*(picture(0, number, 3, 32).tobytes() for number in range(10))))"
     )
-    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    assert there == hash_bytes(*(picture(0, number, 3, 32).tobytes() for number in range(10)))
+    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300)
+    assert there.stdout.strip() == hash_bytes(*(picture(0, number, 3, 32).tobytes() for number in range(10)))
 
 
 @pytest.mark.parametrize("number", CLASSES)
