@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 COLOURS = np.repeat(["blue", "red"], 12)
 TEXTS = [f"{start} {k}" for start in ("the cat sat on the mat", "why? why? why?") for k in range(10)]
 MOODS = ["calm"] * 10 + ["curious"] * 10
-SMALL = {"backbone": {"image_size": 64}}
+SMALL = {"backbone": {"image_size": 32}}
 FEW_STEPS = {**SMALL, "tuning": {"epochs": 2, "batch_size": 8}}
 NUMBERS, KINDS = blobs(60, 4, 3, seed=0, noise=0.3)
 
@@ -79,8 +79,16 @@ def computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def probabilities(files: list[str]) -> np.ndarray:
+    """Of the images, by a classifier that was fitted on them."""
+    return image_classifier().fit(files, COLOURS).predict_proba(files)
+
+
 @pytest.mark.parametrize("form", ["paths", "array of paths", "Series", "Pillow", "arrays", "block"])
-def test_images_in_every_form_give_the_same(form: str, pixels: np.ndarray, files: list[str]) -> None:
+def test_images_in_every_form_give_the_same(
+    form: str, pixels: np.ndarray, files: list[str], probabilities: np.ndarray
+) -> None:
     forms: dict[str, Any] = {
         "paths": [Path(file) for file in files],
         "array of paths": np.array(files),
@@ -92,8 +100,7 @@ def test_images_in_every_form_give_the_same(form: str, pixels: np.ndarray, files
     fitted = image_classifier().fit(forms[form], COLOURS)
     assert fitted.modality_ == "image"
     assert fitted.score(forms[form], COLOURS) == 1.0
-    expected = image_classifier().fit(files, COLOURS).predict_proba(files)
-    np.testing.assert_allclose(fitted.predict_proba(forms[form]), expected, atol=1e-5)
+    np.testing.assert_allclose(fitted.predict_proba(forms[form]), probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["files", "pixels"])
@@ -171,14 +178,19 @@ FITTED: dict[str, Callable[[Any], TransferClassifier]] = {
 }
 
 
-@pytest.mark.parametrize("kind", FITTED)
+@pytest.fixture(scope="module", params=FITTED)
+def fitted_on(request: pytest.FixtureRequest) -> tuple[TransferClassifier, Any]:
+    """A fitted estimator and its inputs."""
+    case = request.getfixturevalue
+    X = {"numbers": NUMBERS, "texts": TEXTS}.get(request.param, case("pixels"))
+    return FITTED[request.param](case), X
+
+
 @pytest.mark.parametrize("way", ["pickle", "joblib", "copy"])
 def test_a_fitted_estimator_survives_a_round_trip(
-    kind: str, way: str, request: pytest.FixtureRequest, tmp_path: Path
+    way: str, fitted_on: tuple[TransferClassifier, Any], tmp_path: Path
 ) -> None:
-    case = request.getfixturevalue
-    fitted = FITTED[kind](case)
-    X = {"numbers": NUMBERS, "texts": TEXTS}.get(kind, case("pixels"))
+    fitted, X = fitted_on
     if way == "joblib":
         joblib.dump(fitted, tmp_path / "fitted.joblib")
         twin = joblib.load(tmp_path / "fitted.joblib")
