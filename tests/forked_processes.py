@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,8 +61,7 @@ class Forked:
         for standard in STANDARD:
             Path(self._folder.name, str(standard)).touch()
         given = {**os.environ, **(environment or {})}
-        self._process = _CONTEXT.Process(target=_begin, args=(given, leads, self._folder.name, run, arguments))
-        self._process.start()
+        self._process = _started((given, leads, self._folder.name, run, arguments))
 
     def __enter__(self) -> Forked:
         return self
@@ -99,6 +99,19 @@ class Forked:
         self._process.join(SECONDS)
         assert self._process.exitcode is not None, f"it does not end: {self.err}"
         return self._process.exitcode
+
+
+def _started(arguments: tuple[Any, ...]) -> Any:
+    for last in (False, True):
+        process = _CONTEXT.Process(target=_begin, args=arguments)
+        try:
+            process.start()
+            break
+        except (EOFError, ConnectionError):  # the server has ended; the next process gets another one
+            if last:
+                raise
+            time.sleep(1)
+    return process
 
 
 def _begin(
