@@ -33,12 +33,13 @@ ORDER = {
         "boundaries evaluation_mode task objective runner tuning model"
     ),
     "engine": (
-        "ahead allocator bottleneck launch device finite interruption turns optimiser weights near_tiles streams views "
-        "columns key_index shard gathering space store_limit claims feature_store sharing memo content reading "
-        "reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key witness execution choose_runner "
-        "pipeline pass_space extract merging infer together gathered_rows precision forward micro_batches averaging "
-        "best_epochs interpolation final_weights noise pace checkpoint collapse training_plan step_batches validator "
-        "validation stepping self_validation loop rehearsal relative_gradients"
+        "ahead allocator bottleneck launch device finite interruption turns optimiser weights near_tiles streams "
+        "views columns key_index shard gathering space store_limit claims feature_store sharing memo content "
+        "reading reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key witness "
+        "execution choose_runner pipeline pass_space extract merging infer together gathered_rows precision "
+        "forward micro_batches averaging best_epochs interpolation final_weights noise pace checkpoint collapse "
+        "training_plan step_batches validator validation stepping self_validation loop rehearsal "
+        "relative_gradients"
     ),
     "evidence": (
         "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison "

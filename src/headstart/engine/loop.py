@@ -170,11 +170,12 @@ class Loop:
         last = started
         self.train_mode(progress.done())
         for batches in self.batches.of(progress, until):
-            if self._time_is_up():
+            work = self.batches.work(batches)
+            if self._time_is_up(work):
                 break
             self._step(batches)
             progress.step += 1
-            self.pace.steps.append(time.monotonic() - last)
+            self.pace.steps.append((time.monotonic() - last) / work)
             progress.seconds = time.monotonic() - self.began
             advance(1)
             self._heed()
@@ -191,12 +192,12 @@ class Loop:
         if self.average is not None:
             self.average.update(progress.epoch * progress.steps + progress.step)
 
-    def _time_is_up(self) -> bool:
-        """Whether no further step fits into the budget; `stopped` says so then."""
+    def _time_is_up(self, work: float) -> bool:
+        """Whether no step of so much work fits into the budget; `stopped` says so then."""
         progress, pace = self.progress, self.pace
         if pace.budget is None or not (progress.epoch or progress.step):
             return False
-        (up,) = self.processes.any_of(not pace.allows_a_step(time.monotonic() - self.began))
+        (up,) = self.processes.any_of(not pace.allows_a_step(time.monotonic() - self.began, work))
         if up:
             progress.stopped = f"the budget of {pace.budget:.0f} s was used"
         return up
@@ -249,7 +250,7 @@ class Loop:
         for batches in step_batches(self.streams, 0, range(TRIAL_STEPS), self.processes):
             began = time.monotonic()
             self.stepper(batches, Moment(0, 0, all_move))
-            self.pace.steps.append(time.monotonic() - began)
+            self.pace.steps.append((time.monotonic() - began) / self.batches.work(batches))
         self.optimiser.state.clear()
         self.pace.validation = self.validation.estimated_seconds()
         self.weights.load(before)

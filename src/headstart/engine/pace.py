@@ -22,16 +22,16 @@ class Pace:
     saving: float = 0.0
     """What writing a checkpoint takes."""
     steps: deque[float] = field(default_factory=lambda: deque(maxlen=10))
-    """What the last ones took."""
+    """What the last ones took, each for as much work as is in a mean one."""
 
     @property
     def reserved(self) -> float:
         """What must be left for when the last step is done."""
         return self.validation * (1 + self.passes_after) + self.saving
 
-    def allows_a_step(self, used: float) -> bool:
-        """Whether another step fits into the budget after so many seconds."""
-        return self.budget is None or used + max(self.steps, default=0.0) + self.reserved <= self.budget
+    def allows_a_step(self, used: float, work: float = 1.0) -> bool:
+        """Whether another step fits into the budget after so many seconds; `work`: how much is in it, 1 as usual."""
+        return self.budget is None or used + work * max(self.steps, default=0.0) + self.reserved <= self.budget
 
     def affordable(self, used: float, epochs: int, steps: int) -> tuple[int, int]:
         """(epochs, steps of each) of those planned that fit into the budget after so many seconds; at least one step.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -43,6 +43,17 @@ class EpochBatches:
         yield from coming or step_batches(self.streams, epoch, steps, self.processes)
         if epoch + 1 < min(progress.epochs, until or progress.epochs):
             self._coming = step_batches(self.streams, epoch + 1, range(progress.steps), self.processes)
+
+    def work(self, batches: Mapping[str, Batch]) -> float:
+        """How much a step on these is to compute, the mean of a pass over the rows being 1."""
+        return max(self.streams[name].work(batch.rows.numpy()) / self._mean[name] for name, batch in batches.items())
+
+    @cached_property
+    def _mean(self) -> dict[str, float]:
+        return {
+            name: float(np.mean([stream.work(self.processes.share(rows)) for rows in stream.order(0)]))
+            for name, stream in self.streams.items()
+        }
 
     def drop(self) -> None:
         """No epoch follows."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from small_trainings import changed, small_loop
 
@@ -19,6 +21,10 @@ def test_a_step_is_allowed_while_it_and_what_follows_the_last_one_fit() -> None:
     assert pace().allows_a_step(95.0) and not pace().allows_a_step(95.1)
     assert pace(passes_after=2).allows_a_step(87.0) and not pace(passes_after=2).allows_a_step(87.1)
     assert pace(budget=None).allows_a_step(1e9)
+
+
+def test_a_step_with_more_work_in_it_needs_more_time() -> None:
+    assert pace().allows_a_step(86.0, work=10.0) and not pace().allows_a_step(86.1, work=10.0)
 
 
 def test_the_slowest_of_the_last_steps_counts() -> None:
@@ -80,3 +86,19 @@ def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
     progress = small_loop(changed(epochs=50), epochs=3).run()
     assert (progress.epochs, len(progress.history), progress.stopped) == (3, 3, "all 3 epochs done")
     assert progress.history[-1].learning_rate < 0.1 * 0.02
+
+
+def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual_one() -> None:
+    loop = small_loop(changed(epochs=1))
+    stream = loop.streams["labelled"]
+    loop.batches.streams = {"labelled": replace(stream, lengths=np.arange(len(stream.rows)) + 1)}
+    asked: list[float] = []
+    loop._time_is_up = lambda work: bool(asked.append(work))  # type: ignore[method-assign]
+    loop.run()
+    assert len(asked) == loop.steps and np.mean(asked) == pytest.approx(1.0) and np.ptp(asked) > 0.2
+
+
+def test_where_no_lengths_are_known_batches_are_alike() -> None:
+    stream = small_loop(changed(epochs=1)).streams["labelled"]
+    assert stream.work(stream.rows[:8]) == 8.0
+    assert replace(stream, lengths=np.full(len(stream.rows), 3)).work(stream.rows[:8]) == 24.0
