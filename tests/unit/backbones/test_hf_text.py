@@ -385,6 +385,7 @@ def no_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
         server.bind(("127.0.0.1", 0))
         if request.param == "silent":
             server.listen()
+            monkeypatch.setattr("headstart.backbones._hub.CONTACT_SECONDS", 0.3)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", request.param == "offline")
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         yield
