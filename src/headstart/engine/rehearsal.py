@@ -68,8 +68,7 @@ def rehearse(
 
 def peaks_of(loop: Loop, recipe: Recipe, rates: Sequence[Rate]) -> list[float]:
     """The rates that the groups of the loop's optimiser would have by another recipe, whose `rates` are given."""
-    model = loop.model
-    twin = plan_optimiser(model.backbone, [model.heads, model.additions], rates, recipe)
+    twin = plan_optimiser(loop.model.backbone, loop.others, rates, recipe)
     return [group["peak"] for group in twin.param_groups]
 
 

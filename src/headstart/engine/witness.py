@@ -14,7 +14,7 @@ class Witness:
 
     def __init__(self, plain: Execute, state: State) -> None:
         """Of a prepared batch, by a segment that runs in plain PyTorch."""
-        self.plain, self.state = plain, state
+        self.plain = plain
         self.batches = (state, _resized(state))
         self._results: dict[int, State] = {}
 

@@ -94,12 +94,12 @@ class Search:
         self.decisions += told
         prices = priced(self.workshop, self.journal, self.possible, self.left)
         self.decisions += [one.decision for one in prices if one.decision is not None]
-        left_out = {one.left_out for one in prices}
-        if left_out == {REFUSED}:
+        causes = {one.left_out for one in prices}
+        if causes == {REFUSED}:
             raise SettingsError("\n".join(dict.fromkeys(one.decision.reason for one in prices if one.decision)))
         standing = self._lineup([one for one in prices if one.cost is not None])
         if not standing:
-            return self._probe_stays(_why_none(left_out))
+            return self._probe_stays(_why_none(causes))
         self._halve(standing)
         best = min(standing, key=lambda one: one.lowest)
         if math.isinf(best.lowest):
@@ -239,11 +239,11 @@ def _candidates(prices: Sequence[Priced]) -> list[tuple[Way, Cost]]:
     return found[:MOST_CANDIDATES]
 
 
-def _why_none(left_out: set[str]) -> str:
+def _why_none(causes: set[str]) -> str:
     """Why there is no candidate, by what the ways were left out for; '' stands for one that was not."""
-    if not left_out:
+    if not causes:
         return "there is nothing to fine-tune"
-    return "every fine-tuning failed" if left_out <= {REFUSED, FAILED} else "no fine-tuning fits into the time"
+    return "every fine-tuning failed" if causes <= {REFUSED, FAILED} else "no fine-tuning fits into the time"
 
 
 def _named(way: Way) -> Way:

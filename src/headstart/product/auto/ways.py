@@ -94,9 +94,8 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
             except SettingsError as error:
                 decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=str(error)))
                 continue
-            if any(
-                way.recipe == recipe for _, way in found
-            ):  # the user's settings took the place of what sets it apart
+            # the user's settings may take the place of what sets two tries apart
+            if any(way.recipe == recipe for _, way in found):
                 continue
             free = frozenset(kind.model_fields) - search.given.keys()
             title = ", ".join([name, *(f"{key} {getattr(recipe, key)}" for key in one.settings)])
