@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,8 @@ HELD = 1
 """Examples that fastai must have for validation and decides nothing by: it trains on them too."""
 SHARE = 0.95
 """Of the time that is planned for, so that it is kept."""
+
+_Model = TypeVar("_Model")
 
 
 class Trained(NamedTuple):
@@ -59,8 +61,12 @@ def trainer(data: FewLabels, weights: Path, seconds: float, seed: int) -> Traine
 
 def trainer_all_time(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
     """The same for as many epochs as fit into the time."""
-    epochs = _fitting(seconds, lambda epochs: _trainer(data, weights, seed, epochs).seconds)
-    return _trainer(data, weights, seed, epochs)
+
+    def trained(epochs: int) -> tuple[Trained, float]:
+        found = _trainer(data, weights, seed, epochs)
+        return found, found.seconds
+
+    return _as_long_as_fits(seconds, trained)[1]
 
 
 def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
@@ -79,8 +85,7 @@ def fastai(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained
             learner.fine_tune(epochs)
         return learner, time.monotonic() - began
 
-    epochs = _fitting(seconds, lambda epochs: trained(epochs)[1])  # beside the frozen one
-    learner, took = trained(epochs)
+    epochs, learner, took = _as_long_as_fits(seconds, trained)  # epochs beside the frozen one
     if data.modality == "image":
         loader = learner.dls.test_dl(pd.DataFrame({"input": list(data.test_inputs)}))
         with learner.no_bar():
@@ -105,8 +110,7 @@ def setfit(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained
             return model, time.monotonic() - began
 
     pairs = len(data.labels) ** 2 // 2
-    steps = _fitting(seconds, lambda steps: trained(steps)[1], most=pairs // 16 + 1, short=8)
-    model, took = trained(steps)
+    steps, model, took = _as_long_as_fits(seconds, trained, most=pairs // 16 + 1, short=8)
     return Trained(np.asarray(model.predict(list(data.test_inputs))), took, {"steps": steps})
 
 
@@ -119,11 +123,22 @@ RIVALS: Mapping[str, Callable[[FewLabels, Path, float, int], Trained]] = {
 }
 
 
-def _fitting(seconds: float, timed: Callable[[int], float], *, most: int = MOST_EPOCHS, short: int = 1) -> int:
-    """How many epochs or steps fit into the time, by two short trainings: what both set up is no epoch's share."""
-    first, second = timed(short), timed(2 * short)
+def _as_long_as_fits(
+    seconds: float, train: Callable[[int], tuple[_Model, float]], *, most: int = MOST_EPOCHS, short: int = 1
+) -> tuple[int, _Model, float]:
+    """The longest training that keeps to the time: its epochs or steps, what it came to and the seconds it took.
+
+    Two short ones tell how many fit, what both set up being no epoch's share, after a first that warms up. One that
+    takes longer than forecast is made again with fewer.
+    """
+    _, (_, first), (_, second) = train(short), train(short), train(2 * short)
     each = max((second - first) / short, 1e-3)
-    return max(1, min(most, short + int((SHARE * seconds - first) / each)))
+    count = max(1, min(most, short + int((SHARE * seconds - first) / each)))
+    model, took = train(count)
+    while took > seconds and count > 1:
+        count = max(1, int(SHARE * count * seconds / took))
+        model, took = train(count)
+    return count, model, took
 
 
 class _TextEncoder(nn.Module):

@@ -68,10 +68,7 @@ class Source:
 
     def imports(self) -> Iterator[tuple[ast.AST, str]]:
         """(node, module of the package) for each import, wherever it stands, `import_module("...")` included."""
-        for node in ast.walk(self.tree):
-            for module in sorted({_existing_module(name) for name in _imported(node, self)}):
-                if module not in ("", self.module):
-                    yield node, module
+        return iter(_imports(self, self.tree))
 
 
 @cache
@@ -88,6 +85,12 @@ def _text(path: Path) -> str:
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(_text(path), filename=str(path))
+
+
+@cache
+def _imports(source: Source, tree: ast.Module) -> tuple[tuple[ast.AST, str], ...]:
+    found = ((node, {_existing_module(name) for name in _imported(node, source)}) for node in ast.walk(tree))
+    return tuple((node, module) for node, names in found for module in sorted(names - {"", source.module}))
 
 
 def _imported(node: ast.AST, source: Source) -> list[str]:
