@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+from headstart.numerics.standardisation import MANY, PRIOR
 from headstart.tasks import _logistic
 from headstart.tasks.classification import Classification
 from headstart.tasks.regression import Regression
@@ -67,10 +68,13 @@ def test_the_head_is_the_minimum_that_scikit_learn_finds_at_the_chosen_strength(
     features, labels = blobs(examples, width, classes, seed=0, noise=6.0)
     features[:, 0] = features[:, 0] * 100 + 50
     solution = _logistic.solve_logistic(features, labels, classes, weights=None, groups=None, seed=0)
-    standard = StandardScaler(with_std=solution.scaled_each).fit_transform(features.astype(np.float64))
-    standard /= np.sqrt(standard.var(axis=0).mean())
+    standard = StandardScaler(with_std=False).fit_transform(features.astype(np.float64))
+    variance = standard.var(axis=0)
+    share = examples / (examples + PRIOR) if width >= MANY else 1.0
+    each = share * variance + (1 - share) * np.median(variance)
+    standard /= np.sqrt(each if solution.scaled_each else variance.mean())
     model = LogisticRegression(C=solution.C, tol=1e-8, max_iter=5000).fit(standard, labels)
-    logits = features @ solution.weight.T + solution.bias
+    logits = (features @ solution.weight.T + solution.bias) * solution.temperature
     found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.abs(found - model.predict_proba(standard)).max() < 0.01
 

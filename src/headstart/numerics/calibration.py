@@ -26,20 +26,33 @@ BINS = 15
 """Of confidence; bin b holds (b / 15, (b + 1) / 15]."""
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature for logits (examples, classes) of examples with known labels (examples,), in [0.05, 20]."""
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The temperature for logits (examples, classes) of examples with known labels (examples,), in [0.05, 20].
+
+    `weights` (examples,) are those of the likelihood; None for 1 each.
+    """
     if len(labels) < FEWEST:
         return 1.0
     logits = np.asarray(logits, dtype=np.float64)
-    truth = logits[np.arange(len(labels)), labels]
+    weights = np.ones(len(labels)) if weights is None else weights
 
     def loss(log_temperature: float) -> float:
-        scale = math.exp(-log_temperature)
-        likelihood = np.sum(truth * scale - logsumexp(logits * scale, axis=1))
-        return log_temperature**2 / 2 - float(likelihood)
+        likelihoods = log_likelihoods(logits, labels, math.exp(log_temperature))
+        return -log_prior(math.exp(log_temperature)) - float(weights @ likelihoods)
 
     found = minimize_scalar(loss, bounds=(math.log(COOLEST), math.log(HOTTEST)), method="bounded")
     return float(np.clip(math.exp(found.x), COOLEST, HOTTEST))
+
+
+def log_prior(temperature: float) -> float:
+    """Of the temperature, but for a constant: log T is normal."""
+    return -(math.log(temperature) ** 2) / 2
+
+
+def log_likelihoods(logits: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
+    """(examples,) log probability of each true label, the logits divided by the temperature."""
+    scaled = logits / temperature
+    return np.asarray(scaled[np.arange(len(labels)), labels] - logsumexp(scaled, axis=1))
 
 
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:

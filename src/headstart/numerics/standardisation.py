@@ -15,6 +15,12 @@ among them is then dead: a weight of 1e8 on it would be thrown far off by the fi
 a table are fewer, and each has a unit of its own."""
 
 
+PRIOR = 100
+"""Examples that the median variance counts for in that of each of a network's features (shrunken as in Opgen-Rhein &
+Strimmer 2007, "Accurate ranking of differentially expressed genes by a distribution-free shrinkage approach"). Of 20
+examples a variance is noise, and dividing by it spoils features that were good as they came."""
+
+
 class Standardisation(NamedTuple):
     """(features - mean) / scale"""
 
@@ -34,17 +40,20 @@ def standardise(features: np.ndarray, *, each: bool = True) -> tuple[np.ndarray,
 
     Args:
         features: finite floats.
-        each: True gives every feature variance 1; False divides all by one number, so that the mean variance is 1 and
-            features keep their proportions.
+        each: True gives every feature variance 1, or, where it is a network's and examples are few, comes closer to
+            it; False divides all by one number, so that the mean variance is 1 and features keep their proportions.
     """
     kind = np.result_type(features.dtype, np.float32)
     mean = features.mean(axis=0, dtype=np.float64)
     centred = np.subtract(features, mean.astype(kind), dtype=kind)
     deviation = np.sqrt(np.square(centred).mean(axis=0, dtype=np.float64))
-    usual = float(np.median(deviation)) if len(deviation) >= MANY else 0.0
+    of_network = len(deviation) >= MANY
+    usual = float(np.median(deviation)) if of_network else 0.0
     real = deviation > NOISE * np.maximum(np.abs(mean), usual)
-    if not each and real.any():
-        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+    if real.any() and (of_network or not each):
+        variance = np.square(deviation)
+        share, rest = (len(features) / (len(features) + PRIOR), np.median(variance)) if each else (0.0, variance.mean())
+        deviation = np.sqrt(share * variance + (1 - share) * rest)
     scale = np.where(real, deviation, np.inf)
     centred /= scale.astype(kind)
     return centred, Standardisation(mean, scale)

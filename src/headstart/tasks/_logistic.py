@@ -4,7 +4,9 @@
 
 C runs in decades from strong to weak regularisation, each fit starting from the last, all folds in step, until the mean
 log likelihood of held-out examples falls; then the half decades beside the best are tried. The likelihood is a far less
-noisy guide than the share of right answers.
+noisy guide than the share of right answers. It is that of calibrated probabilities, at the temperature that suits the
+held-out examples best: strong regularisation is then not charged with its modesty, which the temperature mends. The
+head has that temperature in its weights.
 
 The same folds choose how features are scaled: each to variance 1, which wins where some features are large and say
 nothing, or all by one number, which wins where the small ones are noise. Neither is right for all backbones.
@@ -12,6 +14,7 @@ nothing, or all by one number, which wins where the small ones are noise. Neithe
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -21,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.calibration import fit_temperature, log_likelihoods, log_prior
 from headstart.numerics.standardisation import Standardisation, standardise
 from headstart.tasks._softmax_fit import Coordinates, SoftmaxFit, principal
 
@@ -28,7 +32,8 @@ DECADES = tuple(10.0**k for k in range(-5, 3))
 """Values of C, strongest regularisation first."""
 
 FIXED = 0.01
-"""C where nothing can be held out."""
+"""C where nothing can be held out. Elsewhere log10 C has a normal prior of variance 1 around it, worth about an example
+as the temperature's is: without them sixteen examples that happen to be separable choose the weakest regularisation."""
 
 FOLDS, FEWER_FOLDS = 5, 3
 MANY, LARGE = 1_000, 20_000
@@ -55,10 +60,12 @@ class Solution(NamedTuple):
     """(classes,)"""
     C: float
     cv_score: float
-    """Mean log likelihood of held-out examples; NaN without folds."""
+    """Mean log likelihood of held-out examples, calibrated; NaN without folds."""
     folds: int
     scaled_each: bool
     """True: every feature had variance 1; False: all were divided by one number."""
+    temperature: float
+    """By which the logits of the fit were divided."""
 
 
 class Scalings:
@@ -77,13 +84,26 @@ class Scalings:
         return self._made[each]
 
 
+class _HeldOut(NamedTuple):
+    """What the folds make of the examples that are held out."""
+
+    score: float
+    """Mean log likelihood with the priors: what is chosen by."""
+    likelihood: float
+    """Without them."""
+    temperature: float
+
+
 class _Candidate(NamedTuple):
     """The best found with one scaling."""
 
-    score: float
+    held_out: _HeldOut
     c: float
     folds: int
     each: bool
+
+
+_NOTHING = _HeldOut(float("nan"), float("nan"), 1.0)
 
 
 class _Fold:
@@ -92,17 +112,17 @@ class _Fold:
     def __init__(self, rotated: np.ndarray, labels: np.ndarray, weights: np.ndarray, split: _Split) -> None:
         train, held_out = split
         held_out = held_out[np.isin(labels[held_out], labels[train])]
-        self.held_out, self.weights = rotated[held_out], weights[held_out]
-        present, renumbered = np.unique(labels[train], return_inverse=True)
-        self.truth = np.searchsorted(present, labels[held_out])
-        self.model = SoftmaxFit(rotated[train], renumbered, weights[train], len(present))
-        self.usable = len(present) > 1 and len(held_out) > 0
+        self.held_out, self.truth, self.weights = rotated[held_out], labels[held_out], weights[held_out]
+        self.present, renumbered = np.unique(labels[train], return_inverse=True)
+        self.model = SoftmaxFit(rotated[train], renumbered, weights[train], len(self.present))
+        self.usable = len(self.present) > 1 and len(held_out) > 0
 
-    def log_likelihood(self, c: float) -> float:
-        """The weighted sum over the held-out examples."""
+    def log_probabilities(self, c: float, classes: int) -> np.ndarray:
+        """(held-out examples, classes), those of a class that is not in the training part being 0."""
         self.model.fit(c, tolerance=COARSE, steps=MOST_STEPS)
-        scores = self.model.log_probabilities(self.held_out)
-        return float(self.weights @ scores[np.arange(len(self.truth)), self.truth])
+        found = np.full((len(self.truth), classes), -np.inf)
+        found[:, self.present] = self.model.log_probabilities(self.held_out)
+        return found
 
 
 def solve_logistic(
@@ -135,7 +155,7 @@ def solve_logistic(
     best = _candidate(scalings, labels, weights, splits, None, each=True)
     if best.folds:
         other = _candidate(scalings, labels, weights, splits, best.c, each=False)
-        best = other if other.score > best.score else best
+        best = other if other.held_out.score > best.held_out.score else best
     standardisation, coordinates = scalings.scaled(each=best.each)
     present, renumbered = np.unique(labels, return_inverse=True)
     model = SoftmaxFit(coordinates.rotated, renumbered, weights, len(present))
@@ -144,8 +164,10 @@ def solve_logistic(
     weight = np.zeros((classes, len(coordinates.back)))
     bias = np.full(classes, -np.log(len(labels)))
     weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
-    weight, bias = standardisation.fold(weight @ coordinates.back, bias)
-    return Solution(weight, bias, best.c, best.score, best.folds, best.each)
+    _, likelihood, temperature = best.held_out
+    bias[present] /= temperature
+    weight, bias = standardisation.fold(weight / temperature @ coordinates.back, bias)
+    return Solution(weight, bias, best.c, likelihood, best.folds, best.each, temperature)
 
 
 def _candidate(
@@ -162,13 +184,13 @@ def _candidate(
     folds = [_Fold(rotated, labels, weights, split) for split in splits]
     folds = [fold for fold in folds if fold.usable]
     if not folds:
-        return _Candidate(float("nan"), FIXED, 0, each)
+        return _Candidate(_NOTHING, FIXED, 0, each)
     with _few_threads(scalings.features):
         scores = {} if near else _descend(folds)
-        centre = near or max(scores, key=lambda c: scores[c])
+        centre = near or max(scores, key=lambda c: scores[c].score)
         for c in (centre / 10**0.5, centre, centre * 10**0.5):
-            scores.setdefault(c, _score(folds, c))
-    best = max(scores, key=lambda c: (scores[c], -c))
+            scores.setdefault(c, _held_out(folds, c))
+    best = max(scores, key=lambda c: (scores[c].score, -c))
     return _Candidate(scores[best], best, len(folds), each)
 
 
@@ -195,16 +217,26 @@ def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_S
     return splits[:1] if len(labels) > LARGE else splits
 
 
-def _descend(folds: list[_Fold]) -> dict[float, float]:
-    """The scores of the decades of C, from strong regularisation until they fall."""
-    scores: dict[float, float] = {}
+def _descend(folds: list[_Fold]) -> dict[float, _HeldOut]:
+    """What the decades of C come to, from strong regularisation until scores fall."""
+    found: dict[float, _HeldOut] = {}
     for c in DECADES:
-        scores[c] = _score(folds, c)
-        if scores[c] < max(scores.values()):
+        found[c] = _held_out(folds, c)
+        if found[c].score < max(one.score for one in found.values()):
             break
-    return scores
+    return found
 
 
-def _score(folds: list[_Fold], c: float) -> float:
-    """Mean log likelihood of held-out examples."""
-    return sum(fold.log_likelihood(c) for fold in folds) / sum(float(fold.weights.sum()) for fold in folds)
+def _held_out(folds: list[_Fold], c: float) -> _HeldOut:
+    """The folds at one C."""
+    classes = 1 + max(int(fold.present.max()) for fold in folds)
+    logits = np.concatenate([fold.log_probabilities(c, classes) for fold in folds])
+    truth, weights = (np.concatenate([getattr(fold, name) for fold in folds]) for name in ("truth", "weights"))
+    temperature = fit_temperature(logits, truth, weights)
+    likelihood, total = float(weights @ log_likelihoods(logits, truth, temperature)), float(weights.sum())
+    return _HeldOut((likelihood + log_prior(temperature) + _log_prior(c)) / total, likelihood / total, temperature)
+
+
+def _log_prior(c: float) -> float:
+    """But for a constant."""
+    return -(math.log10(c / FIXED) ** 2) / 2

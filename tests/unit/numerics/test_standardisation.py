@@ -48,3 +48,12 @@ def test_half_precision_features_are_standardised_in_single_precision() -> None:
     standard, _ = standardise(features)
     assert standard.dtype == np.float32
     assert np.allclose(standard.std(axis=0), 1, atol=1e-5)
+
+
+def test_of_few_examples_a_networks_features_are_scaled_alike_and_of_many_each_for_itself() -> None:
+    features = np.random.default_rng(0).normal(size=(10_000, 64)) * np.linspace(1, 3, 64)
+    few, many, columns = (standardise(part)[1].scale for part in (features[:20], features, features[:20, :8]))
+    assert np.isclose(few[-1] / few[0], 1.2, atol=0.2) and np.isclose(many[-1] / many[0], 3.0, atol=0.1)
+    variance = features[:20].var(axis=0)
+    assert np.allclose(few**2, (20 * variance + 100 * np.median(variance)) / 120)
+    assert np.allclose(columns, features[:20, :8].std(axis=0))
