@@ -179,6 +179,7 @@ class Search:
                 "metric": metric,
                 "seconds": progress.seconds,
                 "stopped": progress.stopped,
+                "broken_off": progress.broken_off,
                 "took": self.allowance.used() - began,
             }
 
@@ -188,7 +189,7 @@ class Search:
             return
         one.cost = one.cost.corrected(found["done"] - one.done, found["took"])
         one.done, one.lowest, one.metric = found["done"], found["lowest"], found["metric"]
-        one.seconds, one.stopped = found["seconds"], found["stopped"]
+        one.seconds, one.stopped, one.broken_off = found["seconds"], found["stopped"], found["broken_off"]
 
     def _judged(self, best: Standing, standing: Sequence[Standing]) -> Found:
         """The best one against the probe."""

@@ -31,6 +31,9 @@ class Standing:
     seconds: float = 0.0
     """In its loop."""
     stopped: str = ""
+    """Why it trains no further; empty while it does."""
+    broken_off: bool = False
+    """Whether that was because it could not; its best epoch until then counts."""
     fate: str = ""
 
     def rest(self, until: int | None = None) -> float:
@@ -51,7 +54,7 @@ class Standing:
             val_metric=self.metric,
             val_low=low,
             val_high=high,
-            fate=self.fate,
+            fate=f"{self.fate}; broken off: {self.stopped}" if self.broken_off else self.fate,
         )
 
 

@@ -17,6 +17,7 @@ from headstart.contracts.backbone import state_hash
 from headstart.engine.content import content_keys
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
+from headstart.engine.finite import BrokenOffError
 from headstart.engine.loop import Loop
 from headstart.engine.stepping import Stepper
 from headstart.engine.validation import Validation
@@ -219,6 +220,22 @@ def test_where_every_candidate_fails_later_the_probe_stays(monkeypatch: pytest.M
     assert [one.fate for one in found.candidates] == ["kept", *["failed: the loss became nan"] * 3]
     assert [one.value for one in found.decisions].count("failed: the loss became nan") == 3
     assert "every fine-tuning failed" in found.sentence
+
+
+def test_a_candidate_that_was_broken_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, judged = Loop._judge, []
+
+    def fails_the_second_time(loop: Loop, *arguments: Any) -> Any:
+        if loop in judged:
+            raise BrokenOffError("the loss became nan")
+        judged.append(loop)
+        return judge(loop, *arguments)
+
+    monkeypatch.setattr(Loop, "_judge", fails_the_second_time)
+    found = searched(bench_of(None, {**SHORT, "learning_rate": 0.01, "tunings": ["full"]}))
+    (_, full) = found.candidates
+    assert full.fate.endswith("; broken off: the loss became nan") and full.epochs >= 1
+    assert full.fate in {one.value for one in found.decisions}
 
 
 @pytest.mark.parametrize(
