@@ -35,7 +35,7 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(PYTEST) -m 'not slow'
+	@$(PYTEST) -m 'not slow' tests/architecture tests/docs tests/unit
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(NAME)

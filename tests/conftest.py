@@ -15,17 +15,6 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 # a shell starts what runs in its background deaf to Ctrl-C, and so would be every process that a test starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LONG = ("conformance", "journeys", "reference")
-"""Folders of tests that `make check` leaves out."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in these folders as slow."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.relative_to(here).parts[0] in LONG:
-            item.add_marker("slow")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

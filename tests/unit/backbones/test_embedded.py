@@ -39,6 +39,7 @@ def test_it_is_cut_into_stages_with_maps_of_several_strides() -> None:
     assert len(backbone.maps()) >= 4
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_same_architecture_and_another_start() -> None:
     learnt, random = Embedded().load(), Embedded(weights="random", seed=3).load()
     assert learnt.boundary_names() == random.boundary_names() and learnt.width == random.width
@@ -59,6 +60,7 @@ def test_a_file_of_another_training_is_read_and_a_foreign_one_refused(tmp_path: 
     assert Embedded(weights=str(WEIGHTS)).load().weights_hash() == Embedded().load().weights_hash()
 
 
+@pytest.mark.slow
 def test_it_knows_formula_classes_that_it_was_not_trained_on_better_than_random_weights_do() -> None:
     numbers = range(100_000, 100_020)
 

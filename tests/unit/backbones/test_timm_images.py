@@ -141,6 +141,7 @@ def test_image_size_is_what_the_model_and_its_preparation_use(resnet: Backbone) 
         TimmImages(reference="inception_v3", weights="random", image_size=40).load()
 
 
+@pytest.mark.slow
 def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone(resnet: Backbone) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)

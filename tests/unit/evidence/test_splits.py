@@ -65,6 +65,7 @@ def test_a_class_with_three_independent_groups_is_in_every_part(units: list[tupl
         assert "train" in held
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(20, 200), min_size=1, max_size=5), st.integers(0, 5))
 def test_without_groups_every_class_is_in_proportion(sizes: list[int], seed: int) -> None:
     strata = np.repeat(np.arange(len(sizes)), sizes)

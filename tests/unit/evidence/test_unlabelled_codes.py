@@ -84,6 +84,7 @@ def test_what_differs_has_different_codes(make: object, method: str) -> None:
     assert np.array_equal(nearest, 1 - ALL % 2)
 
 
+@pytest.mark.slow
 def test_the_whitening_of_patches_leaves_them_uncorrelated() -> None:
     examples = pictures()
     whitening = fit_codes(examples, ALL, 0)["k_means"].module.get_submodule("whitening")
@@ -98,6 +99,7 @@ def test_the_same_seed_gives_the_same_codes_and_the_inputs_decide_them() -> None
     assert one.preparation() == again.preparation() != other.preparation()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_left_out_and_nothing_at_all_is_refused() -> None:
     fit_codes(pictures(spoilt=3), ALL, 0)
     with pytest.raises(DataError, match="two inputs at least, and 0 can be read"):

@@ -57,6 +57,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> headstart.Run
     )
 
 
+@pytest.mark.slow
 def test_the_record_on_disk_is_the_record(run: headstart.Run) -> None:
     assert read_record(run.folder) == run.record
     json.loads((run.folder / "record.json").read_text(), parse_constant=pytest.fail)

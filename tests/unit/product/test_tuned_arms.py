@@ -166,6 +166,7 @@ def test_rows_say_what_moved_and_how_fast() -> None:
     assert [row[1] for row in rows(Lora(**SHORT, rank=2))] == [2 * (4 + 8), 2 * 16, 2 * 16]
 
 
+@pytest.mark.slow
 def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It loads, and does the same, where there is no peft."""
     examples = masked_pictures(60)
