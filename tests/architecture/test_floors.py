@@ -42,11 +42,11 @@ ORDER = {
         "relative_gradients"
     ),
     "evidence": (
-        "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits comparison "
+        "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits folds comparison "
         "code_modules code_backbone unlabelled_codes"
     ),
     "product/auto": (
-        "cost halving rate_range by_size journal settings ways workshop pricing against_probe standing search"
+        "cost halving rate_range by_size journal settings ways workshop pricing against_probe cross_fit standing search"
     ),
     "product/pretraining": (
         "course record plan outset unlabelled choices gain training exhibits verdict summary run printing"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headstart.contracts.backbone import Backbone
 from headstart.kernel.settings import Settings
@@ -108,6 +108,8 @@ class Recipe(Settings):
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better one on validation before training stops; >= 1."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights are kept: those of the best epoch on validation, or of the last, which then comes for certain."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the products in training: 'auto' is bfloat16 where the device has it natively; weights stay float32."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
@@ -120,6 +122,12 @@ class Recipe(Settings):
     """Whether to average the best epochs' weights where that is better on validation (Wortsman et al. 2022)."""
     interpolate: bool = False
     """Whether to go back towards the pretrained backbone as far as is better on validation (WiSE-FT)."""
+
+    @model_validator(mode="after")
+    def _kept_is_averaged(self) -> Self:
+        if self.soup and self.keep == "last":
+            raise ValueError('soup averages the best epochs, and keep = "last" keeps none of them: leave one out')
+        return self
 
     @classmethod
     def tries(cls, occasion: Occasion) -> tuple[Try, ...]:  # noqa: ARG003

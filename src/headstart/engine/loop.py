@@ -96,7 +96,7 @@ class Loop:
         self.weights = MovingWeights(model, self.moving, recipe.moves)
         self.start = self.weights.copy()
         self.average = Average(self.weights.live(), recipe.averaging) if recipe.averaging else None
-        self.best = BestEpochs(SOUP if recipe.soup else 1, latest=plan.latest)
+        self.best = BestEpochs(SOUP if recipe.soup else 1, latest=plan.latest or recipe.keep == "last")
         self.micro = MicroBatches(0, self.reporter, compares=plan.objective.compares)
         forward = Forward(model, plan.boundary, device, precision)
         self.stepper = Stepper(

@@ -36,6 +36,8 @@ class Split:
     """What the user should know about how it came about."""
     leaks: tuple[tuple[int, int], ...] = ()
     """(row outside train, row in train) that are duplicates across a given split. They were not moved."""
+    units: np.ndarray | None = None
+    """(rows,) int: rows of a number stay together, as groups and copies do; None where each is by itself."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,20 @@ def split(
     duplicates = together.labels()
     if groups is not None:
         together.join_equal(list(groups))
-    asked = read_given(given, together.labels(), duplicates, groups)
+    units_of = together.labels()
+    asked = read_given(given, units_of, duplicates, groups)
     pool = np.flatnonzero(asked.part == "")
     part = asked.part.copy()
     notes = [*asked.notes, *asked.shared]
     if len(pool):
-        units = _units(strata[pool], together.labels()[pool], _identities(pool, keys, groups), seed)
+        units = _units(strata[pool], units_of[pool], _identities(pool, keys, groups), seed)
         shares = {"test": test, "val": val} if "test" in asked.cut else {"val": val / (1 - test)}
         shares = {name: share for name, share in shares.items() if share > 0}
         part_of = _assign(units, shares)
         part[pool] = part_of[units.of_row]
         notes += _thin_strata(units, list(shares), names) + _odd_sizes(part[pool], shares)
     rows = {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
-    return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks)
+    return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks, units_of)
 
 
 def _identities(pool: np.ndarray, keys: Sequence[str | None] | None, groups: Sequence[object] | None) -> list[str]:

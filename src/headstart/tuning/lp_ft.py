@@ -20,6 +20,10 @@ from headstart.tuning._last_stages import require_stages
 SHARE = 0.25
 """Of the stages, that a search moves beside all of them."""
 
+FEW = 300
+"""Examples up to which all stages come first: their epochs are short, and moving all of them a little reads more right
+than moving the last ones alone."""
+
 
 class LpFt(Recipe):
     """Everything, from the solved head on."""
@@ -41,13 +45,14 @@ class LpFt(Recipe):
 
     @classmethod
     def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
-        """The last stages and all of them, where the head can be solved for."""
+        """All stages and the last ones alone, where the head can be solved for; of many examples the cheaper first."""
         if not occasion.linear:
             return ()
         some = max(1, round(SHARE * occasion.stages))
         begins = "training begins where the probe ends"
-        parts = (Try(0, f"{begins}, and the frozen stages run once", {"last": some}),) if some < occasion.stages else ()
-        return *parts, Try(1, begins)
+        cheap, whole = (1, 0) if occasion.examples <= FEW else (0, 1)
+        part = Try(cheap, f"{begins}, and the frozen stages run once", {"last": some})
+        return (Try(whole, begins), part) if some < occasion.stages else (Try(whole, begins),)
 
     def check(self, backbone: Backbone) -> None:
         """Raises SettingsError when more stages are to move than there are."""

@@ -20,6 +20,7 @@ from headstart.engine.training_plan import Plan
 from headstart.engine.weights import MovingWeights
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
+from headstart.kernel.settings import build
 from headstart.objectives.l2_sp import L2SP
 from headstart.tasks.classification import Classification
 from headstart.tuning.bias_only import BiasOnly
@@ -141,3 +142,8 @@ def load_every_tuning_without_peft() -> None:
 def test_what_is_not_lora_needs_no_peft() -> None:
     with Forked(load_every_tuning_without_peft) as process:
         assert process.wait() == 0, process.err
+
+
+def test_a_soup_of_the_last_epoch_alone_is_refused() -> None:
+    with pytest.raises(SettingsError, match="keeps none of them"):
+        build(Full, {"soup": True, "keep": "last"}, where="tuning full")

@@ -14,8 +14,11 @@ held against the probe once more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from headstart.contracts.carriers import Figure
+import numpy as np
+
+from headstart.contracts.carriers import Figure, Prediction
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.kernel.errors import DataError
 from headstart.product.arms import Trained
@@ -29,6 +32,16 @@ LOSS = "log_loss"
 FEWEST = 30
 """Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so
 few its interval is too narrow."""
+
+
+class Where(NamedTuple):
+    """On what two models are compared."""
+
+    short: str
+    """For the verdict."""
+    long: str
+    """With what must be known of it."""
+    rows: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,17 @@ class Answer:
 
 def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
     """Compare on the validation part."""
-    data, seed = bench.data, bench.plan.seed
-    rows = data.split.val
-    targets, groups = data.targets_of(rows), data.groups_of(rows)
     one, other = tuned.validation, probe.validation
     if one is None or other is None:
         raise DataError("there is no validation part to compare on")
+    where = Where("on validation", "on validation, which also chose it", bench.data.split.val)
+    return compared(bench, where, one, other, tuned.title)
+
+
+def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, title: str) -> Answer:
+    """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
+    data, seed = bench.data, bench.plan.seed
+    targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     metrics = {metric.name: metric for metric in data.task.metrics()}
     primary = data.task.metrics()[0]
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
@@ -65,10 +83,8 @@ def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
     both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
     shown = "beats" if better else "was not shown to beat"
     kept = "" if better else ", so the probe is the model"
-    sentence = f"On validation the best fine-tuning ({tuned.title}) {shown} the frozen probe{kept}."
-    return Answer(
-        better, both[0], both[1], f"on validation, which also chose it, against the probe: {reason}", sentence
-    )
+    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown} the frozen probe{kept}."
+    return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
 
 
 def _told(name: str, found: Difference) -> str:

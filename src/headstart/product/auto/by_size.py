@@ -22,6 +22,8 @@ FEWEST_EPOCHS, MOST_EPOCHS = 3, 100
 STEPS_PER_EPOCH = 8
 SMALLEST_BATCH, LARGEST_BATCH = 8, 32
 ENOUGH = f"about {STEPS} steps, within {FEWEST_EPOCHS} and {MOST_EPOCHS} epochs"
+FEW_JUDGED = 50
+"""Validation examples below which they are too few to tell one epoch from another."""
 FEW, MANY = 100, 10_000
 HELD_BACK, FREE = 0.1, 0.3
 """The first stage's share of the rate of the last one, up to FEW examples and from MANY on."""
@@ -34,8 +36,13 @@ class Chosen(NamedTuple):
     reason: str
 
 
-def by_size(examples: int, stages: int) -> dict[str, Chosen]:
-    """Settings of a `Recipe` for so many training examples and a backbone of so many stages, by name."""
+def by_size(examples: int, stages: int, *, few_judged: bool = False) -> dict[str, Chosen]:
+    """Settings of a `Recipe`, by name.
+
+    Args:
+        examples: trained on. stages: of the backbone.
+        few_judged: whether validation examples are so few that epochs cannot be told apart.
+    """
     batch = batch_size(examples)
     epochs = enough_epochs(examples, batch)
     share = first_share(examples)
@@ -52,8 +59,12 @@ def by_size(examples: int, stages: int) -> dict[str, Chosen]:
             f"examples, {FREE} from {MANY} on",
         ),
         "patience": Chosen(patience(epochs), "a third of the epochs, and at least 5"),
-        "soup": Chosen(True, "it costs passes over validation alone, and is dropped where it is no better there"),
+        **(_LAST if few_judged else _BEST),
     }
+
+
+_BEST = {"soup": Chosen(True, "it costs passes over validation alone, and is dropped where it is no better there")}
+_LAST = {"keep": Chosen("last", f"fewer than {FEW_JUDGED} validation examples do not tell which epoch is the best")}
 
 
 def with_enough_epochs(recipe: Recipe, examples: int) -> tuple[Recipe, Decision | None]:

@@ -4,7 +4,8 @@
 2. Ways and rates become candidates, as many and for as many epochs as fit into the time in the worst case.
 3. Successive halving by what the task chooses its best epoch by; whoever goes on is resumed, and real times correct the
    forecast.
-4. The best one replaces the probe only where it beats it on validation beyond noise.
+4. The best one replaces the probe only where it beats it on validation beyond noise, or on all that are labelled where
+   few are.
 
 Every decision that depends on a clock goes into the journal, so that a killed search is the same search afterwards.
 """
@@ -19,13 +20,14 @@ from typing import Any
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
-from headstart.product.auto.against_probe import against_probe
+from headstart.product.auto.against_probe import Answer, against_probe
 from headstart.product.auto.cost import Cost
+from headstart.product.auto.cross_fit import CrossFit, time_for_folds
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.pricing import FAILED, OPENING, REFUSED, Priced, priced
 from headstart.product.auto.standing import Standing, decision_of, reached, row_of_probe
-from headstart.product.auto.ways import Way, ways, with_views
+from headstart.product.auto.ways import Way, few_judged, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
 from headstart.product.pass_time import Speed
@@ -72,6 +74,7 @@ class Search:
         self.keep = keep + probe.seconds
         """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
         candidate be taken up, calibrated and compared."""
+        self.kept_for_folds = 0.0
         path = None if bench.work is None else bench.work / "search.json"
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
@@ -110,6 +113,10 @@ class Search:
         """The candidates with the epochs that each is planned for; those that do not fit are told of."""
         self.keep += max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
         contenders = _candidates(prices)
+        if few_judged(self.bench) and contenders and not math.isinf(self.left()):
+            way, cost = contenders[0]
+            self.kept_for_folds = time_for_folds(cost, way.recipe.epochs, CERTAIN * self.left())
+            self.keep += self.kept_for_folds
         offered = [
             Contender(way.name, cost, way.recipe.epochs, fixed="epochs" not in way.free) for way, cost in contenders
         ]
@@ -177,6 +184,7 @@ class Search:
                 "done": progress.epoch,
                 "lowest": progress.best_cost,
                 "metric": metric,
+                "best": progress.best_epoch + 1,
                 "seconds": progress.seconds,
                 "stopped": progress.stopped,
                 "broken_off": progress.broken_off,
@@ -188,26 +196,41 @@ class Search:
             one.lowest, one.stopped, one.fate = math.inf, "failed", f"failed: {found['failed']}"
             return
         one.cost = one.cost.corrected(found["done"] - one.done, found["took"])
-        one.done, one.lowest, one.metric = found["done"], found["lowest"], found["metric"]
+        one.done, one.lowest, one.metric, one.best = found["done"], found["lowest"], found["metric"], found["best"]
         one.seconds, one.stopped, one.broken_off = found["seconds"], found["stopped"], found["broken_off"]
 
     def _judged(self, best: Standing, standing: Sequence[Standing]) -> Found:
         """The best one against the probe."""
         way, backbone = best.way, self.bench.backbone
+        crossed = self._crossed(best)
         attempt, begun = self.workshop.train(way, best.done, None), self.workshop.begun(way)
         arm = arm_of(way.bench, "model", f"{way.name} of {backbone.name}", backbone, attempt, begun.decisions)
         arm = finished_arm(way.bench, arm, begun, views_averaged(way.bench, begun.bound))
         answer = against_probe(best.way.bench, arm, self.probe)
+        shown = crossed or answer
+        answer = replace(answer, better=shown.better)
         best.fate = "kept" if answer.better else "best of the fine-tunings, not shown to beat the probe"
         for one in standing:
             one.fate = one.fate or "second to the best"
         rows = (row_of_probe(self.probe, answer), *(one.row(answer if one is best else None) for one in standing))
-        why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=answer.reason)
+        why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(way.bench, begun.bound),)), why)
         if answer.better:
-            return Found(as_many_views(best.way.bench, begun), arm, rows, decisions, answer.sentence)
+            return Found(as_many_views(best.way.bench, begun), arm, rows, decisions, shown.sentence)
         self.workshop.reset()
-        return Found(self._as_probe(), None, rows, decisions, answer.sentence)
+        return Found(self._as_probe(), None, rows, decisions, shown.sentence)
+
+    def _crossed(self, best: Standing) -> Answer | None:
+        """How it compares with the probe on all that are labelled, where few are."""
+        if not few_judged(self.bench):
+            return None
+        begun = self.workshop.begun(best.way)
+        way = replace(best.way, bench=as_many_views(best.way.bench, begun))
+        self.workshop.reset()
+        self.keep -= self.kept_for_folds
+        answer, decision = CrossFit(self.journal, self.workshop.speed, self.left)(way, best.best, best.cost)
+        self.decisions.append(decision)
+        return answer
 
     def _probe_stays(self, reason: str, standing: Sequence[Standing] = ()) -> Found:
         self.workshop.reset()

@@ -28,6 +28,8 @@ class Standing:
     """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
     metric: float = math.nan
     """On validation, of that epoch."""
+    best: int = 0
+    """The epochs that were done when it was at its best."""
     seconds: float = 0.0
     """In its loop."""
     stopped: str = ""

@@ -15,7 +15,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Occasion, Recipe, Try, Tuning
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
-from headstart.product.auto.by_size import by_size
+from headstart.product.auto.by_size import FEW_JUDGED, by_size
 from headstart.product.bench import Bench
 from headstart.product.plan import AUTO
 from headstart.product.record import Decision
@@ -77,8 +77,9 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
         SettingsError: none of the tunings that the user named can work on the backbone.
     """
     occasion = occasion_of(bench)
-    chosen = by_size(occasion.examples, occasion.stages)
     search = bench.plan.plugin("tuning")
+    few = few_judged(bench) and not search.given.get("soup")
+    chosen = by_size(occasion.examples, occasion.stages, few_judged=few)
     found: list[tuple[int, Way]] = []
     decisions: list[Decision] = []
     unlikely: list[str] = []
@@ -111,6 +112,11 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
         if key not in search.given
     ]
     return [way for _, way in sorted(found, key=lambda pair: pair[0])], [*decisions, *told]
+
+
+def few_judged(bench: Bench) -> bool:
+    """Whether the validation part is too small to choose by; pixels and words of a few examples are many."""
+    return bench.pieces is None and bench.data.task.reads == "pooled" and 0 < len(bench.data.split.val) < FEW_JUDGED
 
 
 def occasion_of(bench: Bench) -> Occasion:

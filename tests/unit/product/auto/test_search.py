@@ -29,6 +29,7 @@ from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
+from headstart.product.auto.cross_fit import CrossFit, time_for_folds
 from headstart.product.auto.search import Found, Search
 from headstart.product.auto.standing import Standing, reached
 from headstart.product.auto.ways import ways
@@ -49,15 +50,20 @@ SHORT: dict[str, Any] = {"epochs": 8, "batch_size": 32, "precision": "float32", 
 TEACHABLE: dict[str, Any] = {**SHORT, "epochs": 24, "learning_rate": 0.02, "head_learning_rate": 0.02}
 
 
-def bench_of(work: Path | None, tuning: Mapping[str, Any], *, noise: bool = False, **plan: Any) -> Bench:
-    """Points in four quarters, of which opposite ones are a class: no line divides them; or labels of pure chance."""
+def bench_of(
+    work: Path | None, tuning: Mapping[str, Any], *, noise: bool = False, judged: int = 80, **plan: Any
+) -> Bench:
+    """Points in four quarters, of which opposite ones are a class: no line divides them; or labels of pure chance.
+
+    So many of them, up to 80, are for validation.
+    """
     draws = np.random.default_rng(0)
     features = draws.normal(size=(400, 4))
     labels = draws.integers(2, size=400) if noise else (features[:, 0] * features[:, 1] > 0).astype(int)
     examples = numeric_examples(features, labels.tolist())
     task, backbone = Classification().bind(examples), TinyBackbone(dropout=0.0)
     keys = [str(key) for key in content_keys(examples).keys]
-    split = Split(np.arange(0, 240), np.arange(240, 320), np.arange(320, 400))
+    split = Split(np.arange(0, 320 - judged), np.arange(320 - judged, 320), np.arange(320, 400))
     summary = DataSummary(source="", seen="", modality="table", parts=())
     made = Plan(data="<made>", tuning="auto", augmentation="auto", settings={"tuning": dict(tuning)}, **plan)
     data = Prepared(examples, made.columns, keys, task, task.targets(examples), None, split, summary, ())
@@ -191,8 +197,8 @@ def test_a_way_that_the_user_s_settings_make_the_same_as_another_is_tried_once()
     def names(**given: Any) -> list[str]:
         return [way.name for way in ways(bench_of(None, {**SHORT, "tunings": ["lp_ft"], **given}))[0]]
 
-    assert names() == ["lp_ft, last 1", "lp_ft"]
-    assert names(last=2) == ["lp_ft, last 2"]
+    assert names() == ["lp_ft", "lp_ft, last 1"]
+    assert names(last=2) == ["lp_ft"]
 
 
 def test_of_a_head_alone_the_head_s_rates_are_looked_for() -> None:
@@ -368,3 +374,52 @@ def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> No
     assert found.candidates[0].fate == "kept"
     assert math.isnan(found.candidates[0].learning_rate)
     assert "no time is left" in found.sentence
+
+
+def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20)
+    found = searched(bench)
+    assert found.arm is not None
+    told = {one.what: one for one in found.decisions}
+    assert told["cross-fitting"].value == "5 folds"
+    assert "320 labelled examples, each predicted without it, in 5 folds, after 24 epochs" in told["model"].reason
+    assert "On 320 labelled examples, each predicted without it, the best fine-tuning (full" in found.sentence
+    assert found.bench.plan.plugin("tuning").keep == "last"
+    assert found.arm.chosen["best_epoch"] == found.arm.chosen["epochs"] == 24
+    again = replace(bench_of(None, {}, judged=20), plan=found.bench.plan)
+    repeated = train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
+    assert weights(again) == weights(bench)
+    assert repeated.model.calibration == found.arm.model.calibration
+
+
+def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
+    """Labels of pure chance are learnt by heart, and that helps only where they were seen."""
+    wild = {**TEACHABLE, "epochs": 60, "tunings": ["full"]}
+    search = Search(bench := bench_of(None, wild, noise=True, judged=20), solve_arm(bench, "probe"), Allowance(None), 0)
+    (way,) = ways(search.bench)[0]
+    answer, decision = CrossFit(search.journal, search.workshop.speed, search.left)(way, 60, Cost(0.01, 8, 0.01))
+    assert answer is not None and not answer.better and decision.value == "5 folds"
+    assert 0.35 < answer.tuned.value < 0.65 and answer.tuned.n == 320
+    attempt = search.workshop.train(way, 60, None)
+    assert attempt.progress.history[-1].train_loss < 0.6, "of chance a constant has a loss of 0.69"
+
+
+def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {**SHORT, "learning_rate": 0.02, "tunings": ["full"]}
+    first = searched(bench_of(tmp_path, given, judged=20))
+    monkeypatch.setattr(CrossFit, "_made", None)
+    assert searched(bench_of(tmp_path, given, judged=20)).sentence == first.sentence
+
+
+def test_folds_have_the_time_for_as_many_epochs_as_the_candidate() -> None:
+    cost = Cost(step=0.1, steps=9, validation=0.1, start=2.0)
+    assert time_for_folds(cost, 10, 1000.0) == pytest.approx(5 * (1 + 10))
+    assert time_for_folds(cost, 10, 50.0) == pytest.approx(3 * (1 + 10))
+    assert time_for_folds(cost, 10, 25.0) == pytest.approx(3 * (1 + 5))
+
+
+def test_where_there_is_no_time_for_folds_validation_decides() -> None:
+    search = Search(bench := bench_of(None, SHORT, judged=20), solve_arm(bench, "probe"), Allowance(None), 0.0)
+    (way, *_), _ = ways(search.bench)
+    answer, decision = CrossFit(search.journal, search.workshop.speed, lambda: 5.0)(way, 8, Cost(0.1, 9, 0.1))
+    assert answer is None and decision.value == "left out" and "do not fit into the time" in decision.reason

@@ -1,0 +1,37 @@
+"""Folds of labelled rows: stratified, and no group or set of copies is cut."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from headstart.kernel.randomness import draw_seed
+
+
+class Fold(NamedTuple):
+    """One of several parts of the rows, and all others; both ascending."""
+
+    rest: np.ndarray
+    held: np.ndarray
+
+
+def folds(rows: np.ndarray, strata: np.ndarray, units: np.ndarray | None, count: int, seed: int) -> list[Fold]:
+    """Cut `rows` into `count` >= 2 folds.
+
+    Args:
+        rows: (some,) int.
+        strata: (all,) int: what is kept in proportion.
+        units: (all,) int: rows of a number stay together; None where each is by itself.
+        count: at most the number of units.
+        seed: decides who is in which fold.
+    """
+    together = np.arange(len(strata)) if units is None else units
+    draws = draw_seed(seed, "folds of labelled rows") % 2**32
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=draws)
+    with warnings.catch_warnings():  # a class smaller than the number of folds is in order here
+        warnings.simplefilter("ignore", UserWarning)
+        cut = list(splitter.split(rows, strata[rows], together[rows]))
+    return [Fold(np.sort(rows[rest]), np.sort(rows[held])) for rest, held in cut]

@@ -1,0 +1,133 @@
+"""Where few are labelled, the best fine-tuning is held against the probe on all of them, by cross-fitting.
+
+A validation part of a dozen examples tells nothing apart. So training and validation part are cut into folds, and each
+is predicted by a training on the other folds and by a head solved on them (Stone 1974, "Cross-validatory choice and
+assessment of statistical predictions"). The training has the rates that were best, ends after as many epochs as were,
+and keeps its last weights: no fold chooses anything by itself. What is compared is the way and not the very weights:
+the model is the one that was trained on the training part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.carriers import Figure, Prediction
+from headstart.evidence.folds import Fold, folds
+from headstart.kernel.errors import DataError, TrainingError
+from headstart.product.arms import arm_of, solve_arm
+from headstart.product.auto.against_probe import Answer, Where, compared
+from headstart.product.auto.cost import Cost
+from headstart.product.auto.journal import Journal
+from headstart.product.auto.pricing import OPENING
+from headstart.product.auto.ways import Way
+from headstart.product.auto.workshop import Workshop
+from headstart.product.bench import Bench
+from headstart.product.pass_time import Speed
+from headstart.product.record import Decision
+from headstart.product.training import predict_validation
+
+FOLDS = (5, 4, 3)
+"""How many, as time allows."""
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """The comparison, still to be made."""
+
+    journal: Journal
+    speed: Speed
+    left: Callable[[], float]
+    """Seconds that there are."""
+
+    def __call__(self, way: Way, epochs: int, cost: Cost) -> tuple[Answer | None, Decision]:
+        """What all labelled examples say of a way and the probe, None where it could not be asked, and how.
+
+        Args:
+            way: its bench's plan names as many views as are kept. The backbone is as it was at the start.
+            epochs: that were best. cost: of the way.
+        """
+        seconds = self.left()
+        each = OPENING + epochs * cost.epoch
+        count = self.journal.once("folds", lambda: next((k for k in FOLDS if k * each <= seconds), 0))
+        if not count:
+            return None, _decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time")
+        found = self.journal.once("cross-fitting", lambda: self._made(way, epochs, count))
+        if "failed" in found:
+            return None, _decision("left out", found["failed"])
+        tuned, probe = (Figure(*found[name]) for name in ("tuned", "probe"))
+        answer = Answer(found["better"], tuned, probe, found["reason"], found["sentence"])
+        return answer, _decision(f"{count} folds", "a validation part of so few examples tells too little apart")
+
+    def _made(self, way: Way, epochs: int, count: int) -> dict[str, Any]:
+        try:
+            answer = self._answer(way, epochs, count)
+        except (DataError, TrainingError) as error:
+            return {"failed": str(error)}
+        return {
+            "better": answer.better,
+            "tuned": list(answer.tuned),
+            "probe": list(answer.probe),
+            "reason": answer.reason,
+            "sentence": answer.sentence,
+        }
+
+    def _answer(self, way: Way, epochs: int, count: int) -> Answer:
+        data = way.bench.data
+        labelled = np.union1d(data.split.train, data.split.val)
+        cut = folds(labelled, data.task.strata(data.targets), data.split.units, count, way.bench.plan.seed)
+        found = [self._predicted(way, fold, epochs, count - number) for number, fold in enumerate(cut)]
+        order = np.argsort(np.concatenate([fold.held for fold in cut]))
+        one, other = (_calibrated(way.bench, labelled, Prediction.join(parts).take(order)) for parts in zip(*found))
+        short = f"on {len(labelled)} labelled examples, each predicted without it,"
+        where = Where(short, f"{short} in {count} folds, after {epochs} epochs", labelled)
+        return compared(way.bench, where, one, other, f"{way.name} of {way.bench.backbone.name}")
+
+    def _predicted(self, way: Way, fold: Fold, epochs: int, folds_left: int) -> tuple[Prediction, Prediction]:
+        """What is held, in its order, as the fine-tuning and the probe predict it after training on the rest."""
+        bench = _bench_of(way.bench, fold)
+        probe = solve_arm(bench, "probe")
+        recipe = way.recipe.model_copy(update={"keep": "last", "soup": False, "interpolate": False})
+        here = replace(way, bench=bench, recipe=recipe)
+        workshop, seconds = Workshop(bench, probe, None, self.speed), self.left()
+        limit = None if bench.plan.budget is None else seconds / folds_left
+        try:
+            attempt, begun = workshop.train(here, epochs, limit), workshop.begun(here)
+            arm = arm_of(bench, "model", way.name, bench.backbone, attempt, ())
+            tuned = predict_validation(bench, arm.model.eval(), begun)
+        finally:
+            workshop.reset()
+        if tuned is None or probe.validation is None:
+            raise DataError("what is held out could not be predicted")
+        return tuned, probe.validation
+
+
+def time_for_folds(cost: Cost, wanted: int, seconds: float) -> float:
+    """How many of so many seconds the folds should have, so that they can be trained for as long as the candidate.
+
+    Where they do not suffice for the epochs `wanted`, all have fewer.
+    """
+    for count in FOLDS:
+        rest = max(0.0, seconds - cost.start - count * OPENING)
+        epochs = min(wanted, rest / ((count + 1) * cost.epoch))
+        if epochs == wanted:
+            break
+    return count * (OPENING + epochs * cost.epoch)
+
+
+def _bench_of(bench: Bench, fold: Fold) -> Bench:
+    """The bench that trains on the rest and validates on what is held; it leaves nothing in the work folder."""
+    split = replace(bench.data.split, train=fold.rest, val=fold.held)
+    return replace(bench, data=replace(bench.data, split=split), work=None)
+
+
+def _calibrated(bench: Bench, rows: np.ndarray, found: Prediction) -> Prediction:
+    task = bench.data.task
+    return task.finish(found, task.calibrate(found, bench.data.targets_of(rows)))
+
+
+def _decision(value: str, reason: str) -> Decision:
+    return Decision(what="cross-fitting", value=value, reason=reason)
