@@ -14,6 +14,8 @@ from forked_processes import Forked
 from headstart.engine import loop as loop_module
 from headstart.engine.checkpoint import CheckpointFile
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def checkpoints_are_rare_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +55,6 @@ def train_for(seconds: float, folder: Path) -> None:
     train("everything", folder)
 
 
-@pytest.mark.slow
 def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = train("everything", tmp_path / "whole")

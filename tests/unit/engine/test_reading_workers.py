@@ -54,6 +54,7 @@ def read(found: Any) -> list[str]:
     return [array.tobytes().decode().strip() for array in found.arrays]
 
 
+@pytest.mark.slow
 def test_a_worker_reads_what_this_process_reads(workers: ReadingWorkers) -> None:
     here, there = read_inputs(Letters(), TEXTS[:4]), workers.read(TEXTS[:4])
     assert np.array_equal(here.arrays, there.arrays) and here.arrays.dtype == there.arrays.dtype

@@ -24,6 +24,8 @@ from headstart.runners.compiled import Compiled
 from headstart.runners.eager import Eager
 from headstart.runners.openvino import OpenVino
 
+pytestmark = pytest.mark.slow
+
 
 class Heard(Quiet):
     """Remembers every sentence."""
@@ -122,7 +124,6 @@ def test_a_named_runner_that_is_not_right_ends_the_fit_and_says_what_to_do(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("own_cache")
 def test_auto_writes_down_what_it_chose_and_the_plan_repeats_it(table: Path, tmp_path: Path) -> None:
     heard = Heard()

@@ -20,6 +20,8 @@ from headstart.runners import _kept_graphs, _openvino_graph
 from headstart.runners._kept_graphs import Graph
 from headstart.runners.openvino import OpenVino
 
+pytestmark = pytest.mark.slow
+
 FLOAT = 1e-5
 
 
