@@ -13,11 +13,11 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from benchmarks._cells import cell
 from benchmarks._drawn_pictures import ARRAYS, FOLDERS
 from benchmarks._embedded_cell import STARTS
+from benchmarks._paired import interval_over_draws
 
 PER_CLASS = (10, 50)
 
@@ -28,7 +28,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     names = [*ARRAYS, *FOLDERS][: 2 if quick else None]
     cases = list(product(names, PER_CLASS[:1] if quick else PER_CLASS))
     found = {case: {start: _accuracies(start, case, draws, seconds) for start in STARTS} for case in cases}
-    gains = {case: interval(100 * (of["embedded"] - of["scratch"])) for case, of in found.items()}
+    gains = {case: interval_over_draws(100 * (of["embedded"] - of["scratch"])) for case, of in found.items()}
     measured: dict[str, float | None] = {
         "embedded.better": float(sum(low > 0 for _, low, _ in gains.values())),
         "embedded.worse": float(sum(high < 0 for _, _, high in gains.values())),
@@ -36,13 +36,6 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     }
     rows = [_row(case, found[case], gains[case]) for case in cases]
     return measured, {"seconds": seconds, "draws": draws, "cases": rows}
-
-
-def interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of (draws,) differences and the ends of its 95 % interval by Student's distribution."""
-    mean, count = float(differences.mean()), len(differences)
-    half = float(student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
-    return mean, mean - half, mean + half
 
 
 def _accuracies(start: str, case: tuple[str, int], draws: int, seconds: float) -> np.ndarray:

@@ -5,7 +5,7 @@ Then come 10 labels per class, in several draws: full fine-tuning from what was 
 they were, and from scratch (the same network, the best of three learning rates on validation, each for as long as the
 fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same digits.
 The same 400 other digits test them all. Differences are paired by draw; their 95 % intervals are Student's over the
-draws. Finished cells are kept in `results/pretraining.cells.json`, and what was learnt in the folder of temporary
+draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of temporary
 files, so that an interrupted run goes on.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 import headstart
 from benchmarks._cells import cell
 from benchmarks._drawn_pictures import undrawn_pictures
+from benchmarks._paired import interval_over_draws
 from benchmarks._pretraining_cell import RIVALS
 
 PER_CLASS = 10
@@ -32,7 +32,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     learnt = _learnt(60 * minutes)
     ours = _accuracies(str(learnt), draws, seconds)
     found = {rival: _accuracies(rival, draws, seconds) for rival in RIVALS}
-    gains = {rival: _interval(ours - theirs) for rival, theirs in found.items()}
+    gains = {rival: interval_over_draws(ours - theirs) for rival, theirs in found.items()}
     measured: dict[str, float | None] = {
         "pretraining.over_scratch": gains["scratch"][0],
         "pretraining.over_pca": gains["pca"][1],
@@ -69,10 +69,3 @@ def _accuracies(start: str, draws: int, seconds: float) -> np.ndarray:
     module = "benchmarks._pretraining_cell"
     cells = [cell("pretraining", module, [start, str(PER_CLASS), str(draw), f"{seconds:g}"]) for draw in range(draws)]
     return 100 * np.array([one["accuracy"] for one in cells])
-
-
-def _interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of (draws,) differences and the ends of its 95 % interval."""
-    mean, count = float(differences.mean()), len(differences)
-    half = float(student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
-    return mean, mean - half, mean + half

@@ -4,7 +4,7 @@ MiniLM goes on learning on 18,000 Amazon reviews, by masked tokens and by SimCSE
 labels whether that was worth it. Then 50 and 500 of the reviews get labels, in several draws: a probe on the frozen
 encoder and full fine-tuning, from MiniLM as it was and from what it became. The same 2000 other reviews test them all.
 Differences are paired by draw; their 95 % intervals are Student's over the draws. Finished cells are kept in
-`results/text_pretraining.cells.json`, and a pretrained encoder in the folder of temporary files, so that an interrupted
+`results/cells/text_pretraining.json`, and a pretrained encoder in the folder of temporary files, so that an interrupted
 run goes on.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 import headstart
 from benchmarks._cells import cell
+from benchmarks._paired import interval_over_draws
 from benchmarks._reviews import few_reviews, reviews
 from benchmarks._text_pretraining_cell import ENCODER, TOKENS
 from headstart.product.pretraining.run import PretrainedRun
@@ -88,7 +88,7 @@ def _accuracies(backbone: str, count: int, draws: int, seconds: float) -> dict[s
 def _row(
     objective: str, count: int, way: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    gain, low, high = _interval(after[way] - before[way])
+    gain, low, high = interval_over_draws(after[way] - before[way])
     return {
         "objective": objective,
         "labels": count,
@@ -98,10 +98,3 @@ def _row(
         "gain": [round(value, 2) for value in (gain, low, high)],
         "verdict": "helps" if low > 0 else "hurts" if high < 0 else "no difference shown",
     }
-
-
-def _interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of (draws,) differences and the ends of its 95 % interval."""
-    mean, count = float(differences.mean()), len(differences)
-    half = float(student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
-    return mean, mean - half, mean + half

@@ -63,7 +63,7 @@ class Solution(NamedTuple):
     """Mean log likelihood of held-out examples, calibrated; NaN without folds."""
     folds: int
     scaled_each: bool
-    """True: every feature had variance 1; False: all were divided by one number."""
+    """True: every feature was scaled by its own variance; False: all were divided by one number."""
     temperature: float
     """By which the logits of the fit were divided."""
 

@@ -10,7 +10,7 @@ the model is the one that was trained on the training part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,22 +58,14 @@ class CrossFit:
         found = self.journal.once("cross-fitting", lambda: self._made(way, epochs, count))
         if "failed" in found:
             return None, _decision("left out", found["failed"])
-        tuned, probe = (Figure(*found[name]) for name in ("tuned", "probe"))
-        answer = Answer(found["better"], tuned, probe, found["reason"], found["sentence"])
+        answer = Answer(**{**found, **{name: Figure(*found[name]) for name in ("tuned", "probe")}})
         return answer, _decision(f"{count} folds", "a validation part of so few examples tells too little apart")
 
     def _made(self, way: Way, epochs: int, count: int) -> dict[str, Any]:
         try:
-            answer = self._answer(way, epochs, count)
+            return asdict(self._answer(way, epochs, count))
         except (DataError, TrainingError) as error:
             return {"failed": str(error)}
-        return {
-            "better": answer.better,
-            "tuned": list(answer.tuned),
-            "probe": list(answer.probe),
-            "reason": answer.reason,
-            "sentence": answer.sentence,
-        }
 
     def _answer(self, way: Way, epochs: int, count: int) -> Answer:
         data = way.bench.data
