@@ -110,6 +110,8 @@ class Recipe(Settings):
     """Epochs without a better one on validation before training stops; >= 1."""
     keep: Literal["best", "last"] = "best"
     """Whose weights are kept: those of the best epoch on validation, or of the last, which then comes for certain."""
+    refit: bool = False
+    """Whether to train once more, on training and validation part, with the calibration found before; keep = 'last'."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the products in training: 'auto' is bfloat16 where the device has it natively; weights stay float32."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
@@ -127,6 +129,8 @@ class Recipe(Settings):
     def _kept_is_averaged(self) -> Self:
         if self.soup and self.keep == "last":
             raise ValueError('soup averages the best epochs, and keep = "last" keeps none of them: leave one out')
+        if self.refit and (self.keep != "last" or self.interpolate):
+            raise ValueError('refit leaves nothing to choose weights on: it needs keep = "last" and no interpolate')
         return self
 
     @classmethod

@@ -32,6 +32,8 @@ from headstart.product.training import Attempt, predict_validation, train_once
 from headstart.product.view_averaging import averaged_where_better, views_averaged
 from headstart.product.views import Beginning, beginning
 
+Weights = Mapping[str, torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -50,10 +52,15 @@ class Trained:
     """What became of each stage of the backbone."""
     head: StageRow | None = None
     """The same of its head."""
-    weights: Mapping[str, torch.Tensor] | None = None
+    weights: Weights | None = None
     """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
     validation: Prediction | None = None
     """Its calibrated prediction for the validation part; None where there is none."""
+
+
+def weights_of(backbone: Backbone) -> Weights:
+    """A copy of its weights as they are now."""
+    return {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
 
 
 def solve_arm(bench: Bench, key: str) -> Trained:
@@ -65,12 +72,12 @@ def solve_arm(bench: Bench, key: str) -> Trained:
     stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
     stored = bench.data.task.reads == "pooled" or (bench.pieces is None and bench.features.wish.keep == "state")
-    weights = None if stored else {name: value.clone() for name, value in bench.backbone.module.state_dict().items()}
+    weights = None if stored else weights_of(bench.backbone)
     arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
     return _calibrated(bench, arm)
 
 
-def refitted(bench: Bench, probe: Trained) -> Trained:
+def solved_again(bench: Bench, probe: Trained) -> Trained:
     """The solved arm once more on training and validation part, with the calibration that it has.
 
     For when nothing is left to be chosen on validation: few labels are then all used.
@@ -187,12 +194,12 @@ def _attempts(
     bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
 ) -> list[Attempt]:
     """A training at each rate, each from the same start; one that fails is told of, and counts if there is no other."""
-    initial = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
+    initial = weights_of(backbone)
     share = None if budget is None else budget / len(tuning.rates_tried)
     attempts: list[Attempt] = []
     for factor in tuning.rates_tried:
         backbone.module.load_state_dict(initial)
-        model, recipe = model_with(bench, backbone, copy.deepcopy(first.head)), _scaled(tuning, factor)
+        model, recipe = model_with(bench, backbone, copy.deepcopy(first.head)), scaled(tuning, factor)
         try:
             attempt = train_once(bench, f"{key}-{factor:g}", model, recipe, share, begun, head_learnt=first.learnt)
         except TrainingError as error:
@@ -228,7 +235,7 @@ def _own_weights(arm: Trained) -> Iterator[None]:
         yield
         return
     module = arm.model.backbone.module
-    now = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    now = weights_of(arm.model.backbone)
     module.load_state_dict(arm.weights)
     try:
         yield
@@ -277,7 +284,8 @@ def boundary(tuning: Any, objective: Any, stages: int) -> int:
     return int(min(moves, needs))
 
 
-def _scaled(tuning: Recipe, factor: float) -> Recipe:
+def scaled(tuning: Recipe, factor: float) -> Recipe:
+    """The recipe at other rates."""
     rates = {name: getattr(tuning, name) * factor for name in ("learning_rate", "head_learning_rate")}
     return tuning.model_copy(update=rates)
 

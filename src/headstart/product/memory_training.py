@@ -27,7 +27,7 @@ from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Bench, refitted, solve_arm, train_arm
+from headstart.product.arms import Bench, solve_arm, solved_again
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.search import Search
 from headstart.product.broken_off import require_whole
@@ -36,6 +36,7 @@ from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import AUTO, Plan
 from headstart.product.prepare import Prepared, choose_task
 from headstart.product.record import DataSummary
+from headstart.product.refit import trained_and_refitted
 
 VALIDATION = 0.2
 """Share of the examples that is held out where training goes by steps: to stop it and to calibrate."""
@@ -66,7 +67,7 @@ def train(examples: Examples, plan: Plan) -> Model:
     if tuning.solved:
         return solve_arm(bench, "model").model
     recipe, _ = with_enough_epochs(tuning, len(parts.train))
-    trained = train_arm(bench, "model", recipe, plan.tuning, None)
+    trained = trained_and_refitted(bench, recipe, plan.tuning, None)
     require_whole(trained.progress)
     return trained.model
 
@@ -77,7 +78,7 @@ def _searched(bench: Bench) -> Model:
         bench = replace(bench, work=Path(folder))
         probe = solve_arm(bench, "probe")
         found = Search(bench, probe, Allowance(None), 0.0).run()
-        return (found.arm or refitted(bench, probe)).model
+        return (found.arm or solved_again(bench, probe)).model
 
 
 def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:

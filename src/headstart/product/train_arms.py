@@ -13,7 +13,7 @@ from typing import Any
 
 from headstart.kernel.errors import TrainingError
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Trained, refitted, solve_arm, train_arm
+from headstart.product.arms import Trained, solve_arm, solved_again, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
@@ -23,6 +23,7 @@ from headstart.product.clock import Clock
 from headstart.product.pass_time import Speed, speed
 from headstart.product.plan import AUTO
 from headstart.product.record import Budget, Candidate, Decision, RunRecord
+from headstart.product.refit import trained_and_refitted
 
 SCRATCH_SECONDS = 60.0
 """What training from scratch gets at least when no budget was given."""
@@ -92,7 +93,7 @@ def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, pro
 
 def _as_model(arms: Arms, probe: Trained) -> Arms:
     """With the probe as the model, solved once more where its tuning says so."""
-    model = refitted(arms.bench, probe) if arms.bench.plan.plugin("tuning").refit else probe
+    model = solved_again(arms.bench, probe) if arms.bench.plan.plugin("tuning").refit else probe
     return replace(arms, trained=[replace(model, key="model")], decisions=(*arms.decisions, *model.decisions))
 
 
@@ -102,7 +103,7 @@ def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, prob
     budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
     tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
     with clock.step(step):
-        model = train_arm(bench, "model", tuning, title, budget, probe)
+        model = trained_and_refitted(bench, tuning, title, budget, probe)
     decisions = (*((more,) if more else ()), *model.decisions)
     allowed = {} if budget is None else {step: budget}
     return Arms(bench, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)

@@ -8,7 +8,7 @@ import numpy as np
 from test_tuned_arms import SHORT, numbers
 
 from headstart.engine.checkpoint import Progress
-from headstart.product.arms import predict_rows, refitted, solve_arm, train_arm
+from headstart.product.arms import predict_rows, solve_arm, solved_again, train_arm
 from headstart.tuning.full import Full
 
 
@@ -29,12 +29,12 @@ def test_a_probe_that_runs_its_backbone_does_so_with_the_weights_it_was_solved_f
 def test_a_refitted_probe_has_seen_the_validation_labels_and_keeps_its_calibration() -> None:
     bench = numbers()
     probe = solve_arm(bench, "probe")
-    again = refitted(bench, probe)
+    again = solved_again(bench, probe)
     assert again.model.calibration == probe.model.calibration
     assert not again.model.heads["head"].weight.equal(probe.model.heads["head"].weight)  # type: ignore[union-attr]
     labels = bench.data.targets["label"]
     labels[bench.data.split.val] = 1 - labels[bench.data.split.val]
-    other = refitted(bench, probe)
+    other = solved_again(bench, probe)
     assert not other.model.heads["head"].weight.equal(again.model.heads["head"].weight)  # type: ignore[union-attr]
 
 
@@ -42,4 +42,4 @@ def test_without_a_validation_part_there_is_nothing_to_refit() -> None:
     bench = numbers()
     bench = replace(bench, data=replace(bench.data, split=replace(bench.data.split, val=np.array([], np.int64))))
     probe = solve_arm(bench, "probe")
-    assert refitted(bench, probe) is probe
+    assert solved_again(bench, probe) is probe

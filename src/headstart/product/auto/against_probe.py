@@ -33,6 +33,9 @@ FEWEST = 30
 """Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so
 few its interval is too narrow."""
 
+ERRORS = 1.96
+"""Standard errors from a figure to the ends of its 95 % interval."""
+
 
 class Where(NamedTuple):
     """On what two models are compared."""
@@ -42,6 +45,8 @@ class Where(NamedTuple):
     long: str
     """With what must be known of it."""
     rows: np.ndarray
+    one_error: bool = False
+    """Whether a gain of more than one standard error is enough: where the rows have chosen nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +80,23 @@ def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, tit
     primary = data.task.metrics()[0]
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
     reason = _told(primary.name, found)
-    better = found.verdict == "better"
-    if not better and found.figure.value > 0 and LOSS in metrics and found.figure.n >= FEWEST:
+    better = _is_better(found, where)
+    if not better and found.figure.value > 0 and LOSS in metrics and (where.one_error or found.figure.n >= FEWEST):
         loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
-        better = loss.verdict == "better"
+        better = _is_better(loss, where)
         reason += f"; {_told(LOSS, loss)}"
     both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
-    shown = "beats" if better else "was not shown to beat"
+    by = " by more than a standard error" if where.one_error else ""
+    shown = "beats the frozen probe" if better else "was not shown to beat the frozen probe"
     kept = "" if better else ", so the probe is the model"
-    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown} the frozen probe{kept}."
+    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown}{by}{kept}."
     return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
+
+
+def _is_better(found: Difference, where: Where) -> bool:
+    """Whether the gain is beyond noise."""
+    value, low = found.figure.value, found.figure.low
+    return value > (value - low) / ERRORS if where.one_error else found.verdict == "better"
 
 
 def _told(name: str, found: Difference) -> str:

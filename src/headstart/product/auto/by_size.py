@@ -64,7 +64,10 @@ def by_size(examples: int, stages: int, *, few_judged: bool = False) -> dict[str
 
 
 _BEST = {"soup": Chosen(True, "it costs passes over validation alone, and is dropped where it is no better there")}
-_LAST = {"keep": Chosen("last", f"fewer than {FEW_JUDGED} validation examples do not tell which epoch is the best")}
+_LAST = {
+    "keep": Chosen("last", f"fewer than {FEW_JUDGED} validation examples do not tell which epoch is the best"),
+    "refit": Chosen(True, "their labels then choose nothing, and serve to train the model once more"),
+}
 
 
 def with_enough_epochs(recipe: Recipe, examples: int) -> tuple[Recipe, Decision | None]:

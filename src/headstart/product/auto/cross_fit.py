@@ -2,9 +2,13 @@
 
 A validation part of a dozen examples tells nothing apart. So training and validation part are cut into folds, and each
 is predicted by a training on the other folds and by a head solved on them (Stone 1974, "Cross-validatory choice and
-assessment of statistical predictions"). The training has the rates that were best, ends after as many epochs as were,
-and keeps its last weights: no fold chooses anything by itself. What is compared is the way and not the very weights:
-the model is the one that was trained on the training part.
+assessment of statistical predictions"). The training has the rates that were best, ends after as many epochs as the
+candidate had, and keeps its last weights: no fold chooses anything by itself. What is compared is the way and not the
+very weights: the model is trained once more, on all that are labelled, where time allows.
+
+Nothing of it was chosen on what it is judged by, as is the case on validation, and of a hundred examples an interval of
+95 % misses most gains that are real. So a fine-tuning that is better by more than one standard error is taken (Breiman,
+Friedman, Olshen & Stone 1984, "Classification and regression trees": the simplest within one standard error).
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ from headstart.product.training import predict_validation
 FOLDS = (5, 4, 3)
 """How many, as time allows."""
 
+LEAST = 0.5
+"""Share of the candidate's epochs that a training on all but a fold must have to stand for it."""
+
 
 @dataclass(frozen=True)
 class CrossFit:
@@ -42,24 +49,34 @@ class CrossFit:
     speed: Speed
     left: Callable[[], float]
     """Seconds that there are."""
+    opening: float = OPENING
+    """Seconds until a training begins."""
 
     def __call__(self, way: Way, epochs: int, cost: Cost) -> tuple[Answer | None, Decision]:
         """What all labelled examples say of a way and the probe, None where it could not be asked, and how.
 
         Args:
             way: its bench's plan names as many views as are kept. The backbone is as it was at the start.
-            epochs: that were best. cost: of the way.
+            epochs: that the candidate had. cost: of the way.
         """
-        seconds = self.left()
-        each = OPENING + epochs * cost.epoch
-        count = self.journal.once("folds", lambda: next((k for k in FOLDS if k * each <= seconds), 0))
-        if not count:
+        chosen = self.journal.once("folds", lambda: self._chosen(cost, epochs, growth(way.bench)))
+        if chosen is None:
             return None, _decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time")
-        found = self.journal.once("cross-fitting", lambda: self._made(way, epochs, count))
+        found = self.journal.once("cross-fitting", lambda: self._made(way, *chosen))
         if "failed" in found:
             return None, _decision("left out", found["failed"])
         answer = Answer(**{**found, **{name: Figure(*found[name]) for name in ("tuned", "probe")}})
-        return answer, _decision(f"{count} folds", "a validation part of so few examples tells too little apart")
+        return answer, _decision(f"{chosen[1]} folds", "a validation part of so few examples tells too little apart")
+
+    def _chosen(self, cost: Cost, epochs: int, more: float) -> tuple[int, int] | None:
+        """Epochs and folds for which there is time: as many folds as fit, or else fewer epochs, at least half."""
+        seconds = self.left()
+        for count in FOLDS:
+            if time_on_all(cost, epochs, count, more, self.opening) <= seconds:
+                return epochs, count
+        rest = seconds - time_on_all(cost, 0, FOLDS[-1], more, self.opening)
+        fewer = int(rest / (FOLDS[-1] * more * cost.epoch))
+        return (fewer, FOLDS[-1]) if fewer >= max(1, LEAST * epochs) else None
 
     def _made(self, way: Way, epochs: int, count: int) -> dict[str, Any]:
         try:
@@ -75,14 +92,15 @@ class CrossFit:
         order = np.argsort(np.concatenate([fold.held for fold in cut]))
         one, other = (_calibrated(way.bench, labelled, Prediction.join(parts).take(order)) for parts in zip(*found))
         short = f"on {len(labelled)} labelled examples, each predicted without it,"
-        where = Where(short, f"{short} in {count} folds, after {epochs} epochs", labelled)
+        where = Where(short, f"{short} in {count} folds, after {epochs} epochs", labelled, one_error=True)
         return compared(way.bench, where, one, other, f"{way.name} of {way.bench.backbone.name}")
 
     def _predicted(self, way: Way, fold: Fold, epochs: int, folds_left: int) -> tuple[Prediction, Prediction]:
         """What is held, in its order, as the fine-tuning and the probe predict it after training on the rest."""
         bench = _bench_of(way.bench, fold)
         probe = solve_arm(bench, "probe")
-        recipe = way.recipe.model_copy(update={"keep": "last", "soup": False, "interpolate": False})
+        changes = {"epochs": epochs, "keep": "last", "soup": False, "interpolate": False}
+        recipe = way.recipe.model_copy(update=changes)
         here = replace(way, bench=bench, recipe=recipe)
         workshop, seconds = Workshop(bench, probe, None, self.speed), self.left()
         limit = None if bench.plan.budget is None else seconds / folds_left
@@ -97,17 +115,28 @@ class CrossFit:
         return tuned, probe.validation
 
 
-def time_for_folds(cost: Cost, wanted: int, seconds: float) -> float:
-    """How many of so many seconds the folds should have, so that they can be trained for as long as the candidate.
+def growth(bench: Bench) -> float:
+    """All that are labelled, as a multiple of the training part."""
+    split = bench.read.split
+    return 1 + len(split.val) / len(split.train)
+
+
+def time_on_all(cost: Cost, epochs: float, count: int, more: float, opening: float) -> float:
+    """Seconds of `count` folds and of a training on all that are labelled, which are `more` times the training part."""
+    return (count + 1) * opening + epochs * cost.epoch * more * count  # each fold leaves a 1 / count of them out
+
+
+def time_kept(cost: Cost, wanted: int, more: float, opening: float, seconds: float) -> float:
+    """How many of so many seconds to keep for `time_on_all`, so that all are trained for as long as the candidate.
 
     Where they do not suffice for the epochs `wanted`, all have fewer.
     """
     for count in FOLDS:
-        rest = max(0.0, seconds - cost.start - count * OPENING)
-        epochs = min(wanted, rest / ((count + 1) * cost.epoch))
+        rest = max(0.0, seconds - cost.start - time_on_all(cost, 0, count, more, opening))
+        epochs = min(wanted, rest / ((1 + more * count) * cost.epoch))
         if epochs == wanted:
             break
-    return count * (OPENING + epochs * cost.epoch)
+    return time_on_all(cost, epochs, count, more, opening)
 
 
 def _bench_of(bench: Bench, fold: Fold) -> Bench:

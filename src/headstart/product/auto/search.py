@@ -22,7 +22,7 @@ from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
 from headstart.product.auto.against_probe import Answer, against_probe
 from headstart.product.auto.cost import Cost
-from headstart.product.auto.cross_fit import CrossFit, time_for_folds
+from headstart.product.auto.cross_fit import CrossFit, growth, time_kept
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.pricing import FAILED, OPENING, REFUSED, Priced, priced
@@ -32,6 +32,7 @@ from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
 from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
+from headstart.product.refit import not_refitted, refitted
 from headstart.product.training import data_identity
 from headstart.product.view_averaging import left_out, views_averaged
 from headstart.product.views import as_many_views
@@ -74,7 +75,7 @@ class Search:
         self.keep = keep + probe.seconds
         """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
         candidate be taken up, calibrated and compared."""
-        self.kept_for_folds = 0.0
+        self.kept_for_all = 0.0
         path = None if bench.work is None else bench.work / "search.json"
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
@@ -115,8 +116,9 @@ class Search:
         contenders = _candidates(prices)
         if few_judged(self.bench) and contenders and not math.isinf(self.left()):
             way, cost = contenders[0]
-            self.kept_for_folds = time_for_folds(cost, way.recipe.epochs, CERTAIN * self.left())
-            self.keep += self.kept_for_folds
+            seconds = CERTAIN * self.left()
+            self.kept_for_all = time_kept(cost, way.recipe.epochs, growth(self.bench), self._opening(way), seconds)
+            self.keep += self.kept_for_all
         offered = [
             Contender(way.name, cost, way.recipe.epochs, fixed="epochs" not in way.free) for way, cost in contenders
         ]
@@ -216,7 +218,8 @@ class Search:
         why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(way.bench, begun.bound),)), why)
         if answer.better:
-            return Found(as_many_views(best.way.bench, begun), arm, rows, decisions, shown.sentence)
+            way, arm = self._on_all(best, replace(way, bench=as_many_views(way.bench, begun)), arm)
+            return Found(way.bench, arm, rows, decisions, shown.sentence)
         self.workshop.reset()
         return Found(self._as_probe(), None, rows, decisions, shown.sentence)
 
@@ -227,10 +230,31 @@ class Search:
         begun = self.workshop.begun(best.way)
         way = replace(best.way, bench=as_many_views(best.way.bench, begun))
         self.workshop.reset()
-        self.keep -= self.kept_for_folds
-        answer, decision = CrossFit(self.journal, self.workshop.speed, self.left)(way, best.best, best.cost)
+        self.keep -= self.kept_for_all
+        cross_fit = CrossFit(self.journal, self.workshop.speed, self.left, self._opening(best.way))
+        answer, decision = cross_fit(way, best.done, best.cost)
         self.decisions.append(decision)
         return answer
+
+    def _on_all(self, best: Standing, way: Way, arm: Trained) -> tuple[Way, Trained]:
+        """Trained once more on all that are labelled, where that is the way's and time is left; its plan says so."""
+        if not way.recipe.refit:
+            return way, arm
+        epochs, more = best.done * best.cost.epoch, growth(self.bench)
+        seconds = self.probe.seconds + best.cost.start + more * (self._opening(best.way) + epochs)
+        left = self.allowance.left() - self.kept_for_others
+        if self.journal.once("training on all", lambda: seconds <= left):
+            limit = None if math.isinf(left) else left
+            again = refitted(way.bench, arm, way.recipe, limit, self.workshop.start)
+        else:
+            again = not_refitted(arm, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
+        if again.model is arm.model:
+            way = replace(way, recipe=way.recipe.model_copy(update={"refit": False})).planned()
+        return way, again
+
+    def _opening(self, way: Way) -> float:
+        """Seconds until a training on other rows begins, its views included."""
+        return OPENING + self.workshop.begun(way).seconds
 
     def _probe_stays(self, reason: str, standing: Sequence[Standing] = ()) -> Found:
         self.workshop.reset()

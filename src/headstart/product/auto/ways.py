@@ -78,7 +78,8 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
     """
     occasion = occasion_of(bench)
     search = bench.plan.plugin("tuning")
-    few = few_judged(bench) and not search.given.get("soup")
+    chooses = search.given.get("keep") == "best" or search.given.get("soup") or search.given.get("interpolate")
+    few = few_judged(bench) and not chooses
     chosen = by_size(occasion.examples, occasion.stages, few_judged=few)
     found: list[tuple[int, Way]] = []
     decisions: list[Decision] = []

@@ -20,7 +20,7 @@ from headstart.contracts.tuning import Outset
 from headstart.engine.loop import Loop
 from headstart.engine.rehearsal import Rehearsal, peaks_of, rehearse
 from headstart.kernel.randomness import draw_seed
-from headstart.product.arms import Trained, boundary, first_head, model_with
+from headstart.product.arms import Trained, boundary, first_head, model_with, weights_of
 from headstart.product.auto.ways import Way
 from headstart.product.bench import Bench
 from headstart.product.pass_time import Speed
@@ -57,12 +57,12 @@ class Workshop:
         """
         self.bench, self.probe, self.speed = bench, probe, speed
         self.budget = None if budget is None else BUDGET_OF_VIEWS * budget
-        self._start = {name: tensor.clone() for name, tensor in bench.backbone.module.state_dict().items()}
+        self.start = weights_of(bench.backbone)
         self._begun: dict[int, Beginning] = {}
 
     def reset(self) -> None:
         """Put the backbone back to its start."""
-        self.bench.backbone.module.load_state_dict(self._start)
+        self.bench.backbone.module.load_state_dict(self.start)
 
     def frozen(self, way: Way) -> int:
         """The first stage that moves."""

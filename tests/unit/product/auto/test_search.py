@@ -29,7 +29,7 @@ from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, solve_arm, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
-from headstart.product.auto.cross_fit import CrossFit, time_for_folds
+from headstart.product.auto.cross_fit import CrossFit, time_kept
 from headstart.product.auto.search import Found, Search
 from headstart.product.auto.standing import Standing, reached
 from headstart.product.auto.ways import ways
@@ -39,6 +39,7 @@ from headstart.product.plan import Plan, read_plan
 from headstart.product.plan_file import write_plan
 from headstart.product.prepare import Prepared
 from headstart.product.record import DataSummary
+from headstart.product.refit import trained_and_refitted
 from headstart.runners.eager import Eager
 from headstart.tasks.classification import Classification
 from headstart.tuning.full import Full
@@ -384,11 +385,14 @@ def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) ->
     assert told["cross-fitting"].value == "5 folds"
     assert "320 labelled examples, each predicted without it, in 5 folds, after 24 epochs" in told["model"].reason
     assert "On 320 labelled examples, each predicted without it, the best fine-tuning (full" in found.sentence
-    assert found.bench.plan.plugin("tuning").keep == "last"
+    assert "beats the frozen probe by more than a standard error" in found.sentence
+    tuning = found.bench.plan.plugin("tuning")
+    assert tuning.keep == "last" and tuning.refit
     assert found.arm.chosen["best_epoch"] == found.arm.chosen["epochs"] == 24
     again = replace(bench_of(None, {}, judged=20), plan=found.bench.plan)
-    repeated = train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
+    repeated = trained_and_refitted(again, tuning, "again", None, solve_arm(again, "probe"))
     assert weights(again) == weights(bench)
+    assert "trained once more, on training and validation part" in {one.value for one in found.arm.decisions}
     assert repeated.model.calibration == found.arm.model.calibration
 
 
@@ -411,11 +415,39 @@ def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatc
     assert searched(bench_of(tmp_path, given, judged=20)).sentence == first.sentence
 
 
-def test_folds_have_the_time_for_as_many_epochs_as_the_candidate() -> None:
+def test_there_is_time_for_folds_and_all_labels_with_as_many_epochs_as_the_candidate_has() -> None:
     cost = Cost(step=0.1, steps=9, validation=0.1, start=2.0)
-    assert time_for_folds(cost, 10, 1000.0) == pytest.approx(5 * (1 + 10))
-    assert time_for_folds(cost, 10, 50.0) == pytest.approx(3 * (1 + 10))
-    assert time_for_folds(cost, 10, 25.0) == pytest.approx(3 * (1 + 5))
+    assert time_kept(cost, 10, 1.25, 1.0, 1000.0) == pytest.approx(6 * 1 + 5 * 1.25 * 10)
+    assert time_kept(cost, 10, 1.25, 1.0, 60.0) == pytest.approx(4 * 1 + 3 * 1.25 * 10)
+    assert time_kept(cost, 10, 1.25, 1.0, 6 + 5 * 4.75) == pytest.approx(4 * 1 + 3 * 1.25 * 5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [(200.0, (10, 5)), (55.0, (10, 4)), (42.0, (10, 3)), (24.0, (5, 3)), (22.0, None)],
+)
+def test_as_many_folds_as_there_is_time_for_and_else_fewer_epochs(
+    seconds: float, chosen: tuple[int, int] | None
+) -> None:
+    search = Search(bench := bench_of(None, SHORT, judged=64), solve_arm(bench, "probe"), Allowance(None), 0.0)
+    cross_fit = CrossFit(search.journal, search.workshop.speed, lambda: seconds, opening=1.0)
+    assert cross_fit._chosen(Cost(step=0.1, steps=9, validation=0.1), 10, 1.25) == chosen
+
+
+def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openings = iter([0.0, 0.0, math.inf])  # for the time that is kept, the folds, and the training on all
+    monkeypatch.setattr(Search, "_opening", lambda *_: next(openings))
+    bench = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
+    found = searched(bench, Allowance(1e6))
+    assert found.arm is not None
+    told = {one.what: one for one in found.arm.decisions}["the weights"]
+    assert told.value == "of the training part alone" and "are left" in told.reason
+    assert not found.bench.plan.plugin("tuning").refit
+    again = replace(bench_of(None, {}, judged=20), plan=found.bench.plan)
+    train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
+    assert weights(again) == weights(bench)
 
 
 def test_where_there_is_no_time_for_folds_validation_decides() -> None:
