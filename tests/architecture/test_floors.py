@@ -30,7 +30,7 @@ ORDER = {
     "media/formula": "frame bodies fractals strokes textures pictures",
     "contracts": (
         "carriers exhibits examples format inputs augmentation composed_augmentation backbone backbone_alone "
-        "boundaries evaluation_mode task objective runner tuning model"
+        "boundaries evaluation_mode task tuning objective runner model"
     ),
     "engine": (
         "ahead allocator bottleneck launch device finite interruption turns optimiser weights near_tiles streams "
@@ -46,7 +46,8 @@ ORDER = {
         "code_modules code_backbone unlabelled_codes"
     ),
     "product/auto": (
-        "cost halving rate_range by_size journal settings ways workshop pricing against_probe cross_fit standing search"
+        "cost halving rate_range by_size journal settings ways workshop pricing against_probe cross_fit standing "
+        "all_labels search"
     ),
     "product/pretraining": (
         "course record plan outset unlabelled choices gain training exhibits verdict summary run printing"
@@ -55,10 +56,10 @@ ORDER = {
     "product": (
         "shown record read_record numbers data unusable memory_data plan_file plan claim repeat clock allowance "
         "verdict prepare choose_backbone suit_backbone pieces pick_runner bench pass_time sources samples views "
-        "broken_off prediction_time view_averaging stage_rows training arms train_arms judge finished_run run_folder "
-        "command summary evaluate file_names formula_pool recipe_phase recipe predict run further forgetting study "
-        "seeds fit pretrain model_bytes memory_training estimators inspection findings inspect cache_parts "
-        "cache_contents cache exits plugin_help terminal console stage_table printing cache_printing"
+        "broken_off prediction_time view_averaging stage_rows training arms refit train_arms judge finished_run "
+        "run_folder command summary evaluate file_names formula_pool recipe_phase recipe predict run further "
+        "forgetting study seeds fit pretrain model_bytes memory_training estimators inspection findings inspect "
+        "cache_parts cache_contents cache exits plugin_help terminal console stage_table printing cache_printing"
     ),
     "": "__init__ cli_options cli_pretrain cli __main__",
 }

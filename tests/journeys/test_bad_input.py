@@ -311,6 +311,17 @@ def test_all_faults_of_the_settings_come_at_once(here: Path, headstart_command: 
     assert nothing_was_left(here)
 
 
+def test_an_objective_of_classes_for_numbers(here: Path, headstart_command: Command) -> None:
+    measured = NUMBERS.assign(label=[number / 7 for number in range(len(NUMBERS))])
+    measured.to_csv("measured.csv", index=False)
+    ended = headstart_command("fit", "measured.csv", "--tuning", "full", "--objective", "contrastive")
+    assert ended.code == SettingsError.exit_code
+    assert "needs data of which each example has one class, and the task is regression" in ended.err
+    line = "fit measured.csv --tuning auto --set objective.weight=2"
+    assert "--set objective... needs an objective: name one with --objective" in headstart_command(*line.split()).err
+    assert nothing_was_left(here)
+
+
 def test_a_cache_limit_that_is_no_size(
     here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, headstart_command: Command
 ) -> None:

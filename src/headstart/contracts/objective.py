@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from headstart.contracts import tuning
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features
 from headstart.kernel.settings import Settings
@@ -98,12 +99,20 @@ class Objective(Protocol):
     compares: ClassVar[bool]
     """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
     memory then have fewer to compare, which is said."""
+    of_classes: ClassVar[bool]
+    """Whether each example must have one class, the target 'label'; see `Task.one_class`."""
     training: ClassVar[Mapping[str, Any]]
-    """How it is best trained in pretraining: settings of the recipe, which those of the user come before."""
+    """How it is best trained: settings of the recipe, which those of the user come before; in `fit` where a search
+    tries it."""
 
     @classmethod
     def claims(cls, occasion: Occasion) -> Claim | None:
         """Whether `pretrain` should take it by itself; None where another is better, or it is not for pretraining."""
+        ...
+
+    @classmethod
+    def suits(cls, occasion: tuning.Occasion) -> str:
+        """Why a search for the best fine-tuning should try it beside the task's loss alone; '' where it need not."""
         ...
 
     def first_stage(self, stages: int) -> int:
@@ -146,12 +155,18 @@ class PlainObjective(Settings):
     augmentation: ClassVar[str] = "none"
     outset: ClassVar[str] = ""
     compares: ClassVar[bool] = False
+    of_classes: ClassVar[bool] = False
     training: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def claims(cls, occasion: Occasion) -> Claim | None:  # noqa: ARG003
         """Only where it is named."""
         return None
+
+    @classmethod
+    def suits(cls, occasion: tuning.Occasion) -> str:  # noqa: ARG003
+        """Only where it is named."""
+        return ""
 
     def first_stage(self, stages: int) -> int:
         """A head is enough."""

@@ -82,6 +82,9 @@ class Task(Protocol):
     """What of a validation pass says which epoch was the best: the loss, which sees the least change, or the primary
     metric, where the loss is mostly of examples that the metric does not count."""
 
+    one_class: ClassVar[bool]
+    """Whether each example has one class, whose number is the target 'label'."""
+
     @property
     def side(self) -> int | None:
         """Pixels of the square that pictures are framed in whole; None for the backbone's own framing."""
@@ -228,6 +231,7 @@ class PlainTask(Settings):
 
     reads: ClassVar[Reads] = "pooled"
     chosen_by: ClassVar[ChosenBy] = "loss"
+    one_class: ClassVar[bool] = False
 
     @property
     def side(self) -> int | None:

@@ -47,6 +47,10 @@ class Occasion:
     """Whether the task's head is a linear one, which the task's solver can find."""
     attention: bool
     """Whether the backbone is a transformer."""
+    modality: str = "table"
+    """Of the data: 'image', 'text' or 'table'."""
+    one_class: bool = False
+    """Whether each example has one class."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def solve_arm(bench: Bench, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
     task = bench.read.task.linear()
-    head, chosen = _solved(bench, task, bench.read.split.train)
+    head, chosen = solved(bench, task, bench.read.split.train)
     model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
     stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
@@ -77,23 +77,7 @@ def solve_arm(bench: Bench, key: str) -> Trained:
     return _calibrated(bench, arm)
 
 
-def solved_again(bench: Bench, probe: Trained) -> Trained:
-    """The solved arm once more on training and validation part, with the calibration that it has.
-
-    For when nothing is left to be chosen on validation: few labels are then all used.
-    """
-    task, split = probe.model.task, bench.read.split
-    if not len(split.val):
-        return probe
-    head, chosen = _solved(bench, task, np.union1d(split.train, split.val))
-    model = model_with(bench, bench.backbone, head, task)
-    model.calibration = probe.model.calibration
-    reason = "nothing is left to be chosen on validation, so that its labels serve as well"
-    decision = Decision(what="the head", value="solved on training and validation part", reason=reason)
-    return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
-
-
-def _solved(bench: Bench, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
+def solved(bench: Bench, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
     """The head of the task's own solver for some rows of what is read, and what it chose."""
     data = bench.read
     if task.reads == "pooled":

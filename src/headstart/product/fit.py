@@ -65,7 +65,7 @@ def fit(
     backbone: str = "auto",
     weights: str = "pretrained",
     tuning: str | None = None,
-    objective: str = "supervised",
+    objective: str | None = None,
     augmentation: str | None = None,
     runner: str = "auto",
     from_run: Path | str | RunFolder | None = None,
@@ -121,7 +121,6 @@ def fit(
         "task": task,
         "backbone": backbone,
         "weights": weights,
-        "objective": objective,
         "runner": runner,
         "from_run": str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run),
         "seed": seed,
@@ -130,19 +129,21 @@ def fit(
         "scratch": scratch,
         "settings": {family: dict(values) for family, values in (settings or {}).items()},
     }
-    searched = budget is not None and from_run is None
-    plan = _settled(build(Plan, {**said, **_choices(tuning, augmentation, searched=searched)}, where="fit"), tuning)
+    said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
+    plan = _settled(build(Plan, said, where="fit"), tuning)
     folder = None if out is None else Path(out)
     given = plan.data if is_plan(data) else data
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
-def _choices(tuning: str | None, augmentation: str | None, *, searched: bool) -> dict[str, str]:
-    """Tuning and augmentation as the user named them, or left to a search; what is not in it is the plan's default."""
-    chosen = {} if tuning is None and not searched else {"tuning": tuning or AUTO}
-    if augmentation is not None:
-        return {**chosen, "augmentation": augmentation}
-    return {**chosen, "augmentation": AUTO} if chosen.get("tuning") == AUTO else chosen
+def _choices(
+    tuning: str | None, objective: str | None, augmentation: str | None, *, searched: bool
+) -> dict[str, str | None]:
+    """What the user named, or left to a search; what is not in it is the plan's default."""
+    chosen = AUTO if tuning is None and searched else tuning
+    other = AUTO if chosen == AUTO else None
+    found = {"tuning": chosen, "objective": objective or other, "augmentation": augmentation or other}
+    return {key: name for key, name in found.items() if name is not None}
 
 
 def _settled(plan: Plan, tuning: str | None) -> Plan:

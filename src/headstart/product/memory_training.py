@@ -27,7 +27,7 @@ from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Bench, solve_arm, solved_again
+from headstart.product.arms import Bench, solve_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.search import Search
 from headstart.product.broken_off import require_whole
@@ -36,7 +36,7 @@ from headstart.product.pick_runner import pick_runner
 from headstart.product.plan import AUTO, Plan
 from headstart.product.prepare import Prepared, choose_task
 from headstart.product.record import DataSummary
-from headstart.product.refit import trained_and_refitted
+from headstart.product.refit import solved_again, trained_and_refitted
 
 VALIDATION = 0.2
 """Share of the examples that is held out where training goes by steps: to stop it and to calibrate."""

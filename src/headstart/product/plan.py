@@ -56,7 +56,7 @@ class Plan(Settings):
     tuning: str = "probe"
     """Which weights move; 'auto' searches for what is best in the time that there is."""
     objective: str = "supervised"
-    """What is optimised beside the task loss."""
+    """What is optimised beside the task loss; 'auto' where a search chooses."""
     augmentation: str = "none"
     """Random views of the training inputs: a plug-in, or several joined by '+'; 'auto' where a search chooses."""
     runner: str = AUTO
@@ -84,7 +84,7 @@ class Plan(Settings):
             return composed("none" if self.augmentation == AUTO else self.augmentation, self.settings.get(key, {}))
         if key == "tuning" and self.tuning == AUTO:
             return Search(self.settings.get(key, {}))
-        kind = registry.plugin(FAMILY_OF[key], getattr(self, key))
+        kind = registry.plugin(FAMILY_OF[key], getattr(self.settled() if key == "objective" else self, key))
         if key == "objective" and learns_alone(kind):
             raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
         return build(kind, self.settings.get(key, {}), where=key)
@@ -96,6 +96,11 @@ class Plan(Settings):
     def anchored(self) -> Plan:
         """The same plan with its paths from the root, so that it can be repeated from any folder."""
         return plan_file.anchored(self, ("data", "backbone", "weights", "from_run"))
+
+    def settled(self) -> Plan:
+        """The same plan with the plain objective where a search may choose another."""
+        plain = Plan.model_fields["objective"].default
+        return self.model_copy(update={"objective": plain}) if self.objective == AUTO else self
 
     def suit(self, modality: str) -> None:
         """Look at what must suit the data. Raises SettingsError."""
@@ -117,6 +122,8 @@ class Plan(Settings):
         faults += plan_file.faults_in(looks)
         if self.augmentation == AUTO and self.settings.get("augmentation"):
             faults.append("--set augmentation... needs an augmentation: name one with --augmentation")
+        if self.objective == AUTO and self.settings.get("objective"):
+            faults.append("--set objective... needs an objective: name one with --objective")
         if self.tuning == AUTO and self.from_run is not None:
             faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
         if self.runner == AUTO and self.settings.get("runner"):

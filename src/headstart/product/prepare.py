@@ -15,7 +15,7 @@ from headstart.engine.content import content_keys
 from headstart.evidence.duplicates import find_duplicates
 from headstart.evidence.splits import Split, split
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.settings import build
 from headstart.product.data import read_examples
@@ -67,7 +67,7 @@ def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples]
     plan.suit(everything.schema.modality)
     usable = _usable(everything, reporter)
     examples = everything.take(usable.rows)
-    task, decision = choose_task(examples, plan) if bind is None else (bind(examples), None)
+    task, decision = choose_task(examples, plan) if bind is None else (_suited(bind(examples), plan), None)
     choices = tuple(Decision(**choice._asdict()) for choice in task.choices())
     for choice in choices:
         reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
@@ -170,15 +170,25 @@ def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
     given = plan.settings.get("task", {})
     if plan.task != "auto":
         kind = registry.plugin("tasks", plan.task)
-        return build(kind, given, where="task").bind(examples), None
+        return _suited(build(kind, given, where="task"), plan).bind(examples), None
     reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
     suited = {name: reason for name, reason in reasons.items() if reason}
     if len(suited) != 1:
         found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
         raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
     ((name, reason),) = suited.items()
-    task = build(registry.plugin("tasks", name), given, where="task").bind(examples)
+    task = _suited(build(registry.plugin("tasks", name), given, where="task"), plan).bind(examples)
     return task, Decision(what="task", value=name, reason=reason)
+
+
+def _suited(task: Any, plan: Plan) -> Any:
+    """The task, unless the plan's objective needs another. Raises SettingsError."""
+    if plan.plugin("objective").of_classes and not task.one_class:
+        raise SettingsError(
+            f"objective '{plan.objective}' needs data of which each example has one class, and the task is "
+            f"{registry.name_of(task)}. Leave --objective out."
+        )
+    return task
 
 
 def codes(examples: Examples, column: str | None) -> np.ndarray | None:

@@ -15,12 +15,28 @@ import numpy as np
 
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
-from headstart.product.arms import Trained, Weights, scaled, train_arm, weights_of
+from headstart.product.arms import Trained, Weights, model_with, scaled, solved, train_arm, weights_of
 from headstart.product.bench import Bench
 from headstart.product.prepare import Prepared
 from headstart.product.record import Decision
 
 WHAT = "the weights"
+
+
+def solved_again(bench: Bench, probe: Trained) -> Trained:
+    """The solved arm once more on training and validation part, with the calibration that it has.
+
+    For when nothing is left to be chosen on validation: few labels are then all used.
+    """
+    task, split = probe.model.task, bench.read.split
+    if not len(split.val):
+        return probe
+    head, chosen = solved(bench, task, np.union1d(split.train, split.val))
+    model = model_with(bench, bench.backbone, head, task)
+    model.calibration = probe.model.calibration
+    reason = "nothing is left to be chosen on validation, so that its labels serve as well"
+    decision = Decision(what="the head", value="solved on training and validation part", reason=reason)
+    return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
 
 
 def trained_and_refitted(

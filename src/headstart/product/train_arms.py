@@ -13,7 +13,7 @@ from typing import Any
 
 from headstart.kernel.errors import TrainingError
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Trained, solve_arm, solved_again, train_arm
+from headstart.product.arms import Trained, solve_arm, train_arm
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.pricing import FORWARDS_AND_BACKWARDS
 from headstart.product.auto.search import Search
@@ -23,7 +23,7 @@ from headstart.product.clock import Clock
 from headstart.product.pass_time import Speed, speed
 from headstart.product.plan import AUTO
 from headstart.product.record import Budget, Candidate, Decision, RunRecord
-from headstart.product.refit import trained_and_refitted
+from headstart.product.refit import solved_again, trained_and_refitted
 
 SCRATCH_SECONDS = 60.0
 """What training from scratch gets at least when no budget was given."""

@@ -8,7 +8,7 @@ softmax(logits / T) with the temperature T of Guo et al. (2017), fitted on valid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ START_SCALE = 0.01
 
 class Classification(PlainTask):
     """One of several classes per example."""
+
+    one_class: ClassVar[bool] = True
 
     classes: tuple[str, ...] = ()
     """Class names in order; empty: learnt from the labels, sorted naturally. If given, another label is an error."""

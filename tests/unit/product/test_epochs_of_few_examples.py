@@ -34,10 +34,10 @@ def test_an_estimator_does_so(given: dict[str, Any], epochs: int, monkeypatch: p
     class Asked(Exception):
         pass
 
-    def asked(bench: Any, key: str, recipe: Recipe, *rest: Any) -> None:
+    def asked(bench: Any, recipe: Recipe, *rest: Any) -> None:
         raise Asked(recipe.epochs)
 
-    monkeypatch.setattr(memory_training, "train_arm", asked)
+    monkeypatch.setattr(memory_training, "trained_and_refitted", asked)
     values = np.random.default_rng(0).normal(size=(40, 3))
     plan = Plan(data="<numbers>", task="classification", tuning="head_only", settings={"tuning": given})
     with pytest.raises(Asked, match=f"^{epochs}$"):

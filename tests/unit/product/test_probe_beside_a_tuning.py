@@ -8,7 +8,8 @@ import numpy as np
 from test_tuned_arms import SHORT, numbers
 
 from headstart.engine.checkpoint import Progress
-from headstart.product.arms import predict_rows, solve_arm, solved_again, train_arm
+from headstart.product.arms import predict_rows, solve_arm, train_arm
+from headstart.product.refit import solved_again
 from headstart.tuning.full import Full
 
 

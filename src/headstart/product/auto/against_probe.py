@@ -2,7 +2,8 @@
 
 Both predict the validation part, each calibrated on it, and the paired 95 % interval of the difference decides: that of
 the primary metric, or, where the primary metric is higher but its few examples cannot show it, that of the loss of the
-predicted probabilities, which sees by how much each example is right or wrong.
+predicted probabilities, which sees by how much each example is right or wrong. By cross-fitting, where one standard
+error is enough, the loss is asked where the primary metric is not lower.
 
 That is a bar and no proof. The same examples have chosen the fine-tuning's epoch, rate, soup and temperature, and the
 candidate itself among up to a dozen, and they are looked at twice: of fine-tunings that are no better, more pass than
@@ -81,7 +82,7 @@ def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, tit
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
     reason = _told(primary.name, found)
     better = _is_better(found, where)
-    if not better and found.figure.value > 0 and LOSS in metrics and (where.one_error or found.figure.n >= FEWEST):
+    if not better and LOSS in metrics and _may_ask_loss(found.figure, where):
         loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
         better = _is_better(loss, where)
         reason += f"; {_told(LOSS, loss)}"
@@ -91,6 +92,10 @@ def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, tit
     kept = "" if better else ", so the probe is the model"
     sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown}{by}{kept}."
     return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
+
+
+def _may_ask_loss(found: Figure, where: Where) -> bool:
+    return found.value >= 0 if where.one_error else found.value > 0 and found.n >= FEWEST
 
 
 def _is_better(found: Difference, where: Where) -> bool:

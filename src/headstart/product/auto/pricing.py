@@ -17,12 +17,15 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.auto.cost import Cost
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.rate_range import Tried, grid, rate_range
-from headstart.product.auto.ways import Way
+from headstart.product.auto.ways import Way, few_judged
 from headstart.product.auto.workshop import MOST_JUDGED, Room, Workshop
 from headstart.product.record import Decision
 
 TIMED = 4
 """Steps by which a way is priced, the first of which warms up."""
+
+MOST_TIMED = 8
+"""The same of few examples: steps of an epoch differ in what they take."""
 
 SHARE = 0.2
 """Of the time left, that rehearsals may take."""
@@ -70,8 +73,17 @@ class Priced:
     """What it is not tried for, one of `CAUSES`."""
 
 
-def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Callable[[], float]) -> list[Priced]:
-    """Price every way, in order; `left` says how many seconds there are."""
+def priced(
+    workshop: Workshop,
+    journal: Journal,
+    ways: Sequence[Way],
+    left: Callable[[], float],
+    enough: Callable[[Way, Cost], bool],
+) -> list[Priced]:
+    """Price every way, in order; `left` says how many seconds there are.
+
+    Where one is `enough` at its cost, as there is no time to try another beside it, the others are not tried.
+    """
     found, allowed = [], SHARE * left()
     for number, way in enumerate(ways):
 
@@ -81,11 +93,16 @@ def priced(workshop: Workshop, journal: Journal, ways: Sequence[Way], left: Call
                 decided = _decide(workshop, way, before, share)
             except (SettingsError, TrainingError) as error:
                 decided = {REFUSED: str(error)}
-            return {**decided, "took": 0.0 if math.isinf(before) else before - left()}
+            last = "cost" in decided and enough(way, Cost(*decided["cost"]))
+            return {**decided, "took": 0.0 if math.isinf(before) else before - left(), "last": last}
 
         decided = journal.once(f"price of {way.name}", decide)
         allowed -= decided["took"]
         found.append(_read(way, decided))
+        if decided.get("last"):
+            reason = f"there is no time for another beside {way.name}"
+            others = [Decision(what=one.name, value="not tried", reason=reason) for one in ways[number + 1 :]]
+            return [*found, *(Priced(one, None, (), told, TOO_LONG) for one, told in zip(ways[number + 1 :], others))]
     return found
 
 
@@ -97,7 +114,7 @@ def _decide(workshop: Workshop, way: Way, left: float, share: float) -> dict[str
     if FEWEST_EPOCHS * least > left / 2:
         return {TOO_LONG: f"an epoch takes at least {least:.0f} s, of {left:.0f} s left"}
     with workshop.rehearsal(way) as room:
-        first = room.rehearse(TIMED)
+        first = room.rehearse(max(TIMED, min(MOST_TIMED, room.loop.steps)) if few_judged(way.bench) else TIMED)
         if first.failure:
             return {FAILED: first.failure}
         cost = Cost(first.step, room.loop.steps, first.validation / max(room.share, 1e-9), room.taking_up())
@@ -111,6 +128,8 @@ def _rates(room: Room, way: Way, cost: Cost, validation: float, share: float) ->
     """The factors to try, and why."""
     if way.sought not in way.free:
         return {"factors": [1.0], "reason": "it is the user's"}
+    if few_judged(way.bench):
+        return {"factors": list(NEIGHBOURS), "reason": "so few validation examples do not tell which one is the best"}
     for count in RATES:
         steps = LONGEST if math.isinf(share) else int((share / count - validation) / max(cost.step, 1e-9))
         if steps >= SHORTEST:

@@ -20,19 +20,18 @@ from typing import Any
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Trained, arm_of, finished_arm
-from headstart.product.auto.against_probe import Answer, against_probe
+from headstart.product.auto.against_probe import against_probe
+from headstart.product.auto.all_labels import CERTAIN, AllLabels
 from headstart.product.auto.cost import Cost
-from headstart.product.auto.cross_fit import CrossFit, growth, time_kept
 from headstart.product.auto.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.product.auto.journal import Journal
 from headstart.product.auto.pricing import FAILED, OPENING, REFUSED, Priced, priced
 from headstart.product.auto.standing import Standing, decision_of, reached, row_of_probe
-from headstart.product.auto.ways import Way, few_judged, ways, with_views
+from headstart.product.auto.ways import Way, ways, with_views
 from headstart.product.auto.workshop import Workshop
 from headstart.product.bench import Bench
 from headstart.product.pass_time import Speed
 from headstart.product.record import Candidate, Decision
-from headstart.product.refit import not_refitted, refitted
 from headstart.product.training import data_identity
 from headstart.product.view_averaging import left_out, views_averaged
 from headstart.product.views import as_many_views
@@ -40,9 +39,6 @@ from headstart.product.views import as_many_views
 MOST_CANDIDATES = 12
 
 UNKNOWN = Speed()
-
-CERTAIN = 0.92
-"""Share of the time left that the schedule may fill: what is forecast is not exact."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +76,16 @@ class Search:
         self.journal = Journal(path, data_identity(bench), allowance)
         self.bench, self.views = with_views(bench)
         self.workshop = Workshop(self.bench, probe, None if allowance.seconds is None else self.left(), speed)
+        self.all_labels = AllLabels(self.workshop, self.journal, self.left)
         self.decisions: list[Decision] = [self.views] if self.views else []
 
     def left(self) -> float:
         """Seconds that the search may still use."""
         return max(0.0, self.allowance.left() - self.keep)
+
+    def _left_in_all(self) -> float:
+        """With what was kept for the end of the search."""
+        return self.allowance.left() - self.kept_for_others
 
     def run(self) -> Found:
         """Search.
@@ -96,7 +97,7 @@ class Search:
             return self._probe_stays("no time is left for anything else")
         self.possible, told = ways(self.bench)
         self.decisions += told
-        prices = priced(self.workshop, self.journal, self.possible, self.left)
+        prices = priced(self.workshop, self.journal, self.possible, self.left, self.all_labels.fills_the_time)
         self.decisions += [one.decision for one in prices if one.decision is not None]
         causes = {one.left_out for one in prices}
         if causes == {REFUSED}:
@@ -114,10 +115,8 @@ class Search:
         """The candidates with the epochs that each is planned for; those that do not fit are told of."""
         self.keep += max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
         contenders = _candidates(prices)
-        if few_judged(self.bench) and contenders and not math.isinf(self.left()):
-            way, cost = contenders[0]
-            seconds = CERTAIN * self.left()
-            self.kept_for_all = time_kept(cost, way.recipe.epochs, growth(self.bench), self._opening(way), seconds)
+        if contenders:
+            self.kept_for_all = self.all_labels.seconds_kept(*contenders[0])
             self.keep += self.kept_for_all
         offered = [
             Contender(way.name, cost, way.recipe.epochs, fixed="epochs" not in way.free) for way, cost in contenders
@@ -204,11 +203,13 @@ class Search:
     def _judged(self, best: Standing, standing: Sequence[Standing]) -> Found:
         """The best one against the probe."""
         way, backbone = best.way, self.bench.backbone
-        crossed = self._crossed(best)
         attempt, begun = self.workshop.train(way, best.done, None), self.workshop.begun(way)
         arm = arm_of(way.bench, "model", f"{way.name} of {backbone.name}", backbone, attempt, begun.decisions)
         arm = finished_arm(way.bench, arm, begun, views_averaged(way.bench, begun.bound))
         answer = against_probe(best.way.bench, arm, self.probe)
+        self.keep -= self.kept_for_all
+        crossed, told = self.all_labels.compared(best, arm, self.probe)
+        self.decisions += told
         shown = crossed or answer
         answer = replace(answer, better=shown.better)
         best.fate = "kept" if answer.better else "best of the fine-tunings, not shown to beat the probe"
@@ -218,43 +219,11 @@ class Search:
         why = Decision(what="model", value=best.way.name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(way.bench, begun.bound),)), why)
         if answer.better:
-            way, arm = self._on_all(best, replace(way, bench=as_many_views(way.bench, begun)), arm)
+            way, left = replace(way, bench=as_many_views(way.bench, begun)), self._left_in_all()
+            way, arm = self.all_labels.trained(best, way, arm, self.probe, left)
             return Found(way.bench, arm, rows, decisions, shown.sentence)
         self.workshop.reset()
         return Found(self._as_probe(), None, rows, decisions, shown.sentence)
-
-    def _crossed(self, best: Standing) -> Answer | None:
-        """How it compares with the probe on all that are labelled, where few are."""
-        if not few_judged(self.bench):
-            return None
-        begun = self.workshop.begun(best.way)
-        way = replace(best.way, bench=as_many_views(best.way.bench, begun))
-        self.workshop.reset()
-        self.keep -= self.kept_for_all
-        cross_fit = CrossFit(self.journal, self.workshop.speed, self.left, self._opening(best.way))
-        answer, decision = cross_fit(way, best.done, best.cost)
-        self.decisions.append(decision)
-        return answer
-
-    def _on_all(self, best: Standing, way: Way, arm: Trained) -> tuple[Way, Trained]:
-        """Trained once more on all that are labelled, where that is the way's and time is left; its plan says so."""
-        if not way.recipe.refit:
-            return way, arm
-        epochs, more = best.done * best.cost.epoch, growth(self.bench)
-        seconds = self.probe.seconds + best.cost.start + more * (self._opening(best.way) + epochs)
-        left = self.allowance.left() - self.kept_for_others
-        if self.journal.once("training on all", lambda: seconds <= left):
-            limit = None if math.isinf(left) else left
-            again = refitted(way.bench, arm, way.recipe, limit, self.workshop.start)
-        else:
-            again = not_refitted(arm, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
-        if again.model is arm.model:
-            way = replace(way, recipe=way.recipe.model_copy(update={"refit": False})).planned()
-        return way, again
-
-    def _opening(self, way: Way) -> float:
-        """Seconds until a training on other rows begins, its views included."""
-        return OPENING + self.workshop.begun(way).seconds
 
     def _probe_stays(self, reason: str, standing: Sequence[Standing] = ()) -> Found:
         self.workshop.reset()
@@ -269,11 +238,11 @@ class Search:
 
     def _as_probe(self) -> Bench:
         """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
-        left = self.allowance.left() - self.kept_for_others
-        refit = self.journal.once("refit", lambda: left > self.probe.seconds)
+        refit = self.journal.once("refit", lambda: self._left_in_all() > self.probe.seconds)
         settings = {key: value for key, value in self.bench.plan.settings.items() if key != "augmentation"}
         settings["tuning"] = {"refit": refit}
-        plan = self.bench.plan.model_copy(update={"tuning": "probe", "augmentation": "none", "settings": settings})
+        changes = {"tuning": "probe", "augmentation": "none", "settings": settings}
+        plan = self.bench.plan.settled().model_copy(update=changes)
         return replace(self.bench, plan=plan)
 
 

@@ -38,6 +38,11 @@ class Standing:
     """Whether that was because it could not; its best epoch until then counts."""
     fate: str = ""
 
+    @property
+    def timed(self) -> Cost:
+        """What its epochs really took, without taking it up."""
+        return Cost(self.seconds / self.done, 1, 0.0)
+
     def rest(self, until: int | None = None) -> float:
         """Seconds that it needs until so many epochs are done, or to its end."""
         if self.stopped:

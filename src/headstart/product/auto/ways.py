@@ -13,9 +13,10 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.tuning import Occasion, Recipe, Try, Tuning
+from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
-from headstart.product.auto.by_size import FEW_JUDGED, by_size
+from headstart.product.auto.by_size import FEW_JUDGED, by_size, enough_epochs
 from headstart.product.bench import Bench
 from headstart.product.plan import AUTO
 from headstart.product.record import Decision
@@ -40,6 +41,8 @@ class Way:
     reason: str
     free: frozenset[str]
     """Names of the recipe's settings that are not the user's."""
+    objective: str
+    """What is optimised beside the task's loss."""
 
     @property
     def sought(self) -> str:
@@ -66,7 +69,8 @@ class Way:
     def planned(self) -> Way:
         """With the plan that says so: every setting, for what it leaves out is chosen anew when it is repeated."""
         settings = {**self.bench.plan.settings, "tuning": self.recipe.model_dump(mode="json")}
-        plan = self.bench.plan.model_copy(update={"tuning": self.tuning, "settings": settings})
+        changes = {"tuning": self.tuning, "objective": self.objective, "settings": settings}
+        plan = self.bench.plan.model_copy(update=changes)
         return replace(self, bench=replace(self.bench, plan=plan))
 
 
@@ -80,6 +84,7 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
     search = bench.plan.plugin("tuning")
     chooses = search.given.get("keep") == "best" or search.given.get("soup") or search.given.get("interpolate")
     few = few_judged(bench) and not chooses
+    plain = bench.plan.settled().objective
     chosen = by_size(occasion.examples, occasion.stages, few_judged=few)
     found: list[tuple[int, Way]] = []
     decisions: list[Decision] = []
@@ -101,7 +106,7 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
                 continue
             free = frozenset(kind.model_fields) - search.given.keys()
             title = ", ".join([name, *(f"{key} {getattr(recipe, key)}" for key in one.settings)])
-            found.append((one.order, Way(title, name, recipe, bench, one.reason, free).planned()))
+            found.append((one.order, Way(title, name, recipe, bench, one.reason, free, plain).planned()))
     if decisions and not found and search.named is not None:
         raise SettingsError("\n".join(one.reason for one in decisions))
     if unlikely:
@@ -112,7 +117,27 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
         for key, choice in chosen.items()
         if key not in search.given
     ]
-    return [way for _, way in sorted(found, key=lambda pair: pair[0])], [*decisions, *told]
+    ordered = [way for _, way in sorted(found, key=lambda pair: pair[0])]
+    beside = _with_objectives(ordered[0], occasion) if ordered and bench.plan.objective == AUTO else []
+    return [*beside, *ordered], [*decisions, *told]
+
+
+def _with_objectives(way: Way, occasion: Occasion) -> list[Way]:
+    """The most promising way with each of the objectives that suit the occasion beside the task's loss alone."""
+    found = []
+    for name in registry.names("objectives"):
+        kind = registry.plugin("objectives", name)
+        reason = kind.suits(occasion)
+        if not reason or kind().first_stage(occasion.stages) < cast(Tuning, way.recipe).first_stage(occasion.stages):
+            continue
+        changes = {key: value for key, value in kind.training.items() if key in way.free}
+        if "epochs" in way.free:
+            batch = changes.get("batch_size", way.recipe.batch_size)
+            changes = {"epochs": enough_epochs(occasion.examples, batch), **changes}
+        recipe = way.recipe.model_copy(update=changes)
+        title, why = f"{way.name}, {name}", f"{reason}, and {way.reason}"
+        found.append(replace(way, name=title, recipe=recipe, reason=why, objective=name).planned())
+    return found
 
 
 def few_judged(bench: Bench) -> bool:
@@ -124,7 +149,8 @@ def occasion_of(bench: Bench) -> Occasion:
     """What the tunings are asked by."""
     task = bench.data.task
     examples, stages = len(bench.read.split.train), len(bench.backbone.stages)
-    return Occasion(examples, stages, linear=task.linear() == task, attention=_is_transformer(bench.backbone))
+    linear, attention = task.linear() == task, _is_transformer(bench.backbone)
+    return Occasion(examples, stages, linear, attention, bench.backbone.modality, task.one_class)
 
 
 def with_views(bench: Bench) -> tuple[Bench, Decision | None]:

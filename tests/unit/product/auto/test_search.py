@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from headstart.contracts.backbone import state_hash
+from headstart.contracts.carriers import Prediction
 from headstart.engine.content import content_keys
 from headstart.engine.extract import extract
 from headstart.engine.feature_store import FeatureStore
@@ -24,15 +25,17 @@ from headstart.engine.validation import Validation
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
+from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
 from headstart.product.allowance import Allowance
-from headstart.product.arms import Bench, solve_arm, train_arm
+from headstart.product.arms import Bench, arm_of, finished_arm, solve_arm, train_arm
+from headstart.product.auto.all_labels import AllLabels
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
-from headstart.product.auto.cross_fit import CrossFit, time_kept
+from headstart.product.auto.cross_fit import CERTAIN, CrossFit, time_kept, time_on_all
 from headstart.product.auto.search import Found, Search
 from headstart.product.auto.standing import Standing, reached
-from headstart.product.auto.ways import ways
+from headstart.product.auto.ways import Way, ways
 from headstart.product.auto.workshop import Workshop
 from headstart.product.pass_time import Speed
 from headstart.product.plan import Plan, read_plan
@@ -396,12 +399,23 @@ def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) ->
     assert repeated.model.calibration == found.arm.model.calibration
 
 
+def both(search: Search, way: Way, epochs: int) -> tuple[Prediction, Prediction]:
+    """What a training and the probe predict for the validation part; the backbone is put back."""
+    attempt = search.workshop.train(way, epochs, None)
+    arm = arm_of(way.bench, "model", way.name, way.bench.backbone, attempt, ())
+    arm = finished_arm(way.bench, arm, search.workshop.begun(way), 0)
+    search.workshop.reset()
+    assert arm.validation is not None and search.probe.validation is not None
+    return arm.validation, search.probe.validation
+
+
 def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
     """Labels of pure chance are learnt by heart, and that helps only where they were seen."""
     wild = {**TEACHABLE, "epochs": 60, "tunings": ["full"]}
     search = Search(bench := bench_of(None, wild, noise=True, judged=20), solve_arm(bench, "probe"), Allowance(None), 0)
     (way,) = ways(search.bench)[0]
-    answer, decision = CrossFit(search.journal, search.workshop.speed, search.left)(way, 60, Cost(0.01, 8, 0.01))
+    first = both(search, way, 60)
+    answer, decision = CrossFit(search.journal, search.workshop.speed, search.left)(way, 60, Cost(0.01, 8, 0.01), first)
     assert answer is not None and not answer.better and decision.value == "5 folds"
     assert 0.35 < answer.tuned.value < 0.65 and answer.tuned.n == 320
     attempt = search.workshop.train(way, 60, None)
@@ -417,28 +431,28 @@ def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatc
 
 def test_there_is_time_for_folds_and_all_labels_with_as_many_epochs_as_the_candidate_has() -> None:
     cost = Cost(step=0.1, steps=9, validation=0.1, start=2.0)
-    assert time_kept(cost, 10, 1.25, 1.0, 1000.0) == pytest.approx(6 * 1 + 5 * 1.25 * 10)
-    assert time_kept(cost, 10, 1.25, 1.0, 60.0) == pytest.approx(4 * 1 + 3 * 1.25 * 10)
-    assert time_kept(cost, 10, 1.25, 1.0, 6 + 5 * 4.75) == pytest.approx(4 * 1 + 3 * 1.25 * 5)
+    assert time_on_all(cost, 10, 5, 1.25, 1.0) == pytest.approx(5 * 1 + 4 * 10 + 12.5)
+    assert time_kept(cost, 10, 1.25, 1.0, 1000.0) == time_on_all(cost, 10, 5, 1.25, 1.0)
+    assert time_kept(cost, 100, 1.25, 1.0, 2 + 5 + 6.25 * 6) == pytest.approx(time_on_all(cost, 6, 5, 1.25, 1.0))
+    assert time_kept(cost, 100, 1.25, 1.0, 2 + 3 + 3.75 * 5) == pytest.approx(time_on_all(cost, 5, 3, 1.25, 1.0))
 
 
 @pytest.mark.parametrize(
-    ("seconds", "chosen"),
-    [(200.0, (10, 5)), (55.0, (10, 4)), (42.0, (10, 3)), (24.0, (5, 3)), (22.0, None)],
+    ("seconds", "chosen"), [(58.0, (10, 5)), (46.0, (10, 4)), (35.0, (10, 3)), (17.0, (5, 3)), (10.0, None)]
 )
 def test_as_many_folds_as_there_is_time_for_and_else_fewer_epochs(
     seconds: float, chosen: tuple[int, int] | None
 ) -> None:
     search = Search(bench := bench_of(None, SHORT, judged=64), solve_arm(bench, "probe"), Allowance(None), 0.0)
-    cross_fit = CrossFit(search.journal, search.workshop.speed, lambda: seconds, opening=1.0)
+    cross_fit = CrossFit(search.journal, search.workshop.speed, lambda: seconds / CERTAIN, opening=1.0)
     assert cross_fit._chosen(Cost(step=0.1, steps=9, validation=0.1), 10, 1.25) == chosen
 
 
 def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    openings = iter([0.0, 0.0, math.inf])  # for the time that is kept, the folds, and the training on all
-    monkeypatch.setattr(Search, "_opening", lambda *_: next(openings))
+    openings = iter([0.0, 0.0, 0.0, math.inf])  # for whether one fills the time, what is kept, folds, all
+    monkeypatch.setattr(AllLabels, "_opening", lambda *_: next(openings))
     bench = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
     found = searched(bench, Allowance(1e6))
     assert found.arm is not None
@@ -453,5 +467,61 @@ def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_say
 def test_where_there_is_no_time_for_folds_validation_decides() -> None:
     search = Search(bench := bench_of(None, SHORT, judged=20), solve_arm(bench, "probe"), Allowance(None), 0.0)
     (way, *_), _ = ways(search.bench)
-    answer, decision = CrossFit(search.journal, search.workshop.speed, lambda: 5.0)(way, 8, Cost(0.1, 9, 0.1))
+    first = both(search, way, 8)
+    answer, decision = CrossFit(search.journal, search.workshop.speed, lambda: 5.0)(way, 8, Cost(0.1, 9, 0.1), first)
     assert answer is None and decision.value == "left out" and "do not fit into the time" in decision.reason
+
+
+def test_an_objective_that_suits_is_tried_beside_the_most_promising_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, occasion: "pairs are many"))
+    bench = bench_of(None, {"tunings": ["full", "lp_ft"], "learning_rate": 0.003}, objective="auto")
+    first, *others = ways(bench)[0]
+    assert first.name == "lp_ft, contrastive" and first.reason.startswith("pairs are many, and ")
+    plan = first.bench.plan
+    assert (plan.tuning, plan.objective) == ("lp_ft", "contrastive")
+    recipe = plan.plugin("tuning")
+    assert recipe == first.recipe and (recipe.batch_size, recipe.stage_decay) == (16, 1.0)
+    assert recipe.epochs == 27, "400 steps of 240 examples in batches of 16"
+    assert recipe.learning_rate == 0.003, "it is the user's"
+    assert others and {way.bench.plan.objective for way in others} == {"supervised"}
+    named = bench_of(None, {"tunings": ["full", "lp_ft"]}, objective="l2_sp")
+    assert {way.bench.plan.objective for way in ways(named)[0]} == {"l2_sp"}
+
+
+def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, occasion: "pairs are many"))
+    plain = Supervised.losses
+
+    def unknown(*given: Any) -> dict[str, torch.Tensor]:
+        return {name: math.nan * loss for name, loss in plain(*given).items()}
+
+    monkeypatch.setattr(Supervised, "losses", unknown)
+    bench = bench_of(tmp_path / "one", {**TEACHABLE, "tunings": ["full"]}, objective="auto")
+    found = searched(bench)
+    assert found.bench.plan.objective == "contrastive"
+    assert [one.name for one in found.candidates if one.fate == "kept"] == ["full, contrastive, 0.02"]
+    again = replace(bench_of(None, {}), plan=found.bench.plan)
+    train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
+    assert weights(again) == weights(bench)
+    monkeypatch.setattr(Supervised, "losses", plain)
+    stays = searched(bench_of(tmp_path / "other", SHORT, noise=True, objective="auto"))
+    assert stays.arm is None and stays.bench.plan.objective == "supervised"
+
+
+def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path) -> None:
+    few = {key: value for key, value in SHORT.items() if key != "epochs"}
+    bench = bench_of(tmp_path, {**few, "epochs": 100}, judged=20, budget=3.0)
+    found = searched(bench, Allowance(3.0))
+    told = {one.what: one for one in found.decisions}
+    assert told["full"].value == "not tried"
+    assert told["full"].reason == "there is no time for another beside lp_ft"
+    assert "learning rates of full" not in told
+
+
+def test_of_few_judged_no_rate_is_looked_for(tmp_path: Path) -> None:
+    found = searched(bench_of(tmp_path, {"tunings": ["full"], "epochs": 2, "precision": "float32"}, judged=20))
+    (told,) = [one for one in found.decisions if one.what == "learning rates of full"]
+    assert told.value == "0.0001, 0.00032, 3.2e-05"
+    assert told.reason.startswith("so few validation examples do not tell which one is the best")
