@@ -29,6 +29,7 @@ from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
 from headstart.product.allowance import Allowance
 from headstart.product.arms import Bench, arm_of, finished_arm, solve_arm, train_arm
+from headstart.product.auto.all_labels import CERTAIN as CERTAIN_OF_REST
 from headstart.product.auto.all_labels import AllLabels
 from headstart.product.auto.by_size import with_enough_epochs
 from headstart.product.auto.cost import Cost
@@ -510,14 +511,26 @@ def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_o
     assert stays.arm is None and stays.bench.plan.objective == "supervised"
 
 
-def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path) -> None:
-    few = {key: value for key, value in SHORT.items() if key != "epochs"}
-    bench = bench_of(tmp_path, {**few, "epochs": 100}, judged=20, budget=3.0)
-    found = searched(bench, Allowance(3.0))
+def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AllLabels, "fills_the_time", lambda self, way, cost: way.name == "lp_ft")
+    found = searched(bench_of(tmp_path, SHORT, judged=20))
     told = {one.what: one for one in found.decisions}
     assert told["full"].value == "not tried"
     assert told["full"].reason == "there is no time for another beside lp_ft"
-    assert "learning rates of full" not in told
+    assert "learning rates of lp_ft" in told and "learning rates of full" not in told
+
+
+def test_a_way_fills_the_time_where_no_two_have_half_of_their_epochs_and_the_folds() -> None:
+    cost, seconds = Cost(step=0.1, steps=9, validation=0.1), {}
+    search = Search(bench := bench_of(None, SHORT, judged=48), solve_arm(bench, "probe"), Allowance(None), 0.0)
+    (way, *_), _ = ways(search.bench)
+    all_labels = AllLabels(search.workshop, search.journal, lambda: seconds["left"])
+    need = (2 * 4 + 3 + 4 * (3 * 320 / 272 - 1)) / CERTAIN_OF_REST  # two at 4 of 8 epochs, two folds and all labels
+    for left, filled in ((need + 0.1, False), (need - 0.1, True), (math.inf, False)):
+        seconds["left"] = left
+        assert all_labels.fills_the_time(way, cost) == filled
+    many = Search(bench_of(None, SHORT), search.probe, Allowance(None), 0.0)
+    assert not AllLabels(many.workshop, many.journal, lambda: 1.0).fills_the_time(way, cost)
 
 
 def test_of_few_judged_no_rate_is_looked_for(tmp_path: Path) -> None:
