@@ -12,12 +12,15 @@ from headstart.engine.allocator import keep_blocks
 NUMBERS = 9 << 20
 """36 MB: more than glibc itself ever learns to keep."""
 
+WARM_UP = 16
+"""Arrays until the heap is as large as it gets: small blocks that stay lie between the first few."""
+
 
 def count_faults(kept: bool) -> None:
     """Print how many page faults some arrays cost in which others have been before."""
     if kept:
         assert keep_blocks()
-    for _ in range(4):
+    for _ in range(WARM_UP):
         torch.ones(NUMBERS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(2):
