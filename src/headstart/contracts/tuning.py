@@ -130,7 +130,7 @@ class Recipe(Settings):
     """Whether to go back towards the pretrained backbone as far as is better on validation (WiSE-FT)."""
 
     @model_validator(mode="after")
-    def _kept_is_averaged(self) -> Self:
+    def _keep_suits_the_rest(self) -> Self:
         if self.soup and self.keep == "last":
             raise ValueError('soup averages the best epochs, and keep = "last" keeps none of them: leave one out')
         if self.refit and (self.keep != "last" or self.interpolate):

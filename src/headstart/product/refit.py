@@ -21,6 +21,7 @@ from headstart.product.prepare import Prepared
 from headstart.product.record import Decision
 
 WHAT = "the weights"
+WHY = "nothing is left to be chosen on validation, so that its labels serve as well"
 
 
 def solved_again(bench: Bench, probe: Trained) -> Trained:
@@ -34,8 +35,7 @@ def solved_again(bench: Bench, probe: Trained) -> Trained:
     head, chosen = solved(bench, task, np.union1d(split.train, split.val))
     model = model_with(bench, bench.backbone, head, task)
     model.calibration = probe.model.calibration
-    reason = "nothing is left to be chosen on validation, so that its labels serve as well"
-    decision = Decision(what="the head", value="solved on training and validation part", reason=reason)
+    decision = Decision(what="the head", value="solved on training and validation part", reason=WHY)
     return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
 
 
@@ -66,8 +66,7 @@ def refitted(bench: Bench, first: Trained, tuning: Recipe, budget: float | None,
         module.load_state_dict(found)
         return not_refitted(first, why)
     model = replace(again.model, calibration=first.model.calibration, execution=first.model.execution)
-    reason = "nothing is left to be chosen on validation, so that its labels serve as well"
-    told = Decision(what=WHAT, value="trained once more, on training and validation part", reason=reason)
+    told = Decision(what=WHAT, value="trained once more, on training and validation part", reason=WHY)
     return replace(first, model=model, seconds=first.seconds + again.seconds, decisions=(*first.decisions, told))
 
 
