@@ -200,7 +200,13 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
     """Hash of named tensors: names, types, shapes and every bit."""
     parts: list[bytes | memoryview] = []
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        tensor = state[name]
         parts.append(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
-        parts.append(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+        parts.append(bytes_of(tensor))
     return hash_bytes(*parts)
+
+
+def bytes_of(tensor: Tensor) -> bytes | memoryview:
+    """The values' bytes in the order of the axes, whatever their order in memory."""
+    plain = tensor.detach().cpu().contiguous()
+    return plain.reshape(-1).view(torch.uint8).numpy().data if plain.numel() else b""

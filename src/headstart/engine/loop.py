@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.backends import cudnn
 
-from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.engine.allocator import keep_blocks
@@ -30,7 +29,7 @@ from headstart.engine.forward import Forward
 from headstart.engine.interruption import Interruption, held_back
 from headstart.engine.micro_batches import MicroBatches
 from headstart.engine.noise import Noise
-from headstart.engine.optimiser import frozen_state, plan_optimiser, train_mode
+from headstart.engine.optimiser import checksum, frozen_state, plan_optimiser, train_mode
 from headstart.engine.pace import Pace
 from headstart.engine.precision import chosen_precision
 from headstart.engine.self_validation import Watch, nothing_more, validator
@@ -109,7 +108,7 @@ class Loop:
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
-        self._frozen_hash = ""
+        self._frozen: int | None = None
 
     def run(self, until: int | None = None) -> Progress:
         """Train until epochs, patience or budget end, or it cannot go on; leave the best weights in the model.
@@ -123,8 +122,8 @@ class Loop:
             TrainingError: something frozen has changed, or the representation has collapsed.
             KeyboardInterrupt: Ctrl-C, once the step that runs is done and a checkpoint is written.
         """
-        if not self._frozen_hash:
-            self._frozen_hash = self._hash_of_frozen()
+        if self._frozen is None:
+            self._frozen = self._checksum_of_frozen()
             self._resume()
         self.began = time.monotonic() - self.progress.seconds
         with torch.random.fork_rng(), cudnn.flags(enabled=True, deterministic=True, allow_tf32=True), self.noise.on():
@@ -135,7 +134,7 @@ class Loop:
                     self._finish()
             finally:
                 self.weights.load(self.best.kept[0].weights if self.best.kept else self.start)
-        if self.progress.stopped and self._hash_of_frozen() != self._frozen_hash:
+        if self.progress.stopped and self._checksum_of_frozen() != self._frozen:
             raise TrainingError("a frozen stage has changed during training: this is a defect, please report it")
         return self.progress
 
@@ -261,8 +260,8 @@ class Loop:
         renew = self.plan.recipe.renew_statistics
         train_mode(self.model.backbone, self.others, self.begun, renew_statistics=renew)
 
-    def _hash_of_frozen(self) -> str:
-        return state_hash(frozen_state(self.model.backbone, self.moving, self.plan.recipe.moves))
+    def _checksum_of_frozen(self) -> int:
+        return checksum(frozen_state(self.model.backbone, self.moving, self.plan.recipe.moves))
 
     def _heed(self, *, save: bool = False) -> None:
         """Here training can go on from what is saved: save when it is time, stop when Ctrl-C asks for it."""

@@ -8,13 +8,14 @@ no gradient, so that it costs no time and gathers no momentum.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, bytes_of
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.kernel.errors import TrainingError
@@ -110,3 +111,11 @@ def frozen_state(
         else:
             still += [*stage.parameters, *stage.buffers]
     return {name: state[name] for name in still if name in state}
+
+
+def checksum(state: Mapping[str, Tensor]) -> int:
+    """CRC-32 of named tensors' values: enough to see a change that nobody hides, and five times as fast as a hash."""
+    found = 0
+    for name in sorted(state):
+        found = zlib.crc32(bytes_of(state[name]), found)
+    return found

@@ -87,10 +87,12 @@ class Stepper:
         set_rates(self.optimiser, self.recipe, moment.done)
         batches = {name: batch.to(self.forward.device) for name, batch in batches.items()}
         loss = self._gradients_of(batches, moment)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip or math.inf)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         loss, size = torch.stack([loss, norm.to(loss.device)]).tolist()
         if not (math.isfinite(loss) and math.isfinite(size)):
             raise BrokenOffError(self._fault(batches, moment))
+        if 0 < self.recipe.clip < size:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.recipe.clip, norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.objective.after_step(self.step(batches, moment))
