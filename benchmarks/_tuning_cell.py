@@ -41,6 +41,7 @@ def tuned(name: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
     did = ours(case, seen, rounds, alone=way.endswith("1"))
     fits = did.pop("fits")
     answer = {"seconds": [fit["seconds"] for fit in fits], "whole": [fit["whole"] for fit in fits]}
+    answer["loop"] = [fit["loop"] for fit in fits]
     if "pieces" in did:
         did["bound"] = bound(case, sizes, did["pieces"])
     return {**answer, **did, "right": _right(fits[0]["predicted"], seen), "times": fits[0]["times"], "pictures": sizes}

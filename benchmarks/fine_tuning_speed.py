@@ -2,7 +2,8 @@
 
 All train the same stages of the same network on the same files, with the same rates, batches and epochs, and validate
 after each. A cell is a way on a case and a data set, in a process of its own; finished ones are kept until all are, so
-that an interrupted run goes on. Headstart is measured before and after its rivals, two fits each, and the median taken;
+that an interrupted run goes on. Headstart is measured before and after its rivals, two fits each (eight of the head
+alone, which takes little more than a second), and the median taken;
 of a rival's training the faster half counts twice. Beside the time of pass and training stands that of the whole call,
 from the list of pictures to the report. The bound on the speed is the rival's time over one frozen pass and the epochs
 of what moves, its pieces timed alone. Where weights are real, pictures that nobody chose anything by judge the models;
@@ -40,7 +41,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     speeds = {pair: _times_faster(cells, *pair, "seconds") for pair in pairs}
     wholes = {pair: _times_faster(cells, *pair, "whole") for pair in pairs}
     bounds = {pair: _share_of_bound(cells, *pair) for pair in pairs}
-    outside = {pair: _outside(cells[(*pair, BEFORE)]["loop"]) for pair in pairs}
+    outside = {pair: _outside(cells, *pair) for pair in pairs}
     ahead = {(case, name): _ahead(cells, case, name) for case in REAL for name in data}
     differences = [found for of in ahead.values() for found in of.values()]
     measured: dict[str, float | None] = {
@@ -96,10 +97,11 @@ def _share_of_bound(cells: Cells, case: str, data: str) -> float:
     return float(cells[case, data, BEFORE]["bound"] / _own(cells, case, data, "seconds"))
 
 
-def _outside(loop: Mapping[str, float]) -> float:
-    """The share of the loop, validation apart, that is neither forward nor backward nor optimiser."""
-    steps = loop["loop"] - loop["validation"]
-    return 1 - sum(loop[part] for part in ("forward", "backward", "optimiser")) / steps
+def _outside(cells: Cells, case: str, data: str) -> float:
+    """The share of the loop, validation apart, that is neither forward nor backward nor optimiser: a median of fits."""
+    loops = [*cells[case, data, BEFORE]["loop"], *cells[case, data, AFTER]["loop"]]
+    parts = [sum(loop[part] for part in ("forward", "backward", "optimiser")) for loop in loops]
+    return statistics.median(1 - inside / (loop["loop"] - loop["validation"]) for inside, loop in zip(parts, loops))
 
 
 def _ahead(cells: Cells, case: str, data: str) -> dict[str, tuple[float, float, float]]:
