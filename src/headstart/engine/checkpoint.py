@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from headstart.engine.best_epochs import Kept
-from headstart.kernel.files import hash_bytes, write_atomic
+from headstart.kernel.files import atomic_path, hash_bytes
 
 
 @dataclass
@@ -136,8 +136,10 @@ class CheckpointFile:
             "average": dict(checkpoint.average) if goes_on else {},
         }
         torch.save(content, buffer)
-        body = buffer.getvalue()
-        write_atomic(self.path, hash_bytes(body).encode() + body)
+        body = buffer.getbuffer()
+        with atomic_path(self.path) as path, open(path, "wb") as file:
+            file.write(hash_bytes(body).encode())
+            file.write(body)
 
     def read(self) -> Checkpoint | None:
         """The checkpoint; None when there is none that fits and is whole."""
@@ -145,7 +147,7 @@ class CheckpointFile:
             whole = self.path.read_bytes()
         except OSError:
             return None
-        digest, body = whole[:32], whole[32:]
+        digest, body = whole[:32], memoryview(whole)[32:]
         if hash_bytes(body).encode() != digest:
             return None
         try:
