@@ -2,8 +2,9 @@
 
 A cell is a start on one draw of 10 or 50 labels per class: the embedded weights, random ones (the best of three
 learning rates on validation, each for as long as the fine-tuning), and MobileNetV2 from ImageNet as the upper line. All
-have the same augmentation. Differences are paired by draw; their 95 % intervals are Student's over the draws. Finished
-cells are kept in `results/cells/embedded.json`, so that an interrupted run goes on.
+have the same augmentation. Beside the fine-tuned MobileNetV2 stands the probe on it, which takes a second. Two cells
+run at a time, with a core each. Differences are paired by draw; their 95 % intervals are Student's over the draws.
+Finished cells are kept in `results/cells/embedded.json`, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._cells import cell
+from benchmarks._cells import cells
 from benchmarks._drawn_pictures import ARRAYS, FOLDERS
 from benchmarks._embedded_cell import STARTS
 from benchmarks._paired import interval_over_draws
 
+Case = tuple[str, int]
+"""Data and labels per class."""
+
 PER_CLASS = (10, 50)
+COLUMNS = {**{start: (start, "accuracy") for start in STARTS}, "imagenet_probe": ("imagenet", "probe")}
+"""What is told of a case, by start and figure of its cells."""
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
@@ -27,7 +33,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     seconds, draws = (10.0, 2) if quick else (60.0, 10) if full else (20.0, 5)
     names = [*ARRAYS, *FOLDERS][: 2 if quick else None]
     cases = list(product(names, PER_CLASS[:1] if quick else PER_CLASS))
-    found = {case: {start: _accuracies(start, case, draws, seconds) for start in STARTS} for case in cases}
+    found = _accuracies(cases, draws, seconds)
     gains = {case: interval_over_draws(100 * (of["embedded"] - of["scratch"])) for case, of in found.items()}
     measured: dict[str, float | None] = {
         "embedded.better": float(sum(low > 0 for _, low, _ in gains.values())),
@@ -38,13 +44,20 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, {"seconds": seconds, "draws": draws, "cases": rows}
 
 
-def _accuracies(start: str, case: tuple[str, int], draws: int, seconds: float) -> np.ndarray:
-    arguments: Sequence[str] = [start, case[0], str(case[1])]
-    names = [[*arguments, str(draw), str(seconds)] for draw in range(draws)]
-    cells = [cell("embedded", "benchmarks._embedded_cell", name) for name in names]
-    return np.array([one["accuracy"] for one in cells])
+def _accuracies(cases: Sequence[Case], draws: int, seconds: float) -> dict[Case, dict[str, np.ndarray]]:
+    """(draws,) of each column, by case."""
+    wanted = list(product(cases, STARTS, range(draws)))
+    names = [[start, data, str(count), str(draw), str(seconds)] for (data, count), start, draw in wanted]
+    made = dict(zip(wanted, cells("embedded", "benchmarks._embedded_cell", names)))
+    return {
+        case: {
+            column: np.array([made[case, start, draw][figure] for draw in range(draws)])
+            for column, (start, figure) in COLUMNS.items()
+        }
+        for case in cases
+    }
 
 
-def _row(case: tuple[str, int], found: dict[str, np.ndarray], gain: tuple[float, float, float]) -> dict[str, Any]:
-    means = {start: round(100 * float(values.mean()), 1) for start, values in found.items()}
+def _row(case: Case, found: dict[str, np.ndarray], gain: tuple[float, float, float]) -> dict[str, Any]:
+    means = {column: round(100 * float(values.mean()), 1) for column, values in found.items()}
     return {"data": case[0], "labels_per_class": case[1], **means, "gain": [round(value, 1) for value in gain]}

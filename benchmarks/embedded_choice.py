@@ -61,4 +61,4 @@ def _accuracy(name: str, given: Mapping[str, str], draw: int) -> float:
             backbone=given["backbone"],
             weights=given.get("weights", "pretrained"),
         )
-    return float(run.metrics["test"]["accuracy"]["value"])
+        return float(run.metrics["test"]["accuracy"]["value"])

@@ -1,8 +1,9 @@
-"""Every run folder is a backbone: a network that has learnt the digits 0-4 is the start for the digits 5-9.
+"""Two starts for few labels without any network: a run of one's own, and the backbone that ships inside.
 
-Real handwritten digits that come with scikit-learn, no network needed. A small convolutional network learns the digits
-0-4 from all their labels. That run is then the backbone for the digits 5-9 with 5 labels per class, against the same
-network from scratch: same labels, same augmentation, the best of three learning rates on the same validation images.
+Real handwritten digits that come with scikit-learn. A small convolutional network learns the digits 0-4 from all their
+labels. That run is then the backbone for the digits 5-9 with 5 labels per class, against the same network from scratch:
+same labels, same augmentation, the best of three learning rates on the same validation images. Beside them stands a
+probe on the embedded backbone, which learnt from generated pictures and has never seen a digit: one frozen pass.
 
     python examples/digits.py [FOLDER]
 """
@@ -24,7 +25,7 @@ from headstart.product.study import study
 from headstart.product.terminal import RichReporter
 
 LABELS_PER_CLASS = 5
-DRAWS = 8
+DRAWS = 6
 SCRATCH = {
     "epochs": 60,
     "patience": 60,
@@ -98,9 +99,33 @@ def main(folder: Path) -> None:
         reporter.say(f"draw {draw + 1}: {run.verdict}")
         runs.append(run)
     record, page = study(runs, folder, of="label draws")
+    reporter.say("3. The same draws with a frozen probe on the backbone that ships inside")
+    frozen = [
+        headstart.fit(
+            draw_labels(later, draw),
+            out=folder / f"embedded-draw-{draw + 1}",
+            image="image",
+            label="label",
+            part="part",
+            backbone="embedded",
+            tuning="probe",
+            scratch=False,
+            seed=draw,
+            overwrite=True,
+            reporter=reporter,
+        )
+        for draw in range(DRAWS)
+    ]
+    inside, _ = study(frozen, folder / "embedded", of="label draws")
     print()
-    for key, words in (("model", "transfer from 0-4"), ("probe", "frozen probe"), ("scratch", "from scratch")):
-        print(f"{words:>20}: accuracy {figure_text('accuracy', record.arms[key].figures['accuracy'])}")
+    arms = {
+        "transfer from 0-4": record.arms["model"],
+        "frozen probe on 0-4": record.arms["probe"],
+        "from scratch": record.arms["scratch"],
+        "frozen probe on the embedded backbone": inside.arms["model"],
+    }
+    for words, arm in arms.items():
+        print(f"{words:>37}: accuracy {figure_text('accuracy', arm.figures['accuracy'])}")
     print(f"\n{record.verdict}\nReport: {page}\n({time.monotonic() - started:.0f} s)")
 
 
