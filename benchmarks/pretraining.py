@@ -4,9 +4,9 @@ The embedded backbone goes on learning by SimCLR on 9600 digits of MNIST, withou
 Then come 10 labels per class, in several draws: full fine-tuning from what was learnt, from the embedded weights as
 they were, and from scratch (the same network, the best of three learning rates on validation, each for as long as the
 fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same digits.
-The same 400 other digits test them all. Differences are paired by draw; their 95 % intervals are Student's over the
-draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of temporary
-files, so that an interrupted run goes on.
+The same 400 other digits test them all. Two fine-tunings run at a time, with a core each. Differences are paired by
+draw; their 95 % intervals are Student's over the draws. Finished cells are kept in `results/cells/pretraining.json`,
+and what was learnt in the folder of temporary files, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import headstart
-from benchmarks._cells import cell
+from benchmarks._cells import cells
 from benchmarks._drawn_pictures import undrawn_pictures
 from benchmarks._paired import interval_over_draws
 from benchmarks._pretraining_cell import RIVALS
@@ -66,6 +66,5 @@ def _learnt(seconds: float) -> Path:
 
 def _accuracies(start: str, draws: int, seconds: float) -> np.ndarray:
     """(draws,) in percent."""
-    module = "benchmarks._pretraining_cell"
-    cells = [cell("pretraining", module, [start, str(PER_CLASS), str(draw), f"{seconds:g}"]) for draw in range(draws)]
-    return 100 * np.array([one["accuracy"] for one in cells])
+    names = [[start, str(PER_CLASS), str(draw), f"{seconds:g}"] for draw in range(draws)]
+    return 100 * np.array([one["accuracy"] for one in cells("pretraining", "benchmarks._pretraining_cell", names)])

@@ -2,10 +2,10 @@
 
 MiniLM goes on learning on 18,000 Amazon reviews, by masked tokens and by SimCSE, and Headstart's own report says by 500
 labels whether that was worth it. Then 50 and 500 of the reviews get labels, in several draws: a probe on the frozen
-encoder and full fine-tuning, from MiniLM as it was and from what it became. The same 2000 other reviews test them all.
-Differences are paired by draw; their 95 % intervals are Student's over the draws. Finished cells are kept in
-`results/cells/text_pretraining.json`, and a pretrained encoder in the folder of temporary files, so that an interrupted
-run goes on.
+encoder and full fine-tuning, from MiniLM as it was and from what it became; two at a time, with a core each. The same
+2000 other reviews test them all. Differences are paired by draw; their 95 % intervals are Student's over the draws.
+Finished cells are kept in `results/cells/text_pretraining.json`, and a pretrained encoder in the folder of temporary
+files, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import headstart
-from benchmarks._cells import cell
+from benchmarks._cells import cells
 from benchmarks._paired import interval_over_draws
 from benchmarks._reviews import few_reviews, reviews
 from benchmarks._text_pretraining_cell import ENCODER, TOKENS
@@ -78,11 +78,9 @@ def _says(run: PretrainedRun) -> str:
 
 def _accuracies(backbone: str, count: int, draws: int, seconds: float) -> dict[str, np.ndarray]:
     """(draws,) of each way."""
-    module = "benchmarks._text_pretraining_cell"
-    cells = [
-        cell("text_pretraining", module, [backbone, str(count), str(draw), f"{seconds:g}"]) for draw in range(draws)
-    ]
-    return {way: 100 * np.array([one[way] for one in cells]) for way in WAYS}
+    names = [[backbone, str(count), str(draw), f"{seconds:g}"] for draw in range(draws)]
+    found = cells("text_pretraining", "benchmarks._text_pretraining_cell", names)
+    return {way: 100 * np.array([one[way] for one in found]) for way in WAYS}
 
 
 def _row(
