@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks._harness import CELLS, CODE, FOLDER, code_version
 
 CORES = 2
-WRITING = Lock()
-"""Held by the thread that writes the cells."""
+IN_USE = Lock()
+"""Held by the thread that reads or writes the cells."""
 
 
 def cell(benchmark: str, module: str, arguments: Sequence[str], cores: int = CORES) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def cell(benchmark: str, module: str, arguments: Sequence[str], cores: int = COR
     Its version of the code is under 'code'.
     """
     path, name = CELLS / f"{benchmark}.json", "/".join(arguments)
-    found = _known(path).get(name)
+    with IN_USE:
+        found = _known(path).get(name)
     if found is None:
         print(name, file=sys.stderr)
         made_by = code_version()
@@ -39,7 +40,7 @@ def cell(benchmark: str, module: str, arguments: Sequence[str], cores: int = COR
             command, cwd=FOLDER.parent, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
         found = {**json.loads(done.stdout), CODE: made_by}
-        with WRITING:
+        with IN_USE:
             path.parent.mkdir(parents=True, exist_ok=True)
             known = {**_known(path), name: found}
             path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
