@@ -207,6 +207,6 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def bytes_of(tensor: Tensor) -> bytes | memoryview:
-    """The values' bytes in the order of the axes, whatever their order in memory."""
+    """The bytes of a tensor (...) in the order of its axes, whatever their order in memory."""
     plain = tensor.detach().cpu().contiguous()
     return plain.reshape(-1).view(torch.uint8).numpy().data if plain.numel() else b""

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 
 from headstart.engine.best_epochs import Kept
-from headstart.kernel.files import atomic_path, hash_bytes
+from headstart.kernel.files import hash_bytes, write_atomic
+
+DIGEST = 32
+"""Bytes at the beginning of a file, by which damage to the others is seen."""
 
 
 @dataclass
@@ -135,11 +138,11 @@ class CheckpointFile:
             "kept": [{"epoch": k.epoch, "cost": k.cost, "weights": dict(k.weights)} for k in checkpoint.kept],
             "average": dict(checkpoint.average) if goes_on else {},
         }
+        buffer.seek(DIGEST)
         torch.save(content, buffer)
-        body = buffer.getbuffer()
-        with atomic_path(self.path) as path, open(path, "wb") as file:
-            file.write(hash_bytes(body).encode())
-            file.write(body)
+        whole = buffer.getbuffer()
+        whole[:DIGEST] = hash_bytes(whole[DIGEST:]).encode()
+        write_atomic(self.path, whole)
 
     def read(self) -> Checkpoint | None:
         """The checkpoint; None when there is none that fits and is whole."""
@@ -147,7 +150,7 @@ class CheckpointFile:
             whole = self.path.read_bytes()
         except OSError:
             return None
-        digest, body = whole[:32], memoryview(whole)[32:]
+        digest, body = whole[:DIGEST], memoryview(whole)[DIGEST:]
         if hash_bytes(body).encode() != digest:
             return None
         try:

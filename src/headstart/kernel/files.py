@@ -37,7 +37,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
 
     Raises:
