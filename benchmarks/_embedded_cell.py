@@ -31,7 +31,7 @@ STARTS: Mapping[str, Mapping[str, Any]] = {
     },
     "imagenet": {"tuning": "probe"},
 }
-"""What differs between the starts; data and time are the same."""
+"""What differs between the starts; the data are the same, and so is the time of each fine-tuning."""
 
 
 def cell(start: str, data: str, per_class: int, draw: int, seconds: float) -> dict[str, Any]:

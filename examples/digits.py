@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,26 @@ def draw_labels(digits: pd.DataFrame, draw: int) -> pd.DataFrame:
     return shuffled.assign(part=part)
 
 
+def fit_draws(digits: pd.DataFrame, folder: Path, name: str, reporter: RichReporter, **how: Any) -> list[headstart.Run]:
+    """A run on each draw of labels, fitted as `how` says, in folders that begin with `name`."""
+    runs = []
+    for draw in range(DRAWS):
+        run = headstart.fit(
+            draw_labels(digits, draw),
+            out=folder / f"{name}-draw-{draw + 1}",
+            image="image",
+            label="label",
+            part="part",
+            seed=draw,
+            overwrite=True,
+            reporter=reporter,
+            **how,
+        )
+        reporter.say(f"draw {draw + 1}: {run.verdict}")
+        runs.append(run)
+    return runs
+
+
 def main(folder: Path) -> None:
     """Run the demonstration in `folder`."""
     started = time.monotonic()
@@ -80,42 +101,11 @@ def main(folder: Path) -> None:
     reporter.say(source.verdict)
     reporter.say(f"2. That run is the backbone for the digits 5-9, {LABELS_PER_CLASS} labels per class, {DRAWS} draws")
     later = digits[digits["label"].isin(list("56789"))]
-    runs = []
-    for draw in range(DRAWS):
-        run = headstart.fit(
-            draw_labels(later, draw),
-            out=folder / f"digits-5-9-draw-{draw + 1}",
-            image="image",
-            label="label",
-            part="part",
-            backbone=str(source.folder),
-            tuning="full",
-            augmentation="affine",
-            seed=draw,
-            settings={"tuning": TRANSFER, "scratch": SCRATCH},
-            overwrite=True,
-            reporter=reporter,
-        )
-        reporter.say(f"draw {draw + 1}: {run.verdict}")
-        runs.append(run)
+    recipe = {"augmentation": "affine", "settings": {"tuning": TRANSFER, "scratch": SCRATCH}}
+    runs = fit_draws(later, folder, "digits-5-9", reporter, backbone=str(source.folder), tuning="full", **recipe)
     record, page = study(runs, folder, of="label draws")
     reporter.say("3. The same draws with a frozen probe on the backbone that ships inside")
-    frozen = [
-        headstart.fit(
-            draw_labels(later, draw),
-            out=folder / f"embedded-draw-{draw + 1}",
-            image="image",
-            label="label",
-            part="part",
-            backbone="embedded",
-            tuning="probe",
-            scratch=False,
-            seed=draw,
-            overwrite=True,
-            reporter=reporter,
-        )
-        for draw in range(DRAWS)
-    ]
+    frozen = fit_draws(later, folder, "embedded", reporter, backbone="embedded", tuning="probe", scratch=False)
     inside, _ = study(frozen, folder / "embedded", of="label draws")
     print()
     arms = {
