@@ -1,11 +1,16 @@
 """A pool of generated pictures: each is rendered when it is first needed and kept, uncompressed, in the cache.
 
 It is a source of batches as `PreparedInputs` is: rows -> state at boundary 0. A training that was killed finds what it
-had rendered.
+had rendered. Many pictures are rendered by the processes that read inputs, one for each core.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +18,18 @@ import torch
 from pydantic import Field
 
 from headstart.contracts.carriers import State
+from headstart.contracts.examples import Raw
+from headstart.engine.feeding import reading
+from headstart.engine.reading import Inputs, joined, read_inputs
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.files import delete, hash_json
 from headstart.kernel.folders import cache_folder
+from headstart.kernel.processor import cores
 from headstart.kernel.settings import Settings
 from headstart.media.formula.pictures import FORMAT_NUMBER, picture
+
+AT_ONCE = 64
+"""Pictures that a worker process has room for."""
 
 
 class Pictures(Settings):
@@ -31,6 +43,26 @@ class Pictures(Settings):
     """Further pictures of each class to validate on; >= 1."""
     side: int = Field(ge=16)
     """Height and width in pixels; >= 16."""
+
+
+@dataclass(frozen=True)
+class FormulaReader:
+    """Renders a picture, as others read a file: a worker process can do it."""
+
+    seed: int
+    """Names the world of classes."""
+    side: int
+    """Height and width in pixels."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of a picture."""
+        return 3 * self.side**2
+
+    def __call__(self, raw: Raw) -> np.ndarray:
+        """(side, side, 3) uint8 of an array (class, number)."""
+        number, index = np.asarray(raw).tolist()
+        return picture(self.seed, number, index, self.side)
 
 
 class FormulaPool:
@@ -47,6 +79,9 @@ class FormulaPool:
             HeadstartError: there is no room for it.
         """
         self.pictures, self.seed, self.entry = pictures, seed, entry
+        self._reader = FormulaReader(seed, pictures.side)
+        self._read: Callable[[Sequence[Raw]], Inputs] = partial(read_inputs, self._reader)
+        self._map: Callable[..., Iterable[Inputs]] = map
         rows = pictures.classes * (pictures.per_class + pictures.validation_per_class)
         pixels, there = _files(pictures, seed)
         self.labels = np.arange(rows) % pictures.classes
@@ -65,12 +100,31 @@ class FormulaPool:
 
     def __call__(self, rows: np.ndarray) -> State:
         """The state of the rows at boundary 0, on the CPU."""
-        for row in rows[self._there[rows] == 0]:
-            index, number = divmod(int(row), self.pictures.classes)
-            self._pixels[row] = picture(self.seed, number, index, self.pictures.side)
-            self._there[row] = 1
+        missing = np.unique(rows[self._there[rows] == 0])
+        if len(missing):
+            self._pixels[missing] = self._rendered(missing)
+            self._there[missing] = 1
         state: State = self.entry(State(torch.from_numpy(self._pixels[rows])))
         return state
+
+    @contextmanager
+    def by_workers(self) -> Iterator[None]:
+        """Within it, what is missing is rendered by worker processes, one for each core, where it is much."""
+        missing, here = int(np.count_nonzero(self._there == 0)), (self._read, self._map)
+        with reading(self._reader, AT_ONCE, missing) as read, ThreadPoolExecutor(cores()) as threads:
+            self._read, self._map = read, threads.map
+            try:
+                yield
+            finally:
+                self._read, self._map = here
+
+    def _rendered(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, side, side, 3). Raises HeadstartError when a worker process is killed, as for want of memory."""
+        asked = np.stack([rows % self.pictures.classes, rows // self.pictures.classes], axis=1)
+        found = joined(list(self._map(self._read, map(list, np.array_split(asked, min(cores(), len(rows)))))))
+        if found.failures:
+            raise HeadstartError(f"a picture cannot be rendered: it {next(iter(found.failures.values()))}")
+        return found.arrays
 
 
 def discard(pictures: Pictures, seed: int) -> None:

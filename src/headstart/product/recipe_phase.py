@@ -97,9 +97,10 @@ class PhaseTraining:
             reporter=self.reporter,
         )
         progress = loop.progress
-        while not progress.stopped:
-            progress = loop.run(until=progress.epoch + 1)
-            after_epoch(progress)
+        with pool.by_workers():
+            while not progress.stopped:
+                progress = loop.run(until=progress.epoch + 1)
+                after_epoch(progress)
         require_whole(progress)
         return progress
 

@@ -73,6 +73,18 @@ def test_a_pool_gives_the_pictures_of_its_rows_and_renders_each_once(monkeypatch
     assert not list((cache_folder() / "formula").iterdir())
 
 
+def test_worker_processes_render_where_much_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = Pictures(classes=500, per_class=10, validation_per_class=1, side=16)
+    pool = FormulaPool(pictures, 5, torch.nn.Identity())
+    rows = np.array([3, 4000, 512])
+    expected = np.stack([picture(5, 3, 0, 16), picture(5, 0, 8, 16), picture(5, 12, 1, 16)])
+    with monkeypatch.context() as patch, pool.by_workers():
+        patch.setattr("headstart.product.formula_pool.picture", None)
+        assert np.array_equal(pool(rows).hidden.numpy(), expected)
+    assert np.array_equal(pool(np.array([3, 9])).hidden.numpy(), np.stack([expected[0], picture(5, 9, 0, 16)]))
+    discard(pictures, 5)
+
+
 def test_a_recipe_leaves_a_backbone_its_course_and_nothing_else(recipe: str, tmp_path: Path) -> None:
     progress = pretrain_recipe(recipe, tmp_path / "out")
     assert progress.finished and len(progress.history) == 2
