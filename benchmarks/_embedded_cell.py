@@ -17,7 +17,10 @@ import headstart
 from benchmarks._data import data_folder, own_cache
 from benchmarks._drawn_pictures import drawn_pictures
 
-FINE_TUNING = {"epochs": 200, "patience": 200, "learning_rate": 1e-3, "renew_statistics": True}
+TRAINING = {"epochs": 200, "patience": 200, "keep": "last", "averaging": 0.95}
+"""What every training has: the few validation examples choose a rate, but no epoch."""
+
+FINE_TUNING = {**TRAINING, "learning_rate": 1e-3, "renew_statistics": True}
 RATES = 3
 """Tried from scratch, each for as long as the fine-tuning."""
 
@@ -27,7 +30,7 @@ STARTS: Mapping[str, Mapping[str, Any]] = {
         "backbone": "embedded",
         "weights": "random",
         "tuning": "scratch",
-        "settings": {"tuning": {"epochs": 200, "patience": 200}},
+        "settings": {"tuning": TRAINING},
     },
     "imagenet": {"tuning": "probe"},
 }

@@ -24,13 +24,12 @@ from sklearn.preprocessing import StandardScaler
 import headstart
 from benchmarks._data import own_cache
 from benchmarks._drawn_pictures import drawn_pictures, undrawn_pictures
+from benchmarks._embedded_cell import RATES, TRAINING
 
 RIVALS = ("scratch", "embedded", "pca")
 """Starts beside a run's folder."""
 
-FINE_TUNING = {"epochs": 200, "patience": 200, "learning_rate": 3e-4, "renew_statistics": True}
-RATES = 3
-"""Tried from scratch, each for as long as the fine-tuning."""
+FINE_TUNING = {**TRAINING, "learning_rate": 3e-4, "renew_statistics": True}
 
 COMPONENTS = 64
 
@@ -47,7 +46,7 @@ def fitted(start: str, per_class: int, draw: int, seconds: float) -> float:
             backbone="embedded" if scratch else start,
             weights="random" if scratch else "pretrained",
             tuning="scratch" if scratch else "lp_ft",
-            settings={"tuning": {"epochs": 200, "patience": 200} if scratch else FINE_TUNING},
+            settings={"tuning": TRAINING if scratch else FINE_TUNING},
             augmentation="standard",
             budget=seconds * (RATES if scratch else 1),
             scratch=False,
