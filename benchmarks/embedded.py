@@ -2,10 +2,10 @@
 
 A cell is a start on one draw of 10 or 50 labels per class: the embedded weights, random ones (the best of three
 learning rates on validation, each for as long as the fine-tuning; the same augmentation), and as the upper line a
-probe on MobileNetV2 from ImageNet, at 224 pixels, where fine-tuning makes no dozen steps in that time. How it is fine-
-tuned was chosen on the data of `embedded_choice`. Two cells run at a time, with a core each. Differences are paired by
-draw; their 95 % intervals are Student's over the draws. Finished cells are kept in `results/cells/embedded.json`, so
-that an interrupted run goes on.
+probe on MobileNetV2 from ImageNet, at 224 pixels, where fine-tuning makes no dozen steps in that time. How it is
+fine-tuned was chosen on the data of `embedded_choice`. Two cells run at a time, with a core each. Differences are
+paired by draw; their 95 % intervals are Student's over the draws. Finished cells are kept in
+`results/cells/embedded.json`, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
