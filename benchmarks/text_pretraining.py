@@ -28,7 +28,7 @@ OBJECTIVES, COUNTS, WAYS = ("masked_tokens", "simcse"), (50, 500), ("probe", "fi
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
-    """10 minutes for each objective, 5 draws, 40 s of fine-tuning; `full`: 60, 10, 60 s; `quick`: 1, 2, 20 s."""
+    """At most 10 minutes for each objective, 5 draws, 40 s of fine-tuning; `full`: 60, 10, 60 s; `quick`: 1, 2, 20."""
     minutes, draws, seconds = (1.0, 2, 20.0) if quick else (60.0, 10, 60.0) if full else (10.0, 5, 40.0)
     learnt = {objective: _pretrained(objective, 60 * minutes) for objective in OBJECTIVES}
     before = {count: _accuracies(ENCODER, count, draws, seconds) for count in COUNTS}

@@ -46,7 +46,7 @@ Recipe = Annotated[
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", parser=seconds, help="Train for this time: 90, 90s, 5m or 1h.", metavar="TIME"),
+    typer.Option("--budget", parser=seconds, help="Train for this time at most: 90, 90s, 5m or 1h.", metavar="TIME"),
 ]
 
 

@@ -102,6 +102,15 @@ def test_the_network_reads_columns_of_any_unit_once_it_has_seen_some() -> None:
     assert math.isclose(float(standardised[:, 0].var(unbiased=True)), 1.0, rel_tol=0.01)
 
 
+def test_a_network_that_has_learnt_nothing_is_settled_by_rows_and_sees_their_columns_alike() -> None:
+    rows = np.array([[1.0, 1e6], [3.0, 3e6], [2.0, 2e6], [4.0, 4e6]])
+    backbone = TableMlp(columns=2, width=4, depth=1).load()
+    backbone.settle(list(rows))
+    seen = backbone.module.get_submodule("0.0")(torch.tensor(rows, dtype=torch.float32))
+    expected = torch.tensor((rows - rows.mean(0)) / rows.std(0, ddof=1), dtype=torch.float32)
+    torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_it_says_that_there_are_no_pretrained_weights() -> None:
     with pytest.raises(BackboneError, match="no pretrained weights for table_mlp: add --weights random"):
         TableMlp(columns=2, weights="pretrained").load()

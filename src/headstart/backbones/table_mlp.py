@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -94,6 +95,15 @@ class _TableNet(Backbone):
     def prepare(self, raws: Sequence[Raw]) -> State:
         """(batch, columns) float32; refuses NaN and infinite values, also those that 32 bits cannot hold."""
         return State(rows_of_numbers(raws, self._settings.columns))
+
+    def settle(self, raws: Sequence[Raw]) -> None:
+        """The columns' scale, so that a network that has learnt nothing yet sees them alike. Raises DataError."""
+        largest = torch.finfo(torch.float32).max
+        rows = rows_of_numbers(
+            [raw for raw in raws if np.all(np.abs(np.asarray(raw)) <= largest)], self._settings.columns
+        )
+        scale: Any = self.module.get_submodule("0.0")
+        scale.running_var, scale.running_mean = torch.var_mean(rows, dim=0)
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all rows cost the same."""

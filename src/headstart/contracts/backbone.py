@@ -82,6 +82,9 @@ class Backbone(ABC):
         """What reads one input; `prepare` is then `entry` of what it gives. None where inputs are prepared together."""
         return None
 
+    def settle(self, raws: Sequence[Raw]) -> None:  # noqa: B027
+        """Take from inputs what is counted and not learnt, such as the scale of columns, where weights are random."""
+
     @abstractmethod
     def length(self, raw: Raw) -> int:
         """How long an input is, cheaply, in any unit that grows with its cost; equal lengths batch well."""

@@ -60,22 +60,8 @@ class Step:
     """Within it products are computed in the precision of the training, as `features` does."""
 
 
-@dataclass(frozen=True)
-class Occasion:
-    """What is known before a pretraining begins."""
-
-    modality: str
-    """Of the data: 'image', 'text' or 'table'."""
-    examples: int
-    """That are trained on."""
-    attention: bool
-    """Whether the backbone is a transformer."""
-    pretrained: bool
-    """Whether the backbone starts from pretrained weights."""
-
-
 class Claim(NamedTuple):
-    """That an objective is a good choice for an occasion."""
+    """That an objective is a good choice for data without labels."""
 
     order: int
     """Of several claims the least is taken."""
@@ -106,8 +92,9 @@ class Objective(Protocol):
     tries it."""
 
     @classmethod
-    def claims(cls, occasion: Occasion) -> Claim | None:
-        """Whether `pretrain` should take it by itself; None where another is better, or it is not for pretraining."""
+    def claims(cls, modality: str) -> Claim | None:
+        """Whether `pretrain` should take it by itself for 'image', 'text' or 'table', where `check` allows the
+        backbone; None where another is better, or it is not for pretraining."""
         ...
 
     @classmethod
@@ -159,7 +146,7 @@ class PlainObjective(Settings):
     training: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
-    def claims(cls, occasion: Occasion) -> Claim | None:  # noqa: ARG003
+    def claims(cls, modality: str) -> Claim | None:  # noqa: ARG003
         """Only where it is named."""
         return None
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from headstart.engine.checkpoint import EpochResult
-from headstart.kernel.errors import TrainingError
+from headstart.engine.finite import BrokenOffError
 
 SPREAD, RANK = "feature_std", "effective_rank"
 """Monitors of `numerics/spread.py` that an epoch's result has where training goes without labels."""
@@ -18,16 +17,20 @@ LEAST_RANK = 1.05
 """Below it all embeddings lie on one line."""
 
 
-def require_spread(history: Sequence[EpochResult]) -> None:
-    """Raises TrainingError where the last epoch has left a collapsed representation; the first may begin with one."""
-    if len(history) < 2:
+def require_spread(epoch: int, monitors: Mapping[str, float], start: Mapping[str, float]) -> None:
+    """Raises BrokenOffError where an epoch has left a collapsed representation.
+
+    `start` are the monitors before the first step, empty where nobody looked: the first epoch may leave what it found.
+    """
+    if not _collapsed(monitors) or (epoch == 0 and (_collapsed(start) or not start)):
         return
-    last = history[-1]
-    spread, rank = (last.monitors.get(name, math.inf) for name in (SPREAD, RANK))
-    if spread >= LEAST_SPREAD and rank >= LEAST_RANK:
-        return
-    raise TrainingError(
-        f"the representation has collapsed in epoch {last.epoch + 1}: inputs that differ have the same features "
-        f"(feature standard deviation {spread:.2g} of 1, effective rank {rank:.3g}). Try a lower "
+    raise BrokenOffError(
+        f"the representation has collapsed in epoch {epoch + 1}: inputs that differ have the same features "
+        f"(feature standard deviation {monitors[SPREAD]:.2g} of 1, effective rank {monitors[RANK]:.3g}). Try a lower "
         "training.learning_rate, a greater training.batch_size, stronger views (--augmentation), or another objective."
     )
+
+
+def _collapsed(monitors: Mapping[str, float]) -> bool:
+    spread, rank = (monitors.get(name, math.inf) for name in (SPREAD, RANK))
+    return spread < LEAST_SPREAD or rank < LEAST_RANK

@@ -105,6 +105,8 @@ class Loop:
         self.batches = EpochBatches(streams, self.processes)
         self.steps = max(stream.steps() for stream in streams.values())
         self.pace = Pace(plan.budget, passes_needed(recipe) + plan.passes_after)
+        self.outset: Mapping[str, float] = {}
+        """Monitors before the first step, where somebody has looked."""
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
@@ -119,7 +121,7 @@ class Loop:
 
         Raises:
             BrokenOffError: it cannot go on before any epoch was judged; afterwards `Progress.broken_off` says so.
-            TrainingError: something frozen has changed, or the representation has collapsed.
+            TrainingError: something frozen has changed.
             KeyboardInterrupt: Ctrl-C, once the step that runs is done and a checkpoint is written.
         """
         if self._frozen is None:
@@ -206,13 +208,13 @@ class Loop:
         progress, began = self.progress, time.monotonic()
         with nullcontext() if self.average is None else self.average.in_place():
             loss, metric, cost, monitors = self.validate()
+            require_spread(progress.epoch, monitors, self.outset)
             if self.best.wants(cost):
                 self.best.add(Kept(progress.epoch, cost, self.weights.copy()))
         self.pace.validation = time.monotonic() - began
         mean = progress.loss_sum / progress.step
         rate = max(group["lr"] for group in self.optimiser.param_groups)
         progress.history.append(EpochResult(progress.epoch, mean, loss, metric, rate, seconds, dict(monitors)))
-        require_spread(progress.history)
         progress.best_epoch, progress.best_cost = self.best.kept[0].epoch, self.best.kept[0].cost
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
         progress.stopped = progress.stopped or progress.reason_to_stop(self.plan.recipe.patience, self.plan.all_move())

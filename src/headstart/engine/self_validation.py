@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -61,11 +62,19 @@ class SelfValidation(Validator[np.ndarray]):
         """Validate on all rows of `streams`, which are the objective's."""
         super().__init__(stepper.model, next(iter(streams.values())), stepper.micro, stepper.processes)
         self.stepper, self.streams, self.watch = stepper, streams, watch
+        self._looking = 0.0
+
+    def estimated_seconds(self) -> float:
+        """With what looking at the embeddings took the last time, as at the start of a pretraining."""
+        return super().estimated_seconds() + self._looking
 
     def _validated(self, loss: float, found: Sequence[np.ndarray]) -> Validated:
+        began = time.monotonic()
         embeddings = torch.from_numpy(np.concatenate(found))
         spread = {SPREAD: feature_std(embeddings), RANK: effective_rank(embeddings)}
-        return Validated(loss, math.nan, loss, {**spread, **self.watch()})
+        monitors = {**spread, **self.watch()}
+        self._looking = time.monotonic() - began
+        return Validated(loss, math.nan, loss, monitors)
 
     def _batches(self, rows: np.ndarray) -> Batches:
         """The views that the streams show in the first epoch, and the inputs as they are under the name ''."""

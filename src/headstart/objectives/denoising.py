@@ -6,6 +6,8 @@ of the row x~ two small perceptrons, thrown away afterwards, find the row x as i
 
     loss = mean H(decoded(x~) - standardised(x)) + mean BCE(found(x~), [x~ != x])
 
+with columns standardised by the mean and deviation in their batch.
+
 Yoon et al. 2020 ("VIME"), whose draws from other rows and two terms these are; Rubachev et al. 2022 ("Revisiting
 pretraining objectives for tabular deep learning") find them the surest choice. Differences are judged by Huber's H in
 place of the square: columns of a table have long tails. SCARF (Bahri et al. 2022) contrasts rows that are corrupted so.
@@ -23,10 +25,13 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
-from headstart.contracts.objective import UNLABELLED, Claim, Occasion, PlainObjective, Step
+from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
 from headstart.kernel.errors import SettingsError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._perceptron import embeddings, perceptron
+
+EPSILON = 1e-5
+"""Added to a column's variance."""
 
 
 class Denoising(PlainObjective):
@@ -42,9 +47,9 @@ class Denoising(PlainObjective):
     """Width of the hidden layers of the two perceptrons; >= 1."""
 
     @classmethod
-    def claims(cls, occasion: Occasion) -> Claim | None:
+    def claims(cls, modality: str) -> Claim | None:
         """Tables."""
-        return Claim(0, "rows teach how their columns go together") if occasion.modality == "table" else None
+        return Claim(0, "rows teach how their columns go together") if modality == "table" else None
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """It changes inputs."""
@@ -59,11 +64,9 @@ class Denoising(PlainObjective):
         _columns(backbone)
 
     def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
-        """The two perceptrons, and the columns' scale."""
-        columns = _columns(backbone)
-        widths = [backbone.width, self.hidden, columns]
-        scale = nn.BatchNorm1d(columns, affine=False)
-        return {"decoder": perceptron(widths), "finder": perceptron(widths), "scale": scale}
+        """The two perceptrons."""
+        widths = [backbone.width, self.hidden, _columns(backbone)]
+        return {"decoder": perceptron(widths), "finder": perceptron(widths)}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "values" and "swapped", each a scalar ()."""
@@ -75,11 +78,17 @@ class Denoising(PlainObjective):
         noisy = torch.where(swaps, rows.gather(0, others), rows)
         pooled = step.features(replace(batch, state=State(noisy, batch.state.context))).pooled
         decoded, found = (embeddings(step, name, pooled) for name in ("decoder", "finder"))
-        wanted, changed = step.additions["scale"](rows), (noisy != rows).to(found.dtype)
+        changed = (noisy != rows).to(found.dtype)
         return {
-            "values": nn.functional.huber_loss(decoded, wanted),
+            "values": nn.functional.huber_loss(decoded, _standardised(rows)),
             "swapped": nn.functional.binary_cross_entropy_with_logits(found, changed),
         }
+
+
+def _standardised(rows: Tensor) -> Tensor:
+    """(rows, columns) with mean 0 and variance 1 in each column, but where all numbers are the same."""
+    variance, mean = torch.var_mean(rows, dim=0, correction=0)
+    return (rows - mean) / (variance + EPSILON).sqrt()
 
 
 def _columns(backbone: Backbone) -> int:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, Batch, State
 from headstart.contracts.inputs import Tokens
-from headstart.contracts.objective import UNLABELLED, Claim, Occasion, PlainObjective, Step
+from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._vocabulary import sees_later_tokens, word_embedding
@@ -46,13 +46,9 @@ class MaskedTokens(PlainObjective):
     """Share of these that are replaced by a random token; the rest stays; in [0, 1]."""
 
     @classmethod
-    def claims(cls, occasion: Occasion) -> Claim | None:
+    def claims(cls, modality: str) -> Claim | None:
         """Texts."""
-        return (
-            Claim(0, "an encoder learns the words of a subject by guessing them")
-            if occasion.modality == "text"
-            else None
-        )
+        return Claim(0, "an encoder learns the words of a subject by guessing them") if modality == "text" else None
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """It changes inputs."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.objective import AGAIN, UNLABELLED, Claim, Occasion, PlainObjective, Step
+from headstart.contracts.objective import AGAIN, UNLABELLED, Claim, PlainObjective, Step
 from headstart.numerics.nt_xent import nt_xent
 from headstart.objectives._perceptron import embeddings
 
@@ -43,11 +43,13 @@ class SimCLR(PlainObjective):
     """Whether the projector has BatchNorm; LayerNorm in its place where not."""
 
     @classmethod
-    def claims(cls, occasion: Occasion) -> Claim | None:
-        """For pictures, where a batch has enough of them."""
-        if occasion.modality != "image":
-            return None
-        return Claim(2, "two views of a picture are known again among those of all others")
+    def claims(cls, modality: str) -> Claim | None:
+        """Pictures."""
+        return (
+            Claim(0, "two views of a picture are known again among those of all others")
+            if modality == "image"
+            else None
+        )
 
     def first_stage(self, stages: int) -> int:
         """A stage must move."""

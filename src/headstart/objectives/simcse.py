@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.objective import UNLABELLED, PlainObjective, Step
+from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
 from headstart.kernel.errors import TrainingError
 from headstart.objectives._perceptron import embeddings
 
@@ -34,6 +34,11 @@ class SimCSE(PlainObjective):
 
     temperature: float = Field(default=0.05, gt=0)
     """Divides the cosine similarities; the lower, the more the hardest negatives count; > 0."""
+
+    @classmethod
+    def claims(cls, modality: str) -> Claim | None:
+        """Texts, where no word can be hidden from the backbone."""
+        return Claim(1, "the backbone hides no words, so texts are known again instead") if modality == "text" else None
 
     def first_stage(self, stages: int) -> int:
         """A stage must move."""

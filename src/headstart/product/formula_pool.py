@@ -6,6 +6,7 @@ had rendered. Many pictures are rendered by the processes that read inputs, one 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -127,10 +128,11 @@ class FormulaPool:
         return found.arrays
 
 
-def discard(pictures: Pictures, seed: int) -> None:
-    """Give the room of a pool back: the pictures can be made again."""
+def discard(pictures: Pictures, seed: int, but: Sequence[Pictures] = ()) -> None:
+    """Give the room of a pool back, unless one of `but` lies there too: the pictures can be made again."""
     for path in _files(pictures, seed):
-        delete(path)
+        if not any(path in _files(other, seed) for other in but):
+            delete(path)
 
 
 def _files(pictures: Pictures, seed: int) -> tuple[Path, Path]:
@@ -148,6 +150,8 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         with open(path, "ab") as file:
             if file.tell() < size:
                 file.truncate(size)
+                if hasattr(os, "posix_fallocate"):  # else a full disk would be noticed as a crash
+                    os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(path, np.uint8, "r+", shape=shape)
     except OSError as error:
         raise HeadstartError(f"no room for generated pictures in {path.parent}: {error.strerror or error}") from error

@@ -31,6 +31,9 @@ from headstart.product.pretraining.unlabelled import Unlabelled, read_unlabelled
 from headstart.product.repeat import is_plan, repeated
 from headstart.product.report.write import report
 
+COUNTED = 10_000
+"""Inputs at most by which a backbone of random weights is settled."""
+
 
 def pretrain(
     data: Any,
@@ -67,7 +70,7 @@ def pretrain(
         labelled: a labelled sample, perhaps of the same data, by which the result is judged: k-NN accuracy after each
             epoch, and the gain of a linear probe over the start. Nothing is learnt from its labels.
         seed: decides every random draw.
-        budget: seconds of training, the look at the start included; the number of epochs is chosen to fit.
+        budget: seconds of training at most, the look at the start included; as many of the epochs are planned as fit.
         settings: such as {"training": {"epochs": 20}, "objective": {"temperature": 0.1}}.
         overwrite: replace a run that lies in `out`.
         reporter: shows progress; silent without it.
@@ -145,6 +148,8 @@ def _ready(data: Any, plan: PretrainPlan, clock: Clock) -> tuple[Unlabelled, Cho
         found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
     with clock.step("loading the backbone"):
         begun = outset(plan, found.examples)
+        if begun.plan.weights == "random":
+            begun.backbone.settle(found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)]))
         return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
 
 

@@ -72,7 +72,8 @@ def read_recipe(name: str) -> PretrainingRecipe:
 def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, reporter: Reporter | None = None) -> Progress:
     """Carry a recipe out: random weights in, `out` a backbone for every fit.
 
-    Given again after it was stopped, it goes on. `out` has the recipe and after every epoch the course of the training
+    Given again after it was stopped, it goes on; a phase that had begun keeps its epochs, whatever the budget is by
+    then. `out` has the recipe and after every epoch the course of the training
     (`training.json`) and the best weights so far, of the backbone alone and in 16 bits (`backbone.safetensors`); at the
     end the model.
 
@@ -106,13 +107,14 @@ def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, report
         )
         progress = training.run(out / CHECKPOINT, note)
         done.append(asdict(progress))
+        later = [phase.pictures for phase in recipe.phases[number + 1 :]]
+        for phase in recipe.phases[: number + 1]:
+            discard(phase.pictures, recipe.seed, but=later)
         if number < len(recipe.phases) - 1:
             write_atomic(out / KEPT, save(_weights(backbone), {"courses": json.dumps(done)}))
     training.model.eval().save(out / "model")
     for name in (KEPT, CHECKPOINT):
         delete(out / name)
-    for phase in recipe.phases:
-        discard(phase.pictures, recipe.seed)
     return progress
 
 

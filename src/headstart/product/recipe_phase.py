@@ -106,9 +106,7 @@ class PhaseTraining:
 
     def _identity(self) -> str:
         """A hash of all that decides the training."""
-        return hash_json(
-            [self.phase.model_dump(mode="json"), self.model.backbone.weights_hash(), self.seed, self.budget]
-        )
+        return hash_json([self.phase.model_dump(mode="json"), self.model.backbone.weights_hash(), self.seed])
 
 
 def _model(phase: Phase, backbone: Backbone, seed: int) -> Model:

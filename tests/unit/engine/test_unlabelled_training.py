@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Pulled, unlabelled_loo
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.objective import AGAIN, UNLABELLED
 from headstart.engine.checkpoint import CheckpointFile
+from headstart.engine.collapse import require_spread
 from headstart.engine.loop import Loop
 from headstart.engine.stepping import Moment
 from headstart.engine.streams import Stream
 from headstart.engine.together import Together
+from headstart.engine.validator import Validated
 from headstart.kernel.errors import TrainingError
 from headstart.numerics.spread import effective_rank, feature_std
 
@@ -50,10 +54,28 @@ def test_monitors_are_those_of_the_held_out_inputs_as_they_are() -> None:
 
 def test_an_objective_that_pulls_everything_together_is_stopped_as_collapsed() -> None:
     loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 200, "learning_rate": 0.05}), far=1.0)
-    with pytest.raises(TrainingError, match=r"collapsed in epoch \d+: inputs that differ have the same features"):
+    progress = loop.run()
+    assert progress.broken_off and len(progress.history) < 200
+    assert re.match(r"the representation has collapsed in epoch \d+: inputs that differ", progress.stopped)
+    assert loop.validate().monitors["feature_std"] >= 0.01, "the weights before the collapse are kept"
+
+
+def test_a_first_epoch_that_collapses_is_stopped_where_the_start_was_sound() -> None:
+    loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 1, "learning_rate": 0.5}), far=1.0)
+    loop.outset = {"feature_std": 0.9, "effective_rank": 3.0}
+    loop.validation._validated = lambda loss, found: Validated(  # type: ignore[method-assign]
+        loss, math.nan, loss, {"feature_std": 0.001, "effective_rank": 1.0}
+    )
+    with pytest.raises(TrainingError, match="collapsed in epoch 1: inputs that differ"):
         loop.run()
-    assert loop.progress.history[-1].monitors["feature_std"] < 0.01
-    assert len(loop.progress.history) < 200
+    require_spread(0, {"feature_std": 0.001, "effective_rank": 1.0}, {"feature_std": 0.001, "effective_rank": 1.0})
+
+
+def test_looking_at_the_embeddings_counts_in_the_time_of_a_pass() -> None:
+    loop = unlabelled_loop(watch=lambda: time.sleep(0.3) or {})  # type: ignore[func-returns-value]
+    before = loop.validation.estimated_seconds()
+    loop.validate()
+    assert loop.validation.estimated_seconds() > before + 0.2
 
 
 def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path: Path) -> None:

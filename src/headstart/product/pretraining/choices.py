@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
-from headstart.contracts.objective import Occasion, learns_alone
+from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
@@ -48,7 +48,7 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
     """
     decisions = [] if first is None else [first]
     if plan.objective == AUTO:
-        name, why = _objective(data, backbone, pretrained=plan.weights != "random")
+        name, why = _objective(data, backbone)
         plan = plan.model_copy(update={"objective": name})
         decisions.append(Decision(what="objective", value=name, reason=why))
     objective = plan.objective_plugin()
@@ -72,16 +72,20 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
     return Choices(plan, objective, bound, course, rounds, (*decisions, *more))
 
 
-def _objective(data: Unlabelled, backbone: Backbone, *, pretrained: bool) -> tuple[str, str]:
-    """What claims the occasion most."""
-    attention = any("attention" in type(module).__name__.lower() for module in backbone.module.modules())
-    occasion = Occasion(data.examples.schema.modality, len(data.train), attention, pretrained)
-    found = {name: registry.plugin("objectives", name).claims(occasion) for name in registry.names("objectives")}
+def _objective(data: Unlabelled, backbone: Backbone) -> tuple[str, str]:
+    """What claims the data most and can do with the backbone."""
+    modality = data.examples.schema.modality
+    found = {name: registry.plugin("objectives", name).claims(modality) for name in registry.names("objectives")}
     claims = {name: claim for name, claim in found.items() if claim is not None}
-    if not claims:
-        raise SettingsError(f"no objective learns from {occasion.modality} data without labels by itself: name one")
-    name = min(claims, key=lambda name: (claims[name].order, name))
-    return name, claims[name].reason
+    faults = []
+    for name in sorted(claims, key=lambda name: (claims[name].order, name)):
+        try:
+            registry.plugin("objectives", name)().check(backbone)
+        except SettingsError as error:
+            faults.append(str(error))
+            continue
+        return name, claims[name].reason
+    raise SettingsError("\n".join(faults) or f"no objective learns from {modality} data without labels: name one")
 
 
 def _suits(name: str, modality: str) -> bool:

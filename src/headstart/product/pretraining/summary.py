@@ -40,7 +40,7 @@ def summarise(
     """Everything in one record."""
     plan, recipe, backbone, progress = choices.plan, choices.course, training.encoder.backbone, course.progress
     history = tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
-    words = verdict(plan.objective, len(data.train), backbone.width, history, gain)
+    words = verdict(plan.objective, len(data.train), backbone.width, history, choices.rounds, gain)
     return PretrainRecord(
         headstart=version("headstart"),
         name=folder.name,

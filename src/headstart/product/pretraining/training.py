@@ -125,11 +125,12 @@ class Training:
         """Look at the start, then train.
 
         Raises:
-            TrainingError: it cannot go on before any epoch was judged, or the representation has collapsed.
+            TrainingError: it cannot go on, or the representation has collapsed, before any epoch was judged.
             DataError: none of the inputs of a batch can be read.
         """
         began = time.monotonic()
         start = self.loop.validate()
+        self.loop.outset = start.monitors
         self.loop.progress.seconds = time.monotonic() - began  # of the budget; a resumed training has its own count
         progress = self.loop.run()
         for reasons in self.loop.processes.gathered(self.unreadable.reasons):

@@ -8,9 +8,12 @@ from headstart.product.pretraining.record import SIMPLE, Gain
 from headstart.product.record import Epoch
 
 
-def verdict(objective: str, examples: int, width: int, history: tuple[Epoch, ...], gain: Gain | None) -> str:
-    """Two or three sentences."""
+def verdict(
+    objective: str, examples: int, width: int, history: tuple[Epoch, ...], rounds: int, gain: Gain | None
+) -> str:
+    """Two or three sentences; an epoch is one of `rounds` parts of a pass over the examples."""
     epochs = f"{len(history)} epoch{'s' if len(history) != 1 else ''}"
+    epochs += f" of 1/{rounds} of them each" if rounds > 1 else ""
     rank = history[-1].monitors.get(RANK)
     use = "" if rank is None else f" The features use about {rank:.0f} of {width} dimensions."
     learnt = f"Learnt from {examples:,} inputs without labels by {objective} in {epochs}.{use}"

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
+from headstart.objectives.masked_tokens import MaskedTokens
 from headstart.product.plan_file import write_plan
 from headstart.product.pretraining.choices import MOST_STEPS, Choices, choose
 from headstart.product.pretraining.outset import outset
@@ -44,6 +46,13 @@ def test_auto_takes_what_claims_the_data_and_says_why() -> None:
     assert found.plan.objective == named["objective"].value
     assert "table" in found.objective.modalities and named["objective"].reason
     assert found.plan.augmentation == named["augmentation"].value == found.objective.augmentation
+
+
+def test_auto_passes_over_what_the_backbone_cannot_do() -> None:
+    texts = data("text")
+    with pytest.raises(SettingsError, match="needs a token that stands for a hidden word"):
+        MaskedTokens().check(Rows())
+    assert chosen(PretrainPlan(data="it"), texts).plan.objective == "simcse"
 
 
 def test_numbers_begin_with_a_network_that_has_something_to_train() -> None:
@@ -121,6 +130,26 @@ def test_labels_of_a_table_are_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("text,label\n" + rows)
     found = read_unlabelled(tmp_path / "texts.csv", Columns(text=("text",), label="label"), None, 0)
     assert found.examples.schema.modality == "text" and not found.examples.schema.targets
+
+
+def test_a_named_label_is_no_number_to_learn_from_and_the_others_are_named(tmp_path: Path) -> None:
+    table = pd.DataFrame({"age": np.arange(40.0), "hours": np.arange(40.0) / 7, "income": np.arange(40) % 2})
+    for labels in ("income", ("income", "absent")):
+        found = read_unlabelled(table, Columns(label=labels), None, 0)
+        assert found.examples.schema.inputs == ("age", "hours")
+        assert "what is learnt from are the columns age, hours" in found.notes
+
+
+def test_rows_that_hold_nothing_and_copies_of_texts_are_neither_learnt_from_nor_held_out() -> None:
+    numbers = pd.DataFrame({"a": [float("nan")] * 3 + [*range(37)], "b": [float("inf"), *range(39)]}, dtype=float)
+    found = read_unlabelled(numbers, Columns(numeric=("a", "b")), None, 0)
+    assert sorted([*found.train, *found.held_out]) == list(range(3, 40))
+    assert any("3 of which each has a missing or infinite number" in note for note in found.notes)
+    texts = pd.DataFrame({"text": ["ok, thanks"] * 20 + [" "] + [f"a text of number {row}" for row in range(40)]})
+    found = read_unlabelled(texts, Columns(text=("text",)), None, 0)
+    assert sorted([*found.train, *found.held_out]) == [0, *range(21, 61)]
+    with pytest.raises(DataError, match="has 1 inputs of use; learning without labels needs 32"):
+        read_unlabelled(texts[:21], Columns(text=("text",)), None, 0)
 
 
 def test_too_few_inputs_are_refused(tmp_path: Path) -> None:
