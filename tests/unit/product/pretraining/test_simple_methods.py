@@ -50,7 +50,7 @@ def gain(**against: str) -> Gain:
     ],
 )
 def test_a_simple_method_that_is_not_beaten_is_named(pca: str, k_means: str, said: str | None) -> None:
-    answer = verdict("denoising", 1000, 8, (EPOCH,), gain(start="better", pca=pca, k_means=k_means))
+    answer = verdict("denoising", 1000, 8, (EPOCH,), 1, gain(start="better", pca=pca, k_means=k_means))
     assert "points (+4.0 to +6.0) over its start" in answer
     assert said in answer if said else "takes seconds" not in answer
 
@@ -77,3 +77,8 @@ def test_rows_of_a_table_are_learnt_from_and_compared_with_what_is_simple(tmp_pa
     settings = {"label": "label", "backbone": str(run.folder), "tuning": "probe", "scratch": False}
     again = headstart.fit(tmp_path / "rows.csv", out=tmp_path / "fit", **settings)  # type: ignore[arg-type]
     assert again.metrics["test"]["accuracy"]["n"] > 0
+
+
+def test_an_epoch_that_is_a_part_of_a_pass_is_said_to_be_one() -> None:
+    said = verdict("simclr", 1_000_000, 8, (EPOCH, EPOCH), 8, None)
+    assert said.startswith("Learnt from 1,000,000 inputs without labels by simclr in 2 epochs of 1/8 of them each.")
