@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks._data import data_folder
 
-TESTED = 2000
+TESTED = 1000
 
 
 def reviews() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,6 +1,6 @@
 """One cell of the benchmark of pretraining on texts, in a process of its own: a start on one draw of labels.
 
-python -m benchmarks._text_pretraining_cell BACKBONE COUNT DRAW SECONDS
+python -m benchmarks._text_pretraining_cell BACKBONE COUNT DRAW SEEN
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from benchmarks._reviews import few_reviews
 
 ENCODER = "all-MiniLM-L6-v2"
 
-TOKENS = 128
-"""Of a review that are read, by every start."""
+LENGTH = {"max_length": 128}
+"""Tokens of a review that are read, by every start."""
 
 
-def cell(backbone: str, count: int, draw: int, seconds: float) -> dict[str, Any]:
-    """Test accuracy of the probe on the frozen start, and of full fine-tuning from it."""
+def cell(backbone: str, count: int, draw: int, seen: int) -> dict[str, Any]:
+    """Test accuracy of the probe on the frozen start, and of full fine-tuning from it that sees so many texts."""
     with own_cache(), tempfile.TemporaryDirectory() as folder:
         run = headstart.fit(
             few_reviews(count, draw),
@@ -32,11 +32,10 @@ def cell(backbone: str, count: int, draw: int, seconds: float) -> dict[str, Any]
             part="part",
             backbone=backbone,
             tuning="full",
-            budget=seconds,
             scratch=False,
             seed=draw,
             out=Path(folder) / "run",
-            settings={"backbone": {"max_length": TOKENS}} if backbone == ENCODER else {},
+            settings={"tuning": {"epochs": seen // count}, **({"backbone": LENGTH} if backbone == ENCODER else {})},
         )
         arms = run.record.arms
     return {
@@ -45,7 +44,7 @@ def cell(backbone: str, count: int, draw: int, seconds: float) -> dict[str, Any]
 
 
 if __name__ == "__main__":
-    start, number, which, time_given = sys.argv[1:]
+    start, number, which, texts = sys.argv[1:]
     with contextlib.redirect_stdout(sys.stderr):
-        answer = cell(start, int(number), int(which), float(time_given))
+        answer = cell(start, int(number), int(which), int(texts))
     print(json.dumps(answer))
