@@ -105,8 +105,7 @@ class Loop:
         self.batches = EpochBatches(streams, self.processes)
         self.steps = max(stream.steps() for stream in streams.values())
         self.pace = Pace(plan.budget, passes_needed(recipe) + plan.passes_after)
-        self.outset: Mapping[str, float] = {}
-        """Monitors before the first step, where somebody has looked."""
+        self.outset: Mapping[str, float] = {}  # monitors before the first step, where somebody has looked
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
