@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,14 +15,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.contracts.augmentation import InputViews
-from headstart.contracts.carriers import State
+from headstart.augmentations._warp import Warp
 
 
-class Affine(InputViews):
+class Affine(Warp):
     """Random shift, zoom and rotation."""
-
-    modalities: ClassVar[tuple[str, ...]] = ("image",)
 
     shift: float = Field(default=0.1, ge=0, lt=1)
     """Greatest shift along each axis, as a share of the image's side; in [0, 1)."""
@@ -32,20 +28,7 @@ class Affine(InputViews):
     rotation: float = Field(default=10.0, ge=0, le=180)
     """Greatest turn, in degrees; in [0, 180]."""
 
-    def view(self, state: State, seeds: Sequence[int]) -> State:
-        """`state.hidden` (batch, channels, height, width) resampled; outside the image its border is repeated."""
-        grid = self._grid(state.hidden, seeds)
-        moved = functional.grid_sample(state.hidden, grid, padding_mode="border", align_corners=False)
-        return State(moved, state.context, state.taps)
-
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
-        """`maps` (batch, height, width) by the same grid, each cell from the nearest one."""
-        values = maps[:, None].double()  # exact for whole numbers
-        grid = self._grid(values, seeds)
-        moved = functional.grid_sample(values, grid, mode="nearest", padding_mode="border", align_corners=False)
-        return moved[:, 0].to(maps.dtype)
-
-    def _grid(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+    def grid(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
         """Where each pixel comes from, (batch, height, width, 2)."""
         height, width = images.shape[2:]
         draws = np.stack([np.random.default_rng(seed).uniform(-1, 1, 4) for seed in seeds])
