@@ -6,7 +6,8 @@ so too), and `strength` scales the change of colours as the paper's s, of which 
 as strong as the side is long. BYOL's second view is solarised in a fifth of the cases: `solarise = 0.1` for both.
 
 Where left and right carry meaning, as in writing, switch `flip` off; where colours do, lower `strength` and `grey`. A
-fifth of a sign is none: for digits `scale = [0.5, 1.0]` together with small turns (`simclr+affine`) is better.
+fifth of a sign is none: for digits `scale = [0.5, 1.0]` together with small turns and bends is better
+(`simclr+affine+elastic`).
 """
 
 from __future__ import annotations
