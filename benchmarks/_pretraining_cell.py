@@ -31,6 +31,9 @@ RIVALS = ("scratch", "embedded", "pca")
 
 FINE_TUNING = {**TRAINING, "learning_rate": 3e-4, "renew_statistics": True}
 
+SIDE = 32
+"""Of the pictures that scratch and what was learnt see, in pixels."""
+
 COMPONENTS = 64
 
 
@@ -46,7 +49,10 @@ def fitted(start: str, per_class: int, draw: int, seconds: float) -> float:
             backbone="embedded" if scratch else start,
             weights="random" if scratch else "pretrained",
             tuning="scratch" if scratch else "lp_ft",
-            settings={"tuning": TRAINING if scratch else FINE_TUNING},
+            settings={
+                "tuning": TRAINING if scratch else FINE_TUNING,
+                **({"backbone": {"image_size": SIDE}} if scratch else {}),
+            },
             augmentation="standard",
             budget=seconds * (RATES if scratch else 1),
             scratch=False,

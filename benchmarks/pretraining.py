@@ -1,14 +1,15 @@
 """Is it worth learning from digits without labels before ten of each get one?
 
 The embedded backbone goes on learning by VICReg on 9600 digits of MNIST, without labels, for ten minutes. Its views
-are crops of half a digit at least, turned and bent a little and never mirrored. Then come 10 labels per class, in
-several draws: fine-tuning with the probe's head (LP-FT) from what was learnt and from the embedded weights as they
-were, and from scratch (the same network, the best of three learning rates on validation, each for as long as the
-fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same digits.
-Objective, views and way of fine-tuning were chosen on scikit-learn's digits. The same 400 other digits test them all.
-Two fine-tunings run at a time, with a core each. Differences are paired by draw; their 95 % intervals are Student's
-over the draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of
-temporary files, so that an interrupted run goes on.
+are crops of half a digit at least, turned and bent a little and never mirrored, of 32 pixels. Then come 10 labels per
+class, in several draws: fine-tuning with the probe's head (LP-FT) from what was learnt and from the embedded weights
+as they were, and from scratch (the same network, the best of three learning rates on validation, each for as long as
+the fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same
+digits. Objective, views, way of fine-tuning and the side that each start sees digits at (32 pixels, but 64 for the
+embedded weights as they were) did best on scikit-learn's digits. The same 400 other digits test them all. Two fine-
+tunings run at a time, with a core each. Differences are paired by draw; their 95 % intervals are Student's over the
+draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of temporary
+files, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import headstart
 from benchmarks._cells import cells
 from benchmarks._drawn_pictures import undrawn_pictures
 from benchmarks._paired import interval_over_draws
-from benchmarks._pretraining_cell import RIVALS
+from benchmarks._pretraining_cell import RIVALS, SIDE
 
 PER_CLASS = 10
 VIEWS = {
@@ -65,7 +66,7 @@ def _learnt(seconds: float) -> Path:
             backbone="embedded",
             objective="vicreg",
             augmentation="+".join(VIEWS),
-            settings={"augmentation": VIEWS, "training": {"batch_size": 128}},
+            settings={"augmentation": VIEWS, "training": {"batch_size": 128}, "backbone": {"image_size": SIDE}},
             budget=seconds,
             out=folder,
         )
