@@ -6,9 +6,9 @@ class, in several draws: fine-tuning with the probe's head (LP-FT) from what was
 as they were, and from scratch (the same network, the best of three learning rates on validation, each for as long as
 the fine-tuning), all with the same augmentation; and a logistic regression on principal components of the same
 digits. Objective, views, way of fine-tuning and the side that each start sees digits at (32 pixels, but 64 for the
-embedded weights as they were) did best on scikit-learn's digits. The same 400 other digits test them all. Two fine-
-tunings run at a time, with a core each. Differences are paired by draw; their 95 % intervals are Student's over the
-draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of temporary
+embedded weights as they were) did best on scikit-learn's digits. The same 400 other digits test them all. Two
+fine-tunings run at a time, with a core each. Differences are paired by draw; their 95 % intervals are Student's over
+the draws. Finished cells are kept in `results/cells/pretraining.json`, and what was learnt in the folder of temporary
 files, so that an interrupted run goes on.
 """
 
