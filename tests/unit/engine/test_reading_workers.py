@@ -159,6 +159,7 @@ def test_a_worker_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.Monk
     before = children()
     with ReadingWorkers(Letters(), 1, MOST) as started:
         started._started()
+        wait_until(lambda: children() - before)  # a process just begun has no command line yet
         (worker,) = children() - before
         os.kill(worker, signal.SIGSTOP)
     assert children() == before
