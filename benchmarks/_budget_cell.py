@@ -18,7 +18,7 @@ from unittest.mock import patch
 import headstart
 from benchmarks._data import data_folder, own_cache
 from benchmarks._unfolded import FOLDED
-from headstart.product import fit as fitting
+from headstart.verbs import fit as fitting
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "search": {},

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from headstart.kernel.progress import Quiet
-from headstart.product.plan import Plan
-from headstart.product.prepare import prepare
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import prepare
 
 MOST_TESTED = 400
 

@@ -13,14 +13,14 @@ import torch
 
 import headstart
 from headstart.contracts.format import Columns
-from headstart.engine.content import content_keys
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
-from headstart.product.data import read_examples
-from headstart.product.pick_runner import pick_runner
-from headstart.product.plan import Plan
+from headstart.pipeline.data import read_examples
+from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.plan import Plan
 
 NETWORK, SIDE = "resnet10t", 64
 

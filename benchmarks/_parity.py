@@ -15,17 +15,17 @@ from benchmarks._data import data_folder
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Runner
-from headstart.engine.execution import started
-from headstart.engine.extract import Extracted, extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.frozen.execution import started
+from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
-from headstart.product.arms import Bench, predict_rows, solve_arm
-from headstart.product.choose_backbone import choose_backbone
-from headstart.product.pick_runner import pick_runner
-from headstart.product.plan import Plan
-from headstart.product.prepare import prepare
+from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import prepare
 
 CPU = torch.device("cpu")
 INPUTS = 64

@@ -48,9 +48,9 @@ def of_headstart(folder: str, epochs: int) -> dict[str, float]:
 
     import headstart
     from headstart.engine import streams
-    from headstart.engine.lazy_inputs import LazyInputs
-    from headstart.engine.loop import Loop
-    from headstart.engine.stepping import Stepper
+    from headstart.engine.frozen.lazy_inputs import LazyInputs
+    from headstart.engine.training.loop import Loop
+    from headstart.engine.training.stepping import Stepper
 
     timers, at_epoch = Timers(), []
     timers.on(Stepper, "__call__", "step")
@@ -142,7 +142,7 @@ def of_lightly(folder: str, epochs: int) -> dict[str, float]:
 def _trained_on(folder: str) -> int:
     """How many pictures Headstart does not hold out."""
     from headstart.contracts.format import Columns
-    from headstart.product.pretraining.unlabelled import read_unlabelled
+    from headstart.pipeline.pretraining.unlabelled import read_unlabelled
 
     return len(read_unlabelled(folder, Columns(), None, 0).train)
 
@@ -152,7 +152,7 @@ def of_memory(folder: str, steps: int) -> dict[str, float]:
     import psutil
 
     import headstart
-    from headstart.engine.stepping import Stepper
+    from headstart.engine.training.stepping import Stepper
 
     process, peak, first, done = psutil.Process(), [0.0], [0.0], [0]
     began = process.create_time()

@@ -20,8 +20,8 @@ import numpy as np
 from benchmarks._data import data_folder
 from headstart import Run, evaluate, fit
 from headstart.kernel.progress import Quiet
-from headstart.product.plan import Plan
-from headstart.product.prepare import prepare
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import prepare
 
 NUCLEI = Path("data") / "seg_nuclei_dsb2018"
 CELLS = Path("data") / "seg_wbc"

@@ -27,14 +27,14 @@ from benchmarks._tuning_cases import BATCH, HEAD_RATE, STAGE_RATE, Case, Picture
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.choose_runner import choose_runner
-from headstart.engine.content import content_keys
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import KeptSegment, Wish
-from headstart.engine.loop import Loop
-from headstart.engine.precision import chosen_precision, computing_in
-from headstart.engine.validation import Validation
+from headstart.engine.frozen.choose_runner import choose_runner
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.precision import chosen_precision, computing_in
+from headstart.engine.training.validation import Validation
 from headstart.kernel import registry
 from headstart.objectives.supervised import Supervised
 

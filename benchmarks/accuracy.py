@@ -16,16 +16,16 @@ from sklearn.linear_model import LogisticRegressionCV
 
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel.progress import Quiet
-from headstart.product.arms import Bench, predict_rows, solve_arm
-from headstart.product.choose_backbone import choose_backbone
-from headstart.product.pick_runner import pick_runner
-from headstart.product.plan import Plan
-from headstart.product.prepare import prepare
+from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import prepare
 
 DATA = {
     "img_ants_bees": "data/img_ants_bees",

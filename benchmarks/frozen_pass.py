@@ -31,13 +31,13 @@ from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.runner import Execute, Runner
 from headstart.engine.allocator import keep_blocks
-from headstart.engine.choose_runner import choose_runner
-from headstart.engine.content import content_keys
 from headstart.engine.device import cores
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import KeptSegment, Wish
-from headstart.engine.pass_key import pass_key
+from headstart.engine.frozen.choose_runner import choose_runner
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.pass_key import pass_key
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.files import hash_json
 

@@ -13,16 +13,16 @@ import numpy as np
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Targets, Task
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import figures
 from headstart.kernel.progress import Quiet
-from headstart.product.arms import Bench, predict_rows, solve_arm
-from headstart.product.choose_backbone import choose_backbone
-from headstart.product.pick_runner import pick_runner
-from headstart.product.plan import Plan
-from headstart.product.prepare import prepare
+from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import prepare
 
 CASES = 500
 SIZES = (50, 100, 200, 400)

@@ -52,7 +52,7 @@ SHARE_IN_TRAINING = 0.5
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["headstart.product.fit", "headstart.engine.loop", "torch", "timm", "benchmarks.resume"]
+    ["headstart.verbs.fit", "headstart.engine.training.loop", "torch", "timm", "benchmarks.resume"]
 )
 
 
@@ -214,7 +214,7 @@ def _finish(process: Any) -> None:
 def _fit(case: Case, data: Path, folder: Path) -> None:
     """In a process of its own."""
     import headstart
-    from headstart.engine import loop
+    from headstart.engine.training import loop
 
     os.environ["HEADSTART_CACHE"] = str(folder / "cache")
     loop.CHECKPOINT_SECONDS = case.spacing

@@ -11,7 +11,7 @@ from typing import Any
 HELP = [sys.executable, "-m", "headstart", "--help"]
 IMPORT = [sys.executable, "-c", "import headstart"]
 NOTHING = [sys.executable, "-c", "pass"]
-LOADED = "import sys, headstart; from headstart.cli import app; print('torch' in sys.modules)"
+LOADED = "import sys, headstart; from headstart.cli.app import app; print('torch' in sys.modules)"
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001

@@ -20,11 +20,11 @@ import torch
 
 from benchmarks._data import data_folder, own_cache
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.choose_runner import choose_runner
-from headstart.engine.content import content_keys
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.frozen.choose_runner import choose_runner
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.files import hash_bytes
 

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "tests"))
 
 from headless_chromium import Tab, headless_chromium  # noqa: E402
-from headstart.product.report.write import report  # noqa: E402
+from headstart.present.report.write import report  # noqa: E402
 
 MOST_BYTES = 200_000
 """Of one picture."""

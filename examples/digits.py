@@ -21,9 +21,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import headstart
-from headstart.product.numbers import figure_text
-from headstart.product.study import study
-from headstart.product.terminal import RichReporter
+from headstart.cli.terminal import RichReporter
+from headstart.pipeline.numbers import figure_text
+from headstart.verbs.study import study
 
 LABELS_PER_CLASS = 5
 DRAWS = 6

@@ -8,17 +8,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "fit": "headstart.product.fit",
-    "pretrain": "headstart.product.pretrain",
-    "predict": "headstart.product.predict",
-    "evaluate": "headstart.product.evaluate",
-    "inspect": "headstart.product.inspect",
-    "report": "headstart.product.report.write",
-    "cache": "headstart.product.cache",
-    "load": "headstart.product.run",
-    "Run": "headstart.product.run",
-    "TransferClassifier": "headstart.product.estimators",
-    "TransferRegressor": "headstart.product.estimators",
+    "fit": "headstart.verbs.fit",
+    "pretrain": "headstart.verbs.pretrain",
+    "predict": "headstart.verbs.predict",
+    "evaluate": "headstart.verbs.evaluate",
+    "inspect": "headstart.verbs.inspect",
+    "report": "headstart.present.report.write",
+    "cache": "headstart.verbs.cache",
+    "load": "headstart.verbs.run",
+    "Run": "headstart.verbs.run",
+    "TransferClassifier": "headstart.verbs.estimators",
+    "TransferRegressor": "headstart.verbs.estimators",
     "HeadstartError": "headstart.kernel.errors",
 }
 __all__ = [*_HOME, "__version__"]

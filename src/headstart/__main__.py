@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import sys
 
-from headstart.cli import app
+from headstart.cli.app import app
 
 
 def main() -> None:
-    """Run the command line; exits with a code of `product/exits.py`."""
+    """Run the command line; exits with a code of `cli/exits.py`."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character must not cost the answer
     app(prog_name="headstart")

@@ -23,18 +23,18 @@ class Source:
 
     @property
     def relative(self) -> str:
-        """'engine/loop.py'"""
+        """'engine/training/loop.py'"""
         return self.path.relative_to(PACKAGE).as_posix()
 
     @property
     def module(self) -> str:
-        """'headstart.engine.loop'; a folder's `__init__.py` is the folder."""
+        """'headstart.engine.training.loop'; a folder's `__init__.py` is the folder."""
         parts = self.path.relative_to(PACKAGE.parent).with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @property
     def folder(self) -> str:
-        """'engine', 'product/report', or '' for the package's top."""
+        """'engine', 'present/report', or '' for the package's top."""
         return self.path.parent.relative_to(PACKAGE).as_posix().removeprefix(".")
 
     @property
@@ -50,7 +50,7 @@ class Source:
         return _tree(self.path)
 
     def at(self, node: ast.AST) -> str:
-        """'src/headstart/engine/loop.py:12', as an editor opens it."""
+        """'src/headstart/engine/training/loop.py:12', as an editor opens it."""
         return f"src/headstart/{self.relative}:{getattr(node, 'lineno', 1)}"
 
     def functions(self) -> Iterator[FunctionNode]:

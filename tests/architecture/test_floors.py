@@ -1,4 +1,4 @@
-"""A file imports only from lower floors or from files above it in its folder's list; imports in functions count."""
+"""A file imports only from its own folder and from lower floors, never in a circle; imports in functions count."""
 
 from __future__ import annotations
 
@@ -12,63 +12,32 @@ import package_source
 from package_source import PACKAGE, PLUGIN_FOLDERS, Source, sources
 
 FLOORS = {
-    "kernel": 0,
-    "numerics": 1,
-    "media": 1,
-    "contracts": 2,
-    **dict.fromkeys(PLUGIN_FOLDERS, 3),
-    "engine": 4,
-    "evidence": 5,
-    "product": 6,
-    "": 7,
+    folder: floor
+    for floor, folders in enumerate(
+        (
+            ("kernel",),
+            ("numerics", "media"),
+            ("contracts",),
+            PLUGIN_FOLDERS,
+            ("engine",),
+            ("evidence",),
+            ("pipeline",),
+            ("search", "present"),
+            ("verbs",),
+            ("",),
+            ("cli",),
+        )
+    )
+    for folder in folders
 }
-
-ORDER = {
-    "kernel": "errors files folders locks processor progress randomness settings registry",
-    "numerics": "bootstrap calibration neighbours nt_xent spread standardisation",
-    "media": "framing jpeg recent images masks words",
-    "media/formula": "frame bodies fractals strokes textures pictures",
-    "contracts": (
-        "carriers exhibits examples format inputs augmentation composed_augmentation backbone backbone_alone "
-        "boundaries evaluation_mode task tuning objective runner model"
-    ),
-    "engine": (
-        "ahead allocator bottleneck launch device finite interruption turns optimiser weights near_tiles streams "
-        "views columns key_index shard gathering space store_limit claims feature_store sharing memo content "
-        "reading reading_worker reading_workers feeding lazy_inputs averaged_views kept pass_key witness "
-        "execution choose_runner pipeline pass_space extract merging infer together gathered_rows precision "
-        "forward micro_batches averaging best_epochs interpolation final_weights noise pace checkpoint collapse "
-        "training_plan step_batches validator validation stepping self_validation loop rehearsal "
-        "relative_gradients"
-    ),
-    "evidence": (
-        "clusters given_parts image_fingerprints image_likeness text_likeness duplicates splits folds comparison "
-        "code_modules code_backbone unlabelled_codes"
-    ),
-    "product/auto": (
-        "cost halving rate_range by_size journal settings ways workshop pricing against_probe cross_fit standing "
-        "all_labels search"
-    ),
-    "product/pretraining": (
-        "course record plan outset unlabelled choices gain training exhibits verdict summary run printing"
-    ),
-    "product/report": "svg curves exhibits intervals marks evidence stages candidates pictures course write",
-    "product": (
-        "shown record read_record numbers data unusable memory_data plan_file plan claim repeat clock allowance "
-        "verdict prepare choose_backbone suit_backbone pieces pick_runner bench pass_time sources samples views "
-        "broken_off prediction_time view_averaging stage_rows training arms refit train_arms judge finished_run "
-        "run_folder command summary evaluate file_names formula_pool recipe_phase recipe predict run further "
-        "forgetting study seeds fit pretrain model_bytes memory_training estimators inspection findings inspect "
-        "cache_parts cache_contents cache exits plugin_help terminal console stage_table printing cache_printing"
-    ),
-    "": "__init__ cli_options cli_pretrain cli __main__",
-}
-"""Each folder's files, lowest first; a file may import those that stand before its own name."""
+"""Folder of the package -> its floor, from the ground up; '' has the public names; above all stands `__main__`."""
 
 BY_MODULE = {source.module: source for source in sources()}
 
 
 def floor(source: Source) -> int:
+    if source.relative == "__main__.py":
+        return len(FLOORS)
     return FLOORS[source.folder.partition("/")[0]]
 
 
@@ -81,11 +50,6 @@ def fault(importer: Source, imported: Source) -> str | None:
         return "folders of one floor do not import each other; they meet at the contracts"
     if importer.folder in PLUGIN_FOLDERS:
         return "a plug-in is imported by nobody; shared parts start with an underscore" if imported.is_plugin else None
-    if importer.folder != imported.folder:
-        return None
-    before, found, _ = f" {ORDER[importer.folder]} ".partition(f" {importer.path.stem} ")
-    if not found or imported.path.stem not in before.split():
-        return f"{imported.path.stem} does not stand before {importer.path.stem} in ORDER[{importer.folder!r}]"
     return None
 
 
@@ -104,12 +68,6 @@ def test_every_folder_has_a_floor() -> None:
     assert not unknown, f"give these folders a floor in {__file__}: {sorted(unknown)}"
 
 
-@pytest.mark.parametrize("folder", ORDER, ids=lambda folder: folder or "top")
-def test_order_names_exactly_the_files_of_the_folder(folder: str) -> None:
-    present = {s.path.stem for s in sources() if s.folder == folder and (s.path.stem != "__init__" or folder == "")}
-    assert set(ORDER[folder].split()) == present, f"ORDER[{folder!r}] in {__file__} and the folder differ"
-
-
 def test_no_import_goes_round_in_a_circle() -> None:
     graph = {source.module: {module for _, module in source.imports()} for source in sources()}
     try:
@@ -122,14 +80,14 @@ def test_no_import_goes_round_in_a_circle() -> None:
 @pytest.mark.parametrize(
     ("relative", "line", "reason"),
     [
-        ("engine/planted.py", "from headstart.product import record", "floor 4 imports from floor 6"),
+        ("engine/planted.py", "from headstart.pipeline import record", "floor 4 imports from floor 6"),
         ("kernel/planted.py", "import headstart.contracts.task", "floor 0 imports from floor 2"),
-        ("contracts/planted.py", "import_module('headstart.engine.loop')", "floor 2 imports from floor 4"),
-        ("product/planted.py", "from headstart import __version__", "floor 6 imports from floor 7"),
-        ("evidence/planted.py", "from ..product.record import RunRecord", "floor 5 imports from floor 6"),
+        ("contracts/planted.py", "import_module('headstart.engine.training.loop')", "floor 2 imports from floor 4"),
+        ("pipeline/planted.py", "from headstart import __version__", "floor 6 imports from floor 9"),
+        ("evidence/planted.py", "from ..pipeline.record import RunRecord", "floor 5 imports from floor 6"),
         ("tasks/planted.py", "from headstart.tuning.full import Full", "folders of one floor"),
         ("tuning/planted.py", "from headstart.tuning import full", "a plug-in is imported by nobody"),
-        ("engine/planted.py", "from headstart.engine.loop import Loop", "loop does not stand before planted"),
+        ("search/planted.py", "from headstart.present.report.svg import axes", "folders of one floor"),
     ],
 )
 def test_a_planted_import_is_found(monkeypatch: pytest.MonkeyPatch, relative: str, line: str, reason: str) -> None:

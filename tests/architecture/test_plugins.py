@@ -14,23 +14,25 @@ from package_source import PLUGIN_FOLDERS, Source, sources
 
 PLUGINS = [(source.folder, source.path.stem) for source in sources() if source.is_plugin]
 NAMES = {name for _, name in PLUGINS}
-BLIND = ("contracts", "engine", "evidence", "product")
+BLIND = ("contracts", "engine", "evidence", "pipeline", "search", "present", "verbs", "cli")
 """Folders that must work for a plug-in nobody has written yet."""
 
 AMBIGUOUS = {"table": "also a modality and an exhibit", "none": "also an ordinary word"}
 
+ABOVE = ("pipeline/", "search/", "present/", "verbs/")
+
 ALLOWED = {
-    ("product/", "probe"): "the default tuning, and an arm of every comparison",
-    ("product/", "scratch"): "an arm of every comparison, and the tuning that trains it",
-    ("product/", "supervised"): "the default objective",
-    ("product/numbers.py", "mae"): "also the mean absolute error",
-    ("product/pretraining/unlabelled.py", "image_folder"): "folders of so many pictures that no other format is asked",
-    ("product/auto/ways.py", "standard"): "the augmentation whose strength follows from the size of the data",
+    **{(floor, "probe"): "the default tuning, and an arm of every comparison" for floor in ABOVE},
+    **{(floor, "scratch"): "an arm of every comparison, and the tuning that trains it" for floor in (*ABOVE, "cli/")},
+    **{(floor, "supervised"): "the default objective" for floor in ("pipeline/", "verbs/")},
+    ("pipeline/numbers.py", "mae"): "also the mean absolute error",
+    ("pipeline/pretraining/unlabelled.py", "image_folder"): "folders of so many pictures that no other format is asked",
+    ("search/candidates.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
-    ("product/further.py", "full"): "how a run goes on whose head was solved for",
-    ("product/recipe_phase.py", "classification"): "generated pictures are told apart by the formula behind them",
-    ("product/estimators.py", "classification"): "what a classifier does",
-    ("product/estimators.py", "regression"): "what a regressor does",
+    ("pipeline/continued_run.py", "full"): "how a run goes on whose head was solved for",
+    ("pipeline/recipe_phase.py", "classification"): "generated pictures are told apart by the formula behind them",
+    ("verbs/estimators.py", "classification"): "what a classifier does",
+    ("verbs/estimators.py", "regression"): "what a regressor does",
 }
 """(beginning of a file's path, plug-in) -> why it may be named there."""
 

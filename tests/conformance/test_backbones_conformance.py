@@ -15,7 +15,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import Features, State, Tap
-from headstart.engine.optimiser import train_mode
+from headstart.engine.training.optimiser import train_mode
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build

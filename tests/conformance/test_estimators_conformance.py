@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from headstart import TransferClassifier, TransferRegressor
-from headstart.product import estimators
+from headstart.verbs import estimators
 
 MOST_EXCEPTIONS = 5
 EXCEPTIONS: dict[str, str] = {}

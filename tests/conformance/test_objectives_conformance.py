@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import PlainObjective, Step
 from headstart.contracts.tuning import Rate, Recipe
-from headstart.engine.loop import Loop
+from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
 
 

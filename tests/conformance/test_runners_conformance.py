@@ -11,7 +11,7 @@ from plugins import sample
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State, Tap
-from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish
 from headstart.kernel import registry
 
 RELATIVE_ERROR = {"float32": 1e-5, "bfloat16": 1.5e-2}

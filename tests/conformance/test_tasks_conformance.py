@@ -19,7 +19,7 @@ from torch import nn
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
-from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.panels import Exhibit, Mistake
 from headstart.contracts.task import Task
 from headstart.engine.streams import Stream
 from headstart.kernel import registry

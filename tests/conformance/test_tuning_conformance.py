@@ -18,10 +18,10 @@ from torch import Tensor
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Outset, Rate, Recipe
-from headstart.engine import loop as loop_module
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.loop import Loop
-from headstart.engine.relative_gradients import relative_gradients
+from headstart.engine.training import loop as loop_module
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.relative_gradients import relative_gradients
 from headstart.kernel import registry
 from headstart.objectives.supervised import Supervised
 

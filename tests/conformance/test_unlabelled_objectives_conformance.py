@@ -10,8 +10,8 @@ from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.objective import AGAIN, UNLABELLED, learns_alone
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.loop import Loop
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
 
 NAMES = [name for name in registry.names("objectives") if learns_alone(registry.plugin("objectives", name))]

@@ -23,14 +23,14 @@ from headstart.contracts.format import Columns
 from headstart.contracts.model import Encoder
 from headstart.contracts.objective import AGAIN, UNLABELLED, Step
 from headstart.contracts.tuning import Rate
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.loop import Loop
-from headstart.engine.stepping import Moment
 from headstart.engine.streams import PreparedInputs, Stream
-from headstart.engine.training_plan import Plan
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.stepping import Moment
+from headstart.engine.training.training_plan import Plan
 from headstart.kernel import registry
 from headstart.kernel.settings import build
-from headstart.product.pretraining.course import Course
+from headstart.pipeline.pretraining.training_settings import Course
 from masked_pictures import png
 from tiny_backbone import numeric_examples
 from tiny_text_models import save_tiny

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.panels import Exhibit, Mistake
 from headstart.contracts.task import Metric, PlainTask, Reads, Replicates, Targets
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -16,10 +16,10 @@ from headstart.contracts.format import Columns
 from headstart.contracts.model import Model, new_head
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.loop import Loop, Plan
-from headstart.engine.stepping import Moment
 from headstart.engine.streams import PreparedInputs, Stream
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.loop import Loop, Plan
+from headstart.engine.training.stepping import Moment
 from headstart.tasks.classification import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 

@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from benchmarks import _harness as harness
-from headstart.cli import app
-from headstart.product.exits import EXIT_CODES
+from headstart.cli.app import app
+from headstart.cli.exits import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {

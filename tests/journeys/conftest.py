@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_data import OFFLINE, measurements, photo_folder, reviews
 
-from headstart.cli import app
+from headstart.cli.app import app
 from tiny_text_models import save_tiny
 
 

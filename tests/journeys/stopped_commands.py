@@ -13,9 +13,10 @@ from typing import Any
 
 from forked_processes import SECONDS, Forked
 from headstart.__main__ import main
-from headstart.engine import extract, feeding, loop
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.space import Space
+from headstart.engine.frozen import extract, feeding
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.engine.store.space import Space
+from headstart.engine.training import loop
 
 HELD = "held"
 """A file that says that the moment has come."""

@@ -11,7 +11,7 @@ import pytest
 from small_data import OFFLINE
 
 import headstart
-from headstart.product.plan import read_plan
+from headstart.pipeline.plan import read_plan
 
 BACKBONE = {"backbone": "test_resnet", "weights": "random", "scratch": False}
 
@@ -53,7 +53,7 @@ def test_what_was_averaged_in_training_is_averaged_ever_after(
     def always_better(*given: Any, **more: Any) -> Difference:
         return compare(*given, **more)._replace(verdict="better")
 
-    monkeypatch.setattr("headstart.product.view_averaging.compare", always_better)
+    monkeypatch.setattr("headstart.pipeline.view_averaging.compare", always_better)
     run = fit(photos, "run", "crop", test_views=2)
     assert decisions(run)["test-time views"][0] == "2, beside the input as it is"
     described = json.loads((here / "run" / "model" / "model.json").read_text())

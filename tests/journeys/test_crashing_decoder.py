@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import headstart
-from headstart.engine import feeding, reading_workers
-from headstart.engine.reading_workers import POSSIBLE, STOPPED
+from headstart.engine.frozen import feeding, reading_workers
+from headstart.engine.frozen.reading_workers import POSSIBLE, STOPPED
 from headstart.evidence import image_fingerprints
 
 CRASHING_DECODER = """

@@ -23,10 +23,10 @@ from stopped_commands import held_in_the_frozen_pass, until_held
 import headstart
 from forked_processes import SECONDS, Forked
 from headstart.contracts.format import Columns
-from headstart.engine.content import CHANGED, content_keys
+from headstart.engine.frozen.content_keys import CHANGED, content_keys
 from headstart.evidence.splits import split
 from headstart.kernel.errors import DataError
-from headstart.product.data import read_examples
+from headstart.pipeline.data import read_examples
 from living_processes import LISTED, alive, reading_workers_of
 
 Command = Callable[..., Any]
@@ -56,7 +56,7 @@ def mine(here: Path, photos: Path) -> Path:
 
 def at_the_frozen_pass(monkeypatch: pytest.MonkeyPatch, what: Callable[[], Any]) -> None:
     """Something happens after the data were looked at and before their features are computed."""
-    from headstart.product import fit
+    from headstart.verbs import fit
 
     original = fit.frozen_pass
 
@@ -211,7 +211,7 @@ import os, sys
 with open("starts.txt", "a") as file:
     file.write("once ")
 import headstart
-from headstart.engine import feeding
+from headstart.engine.frozen import feeding
 feeding.PROCESSES_FROM, feeding.cores = 40, lambda: 1
 small = {"backbone": "test_resnet", "weights": "random", "settings": {"backbone": {"image_size": 32}}}
 run = headstart.fit(sys.argv[1], **small, runner="eager", scratch=False)

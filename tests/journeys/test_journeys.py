@@ -14,7 +14,7 @@ from small_data import OFFLINE, measurements, own_copy, photo_folder, reviews
 
 import headstart
 from forked_processes import Forked
-from headstart.product import predict as predict_module
+from headstart.verbs import predict as predict_module
 
 Command = Callable[..., Any]
 SMALL: dict[str, Any] = {

@@ -15,8 +15,8 @@ from stopped_commands import command, held_in_training, stopped
 
 import headstart
 from forked_processes import launched
-from headstart.engine.loop import Loop
-from headstart.engine.validator import Validated
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.validator import Validated
 from headstart.kernel.errors import RunError
 
 Command = Callable[..., Any]

@@ -17,7 +17,7 @@ from small_data import OFFLINE
 from stopped_commands import killed_at_step
 
 from forked_processes import Forked
-from headstart.product.auto import pricing
+from headstart.search import pricing
 
 Command = Callable[..., Any]
 

@@ -88,7 +88,7 @@ def test_a_stopped_fit_goes_on_with_the_seeds_that_are_left(
     here: Path, photos: Path, headstart_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = ("fit", photos, *OFFLINE, "--no-scratch", "--seeds", 3, "--out", "three")
-    from headstart.product import fit as module
+    from headstart.verbs import fit as module
 
     real, made = module.finish, []
 

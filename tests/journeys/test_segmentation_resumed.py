@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import headstart
-from headstart.engine import loop as loop_module
+from headstart.engine.training import loop as loop_module
 from headstart.kernel.files import hash_bytes
 from masked_pictures import save_pairs
 

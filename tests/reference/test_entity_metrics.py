@@ -9,7 +9,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from headstart.contracts.carriers import Batch, Prediction, State
-from headstart.contracts.exhibits import Table
+from headstart.contracts.panels import Table
 from headstart.tasks._tagging_metrics import tagging_metrics
 from headstart.tasks._tagging_tags import TagSet
 from headstart.tasks._tagging_words import as_ragged

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.product.auto.rate_range import Tried, grid, rate_range
+from headstart.search.rate_range import Tried, grid, rate_range
 
 WORDS, LENGTH, WIDTH = 12, 8, 16
 

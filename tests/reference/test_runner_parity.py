@@ -15,8 +15,8 @@ from torch import nn
 
 from benchmarks._cifar_resnet import load as load_cifar
 from headstart.contracts.carriers import State
-from headstart.engine.execution import Differs, started
-from headstart.engine.kept import KeptSegment, Wish
+from headstart.engine.frozen.execution import Differs, started
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish
 from headstart.kernel import registry
 from headstart.runners.openvino import OpenVino
 

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import f1_score, jaccard_score
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.exhibits import Table
+from headstart.contracts.panels import Table
 from headstart.evidence.comparison import figures
 from headstart.media.framing import Whole
 from headstart.media.masks import encode_mask

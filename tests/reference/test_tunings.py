@@ -17,9 +17,9 @@ from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.contracts.tuning import Outset, Rate
-from headstart.engine.optimiser import plan_optimiser, set_rates
-from headstart.engine.relative_gradients import BATCHES, relative_gradients
 from headstart.engine.streams import PreparedInputs, Stream
+from headstart.engine.training.optimiser import plan_optimiser, set_rates
+from headstart.engine.training.relative_gradients import BATCHES, relative_gradients
 from headstart.tasks.classification import Classification
 from headstart.tuning.full import Full
 from headstart.tuning.gradual import Gradual

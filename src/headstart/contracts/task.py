@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.exhibits import Choice, Exhibit, Mistake, Review
+from headstart.contracts.panels import Choice, Exhibit, Mistake, Review
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 

@@ -15,7 +15,7 @@ from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
 from headstart.contracts.examples import Examples
-from headstart.engine.near_tiles import Tiled
+from headstart.engine.tile_order import Tiled
 from headstart.kernel.randomness import draw_seed
 
 StateSource = Callable[[np.ndarray], State]

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.engine.content import changes
-from headstart.engine.feeding import Read, reading
-from headstart.engine.memo import Memo
-from headstart.engine.turns import in_turn
+from headstart.engine.frozen.content_keys import changes
+from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.feeding import Read, reading
+from headstart.engine.frozen.work_locks import in_turn
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.processor import cores
 from headstart.kernel.progress import Quiet, Reporter

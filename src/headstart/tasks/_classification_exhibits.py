@@ -7,7 +7,7 @@ import math
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from headstart.contracts.exhibits import Bin, Exhibit, Matrix, Mistake, Reliability, Table
+from headstart.contracts.panels import Bin, Exhibit, Matrix, Mistake, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 
 LARGEST_MATRIX = 40

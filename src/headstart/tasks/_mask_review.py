@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.exhibits import Review
+from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
 from headstart.tasks._mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
 from headstart.tasks._mask_scan import Seen, faults_of, looked, named, sources

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.exhibits import Bin, Exhibit, Mistake, Reliability, Table
+from headstart.contracts.panels import Bin, Exhibit, Mistake, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks._multilabel_metrics import CHOSEN, PROBABILITIES, average_precision
 

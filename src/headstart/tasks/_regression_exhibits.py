@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.contracts.exhibits import Exhibit, Mistake, Scatter, Table
+from headstart.contracts.panels import Exhibit, Mistake, Scatter, Table
 
 MOST_POINTS = 2000
 """Of the scatter; more are thinned out evenly over the examples."""

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.exhibits import Exhibit, Matrix, Mistake, Table
+from headstart.contracts.panels import Exhibit, Matrix, Mistake, Table
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
 from headstart.tasks._mask_overlap import confusion, counts, over_picture

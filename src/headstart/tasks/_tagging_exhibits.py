@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.exhibits import Exhibit, Mark, Matrix, Mistake, Table
+from headstart.contracts.panels import Exhibit, Mark, Matrix, Mistake, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import bootstrap_weights, interval
 from headstart.tasks._tagging_metrics import TAGS, entity_counts, ratios

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.panels import Exhibit, Mistake
 from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.numerics.calibration import fit_temperature

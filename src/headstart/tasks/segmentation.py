@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.exhibits import Choice, Exhibit, Mistake, Review
+from headstart.contracts.panels import Choice, Exhibit, Mistake, Review
 from headstart.contracts.task import Metric, Pieces, PlainTask, Reads, Targets
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.media.masks import encode_mask

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.exhibits import Exhibit, Mistake
+from headstart.contracts.panels import Exhibit, Mistake
 from headstart.contracts.task import ChosenBy, Metric, Pieces, PlainTask, Reads, Targets
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed

@@ -14,8 +14,8 @@ from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import parse_assignments
-from headstart.product.plan import Plan, read_plan
-from headstart.product.plan_file import write_plan
+from headstart.pipeline.plan import Plan, read_plan
+from headstart.pipeline.plan_file import write_plan
 
 PIXELS = Pixels(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 SEEDS = [3, 4, 5, 6]

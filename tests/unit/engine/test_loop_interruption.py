@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from headstart.engine.interruption import held_back
+from headstart.engine.training.interruption import held_back
 
 
 def test_ctrl_c_is_noted_and_nothing_is_torn() -> None:

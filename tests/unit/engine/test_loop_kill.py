@@ -11,8 +11,8 @@ import pytest
 from small_trainings import KINDS, train, weights
 
 from forked_processes import Forked
-from headstart.engine import loop as loop_module
-from headstart.engine.checkpoint import CheckpointFile
+from headstart.engine.training import loop as loop_module
+from headstart.engine.training.checkpoint import CheckpointFile
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_trainings import KINDS, changed, small_loop, weights
 
-from headstart.engine.checkpoint import CheckpointFile
+from headstart.engine.training.checkpoint import CheckpointFile
 
 
 @pytest.mark.parametrize("kind", ["batchnorm_and_dropout", "stored_prefix", "everything"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.engine import memo as module
-from headstart.engine.memo import Memo
+from headstart.engine.frozen import disk_cache as module
+from headstart.engine.frozen.disk_cache import Memo
 from headstart.kernel.files import hash_bytes
 
 

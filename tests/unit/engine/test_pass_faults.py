@@ -26,13 +26,13 @@ from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Reader
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Raw
-from headstart.engine import feature_store as feature_stores
-from headstart.engine import feeding
-from headstart.engine.content import CHANGED
-from headstart.engine.extract import Extracted, extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.reading_workers import STOPPED
-from headstart.engine.shard import PREFIX, Shard
+from headstart.engine.frozen import feeding
+from headstart.engine.frozen.content_keys import CHANGED
+from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.frozen.reading_workers import STOPPED
+from headstart.engine.store import feature_store as feature_stores
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.engine.store.shard import PREFIX, Shard
 from headstart.kernel.progress import Advance, Quiet
 from headstart.media.images import decode_image
 from headstart.runners.eager import Eager

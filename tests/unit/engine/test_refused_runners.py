@@ -9,10 +9,10 @@ from fake_runners import Behaviour, Clock, install, runner
 from tiny_backbones import TinyTable, keys_of, table_examples
 
 from headstart.contracts.carriers import State
-from headstart.engine import choose_runner as module
-from headstart.engine.choose_runner import MEMO, Choice, choose_runner
-from headstart.engine.kept import Wish
-from headstart.engine.memo import Memo
+from headstart.engine.frozen import choose_runner as module
+from headstart.engine.frozen.choose_runner import MEMO, Choice, choose_runner
+from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.feature_spec import Wish
 
 
 def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_taken(

@@ -18,10 +18,11 @@ from tiny_backbones import TinyImages, image_examples, keys_of, save_pictures
 from forked_processes import SECONDS, Forked
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Raw
-from headstart.engine import feeding, sharing
-from headstart.engine.claims import FOLDER
-from headstart.engine.extract import Extracted, extract
-from headstart.engine.feature_store import FeatureStore
+from headstart.engine.frozen import feeding
+from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.store import sharing
+from headstart.engine.store.claims import FOLDER
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.runners.eager import Eager
 
 PICTURES = 120

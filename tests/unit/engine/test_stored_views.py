@@ -13,12 +13,12 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.content import content_keys
-from headstart.engine.extract import extract
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.kept import Wish
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.views import View, ViewStates
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import Stream
-from headstart.engine.views import View, ViewStates
 from headstart.kernel import registry
 from headstart.kernel.settings import build
 from headstart.runners.eager import Eager

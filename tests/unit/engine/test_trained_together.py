@@ -10,9 +10,9 @@ from small_trainings import KINDS, NotANumber, TooLarge, changed, small_loop
 from unlabelled_trainings import COURSE, unlabelled_loop
 
 from forked_processes import launched
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.loop import Loop
-from headstart.engine.together import together
+from headstart.engine.process_group import together
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.loop import Loop
 from headstart.kernel.errors import TrainingError
 
 SAME = ("everything", "batchnorm_and_dropout", "own_gradients", "no_memory")

@@ -14,13 +14,13 @@ from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Pulled, unlabelled_loo
 
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.objective import AGAIN, UNLABELLED
-from headstart.engine.checkpoint import CheckpointFile
-from headstart.engine.collapse import require_spread
-from headstart.engine.loop import Loop
-from headstart.engine.stepping import Moment
+from headstart.engine.process_group import Together
 from headstart.engine.streams import Stream
-from headstart.engine.together import Together
-from headstart.engine.validator import Validated
+from headstart.engine.training.checkpoint import CheckpointFile
+from headstart.engine.training.collapse import require_spread
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.stepping import Moment
+from headstart.engine.training.validator import Validated
 from headstart.kernel.errors import TrainingError
 from headstart.numerics.spread import effective_rank, feature_std
 

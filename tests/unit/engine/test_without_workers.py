@@ -13,9 +13,9 @@ from tiny_backbones import SIDE, TinyImages, image_examples, keys_of, save_pictu
 
 from headstart.contracts.backbone import Reader
 from headstart.contracts.examples import Raw
-from headstart.engine import feeding
-from headstart.engine.extract import extract
-from headstart.engine.reading_workers import POSSIBLE, ReadingWorkers
+from headstart.engine.frozen import feeding
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.reading_workers import POSSIBLE, ReadingWorkers
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.progress import Quiet
 from headstart.runners.eager import Eager

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.engine.content import content_keys
+from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.formats.image_folder import ImageFolder
 from headstart.formats.table import Table

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.content import content_keys
-from headstart.engine.memo import Memo
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.disk_cache import Memo
 from headstart.evidence import image_fingerprints
 from headstart.evidence.image_fingerprints import MEMO, RECORD, Fingerprints, fingerprint, fingerprint_images
 

@@ -13,7 +13,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats.mask_folder import MaskFolder
 from headstart.kernel.errors import DataError
-from headstart.product.data import read_examples
+from headstart.pipeline.data import read_examples
 from masked_pictures import save_pairs
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction, State
 from headstart.contracts.examples import Examples, Schema
-from headstart.engine.content import content_keys
+from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.streams import Stream
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.images import read_pixels

@@ -15,9 +15,9 @@ from headstart.backbones.table_features import TableFeatures
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
-from headstart.engine.interpolation import between
-from headstart.engine.training_plan import Plan
-from headstart.engine.weights import MovingWeights
+from headstart.engine.training.interpolation import between
+from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.weights import MovingWeights
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.settings import build

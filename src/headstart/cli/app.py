@@ -1,0 +1,285 @@
+"""The command line: one sub-command per public function, whose own defaults hold for whatever is left out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import headstart
+from headstart.cli.exits import EXIT_CODES, Answer, guarded
+from headstart.cli.options import (
+    Augmentation,
+    Backbone,
+    Budget,
+    Data,
+    Domain,
+    Format,
+    FromRun,
+    Group,
+    Image,
+    Json,
+    Label,
+    Objective,
+    Out,
+    Overwrite,
+    Part,
+    Run,
+    Runner,
+    Scratch,
+    Seed,
+    Seeds,
+    Set,
+    Slices,
+    Task,
+    Text,
+    Tuning,
+    Weights,
+    given,
+    option,
+    reporter,
+)
+from headstart.cli.pretrain import pretrain
+
+app = typer.Typer(
+    name="headstart",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExit codes:\n" + "\n".join(f"{code:5}  {meaning}" for code, meaning in EXIT_CODES.items()),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"headstart {headstart.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The best model that a pretrained network and a small data set support, with the evidence.
+
+    \b
+    headstart fit photos/                        learn from a folder of labelled images
+    headstart predict runs/photos new-photos/    use what was learnt
+    headstart pretrain scans/                    learn from data without labels; the run is a backbone for fit
+    headstart help                               what can be chosen
+    """
+
+
+@app.command()
+@guarded
+def fit(
+    data: Data,
+    out: Out = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    domain: Domain = None,
+    slices: Slices = None,
+    part: Part = None,
+    format: Format = None,
+    task: Task = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    tuning: Tuning = None,
+    objective: Objective = None,
+    augmentation: Augmentation = None,
+    runner: Runner = None,
+    from_run: FromRun = None,
+    seed: Seed = None,
+    seeds: Seeds = None,
+    budget: Budget = None,
+    scratch: Scratch = None,
+    assignments: Set = None,
+    overwrite: Overwrite = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Learn from labelled data and show the evidence.
+
+    \b
+    headstart fit photos/
+    headstart fit reviews.csv --text review --label stars --out runs/reviews
+    headstart fit runs/photos/plan.toml          repeat an earlier run
+    headstart fit more-photos/ --from runs/photos    train its model further, and tell what it forgot
+    headstart fit photos/ --seeds 5              mean and spread over five fits, each with a split of its own
+    """
+    from headstart.cli.printing import print_fit
+    from headstart.kernel.settings import parse_assignments
+
+    chosen = given(
+        {"out": out, "image": image, "label": label, "group": group, "domain": domain, "part": part, "format": format}
+    )
+    chosen |= given({"task": task, "backbone": backbone, "weights": weights, "tuning": tuning, "objective": objective})
+    chosen |= given(
+        {
+            "augmentation": augmentation,
+            "runner": runner,
+            "seed": seed,
+            "budget": budget,
+            "scratch": scratch,
+            "overwrite": overwrite,
+        }
+    )
+    chosen |= given({"from_run": from_run, "seeds": seeds})
+    chosen |= given({"text": text, "slices": slices, "settings": parse_assignments(assignments or ())})
+    run = headstart.fit(data, reporter=reporter(), **chosen)
+    found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
+    return Answer(lambda: found, lambda: print_fit(run))
+
+
+app.command()(guarded(pretrain))
+
+
+@app.command()
+@guarded
+def predict(
+    run: Run,
+    data: Data,
+    out: Annotated[str | None, option("--out", "CSV or Parquet file to write.", "FILE")] = None,
+    format: Format = None,
+    text: Text = None,
+    image: Image = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Predict for new data.
+
+    Without --out the predictions go to standard output as CSV; masks are files beside FILE and need it.
+
+    \b
+    headstart predict runs/photos new-photos/ --out predictions.csv
+    """
+    from headstart.cli.printing import frame_document, print_frame, print_predicted
+
+    chosen = given({"out": out, "format": format, "text": text, "image": image})
+    found = headstart.predict(run, data, reporter=reporter(), **chosen)
+    if out is None:
+        return Answer(lambda: frame_document(found), lambda: print_frame(found))
+    return Answer(found.to_json, lambda: print_predicted(found))
+
+
+@app.command()
+@guarded
+def evaluate(
+    run: Run,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Labelled data; the run's test part when left out.")
+    ] = None,
+    format: Format = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    slices: Slices = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Measure a run on labelled data.
+
+    \b
+    headstart evaluate runs/photos more-photos/
+    """
+    from headstart.cli.printing import print_evaluation
+
+    chosen = given({"format": format, "text": text, "image": image, "label": label, "group": group, "slices": slices})
+    found = headstart.evaluate(run, data, reporter=reporter(), **chosen)
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
+
+
+@app.command()
+@guarded
+def inspect(
+    data: Data,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    slices: Slices = None,
+    part: Part = None,
+    format: Format = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Say what is wrong with the data before anything is trained.
+
+    \b
+    headstart inspect photos/
+    """
+    from headstart.cli.printing import print_inspection
+
+    chosen = given(
+        {"text": text, "image": image, "label": label, "group": group, "slices": slices, "part": part, "format": format}
+    )
+    found = headstart.inspect(data, reporter=reporter(), **chosen)
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
+
+
+@app.command()
+@guarded
+def report(
+    run: Run,
+    out: Annotated[str | None, option("--out", "HTML file to write; RUN/report.html when left out.", "FILE")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Write the report of a run once more.
+
+    \b
+    headstart report runs/photos --out photos.html
+    """
+    written = headstart.report(run, **given({"out": out}))
+    return Answer(lambda: {"report": str(written)}, lambda: print(written))
+
+
+@app.command()
+@guarded
+def cache(
+    clear: Annotated[bool | None, typer.Option("--clear", help="Delete all of it; asks nothing.")] = None,
+    limit: Annotated[str | None, option("--limit", "Evict down to it and keep it; or 'default'.", "SIZE")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """Show what is kept because it can be made again, and make it smaller.
+
+    \b
+    headstart cache
+    headstart cache --limit 20GB                 the features take no more from now on
+    headstart cache --clear
+    """
+    from headstart.cli.cache_printing import print_cache
+
+    found = headstart.cache(**given({"clear": clear, "limit": limit}))
+    return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
+
+
+@app.command("help")
+@guarded
+def explain(
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="Such as tuning.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Such as full.")] = None,
+    as_json: Json = False,  # noqa: ARG001
+) -> Answer:
+    """List what can be chosen, and the settings of each choice.
+
+    \b
+    headstart help                 the families of plug-ins
+    headstart help tuning          the plug-ins of a family
+    headstart help tuning full     the settings of a plug-in, for --set
+    headstart help training        the settings of pretrain, for --set
+    """
+    from headstart.cli import plugin_help
+    from headstart.cli.printing import print_entries, print_settings
+
+    if family == plugin_help.TRAINING:
+        idea, rows = plugin_help.training()
+    elif family is None or name is None:
+        entries = plugin_help.families() if family is None else plugin_help.plugins(family)
+        return Answer(lambda: [entry._asdict() for entry in entries], lambda: print_entries(entries))
+    else:
+        idea, rows = plugin_help.idea(family, name), plugin_help.settings(family, name)
+    document = {"name": name or family, "idea": idea, "settings": [row._asdict() for row in rows]}
+    return Answer(lambda: document, lambda: print_settings(family, idea, rows))

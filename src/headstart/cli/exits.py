@@ -1,0 +1,116 @@
+"""How a command ends: one answer on standard output, or one message on standard error and a documented exit code."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.kernel import errors
+from headstart.kernel.terminal_text import shown
+
+UNEXPECTED = 70
+INTERRUPTED = 130
+NO_READER = 141
+
+EXIT_CODES: dict[int, str] = {
+    0: "It worked.",
+    1: "Another fault outside Headstart, such as a folder that cannot be written.",
+    **{
+        kind.exit_code: (kind.__doc__ or "").strip()
+        for kind in (
+            errors.SettingsError,
+            errors.DataError,
+            errors.BackboneError,
+            errors.RunError,
+            errors.StoreError,
+            errors.TrainingError,
+        )
+    },
+    UNEXPECTED: "A fault of Headstart itself; the message says where its traceback lies.",
+    INTERRUPTED: "Stopped by Ctrl-C; the same command goes on from there.",
+    NO_READER: "Whoever read standard output went away.",
+}
+"""Exit code -> what it means; the README and `headstart --help` show the same."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found, in the two forms in which it can be printed."""
+
+    document: Callable[[], Any]
+    """For `--json`: plain values."""
+    text: Callable[[], None]
+    """Prints it for people."""
+
+
+def guarded(command: Callable[..., Answer]) -> Callable[..., None]:
+    """The command with its answer printed and every way of failing made a message and an exit code.
+
+    Whatever is printed while the command works goes to standard error, so that standard output holds the answer alone.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, as_json: bool = False, **options: Any) -> None:
+        try:
+            with redirect_stdout(sys.stderr):
+                answer = command(*arguments, as_json=as_json, **options)
+            if as_json:
+                print(json.dumps(_finite(answer.document()), indent=1, ensure_ascii=False, default=str))
+            else:
+                answer.text()
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:
+            sys.exit(_tell(error))
+
+    return run
+
+
+def _tell(error: BaseException) -> int:
+    """Say on standard error what happened; the exit code."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its own last flush
+        return NO_READER
+    debug = bool(os.environ.get("HEADSTART_DEBUG"))
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        print("\nStopped. What is computed is kept; the same command resumes from there.", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, errors.HeadstartError):
+        print(f"Error: {shown(str(error))}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        print(f"Error: There is not enough memory. {shown(str(error))}".rstrip(), file=sys.stderr)
+        return errors.HeadstartError.exit_code
+    where = "" if debug else f"\n{_keep_traceback(error)}"
+    print(f"Error in Headstart itself: {type(error).__name__}: {shown(str(error))}{where}", file=sys.stderr)
+    return UNEXPECTED
+
+
+def _keep_traceback(error: BaseException) -> str:
+    """Write the traceback to a file; a sentence that says where it lies."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="headstart-", suffix=".txt", delete=False) as file:
+            traceback.print_exception(error, file=file)
+        return f"The traceback lies in {Path(file.name)}; with HEADSTART_DEBUG=1 it is printed."
+    except OSError:
+        return "With HEADSTART_DEBUG=1 the traceback is printed."
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for every number that JSON cannot write."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,88 @@
+"""What the commands of the command line take: each argument and flag once, with its meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from headstart.kernel.progress import Reporter
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """A time such as 90, 90s, 5m or 1h in seconds.
+
+    Raises:
+        typer.BadParameter: it is no such time, or it is none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no time. Write 90, 90s, 5m or 1h.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
+    """An option with its own flag, what it means, and what its value is called."""
+    return typer.Option(flag, help=meaning, metavar=metavar)
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given: what a user did not say is left to the function's default."""
+    return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def reporter() -> Reporter:
+    """Shows progress in the terminal."""
+    from headstart.cli.terminal import RichReporter
+
+    return RichReporter()
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
+
+Text = Annotated[list[str] | None, option("--text", "Column of text; twice for pairs.", "COLUMN")]
+Image = Annotated[str | None, option("--image", "Column of image paths.", "COLUMN")]
+Label = Annotated[
+    list[str] | None, option("--label", "Column of what is to be predicted; repeated for columns of 0 and 1.", "COLUMN")
+]
+Group = Annotated[str | None, option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
+Domain = Annotated[str | None, option("--domain", "Column that names the domain.", "COLUMN")]
+Slices = Annotated[list[str] | None, option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]
+Part = Annotated[str | None, option("--part", "Column that says train, val or test.", "COLUMN")]
+Format = Annotated[str | None, option("--format", "How the data lie on disk; recognised when left out.", "NAME")]
+
+Out = Annotated[str | None, option("--out", "Where to write; DATA or RUN decides when left out.", "PATH")]
+Task = Annotated[str | None, option("--task", "What is predicted; recognised when left out.", "NAME")]
+Backbone = Annotated[str | None, option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
+Weights = Annotated[str | None, option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
+Tuning = Annotated[str | None, option("--tuning", "Which weights move; auto searches.", "NAME")]
+Objective = Annotated[str | None, option("--objective", "What is optimised beside the task loss.", "NAME")]
+Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
+Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
+FromRun = Annotated[
+    str | None, option("--from", "Train this run's model further; task, columns and tuning are as there.", "RUN")
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", min=1, help="Fit so often, with seeds from --seed on; mean and spread.", metavar="NUMBER"),
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        parser=seconds,
+        help="Find the best model in this time: 90, 90s, 5m or 1h; of --seeds each has as much.",
+        metavar="TIME",
+    ),
+]
+Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
+Set = Annotated[list[str] | None, option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]
+Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace what lies at --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]

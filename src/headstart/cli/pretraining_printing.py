@@ -1,0 +1,56 @@
+"""A pretraining on standard output, for people: the verdict, the monitors from start to end, the gain."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from headstart.cli.console import open_console, plain_table
+from headstart.kernel.terminal_text import on_one_line
+from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
+from headstart.pipeline.pretraining.record import Gain, PretrainRecord
+from headstart.pipeline.pretraining.run import PretrainedRun
+
+MOST_LINES = 5
+
+
+def print_pretrained(run: PretrainedRun) -> None:
+    """The verdict, the course, the gain where labels show one, what was left out, and where everything lies."""
+    record, console = run.record, open_console()
+    console.print(Text(record.verdict, "bold"))
+    console.print()
+    table = plain_table("on held-out inputs", "at the start", "at the end")
+    for name, before, after in _course(record):
+        table.add_row(metric_title(name), value_text(name, before), value_text(name, after))
+    console.print(table)
+    if record.gain is not None:
+        console.print()
+        console.print(_arms(record.gain))
+    troubles = [f"{trouble.origin} {trouble.reason}" for trouble in record.data.unreadable]
+    lines = [*record.data.notes, *troubles]
+    for line in lines[:MOST_LINES]:
+        console.print(Text(on_one_line(f"- {line}")))
+    left = len(record.data.notes) + record.data.unreadable_count - MOST_LINES
+    if left > 0:
+        console.print(f"  and {left:,} more")
+    console.print()
+    for name, place in {"Run": run.folder, "Report": run.report}.items():
+        console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
+    console.print(Text(on_one_line(f"Use it:  headstart fit LABELLED --backbone {run.folder}")), soft_wrap=True)
+
+
+def _arms(gain: Gain) -> Table:
+    """The probes, and what the one on the result is ahead of each other."""
+    metric, found = gain.primary_metric, {comparison.against: comparison for comparison in gain.comparisons}
+    table = plain_table(f"{metric_title(metric)}, labelled test part", "value", "95 % interval", "the result's lead")
+    for key, arm in gain.arms.items():
+        row = arm.figures[metric]
+        lead = difference_text(metric, found[key].difference) if key in found else ""
+        table.add_row(Text(arm.title), value_text(metric, row.value), interval_text(metric, row), lead)
+    return table
+
+
+def _course(record: PretrainRecord) -> list[tuple[str, float, float]]:
+    """Name, value before the first step, value after the last: of the loss and every monitor."""
+    last = {"loss": record.history[-1].val_loss, **record.history[-1].monitors}
+    return [(name, record.start[name], last[name]) for name in record.start if name in last]

@@ -1,0 +1,182 @@
+"""Results on standard output, for people: what matters first, readable at 80 columns and without colour."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from headstart.cli.console import open_console, plain_grid, plain_table
+from headstart.cli.plugin_help import Entry
+from headstart.cli.stage_table import stage_table
+from headstart.kernel.settings import FieldHelp
+from headstart.kernel.terminal_text import on_one_line
+from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
+from headstart.pipeline.record import FigureRow, RunRecord, SliceRow, Trouble
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headstart.pipeline.inspection import Inspection
+    from headstart.verbs.evaluate import Evaluation
+    from headstart.verbs.predict import PredictionSummary
+    from headstart.verbs.run import Run
+
+MOST_METRICS = 8
+"""Metrics that are printed; a figure per label can be many."""
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
+
+
+def print_fit(run: Run) -> None:
+    """The verdict, every figure of every arm with its interval, the comparisons, and where everything lies."""
+    record, console = run.record, open_console()
+    forgot = record.forgetting
+    alarming = record.negative_transfer or (forgot is not None and forgot.verdict == "worse")
+    style = "bold yellow" if alarming else "bold"
+    console.print(Text(record.verdict, style))
+    console.print()
+    console.print(_arms(record))
+    for comparison in record.comparisons:
+        other = record.arms[comparison.against].title
+        difference = difference_text(comparison.metric, comparison.difference)
+        console.print(Text(f"{metric_title(comparison.metric)} against {other}: {difference}, {comparison.verdict}"))
+    _print_slices(console, record.slices, record.primary_metric, record.worst_slice)
+    _print_spread(console, record)
+    about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]
+    _print_some(console, [*about_old, *record.data.notes, *map(_trouble_text, record.data.unreadable)])
+    if record.head is not None:
+        console.print()
+        console.print(stage_table(record))
+    console.print()
+    for name, place in {"Run": run.folder, "Report": run.report}.items():
+        console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The figures with their intervals, those of every slice, and what a reader of them must know."""
+    console = open_console()
+    table = plain_table(f"on {evaluation.n:,} examples", "value", "95 % interval")
+    for metric in _primary_first(evaluation.figures, evaluation.primary_metric):
+        table.add_row(metric_title(metric), *_cells(metric, evaluation.figures[metric]))
+    console.print(table)
+    _print_slices(console, evaluation.slices, evaluation.primary_metric, evaluation.worst_slice)
+    _print_some(console, [*evaluation.notes, *map(_trouble_text, evaluation.unreadable)])
+
+
+def print_inspection(inspection: Inspection) -> None:
+    """What the data are, then every finding, gravest first."""
+    console = open_console()
+    console.print(Text(on_one_line(f"{inspection.source}: {inspection.seen}"), "bold"))
+    grid = plain_grid()
+    for finding in inspection.findings:
+        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(on_one_line(finding.text)))
+    console.print(grid)
+    if all(finding.severity == "note" for finding in inspection.findings):
+        console.print("Nothing wrong was found.")
+
+
+def print_predicted(summary: PredictionSummary) -> None:
+    """How many rows were predicted, and where they lie."""
+    failed = f"; {summary.failed:,} could not be predicted and say why in the column 'error'" if summary.failed else ""
+    print(f"{summary.rows:,} predictions in {summary.out}{failed}")
+    if summary.gathered:
+        print(f"{len(summary.gathered):,} scans with their masks, such as {summary.gathered[0]}")
+
+
+def print_frame(frame: pd.DataFrame) -> None:
+    """Predictions as CSV."""
+    frame.to_csv(sys.stdout, index=False)
+
+
+def frame_document(frame: pd.DataFrame) -> dict[str, Any]:
+    """Predictions as plain values: {"rows": number, "predictions": [{column: value}]}."""
+    return {"rows": len(frame), "predictions": json.loads(frame.to_json(orient="records"))}
+
+
+def print_entries(entries: Iterable[Entry]) -> None:
+    """Names with a sentence each."""
+    grid = plain_grid()
+    for entry in entries:
+        grid.add_row(Text(entry.name, "bold"), Text(entry.idea))
+    open_console().print(grid)
+
+
+def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
+    """The settings of a plug-in, under the names that `--set` takes."""
+    console = open_console()
+    console.print(Text(idea))
+    if not rows:
+        console.print("\nIt has no settings.")
+    for row in rows:
+        default = row.default if row.default == "required" else f"default {row.default}"
+        console.print()
+        console.print(Text.assemble((f"{family}.{row.name}", "bold"), f"  {row.type}, {default}"))
+        console.print(Padding(Text(row.meaning), (0, 0, 0, 4)))
+    if rows:
+        console.print(f"\nSet one with --set {family}.{rows[0].name}=VALUE.")
+
+
+def _arms(record: RunRecord) -> Table:
+    """Metric by metric, so that the arms stand below each other."""
+    table = plain_table("on the test part", "value", "95 % interval", "")
+    metrics = _primary_first(record.greater_is_better, record.primary_metric)
+    for metric in metrics[:MOST_METRICS]:
+        title = metric_title(metric)
+        for arm in record.arms.values():
+            if metric in arm.figures:
+                table.add_row(title, *_cells(metric, arm.figures[metric]), Text(arm.title))
+                title = ""
+    if len(metrics) > MOST_METRICS:
+        table.add_row(f"{len(metrics) - MOST_METRICS} more in metrics.json", "", "", "")
+    return table
+
+
+def _print_spread(console: Console, record: RunRecord) -> None:
+    """How far the runs lie apart, where the record sums up several."""
+    for key, spreads in record.spreads.items():
+        spread, metric = spreads[record.primary_metric], record.primary_metric
+        title = record.arms[key].title
+        words = f"{metric_title(metric)} of {title}: standard deviation {value_text(metric, spread)} over the runs"
+        console.print(Text(on_one_line(words)))
+
+
+def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, worst: str) -> None:
+    if not any(metric in row.figures for row in slices):
+        return
+    table = plain_table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
+    for row in slices:
+        if metric in row.figures:
+            table.add_row(
+                Text(on_one_line(f"{row.column} = {row.value}")), *_cells(metric, row.figures[metric]), f"{row.n:,}"
+            )
+    console.print()
+    console.print(table)
+    if worst:
+        console.print(Text(on_one_line(f"Worst: {worst}")))
+
+
+def _cells(metric: str, figure: FigureRow) -> tuple[str, str]:
+    return value_text(metric, figure.value), interval_text(metric, figure)
+
+
+def _primary_first(metrics: Iterable[str], primary: str) -> list[str]:
+    return sorted(metrics, key=lambda metric: metric != primary)
+
+
+def _trouble_text(trouble: Trouble) -> str:
+    return f"{trouble.origin} {trouble.reason}"
+
+
+def _print_some(console: Console, lines: Sequence[str], most: int = 5) -> None:
+    """The first lines, and how many more there are."""
+    for line in lines[:most]:
+        console.print(Text(on_one_line(f"- {line}")))
+    if len(lines) > most:
+        console.print(f"  and {len(lines) - most:,} more")

@@ -1,0 +1,203 @@
+"""Content keys: a hash of each example's input, by which features and fingerprints are kept.
+
+Hashes of files are memoised by path, size and time of change, so that a second look at the same files reads none.
+Labels, splits and the order of rows are never part of a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from headstart.contracts.examples import Examples, Raw
+from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.work_locks import in_turn
+from headstart.kernel.files import hash_bytes
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.media.images import Crop
+
+MEMO = "file-hashes-2"
+AT_ONCE = 4096
+"""Examples looked at together, so that beside their keys nothing grows with the data."""
+CHANGED = "has changed during the pass"
+_SETTLED_NS = 2 * 10**9
+"""A file changed less than this before it was hashed may change again within one tick of its clock."""
+_CHUNK = 64
+_THREADS = min(16, 4 * (os.cpu_count() or 1))
+
+
+class ContentKeys(NamedTuple):
+    """The keys of some examples, in their order."""
+
+    keys: list[str | None]
+    """32 hexadecimal digits each; None where the input cannot be read."""
+    failures: dict[int, str]
+    """Row -> why its input cannot be read, in words that follow the file's name."""
+
+
+class _Stamp(NamedTuple):
+    position: int
+    """Of its source among others."""
+    path: Path
+    size: int
+    changed_ns: int
+
+    def packed(self) -> bytes:
+        return self.size.to_bytes(8, "little") + self.changed_ns.to_bytes(8, "little", signed=True)
+
+
+class _Answer(NamedTuple):
+    key: str = ""
+    reason: str = ""
+
+
+def content_keys(examples: Examples, reporter: Reporter | None = None) -> ContentKeys:
+    """The content key of every example: file bytes (image), texts, or 64-bit numbers (table).
+
+    Where several processes ask for the same at the same time one reads the files, and the others wait for it.
+    """
+    found = ContentKeys([], {})
+    unread: list[int] = []
+    for start in range(0, len(examples), AT_ONCE):
+        raws = examples.raws(range(start, min(start + AT_ONCE, len(examples))))
+        if examples.schema.modality == "image":
+            some, missing = _known(raws)
+            found.keys.extend(some.keys)
+            found.failures.update((start + position, reason) for position, reason in some.failures.items())
+            unread.extend(start + stamp.position for stamp in missing)
+        else:
+            found.keys.extend(map(_text_key if examples.schema.modality == "text" else _table_key, raws))
+    if unread:
+        with (reporter or Quiet()).counter("reading files", len(unread), "files") as advance:
+            for start in range(0, len(unread), AT_ONCE):
+                _fill_in(found, examples, unread[start : start + AT_ONCE], advance)
+    return found
+
+
+def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) -> dict[int, str]:
+    """Those of some rows whose files are no longer what `content_keys` found, and what became of them, in words.
+
+    A file whose hash is remembered costs a look at its size and time of change, any other is read again.
+    """
+    if examples.schema.modality != "image":
+        return {}
+    files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if not isinstance(raw, bytes)]
+    now = _read([raw for _, raw in files])
+    return {row: now.failures.get(at, CHANGED) for at, (row, _) in enumerate(files) if now.keys[at] != keys[row]}
+
+
+def _fill_in(found: ContentKeys, examples: Examples, rows: Sequence[int], advance: Callable[[int], None]) -> None:
+    """Add the keys of rows whose files are to be read."""
+    sources = examples.raws(rows)
+    with in_turn(f"{MEMO}-{hash_bytes(repr(sources).encode())}"):
+        now = _read(sources, advance)
+    for position, row in enumerate(rows):
+        found.keys[row] = now.keys[position]
+        if position in now.failures:
+            found.failures[row] = now.failures[position]
+
+
+def _text_key(raw: Raw) -> str:
+    texts = raw if isinstance(raw, tuple) else (str(raw),)
+    return hash_bytes(b"text", *(text.encode("utf-8", "surrogatepass") for text in texts))
+
+
+def _table_key(raw: Raw) -> str:
+    # adding zero turns -0.0 into 0.0, which is the same number with another bit
+    return hash_bytes(b"table", (np.asarray(raw, np.float64) + 0.0).tobytes())
+
+
+def _image_key(digest: str, source: Raw) -> str:
+    """That of a whole picture is the digest of its file, that of a part goes by the picture and the place."""
+    if not isinstance(source, Crop):
+        return digest
+    return hash_bytes(b"part", digest.encode(), repr(tuple(source.box)).encode())
+
+
+def _known(sources: Sequence[Raw]) -> tuple[ContentKeys, list[_Stamp]]:
+    """The keys of images that lie in memory or whose hashes are remembered; and the files that are to be read."""
+    found, stamps, missing = ContentKeys([None] * len(sources), {}), list[_Stamp](), list[_Stamp]()
+    for position, source in enumerate(sources):
+        whole = source.source if isinstance(source, Crop) else source
+        if isinstance(whole, bytes) and whole:
+            found.keys[position] = _image_key(_digest(io.BytesIO(whole)), source)
+        elif isinstance(stamp := _stamp(position, whole), _Stamp):
+            stamps.append(stamp)
+        else:
+            found.failures[position] = stamp
+    hashes = Memo(MEMO).get([os.fsencode(stamp.path) for stamp in stamps])
+    for stamp in stamps:
+        kept = hashes.get(os.fsencode(stamp.path), b"")
+        if kept[:16] == stamp.packed():
+            found.keys[stamp.position] = _image_key(kept[16:].hex(), sources[stamp.position])
+        else:
+            missing.append(stamp)
+    return found, missing
+
+
+def _read(sources: Sequence[Raw], advance: Callable[[int], None] = lambda _: None) -> ContentKeys:
+    """The keys of images; files whose hashes are not remembered are read."""
+    found, missing = _known(sources)
+    advance(len(sources) - len(missing))
+    new: dict[bytes, bytes] = {}
+    for stamp, answer in zip(missing, _in_threads(missing, advance)):
+        if answer.reason:
+            found.failures[stamp.position] = answer.reason
+            continue
+        found.keys[stamp.position] = _image_key(answer.key, sources[stamp.position])
+        if stamp.changed_ns < time.time_ns() - _SETTLED_NS:
+            new[os.fsencode(stamp.path)] = stamp.packed() + bytes.fromhex(answer.key)
+    Memo(MEMO).put(new)
+    return found
+
+
+def _stamp(position: int, source: Raw) -> _Stamp | str:
+    """What tells a file's states apart; or why there is nothing to read."""
+    if source == b"":
+        return "is empty (0 bytes)"
+    path = Path(os.path.abspath(str(source)))
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        return _reason(error)
+    if status.st_size == 0:
+        return "is empty (0 bytes)"
+    return _Stamp(position, path, status.st_size, status.st_mtime_ns)
+
+
+def _in_threads(stamps: Sequence[_Stamp], advance: Callable[[int], None]) -> list[_Answer]:
+    if not stamps:
+        return []
+    chunks = [stamps[start : start + _CHUNK] for start in range(0, len(stamps), _CHUNK)]
+    answers: list[_Answer] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for some in pool.map(lambda chunk: [_file_key(stamp.path) for stamp in chunk], chunks):
+            answers += some
+            advance(len(some))
+    return answers
+
+
+def _file_key(path: Path) -> _Answer:
+    try:
+        with open(path, "rb") as file:
+            return _Answer(key=_digest(file))
+    except OSError as error:
+        return _Answer(reason=_reason(error))
+
+
+def _digest(file: io.BufferedReader | io.BytesIO) -> str:
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16, person=b"image")).hexdigest()
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -1,0 +1,188 @@
+"""Inference: a model's calibrated predictions, from inputs or from what a frozen pass has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.contracts.runner import CannotRun, Execute
+from headstart.contracts.task import Targets
+from headstart.engine.allocator import keep_blocks
+from headstart.engine.device import pick_device, run_halving, usual_batch_size
+from headstart.engine.frozen.averaged_views import averaged, averaged_views
+from headstart.engine.frozen.batches_in_flight import Pipeline
+from headstart.engine.frozen.execution import plain_runner, runner_of, started
+from headstart.engine.frozen.extract import UNITS, Extracted
+from headstart.engine.frozen.feature_spec import KeptSegment, Wish, features_of
+from headstart.engine.frozen.feeding import Fed, feed
+from headstart.engine.frozen.merging import Decoded, joined, merged
+from headstart.engine.frozen.pass_key import pass_key
+from headstart.engine.streams import as_tensor
+from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.files import hash_json
+from headstart.kernel.progress import Quiet, Reporter
+
+HEAD_BATCH = 4096
+"""Pooled features that go through a head at once."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions for the examples that could be read."""
+
+    prediction: Prediction | None
+    """Finished, one entry per element of `rows`; None when no input could be read."""
+    rows: np.ndarray
+    """(readable examples,) int64, ascending."""
+    failures: Mapping[int, str]
+    """Row -> why its input could not be read."""
+
+
+class Predictor:
+    """Prepares inputs and runs a whole model, with the runner that its features were made with."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: torch.device | None = None,
+        batch_size: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        """Nothing is started before there are examples; what is started serves all that follow."""
+        keep_blocks()
+        self.model, self.reporter = model, reporter or Quiet()
+        model.backbone.tell(self.reporter)
+        self._views = averaged_views(model.execution)
+        self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
+        self._pipeline = Pipeline(self._remainder.started)
+        self._batch_size = batch_size or self._remainder.batch_size
+
+    def __call__(self, examples: Examples) -> Predicted:
+        """Predictions for those that can be read, whole or in pieces."""
+        pieces = self.model.task.cut(examples, self.model.backbone)
+        decoded = self._decoded(examples if pieces is None else pieces.examples)
+        found = joined(decoded if pieces is None else merged(decoded, pieces, self.model.task))
+        finished = None if found.prediction is None else _finished(self.model, [found.prediction])
+        return Predicted(finished, found.rows, found.failures)
+
+    def _decoded(self, examples: Examples) -> Iterator[Decoded]:
+        """Batch by batch."""
+        same: list[Prediction] = []
+        batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
+        if self._views is not None:
+            batches = self._views.each(batches, self.model.backbone.entry)
+        queries = self.model.task.queries(examples)
+        unit = UNITS.get(self.model.backbone.modality, "examples")
+        with self.reporter.counter("predicting", len(examples), unit) as advance:
+            for ran in self._pipeline.run(batches):
+                fed, prediction = ran.fed, None
+                if fed.state is not None and ran.result is not None:
+                    same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
+                    if self._views is not None and len(same) <= self._views.count:
+                        continue
+                    prediction = averaged(same) if self._views is not None else same[0]
+                    same = []
+                yield Decoded(fed.rows, prediction, fed.failures)
+                advance(len(fed.rows) + len(fed.failures))
+
+
+def predict_stored(
+    model: Model,
+    extracted: Extracted,
+    rows: Sequence[int] | np.ndarray | None = None,
+    *,
+    queries: Targets | None = None,
+    device: torch.device | None = None,
+    batch_size: int | None = None,
+) -> Prediction:
+    """The finished prediction for some rows of a frozen pass (all readable ones without any), from where it ended.
+
+    Args:
+        queries: what the task asks of every row of the pass.
+
+    Raises:
+        DataError: no rows are given, or the input of one of them could not be read.
+    """
+    chosen = extracted.rows if rows is None else np.asarray(rows, np.int64)
+    boundary = extracted.wish.boundary(model.backbone)
+    remainder = _Remainder(model, device or pick_device(), boundary)
+    parts = []
+    for batch in _pieces(chosen, batch_size or remainder.batch_size):
+        state = extracted.batch_state(batch)
+        if extracted.wish.keep != "state":
+            parts.append(remainder.head(features_of(state), state, batch, queries))
+        elif boundary == len(model.backbone.stages):
+            with torch.inference_mode():
+                features = model.backbone.features(state)
+            parts.append(remainder.head(features, state, batch, queries))
+        else:
+            parts.append(remainder(state, batch, queries))
+    return _finished(model, parts)
+
+
+def heads_on_features(model: Model, pooled: np.ndarray) -> Prediction:
+    """The finished prediction for pooled features (examples, width) float32. Raises DataError without any."""
+    remainder = _Remainder(model, pick_device(), len(model.backbone.stages))
+    parts = []
+    for rows in _pieces(np.arange(len(pooled)), HEAD_BATCH):
+        features = Features(torch.from_numpy(pooled[rows]))
+        parts.append(remainder.head(features, State(features.pooled), rows))
+    return _finished(model, parts)
+
+
+class _Remainder:
+    """What is left of a model from a boundary on (from the input with None): some stages, then the head."""
+
+    def __init__(self, model: Model, device: torch.device, start: int | None, reporter: Reporter | None = None) -> None:
+        self.model, self.device, self.start = model.eval(), device, start
+        self.reporter = reporter or Quiet()
+        self.batch_size = usual_batch_size(device)
+        self.execute: Execute | None = None
+
+    def __call__(self, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
+        """From the state at the boundary."""
+        if self.execute is None:
+            self.execute = self.started(state)
+        return self.head(features_of(run_halving(self.execute, state)), state, rows, queries)
+
+    def started(self, state: State) -> Execute:
+        """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
+        wish = Wish(self.model.task.reads)
+        segment, key = KeptSegment(self.model.backbone, wish, self.start), pass_key(self.model.backbone, wish)
+        try:
+            runner = runner_of(self.model.execution)
+            return started(runner, segment, state, self.device, hash_json([key, self.start]))
+        except (CannotRun, SettingsError) as error:
+            name = self.model.execution["runner"]
+            self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
+            return plain_runner().start(segment, state, self.device)
+
+    def head(self, features: Features, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
+        """From the features; not finished yet. `queries` are those of all rows."""
+        task, head = self.model.task, self.model.heads["head"].to(self.device)
+        asked = {name: as_tensor(values[rows]).to(self.device) for name, values in (queries or {}).items()}
+        batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)), asked)
+        with torch.inference_mode():
+            return task.decode(task.apply(head, _on(features, self.device), batch))
+
+
+def _on(features: Features, device: torch.device) -> Features:
+    tokens, mask = (value if value is None else value.to(device) for value in (features.tokens, features.mask))
+    return Features(features.pooled.to(device), tokens, mask, tuple(level.to(device) for level in features.maps))
+
+
+def _finished(model: Model, parts: Sequence[Prediction]) -> Prediction:
+    if not parts:
+        raise DataError("there is nothing to predict: no rows are given")
+    return model.task.finish(Prediction.join(parts), model.calibration)
+
+
+def _pieces(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -1,0 +1,28 @@
+"""What names a frozen pass: everything but the input, the runner and the machine that decides a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.contracts.backbone import Backbone
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.views import View
+
+
+def pass_key(backbone: Backbone, wish: Wish) -> dict[str, Any]:
+    """As JSON values, of a pass over the inputs as they are. It takes a look at every weight."""
+    return {
+        "weights": backbone.weights_hash(),
+        "architecture": backbone.describe(),
+        "preparation": dict(backbone.preparation()),
+        "stop": backbone.boundary_names()[wish.boundary(backbone)],
+        "taps": [tap.key for tap in wish.taps],
+        "keep": wish.keep,
+        "view_seed": None,
+    }
+
+
+def with_view(key: Mapping[str, Any], view: View | None) -> dict[str, Any]:
+    """That of the same pass over views of the inputs; itself without a view."""
+    return dict(key) if view is None else {**key, "view_seed": view.number, "view": view.name()}

@@ -1,0 +1,43 @@
+"""What a training's best epochs end in: one of them, a soup of them, or a point on the way back to the pretrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headstart.contracts.tuning import Recipe
+from headstart.engine.training.best_epochs import SOUP, Kept, Weights, greedy_soup
+from headstart.engine.training.interpolation import ALPHAS, best_interpolation
+
+
+@dataclass(frozen=True)
+class Final:
+    """The weights that a training ends in."""
+
+    kept: Kept
+    soup: tuple[int, ...] = ()
+    """The epochs that they are the mean of, where a soup was asked for."""
+    alpha: float | None = None
+    """Their place between the pretrained backbone, 0, and the fine-tuned one, 1, where that was asked for."""
+
+
+def passes_needed(recipe: Recipe) -> int:
+    """How many validation passes `final_weights` makes at most."""
+    return (SOUP - 1 if recipe.soup else 0) + (len(ALPHAS) if recipe.interpolate else 0)
+
+
+def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], cost_of: Callable[[Weights], float]) -> Final:
+    """What the recipe asks for, by their cost on validation; no worse than the best epoch.
+
+    Args:
+        start: the weights at the start. best: the best epochs, the best first.
+        cost_of: measures what weights cost on validation.
+    """
+    final = Final(best[0])
+    if recipe.soup:
+        epochs, cost, weights = greedy_soup(best, cost_of)
+        final = Final(Kept(best[0].epoch, cost, weights), soup=epochs)
+    if recipe.interpolate:
+        alpha, cost, weights = best_interpolation(start, final.kept.weights, final.kept.cost, cost_of, recipe.goes_back)
+        final = Final(Kept(best[0].epoch, cost, weights), final.soup, alpha)
+    return final

@@ -1,0 +1,59 @@
+"""What decides a training beside the model and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.contracts.objective import Objective
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.engine.training.optimiser import HEAD
+from headstart.kernel.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training as the loop is given it."""
+
+    objective: Objective
+    recipe: Recipe
+    rates: Sequence[Rate]
+    boundary: int
+    """The first stage that runs in the loop: earlier ones are in the streams' states already. One more than there are
+    stages where the states are pooled features."""
+    seed: int
+    budget: float | None = None
+    """Seconds, validation included; the number of epochs is chosen to fit, and training stops there in any case."""
+    epochs: int | None = None
+    """Fixes the number of epochs, over which the rate falls; None: the recipe's, or what the budget allows of them."""
+    passes_after: int = 0
+    """Passes over the validation examples that follow the training and for which the budget must leave the time."""
+    pretrained: bool = True
+    """Whether the backbone starts from pretrained weights."""
+    latest: bool = False
+    """Whether the last epoch's weights are kept: a validation loss without labels does not say which are the best."""
+
+    def moving(self, done: float = 1.0) -> set[int]:
+        """The numbers of the stages that move once a share of the training is done, `HEAD` among them."""
+        return {rate.stage for rate in self.rates if rate.start <= done}
+
+    def all_move(self) -> float:
+        """The share of the training after which everything moves that ever does."""
+        return max(rate.start for rate in self.rates)
+
+    def check(self) -> None:
+        """Refuse what would do nothing, or not what it says. Raises TrainingError."""
+        if self.recipe.beside and self.objective.anchored:
+            raise TrainingError(
+                "the objective holds weights to their pretrained values, and this tuning leaves them as they are and "
+                "moves matrices beside them. Use another objective, such as supervised, or a tuning such as full."
+            )
+        if self.pretrained and self.moving() - {HEAD}:
+            return
+        if self.recipe.interpolate:
+            raise TrainingError("interpolate = true would do nothing: no pretrained stage moves. Leave it out.")
+        if self.objective.anchored:
+            raise TrainingError(
+                "the objective holds weights to their pretrained values, and no pretrained stage moves. Use another "
+                "objective, such as supervised, or a tuning such as full."
+            )

@@ -1,0 +1,55 @@
+"""Validation: the loss and the primary metric of a model on examples that it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.model import Model
+from headstart.engine.process_group import Together
+from headstart.engine.streams import Stream
+from headstart.engine.training.forward import Forward, channels_last
+from headstart.engine.training.micro_batches import Batches, MicroBatches
+from headstart.engine.training.validator import Part, Validated, Validator
+
+TIE = 1e-6
+"""Of epochs with the same metric the one with the least loss is taken: so little of it counts."""
+
+
+class Validation(Validator[Prediction]):
+    """Judges by labels."""
+
+    def __init__(
+        self, model: Model, stream: Stream, forward: Forward, micro: MicroBatches, processes: Together
+    ) -> None:
+        """Validate on all rows of `stream`."""
+        super().__init__(model, stream, micro, processes)
+        self.task, self.forward = model.task, forward
+
+    def prediction(self) -> Prediction:
+        """Finished without calibration, in the order of the stream's rows."""
+        return self._finished([part.found for part in self._parts()])
+
+    def _validated(self, loss: float, found: Sequence[Prediction]) -> Validated:
+        truth = {name: values[self.stream.rows] for name, values in self.stream.targets.items()}
+        primary = self.task.metrics()[0]
+        metric = primary.score(truth, self._finished(found))
+        if self.task.chosen_by == "loss":
+            return Validated(loss, metric, loss)
+        return Validated(loss, metric, (-metric if primary.greater_is_better else metric) + TIE * loss)
+
+    def _finished(self, found: Sequence[Prediction]) -> Prediction:
+        return self.task.finish(Prediction.join(found), {})
+
+    def _batches(self, rows: np.ndarray) -> Batches:
+        return {self.stream.name: channels_last(self.stream.batch(rows))}
+
+    def _part(self, batches: Batches) -> Part[Prediction]:
+        batch = batches[self.stream.name].to(self.forward.device)
+        with torch.no_grad():
+            outputs = self.forward.outputs(self.forward.features(batch), batch)
+            loss = sum(term.item() for term in self.task.losses(outputs, batch).values())
+        return Part(self.task.weight(batch), loss, self.task.decode(outputs))

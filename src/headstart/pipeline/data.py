@@ -1,0 +1,119 @@
+"""Reading data whichever way they lie: each format is asked what it sees, and exactly one must see something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns, Format
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, nearest
+from headstart.kernel.settings import build
+from headstart.kernel.terminal_text import is_text
+
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+
+
+def read_examples(
+    source: Any,
+    columns: Columns,
+    *,
+    format: str | None = None,
+    settings: Mapping[str, Any] = NO_SETTINGS,
+    labelled: bool = True,
+) -> tuple[Examples, str]:
+    """Read everything.
+
+    Args:
+        source: a path, a pandas frame, a `datasets` object, a dict of these by part, or a list of image paths.
+        columns: what the user named.
+        format: name of the format; recognised when None. settings: the format's.
+        labelled: whether labels must be there.
+
+    Returns:
+        The examples, and what was seen, in words.
+
+    Raises:
+        DataError: no format or more than one recognises the source, or it cannot be read.
+        SettingsError: the format has no such settings.
+    """
+    source = existing(source)
+    kind, seen = _kind(source, format)
+    reader: Format = build(kind, settings, where="format")
+    return reader.read(source, columns, labelled=labelled), seen
+
+
+def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:
+    """The source, and what reads it with those of the settings of a run that it has too. Raises DataError."""
+    source = existing(source)
+    kind, _ = _kind(source, format)
+    return source, build(kind, shared_settings(kind, settings), where="format")
+
+
+def shared_settings(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a format has: data may lie otherwise than those that a run learnt from."""
+    return {name: value for name, value in settings.items() if name in kind.model_fields}
+
+
+def existing(source: Any) -> Any:
+    """The source, a path as `Path`. Raises DataError with the nearest names when it does not exist."""
+    _refuse_names_that_are_no_text(source)
+    if not isinstance(source, (str, Path)):
+        return source
+    if not str(source).strip():
+        raise DataError("the path of the data is empty")
+    path = Path(source).expanduser()
+    try:
+        if path.exists():
+            return path
+        beside = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
+    except (OSError, ValueError) as error:
+        raise DataError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    close = nearest(path.name, beside)
+    hint = " Did you mean " + " or ".join(str(path.with_name(name)) for name in close) + "?" if close else ""
+    if not path.parent.is_dir():
+        hint = f" The folder {path.parent} does not exist either."
+    raise DataError(f"{source} does not exist.{hint}")
+
+
+def _refuse_names_that_are_no_text(source: Any) -> None:
+    """Plans, tables and reports are UTF-8 and could not name them."""
+    for path in source if isinstance(source, (list, tuple)) else (source,):
+        if isinstance(path, (str, Path)) and not is_text(str(path)):
+            raise DataError(f"the name {path} is not valid UTF-8. Rename it: what Headstart writes could not name it.")
+
+
+def _kind(source: Any, format: str | None) -> tuple[Any, str]:
+    names = registry.names("formats")
+    seen: dict[str, str] = {}
+    for name in names if format is None else [format]:
+        words = registry.plugin("formats", name).recognises(source)
+        if words is not None:
+            seen[name] = words
+    if format is not None:
+        return registry.plugin("formats", format), seen.get(format, "")
+    if len(seen) == 1:
+        name, words = next(iter(seen.items()))
+        return registry.plugin("formats", name), words
+    what = str(source) if isinstance(source, Path) else f"an object of type {type(source).__name__}"
+    if not seen:
+        raise DataError(
+            f"{what} is nothing that is known: no images and no table were found{_content(source)}. "
+            f"Formats: {', '.join(names)}."
+        )
+    sights = "\n".join(f"  --format {name}: {words}" for name, words in seen.items())
+    raise DataError(f"{what} can be read in more than one way. Say which:\n{sights}")
+
+
+def _content(source: Any) -> str:
+    """A few names of what lies in a folder."""
+    if not isinstance(source, Path) or not source.is_dir():
+        return ""
+    names = sorted(entry.name for entry in source.iterdir())
+    if not names:
+        return "; the folder is empty"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"; the folder holds {', '.join(names[:5])}{more}"

@@ -1,0 +1,122 @@
+"""What an inspection found, in sentences."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from headstart.pipeline.inspection import Finding, Inspection, Severity, Spread
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+_NAMED = 5
+"""Origins or classes that a sentence names."""
+_TINY_CLASS = 10
+"""Examples below which a class can hardly be split and judged."""
+_IMBALANCE = 10
+"""Ratio of the largest class to the smallest from which it is told."""
+_LONG_WORDS = 350
+"""Words that fit into 512 tokens of a usual text model."""
+
+
+def findings_of(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> tuple[Finding, ...]:
+    """Every finding, gravest first: those that `found` holds already, and what its numbers say."""
+    sentences = [
+        *_about_labels(found),
+        *_about_classes(found, classes_by_part),
+        *_about_copies(found),
+        *_about_inputs(found),
+        *_about_sizes(found),
+    ]
+    new = [Finding(severity=severity, text=text) for severity, text in sentences]
+    return tuple(sorted([*found.findings, *new], key=lambda finding: _ORDER[finding.severity]))
+
+
+_Sentences = Iterator[tuple[Severity, str]]
+
+
+def _about_labels(found: Inspection) -> _Sentences:
+    if found.missing_labels:
+        yield "error", f"{found.missing_labels} of {found.examples} examples have no label"
+    if len(found.classes) == 1 and not any(finding.severity == "error" for finding in found.findings):
+        yield "error", f"there is only one class, '{next(iter(found.classes))}': at least two are needed"
+    if found.conflicts:
+        first = found.conflicts[0]
+        labelled = ", ".join(f"{origin} ({label})" for origin, label in zip(first.origins, first.labels))
+        yield "warning", f"{_count(found.conflicts, 'input')} with copies under different labels, such as {labelled}"
+
+
+def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> _Sentences:
+    if not found.classes:
+        return
+    listed = ", ".join(f"{name} {count}" for name, count in list(found.classes.items())[:20])
+    yield "note", f"{found.examples} examples in {_count(found.classes, 'class', 'classes')}: {listed}"
+    tiny = [f"'{name}' ({count})" for name, count in found.classes.items() if count < _TINY_CLASS]
+    if tiny:
+        yield "warning", f"{_count(tiny, 'class', 'classes')} of fewer than {_TINY_CLASS} examples: {_some(tiny)}"
+    least, most = min(found.classes.values()), max(found.classes.values())
+    if most >= _IMBALANCE * least:
+        yield "warning", f"the largest class is {most / least:.0f} times the smallest: read the balanced accuracy"
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for name in found.classes:
+        spellings[" ".join(name.casefold().split())].append(name)
+    for names in spellings.values():
+        if len(names) > 1:
+            yield "warning", f"classes that differ in case or spaces only: {', '.join(map(repr, names))}"
+    trained = classes_by_part.get("train", set())
+    for part, names_in_part in classes_by_part.items():
+        if trained and names_in_part - trained:
+            yield "warning", f"classes in {part} that train does not have: {_some(sorted(names_in_part - trained))}"
+
+
+def _about_copies(found: Inspection) -> _Sentences:
+    if found.leaks:
+        first = found.leaks[0]
+        yield (
+            "warning",
+            f"{_count(found.leaks, 'example')} outside the train part with a copy in it, such as {first.one} of "
+            f"{first.other}: figures on it would be too good",
+        )
+    if found.exact_duplicates or found.near_duplicates:
+        example = f", such as {found.copies[0].other} of {found.copies[0].one}" if found.copies else ""
+        yield (
+            "warning",
+            f"{found.exact_duplicates} exact and {found.near_duplicates} near duplicates of earlier examples{example}",
+        )
+
+
+def _about_inputs(found: Inspection) -> _Sentences:
+    if found.unreadable:
+        reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unreadable]
+        everything = len(found.unreadable) == found.examples
+        yield "error" if everything else "warning", f"{_count(reasons, 'file')} that cannot be read: {_some(reasons)}"
+    if found.empty_texts:
+        yield "warning", f"{found.empty_texts} of {found.examples} texts are empty"
+    if found.missing_numbers:
+        yield "warning", f"{found.missing_numbers} of {found.examples} examples have an empty number"
+    if found.constant_images:
+        yield "warning", f"{_count(found.constant_images, 'image')} of one plain colour: {_some(found.constant_images)}"
+
+
+def _about_sizes(found: Inspection) -> _Sentences:
+    units = {"width": " px", "height": " px"}
+    for name, spread in list(found.spreads.items())[:20]:
+        unit = " % of a picture" if name.startswith("share of ") else units.get(name, "")
+        yield "note", f"{name}: {_in_words(spread, unit)}"
+    words = found.spreads.get("words") if found.modality == "text" else None
+    if words is not None and words.maximum > _LONG_WORDS:
+        yield "note", "some texts are longer than the 512 tokens that most models read: their end will be cut off"
+
+
+def _in_words(spread: Spread, unit: str) -> str:
+    if spread.minimum == spread.maximum:
+        return f"always {spread.minimum:g}{unit}"
+    return f"{spread.minimum:g} to {spread.maximum:g}{unit}, median {spread.median:g}"
+
+
+def _count(things: Sequence[object] | Mapping[str, int], one: str, many: str = "") -> str:
+    return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

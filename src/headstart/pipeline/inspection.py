@@ -1,0 +1,85 @@
+"""Inspection: what was found in the data before training, as `inspect` returns it and `--json` prints it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from headstart.kernel.settings import Settings
+from headstart.pipeline.record import Trouble
+
+Severity = Literal["error", "warning", "note"]
+
+
+class Finding(Settings):
+    """One thing that the user should know."""
+
+    severity: Severity
+    """'error': training refuses such data; 'warning': it would learn or be judged wrongly; 'note': good to know."""
+    text: str
+    """A plain sentence."""
+
+
+class Copy(Settings):
+    """Two examples with the same input, or nearly the same."""
+
+    one: str
+    """Origin of the first."""
+    other: str
+    """Origin of the second."""
+    exact: bool
+    """Whether the inputs are the same to the bit."""
+
+
+class Conflict(Settings):
+    """Copies of one input that have different labels."""
+
+    origins: tuple[str, ...]
+    labels: tuple[str, ...]
+    """In the order of the origins."""
+
+
+class Spread(Settings):
+    """Least, middle and greatest of a quantity over the examples."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+class Inspection(Settings):
+    """Everything that was found."""
+
+    source: str
+    """Path of the data, or what they are."""
+    seen: str
+    """How they lie, in words."""
+    modality: str
+    """'image', 'text' or 'table'."""
+    examples: int
+    """Examples in all, unreadable ones included."""
+    parts: dict[str, int] = {}
+    """Given part -> examples; empty when no split is given."""
+    classes: dict[str, int] = {}
+    """Class -> examples; empty without labels, and when labels are quantities."""
+    missing_labels: int = 0
+    unreadable: tuple[Trouble, ...] = ()
+    """Every input that cannot be read, with the reason."""
+    empty_texts: int = 0
+    missing_numbers: int = 0
+    """Examples with an empty numeric input."""
+    constant_images: tuple[str, ...] = ()
+    """Origins of images that are one plain colour."""
+    exact_duplicates: int = 0
+    """Examples whose input came before, to the bit."""
+    near_duplicates: int = 0
+    """Examples whose input came before nearly so, exact ones not counted."""
+    copies: tuple[Copy, ...] = ()
+    """Some of the duplicates."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Copies with different labels."""
+    leaks: tuple[Copy, ...] = ()
+    """Copies across the given split: the first outside the train part, the second in it."""
+    spreads: dict[str, Spread] = {}
+    """Sizes: width and height in pixels, characters and words of texts, the values of numeric columns and targets."""
+    findings: tuple[Finding, ...] = ()
+    """All of it in sentences, gravest first."""

@@ -1,0 +1,138 @@
+"""Judging: every arm on the test part, once, with intervals, paired comparisons, slices and what to look at."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Exhibit
+from headstart.contracts.task import Targets, Task
+from headstart.evidence.comparison import compare, figures, slice_figures
+from headstart.kernel.errors import DataError
+from headstart.media.images import decode_image
+from headstart.media.masks import overlay, read_mask, side_by_side
+from headstart.pipeline.record import Card, Comparison, FigureRow, SliceRow
+
+MOST_MISTAKES = 24
+"""Mistakes that a report shows."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the test part says."""
+
+    figures: Mapping[str, dict[str, FigureRow]]
+    """Arm -> metric -> figure."""
+    comparisons: tuple[Comparison, ...]
+    slices: tuple[SliceRow, ...]
+    worst_slice: str
+    slice_notes: tuple[str, ...]
+    exhibits: tuple[Exhibit, ...]
+    mistakes: tuple[Card, ...]
+
+
+def judge(
+    task: Task,
+    examples: Examples,
+    targets: Targets,
+    predictions: Mapping[str, Prediction],
+    groups: np.ndarray | None,
+    seed: int,
+) -> Judged:
+    """Judge the predictions of every arm, 'model' first, on the same examples."""
+    found = {key: rows_of(figures(task, targets, p, groups=groups, seed=seed)) for key, p in predictions.items()}
+    model = predictions["model"]
+    primary = task.metrics()[0]
+    comparisons = []
+    for key, prediction in predictions.items():
+        if key != "model":
+            difference = compare(primary, targets, model, prediction, groups=groups, seed=seed)
+            row = figure_row(difference.figure)
+            comparisons.append(Comparison(against=key, metric=primary.name, difference=row, verdict=difference.verdict))
+    slices, worst, notes = slice_rows(task, examples, targets, model, groups, seed)
+    return Judged(
+        found,
+        tuple(comparisons),
+        slices,
+        worst,
+        notes,
+        task.exhibits(model, targets),
+        cards(task, examples, targets, model),
+    )
+
+
+def figure_row(figure: Figure) -> FigureRow:
+    """A figure as it is recorded."""
+    return FigureRow(**figure.to_json())
+
+
+def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
+    """Figures as they are recorded."""
+    return {name: figure_row(figure) for name, figure in found.items()}
+
+
+def slice_rows(
+    task: Task, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
+) -> tuple[tuple[SliceRow, ...], str, tuple[str, ...]]:
+    """The figures of every value of every slice column, the worst value in words, and notes on rare values."""
+    rows: list[SliceRow] = []
+    worst: list[tuple[float, str]] = []
+    notes: list[str] = []
+    metric = task.metrics()[0]
+    sign = 1 if metric.greater_is_better else -1
+    for column in examples.schema.slices:
+        found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
+        rows += [SliceRow(column=column, value=s.value, n=s.n, figures=rows_of(s.figures)) for s in found.slices]
+        values = {s.value: s.figures[metric.name].value for s in found.slices if s.figures}
+        if found.worst is not None:
+            worst.append((sign * values[found.worst], f"{column} = {found.worst}"))
+        if found.note:
+            notes.append(f"{column}: {found.note}")
+    return tuple(rows), min(worst)[1] if worst else "", tuple(notes)
+
+
+def cards(task: Task, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:
+    """The worst predictions with their inputs, as a report shows them."""
+    mistakes = task.mistakes(prediction, targets, MOST_MISTAKES)
+    chosen = examples.take([mistake.row for mistake in mistakes])
+    shown = zip(mistakes, chosen.origins(), chosen.raws())
+    return tuple(
+        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **_input(raw, mistake.masks))
+        for mistake, origin, raw in shown
+    )
+
+
+def _input(raw: object, masks: Sequence[str]) -> dict[str, str]:
+    if isinstance(raw, (Path, bytes)):
+        return {"thumbnail": _thumbnail(raw, masks)}
+    if isinstance(raw, tuple):
+        return {"text": " ⟂ ".join(str(part) for part in raw)[:600]}
+    if isinstance(raw, str):
+        return {"text": raw[:600]}
+    return {"text": ", ".join(f"{value:.4g}" for value in np.asarray(raw)[:24])}
+
+
+def _thumbnail(source: Path | bytes, masks: Sequence[str]) -> str:
+    """A data URI of a JPEG of at most 144 pixels, with masks one beside the other under each of them.
+
+    Empty when the picture has become unreadable meanwhile.
+    """
+    try:
+        image = decode_image(source, at_least=None if masks else 144)
+    except DataError:
+        return ""
+    if masks:
+        image = side_by_side([overlay(image, read_mask(base64.b64decode(mask)).values) for mask in masks])
+    if max(image.size) < 48:
+        image = image.resize((image.width * 4, image.height * 4), resample=0)
+    image.thumbnail((144 * max(1, len(masks)), 144))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,148 @@
+"""Plan: what the user said and what was chosen for them; `headstart fit RUN/plan.toml` repeats the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from headstart.contracts.composed_augmentation import composed
+from headstart.contracts.format import Columns
+from headstart.contracts.objective import learns_alone
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, unknown
+from headstart.kernel.settings import Settings, build
+from headstart.pipeline import plan_file
+from headstart.pipeline.search_settings import Search
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+AUTO = "auto"
+"""Leaves a choice to Headstart."""
+
+FAMILY_OF = {
+    "format": "formats",
+    "task": "tasks",
+    "backbone": "backbones",
+    "tuning": "tuning",
+    "objective": "objectives",
+    "augmentation": "augmentations",
+    "runner": "runners",
+}
+"""The key of `--set KEY.field=value` -> the family of the plug-in that it sets."""
+
+
+class Plan(Settings):
+    """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
+
+    format_number: int = FORMAT_NUMBER
+    """Of this file."""
+    data: str
+    """Path of the data; a description in angle brackets when they were handed over in memory."""
+    format: str | None = None
+    """How the data lie on disk; recognised when None."""
+    columns: Columns = Columns()
+    """Which columns the user named."""
+    task: str = AUTO
+    """What is predicted."""
+    backbone: str = AUTO
+    """The pretrained model: a name, a folder or file, or a run."""
+    weights: str = "pretrained"
+    """'pretrained', 'random', or a file of weights for the architecture."""
+    tuning: str = "probe"
+    """Which weights move; 'auto' searches for what is best in the time that there is."""
+    objective: str = "supervised"
+    """What is optimised beside the task loss; 'auto' where a search chooses."""
+    augmentation: str = "none"
+    """Random views of the training inputs: a plug-in, or several joined by '+'; 'auto' where a search chooses."""
+    runner: str = AUTO
+    """How the frozen pass is executed."""
+    from_run: str | None = None
+    """The run folder whose backbone and head go on, on these data."""
+    seed: int = Field(default=0, ge=0)
+    """Decides every random draw; >= 0."""
+    seeds: int = Field(default=1, ge=1)
+    """How often the fit is made, with seeds that count up from `seed`; >= 1."""
+    budget: float | None = Field(default=None, gt=0)
+    """Seconds from where data and backbone are there to the final model; > 0. Without it, all that is asked for."""
+    scratch: bool = True
+    """Whether to hold the model against training from scratch."""
+    settings: dict[str, dict[str, Any]] = {}
+    """Settings of the plug-ins: format, tuning, objective, task, backbone, augmentation, runner, scratch."""
+
+    def plugin(self, key: str) -> Any:
+        """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
+
+        Raises:
+            SettingsError: the name or a setting is not known; all faults at once.
+        """
+        if key == "augmentation":
+            return composed("none" if self.augmentation == AUTO else self.augmentation, self.settings.get(key, {}))
+        if key == "tuning" and self.tuning == AUTO:
+            return Search(self.settings.get(key, {}))
+        kind = registry.plugin(FAMILY_OF[key], getattr(self.settled() if key == "objective" else self, key))
+        if key == "objective" and learns_alone(kind):
+            raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
+        return build(kind, self.settings.get(key, {}), where=key)
+
+    def scratch_recipe(self) -> Any:
+        """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
+        return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
+
+    def anchored(self) -> Plan:
+        """The same plan with its paths from the root, so that it can be repeated from any folder."""
+        return plan_file.anchored(self, ("data", "backbone", "weights", "from_run"))
+
+    def settled(self) -> Plan:
+        """The same plan with the plain objective where a search may choose another."""
+        plain = Plan.model_fields["objective"].default
+        return self.model_copy(update={"objective": plain}) if self.objective == AUTO else self
+
+    def suit(self, modality: str) -> None:
+        """Look at what must suit the data. Raises SettingsError."""
+        self.plugin("augmentation").suit(modality)
+
+    def check(self) -> None:
+        """Look at every name and setting that does not need data yet.
+
+        Raises:
+            SettingsError: with all faults at once.
+        """
+        known = sorted({*FAMILY_OF, "scratch"})
+        faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
+        looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
+        looks.append(self.scratch_recipe)
+        looks += [partial(self.plugin, key) for key in ("task", "runner") if getattr(self, key) != AUTO]
+        if self.format is not None:
+            looks.append(partial(self.plugin, "format"))
+        faults += plan_file.faults_in(looks)
+        if self.augmentation == AUTO and self.settings.get("augmentation"):
+            faults.append("--set augmentation... needs an augmentation: name one with --augmentation")
+        if self.objective == AUTO and self.settings.get("objective"):
+            faults.append("--set objective... needs an objective: name one with --objective")
+        if self.tuning == AUTO and self.from_run is not None:
+            faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
+        if self.runner == AUTO and self.settings.get("runner"):
+            faults.append("--set runner... needs a runner: name one with --runner")
+        if self.tuning == "scratch" and "scratch" in self.settings:
+            faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
+        if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:
+            faults.append(
+                f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "
+                "as they are, and --no-scratch leaves nothing to train. Use --tuning full, or --augmentation none."
+            )
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        SettingsError: no TOML, a newer format, or faults in it, all at once.
+    """
+    return plan_file.plan_of(Plan, plan_file.read_content(path), path, FORMAT_NUMBER)

@@ -1,0 +1,250 @@
+"""Preparing the data of a fit, in this order: read, name what cannot be read, bind the task, find copies, split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns
+from headstart.contracts.task import Targets, Task
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.evidence.duplicates import find_duplicates
+from headstart.evidence.splits import Split, split
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.progress import Reporter
+from headstart.kernel.settings import build
+from headstart.pipeline.data import read_examples
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.record import DataSummary, Decision, PartRow, Trouble
+from headstart.pipeline.unusable import unusable
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that arms can be trained on: readable rows only."""
+
+    examples: Examples
+    columns: Columns
+    """The plan's columns, with what was recognised filled in."""
+    keys: Sequence[str]
+    """Content key of each row."""
+    task: Task
+    """Bound to the data."""
+    targets: Targets
+    groups: np.ndarray | None
+    """(examples,) int codes; None without a group column."""
+    split: Split
+    summary: DataSummary
+    decisions: tuple[Decision, ...]
+
+    def parts(self) -> dict[str, np.ndarray]:
+        """Rows of each part by name."""
+        return {"train": self.split.train, "val": self.split.val, "test": self.split.test}
+
+    def targets_of(self, rows: np.ndarray) -> Targets:
+        """The targets of some rows."""
+        return {name: values[rows] for name, values in self.targets.items()}
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """The groups of some rows."""
+        return None if self.groups is None else self.groups[rows]
+
+
+def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples], Task] | None = None) -> Prepared:
+    """Read and split the data of a fit; `bind` gives the task where it is known already.
+
+    Raises:
+        DataError: what is wrong with the data, and what to do.
+        SettingsError: a setting that does not suit the data.
+    """
+    settings = plan.settings.get("format", {})
+    everything, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
+    plan.suit(everything.schema.modality)
+    usable = _usable(everything, reporter)
+    examples = everything.take(usable.rows)
+    task, decision = choose_task(examples, plan) if bind is None else (_suited(bind(examples), plan), None)
+    choices = tuple(Decision(**choice._asdict()) for choice in task.choices())
+    for choice in choices:
+        reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
+    targets = task.targets(examples)
+    group = examples.schema.group
+    groups = codes(examples, group)
+    given = None if examples.schema.part is None else examples.column(examples.schema.part)
+    strata = task.strata(targets)
+    labels = task.labels(examples)
+    names = task.strata_names(strata, labels)
+    parts = split(
+        strata,
+        clusters=usable.clusters,
+        groups=None if group is None else examples.column(group),
+        given=given,
+        keys=usable.keys,
+        names=names,
+        seed=plan.seed,
+    )
+    _require_parts(parts, groups, usable.clusters)
+    summary = DataSummary(
+        source=plan.data,
+        seen=seen,
+        modality=examples.schema.modality,
+        parts=tuple(_part_row(name, getattr(parts, name), task, labels, groups) for name in ("train", "val", "test")),
+        unreadable=usable.troubles,
+        duplicates=len(examples) - len(np.unique(usable.clusters)),
+        leaks=_leaks(parts, examples),
+        notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, strata, names)),
+    )
+    return Prepared(
+        examples,
+        _recognised(plan.columns, examples.schema),
+        usable.keys,
+        task,
+        targets,
+        groups,
+        parts,
+        summary,
+        (decision, *choices) if decision else choices,
+    )
+
+
+def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
+    """The same data without rows whose inputs could not be read after all; they are named with the others.
+
+    Raises:
+        DataError: a part that is needed has nothing left.
+    """
+    if not failures:
+        return prepared
+    parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
+    origins = prepared.examples.origins()
+    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    for name in ("train", "test"):
+        if not len(parts[name]):
+            why = f"{troubles[0].origin} {troubles[0].reason}"
+            raise DataError(f"the {name} part is empty: none of its inputs could be read in the end; {why}")
+    summary = prepared.summary.model_copy(update={"unreadable": (*prepared.summary.unreadable, *troubles)})
+    return with_parts(replace(prepared, summary=summary), parts)
+
+
+def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
+    """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
+    labels = prepared.task.labels(prepared.examples)
+    counted = tuple(_part_row(name, rows, prepared.task, labels, prepared.groups) for name, rows in parts.items())
+    split = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
+    return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
+
+
+@dataclass(frozen=True)
+class _Usable:
+    rows: np.ndarray
+    keys: list[str]
+    clusters: np.ndarray
+    """(rows,) int: the cluster of copies of each row."""
+    troubles: tuple[Trouble, ...]
+    """What every other row suffers from."""
+
+
+def _usable(everything: Examples, reporter: Reporter) -> _Usable:
+    """The rows whose inputs can be read and hold something. Raises DataError when there are none."""
+    hashed = content_keys(everything, reporter)
+    copies = find_duplicates(everything, hashed.keys, reporter)
+    failures = {**unusable(everything), **copies.failures, **hashed.failures}
+    origins = everything.origins()
+    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
+    if not len(rows):
+        raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
+    return _Usable(rows, [str(hashed.keys[row]) for row in rows], copies.cluster[rows], troubles)
+
+
+def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
+    """The plan's task bound to the data; with 'auto' the one that suits them, and why.
+
+    Raises:
+        DataError: no task or several suit the targets.
+    """
+    given = plan.settings.get("task", {})
+    if plan.task != "auto":
+        kind = registry.plugin("tasks", plan.task)
+        return _suited(build(kind, given, where="task"), plan).bind(examples), None
+    reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
+    suited = {name: reason for name, reason in reasons.items() if reason}
+    if len(suited) != 1:
+        found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
+        raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
+    ((name, reason),) = suited.items()
+    task = _suited(build(registry.plugin("tasks", name), given, where="task"), plan).bind(examples)
+    return task, Decision(what="task", value=name, reason=reason)
+
+
+def _suited(task: Any, plan: Plan) -> Any:
+    """The task, unless the plan's objective needs another. Raises SettingsError."""
+    if plan.plugin("objective").of_classes and not task.one_class:
+        raise SettingsError(
+            f"objective '{plan.objective}' needs data of which each example has one class, and the task is "
+            f"{registry.name_of(task)}. Leave --objective out."
+        )
+    return task
+
+
+def codes(examples: Examples, column: str | None) -> np.ndarray | None:
+    """(examples,) int: the values of a column numbered; an empty value is a value of its own for each row."""
+    if column is None:
+        return None
+    values = [
+        f"alone {row}" if value is None else f"value {value}" for row, value in enumerate(examples.column(column))
+    ]
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _recognised(columns: Columns, schema: Schema) -> Columns:
+    """What prediction and evaluation must find again under the same names; folders of images need none."""
+    found: dict[str, Any] = {}
+    if schema.modality == "text":
+        found["text"] = schema.inputs
+    if schema.modality == "table":
+        found["numeric"] = schema.inputs
+    if schema.modality != "image" and schema.targets and not columns.labels:
+        found["label"] = next(iter(schema.targets.values()))
+    return columns.model_copy(update=found)
+
+
+def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray) -> None:
+    """Refuse a split that has nothing to train on or to judge by."""
+    for name, part in (("training", parts.train), ("test", parts.test)):
+        if not len(part):
+            copies = len(clusters) - len(np.unique(clusters))
+            of = "" if groups is None else f" of {len(np.unique(groups))} groups"
+            among = f", {copies} of them copies of others," if copies else ""
+            raise DataError(
+                f"the {name} part is empty: {len(clusters)} usable examples{of}{among} are too few to split"
+            )
+
+
+def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """A note on strata that a given split keeps from the training part."""
+    unseen = np.setdiff1d(strata, strata[parts.train]).tolist()
+    return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
+
+
+def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
+    counts = task.tally([labels[row] for row in rows])
+    classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
+    return PartRow(
+        name=name,
+        examples=len(rows),
+        groups=None if groups is None else len(np.unique(groups[rows])),
+        classes=classes,
+    )
+
+
+def _leaks(parts: Split, examples: Examples) -> tuple[Trouble, ...]:
+    origins = examples.origins()
+    return tuple(
+        Trouble(origin=origins[one], reason=f"a copy of {origins[other]}, on the other side")
+        for one, other in parts.leaks
+    )

@@ -1,0 +1,116 @@
+"""What is chosen for a pretraining where the user left it open, each with its reason: objective, views, recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.objective import learns_alone
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.settings import build
+from headstart.pipeline.plan import AUTO
+from headstart.pipeline.pretraining.plan import PretrainPlan
+from headstart.pipeline.pretraining.training_settings import Course
+from headstart.pipeline.pretraining.unlabelled import Unlabelled
+from headstart.pipeline.record import Decision
+
+GENTLE = 0.3
+"""Times the rates of training from scratch, where pretrained weights go on."""
+
+MOST_STEPS = 500
+"""Of an epoch: with more in a pass over the data it is divided, so that the monitors are seen in time."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All that decides a pretraining beside data and backbone."""
+
+    plan: PretrainPlan
+    """With what was chosen in the place of 'auto'."""
+    objective: Any
+    augmentation: Composed
+    """Bound."""
+    course: Course
+    rounds: int
+    """Epochs of a pass over the data."""
+    decisions: tuple[Decision, ...]
+
+
+def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Decision | None) -> Choices:
+    """Settle what was left open; `first` is why the backbone was chosen, where it was.
+
+    Raises:
+        SettingsError: no objective learns from such data, or what was named does not suit data or backbone.
+        BackboneError: there are no weights to train.
+    """
+    decisions = [] if first is None else [first]
+    if plan.objective == AUTO:
+        name, why = _objective(data, backbone)
+        plan = plan.model_copy(update={"objective": name})
+        decisions.append(Decision(what="objective", value=name, reason=why))
+    objective = plan.objective_plugin()
+    modality = data.examples.schema.modality
+    if modality not in objective.modalities:
+        able = ", ".join(name for name in registry.names("objectives") if _suits(name, modality)) or "none"
+        raise SettingsError(
+            f"objective '{plan.objective}' learns from {' and '.join(objective.modalities)} data, these are {modality}."
+            f" For {modality} data: {able}."
+        )
+    objective.check(backbone)
+    if plan.augmentation == AUTO:
+        plan = plan.model_copy(update={"augmentation": objective.augmentation})
+        why = f"the views that objective '{plan.objective}' asks for"
+        decisions.append(Decision(what="augmentation", value=objective.augmentation, reason=why))
+    views = plan.augmentation_plugin()
+    views.suit(modality)
+    bound = views.bind(backbone.input_kind(), len(data.train))
+    course, more = _course(plan, objective, data)
+    rounds = max(1, round(len(data.train) / course.batch_size / MOST_STEPS))
+    return Choices(plan, objective, bound, course, rounds, (*decisions, *more))
+
+
+def _objective(data: Unlabelled, backbone: Backbone) -> tuple[str, str]:
+    """What claims the data most and can do with the backbone."""
+    modality = data.examples.schema.modality
+    found = {name: registry.plugin("objectives", name).claims(modality) for name in registry.names("objectives")}
+    claims = {name: claim for name, claim in found.items() if claim is not None}
+    faults = []
+    for name in sorted(claims, key=lambda name: (claims[name].order, name)):
+        try:
+            registry.plugin("objectives", name)().check(backbone)
+        except SettingsError as error:
+            faults.append(str(error))
+            continue
+        return name, claims[name].reason
+    raise SettingsError("\n".join(faults) or f"no objective learns from {modality} data without labels: name one")
+
+
+def _suits(name: str, modality: str) -> bool:
+    kind = registry.plugin("objectives", name)
+    return learns_alone(kind) and modality in kind.modalities
+
+
+def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[Course, tuple[Decision, ...]]:
+    """The recipe: the user's settings before the objective's before the usual ones."""
+    given, decisions = plan.settings.get("training", {}), []
+    offered = dict(objective.training)
+    rates = ("learning_rate", "head_learning_rate")
+    if plan.weights != "random" and not {*rates} & {*offered, *given}:
+        offered["learning_rate"] = GENTLE * float(Course.model_fields["learning_rate"].default)
+        why = "pretrained weights go on: less than from scratch, so that what they know is not lost"
+        decisions.append(Decision(what="learning rate", value=f"{offered['learning_rate']:g}", reason=why))
+    course = build(Course, {**offered, **given}, where="training")
+    fewest = min(course.batch_size, len(data.train))
+    if fewest < course.batch_size:
+        if "batch_size" in given:
+            raise SettingsError(
+                f"training.batch_size = {course.batch_size}: there are {len(data.train)} inputs to train on. Give "
+                "less, or leave it out."
+            )
+        why = f"there are {len(data.train)} inputs to train on, fewer than the usual batch of {course.batch_size}"
+        decisions.append(Decision(what="batch size", value=str(fewest), reason=why))
+        course = course.model_copy(update={"batch_size": fewest})
+    return course, tuple(decisions)

@@ -1,0 +1,121 @@
+"""The plan of a pretraining: what the user said and what was chosen; `headstart pretrain RUN/plan.toml` repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from headstart.contracts.composed_augmentation import Composed, composed
+from headstart.contracts.format import Columns
+from headstart.contracts.objective import learns_alone
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, unknown
+from headstart.kernel.settings import Settings, build
+from headstart.pipeline import plan_file
+from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.pretraining.training_settings import Course
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+PARTS = ("objective", "augmentation", "training", "backbone", "task")
+"""What `--set` can set."""
+
+
+class PretrainPlan(Settings):
+    """One pretraining. A field that was left to 'auto' holds what was chosen once the run has begun."""
+
+    verb: Literal["pretrain"] = "pretrain"
+    """What the plan is of."""
+    format_number: int = FORMAT_NUMBER
+    """Of this file."""
+    data: str
+    """Path of the unlabelled data; a description in angle brackets when they were handed over in memory."""
+    format: str | None = None
+    """How the data lie on disk; recognised when None."""
+    columns: Columns = Columns()
+    """Which columns the user named; label and part are those of the labelled sample."""
+    backbone: str = AUTO
+    """What is trained on: a name, a folder or file, or a run."""
+    weights: str = "pretrained"
+    """'pretrained', 'random', or a file of weights for the architecture."""
+    objective: str = AUTO
+    """What is learnt from inputs alone."""
+    augmentation: str = AUTO
+    """Random views of the inputs: a plug-in, or several joined by '+'; 'auto' for those that the objective asks for."""
+    labelled: str | None = None
+    """Path of a labelled sample by which the result is judged, and never trained."""
+    seed: int = Field(default=0, ge=0)
+    """Decides every random draw; >= 0."""
+    budget: float | None = Field(default=None, gt=0)
+    """Seconds of training; > 0. Without it, all epochs."""
+    settings: dict[str, dict[str, Any]] = {}
+    """Settings of objective, augmentation, training, backbone and the task of the labelled sample."""
+
+    from_run: ClassVar[str | None] = None
+    """A pretraining goes on from a run as its backbone."""
+
+    def objective_plugin(self) -> Any:
+        """The objective. Raises SettingsError with all faults at once, also where it needs labels."""
+        kind = registry.plugin("objectives", self.objective)
+        if not learns_alone(kind):
+            names = registry.names("objectives")
+            able = [name for name in names if learns_alone(registry.plugin("objectives", name))]
+            raise SettingsError(
+                f"objective '{self.objective}' needs labels: it is for fit. For pretrain: {', '.join(able)}."
+            )
+        return build(kind, self.settings.get("objective", {}), where="objective")
+
+    def augmentation_plugin(self) -> Composed:
+        """The views, before they are bound to inputs. Raises SettingsError."""
+        return composed(self.augmentation, self.settings.get("augmentation", {}))
+
+    def check(self) -> None:
+        """Look at every name and setting that does not need data yet. Raises SettingsError with all faults at once."""
+        faults = [unknown("--set part", key, PARTS) for key in self.settings if key not in PARTS]
+        looks: list[Callable[[], Any]] = [partial(build, Course, self.settings.get("training", {}), where="training")]
+        if self.objective != AUTO:
+            looks.append(self.objective_plugin)
+        if self.augmentation != AUTO:
+            looks.append(self.augmentation_plugin)
+        if self.format is not None:
+            looks.append(partial(registry.plugin, "formats", self.format))
+        faults += plan_file.faults_in(looks)
+        if self.objective == AUTO and self.settings.get("objective"):
+            faults.append("--set objective... needs an objective: name one with --objective")
+        if self.settings.get("task") and self.labelled is None:
+            faults.append("--set task... is of the labelled sample: give one with --labelled")
+        if faults:
+            raise SettingsError("\n".join(faults))
+
+    def anchored(self) -> PretrainPlan:
+        """The same plan with its paths from the root, so that it can be repeated from any folder."""
+        return plan_file.anchored(self, ("data", "backbone", "weights", "labelled"))
+
+    def as_fit(self, *, data: str | None = None) -> Plan:
+        """The plan of a fit on the labelled sample, or on other `data`, by the same backbone: for what both share."""
+        chosen = {name: values for name, values in self.settings.items() if name in ("backbone", "task")}
+        return Plan(
+            data=data or self.labelled or self.data,
+            columns=self.columns,
+            backbone=self.backbone,
+            weights=self.weights,
+            seed=self.seed,
+            settings=chosen,
+        )
+
+
+def read_plan(path: Path) -> PretrainPlan:
+    """Read a plan file.
+
+    Raises:
+        SettingsError: no TOML, of a fit, a newer format, or faults in it, all at once.
+    """
+    content = plan_file.read_content(path)
+    if "verb" not in content:
+        raise SettingsError(f"{path} is the plan of a fit: repeat it with headstart fit {path}")
+    return plan_file.plan_of(PretrainPlan, content, path, FORMAT_NUMBER)

@@ -1,0 +1,106 @@
+"""PretrainRecord: everything a pretraining found out, as it lies in RUN/record.json."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from headstart.kernel.settings import Settings
+from headstart.pipeline.record import Arm, Budget, Comparison, Decision, Epoch, Number, PartRow, StageRow, Trouble
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+KIND = "pretraining"
+
+SIMPLE = {"pca": "probe on principal components", "k_means": "probe on codes of k-means"}
+"""Arms that learning without labels must beat, beside its start; their titles."""
+
+
+class UnlabelledSummary(Settings):
+    """What was learnt from."""
+
+    source: str
+    seen: str
+    """What it was, in words."""
+    modality: str
+    trained: int
+    """Inputs that were trained on, those among them that cannot be read included."""
+    held_out: int
+    """Inputs on which loss and monitors were computed."""
+    unreadable: tuple[Trouble, ...] = ()
+    """The first of those that could not be read."""
+    unreadable_count: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Gain(Settings):
+    """What the training was worth on a labelled sample: linear probes on its test part."""
+
+    source: str
+    task: str
+    primary_metric: str
+    greater_is_better: dict[str, bool]
+    parts: tuple[PartRow, ...]
+    arms: dict[str, Arm]
+    """'model' is the probe on the result, 'start' that on what the training began with, 'pca' and 'k_means' those on
+    what simple methods find in the same data."""
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+
+
+class ViewRow(Settings):
+    """An input as it is and as the training saw it."""
+
+    origin: str
+    pictures: tuple[str, ...]
+    """Data URIs: the input, then its views."""
+
+
+class PretrainRecord(Settings):
+    """The whole."""
+
+    kind: Literal["pretraining"] = "pretraining"
+    format: int = FORMAT_NUMBER
+    headstart: str
+    """Version that made the run."""
+    name: str
+    verdict: str
+    """The answer in a sentence or two."""
+    command: str
+    """The exact command that repeats the run."""
+    started: str
+    """ISO 8601, UTC."""
+    seed: int
+    objective: str
+    augmentation: str
+    """The views, in words."""
+    data: UnlabelledSummary
+    backbone: str
+    backbone_origin: str
+    """Where the weights came from that the training began with."""
+    width: int
+    """Of the features."""
+    stages: tuple[StageRow, ...]
+    head: StageRow | None = None
+    """What the objective trained beside the backbone; None where nothing."""
+    decisions: tuple[Decision, ...]
+    start: dict[str, Number] = {}
+    """Held-out loss and monitors before the first step."""
+    history: tuple[Epoch, ...]
+    rounds: int = 1
+    """Epochs of a pass over the data."""
+    chosen: dict[str, int | str | Number] = {}
+    """What was chosen on the way: precision, epochs, micro-batch."""
+    stopped: str
+    """Why training ended, in words."""
+    seconds: float
+    """Of the training."""
+    views: tuple[ViewRow, ...] = ()
+    gain: Gain | None = None
+    """None without a labelled sample."""
+    times: dict[str, float] = {}
+    """Where the time went: step -> seconds, in order."""
+    budget: Budget | None = None
+    """None where no time was set."""
+    versions: dict[str, str] = {}
+    machine: dict[str, str] = {}

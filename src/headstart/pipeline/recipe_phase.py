@@ -1,0 +1,122 @@
+"""A phase of a recipe: a backbone learns to tell classes of generated pictures apart, in the loop of every training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.composed_augmentation import composed
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Model, new_head
+from headstart.engine.streams import Stream
+from headstart.engine.training.checkpoint import CheckpointFile, Progress
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.training_plan import Plan
+from headstart.kernel import registry
+from headstart.kernel.files import hash_json
+from headstart.kernel.progress import Reporter
+from headstart.kernel.randomness import draw_seed
+from headstart.kernel.settings import Settings, build
+from headstart.pipeline.formula_pool import FormulaPool, Pictures
+from headstart.pipeline.interrupted_training import require_whole
+
+
+class Views(Settings):
+    """The random views that are trained on."""
+
+    name: str = "none"
+    """Augmentations, joined by '+'."""
+    settings: dict[str, Any] = {}
+    """Settings of each."""
+
+
+class Phase(Settings):
+    """What is learnt at a time; each phase goes on with the weights of the one before, and a head of its own."""
+
+    pictures: Pictures
+    """What is learnt from."""
+    task: dict[str, Any] = {}
+    """Settings of the task of telling the classes apart."""
+    tuning: dict[str, Any] = {}
+    """Settings of the training, beside the usual ones of training from scratch."""
+    augmentation: Views = Views()
+    """Random views."""
+
+    def training(self) -> Any:
+        """How it is trained: settings of training from scratch. Raises SettingsError."""
+        return build(registry.plugin("tuning", "scratch"), self.tuning, where="tuning")
+
+    def pixels(self) -> int:
+        """How many it sees in all its epochs: what its time is in proportion to."""
+        return self.pictures.classes * self.pictures.per_class * self.pictures.side**2 * int(self.training().epochs)
+
+
+class PhaseTraining:
+    """A phase that is ready to run."""
+
+    def __init__(
+        self, phase: Phase, backbone: Backbone, world: int, seed: int, budget: float | None, reporter: Reporter
+    ) -> None:
+        """Make ready.
+
+        Args:
+            phase: what is learnt. backbone: learns it, in place.
+            world: names the classes. seed: decides every random draw.
+            budget: seconds at most; None is no limit. reporter: shows progress.
+
+        Raises:
+            SettingsError: the phase's settings are faulty.
+        """
+        self.phase, self.seed, self.budget, self.reporter = phase, seed, budget, reporter
+        self.model = _model(phase, backbone, seed)
+        self.pool = FormulaPool(phase.pictures, world, backbone.entry)
+
+    def run(self, checkpoint: Path, after_epoch: Callable[[Progress], None]) -> Progress:
+        """Train, or go on from the checkpoint; in the end the model has its best weights.
+
+        `after_epoch` is called with the course after each epoch, while the model has the best weights so far.
+        """
+        training, backbone, pool = self.phase.training(), self.model.backbone, self.pool
+        views = composed(self.phase.augmentation.name, self.phase.augmentation.settings)
+        targets: Mapping[str, np.ndarray] = {"label": pool.labels}
+        size, bound = training.batch_size, views.bind(backbone.input_kind(), len(pool.train))
+        rates = training.rates(len(backbone.stages))
+        objective = registry.plugin("objectives", "supervised")()
+        loop = Loop(
+            self.model,
+            Plan(objective, training, rates, 0, self.seed, self.budget, pretrained=False),
+            {"labelled": Stream("labelled", pool.train, targets, pool, size, self.seed, bound)},
+            Stream("validation", pool.validation, targets, pool, size, self.seed),
+            checkpoint=CheckpointFile(checkpoint, self._identity()),
+            reporter=self.reporter,
+        )
+        progress = loop.progress
+        with pool.by_workers():
+            while not progress.stopped:
+                progress = loop.run(until=progress.epoch + 1)
+                after_epoch(progress)
+        require_whole(progress)
+        return progress
+
+    def _identity(self) -> str:
+        """A hash of all that decides the training."""
+        return hash_json([self.phase.model_dump(mode="json"), self.model.backbone.weights_hash(), self.seed])
+
+
+def _model(phase: Phase, backbone: Backbone, seed: int) -> Model:
+    """The backbone with a new head for the classes."""
+    digits = len(str(phase.pictures.classes - 1))
+    names = tuple(f"{number:0{digits}d}" for number in range(phase.pictures.classes))
+    counts = (phase.pictures.per_class,) * len(names)
+    kind = registry.plugin("tasks", "classification")
+    task = build(kind, {"classes": names, "counts": counts, **phase.task}, where="task")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw_seed(seed, "head weights"))
+        heads = nn.ModuleDict({"head": new_head(task, backbone)})
+    return Model(backbone, task, heads, Columns(), {})

@@ -1,0 +1,263 @@
+"""RunRecord: everything a run found out, as it lies in RUN/record.json. Reports and comparisons read only this."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from headstart.contracts.panels import Exhibit, Mistake
+from headstart.kernel.settings import Settings
+
+FORMAT_NUMBER = 1
+"""Rises when a field changes its meaning; older numbers stay readable."""
+
+FILE_NAME = "record.json"
+"""Name of the record in a run folder."""
+
+Number = Annotated[float, BeforeValidator(lambda given: math.nan if given is None else given)]
+"""A float that may be undefined: NaN here, null in JSON."""
+
+
+class FigureRow(Settings):
+    """A figure with its 95 % interval."""
+
+    value: Number
+    low: Number
+    high: Number
+    n: int
+
+
+class Epoch(Settings):
+    """One pass of training, for the learning curves."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_metric: Number
+    """The primary metric on validation."""
+    learning_rate: float
+    seconds: float
+    monitors: dict[str, Number] = {}
+    """What was looked at beside them, by name, where training went without labels."""
+
+
+class Arm(Settings):
+    """One way that was tried: the model, the frozen probe, training from scratch."""
+
+    title: str
+    """'linear probe on resnet18', 'resnet18 from scratch'."""
+    figures: dict[str, FigureRow]
+    """Metric -> figure on the test part."""
+    history: tuple[Epoch, ...] = ()
+    """Empty when the arm was solved rather than trained by steps."""
+    seconds: float
+    chosen: dict[str, int | str | Number] = {}
+    """What was chosen on the way: regularisation, best epoch, temperature."""
+    stopped: str = ""
+    """Why training ended, in words."""
+
+
+class Comparison(Settings):
+    """The model against another arm on the same test examples."""
+
+    against: str
+    """Key in `RunRecord.arms`."""
+    metric: str
+    difference: FigureRow
+    """Model minus the other, signed so that more is better."""
+    verdict: str
+    """'better', 'worse' or 'no difference shown'."""
+
+
+class Decision(Settings):
+    """Something that was chosen for the user."""
+
+    what: str
+    value: str
+    reason: str
+
+
+class StageRow(Settings):
+    """A stage of the backbone and what became of it."""
+
+    name: str
+    parameters: int
+    state: str
+    """'frozen' or 'trained'."""
+    learning_rate: float
+    """Peak rate; 0 where frozen."""
+    trained: int = 0
+    """How many parameters moved; adapters that were merged into the others afterwards count here alone."""
+    start: float = 0.0
+    """Share of the training after which the stage began to move, in [0, 1)."""
+
+
+class Candidate(Settings):
+    """A way of training that was tried on the way to the model, judged on validation."""
+
+    name: str
+    """Of its own: 'full, 3e-05'."""
+    tuning: str
+    """Which weights moved."""
+    learning_rate: Number
+    """Peak rate of the backbone, or of the head where it alone moved; undefined where nothing was trained by steps."""
+    epochs: int
+    """Passes over the training data when it ended; 0 where it was solved."""
+    seconds: float
+    val_metric: Number
+    """The primary metric on validation at its best."""
+    val_low: Number = math.nan
+    """Where the 95 % interval of `val_metric` begins; undefined where none was computed."""
+    val_high: Number = math.nan
+    """Where it ends."""
+    fate: str
+    """'kept' for the one that became the model, else what became of it: 'dropped after round 1'."""
+
+
+class Budget(Settings):
+    """The time that was allowed, and what was used of it."""
+
+    seconds: float
+    """What the user allowed, from where data and backbone are there to the final model."""
+    used: float
+    """What these steps took together."""
+    steps: dict[str, float] = {}
+    """Step of `RunRecord.times` -> seconds it was allowed; a step that had no limit of its own is not named."""
+
+
+class PartRow(Settings):
+    """One part of the split."""
+
+    name: str
+    examples: int
+    groups: int | None = None
+    classes: dict[str, int] = {}
+
+
+class Trouble(Settings):
+    """A file or row that could not be used, or should be looked at."""
+
+    origin: str
+    reason: str
+
+
+class DataSummary(Settings):
+    """What the data were."""
+
+    source: str
+    seen: str
+    """What the format recognised, in words."""
+    modality: str
+    parts: tuple[PartRow, ...]
+    unreadable: tuple[Trouble, ...] = ()
+    duplicates: int = 0
+    """Examples that are exact or near copies of an earlier one."""
+    leaks: tuple[Trouble, ...] = ()
+    """Copies on both sides of a given split."""
+    notes: tuple[str, ...] = ()
+
+
+class SliceRow(Settings):
+    """The figures of one subgroup."""
+
+    column: str
+    value: str
+    n: int
+    figures: dict[str, FigureRow]
+
+
+class Card(Mistake):
+    """A mistake with what is needed to show it."""
+
+    origin: str
+    text: str = ""
+    thumbnail: str = ""
+    """A data URI of a small JPEG; empty where the input is no picture."""
+
+
+class FrozenPass(Settings):
+    """What the frozen pass had to do."""
+
+    computed: int = 0
+    """Distinct inputs that went through the backbone."""
+    reused: int = 0
+    """Examples whose features were stored already."""
+    seconds: dict[str, float] = {}
+    """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
+
+
+class Forgetting(Settings):
+    """What a run that goes on from another can still do of what that one could: both on the other's test part."""
+
+    run: str
+    """The run folder that it went on from."""
+    examples: int = 0
+    """Test examples of that run that were compared; 0 where there were none."""
+    metric: str = ""
+    """The primary one, of `difference`."""
+    before: dict[str, FigureRow] = {}
+    """Metric -> figure of the earlier run."""
+    after: dict[str, FigureRow] = {}
+    """Metric -> figure of this run's model on the same examples."""
+    difference: FigureRow | None = None
+    """After minus before, paired, signed so that more is better; forgetting where the interval is below zero."""
+    verdict: str = ""
+    """'better', 'worse' or 'no difference shown'."""
+    leaked: tuple[Trouble, ...] = ()
+    """Old test examples that this run learnt from; they are not compared."""
+    notes: tuple[str, ...] = ()
+    """Why nothing, or less than the whole old test part, was compared."""
+
+
+class RunRecord(Settings):
+    """The whole."""
+
+    format: int = FORMAT_NUMBER
+    headstart: str
+    """Version that made the run."""
+    name: str
+    verdict: str
+    """The answer in a sentence or two."""
+    negative_transfer: bool = False
+    command: str
+    """The exact command that repeats the run."""
+    started: str
+    """ISO 8601, UTC."""
+    seed: int
+    task: str
+    primary_metric: str
+    greater_is_better: dict[str, bool]
+    data: DataSummary
+    backbone: str
+    backbone_origin: str
+    """Where the weights came from."""
+    stages: tuple[StageRow, ...]
+    head: StageRow | None = None
+    """What the model has beside its backbone: heads and additions; None in records that do not say."""
+    decisions: tuple[Decision, ...]
+    arms: dict[str, Arm]
+    """'model' first; 'probe' and 'scratch' where they ran."""
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
+    worst_slice: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """What was tried to find the model, in order; empty where there was nothing to choose."""
+    exhibits: tuple[Exhibit, ...] = ()
+    mistakes: tuple[Card, ...] = ()
+    frozen_pass: FrozenPass = FrozenPass()
+    times: dict[str, float] = {}
+    """Where the time went: step -> seconds, in order."""
+    budget: Budget | None = None
+    """None where no time was set."""
+    versions: dict[str, str] = {}
+    machine: dict[str, str] = {}
+    test_reads: int = 1
+    """How often the test part has been read."""
+    forgetting: Forgetting | None = None
+    """None where the run went on from no other."""
+    runs: tuple[str, ...] = ()
+    """Where this sums up several runs: their folders, relative to its own."""
+    spreads: dict[str, dict[str, Number]] = {}
+    """Then arm -> metric -> standard deviation over the runs."""

@@ -1,0 +1,254 @@
+"""One training: a model as it is before, a recipe, and where its batches begin; what comes of it.
+
+What a tuning trains beside the backbone's own weights, such as adapters, is put in before and merged afterwards, so
+that around a training a backbone has its plain weights under their plain names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import state_hash
+from headstart.contracts.carriers import Deferred, Prediction
+from headstart.contracts.model import Model
+from headstart.contracts.tuning import Outset, Rate, Recipe
+from headstart.engine.device import pick_device, usual_batch_size
+from headstart.engine.frozen.feeding import lengths_of
+from headstart.engine.process_group import Together
+from headstart.engine.streams import Stream, by_length
+from headstart.engine.tile_order import tiles_of
+from headstart.engine.training.checkpoint import CheckpointFile, Progress
+from headstart.engine.training.forward import Forward
+from headstart.engine.training.loop import Loop
+from headstart.engine.training.micro_batches import MicroBatches
+from headstart.engine.training.precision import precision_in_use
+from headstart.engine.training.relative_gradients import BATCHES, relative_gradients
+from headstart.engine.training.training_plan import Plan as LoopPlan
+from headstart.engine.training.validation import Validation
+from headstart.kernel import registry
+from headstart.kernel.files import hash_json
+from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.context import Bench
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.record import Decision, StageRow
+from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
+from headstart.pipeline.stored_views import Beginning
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a training came to."""
+
+    recipe: Recipe
+    progress: Progress
+    state: Mapping[str, torch.Tensor]
+    """Of the backbone."""
+    head: nn.Module
+    stages: tuple[StageRow, ...]
+    head_row: StageRow
+    merged: Mapping[str, int]
+    """Counts of what was trained beside the backbone's weights and added to them."""
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A training that is ready to run."""
+
+    loop: Loop
+    rows: tuple[StageRow, ...]
+    """What is to become of the stages."""
+    head_rate: float
+    """Peak rate of the head."""
+    measure: _Measure
+
+
+def train_once(
+    bench: Bench,
+    key: str,
+    model: Model,
+    recipe: Any,
+    budget: float | None,
+    begun: Beginning,
+    *,
+    head_learnt: bool,
+    until: int | None = None,
+    epochs: int | None = None,
+) -> Attempt:
+    """Train `model` in place.
+
+    Args:
+        bench: data and backbone.
+        key: names the checkpoint, from which a training goes on that was killed, or paused by `until`.
+        model: with the head that training starts from; `head_learnt` says whether that one knows the task.
+        recipe: its tuning. budget: seconds; None is no limit.
+        begun: where the batches begin.
+        until: pause when so many epochs are done; the model then has its best weights so far.
+        epochs: fixes their number; without it they are the recipe's, or as many of them as the budget allows.
+
+    Raises:
+        TrainingError: it cannot go on before any epoch was judged, or nothing would move.
+    """
+    backbone = model.backbone
+    ready = opened(bench, model, recipe, begun, head_learnt=head_learnt, key=key, budget=budget, epochs=epochs)
+    with ready as (training, merged):
+        progress = training.loop.run(until)
+    state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
+    head = model.heads["head"]
+    row, decisions = head_row(head, training.head_rate), training.measure.decisions()
+    return Attempt(recipe, progress, state, head, training.rows, row, merged, decisions)
+
+
+@contextmanager
+def opened(
+    bench: Bench,
+    model: Model,
+    recipe: Any,
+    begun: Beginning,
+    *,
+    head_learnt: bool,
+    key: str | None = None,
+    budget: float | None = None,
+    epochs: int | None = None,
+    judged: np.ndarray | None = None,
+) -> Iterator[tuple[Opened, dict[str, int]]]:
+    """The loop that trains `model`, which until the block ends has what the recipe trains beside its weights.
+
+    Args:
+        bench, model, recipe, begun, head_learnt, budget, epochs: as for `train_once`.
+        key: names the checkpoint; there is none without it.
+        judged: the rows to validate on, in place of the validation part.
+
+    Yields:
+        The training, and counts of what was merged into the weights, which are there after the block.
+
+    Raises:
+        TrainingError: nothing would move.
+    """
+    backbone, rows = model.backbone, frozen_rows(model.backbone)
+    checkpoint = None
+    if bench.work is not None and key is not None:
+        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, recipe))
+    merged: dict[str, int] = {}
+    model.backbone = adapted = recipe.adapted(backbone, draw_seed(bench.plan.seed, "adapters"))
+    try:
+        labelled, validation = _streams(bench, model, recipe, begun)
+        if judged is not None:
+            validation = replace(validation, rows=validation.rows[np.isin(validation.rows, judged)])
+        measure = _Measure(model, labelled, begun.start)
+        rates = recipe.settled(recipe.rates(len(rows)), Outset(head_learnt, measure))
+        plan = _loop_plan(bench.plan, recipe, rates, begun.start, budget, epochs)
+        with torch.random.fork_rng():
+            torch.manual_seed(draw_seed(bench.plan.seed, "additions"))
+            model.additions.update(plan.objective.additions(backbone))
+        loop = Loop(model, plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter)
+        head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
+        yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
+    finally:
+        merged.update(recipe.merge(adapted))
+        model.backbone = backbone
+
+
+def predict_validation(bench: Bench, model: Model, begun: Beginning) -> Prediction | None:
+    """The finished prediction of a trained model for the validation part, without calibration, in its order.
+
+    It is made as the training validates: from the states that are kept, with nothing to be set up. None where examples
+    are cut into pieces, which must be put together again.
+    """
+    if bench.pieces is not None:
+        return None
+    device, data, rows = pick_device(), bench.read, bench.read.split.val
+    order = np.argsort(lengths_of(model.backbone, data.examples, rows), kind="stable")
+    queries, size = data.task.queries(data.examples), usual_batch_size(device)
+    stream = Stream("validation", rows[order], data.targets, begun.source, size, bench.plan.seed, queries=queries)
+    forward = Forward(model, begun.start, device, precision_in_use(model.execution, device))
+    found = Validation(model, stream, forward, MicroBatches(0, bench.reporter), Together()).prediction()
+    return found.take(np.argsort(order))
+
+
+class _Measure:
+    """Relative gradients, measured when they are first asked for."""
+
+    def __init__(self, model: Model, stream: Stream, boundary: int) -> None:
+        self.model, self.stream, self.boundary = model, stream, boundary
+        self.found: Sequence[float] = ()
+
+    def __call__(self) -> Sequence[float]:
+        self.found = self.found or relative_gradients(self.model, self.stream, self.boundary)
+        return self.found
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was measured, if it was."""
+        if not self.found:
+            return ()
+        named = zip(self.model.backbone.stages, self.found)
+        value = ", ".join(f"{stage.name} {norm:.2g}" for stage, norm in named)
+        reason = f"||g|| / ||w|| of each stage on {BATCHES} training batches: the stages' rates are in proportion to it"
+        return (Decision(what="relative gradient norms", value=value, reason=reason),)
+
+
+def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tuple[Stream, Stream]:
+    """For training, and for validation by the shortest first."""
+    data, train = bench.read, bench.read.split.train
+    queries = data.task.queries(data.examples)
+    lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
+    labelled = Stream(
+        "labelled",
+        train,
+        data.targets,
+        begun.source,
+        recipe.batch_size,
+        bench.plan.seed,
+        begun.augmentation,
+        queries,
+        lengths,
+        begun.views,
+        origins=lambda rows: data.examples.take(rows).origins(),
+        tiled=tiles_of(data.examples),
+    )
+    in_order = by_length(data.split.val, lengths)
+    return labelled, replace(labelled, name="validation", rows=in_order, augmentation=None, views=())
+
+
+def _loop_plan(
+    plan: Plan, recipe: Any, rates: Sequence[Rate], boundary: int, budget: float | None, epochs: int | None
+) -> LoopPlan:
+    pretrained = recipe.start == "pretrained" and plan.weights != "random"
+    objective = _objective(plan, recipe)
+    calibrated = int(epochs is None)  # where a search fixes their number, it keeps the time for the calibration itself
+    return LoopPlan(objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained)
+
+
+def _objective(plan: Plan, tuning: Any) -> Any:
+    """The plan's; for the baseline from scratch the task's loss alone in place of one that needs pretrained weights."""
+    objective = plan.plugin("objective")
+    baseline = tuning.start == "random" and plan.plugin("tuning").start != "random"
+    return registry.plugin("objectives", "supervised")() if baseline and objective.anchored else objective
+
+
+def data_identity(bench: Bench) -> str:
+    """A hash of the plan and of all data that a training sees: another label makes it another one."""
+    data = bench.read
+    targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
+    parts = {name: rows.tolist() for name, rows in data.parts().items()}
+    return hash_json([bench.plan.model_dump(mode="json"), data.keys, targets, parts])
+
+
+def _identity(bench: Bench, model: Model, tuning: Any) -> str:
+    """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
+    weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
+    return hash_json([data_identity(bench), tuning.model_dump(), weights])
+
+
+def _content(target: Any) -> Any:
+    """A target as a JSON value."""
+    if isinstance(target, np.ndarray):
+        return target.tolist()
+    return target.key if isinstance(target, Deferred) else target

@@ -1,0 +1,52 @@
+"""Inputs that can be read and yet hold nothing: blank texts, and rows with a missing or infinite number.
+
+They are named and counted like files that cannot be read: nothing is learnt from them and nothing is predicted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.engine.frozen.infer import Predicted, Predictor
+from headstart.kernel.errors import DataError
+
+
+def unusable(examples: Examples) -> dict[int, str]:
+    """Row -> why its input is of no use, in words that follow its origin."""
+    if examples.schema.modality == "text":
+        texts = (raw if isinstance(raw, tuple) else (raw,) for raw in examples.raws())
+        return {row: "is empty" for row, parts in enumerate(texts) if not any(str(part).strip() for part in parts)}
+    if examples.schema.modality == "table":
+        vectors = map(np.asarray, examples.raws())
+        return {
+            row: "has a missing or infinite number"
+            for row, vector in enumerate(vectors)
+            if not np.isfinite(vector).all()
+        }
+    return {}
+
+
+def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
+    """Predictions for the rows that are of use, and the reason for every other row.
+
+    Raises:
+        DataError: the inputs are of another kind than those that the model learnt from.
+    """
+    require_kind(predictor.model, examples)
+    useless = unusable(examples)
+    rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
+    found = predictor(examples.take(rows))
+    failures = {**useless, **{int(rows[row]): reason for row, reason in found.failures.items()}}
+    return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
+
+
+def require_kind(model: Model, examples: Examples) -> None:
+    """Refuse inputs of another kind than those that a model learnt from. Raises DataError."""
+    schema, wanted = examples.schema, model.backbone.modality
+    if schema.modality != wanted:
+        raise DataError(f"the model takes {wanted} inputs; the data hold {schema.modality} inputs")
+    texts = len(model.columns.text)
+    if wanted == "text" and texts and len(schema.inputs) != texts:
+        raise DataError(f"the model takes {texts} text columns; the data have {', '.join(schema.inputs)}")

@@ -1,0 +1,57 @@
+"""The answer in words: what was reached and what the pretraining was worth, as far as the intervals allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from headstart.pipeline.numbers import difference_text, figure_text, metric_title
+from headstart.pipeline.record import Arm, Comparison
+
+
+def verdict(
+    metric: str,
+    arms: Mapping[str, Arm],
+    comparisons: Sequence[Comparison],
+    *,
+    unit: str = "unseen examples",
+    no_scratch: str = "",
+) -> tuple[str, bool]:
+    """The verdict and whether it is negative transfer; `unit` is what a figure's n counts, `no_scratch` says
+    why there is no training from scratch to compare with.
+
+    Negative transfer: the model that starts from pretrained weights is worse than the same from scratch, and the
+    interval of the paired difference excludes zero.
+    """
+    model = arms["model"]
+    figure = model.figures[metric]
+    counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
+    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {counted}."]
+    negative = False
+    for comparison in comparisons:
+        difference = difference_text(metric, comparison.difference)
+        if comparison.against == "scratch":
+            negative = comparison.verdict == "worse"
+            cut_off = " (its budget ended it)" if "budget" in arms["scratch"].stopped else ""
+            sentences.append(_transfer_sentence(comparison.verdict, difference, cut_off))
+        else:
+            sentences.append(_probe_sentence(comparison.verdict, difference))
+    if "scratch" not in arms:
+        sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
+    return " ".join(sentences), negative
+
+
+def _transfer_sentence(outcome: str, difference: str, cut_off: str) -> str:
+    if outcome == "better":
+        return f"Transfer helps: {difference} over training from scratch{cut_off}."
+    if outcome == "worse":
+        against = f"{difference} against training from scratch{cut_off}"
+        return f"NEGATIVE TRANSFER: {against}. Another backbone, or none, is better here."
+    return f"Whether transfer helps is not shown: {difference} against training from scratch{cut_off}."
+
+
+def _probe_sentence(outcome: str, difference: str) -> str:
+    if outcome == "better":
+        return f"Tuning beats the frozen probe by {difference}."
+    if outcome == "worse":
+        return f"Tuning is WORSE than the frozen probe: {difference}. Use --tuning probe."
+    return f"Tuning is not shown to beat the frozen probe: {difference}."

@@ -1,0 +1,23 @@
+"""The pictures of a report: of one form only, and no more of them than there is room for."""
+
+from __future__ import annotations
+
+import re
+
+from headstart.pipeline.record import Card
+
+PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
+"""The only form in which a picture is put into the page."""
+
+THUMBNAIL_BYTES = 1_600_000
+"""What the pictures may take of it; the mistakes come worst first, so the last ones lose theirs."""
+
+
+def pictures(cards: tuple[Card, ...]) -> list[str]:
+    """Per mistake the picture to show; empty where there is none, none that is embedded, or no room any more."""
+    shown, left = [], THUMBNAIL_BYTES
+    for card in cards:
+        fits = len(card.thumbnail) <= left and PICTURE.fullmatch(card.thumbnail)
+        shown.append(card.thumbnail if fits else "")
+        left -= len(shown[-1])
+    return shown

@@ -1,0 +1,112 @@
+"""The report of a run: one self-contained HTML file, drawn from the record alone.
+
+It loads nothing, runs no script (its content security policy forbids both) and stays under `MOST_BYTES`: long lists,
+names and texts are cut with a word about what is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from headstart.engine.frozen.bottleneck import shares
+from headstart.kernel.files import write_atomic
+from headstart.pipeline import numbers
+from headstart.pipeline.pretraining.record import PretrainRecord
+from headstart.pipeline.read_record import read_any
+from headstart.pipeline.record import RunRecord
+from headstart.present.report import candidates, evidence, marks, stages
+from headstart.present.report import panels as exhibits
+from headstart.present.report import pretraining_curves as course
+from headstart.present.report.pictures import pictures
+from headstart.present.report.svg import clip
+
+MOST_BYTES = 3_000_000
+"""No report is larger."""
+
+
+def report(run: Path | str, *, out: Path | str | None = None) -> Path:
+    """Write the report of a run and return where it lies.
+
+    Args:
+        run: the run folder; only its record.json is read.
+        out: the file to write, RUN/report.html by default. It is replaced whole or not at all.
+
+    Raises:
+        RunError: the run folder is missing, foreign or damaged, or a newer Headstart made it.
+        HeadstartError: `out` cannot be written.
+    """
+    record = read_any(Path(run))
+    target = Path(out) if out is not None else Path(run) / "report.html"
+    write_atomic(target, render(record).encode())
+    return target
+
+
+def render(record: RunRecord | PretrainRecord) -> str:
+    """The report as HTML."""
+    if isinstance(record, PretrainRecord):
+        return _render_pretraining(record)
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        record=record,
+        metrics=evidence.metrics(record),
+        comparison_plots=evidence.comparison_plots(record),
+        curves=evidence.curves(record),
+        slice_tables=evidence.slice_tables(record),
+        pictures=pictures(record.mistakes),
+    )
+
+
+def _render_pretraining(record: PretrainRecord) -> str:
+    gain, nan = record.gain, math.nan
+    metrics = [] if gain is None else evidence.metrics(gain)
+    plots = [] if gain is None else evidence.comparison_plots(gain)
+    template = _environment().get_template("pretraining.html.j2")
+    return template.render(record=record, metrics=metrics, comparison_plots=plots, course=course, nan=nan)
+
+
+def breakable(name: str) -> Markup:
+    """A long name that may be broken behind its underscores."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
+@cache
+def _environment() -> Environment:
+    """With its templates, which are compiled once in a process."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clip=clip,
+        metric_title=numbers.metric_title,
+        seconds=numbers.seconds_text,
+        parameters=numbers.parameters_text,
+        number=numbers.number_text,
+        moment=numbers.moment_text,
+        setting=numbers.setting_text,
+        work_shares=shares,
+        breakable=breakable,
+        moved=stages.moved,
+    )
+    environment.globals.update(
+        figure_text=numbers.figure_text,
+        interval_text=numbers.interval_text,
+        value_text=numbers.value_text,
+        difference_text=numbers.difference_text,
+        spread_text=numbers.spread_text,
+        is_share=numbers.is_share,
+        candidates=candidates,
+        evidence=evidence,
+        exhibits=exhibits,
+        marked=marks.marked,
+        stages=stages,
+    )
+    return environment

@@ -1,0 +1,89 @@
+"""What a search does beside where few are labelled: the folds, the training on all, and the time kept for both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from headstart.pipeline.arms import Trained, weights_of
+from headstart.pipeline.record import Decision
+from headstart.pipeline.refit import not_refitted, refitted
+from headstart.pipeline.stored_views import as_many_views
+from headstart.search.candidates import Way, few_judged
+from headstart.search.cost import Cost
+from headstart.search.cross_fitting import FOLDS, CrossFit, growth, time_kept, time_on_all
+from headstart.search.halving import HALF
+from headstart.search.pricing import OPENING
+from headstart.search.probe_comparison import Answer
+from headstart.search.search_state import Workshop
+from headstart.search.trial import Standing
+from headstart.search.trial_log import Journal
+
+CERTAIN = 0.92
+"""Share of the time left that is planned for: what is forecast is not exact."""
+
+
+@dataclass(frozen=True)
+class AllLabels:
+    """Works on all that are labelled, training and validation part."""
+
+    workshop: Workshop
+    journal: Journal
+    left: Callable[[], float]
+    """Seconds that the search may still use."""
+
+    @property
+    def few(self) -> bool:
+        """Whether validation examples are too few to choose by."""
+        return few_judged(self.workshop.bench)
+
+    def fills_the_time(self, way: Way, cost: Cost) -> bool:
+        """Whether with all that follows no two candidates have time for half of their epochs."""
+        if not self.few or math.isinf(self.left()):
+            return False
+        epochs = HALF * way.recipe.epochs
+        after = time_on_all(cost, epochs, FOLDS[-1], growth(way.bench), self._opening(way))
+        return 2 * cost.seconds(epochs) + after > CERTAIN * self.left()
+
+    def seconds_kept(self, way: Way, cost: Cost) -> float:
+        """How much time the candidates must leave, `way` being the most promising one."""
+        if not self.few or math.isinf(self.left()):
+            return 0.0
+        return time_kept(cost, way.recipe.epochs, growth(way.bench), self._opening(way), CERTAIN * self.left())
+
+    def compared(self, best: Standing, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
+        """What all that are labelled say of the best candidate, `arm`, and the probe; None where they are not asked."""
+        if not self.few or arm.validation is None or probe.validation is None:
+            return None, ()
+        found = weights_of(arm.model.backbone)
+        self.workshop.reset()
+        way = replace(best.way, bench=as_many_views(best.way.bench, self.workshop.begun(best.way)))
+        cross_fit = CrossFit(self.journal, self.workshop.speed, self.left, self._opening(best.way))
+        answer, decision = cross_fit(way, best.done, best.timed, (arm.validation, probe.validation))
+        arm.model.backbone.module.load_state_dict(found)
+        return answer, (decision,)
+
+    def trained(self, best: Standing, way: Way, arm: Trained, probe: Trained, left: float) -> tuple[Way, Trained]:
+        """The candidate `arm` trained once more, where that is the way's and in time; the way's plan says so.
+
+        Args:
+            best: the candidate. way: its own, which the plan is to repeat.
+            arm, probe: what the search has of both.
+            left: seconds.
+        """
+        if not way.recipe.refit:
+            return way, arm
+        seconds = probe.seconds + growth(way.bench) * (self._opening(best.way) + best.seconds)
+        if self.journal.once("training on all", lambda: seconds <= left):
+            limit = None if math.isinf(left) else left
+            again = refitted(way.bench, arm, way.recipe, limit, self.workshop.start)
+        else:
+            again = not_refitted(arm, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
+        if again.model is arm.model:
+            way = replace(way, recipe=way.recipe.model_copy(update={"refit": False})).planned()
+        return way, again
+
+    def _opening(self, way: Way) -> float:
+        """Seconds until a training on other rows begins, its views included."""
+        return OPENING + self.workshop.begun(way).seconds

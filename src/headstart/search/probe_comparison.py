@@ -1,0 +1,108 @@
+"""Whether a fine-tuning replaces the probe: only where it beats it on validation beyond noise.
+
+Both predict the validation part, each calibrated on it, and the paired 95 % interval of the difference decides: that of
+the primary metric, or, where the primary metric is higher but its few examples cannot show it, that of the loss of the
+predicted probabilities, which sees by how much each example is right or wrong. By cross-fitting, where one standard
+error is enough, the loss is asked where the primary metric is not lower.
+
+That is a bar and no proof. The same examples have chosen the fine-tuning's epoch, rate, soup and temperature, and the
+candidate itself among up to a dozen, and they are looked at twice: of fine-tunings that are no better, more pass than
+the 2.5 % for which such an interval stands (Cawley & Talbot 2010, "On over-fitting in model selection and subsequent
+selection bias in performance evaluation"). The proof is the test part, where nothing was chosen: there the model is
+held against the probe once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from headstart.contracts.carriers import Figure, Prediction
+from headstart.evidence.comparison import Difference, compare, figures
+from headstart.kernel.errors import DataError
+from headstart.pipeline.arms import Trained
+from headstart.pipeline.context import Bench
+from headstart.pipeline.judge import figure_row
+from headstart.pipeline.numbers import difference_text, metric_title
+
+LOSS = "log_loss"
+"""The metric that is finer than the primary one, where a task has it."""
+
+FEWEST = 30
+"""Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so
+few its interval is too narrow."""
+
+ERRORS = 1.96
+"""Standard errors from a figure to the ends of its 95 % interval."""
+
+
+class Where(NamedTuple):
+    """On what two models are compared."""
+
+    short: str
+    """For the verdict."""
+    long: str
+    """With what must be known of it."""
+    rows: np.ndarray
+    one_error: bool = False
+    """Whether a gain of more than one standard error is enough: where the rows have chosen nothing."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the comparison says."""
+
+    better: bool
+    tuned: Figure
+    """The primary metric of the fine-tuned model on validation."""
+    probe: Figure
+    """That of the probe."""
+    reason: str
+    sentence: str
+    """For the verdict."""
+
+
+def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
+    """Compare on the validation part."""
+    one, other = tuned.validation, probe.validation
+    if one is None or other is None:
+        raise DataError("there is no validation part to compare on")
+    where = Where("on validation", "on validation, which also chose it", bench.data.split.val)
+    return compared(bench, where, one, other, tuned.title)
+
+
+def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, title: str) -> Answer:
+    """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
+    data, seed = bench.data, bench.plan.seed
+    targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
+    metrics = {metric.name: metric for metric in data.task.metrics()}
+    primary = data.task.metrics()[0]
+    found = compare(primary, targets, one, other, groups=groups, seed=seed)
+    reason = _told(primary.name, found)
+    better = _is_better(found, where)
+    if not better and LOSS in metrics and _may_ask_loss(found.figure, where):
+        loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
+        better = _is_better(loss, where)
+        reason += f"; {_told(LOSS, loss)}"
+    both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
+    by = " by more than a standard error" if where.one_error else ""
+    shown = "beats the frozen probe" if better else "was not shown to beat the frozen probe"
+    kept = "" if better else ", so the probe is the model"
+    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown}{by}{kept}."
+    return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
+
+
+def _may_ask_loss(found: Figure, where: Where) -> bool:
+    return found.value >= 0 if where.one_error else found.value > 0 and found.n >= FEWEST
+
+
+def _is_better(found: Difference, where: Where) -> bool:
+    """Whether the gain is beyond noise."""
+    value, low = found.figure.value, found.figure.low
+    return value > (value - low) / ERRORS if where.one_error else found.verdict == "better"
+
+
+def _told(name: str, found: Difference) -> str:
+    return f"{metric_title(name)} {difference_text(name, figure_row(found.figure))}, {found.verdict}"

@@ -1,0 +1,158 @@
+"""The arms of a fit: the probe, which is always there, the model asked for or found, and training from scratch.
+
+A budget is for all of it, from where data and backbone are there to the final model: pass, probe, search and baselines.
+Training from scratch gets a quarter of what the probe leaves, and whatever the model does not need.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headstart.kernel.errors import TrainingError
+from headstart.pipeline.arms import Trained, solve_arm, train_arm
+from headstart.pipeline.budget import Allowance
+from headstart.pipeline.clock import Clock
+from headstart.pipeline.context import Bench
+from headstart.pipeline.defaults_by_size import with_enough_epochs
+from headstart.pipeline.interrupted_training import require_whole, what_was_kept
+from headstart.pipeline.pass_time import Speed, speed
+from headstart.pipeline.plan import AUTO
+from headstart.pipeline.record import Budget, Candidate, Decision, RunRecord
+from headstart.pipeline.refit import solved_again, trained_and_refitted
+from headstart.search.pricing import FORWARDS_AND_BACKWARDS
+from headstart.search.search import Search
+
+SCRATCH_SECONDS = 60.0
+"""What training from scratch gets at least when no budget was given."""
+
+SCRATCH_SHARE = 0.25
+"""Of what a budget leaves when the probe is done, for training from scratch."""
+
+SCRATCH = "training from scratch"
+
+FEWEST_STEPS = 8
+"""Of a training at one rate that is worth beginning, those that measure it included."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What a fit has tried."""
+
+    bench: Bench
+    """Its plan repeats the model."""
+    trained: list[Trained]
+    """The model first, then the baselines it is held against."""
+    decisions: tuple[Decision, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    sentence: str = ""
+    """How the model was found, or that its training was broken off, for the verdict; empty where neither."""
+    allowed: Mapping[str, float] = field(default_factory=dict)
+    """Step of the clock -> seconds that it was allowed."""
+
+
+def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
+    """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
+    tuning, why = bench.plan.plugin("tuning"), _why_no_scratch(bench, bench.plan.plugin("tuning"))
+    with clock.step("the probe"):
+        probe = solve_arm(bench, "probe")
+    fast = Speed() if allowance.seconds is None else speed(bench)
+    keep = 0.0 if why or math.isinf(allowance.left()) else SCRATCH_SHARE * allowance.left()
+    if bench.plan.tuning == AUTO:
+        arms = _searched(bench, clock, allowance, keep, probe, fast)
+    elif tuning.solved:
+        arms = _as_model(Arms(bench, []), probe)
+    else:
+        arms = _trained(bench, clock, allowance, keep, probe, tuning)
+    if why:
+        decision = Decision(what=SCRATCH, value="left out", reason=why)
+        return replace(arms, decisions=(*arms.decisions, decision))
+    return _with_scratch(arms, clock, allowance, _least_scratch(bench, fast.plain))
+
+
+def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
+    """The record with how the model was found, and what became of the budget of which so many seconds were used."""
+    seconds = arms.bench.plan.budget
+    budget = None if seconds is None else Budget(seconds=seconds, used=round(used, 3), steps=dict(arms.allowed))
+    words = " ".join(filter(None, (record.verdict, arms.sentence)))
+    return record.model_copy(update={"candidates": arms.candidates, "budget": budget, "verdict": words})
+
+
+def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, fast: Speed) -> Arms:
+    step, allowed = "the search for the best tuning", allowance.left() - keep
+    with clock.step(step):
+        found = Search(bench, probe, allowance, keep, fast).run()
+    limits = {} if math.isinf(allowed) else {step: allowed}
+    arms = Arms(found.bench, [], found.decisions, found.candidates, found.sentence, limits)
+    if found.arm is None:
+        return _as_model(arms, probe)
+    return replace(arms, trained=[found.arm, probe], decisions=(*arms.decisions, *found.arm.decisions))
+
+
+def _as_model(arms: Arms, probe: Trained) -> Arms:
+    """With the probe as the model, solved once more where its tuning says so."""
+    model = solved_again(arms.bench, probe) if arms.bench.plan.plugin("tuning").refit else probe
+    return replace(arms, trained=[replace(model, key="model")], decisions=(*arms.decisions, *model.decisions))
+
+
+def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:
+    plan = bench.plan
+    title, step = f"{plan.tuning} tuning of {bench.backbone.name}", f"training ({plan.tuning})"
+    budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
+    tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
+    with clock.step(step):
+        model = trained_and_refitted(bench, tuning, title, budget, probe)
+    decisions = (*((more,) if more else ()), *model.decisions)
+    allowed = {} if budget is None else {step: budget}
+    return Arms(bench, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)
+
+
+def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) -> Arms:
+    """With the baseline from random weights, or why it failed."""
+    bench, model = arms.bench, arms.trained[0]
+    if allowance.seconds is None:
+        budget = max(SCRATCH_SECONDS, 0.0 if model.progress is None else model.seconds)
+        reason = "as long as the model itself took, and at least a minute; --budget changes it"
+    else:
+        budget = allowance.left()
+        if budget < least:
+            why = f"it takes at least about {least:.0f} s, and {budget:.0f} s of the budget are left"
+            left_out = Decision(what=SCRATCH, value="left out", reason=why)
+            return replace(arms, decisions=(*arms.decisions, left_out))
+        reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
+    decisions = [Decision(what=f"time for {SCRATCH}", value=f"{budget:.0f} s", reason=reason)]
+    recipe, more = with_enough_epochs(bench.plan.scratch_recipe(), len(bench.read.split.train))
+    decisions += [more] if more else []
+    trained = arms.trained
+    with clock.step(SCRATCH):
+        title = f"{bench.backbone.name} from scratch"
+        try:
+            baseline = train_arm(bench, "scratch", recipe, title, budget)
+            require_whole(baseline.progress)
+            trained = [*trained, baseline]
+        except TrainingError as error:
+            decisions.append(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
+    allowed = {**arms.allowed, SCRATCH: budget}
+    return replace(arms, trained=trained, decisions=(*arms.decisions, *decisions), allowed=allowed)
+
+
+def _least_scratch(bench: Bench, forward: float) -> float:
+    """Seconds that some steps and a validation at each rate take about, below which it is not worth beginning."""
+    recipe = bench.plan.scratch_recipe()
+    judged = len(bench.read.split.val)
+    inputs = len(recipe.rates_tried) * (FEWEST_STEPS * FORWARDS_AND_BACKWARDS * recipe.batch_size + judged) + judged
+    return max(1.0, forward * inputs)
+
+
+def _why_no_scratch(bench: Bench, tuning: Any) -> str:
+    if not bench.plan.scratch:
+        return "--no-scratch was given"
+    if tuning.start == "random":
+        return "the model itself is trained from scratch"
+    if not any(True for _ in bench.backbone.module.parameters()):
+        return "the backbone has no weights"
+    if not len(bench.data.split.val):
+        return "there is no validation part to choose its learning rate on"
+    return ""

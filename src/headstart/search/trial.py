@@ -1,0 +1,98 @@
+"""A candidate as a search goes on, and what is told of it: where it stands, in the record and in the plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.contracts.task import Task
+from headstart.pipeline.arms import Trained
+from headstart.pipeline.numbers import metric_title, value_text
+from headstart.pipeline.record import Candidate, Decision
+from headstart.search.candidates import Way
+from headstart.search.cost import Cost
+from headstart.search.probe_comparison import Answer
+
+
+@dataclass
+class Standing:
+    """A candidate as the search goes on."""
+
+    way: Way
+    cost: Cost
+    epochs: int
+    """Planned."""
+    done: int = 0
+    lowest: float = math.inf
+    """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
+    metric: float = math.nan
+    """On validation, of that epoch."""
+    best: int = 0
+    """The epochs that were done when it was at its best."""
+    seconds: float = 0.0
+    """In its loop."""
+    stopped: str = ""
+    """Why it trains no further; empty while it does."""
+    broken_off: bool = False
+    """Whether that was because it could not; its best epoch until then counts."""
+    fate: str = ""
+
+    @property
+    def timed(self) -> Cost:
+        """What its epochs really took, without taking it up."""
+        return Cost(self.seconds / self.done, 1, 0.0)
+
+    def rest(self, until: int | None = None) -> float:
+        """Seconds that it needs until so many epochs are done, or to its end."""
+        if self.stopped:
+            return 0.0
+        return self.cost.seconds((self.epochs if until is None else until) - self.done)
+
+    def row(self, answer: Answer | None) -> Candidate:
+        """For the record; `answer` is how it compares with the probe, None where that was not asked."""
+        low, high = (answer.tuned.low, answer.tuned.high) if answer else (math.nan, math.nan)
+        return Candidate(
+            name=self.way.name,
+            tuning=self.way.tuning,
+            learning_rate=self.way.rate,
+            epochs=self.done,
+            seconds=self.seconds,
+            val_metric=self.metric,
+            val_low=low,
+            val_high=high,
+            fate=f"{self.fate}; broken off: {self.stopped}" if self.broken_off else self.fate,
+        )
+
+
+def reached(task: Task, alive: Sequence[Standing]) -> str:
+    """How far the best of the candidates has come, by what they are compared by."""
+    best = min(alive, key=lambda one: one.lowest, default=None)
+    if task.chosen_by == "loss":
+        return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
+    name = task.metrics()[0].name
+    return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
+
+
+def decision_of(task: Task, row: Candidate) -> Decision:
+    """What became of a candidate, for the plan."""
+    name = task.metrics()[0].name
+    best = f"{metric_title(name)} {value_text(name, row.val_metric)} on validation at its best"
+    reason = f"{best}, {row.epochs} epochs in {row.seconds:.1f} s"
+    return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)
+
+
+def row_of_probe(probe: Trained, answer: Answer | None) -> Candidate:
+    """The probe among the candidates."""
+    found = (answer.probe.value, answer.probe.low, answer.probe.high) if answer else (math.nan,) * 3
+    return Candidate(
+        name="probe",
+        tuning="probe",
+        learning_rate=math.nan,
+        epochs=0,
+        seconds=probe.seconds,
+        val_metric=found[0],
+        val_low=found[1],
+        val_high=found[2],
+        fate="beaten" if answer and answer.better else "kept",
+    )

@@ -1,0 +1,54 @@
+"""What a search has decided, kept in the work folder: one that was killed reads it back and is the same search.
+
+Times differ from one measurement to the next, and decisions follow from them; so each is made once and written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from headstart.kernel.errors import HeadstartError
+from headstart.kernel.files import read_json, write_json
+from headstart.pipeline.budget import Allowance
+
+
+class Journal:
+    """Decisions by name, as JSON values."""
+
+    def __init__(self, path: Path | None, identity: str, allowance: Allowance) -> None:
+        """Read what is in `path`, unless it is of a search with another `identity`; None keeps nothing.
+
+        The time that the interrupted search had used is charged to the `allowance`: that of its last decision, and from
+        there to when the newest file beside the journal, such as a checkpoint, was written.
+        """
+        self.path, self.identity, self.allowance = path, identity, allowance
+        self._decided = self._read()
+        if self._decided:
+            self._write()  # from here on the time of this session counts, and not that between the two
+
+    def once(self, name: str, decide: Callable[[], Any]) -> Any:
+        """What was decided under this name, or what `decide` returns now: a JSON value."""
+        if name not in self._decided:
+            self._decided[name] = decide()
+            self._write()
+        return self._decided[name]
+
+    def _write(self) -> None:
+        if self.path is not None:
+            used = self.allowance.used()
+            write_json(self.path, {"identity": self.identity, "used": used, "decided": self._decided})
+
+    def _read(self) -> dict[str, Any]:
+        if self.path is None:
+            return {}
+        try:
+            found = read_json(self.path)
+        except HeadstartError:  # there is none, or it is damaged
+            return {}
+        if found.get("identity") != self.identity:
+            return {}
+        written = [path.stat().st_mtime for path in self.path.parent.iterdir()]
+        self.allowance.earlier += found["used"] + max(written) - self.path.stat().st_mtime
+        return dict(found["decided"])

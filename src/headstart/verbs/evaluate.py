@@ -1,0 +1,149 @@
+"""evaluate: a run judged on labelled data, with intervals; counts how often the run's own test part is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.infer import Predictor
+from headstart.evidence.comparison import figures
+from headstart.kernel.errors import DataError, RunError
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.settings import Settings
+from headstart.pipeline.data import read_examples, reader_of
+from headstart.pipeline.judge import rows_of, slice_rows
+from headstart.pipeline.prepare import codes
+from headstart.pipeline.record import FigureRow, SliceRow, Trouble
+from headstart.pipeline.run_folder import RunFolder, open_run, write_record
+from headstart.pipeline.unusable import predict_usable
+from headstart.present.report.write import report
+
+
+class Evaluation(Settings):
+    """What an evaluation found."""
+
+    data: str
+    """What was evaluated on."""
+    n: int
+    """Examples judged."""
+    primary_metric: str
+    """The metric that the verdict rests on."""
+    figures: dict[str, FigureRow]
+    """Metric -> figure with its 95 % interval."""
+    slices: tuple[SliceRow, ...] = ()
+    """Figures of every value of every slice column."""
+    worst_slice: str = ""
+    """The worst subgroup by the primary metric."""
+    unreadable: tuple[Trouble, ...] = ()
+    """Inputs that were left out, and why."""
+    test_reads: int
+    """How often the run's test part has been read so far."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures must know."""
+
+
+def evaluate(
+    run: Path | str | RunFolder,
+    data: Any = None,
+    *,
+    format: str | None = None,
+    text: str | Sequence[str] = (),
+    image: str | None = None,
+    label: str | Sequence[str] | None = None,
+    group: str | None = None,
+    slices: str | Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Judge a run on labelled data; without data, on its own test part again.
+
+    Args:
+        run: a run folder.
+        data: whatever `fit` reads, with labels of the classes that the run knows.
+        format, text, image, label, group, slices: as in `fit`; what is not given is as it was in training.
+        reporter: shows progress.
+
+    Raises:
+        RunError: no finished run. DataError: no usable labelled examples, or labels that the run does not know.
+    """
+    run, reporter = open_run(run), reporter or Quiet()
+    given = Columns(text=text, image=image, label=label, group=group, slices=slices)
+    columns = _columns(run.model.columns, given)
+    if data is None:
+        examples = own_test_part(run, columns)
+        source = f"the run's own test part of {run.plan.data}"
+    else:
+        found, reader = reader_of(data, format or run.plan.format, run.plan.settings.get("format", {}))
+        examples = reader.read(found, columns)
+        source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
+    keys = content_keys(examples, reporter).keys
+    reads, notes = count_reading(run, keys)
+    predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
+    if predicted.prediction is None:
+        raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
+    judged = examples.take(predicted.rows)
+    task = run.model.task
+    targets, groups = task.targets(judged), codes(judged, judged.schema.group)
+    found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, run.plan.seed)
+    origins = examples.origins()
+    return Evaluation(
+        data=source,
+        n=len(judged),
+        primary_metric=task.metrics()[0].name,
+        figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
+        slices=found,
+        worst_slice=worst,
+        unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
+        test_reads=reads,
+        notes=(*notes, *rare),
+    )
+
+
+def _columns(trained: Columns, given: Columns) -> Columns:
+    """The columns of training, save those given; the part column plays no role in an evaluation."""
+    named = {name: value for name, value in given if value}
+    if given.label or given.labels:
+        named = {"label": None, "labels": (), **named}
+    return trained.model_copy(update={"part": None, **named})
+
+
+def own_test_part(run: RunFolder, columns: Columns) -> Examples:
+    """What is left of a run's test part. Raises RunError or DataError when its data are gone."""
+    if run.plan.data.startswith("<"):
+        raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
+    if not Path(run.plan.data).exists():
+        raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
+    settings = run.plan.settings.get("format", {})
+    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
+    keys = content_keys(examples).keys
+    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
+    if not rows:
+        raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
+    return examples.take(np.array(rows))
+
+
+def count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
+    """Count a reading of the run's test part when the data hold some of it; the report then says so."""
+    seen = Counter(run.parts.get(key, "new") for key in keys if key is not None)
+    notes = []
+    if seen["train"] + seen["val"]:
+        notes.append(
+            f"{seen['train'] + seen['val']} of these examples were used in training: figures on them say little."
+        )
+    if not seen["test"]:
+        return run.record.test_reads, tuple(notes)
+    record = run.record.model_copy(update={"test_reads": run.record.test_reads + 1})
+    write_record(run.folder, record)
+    run.record = record
+    report(run.folder)
+    notes.append(
+        f"{seen['test']} of these examples belong to the run's test part, which has now been read {record.test_reads} "
+        "times: figures on it are honest only as long as nothing is chosen by them."
+    )
+    return record.test_reads, tuple(notes)

@@ -1,0 +1,101 @@
+"""Forgetting: what a model that was trained further can still do of what the run before it could.
+
+Both are judged on the test part of the run before, example by example, so that the interval of the difference is a
+paired one. Old test examples that the new model learnt from prove nothing; they are named and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.model import Model
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.infer import Predictor
+from headstart.evidence.comparison import compare, figures
+from headstart.kernel.errors import DataError, HeadstartError
+from headstart.kernel.progress import Reporter
+from headstart.pipeline.judge import figure_row, rows_of
+from headstart.pipeline.numbers import difference_text, figure_text, metric_title
+from headstart.pipeline.prepare import codes
+from headstart.pipeline.record import Forgetting, RunRecord, Trouble
+from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.unusable import predict_usable
+from headstart.verbs.evaluate import count_reading, own_test_part
+
+
+def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter: Reporter) -> Forgetting:
+    """Hold the model against the run that it went on from, on that run's test part.
+
+    Args:
+        run: the run before.
+        model: what became of it.
+        leaked: content key -> origin of old test examples that the model learnt from.
+        reporter: shows progress.
+
+    Returns:
+        The comparison; where the old test examples cannot be had any more, the reason in its notes.
+    """
+    named = tuple(
+        Trouble(origin=o, reason=f"is a test example of {run.folder} and was learnt from") for o in leaked.values()
+    )
+    nothing = Forgetting(run=str(run.folder), leaked=named)
+    try:
+        examples = own_test_part(run, run.model.columns.model_copy(update={"part": None}))
+        keys = content_keys(examples, reporter).keys
+        rows = np.array([row for row, key in enumerate(keys) if key not in leaked], dtype=np.int64)
+        if not len(rows):
+            raise DataError("all of it that is left was learnt from")
+        found = _compared(nothing, run, model, examples.take(rows), reporter)
+    except HeadstartError as error:
+        return nothing.model_copy(update={"notes": (str(error),)})
+    gone = {key for key, part in run.parts.items() if part == "test"} - set(keys)
+    notes = [f"{len(gone)} old test examples are no longer in {run.plan.data}"] if gone else []
+    try:
+        count_reading(run, [keys[row] for row in rows])
+    except HeadstartError as error:
+        notes.append(f"that the test part of {run.folder} was read once more could not be noted there: {error}")
+    return found.model_copy(update={"notes": tuple(notes)})
+
+
+def with_forgetting(record: RunRecord, found: Forgetting) -> RunRecord:
+    """The record with what was found, and the verdict with a sentence of it."""
+    return record.model_copy(update={"forgetting": found, "verdict": f"{record.verdict} {in_words(found)}"})
+
+
+def in_words(found: Forgetting) -> str:
+    """'FORGETTING: accuracy on 40 old test examples of runs/a falls from 95.0 % ... to ...'"""
+    if found.difference is None:
+        return f"Forgetting is not known: {'; '.join(found.notes)}."
+    before, after = (figure_text(found.metric, figures[found.metric]) for figures in (found.before, found.after))
+    change = difference_text(found.metric, found.difference)
+    moved = f"{metric_title(found.metric)} {before} before, {after} after, {change}"
+    where = f"on {found.examples} old test examples of {found.run}"
+    if found.verdict == "worse":
+        return f"FORGETTING {where}: {moved}."
+    return f"{'Better' if found.verdict == 'better' else 'No forgetting shown'} {where}: {moved}."
+
+
+def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examples, reporter: Reporter) -> Forgetting:
+    old, new = (predict_usable(Predictor(which, reporter=reporter), examples) for which in (run.model, model))
+    if old.prediction is None or new.prediction is None:
+        raise DataError("none of the old test examples can be read any more")
+    rows = np.intersect1d(old.rows, new.rows)
+    judged, seed = examples.take(rows), run.plan.seed
+    groups = codes(judged, judged.schema.group)
+    before, after = (f.prediction.take(np.searchsorted(f.rows, rows)) for f in (old, new) if f.prediction is not None)
+    was, now = run.model.task.targets(judged), model.task.targets(judged)
+    metric, earlier = model.task.metrics()[0], run.model.task.metrics()[0]
+    difference = compare(metric, now, after, before, groups=groups, seed=seed, other_by=(earlier, was))
+    return nothing.model_copy(
+        update={
+            "examples": len(rows),
+            "metric": metric.name,
+            "before": rows_of(figures(run.model.task, was, before, groups=groups, seed=seed)),
+            "after": rows_of(figures(model.task, now, after, groups=groups, seed=seed)),
+            "difference": figure_row(difference.figure),
+            "verdict": difference.verdict,
+        }
+    )

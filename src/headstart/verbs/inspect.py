@@ -1,0 +1,248 @@
+"""inspect: what is wrong with the data, before anything is trained. Bad data are findings here, not errors."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.evidence.duplicates import Duplicates, find_duplicates
+from headstart.evidence.given_parts import read_given
+from headstart.evidence.image_fingerprints import SIDE
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.data import read_examples
+from headstart.pipeline.findings import findings_of
+from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
+from headstart.pipeline.record import Trouble
+
+MOST_SHOWN = 50
+"""Copies that are listed; all are counted."""
+_MOST_CLASSES_OF_NUMBERS = 100
+
+
+def inspect(
+    data: Any,
+    *,
+    text: str | Sequence[str] = (),
+    image: str | None = None,
+    label: str | Sequence[str] | None = None,
+    group: str | None = None,
+    slices: str | Sequence[str] = (),
+    part: str | None = None,
+    format: str | None = None,
+    reporter: Reporter | None = None,
+) -> Inspection:
+    """Look at every example once.
+
+    Args:
+        data: a folder of images, a table, a pandas frame or a Hugging Face dataset.
+        text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
+        group: column (or regular expression over image paths) of what must not be split.
+        slices: columns whose values get figures of their own. part: column that says train, val or test.
+        format: how the data lie; recognised without it.
+        reporter: shows progress; silent without it.
+
+    Raises:
+        DataError: there is nothing that could be looked at.
+    """
+    reporter = reporter or Quiet()
+    columns = Columns(text=text, image=image, label=label, group=group, slices=slices, part=part)
+    examples, seen, faults = _read(data, columns, format)
+    hashed = content_keys(examples, reporter)
+    copies = find_duplicates(examples, hashed.keys, reporter)
+    origins = examples.origins()
+    failures = sorted({**copies.failures, **hashed.failures}.items())
+    found: dict[str, Any] = {
+        "source": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
+        "seen": seen,
+        "modality": examples.schema.modality,
+        "examples": len(examples),
+        "unreadable": tuple(Trouble(origin=origins[row], reason=reason) for row, reason in failures),
+        **_copies(copies, origins),
+        **_labels(examples, copies, origins),
+        **_inputs(examples, copies, origins),
+    }
+    leaks, about_parts = _across_parts(examples, copies, origins)
+    about_masks, shares = _about_masks(examples)
+    found["spreads"] = {**found["spreads"], **shares}
+    notes = [Finding(severity="note", text=note) for note in (*examples.notes, *_about_spans(examples))]
+    findings = (*faults, *about_masks, *about_parts, *notes)
+    inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
+    return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples))})
+
+
+def _read(data: Any, columns: Columns, format: str | None) -> tuple[Examples, str, list[Finding]]:
+    """The data with labels, or, where that fails, without them and with the reason."""
+    try:
+        return *read_examples(data, columns, format=format), []
+    except DataError as error:
+        try:
+            examples, seen = read_examples(data, columns, format=format, labelled=False)
+        except DataError:
+            raise error from None
+        return examples, seen, [Finding(severity="error", text=str(error))]
+
+
+def _copies(copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
+    pairs = [(*pair, True) for pair in copies.exact] + [(*pair, False) for pair in copies.near]
+    repeated = len(origins) - len(np.unique(copies.cluster))
+    return {
+        "exact_duplicates": len(copies.exact),
+        "near_duplicates": repeated - len(copies.exact),
+        "copies": tuple(Copy(one=origins[a], other=origins[b], exact=exact) for a, b, exact in pairs[:MOST_SHOWN]),
+    }
+
+
+def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
+    if "spans" in examples.schema.targets:
+        return {"missing_labels": examples.target("spans").count(None)}
+    if "label" not in examples.schema.targets:
+        return {}
+    values = [_plain_label(value) for value in examples.target()]
+    known = [value for value in values if value is not None]
+    found: dict[str, Any] = {"missing_labels": len(values) - len(known)}
+    if _are_quantities(known):
+        return found | {"spreads": {examples.schema.targets["label"]: _spread(known)}}
+    clusters: defaultdict[int, list[int]] = defaultdict(list)
+    for row, cluster in enumerate(copies.cluster.tolist()):
+        if values[row] is not None:
+            clusters[cluster].append(row)
+    contradicting = [rows for rows in clusters.values() if len({values[row] for row in rows}) > 1]
+    return found | {
+        "classes": dict(sorted(Counter(name for value in known for name in _names(value)).items())),
+        "conflicts": tuple(
+            Conflict(
+                origins=tuple(origins[row] for row in rows),
+                labels=tuple(", ".join(_names(values[row])) for row in rows),
+            )
+            for rows in contradicting
+        ),
+    }
+
+
+def _about_spans(examples: Examples) -> list[str]:
+    """How many spans of which labels there are."""
+    if "spans" not in examples.schema.targets:
+        return []
+    counts = Counter(span["label"] for spans in examples.target("spans") for span in spans or ())
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
+    return [f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"]
+
+
+def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
+    """What the task that takes masks says of them."""
+    if "mask" not in examples.schema.targets:
+        return [], {}
+    tasks = [registry.plugin("tasks", name) for name in registry.names("tasks")]
+    findings: list[Finding] = []
+    spreads: dict[str, Spread] = {}
+    for review in [task.review(examples) for task in tasks if task.suits(examples)]:
+        said: dict[Severity, tuple[str, ...]] = {
+            "error": review.faults,
+            "warning": review.warnings,
+            "note": review.notes,
+        }
+        findings += [Finding(severity=kind, text=text) for kind, texts in said.items() for text in texts]
+        spreads |= {name: _spread(values) for name, values in review.spreads.items()}
+    return findings, spreads
+
+
+def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
+    """Sizes, and inputs with nothing in them."""
+    if copies.fingerprints is not None:
+        records, record_of = copies.fingerprints.records, copies.fingerprints.record_of
+        blank = np.ptp(records["pixels"].reshape(-1, SIDE * SIDE), axis=1) <= 1
+        plain = copies.fingerprints.rows[blank[record_of]]
+        return {
+            "spreads": {name: _spread(records[name][record_of]) for name in ("width", "height") if len(records)},
+            "constant_images": tuple(origins[row] for row in plain),
+        }
+    raws = examples.raws()
+    if examples.schema.modality == "text":
+        texts = [" ".join(raw) if isinstance(raw, tuple) else str(raw) for raw in raws]
+        lengths = {"characters": [len(text) for text in texts], "words": [len(text.split()) for text in texts]}
+        return {
+            "spreads": {name: _spread(values) for name, values in lengths.items() if values},
+            "empty_texts": sum(not text.strip() for text in texts),
+        }
+    numbers = np.array(raws, dtype=np.float64).reshape(len(raws), -1)
+    spreads = {name: numbers[:, k][~np.isnan(numbers[:, k])] for k, name in enumerate(examples.schema.inputs)}
+    return {
+        "spreads": {name: _spread(values) for name, values in spreads.items() if len(values)},
+        "missing_numbers": int(np.isnan(numbers).any(axis=1).sum()),
+    }
+
+
+def _parts(examples: Examples) -> dict[str, int]:
+    if examples.schema.part is None:
+        return {}
+    counts = Counter(examples.column(examples.schema.part))
+    return {name: counts[name] for name in ("train", "val", "test") if counts[name]}
+
+
+def _classes_by_part(examples: Examples) -> dict[str, set[str]]:
+    """Part -> names of its classes; empty without labels or parts."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    if examples.schema.part is not None and "label" in examples.schema.targets:
+        for part, value in zip(examples.column(examples.schema.part), examples.target()):
+            if not _missing(value):
+                found[part].update(_names(_plain_label(value)))
+    return dict(found)
+
+
+def _across_parts(
+    examples: Examples, copies: Duplicates, origins: Sequence[str]
+) -> tuple[tuple[Copy, ...], list[Finding]]:
+    """Copies across the given split, and what else is wrong with it."""
+    if examples.schema.part is None:
+        return (), []
+    group = examples.schema.group
+    try:
+        given = read_given(
+            examples.column(examples.schema.part),
+            copies.cluster,
+            copies.cluster,
+            None if group is None else examples.column(group),
+        )
+    except DataError as error:
+        return (), [Finding(severity="warning", text=str(error))]
+    exact = {frozenset(pair) for pair in copies.exact}
+    leaks = (Copy(one=origins[a], other=origins[b], exact=frozenset((a, b)) in exact) for a, b in given.leaks)
+    findings = [Finding(severity="warning", text=sentence) for sentence in given.shared]
+    return tuple(leaks), findings + [Finding(severity="note", text=note) for note in given.notes]
+
+
+def _spread(values: Sequence[float] | np.ndarray) -> Spread:
+    numbers = np.asarray(values, dtype=np.float64)
+    return Spread(minimum=float(numbers.min()), median=float(np.median(numbers)), maximum=float(numbers.max()))
+
+
+def _are_quantities(values: Sequence[Any]) -> bool:
+    """Numbers that are no classes: with fractions, or of very many values."""
+    if not values or not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return False
+    return any(value != int(value) for value in values) or len(set(values)) > _MOST_CLASSES_OF_NUMBERS
+
+
+def _plain_label(value: Any) -> Any:
+    """A label that can be compared: a set of labels in one order, None where it is missing."""
+    if isinstance(value, list):
+        return tuple(sorted(map(str, value)))
+    return None if _missing(value) else value
+
+
+def _names(label: Any) -> tuple[str, ...]:
+    """The labels in a set, or the one label."""
+    return label if isinstance(label, tuple) else (str(label),)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or (isinstance(value, str) and not value)

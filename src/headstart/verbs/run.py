@@ -1,0 +1,34 @@
+"""Run: a run folder with the verbs that can follow a fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.pipeline.pretraining.run import PretrainedRun
+from headstart.pipeline.read_record import is_pretraining
+from headstart.pipeline.run_folder import RunFolder
+from headstart.verbs.evaluate import Evaluation, evaluate
+from headstart.verbs.predict import predict
+
+
+class Run(RunFolder):
+    """What `headstart.fit` returns and `headstart.load` gives back."""
+
+    def predict(self, data: Any, *, out: Path | str | None = None) -> Any:
+        """As `headstart.predict`."""
+        return predict(self, data, out=out)
+
+    def evaluate(self, data: Any = None) -> Evaluation:
+        """As `headstart.evaluate`."""
+        return evaluate(self, data)
+
+
+def load(path: Path | str) -> Run | PretrainedRun:
+    """Open the run folder of a fit or of a pretraining.
+
+    Raises:
+        RunError: the folder is missing, foreign or unfinished.
+    """
+    run = Run(Path(path))
+    return PretrainedRun(run.folder) if is_pretraining(run.folder) else run

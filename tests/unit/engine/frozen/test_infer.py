@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_backbones import TinyBackbone, TinyTable, TinyTexts, keys_of, table_examples, text_examples
+from torch import Tensor, nn
+
+from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Model
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
+from headstart.kernel.errors import DataError
+from headstart.runners.eager import Eager
+
+CPU = torch.device("cpu")
+TEXTS = [" ".join(f"w{(i * 5 + j) % 30}" for j in range(1 + i * 3 % 17)) for i in range(30)]
+
+
+class Scores:
+    """A task whose finished prediction is scaled scores; it reads tokens where there are some, and the batch's rows."""
+
+    def __init__(self, tokens: bool = False) -> None:
+        self.tokens = tokens
+        self.reads = "tokens" if tokens else "pooled"
+
+    def cut(self, examples: Any, backbone: Any) -> None:
+        return None
+
+    def queries(self, examples: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
+        read = features.pooled
+        if self.tokens:
+            assert features.tokens is not None and features.mask is not None
+            read = (features.tokens * features.mask.unsqueeze(-1)).sum(dim=1)
+        assert len(batch.rows) == len(batch.state.hidden) == len(read)
+        return {"scores": head(read), "row": batch.rows}
+
+    def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
+        return Prediction({name: value.numpy() for name, value in outputs.items()})
+
+    def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:
+        scaled = prediction.columns["scores"] / calibration["temperature"]
+        return Prediction({**prediction.columns, "scaled": scaled})
+
+
+def model_of(backbone: TinyBackbone, tokens: bool = False) -> Model:
+    torch.manual_seed(0)
+    heads = nn.ModuleDict({"head": nn.Sequential(nn.Linear(backbone.width, 3), nn.Dropout(0.5))})
+    task: Any = Scores(tokens)
+    return Model(backbone, task, heads, Columns(), {"runner": "eager"}, {"temperature": 2.0})
+
+
+def longhand(model: Model, raws: list[Any]) -> np.ndarray:
+    """Each input alone."""
+    backbone = model.backbone
+    model.eval()
+    with torch.no_grad():
+        found = []
+        for raw in raws:
+            features = backbone.features(backbone.segment(0, len(backbone.stages))(backbone.prepare([raw])))
+            read = features.pooled if features.tokens is None or not model.task.tokens else features.tokens.sum(dim=1)  # type: ignore[attr-defined]
+            found.append(model.heads["head"](read) / 2)
+    return torch.cat(found).numpy()
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_predictions_are_finished_and_in_row_order(tokens: bool) -> None:
+    model = model_of(TinyTexts("tiny_texts"), tokens)
+    found = Predictor(model, device=CPU, batch_size=4)(text_examples(TEXTS))
+    assert found.rows.tolist() == list(range(30))
+    assert not found.failures
+    assert found.prediction is not None
+    assert found.prediction.columns["row"].tolist() == list(range(30))
+    np.testing.assert_allclose(found.prediction.columns["scaled"], longhand(model, TEXTS), atol=1e-5)
+
+
+def test_rows_that_cannot_be_read_are_left_out() -> None:
+    values = np.random.default_rng(0).standard_normal((20, 4))
+    values[4, 0] = np.nan
+    model = model_of(TinyTable("tiny_table"))
+    found = Predictor(model, device=CPU, batch_size=3)(table_examples(values))
+    assert found.failures == {4: "holds NaN"}
+    assert found.rows.tolist() == [row for row in range(20) if row != 4]
+    assert found.prediction is not None
+    np.testing.assert_allclose(found.prediction.columns["scaled"], longhand(model, list(values[found.rows])), atol=1e-6)
+
+
+def test_nothing_readable_gives_no_prediction() -> None:
+    found = Predictor(model_of(TinyTexts("tiny_texts")), device=CPU)(text_examples(["", ""]))
+    assert found.prediction is None
+    assert (found.rows.tolist(), found.failures) == ([], {0: "is empty", 1: "is empty"})
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish("tokens"), Wish("state", 1), Wish("state", 3)])
+def test_a_frozen_pass_gives_the_same_predictions(wish: Wish, tmp_path: Path) -> None:
+    model = model_of(TinyTexts("tiny_texts"), tokens=wish.keep != "pooled")
+    extracted = extract(model.backbone, text_examples(TEXTS), keys_of(TEXTS), wish, runner=Eager(), device=CPU)
+    rows = [3, 20, 7, 7]
+    found = predict_stored(model, extracted, rows, device=CPU, batch_size=2)
+    np.testing.assert_allclose(found.columns["scaled"], longhand(model, TEXTS)[rows], atol=1e-5)
+    assert len(predict_stored(model, extracted, device=CPU)) == 30
+
+
+def test_heads_on_known_features() -> None:
+    backbone = TinyTable("tiny_table")
+    model = model_of(backbone)
+    values = np.random.default_rng(0).standard_normal((9000, 4))
+    with torch.no_grad():
+        pooled = backbone.segment(0, 3)(backbone.prepare(list(values))).hidden.numpy()
+    found = heads_on_features(model, pooled)
+    assert found.columns["scaled"].shape == (9000, 3)
+    np.testing.assert_allclose(found.columns["scaled"][:50], longhand(model, list(values[:50])), atol=1e-6)
+    with pytest.raises(DataError, match="nothing to predict"):
+        heads_on_features(model, pooled[:0])

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_trainings import changed, small_loop
+
+from headstart.engine.training.pace import Pace
+
+
+def pace(budget: float | None = 100.0, passes_after: int = 0, validation: float = 4.0, step: float = 1.0) -> Pace:
+    found = Pace(budget, passes_after, validation=validation)
+    found.steps.append(step)
+    return found
+
+
+def test_a_step_is_allowed_while_it_and_what_follows_the_last_one_fit() -> None:
+    assert pace().allows_a_step(95.0) and not pace().allows_a_step(95.1)
+    assert pace(passes_after=2).allows_a_step(87.0) and not pace(passes_after=2).allows_a_step(87.1)
+    assert pace(budget=None).allows_a_step(1e9)
+
+
+def test_a_step_with_more_work_in_it_needs_more_time() -> None:
+    assert pace().allows_a_step(86.0, work=10.0) and not pace().allows_a_step(86.1, work=10.0)
+
+
+def test_the_slowest_of_the_last_steps_counts() -> None:
+    found = pace()
+    found.steps.append(20.0)
+    assert not found.allows_a_step(80.0)
+
+
+def test_as_many_epochs_are_planned_as_fit_with_their_validations() -> None:
+    assert pace().affordable(0.0, 1000, 10) == (int(100 / (10.5 + 4)), 10)
+    assert pace().affordable(50.0, 1000, 10) == (int(50 / (10.5 + 4)), 10)
+    assert pace().affordable(0.0, 2, 10) == (2, 10)
+    assert pace(budget=None).affordable(0.0, 9, 10) == (9, 10)
+
+
+def test_an_epoch_that_does_not_fit_is_cut_short() -> None:
+    assert pace().affordable(0.0, 5, 1000) == (1, int(96 / 1.05))
+    assert pace().affordable(99.0, 5, 1000) == (1, 1)
+
+
+class Clock:
+    """Time that passes only where something is said to take some."""
+
+    now = 0.0
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: found.now)
+    return found
+
+
+@pytest.mark.parametrize("extra", [{}, {"soup": True, "interpolate": True}], ids=["plain", "with passes after"])
+@pytest.mark.parametrize("budget", [1.0, 2.5])
+def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any], clock: Clock) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000, **extra), budget=budget)
+    step, judged = loop.stepper._gradients_of, loop.validation._judged
+    loop.stepper._gradients_of = lambda *given: (clock.take(0.02), step(*given))[1]  # type: ignore[method-assign]
+    loop.validation._judged = lambda parts: (clock.take(0.05), judged(parts))[1]  # type: ignore[method-assign]
+    progress = loop.run()
+    assert 0.5 * budget <= clock.now <= budget
+    assert progress.epochs < 100_000 and progress.stopped
+
+
+def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
+    loop = small_loop(changed(epochs=100_000, patience=100_000), budget=1.0)
+    step = loop.stepper._gradients_of
+    loop.stepper._gradients_of = lambda *given: (clock.take(0.01 + 0.2 * clock.now), step(*given))[1]  # type: ignore[method-assign]
+    progress = loop.run()
+    assert progress.stopped == "the budget of 1 s was used"
+    assert 0.5 <= clock.now <= 1.25
+
+
+def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
+    progress = small_loop(changed(epochs=50), epochs=3).run()
+    assert (progress.epochs, len(progress.history), progress.stopped) == (3, 3, "all 3 epochs done")
+    assert progress.history[-1].learning_rate < 0.1 * 0.02
+
+
+def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual_one() -> None:
+    loop = small_loop(changed(epochs=1))
+    stream = loop.streams["labelled"]
+    loop.batches.streams = {"labelled": replace(stream, lengths=np.arange(len(stream.rows)) + 1)}
+    asked: list[float] = []
+    loop._time_is_up = lambda work: bool(asked.append(work))  # type: ignore[method-assign]
+    loop.run()
+    assert len(asked) == loop.steps and np.mean(asked) == pytest.approx(1.0) and np.ptp(asked) > 0.2
+
+
+def test_where_no_lengths_are_known_batches_are_alike() -> None:
+    stream = small_loop(changed(epochs=1)).streams["labelled"]
+    assert stream.work(stream.rows[:8]) == 8.0
+    assert replace(stream, lengths=np.full(len(stream.rows), 3)).work(stream.rows[:8]) == 24.0

@@ -1,0 +1,305 @@
+"""How many views are kept, where training begins then, and whether predictions are averaged over views."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.format import Columns
+from headstart.contracts.model import Model, load_model
+from headstart.contracts.tuning import Rate, Recipe
+from headstart.engine.frozen.averaged_views import KEY, AveragedViews
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import extract
+from headstart.engine.frozen.infer import Predictor
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.evidence.splits import Split
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.progress import Quiet
+from headstart.kernel.settings import build
+from headstart.pipeline import stored_views as views
+from headstart.pipeline.arms import predict_rows, train_arm
+from headstart.pipeline.context import Bench
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import Prepared
+from headstart.pipeline.record import DataSummary
+from headstart.pipeline.stored_views import Beginning, beginning
+from headstart.pipeline.view_averaging import averaged_where_better, left_out, views_averaged
+from headstart.runners.eager import Eager
+from headstart.tasks.classification import Classification
+from masked_pictures import png
+
+STAGES = 3
+"""Of the six of test_resnet, so many are frozen."""
+
+
+class LastStages(Recipe):
+    start: ClassVar[str] = "pretrained"
+    solved: ClassVar[bool] = False
+
+    def first_stage(self, stages: int) -> int:
+        return STAGES
+
+    def rates(self, stages: int) -> tuple[Rate, ...]:
+        return (Rate(-1, 1.0), *(Rate(stage, 1.0) for stage in range(STAGES, stages)))
+
+
+def pictures(count: int) -> Examples:
+    """Dark and light noise."""
+    draws = np.random.default_rng(0)
+    pixels = [draws.normal(80 + 60 * (k % 2), 40, (32, 32, 3)).clip(0, 255).astype(np.uint8) for k in range(count)]
+    labels, origins = ["dark" if k % 2 == 0 else "light" for k in range(count)], [f"picture {k}" for k in range(count)]
+    table = pa.table({"picture": [png(picture) for picture in pixels], "label": labels, "origin": origins})
+    return Examples(table, Schema(modality="image", inputs=("picture",), targets={"label": "label"}, origin="origin"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    settings = {"reference": "test_resnet", "weights": "random", "image_size": 32}
+    backbone: Backbone = build(registry.plugin("backbones", "timm_images"), settings, where="backbone").load()
+    examples = pictures(24)
+    keys = [str(key) for key in content_keys(examples).keys]
+    task = Classification().bind(examples)
+    split = Split(np.arange(12), np.arange(12, 18), np.arange(18, 24))
+    summary = DataSummary(source="", seen="", modality="image", parts=())
+    plan = Plan(data="<made>", runner="eager", augmentation="crop", settings={"augmentation": {"test_views": 0}})
+    data = Prepared(examples, Columns(), keys, task, task.targets(examples), None, split, summary, ())
+    features = extract(backbone, examples, keys, runner=Eager())
+    (tmp_path / "work").mkdir()
+    return Bench(plan, data, backbone, features, tmp_path / "work", Quiet(), Eager(), FeatureStore(tmp_path / "store"))
+
+
+def said(bench: Bench, augmentation: str, **settings: Any) -> Bench:
+    settings = {"test_views": 0, **settings}
+    return replace(
+        bench, plan=bench.plan.model_copy(update={"augmentation": augmentation, "settings": {"augmentation": settings}})
+    )
+
+
+def begun(
+    bench: Bench, epochs: int = 3, frozen: int = STAGES, budget: float | None = None, key: str = "model"
+) -> Beginning:
+    return beginning(bench, bench.backbone, LastStages(epochs=epochs), frozen, key, budget)
+
+
+def reason(found: Beginning, what: str = "kept views") -> str:
+    return next(decision.reason for decision in found.decisions if decision.what == what)
+
+
+def test_an_augmentation_of_inputs_leaves_the_boundary_where_the_tuning_puts_it(bench: Bench) -> None:
+    found = begun(bench)
+    assert found.start == STAGES and len(found.views) == 3
+    assert found.augmentation.parts == ()
+    assert "one for each of 3 epochs" in reason(found)
+    rows = np.array([3, 0])
+    states = [view(rows).hidden for view in found.views]
+    assert states[0].shape == found.source(rows).hidden.shape
+    assert len({state.sum().item() for state in (*states, found.source(rows).hidden)}) == 4
+
+
+def test_more_views_than_are_worth_it_are_not_made_unless_asked_for(bench: Bench) -> None:
+    assert len(begun(bench, epochs=50).views) == views.MOST_VIEWS
+    assert len(begun(said(bench, "crop", views=11), epochs=3, key="other").views) == 11
+
+
+def test_with_views_0_every_epoch_makes_new_ones_from_the_inputs_on(bench: Bench) -> None:
+    found = begun(said(bench, "crop", views=0))
+    assert found.start == 0 and not found.views
+    assert found.augmentation.changes_inputs
+    assert "every epoch makes new ones" in reason(found)
+
+
+def test_without_an_augmentation_nothing_is_decided(bench: Bench) -> None:
+    found = begun(said(bench, "none"))
+    assert (found.start, found.views, found.decisions) == (STAGES, (), ())
+    mixed = begun(said(bench, "manifold_mixup"))
+    assert mixed.start == STAGES and mixed.augmentation.mixes and not mixed.decisions
+
+
+def test_mixtures_of_kept_views_are_of_states(bench: Bench) -> None:
+    found = begun(said(bench, "crop+manifold_mixup"))
+    assert found.start == STAGES and len(found.views) == 3
+    assert found.augmentation.mixes and not found.augmentation.changes_inputs
+
+
+def test_mixing_inputs_keeps_no_views_and_says_why(bench: Bench) -> None:
+    found = begun(said(bench, "crop+mixup"))
+    assert found.start == 0 and not found.views
+    assert "mixup mixes inputs, of which no states can be kept; manifold_mixup" in reason(found)
+    with pytest.raises(SettingsError, match=r"augmentation\.views = 4: mixup mixes inputs"):
+        begun(said(bench, "crop+mixup", views=4))
+
+
+def test_views_where_nothing_is_frozen_are_refused(bench: Bench) -> None:
+    assert begun(bench, frozen=0).start == 0
+    with pytest.raises(SettingsError, match=r"augmentation\.views = 2: the tuning leaves no stage frozen"):
+        begun(said(bench, "crop", views=2), frozen=0)
+    fresh = bench.backbone.fresh(1)  # the baseline from scratch has nothing frozen, whatever was asked of the model
+    assert beginning(said(bench, "crop", views=2), fresh, LastStages(), 0, "scratch", None).start == 0
+
+
+def test_the_room_in_the_store_bounds_the_views(bench: Bench, tmp_path: Path) -> None:
+    state = begun(bench).source(np.array([0])).hidden
+    view = state.numel() * 4 * 12
+    small = replace(bench, store=FeatureStore(tmp_path / "small", limit=int(4.2 * view)))
+    found = begun(small, epochs=9, key="small")
+    assert len(found.views) == 2
+    assert "HEADSTART_CACHE_LIMIT allows more" in reason(found)
+    with pytest.raises(SettingsError, match="Keep fewer, or allow more"):
+        begun(said(small, "crop", views=9))
+    tiny = replace(bench, store=FeatureStore(tmp_path / "tiny", limit=view))
+    assert begun(tiny, key="tiny").start == 0
+
+
+def test_under_a_budget_views_have_a_quarter_of_the_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(views.time, "monotonic", lambda: float(next(clock)))
+    found = begun(bench, epochs=8, budget=160.0)
+    assert 1 <= len(found.views) < 8
+    assert "25 % of the budget" in reason(found)
+    named = views.as_many_views(bench, found)
+    assert len(begun(named, epochs=8, key="repeated").views) == len(found.views)
+    none = begun(bench, epochs=8, frozen=0)
+    assert views.as_many_views(bench, none).plan.plugin("augmentation").settings.views == 0
+
+
+def test_a_resumed_run_has_the_views_it_had(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = begun(bench, epochs=2)
+    again = begun(bench, epochs=7)
+    assert len(again.views) == len(first.views) == 2
+    rows = np.arange(12)
+    assert all(torch.equal(one(rows).hidden, other(rows).hidden) for one, other in zip(first.views, again.views))
+
+
+def test_training_on_kept_views_equals_training_on_the_same_views_made_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probabilities(key: str) -> np.ndarray:
+        bench.backbone.module.load_state_dict(initial)
+        arm = train_arm(
+            bench, key, LastStages(epochs=2, learning_rate=0.01, batch_size=6, precision="float32"), "last stages", None
+        )
+        return predict_rows(bench, arm, bench.data.split.test).columns["probabilities"]
+
+    initial = {name: tensor.clone() for name, tensor in bench.backbone.module.state_dict().items()}
+    kept = probabilities("kept")
+    original = views.beginning
+
+    def anew(*args: Any) -> Beginning:
+        """The same views at the input, as the streams' source."""
+        at_inputs = tuple(_at_input(bench, view) for view in original(*args).views)
+        return replace(begun(said(bench, "none"), frozen=0), views=at_inputs)
+
+    monkeypatch.setattr("headstart.pipeline.arms.beginning", anew)
+    np.testing.assert_allclose(probabilities("anew"), kept, atol=1e-4)
+
+
+def _at_input(bench: Bench, view: views.ViewStates) -> views.ViewStates:
+    def states(rows: np.ndarray) -> Any:
+        keys = [view.keys[int(row)] for row in rows]
+        return view.view(bench.backbone.prepare(bench.data.examples.raws(rows)), keys)
+
+    return replace(view, states=states)
+
+
+def test_what_the_size_of_the_data_decides_is_told(bench: Bench) -> None:
+    found = begun(said(bench, "standard"))
+    decision = found.decisions[0]
+    assert decision.what == "augmentation" and "for 12 training examples" in decision.reason
+    assert "trivial (strength 0.3)" in decision.value
+    assert decision.value.startswith("crop")
+
+
+def model_of(bench: Bench) -> Model:
+    head = bench.data.task.head(bench.backbone.width)
+    model = Model(bench.backbone, bench.data.task, nn.ModuleDict({"head": head}), Columns(), bench.execution)
+    return model.eval()
+
+
+def test_predictions_are_the_mean_over_the_input_and_its_views(bench: Bench, tmp_path: Path) -> None:
+    model = model_of(bench)
+    examples = bench.data.examples.take([1, 4, 6])
+    augmentation = bench.plan.plugin("augmentation").bind(bench.backbone.input_kind(), 12)
+    averaging = AveragedViews(2, 5, augmentation)
+    plain = Predictor(model)(examples).prediction
+    model.execution = {**model.execution, KEY: averaging.to_json()}
+    found = Predictor(model)(examples).prediction
+    assert plain is not None and found is not None
+    inputs = bench.backbone.prepare(examples.raws())
+    logits = [plain.columns["logits"]]
+    for number in range(2):
+        seeds = [averaging.seed_of(number)] * 3
+        with torch.no_grad():
+            state = bench.backbone.segment(0, len(bench.backbone.stages))(augmentation.view(inputs, seeds))
+            logits.append(model.heads["head"](bench.backbone.features(state).pooled).double().numpy())
+    np.testing.assert_allclose(found.columns["logits"], np.mean(logits, axis=0), atol=1e-4)
+    model.save(tmp_path / "model")
+    again = Predictor(load_model(tmp_path / "model"))(examples).prediction
+    assert again is not None
+    np.testing.assert_allclose(again.columns["logits"], found.columns["logits"], atol=1e-5)
+    one = Predictor(model)(examples.take([2])).prediction
+    assert one is not None
+    np.testing.assert_allclose(one.columns["logits"][0], found.columns["logits"][2], atol=1e-5)
+
+
+def test_what_cannot_be_read_fails_once_also_where_views_are_averaged(bench: Bench) -> None:
+    model = model_of(bench)
+    augmentation = bench.plan.plugin("augmentation").bind(bench.backbone.input_kind(), 12)
+    model.execution = {**model.execution, KEY: AveragedViews(2, 5, augmentation).to_json()}
+    table = bench.data.examples.table.slice(0, 3).to_pydict()
+    table["picture"][1] = b"no picture"
+    found = Predictor(model)(Examples(pa.table(table), bench.data.examples.schema))
+    assert found.rows.tolist() == [0, 2] and list(found.failures) == [1]
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_averaging_is_kept_only_where_the_interval_is_above_zero(
+    bench: Bench, helps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A predictor of labels, right only with the views or only without them, stands for a model."""
+    split = Split(np.arange(2), np.arange(2, 24), np.arange(0))
+    bench = replace(bench, data=replace(bench.data, split=split))
+    truth = bench.data.targets_of(split.val)["label"]
+
+    def predicted(_: Bench, model: Model) -> Any:
+        right = (KEY in model.execution) == helps
+        logits = np.eye(2)[truth if right else 1 - truth] * 4.0
+        return bench.data.task.finish(Prediction({"logits": logits}), model.calibration)
+
+    monkeypatch.setattr("headstart.pipeline.view_averaging._predicted", predicted)
+    augmentation = bench.plan.plugin("augmentation")
+    model, decision = averaged_where_better(bench, model_of(bench), augmentation, 3)
+    assert (KEY in model.execution) == helps
+    assert decision.what == "test-time views"
+    assert ("takes 4 times as long" in decision.reason) == helps
+    assert ("no gain is shown" in decision.reason) == (not helps)
+
+
+def test_averaging_that_cannot_be_is_refused_before_training(bench: Bench) -> None:
+    def asked(augmentation: str, **settings: Any) -> int:
+        chosen = said(bench, augmentation, **settings)
+        return views_averaged(chosen, chosen.plan.plugin("augmentation"))
+
+    assert asked("crop", test_views=None) == 4
+    assert asked("crop", test_views=7) == 7
+    assert asked("crop", test_views=0) == 0
+    assert asked("mixup", test_views=None) == 0
+    with pytest.raises(SettingsError, match=r"augmentation\.test_views = 3: the augmentation makes no views"):
+        asked("mixup", test_views=3)
+    hurried = said(bench, "crop", test_views=None)
+    hurried = replace(hurried, plan=hurried.plan.model_copy(update={"budget": 60.0}))
+    assert views_averaged(hurried, hurried.plan.plugin("augmentation")) == 0
+    told = left_out(hurried, hurried.plan.plugin("augmentation"))
+    assert told is not None and "under a budget" in told.reason
+    assert left_out(said(bench, "crop"), bench.plan.plugin("augmentation")) is None

@@ -1,0 +1,85 @@
+"""The verdict says no more than the intervals allow, and names negative transfer."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.pipeline.record import Arm, Comparison, FigureRow
+from headstart.pipeline.verdict import verdict
+
+FIGURES = {
+    "accuracy": FigureRow(value=0.915, low=0.87, high=0.951, n=153),
+    "log_loss": FigureRow(value=0.3125, low=0.2, high=0.4, n=153),
+}
+ARM = Arm(title="linear probe on resnet18", figures=FIGURES, seconds=1.0)
+
+
+def against(other: str, outcome: str, value: float, half: float, metric: str = "accuracy") -> Comparison:
+    difference = FigureRow(value=value, low=value - half, high=value + half, n=153)
+    return Comparison(against=other, metric=metric, difference=difference, verdict=outcome)
+
+
+def said(*comparisons: Comparison, metric: str = "accuracy") -> tuple[str, bool]:
+    arms = dict.fromkeys(["model", *(comparison.against for comparison in comparisons)], ARM)
+    return verdict(metric, arms, comparisons)
+
+
+def test_it_begins_with_the_primary_figure_and_what_it_rests_on() -> None:
+    assert said()[0].startswith("Accuracy 91.5 % (87.0–95.1) on 153 unseen examples. ")
+    assert said(metric="log_loss")[0].startswith("Log loss 0.312 (0.200–0.400) on 153 unseen examples. ")
+    assert verdict("accuracy", {"model": ARM}, (), unit="label draws")[0].startswith(
+        "Accuracy 91.5 % (87.0–95.1) on 153 label draws. "
+    )
+
+
+def test_transfer_that_helps() -> None:
+    words, negative = said(against("scratch", "better", 0.21, 0.04))
+    assert words.endswith("Transfer helps: +21.0 points (+17.0 to +25.0) over training from scratch.")
+    assert not negative
+
+
+def test_negative_transfer_is_named_loudly() -> None:
+    words, negative = said(against("scratch", "worse", -0.05, 0.02))
+    assert "NEGATIVE TRANSFER: −5.0 points (−7.0 to −3.0) against training from scratch." in words
+    assert "Another backbone, or none, is better here." in words
+    assert negative
+
+
+def test_a_difference_that_may_be_chance_is_not_claimed() -> None:
+    for value in (0.02, -0.02):
+        words, negative = said(against("scratch", "no difference shown", value, 0.05))
+        assert "Whether transfer helps is not shown: " in words
+        assert "helps:" not in words and "NEGATIVE" not in words and not negative
+
+
+@pytest.mark.parametrize(
+    ("outcome", "value", "sentence"),
+    [
+        ("better", 0.04, "Tuning beats the frozen probe by +4.0 points (+3.0 to +5.0)."),
+        ("worse", -0.04, "Tuning is WORSE than the frozen probe: −4.0 points (−5.0 to −3.0). Use --tuning probe."),
+        ("no difference shown", 0.004, "Tuning is not shown to beat the frozen probe: +0.4 points (−0.6 to +1.4)."),
+    ],
+)
+def test_tuning_is_held_against_the_frozen_probe(outcome: str, value: float, sentence: str) -> None:
+    words, negative = said(against("probe", outcome, value, 0.01))
+    assert sentence in words
+    assert not negative, "losing to the probe is no negative transfer"
+
+
+def test_losing_to_scratch_is_negative_transfer_also_when_the_probe_is_beaten() -> None:
+    for order in (1, -1):
+        both = (against("probe", "better", 0.04, 0.01), against("scratch", "worse", -0.04, 0.01))[::order]
+        words, negative = said(*both)
+        assert negative and "NEGATIVE TRANSFER" in words and "Tuning beats" in words
+
+
+def test_without_training_from_scratch_the_gain_is_unknown() -> None:
+    assert "Transfer gain unknown" in said(against("probe", "better", 0.04, 0.01))[0]
+    assert "Transfer gain unknown" not in said(against("scratch", "better", 0.04, 0.01))[0]
+
+
+def test_figures_without_an_interval_stand_alone() -> None:
+    nan = float("nan")
+    arm = ARM.model_copy(update={"figures": {"accuracy": FigureRow(value=0.5, low=nan, high=nan, n=1)}})
+    words, negative = verdict("accuracy", {"model": arm}, ())
+    assert words.startswith("Accuracy 50.0 % on 1 unseen") and not negative

@@ -1,0 +1,184 @@
+"""A study sums up several runs of one question: means, paired differences and intervals over the runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from headstart.kernel.errors import RunError
+from headstart.pipeline.read_record import read_record
+from headstart.pipeline.record import Arm, DataSummary, Decision, FigureRow, RunRecord
+from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.verbs.study import study
+
+MODEL = [0.90, 0.92, 0.88, 0.95]
+SCRATCH = [0.70, 0.75, 0.69, 0.71]
+
+
+def figure(value: float) -> FigureRow:
+    return FigureRow(value=value, low=value - 0.02, high=value + 0.02, n=100)
+
+
+def arm(title: str, accuracy: float) -> Arm:
+    figures = {"accuracy": figure(accuracy), "log_loss": figure(1 - accuracy)}
+    return Arm(title=title, figures=figures, seconds=2.0, chosen={"C": 0.1}, stopped="done")
+
+
+def run(folder: Path, arms: dict[str, float], **changes: Any) -> RunFolder:
+    record = RunRecord(
+        headstart="0.1.0",
+        name=folder.name,
+        verdict="of one run",
+        command="headstart fit x",
+        started="2026-11-21T00:00:00+00:00",
+        seed=0,
+        task="classification",
+        primary_metric="accuracy",
+        greater_is_better={"accuracy": True, "log_loss": False},
+        data=DataSummary(source="x", seen="a table", modality="table", parts=()),
+        backbone="resnet18",
+        backbone_origin="random",
+        stages=(),
+        decisions=(Decision(what="task", value="classification", reason="texts"),),
+        arms={key: arm(key, value) for key, value in arms.items()},
+        times={"reading": 1.0, "training": 4.0},
+    )
+    write_record(folder, record.model_copy(update=changes))
+    return RunFolder(folder)
+
+
+def runs_of(folder: Path, model: list[float], scratch: list[float], **changes: Any) -> list[RunFolder]:
+    pairs = zip(model, scratch)
+    return [
+        run(folder / f"draw-{k}", {"model": m, "probe": 0.8, "scratch": s}, **changes)
+        for k, (m, s) in enumerate(pairs, start=1)
+    ]
+
+
+@pytest.fixture
+def summed(tmp_path: Path) -> RunRecord:
+    return study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "study", of="label draws")[0]
+
+
+def student(values: list[float]) -> tuple[float, float, float]:
+    """Mean and its 95 % t interval, by SciPy."""
+    mean = float(np.mean(values))
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=stats.sem(values))
+    return mean, float(low), float(high)
+
+
+def test_figures_are_means_over_the_runs_with_a_t_interval(summed: RunRecord) -> None:
+    for key, values in (("model", MODEL), ("scratch", SCRATCH)):
+        found = summed.arms[key].figures["accuracy"]
+        assert (found.value, found.low, found.high) == pytest.approx(student(values))
+        assert found.n == 4
+    loss = summed.arms["model"].figures["log_loss"]
+    assert loss.value == pytest.approx(1 - np.mean(MODEL))
+
+
+def test_the_interval_of_runs_that_agree_is_their_value(summed: RunRecord) -> None:
+    probe = summed.arms["probe"].figures["accuracy"]
+    assert probe.value == pytest.approx(0.8) and probe.high - probe.low == pytest.approx(0, abs=1e-12)
+
+
+def test_differences_are_paired_run_by_run(summed: RunRecord) -> None:
+    against = {comparison.against: comparison for comparison in summed.comparisons}
+    assert against.keys() == {"probe", "scratch"}
+    difference = against["scratch"].difference
+    expected = student([m - s for m, s in zip(MODEL, SCRATCH)])
+    assert (difference.value, difference.low, difference.high) == pytest.approx(expected)
+    assert against["scratch"].verdict == "better" and difference.n == 4
+
+
+def test_the_verdict_counts_runs_and_names_the_gain(summed: RunRecord) -> None:
+    assert summed.verdict.startswith("Accuracy 91.3 % (")
+    assert "on 4 label draws." in summed.verdict and "examples" not in summed.verdict
+    assert "Transfer helps: +20.0 points" in summed.verdict
+    assert not summed.negative_transfer
+
+
+def test_negative_transfer_over_the_runs_is_named(tmp_path: Path) -> None:
+    record, _ = study(runs_of(tmp_path, SCRATCH, MODEL), tmp_path / "study", of="seeds")
+    assert record.negative_transfer and "NEGATIVE TRANSFER" in record.verdict and "on 4 seeds." in record.verdict
+
+
+def test_less_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, MODEL, SCRATCH, primary_metric="log_loss")
+    record, _ = study(runs, tmp_path / "study", of="seeds")
+    against = {comparison.against: comparison for comparison in record.comparisons}
+    assert against["scratch"].difference.value == pytest.approx(np.mean(MODEL) - np.mean(SCRATCH))
+    assert against["scratch"].verdict == "better"
+
+
+def test_each_run_has_a_row_of_its_own_and_what_belongs_to_one_run_is_left_out(summed: RunRecord) -> None:
+    assert [(row.column, row.value, row.n) for row in summed.slices] == [
+        ("label draws", str(k), 100) for k in range(1, 5)
+    ]
+    assert [row.figures["accuracy"].value for row in summed.slices] == MODEL
+    assert summed.arms["model"].seconds == 8.0 and summed.arms["model"].chosen == {}
+    assert not summed.exhibits and not summed.mistakes and not summed.worst_slice
+    assert summed.times == {f"run {k}": 5.0 for k in range(1, 5)}
+    assert summed.decisions[0].what == "task" and "label draw" in summed.decisions[-1].reason
+
+
+def test_record_metrics_and_report_are_written(tmp_path: Path) -> None:
+    record, page = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "study", of="seeds")
+    assert page == tmp_path / "study" / "report.html" and "<html" in page.read_text(encoding="utf-8")
+    assert read_record(tmp_path / "study") == record
+    metrics = json.loads((tmp_path / "study" / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"]["value"] == pytest.approx(np.mean(MODEL))
+    assert record.name == "study"
+
+
+def test_the_runs_themselves_stay_as_they_are(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, MODEL, SCRATCH)
+    before = [(run.folder / "record.json").read_bytes() for run in runs]
+    study(runs, tmp_path / "study", of="seeds")
+    assert [(run.folder / "record.json").read_bytes() for run in runs] == before
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_run_is_no_study(tmp_path: Path, number: int) -> None:
+    with pytest.raises(RunError, match=f"at least two runs, got {number}"):
+        study(runs_of(tmp_path, MODEL[:number], SCRATCH), tmp_path / "study", of="seeds")
+    assert not (tmp_path / "study").exists()
+
+
+def test_two_runs_give_a_wide_but_finite_interval(tmp_path: Path) -> None:
+    record, _ = study(runs_of(tmp_path, MODEL[:2], SCRATCH[:2]), tmp_path / "study", of="seeds")
+    found = record.arms["model"].figures["accuracy"]
+    assert math.isfinite(found.low) and found.high - found.low > 0.2
+
+
+def test_runs_that_split_the_same_data_anew_have_a_wider_interval(tmp_path: Path) -> None:
+    apart, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "apart", of="seeds")
+    shared, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "shared", of="seeds", overlap=0.25)
+    widths = [
+        r.arms["model"].figures["accuracy"].high - r.arms["model"].figures["accuracy"].low for r in (apart, shared)
+    ]
+    assert widths[1] / widths[0] == pytest.approx(math.sqrt((1 / 4 + 0.25) / (1 / 4)))
+    assert "Nadeau & Bengio" in shared.decisions[-1].reason and "one test part" in apart.decisions[-1].reason
+
+
+def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord, tmp_path: Path) -> None:
+    assert summed.runs == tuple(f"../draw-{k}" for k in range(1, 5))
+    assert summed.spreads["model"]["accuracy"] == pytest.approx(np.std(MODEL, ddof=1))
+
+
+def test_no_interval_leaves_what_a_metric_can_be(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, [0.99, 0.7], SCRATCH)
+    record, _ = study(runs, tmp_path / "study", of="seeds", bounds={"accuracy": (0.0, 1.0)})
+    found = record.arms["model"].figures["accuracy"]
+    assert (found.low, found.high) == (0.0, 1.0)
+
+
+def test_an_arm_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
+    runs = [*runs_of(tmp_path, MODEL[:2], SCRATCH), run(tmp_path / "draw-9", {"model": 0.9, "probe": 0.8})]
+    record, _ = study(runs, tmp_path / "study", of="seeds")
+    assert set(record.arms) == {"model", "probe"}
