@@ -15,7 +15,7 @@ import headstart
 from headstart.contracts.format import Columns
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.pipeline.data import read_examples
@@ -30,7 +30,7 @@ def extraction(folder: Path, where: Path) -> None:
     backbone = registry.plugin("backbones", "timm_images")(reference=NETWORK, weights="random", image_size=SIDE).load()
     examples, _ = read_examples(folder, Columns(), labelled=False)
     keys = content_keys(examples).keys
-    runner, _ = pick_runner(backbone, examples, keys, Wish(), Plan(data=str(folder)))
+    runner, _ = pick_runner(backbone, examples, keys, FeatureSpec(), Plan(data=str(folder)))
     extract(backbone, examples, keys, runner=runner, store=FeatureStore(where), device=torch.device("cpu"))
 
 

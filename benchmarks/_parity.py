@@ -17,11 +17,11 @@ from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Runner
 from headstart.engine.frozen.execution import started
 from headstart.engine.frozen.extract import Extracted, extract
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
@@ -45,7 +45,7 @@ def parity() -> dict[str, float]:
     ):
         family = "timm_images" if modality == "image" else "hf_text"
         backbone = registry.plugin("backbones", family)(reference=reference).load()
-        segment = KeptSegment(backbone, Wish.all_stages(backbone), 0)
+        segment = FrozenSegment(backbone, FeatureSpec.all_stages(backbone), 0)
         found |= _errors(name, segment, backbone.prepare(images if modality == "image" else texts))
     for depth, file in ((20, "resnet20-12fca82f.th"), (56, "resnet56-4bfd9763.th")):
         network = load(str(data_folder() / "weights" / "cifar10_resnet" / file), depth)
@@ -103,7 +103,7 @@ def _hits(name: str, decode: str) -> np.ndarray:
     plan = Plan(data=str(data_folder() / "data" / name), backbone=backbone, settings=settings)
     prepared = prepare(plan.data, plan, Quiet())
     loaded, _, _ = choose_backbone(prepared.examples, plan)
-    runner, _ = pick_runner(loaded, prepared.examples, prepared.keys, Wish(), plan)
+    runner, _ = pick_runner(loaded, prepared.examples, prepared.keys, FeatureSpec(), plan)
     features = extract(loaded, prepared.examples, prepared.keys, runner=runner, store=FeatureStore(limit=0))
     return np.concatenate([_hits_of_split(plan, seed, loaded, features, runner) for seed in range(SPLITS)])
 
@@ -111,9 +111,9 @@ def _hits(name: str, decode: str) -> np.ndarray:
 def _hits_of_split(plan: Plan, seed: int, backbone: Backbone, features: Extracted, runner: Runner) -> np.ndarray:
     plan = plan.model_copy(update={"seed": seed})
     prepared = prepare(plan.data, plan, Quiet())
-    bench = Bench(plan, prepared, backbone, features, None, Quiet(), runner)
+    context = FitContext(plan, prepared, backbone, features, None, Quiet(), runner)
     test = prepared.split.test
-    predicted = predict_rows(bench, solve_arm(bench, "model"), test)
+    predicted = predict_rows(context, solve_arm(context, "model"), test)
     right: np.ndarray = predicted.columns["probabilities"].argmax(axis=1) == prepared.targets["label"][test]
     return right
 

@@ -99,10 +99,10 @@ def _figures(run: Run) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    way, time_given, *draws = sys.argv[1:]
+    candidate, time_given, *draws = sys.argv[1:]
     with contextlib.redirect_stdout(sys.stderr):
-        if way == "few":
+        if candidate == "few":
             answer = few(float(time_given), int(draws[0]))
         else:
-            answer = nuclei(float(time_given)) if way == "nuclei" else cells(float(time_given))
+            answer = nuclei(float(time_given)) if candidate == "nuclei" else cells(float(time_given))
     print(json.dumps(answer))

@@ -75,7 +75,7 @@ def _parts(source: Path) -> tuple[dict[str, Sentences], tuple[str, ...]]:
     """The words and tags of each part, and the names of the tags."""
     examples = Conll().read(source, Columns())
     task = Tagging().bind(examples)
-    tags, places = task.targets(examples)["tags"], task.queries(examples)["words"]
+    tags, places = task.targets(examples)["tags"], task.head_inputs(examples)["words"]
     words = [[str(text)[start:end] for start, end in row] for text, row in zip(examples.raws(), places)]
     given = examples.column(str(examples.schema.part))
     rows = {part: [row for row, name in enumerate(given) if name == part] for part in ("train", "val", "test")}
@@ -90,7 +90,7 @@ def _f1(predicted: list[list[int]], truth: Sentences, names: tuple[str, ...]) ->
 
 
 if __name__ == "__main__":
-    way, *numbers = sys.argv[1:]
+    candidate, *numbers = sys.argv[1:]
     with contextlib.redirect_stdout(sys.stderr):
-        answer = run_ner(*map(int, numbers)) if way == "run_ner" else ours(*map(int, numbers))
+        answer = run_ner(*map(int, numbers)) if candidate == "run_ner" else ours(*map(int, numbers))
     print(json.dumps(answer))

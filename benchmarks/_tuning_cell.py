@@ -24,13 +24,13 @@ MORE_ROUNDS = 8
 """Of Headstart's head alone, which takes little more than a second."""
 
 
-def tuned(name: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
+def tuned(name: str, data: str, candidate: str, *, quick: bool) -> dict[str, Any]:
     """Seconds of the way, and which of the judged pictures it has right, as a text of 0 and 1."""
     case = replace(CASES[name], train=32, val=16, epochs=2) if quick else CASES[name]
     seen = pictures(data, case)
     sizes = {part: len(paths) for part, paths in seen.paths.items()}
-    if not way.startswith("ours"):
-        found = RIVALS[way](case, seen)
+    if not candidate.startswith("ours"):
+        found = RIVALS[candidate](case, seen)
         return {
             "seconds": _by_rounds(found.epochs),
             "epochs": found.epochs,
@@ -38,7 +38,7 @@ def tuned(name: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
             "pictures": sizes,
         }
     rounds = 1 if quick else ROUNDS if case.moving else MORE_ROUNDS
-    did = ours(case, seen, rounds, alone=way.endswith("1"))
+    did = ours(case, seen, rounds, alone=candidate.endswith("1"))
     fits = did.pop("fits")
     answer = {"seconds": [fit["seconds"] for fit in fits], "whole": [fit["whole"] for fit in fits]}
     answer["loop"] = [fit["loop"] for fit in fits]

@@ -30,7 +30,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.training.loop import Loop
 from headstart.engine.training.precision import chosen_precision, computing_in
@@ -96,32 +96,32 @@ def _pieces(case: Case, data: Pictures) -> dict[str, float]:
     start = len(backbone.stages) - case.stages(len(backbone.stages))
     found = {"pass": 0.0}
     if start:
-        wish = Wish("state", start) if case.moving else Wish.all_stages(backbone)
+        spec = FeatureSpec("state", start) if case.moving else FeatureSpec.all_stages(backbone)
         examples = Examples(pa.table({"path": paths}), Schema(modality="image", inputs=("path",), origin="path"))
         keys = content_keys(examples).keys
-        runner = choose_runner(backbone, examples, keys, wish, CPU).runner
+        runner = choose_runner(backbone, examples, keys, spec, CPU).runner
         seconds = []
         for _ in range(PASSES):
             with tempfile.TemporaryDirectory() as store:
                 began = time.perf_counter()
-                extract(backbone, examples, keys, wish, runner=runner, store=FeatureStore(Path(store)), device=CPU)
+                extract(backbone, examples, keys, spec, runner=runner, store=FeatureStore(Path(store)), device=CPU)
                 seconds.append(time.perf_counter() - began)
         found = {"pass": statistics.median(seconds) / len(paths)}
     return {**found, **_suffix(backbone, start, paths[:BATCH], len(data.classes))}
 
 
-def bound(case: Case, data: Mapping[str, int], pieces: Mapping[str, float]) -> float:
+def bound(case: Case, data: Mapping[str, int], windows: Mapping[str, float]) -> float:
     """Seconds of one pass and of all epochs, if nothing beside the pieces took any."""
     train, val = data["train"], data["val"]
-    epoch = train * pieces["step"] + val * pieces["validation"]
-    return float((train + val) * pieces["pass"] + case.epochs * epoch)
+    epoch = train * windows["step"] + val * windows["validation"]
+    return float((train + val) * windows["pass"] + case.epochs * epoch)
 
 
 def _suffix(backbone: Backbone, start: int, paths: Sequence[str], classes: int) -> dict[str, float]:
     """What moves, on states that are there, in the precision of the training."""
     state = backbone.prepare(list(paths))
     with torch.no_grad():
-        hidden = KeptSegment(backbone, Wish("state", start), 0).eval()(state).hidden if start else state.hidden
+        hidden = FrozenSegment(backbone, FeatureSpec("state", start), 0).eval()(state).hidden if start else state.hidden
     if hidden.ndim == 4:
         hidden = hidden.contiguous(memory_format=torch.channels_last)
     backbone.module.to(memory_format=torch.channels_last)

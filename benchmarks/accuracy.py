@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegressionCV
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
@@ -60,14 +60,14 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     plan = Plan(data=str(root / path), backbone=backbone_name)
     data = prepare(plan.data, plan, Quiet())
     backbone, _, _ = choose_backbone(data.examples, plan)
-    runner, _ = pick_runner(backbone, data.examples, data.keys, Wish(), plan)
+    runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
     features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
-    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
+    context = FitContext(plan, data, backbone, features, None, Quiet(), runner)
     started = time.monotonic()
-    probe = solve_arm(bench, "model")
+    probe = solve_arm(context, "model")
     ours_seconds = time.monotonic() - started
     train, test = data.split.train, data.split.test
-    ours = predict_rows(bench, probe, test)
+    ours = predict_rows(context, probe, test)
     started = time.monotonic()
     reference = LogisticRegressionCV(n_jobs=2, use_legacy_attributes=False)
     with warnings.catch_warnings():

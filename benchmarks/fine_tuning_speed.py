@@ -62,7 +62,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
             "share_of_bound": bounds[case, name],
             "outside": outside[case, name],
             "accuracy_ahead": ahead.get((case, name), {}),
-            **{way: _brief(cells[key]) for key in cells if key[:2] == (case, name) for way in key[2:]},
+            **{candidate: _brief(cells[key]) for key in cells if key[:2] == (case, name) for candidate in key[2:]},
         }
         for case, name in pairs
     }
@@ -75,11 +75,13 @@ def _least(speeds: Mapping[Pair, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _grid(data: Sequence[str]) -> list[tuple[str, str, str]]:
-    return [(name, one, way) for one in data for name in CASES for way in (BEFORE, *CASES[name].rivals, AFTER)]
+    return [
+        (name, one, candidate) for one in data for name in CASES for candidate in (BEFORE, *CASES[name].rivals, AFTER)
+    ]
 
 
-def _cell(case: str, data: str, way: str, *, quick: bool) -> dict[str, Any]:
-    return cell("fine_tuning_speed", "benchmarks._tuning_cell", (case, data, way, "quick" if quick else "normal"))
+def _cell(case: str, data: str, candidate: str, *, quick: bool) -> dict[str, Any]:
+    return cell("fine_tuning_speed", "benchmarks._tuning_cell", (case, data, candidate, "quick" if quick else "normal"))
 
 
 def _own(cells: Cells, case: str, data: str, counted: str) -> float:
@@ -90,7 +92,7 @@ def _own(cells: Cells, case: str, data: str, counted: str) -> float:
 def _times_faster(cells: Cells, case: str, data: str, counted: str) -> dict[str, float]:
     """Than each rival."""
     own = _own(cells, case, data, counted)
-    return {way: min(cells[case, data, way]["seconds"]) / own for way in CASES[case].rivals}
+    return {candidate: min(cells[case, data, candidate]["seconds"]) / own for candidate in CASES[case].rivals}
 
 
 def _share_of_bound(cells: Cells, case: str, data: str) -> float:
@@ -107,7 +109,7 @@ def _outside(cells: Cells, case: str, data: str) -> float:
 def _ahead(cells: Cells, case: str, data: str) -> dict[str, tuple[float, float, float]]:
     """Difference in accuracy to each rival on the judged pictures, with its paired 95 % interval."""
     own = cells[case, data, BEFORE]["right"]
-    return {way: paired_interval(own, cells[case, data, way]["right"]) for way in CASES[case].rivals}
+    return {candidate: paired_interval(own, cells[case, data, candidate]["right"]) for candidate in CASES[case].rivals}
 
 
 def _brief(found: Mapping[str, Any]) -> dict[str, Any]:

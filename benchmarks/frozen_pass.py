@@ -35,7 +35,7 @@ from headstart.engine.device import cores
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
@@ -100,22 +100,22 @@ def _measure(name: str, files: list[Path], images: int, repeats: int) -> dict[st
     paths, examples = files[:images], all_examples.take(range(images))
     with own_cache():
         began = time.perf_counter()
-        runner = choose_runner(backbone, all_examples, content_keys(all_examples).keys, Wish(), CPU).runner
+        runner = choose_runner(backbone, all_examples, content_keys(all_examples).keys, FeatureSpec(), CPU).runner
         choosing = time.perf_counter() - began
-        ways: dict[str, Callable[[], float]] = {
+        candidates: dict[str, Callable[[], float]] = {
             "usual": lambda: _usual(name, paths[: BATCH + images // 5]),
             "ours": lambda: _ours(backbone, examples, runner) / images,
             "decode": lambda: _decode(backbone, paths[: images // 2]) / (images // 2),
             "runner": lambda: _runner(backbone, examples, runner),
         }
-        rounds = [{way: measure() for way, measure in ways.items()} for _ in range(repeats)]
-    each = {way: statistics.median(one[way] for one in rounds) for way in ways}
+        rounds = [{candidate: measure() for candidate, measure in candidates.items()} for _ in range(repeats)]
+    each = {candidate: statistics.median(one[candidate] for one in rounds) for candidate in candidates}
     bound = each["decode"] / cores() + each["runner"]
     return {
         "times_faster": each["usual"] / each["ours"],
         "share_of_bound": bound / each["ours"],
         "images": len(paths),
-        "milliseconds_per_image": {way: round(1000 * seconds, 3) for way, seconds in each.items()},
+        "milliseconds_per_image": {candidate: round(1000 * seconds, 3) for candidate, seconds in each.items()},
         "runner": f"{registry.name_of(runner)} {runner.precision}",  # type: ignore[arg-type]
         "choosing_seconds": round(choosing, 1),
     }
@@ -159,7 +159,7 @@ def _runner(backbone: Backbone, examples: Examples, runner: Runner) -> float:
     if reader is None:
         raise TypeError(f"{backbone.name} has no reader")
     batch = State(torch.from_numpy(np.stack([reader(raw) for raw in examples.raws(range(BATCH))])))
-    segment, key = KeptSegment(backbone, Wish()), hash_json(pass_key(backbone, Wish()))
+    segment, key = FrozenSegment(backbone, FeatureSpec()), hash_json(pass_key(backbone, FeatureSpec()))
     execute = runner.start(segment, batch, CPU, key)
     with ThreadPoolExecutor(execute.at_once) as pool:
         for _ in pool.map(execute, _batches(batch, execute)):

@@ -14,11 +14,11 @@ from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Targets, Task
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import figures
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import Bench, predict_rows, solve_arm
+from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
@@ -52,11 +52,11 @@ def _world(name: str) -> tuple[Task, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
     data = prepare(plan.data, plan, Quiet())
     backbone, _, _ = choose_backbone(data.examples, plan)
-    runner, _ = pick_runner(backbone, data.examples, data.keys, Wish(), plan)
+    runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
     features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
-    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
+    context = FitContext(plan, data, backbone, features, None, Quiet(), runner)
     test = data.split.test
-    return data.task, data.targets_of(test), predict_rows(bench, solve_arm(bench, "model"), test)
+    return data.task, data.targets_of(test), predict_rows(context, solve_arm(context, "model"), test)
 
 
 def _covers(

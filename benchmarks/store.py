@@ -23,7 +23,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.files import hash_bytes
@@ -63,14 +63,14 @@ def _reading(count: int) -> dict[str, float]:
 
         if not np.array_equal(fresh(shuffled), vectors[order]):
             raise AssertionError("the store gives other vectors than it was given")
-        ways: dict[str, Callable[[], Any]] = {
+        candidates: dict[str, Callable[[], Any]] = {
             "plain": lambda: np.array(np.load(plain, mmap_mode="r")),
             "fresh": lambda: fresh(keys),
             "verified": lambda: space.read(keys)["hidden"],
             "plain_shuffled": lambda: np.load(plain, mmap_mode="r")[order],
             "fresh_shuffled": lambda: fresh(shuffled),
         }
-        return _medians(ways, REPEATS)
+        return _medians(candidates, REPEATS)
 
 
 def _overhead(repeats: int, limit: int | None) -> dict[str, float]:
@@ -85,7 +85,7 @@ def _overhead(repeats: int, limit: int | None) -> dict[str, float]:
             began = time.perf_counter()
             keys = content_keys(examples).keys
             hashing = time.perf_counter() - began
-            runner = choose_runner(backbone, examples, keys, Wish(), torch.device("cpu")).runner
+            runner = choose_runner(backbone, examples, keys, FeatureSpec(), torch.device("cpu")).runner
             began = time.perf_counter()
             found = extract(backbone, examples, keys, runner=runner, store=FeatureStore(cache / "features"))
             whole = time.perf_counter() - began + hashing
@@ -94,11 +94,11 @@ def _overhead(repeats: int, limit: int | None) -> dict[str, float]:
     return {"keys_and_store": keys_and_store, "pass": whole, "images": len(paths)}
 
 
-def _medians(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    rounds: dict[str, list[float]] = {name: [] for name in ways}
+def _medians(candidates: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    rounds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
-        for name, way in ways.items():
+        for name, candidate in candidates.items():
             began = time.perf_counter()
-            way()
+            candidate()
             rounds[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in rounds.items()}

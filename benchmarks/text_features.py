@@ -22,7 +22,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 
@@ -43,7 +43,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     examples = Examples(pa.table(columns), Schema(modality="text", inputs=("text",), origin="origin"))
     seconds: dict[str, list[float]] = {"sentence-transformers": [], "headstart": []}
     with own_cache():
-        runner = choose_runner(backbone, examples, content_keys(examples).keys, Wish(), CPU).runner
+        runner = choose_runner(backbone, examples, content_keys(examples).keys, FeatureSpec(), CPU).runner
         for _ in range(1 if quick else REPEATS):
             began = time.perf_counter()
             expected = theirs.encode(texts)

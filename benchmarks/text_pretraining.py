@@ -80,19 +80,19 @@ def _accuracies(backbone: str, count: int, draws: int, seen: int) -> dict[str, n
     """(draws,) of each way."""
     names = [[backbone, str(count), str(draw), str(seen)] for draw in range(draws)]
     found = cells("text_pretraining", "benchmarks._text_pretraining_cell", names)
-    return {way: 100 * np.array([one[way] for one in found]) for way in WAYS}
+    return {candidate: 100 * np.array([one[candidate] for one in found]) for candidate in WAYS}
 
 
 def _row(
-    objective: str, count: int, way: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]
+    objective: str, count: int, candidate: str, before: dict[str, np.ndarray], after: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    gain, low, high = interval_over_draws(after[way] - before[way])
+    gain, low, high = interval_over_draws(after[candidate] - before[candidate])
     return {
         "objective": objective,
         "labels": count,
-        "way": way,
-        "before": round(float(before[way].mean()), 2),
-        "after": round(float(after[way].mean()), 2),
+        "way": candidate,
+        "before": round(float(before[candidate].mean()), 2),
+        "after": round(float(after[candidate].mean()), 2),
         "gain": [round(value, 2) for value in (gain, low, high)],
         "verdict": "helps" if low > 0 else "hurts" if high < 0 else "no difference shown",
     }

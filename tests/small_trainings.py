@@ -23,7 +23,7 @@ from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training import loop as loop_module
 from headstart.engine.training.checkpoint import CheckpointFile
-from headstart.engine.training.loop import Loop, Plan
+from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.objectives.l2_sp import L2SP
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification import Classification
@@ -113,7 +113,7 @@ def small_loop(
     labelled = Stream("labelled", TRAIN, task.targets(examples), source, recipe.batch_size, 0)
     validation = replace(labelled, name="validation", rows=VALIDATION)
     rates = [Rate(stage, 1.0) for stage in (-1, *range(first, STAGES))]
-    given = Plan(objective or Supervised(), recipe, rates, boundary, 0, **plan)
+    given = TrainingPlan(objective or Supervised(), recipe, rates, boundary, 0, **plan)
     return Loop(model, given, {"labelled": labelled}, validation, checkpoint=checkpoint)
 
 

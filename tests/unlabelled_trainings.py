@@ -19,7 +19,7 @@ from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.engine.training.self_validation import Watch, nothing_more
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.objectives.simclr import SimCLR
 from small_trainings import Normalised
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -95,6 +95,6 @@ def unlabelled_loop(
         }
 
     rates = [Rate(stage, 1.0) for stage in (-1, *range(STAGES))]
-    given = Plan(objective, course, rates, 0, 0, latest=True, **plan)
+    given = TrainingPlan(objective, course, rates, 0, 0, latest=True, **plan)
     encoder = Encoder(backbone, Columns(), additions=additions)
     return Loop(encoder, given, streams(TRAIN), streams(HELD_OUT), checkpoint=checkpoint, watch=watch)

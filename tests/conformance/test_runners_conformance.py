@@ -11,7 +11,7 @@ from plugins import sample
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State, Tap
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel import registry
 
 RELATIVE_ERROR = {"float32": 1e-5, "bfloat16": 1.5e-2}
@@ -22,9 +22,9 @@ QUICK: dict[str, dict[str, Any]] = {"compiled": {"backend": "aot_eager"}}
 
 FAMILIES = [name for name in registry.names("backbones") if name != "run_folder"]
 WISHES = {
-    "pooled": lambda backbone: Wish("pooled", taps=tuple(Tap(name) for name in backbone.boundary_names()[1:])),
-    "features": lambda backbone: Wish("features"),
-    "inner state": lambda backbone: Wish("state", stop=max(1, len(backbone.stages) - 1)),
+    "pooled": lambda backbone: FeatureSpec("pooled", taps=tuple(Tap(name) for name in backbone.boundary_names()[1:])),
+    "features": lambda backbone: FeatureSpec("features"),
+    "inner state": lambda backbone: FeatureSpec("state", stop=max(1, len(backbone.stages) - 1)),
 }
 
 
@@ -48,10 +48,10 @@ def test_it_names_a_precision_that_can_be_stored(name: str) -> None:
 
 
 @every_runner
-@pytest.mark.parametrize("wish", WISHES)
-def test_results_equal_plain_pytorch(name: str, wish: str, loaded: Loaded) -> None:
+@pytest.mark.parametrize("spec", WISHES)
+def test_results_equal_plain_pytorch(name: str, spec: str, loaded: Loaded) -> None:
     runner, backbone = quick(name), loaded.backbone
-    segment = KeptSegment(backbone, WISHES[wish](backbone), 0)
+    segment = FrozenSegment(backbone, WISHES[spec](backbone), 0)
     execute = runner.start(segment, backbone.prepare(loaded.raws[:2]), torch.device("cpu"))
     for raws in (loaded.raws[:2], loaded.raws, loaded.raws[::-1], loaded.raws[-1:]):
         state = backbone.prepare(raws)
@@ -105,7 +105,7 @@ def quick(name: str) -> Any:
 
 
 def started(name: str, loaded: Loaded) -> Any:
-    segment = KeptSegment(loaded.backbone, WISHES["pooled"](loaded.backbone), 0)
+    segment = FrozenSegment(loaded.backbone, WISHES["pooled"](loaded.backbone), 0)
     return quick(name).start(segment, loaded.backbone.prepare(loaded.raws[:1]), torch.device("cpu"))
 
 

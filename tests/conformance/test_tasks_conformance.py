@@ -19,7 +19,7 @@ from torch import nn
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Task
 from headstart.engine.streams import Stream
 from headstart.kernel import registry
@@ -156,7 +156,7 @@ def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
     """The examples as the training loop hands them over."""
     rows = np.arange(N) if rows is None else rows
     state = c.data.state or (lambda chosen: State(c.data.features(chosen).pooled))
-    stream = Stream("labelled", rows, c.targets, state, N, 0, queries=c.task.queries(c.examples))
+    stream = Stream("labelled", rows, c.targets, state, N, 0, head_inputs=c.task.head_inputs(c.examples))
     return stream.batch(rows)
 
 
@@ -206,16 +206,16 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
 @every_case
 def test_bound_further_to_the_same_data_it_stays_as_it_is(name: str, kind: str) -> None:
     c = bound(name, kind)
-    assert c.task.further(c.examples) == c.task
+    assert c.task.continued(c.examples) == c.task
 
 
 @every_case
 def test_what_it_knows_keeps_its_place_when_it_is_bound_further(name: str, kind: str) -> None:
     c = bound(name, kind)
     some = c.examples.take(np.arange(N // 2))
-    further = c.task.further(some)
-    assert equal_columns(further.targets(some), c.task.targets(some))
-    old, new = c.fresh().state_dict(), further.head(*c.data.shape).state_dict()
+    continued = c.task.continued(some)
+    assert equal_columns(continued.targets(some), c.task.targets(some))
+    old, new = c.fresh().state_dict(), continued.head(*c.data.shape).state_dict()
     assert {key: value.shape for key, value in new.items()} == {key: value.shape for key, value in old.items()}
 
 
@@ -362,10 +362,10 @@ def test_files_are_written_for_each_example_or_for_none(name: str, kind: str, tm
 @every_case
 def test_exhibits_survive_json(name: str, kind: str) -> None:
     c = bound(name, kind)
-    exhibits = TypeAdapter(tuple[Exhibit, ...])
-    shown = c.task.exhibits(finished(c.task, c), c.targets)
-    assert shown and all(exhibit.title for exhibit in shown)
-    assert exhibits.validate_json(exhibits.dump_json(shown)) == shown
+    panels = TypeAdapter(tuple[Panel, ...])
+    shown = c.task.panels(finished(c.task, c), c.targets)
+    assert shown and all(panel.title for panel in shown)
+    assert panels.validate_json(panels.dump_json(shown)) == shown
 
 
 @every_case
@@ -390,7 +390,7 @@ def test_one_example_can_be_predicted_and_judged(name: str, kind: str) -> None:
     for metric in c.task.metrics():
         value = metric.score(taken(c.targets, row), alone)
         assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1], metric.name
-    c.task.exhibits(alone, taken(c.targets, row))
+    c.task.panels(alone, taken(c.targets, row))
     c.task.mistakes(alone, taken(c.targets, row), 3)
 
 
@@ -403,7 +403,7 @@ def bound(name: str, kind: str) -> Case:
 def decoded(task: Task, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
     """As prediction does it: without targets."""
     batch = as_batch(c, rows)
-    blind = Batch(batch.state, {}, batch.rows, batch.queries)
+    blind = Batch(batch.state, {}, batch.rows, batch.head_inputs)
     with torch.no_grad():
         return task.decode(task.apply(head or c.head, c.data.features(batch.rows.numpy()), blind))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import Step
-from headstart.contracts.tuning import Outset, Rate, Recipe
+from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.training import loop as loop_module
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
@@ -93,7 +93,7 @@ def test_it_says_where_it_starts_and_how_it_is_fitted(tuning: Any) -> None:
 @pytest.mark.parametrize("learnt", [False, True])
 def test_the_rates_it_settles_on_are_of_the_same_stages(tuning: Any, learnt: bool) -> None:
     rates = tuning.rates(5)
-    settled = tuning.settled(rates, Outset(learnt, lambda: (0.1, 0.0, 0.3, 0.2, 0.4)))
+    settled = tuning.settled(rates, TrainingStart(learnt, lambda: (0.1, 0.0, 0.3, 0.2, 0.4)))
     assert [rate.stage for rate in settled] == [rate.stage for rate in rates]
     assert all(rate.factor >= 0 and 0 <= rate.start < 1 for rate in settled)
 
@@ -270,7 +270,7 @@ def short_loop(
         plain = loop_for(setting, objective, short, rates)
         return relative_gradients(plain.model, plain.streams["labelled"], 0)
 
-    return loop_for(setting, objective, short, short.settled(rates, Outset(False, measured)), checkpoint)
+    return loop_for(setting, objective, short, short.settled(rates, TrainingStart(False, measured)), checkpoint)
 
 
 def weights_of(backbone: Backbone) -> dict[str, Tensor]:

@@ -27,10 +27,10 @@ from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.engine.training.stepping import Moment
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.kernel import registry
 from headstart.kernel.settings import build
-from headstart.pipeline.pretraining.training_settings import Course
+from headstart.pipeline.pretraining.training_settings import TrainingSettings
 from masked_pictures import png
 from tiny_backbone import numeric_examples
 from tiny_text_models import save_tiny
@@ -117,7 +117,7 @@ def loop_for(objective: Any, *, last: bool = False, checkpoint: CheckpointFile |
     with torch.random.fork_rng():
         torch.manual_seed(0)
         additions = nn.ModuleDict(dict(objective.additions(backbone)))
-    course = Course(**{**SHORT, "epochs": epochs})
+    course = TrainingSettings(**{**SHORT, "epochs": epochs})
     views = composed("flip" if examples.schema.modality == "image" else "none", {})
     bound, source = views.bind(backbone.input_kind(), len(TRAIN)), PreparedInputs(backbone, examples)
 
@@ -130,7 +130,7 @@ def loop_for(objective: Any, *, last: bool = False, checkpoint: CheckpointFile |
 
     stages = len(backbone.stages)
     rates: Sequence[Rate] = course.rates_from(stages - 1 if last else 0, stages)
-    plan = Plan(objective, course, rates, 0, 0, latest=True)
+    plan = TrainingPlan(objective, course, rates, 0, 0, latest=True)
     encoder = Encoder(backbone, Columns(), additions=additions)
     return Loop(encoder, plan, streams(TRAIN), streams(HELD_OUT), checkpoint=checkpoint)
 

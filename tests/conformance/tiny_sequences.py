@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Reads, Replicates, Targets
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -100,7 +100,7 @@ class SequenceTask(PlainTask):
     def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
         return prediction.columns
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         return ()
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:

@@ -18,7 +18,7 @@ from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
-from headstart.engine.training.loop import Loop, Plan
+from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.engine.training.stepping import Moment
 from headstart.tasks.classification import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -54,15 +54,19 @@ def loop_for(
         heads = nn.ModuleDict({"head": new_head(task, backbone)})
         additions = nn.ModuleDict(dict(objective.additions(backbone)))
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
-    source, targets, queries = PreparedInputs(backbone, examples), task.targets(examples), task.queries(examples)
+    source, targets, head_inputs = (
+        PreparedInputs(backbone, examples),
+        task.targets(examples),
+        task.head_inputs(examples),
+    )
     streams = {
-        name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, queries=queries)
+        name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)
         if name == "labelled"
         else Stream(name, UNLABELLED, {}, source, recipe.batch_size, 0)
         for name in objective.streams
     }
-    validation = Stream("validation", VALIDATION, targets, source, recipe.batch_size, 0, queries=queries)
-    return Loop(model, Plan(objective, recipe, rates, 0, 0), streams, validation, checkpoint=checkpoint)
+    validation = Stream("validation", VALIDATION, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)
+    return Loop(model, TrainingPlan(objective, recipe, rates, 0, 0), streams, validation, checkpoint=checkpoint)
 
 
 def first_step(loop: Loop) -> Step:

@@ -63,7 +63,7 @@ def test_the_record_names_task_thresholds_and_every_label(complaint_run: headsta
     assert record.task == "multilabel" and record.primary_metric == "mean_average_precision"
     assert {f"threshold {name}" for name in LABELS} <= record.arms["model"].chosen.keys()
     assert set(complaint_run.model.calibration) == {f"threshold {name}" for name in LABELS}
-    table = record.exhibits[0]
+    table = record.panels[0]
     assert table.kind == "table" and [row[0] for row in table.rows] == list(LABELS)
     assert {name for part in record.data.parts for name in part.classes} == set(LABELS)
     assert "Each label" in complaint_run.report.read_text(encoding="utf-8")

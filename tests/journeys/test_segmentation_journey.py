@@ -65,7 +65,7 @@ def test_a_probe_predicts_masks_that_evaluate_as_the_run_did(tmp_path: Path) -> 
     dice = run.metrics["test"]["dice"]["value"]
     assert dice > 0.6 and run.metrics["test"]["dice"]["n"] == 8
     assert {"iou", "hd95_px", "dice_outer", "iou_inner"} <= run.metrics["test"].keys()
-    assert run.record.exhibits[0].title == "Classes" and run.record.mistakes[0].thumbnail
+    assert run.record.panels[0].title == "Classes" and run.record.mistakes[0].thumbnail
     assert "<img" in run.report.read_text(encoding="utf-8")
 
     summary = run.predict(data / "images", out=tmp_path / "found.csv")

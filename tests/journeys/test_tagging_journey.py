@@ -23,10 +23,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny", "bert")
 
 
-def sentence(draws: np.random.Generator, pieces: int) -> list[tuple[str, str]]:
+def sentence(draws: np.random.Generator, windows: int) -> list[tuple[str, str]]:
     """Words and their tags."""
     found: list[tuple[str, str]] = []
-    for _ in range(pieces):
+    for _ in range(windows):
         kind = int(draws.integers(0, 4))
         piece = str(draws.choice((PEOPLE, TOWNS, FILLERS, FILLERS)[kind])).split()
         label = ("per", "loc", "", "")[kind]
@@ -34,9 +34,9 @@ def sentence(draws: np.random.Generator, pieces: int) -> list[tuple[str, str]]:
     return found
 
 
-def conll(folder: Path, sentences: int, pieces: int = 8, seed: int = 0) -> Path:
+def conll(folder: Path, sentences: int, windows: int = 8, seed: int = 0) -> Path:
     draws = np.random.default_rng(seed)
-    made = [[("w" + str(k), "O"), *sentence(draws, pieces)] for k in range(sentences)]
+    made = [[("w" + str(k), "O"), *sentence(draws, windows)] for k in range(sentences)]
     path = folder / f"notes-{seed}.conll"
     path.write_text("\n\n".join("\n".join("\t".join(pair) for pair in words) for words in made) + "\n")
     return path
@@ -99,7 +99,7 @@ def test_training_on_a_span_table_beats_chance_and_is_judged_again(tmp_path: Pat
 
 
 def test_long_documents_are_tagged_in_windows_and_whole(tmp_path: Path, model: Path) -> None:
-    path = conll(tmp_path, 40, pieces=60)
+    path = conll(tmp_path, 40, windows=60)
     run = headstart.fit(path, out=tmp_path / "run", backbone=str(model), scratch=False)
     assert run.metrics["test"]["f1"]["n"] == 8
     assert run.metrics["test"]["recall"]["value"] > 0.5
@@ -114,7 +114,7 @@ def test_long_documents_are_tagged_in_windows_and_whole(tmp_path: Path, model: P
 def test_long_documents_train_by_steps_too(tmp_path: Path, model: Path) -> None:
     settings = {"tuning": {"epochs": 1}}
     run = headstart.fit(
-        conll(tmp_path, 20, pieces=60),
+        conll(tmp_path, 20, windows=60),
         out=tmp_path / "run",
         backbone=str(model),
         tuning="full",

@@ -45,10 +45,10 @@ def test_intervals_over_groups_cover_the_truth_where_intervals_over_examples_do_
     for trial in range(150):
         chance = generator.beta(4, 1, size=30)
         right = (generator.random(300) < chance[groups]).astype(float)
-        for way, by in enumerate((groups, None)):
+        for candidate, by in enumerate((groups, None)):
             weights = np.concatenate(list(bootstrap_weights(300, by, 300, seed=trial)))
             replicates = weighted_means(weights, right)
-            low, high = interval(replicates, right.mean(), 30 if way == 0 else 300, (0.0, 1.0))
-            covered[way] += low <= 0.8 <= high
+            low, high = interval(replicates, right.mean(), 30 if candidate == 0 else 300, (0.0, 1.0))
+            covered[candidate] += low <= 0.8 <= high
     assert covered[0] / 150 >= 0.9
     assert covered[1] / 150 < 0.9

@@ -70,7 +70,7 @@ def test_a_resample_has_the_figure_of_its_texts(name: str) -> None:
 
 def test_the_report_has_seqevals_figures_of_every_type() -> None:
     task = Tagging(types=TAGS.types)
-    table = task.exhibits(Prediction({"tags": PREDICTED}), {"tags": TRUTH})[0]
+    table = task.panels(Prediction({"tags": PREDICTED}), {"tags": TRUTH})[0]
     assert isinstance(table, Table)
     for name, precision, recall, f1, _, true, *_ in table.rows:
         theirs = REPORT[name]

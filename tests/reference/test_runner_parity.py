@@ -16,7 +16,7 @@ from torch import nn
 from benchmarks._cifar_resnet import load as load_cifar
 from headstart.contracts.carriers import State
 from headstart.engine.frozen.execution import Differs, started
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel import registry
 from headstart.runners.openvino import OpenVino
 
@@ -42,7 +42,7 @@ class Network(nn.Module):
 
 def backbone_of(family: str, reference: str, raws: list[Any]) -> tuple[Any, State]:
     backbone = registry.plugin("backbones", family)(reference=reference).load()
-    return KeptSegment(backbone, Wish.all_stages(backbone), 0), backbone.prepare(raws)
+    return FrozenSegment(backbone, FeatureSpec.all_stages(backbone), 0), backbone.prepare(raws)
 
 
 def mobilenet(data: Path) -> tuple[Any, State]:

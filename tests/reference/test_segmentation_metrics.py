@@ -145,7 +145,7 @@ def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and
     masks[:] = [encode_mask(np.roll(blobs_mask(k), 2, axis=0)) for k in range(6)]
     prediction = Prediction({"mask": masks})
     figures(task, targets, prediction, seed=0, resamples=10)
-    table = task.exhibits(prediction, targets)[0]
+    table = task.panels(prediction, targets)[0]
     figures(task, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
     assert len(measured) == 6 * 2
     assert isinstance(table, Table) and table.rows[0][3] is None and table.rows[1][3] is not None

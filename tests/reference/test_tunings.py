@@ -16,7 +16,7 @@ from torch import nn
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
-from headstart.contracts.tuning import Outset, Rate
+from headstart.contracts.tuning import Rate, TrainingStart
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.optimiser import plan_optimiser, set_rates
 from headstart.engine.training.relative_gradients import BATCHES, relative_gradients
@@ -98,7 +98,7 @@ def test_relative_gradients_and_auto_rgn_rates() -> None:
     measured = relative_gradients(model, stream, 0)
     assert measured == pytest.approx(expected, rel=1e-4)
     assert relative_gradients(model, stream, 0) == measured
-    rates = Surgical(stage_decay=0.5).settled(Surgical(stage_decay=0.5).rates(3), Outset(True, lambda: measured))
+    rates = Surgical(stage_decay=0.5).settled(Surgical(stage_decay=0.5).rates(3), TrainingStart(True, lambda: measured))
     decayed = [0.25, 0.5, 1.0]
     by_hand = [d * e / max(expected) for d, e in zip(decayed, expected)]
     assert [rate.factor for rate in rates if rate.stage >= 0] == pytest.approx(by_hand, rel=1e-4)
@@ -107,10 +107,10 @@ def test_relative_gradients_and_auto_rgn_rates() -> None:
 
 def test_lp_ft_moves_a_learnt_head_at_the_low_rate_and_lets_any_other_train_alone_first() -> None:
     recipe = LpFt(learning_rate=2e-5, head_learning_rate=1e-3, head_alone=0.4)
-    learnt = recipe.settled(recipe.rates(3), Outset(True, never))
+    learnt = recipe.settled(recipe.rates(3), TrainingStart(True, never))
     assert learnt[0].factor * recipe.head_learning_rate == pytest.approx(2e-5)
     assert {rate.start for rate in learnt} == {0.0}
-    fresh = recipe.settled(recipe.rates(3), Outset(False, never))
+    fresh = recipe.settled(recipe.rates(3), TrainingStart(False, never))
     assert fresh[0] == Rate(-1, 1.0)
     assert {rate.start for rate in fresh[1:]} == {0.4}
 

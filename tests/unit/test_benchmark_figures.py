@@ -16,15 +16,15 @@ def asked_of(benchmark: str) -> set[str]:
 
 
 def tuned(benchmark: str, module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    case, data, way, _ = arguments
-    if not way.startswith("ours"):
+    case, data, candidate, _ = arguments
+    if not candidate.startswith("ours"):
         return {"seconds": [90.0, 80.0 if data == "img_ants_bees" else 120.0], "right": "1100"}
     loop = {"loop": 12.0, "validation": 2.0, "forward": 3.0, "backward": 5.0, "optimiser": 1.0}
     if case == "full":
         loop["backward"] = 6.0
-    last = 5.0 if way == "ours2" else 4.0
+    last = 5.0 if candidate == "ours2" else 4.0
     own = {"seconds": [1.0, last], "whole": [2.0, 2 * last], "right": "1110", "loop": [loop, loop]}
-    return own if way == "ours2" else {**own, "bound": 2.0}
+    return own if candidate == "ours2" else {**own, "bound": 2.0}
 
 
 def test_a_speed_is_the_faster_round_of_a_rival_over_the_median_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:

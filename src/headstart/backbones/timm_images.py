@@ -84,7 +84,7 @@ class TimmImages(Settings):
         decode = "fast" if lack else decode
         backbone = TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
         if lack:
-            backbone.untold = (f"The model's way of decoding, gpu, gives way to fast: {lack}.",)
+            backbone.notices = (f"The model's way of decoding, gpu, gives way to fast: {lack}.",)
         return backbone
 
     def _source(self) -> Source:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.kernel import errors
-from headstart.kernel.terminal_text import shown
+from headstart.kernel.terminal_text import printable
 
 UNEXPECTED = 70
 INTERRUPTED = 130
@@ -87,13 +87,13 @@ def _tell(error: BaseException) -> int:
         print("\nStopped. What is computed is kept; the same command resumes from there.", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, errors.HeadstartError):
-        print(f"Error: {shown(str(error))}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, MemoryError):
-        print(f"Error: There is not enough memory. {shown(str(error))}".rstrip(), file=sys.stderr)
+        print(f"Error: There is not enough memory. {printable(str(error))}".rstrip(), file=sys.stderr)
         return errors.HeadstartError.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
-    print(f"Error in Headstart itself: {type(error).__name__}: {shown(str(error))}{where}", file=sys.stderr)
+    print(f"Error in Headstart itself: {type(error).__name__}: {printable(str(error))}{where}", file=sys.stderr)
     return UNEXPECTED
 
 

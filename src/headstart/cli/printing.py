@@ -18,7 +18,7 @@ from headstart.cli.stage_table import stage_table
 from headstart.kernel.settings import FieldHelp
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
-from headstart.pipeline.record import FigureRow, RunRecord, SliceRow, Trouble
+from headstart.pipeline.record import DataIssue, FigureRow, RunRecord, SliceRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ def _primary_first(metrics: Iterable[str], primary: str) -> list[str]:
     return sorted(metrics, key=lambda metric: metric != primary)
 
 
-def _trouble_text(trouble: Trouble) -> str:
+def _trouble_text(trouble: DataIssue) -> str:
     return f"{trouble.origin} {trouble.reason}"
 
 

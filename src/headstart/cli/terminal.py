@@ -14,7 +14,7 @@ from rich.table import Column
 from rich.text import Text
 
 from headstart.kernel.progress import Advance
-from headstart.kernel.terminal_text import shown
+from headstart.kernel.terminal_text import printable
 from headstart.pipeline.numbers import seconds_text
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -42,7 +42,7 @@ class RichReporter:
 
     def say(self, text: str) -> None:
         """One sentence; bars that run stay below it."""
-        self._console.print(shown(text), markup=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def _drawn(self, work: _Work) -> Iterator[Advance]:

@@ -67,7 +67,7 @@ class Backbone(ABC):
     """Width of the pooled features."""
     entry: nn.Module = nn.Identity()
     """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
-    untold: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 
     @abstractmethod
@@ -158,7 +158,7 @@ class Backbone(ABC):
 
     def tell(self, reporter: Reporter) -> None:
         """Say once what the user must know."""
-        sentences, self.untold = self.untold, ()
+        sentences, self.notices = self.notices, ()
         for sentence in sentences:
             reporter.say(sentence)
 

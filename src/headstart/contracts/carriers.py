@@ -131,7 +131,7 @@ class Batch:
     augmentation moves with it. Empty for an unlabelled stream."""
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
-    queries: Mapping[str, Tensor] = field(default_factory=dict)
+    head_inputs: Mapping[str, Tensor] = field(default_factory=dict)
     """What is asked of each example, by name, known without labels: the words to tag, a size. Padded as targets are."""
     mixed: Mixed | None = None
     """What was mixed into the inputs; None where each is one example's."""
@@ -143,7 +143,7 @@ class Batch:
             return {name: value.to(device) for name, value in named.items()}
 
         mixed = None if self.mixed is None else Mixed(moved(self.mixed.targets), self.mixed.weight)
-        return Batch(self.state.to(device), moved(self.targets), self.rows, moved(self.queries), mixed)
+        return Batch(self.state.to(device), moved(self.targets), self.rows, moved(self.head_inputs), mixed)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Objective(Protocol):
     """The kinds of input that it can learn from."""
     augmentation: ClassVar[str]
     """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
-    outset: ClassVar[str]
+    initial_backbone: ClassVar[str]
     """The backbone, with random weights, that it begins with where no pretrained one is known; '' for none."""
     compares: ClassVar[bool]
     """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
@@ -98,7 +98,7 @@ class Objective(Protocol):
         ...
 
     @classmethod
-    def suits(cls, occasion: tuning.Occasion) -> str:
+    def suits(cls, facts: tuning.DataFacts) -> str:
         """Why a search for the best fine-tuning should try it beside the task's loss alone; '' where it need not."""
         ...
 
@@ -140,7 +140,7 @@ class PlainObjective(Settings):
     anchored: ClassVar[bool] = False
     modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
     augmentation: ClassVar[str] = "none"
-    outset: ClassVar[str] = ""
+    initial_backbone: ClassVar[str] = ""
     compares: ClassVar[bool] = False
     of_classes: ClassVar[bool] = False
     training: ClassVar[Mapping[str, Any]] = {}
@@ -151,7 +151,7 @@ class PlainObjective(Settings):
         return None
 
     @classmethod
-    def suits(cls, occasion: tuning.Occasion) -> str:  # noqa: ARG003
+    def suits(cls, facts: tuning.DataFacts) -> str:  # noqa: ARG003
         """Only where it is named."""
         return ""
 

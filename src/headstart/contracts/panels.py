@@ -65,7 +65,7 @@ class Scatter(Settings):
     y: tuple[float, ...]
 
 
-Exhibit = Annotated[Table | Matrix | Reliability | Scatter, Field(discriminator="kind")]
+Panel = Annotated[Table | Matrix | Reliability | Scatter, Field(discriminator="kind")]
 
 
 class Mark(Settings):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.panels import Choice, Exhibit, Mistake, Review
+from headstart.contracts.panels import Choice, Mistake, Panel, Review
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
@@ -48,7 +48,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class Windows:
     """Examples cut into what a backbone reads at once, where some of them are longer."""
 
     examples: Examples
@@ -58,9 +58,9 @@ class Pieces:
     items: np.ndarray
     """(pieces, 2) int64: from which to before which entry of its example's ragged targets a piece has as its own."""
 
-    def take(self, rows: np.ndarray) -> Pieces:
+    def take(self, rows: np.ndarray) -> Windows:
         """The pieces of some rows (chosen,), in that order."""
-        return Pieces(self.examples.take(rows), self.owner[rows], self.items[rows])
+        return Windows(self.examples.take(rows), self.owner[rows], self.items[rows])
 
     def targets(self, whole: Targets) -> Targets:
         """The ragged targets of the examples, cut."""
@@ -112,11 +112,11 @@ class Task(Protocol):
         """What it chose when it was bound and the data do not plainly say."""
         ...
 
-    def remarks(self, examples: Examples) -> tuple[str, ...]:
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
         """What is to be known before predicting for examples, labelled or not, that are unlike those it learnt from."""
         ...
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """This bound task for more data: what it knows stays in its place, new classes come after it.
 
         Raises:
@@ -128,15 +128,15 @@ class Task(Protocol):
         """The targets encoded for training. Raises DataError on a value that binding did not see."""
         ...
 
-    def queries(self, examples: Examples) -> Targets:
+    def head_inputs(self, examples: Examples) -> Targets:
         """What `apply` must know of each example beside its features, with labels or without; see `Batch.queries`."""
         ...
 
-    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
         """Examples longer than the backbone reads in pieces that overlap; None where it reads each of them whole."""
         ...
 
-    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
         """The decoded prediction of pieces as one of the examples that they were cut from."""
         ...
 
@@ -217,7 +217,7 @@ class Task(Protocol):
         name, which is a path without suffix; return the files. Empty where rows are all there is."""
         ...
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """What the report shows of the predictions beside the metrics."""
         ...
 
@@ -247,23 +247,23 @@ class PlainTask(Settings):
         """Nothing."""
         return ()
 
-    def remarks(self, examples: Examples) -> tuple[str, ...]:  # noqa: ARG002
+    def warnings(self, examples: Examples) -> tuple[str, ...]:  # noqa: ARG002
         """Nothing."""
         return ()
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """Bound once more, with all that it knows as if it had been given."""
         return self.bind(examples)  # type: ignore[attr-defined]
 
-    def queries(self, examples: Examples) -> Targets:  # noqa: ARG002
+    def head_inputs(self, examples: Examples) -> Targets:  # noqa: ARG002
         """Nothing."""
         return {}
 
-    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:  # noqa: ARG002
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:  # noqa: ARG002
         """Every example is read whole."""
         return None
 
-    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:  # noqa: ARG002
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:  # noqa: ARG002
         """Nothing was cut."""
         return prediction
 

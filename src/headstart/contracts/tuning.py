@@ -25,7 +25,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Outset:
+class TrainingStart:
     """What is known of a training that is about to begin."""
 
     head_learnt: bool
@@ -36,7 +36,7 @@ class Outset:
 
 
 @dataclass(frozen=True)
-class Occasion:
+class DataFacts:
     """What is known of the data and the backbone before a search for the best tuning begins."""
 
     examples: int
@@ -54,7 +54,7 @@ class Occasion:
 
 
 @dataclass(frozen=True)
-class Try:
+class Suggestion:
     """A way of tuning that a search should try."""
 
     order: int
@@ -138,7 +138,7 @@ class Recipe(Settings):
         return self
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:  # noqa: ARG003
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:  # noqa: ARG003
         """What a search tries of this tuning on such an occasion; nothing, unless the user names it."""
         return ()
 
@@ -146,7 +146,7 @@ class Recipe(Settings):
         """The head, and the stages from `first` on at rates that fall by `stage_decay` from the last one down."""
         return Rate(-1, 1.0), *(Rate(k, self.stage_decay ** (stages - 1 - k)) for k in range(first, stages))
 
-    def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:  # noqa: ARG002
+    def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:  # noqa: ARG002
         """`rates` as a training uses them, where they depend on what only its outset shows; of the same stages."""
         return rates
 

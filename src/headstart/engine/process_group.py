@@ -27,7 +27,7 @@ PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Together:
+class ProcessGroup:
     """This process among those that train together."""
 
     rank: int = 0
@@ -83,16 +83,16 @@ class Together:
         return values  # type: ignore[return-value]
 
 
-ALONE = Together()
+ALONE = ProcessGroup()
 _parted = False
 
 
-def together() -> Together:
+def process_group() -> ProcessGroup:
     """This process and those that were launched with it; waits for them the first time. Alone once they have parted."""
     if _parted or world_size() == 1:
         return ALONE
     PartialState(cpu=pick_device().type == "cpu", timeout=PATIENCE)
-    return Together(rank(), world_size())
+    return ProcessGroup(rank(), world_size())
 
 
 def part() -> None:

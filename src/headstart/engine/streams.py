@@ -91,7 +91,7 @@ class Stream:
     seed: int
     augmentation: Augmentation | None = None
     """What is done anew to each epoch's batches; None for validation. On states past the input it can mix only."""
-    queries: Mapping[str, np.ndarray] = field(default_factory=dict)
+    head_inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What is asked of each row of the source, by name; see `Batch.queries`."""
     lengths: np.ndarray | None = None
     """(all rows of the source,) how long each input is: a batch then holds inputs of like length, with little padding.
@@ -143,8 +143,8 @@ class Stream:
         targets = {name: as_tensor(values[rows]) for name, values in self.targets.items()}
         if view is not None:
             targets = view.moved(targets, rows)
-        queries = {name: as_tensor(values[rows]) for name, values in self.queries.items()}
-        batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), queries)
+        head_inputs = {name: as_tensor(values[rows]) for name, values in self.head_inputs.items()}
+        batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), head_inputs)
         if epoch is None or self.augmentation is None:
             return batch
         seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]

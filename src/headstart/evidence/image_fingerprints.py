@@ -16,9 +16,9 @@ from PIL import Image
 
 from headstart.contracts.examples import Examples, Raw
 from headstart.engine.frozen.content_keys import changes
-from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feeding import Read, reading
-from headstart.engine.frozen.work_locks import in_turn
+from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.processor import cores
 from headstart.kernel.progress import Quiet, Reporter
@@ -92,7 +92,7 @@ class _Search:
         self.known = np.zeros(len(self.numbers), bool)
         self.reasons: dict[str, str] = {}
         self.changed: dict[int, str] = {}
-        self.memo = Memo(MEMO)
+        self.disk_cache = DiskCache(MEMO)
 
     def missing(self) -> list[int]:
         """A row of each image that nothing is known of."""
@@ -109,7 +109,7 @@ class _Search:
     def recall(self, rows: Sequence[int]) -> list[int]:
         """Take what is remembered of the images in some rows; the rows of the others."""
         names = {str(self.keys[row]): row for row in rows}
-        for name, value in self.memo.get([name.encode() for name in names]).items():
+        for name, value in self.disk_cache.get([name.encode() for name in names]).items():
             if len(value) == RECORD.itemsize:
                 self._keep(name.decode(), value)
         return [row for name, row in names.items() if not self.is_known(name)]
@@ -123,7 +123,7 @@ class _Search:
         ):
             for some in _slices(rows, _AT_ONCE):
                 names = "".join(str(self.keys[row]) for row in some)
-                with in_turn(f"{MEMO}-{hash_bytes(names.encode())}"):
+                with work_lock(f"{MEMO}-{hash_bytes(names.encode())}"):
                     self._decode(self.recall(some), read, pool)
                 advance(len(some))
 
@@ -151,7 +151,7 @@ class _Search:
         sound = {str(self.keys[row]): value for row, value in new.items() if row not in gone}
         for name, value in sound.items():
             self._keep(name, value)
-        self.memo.put({name.encode(): value for name, value in sound.items()})
+        self.disk_cache.put({name.encode(): value for name, value in sound.items()})
 
     def _keep(self, name: str, value: bytes) -> None:
         number = self.numbers[name]

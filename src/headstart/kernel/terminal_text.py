@@ -8,14 +8,14 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 """Control characters but for tabs and ends of lines, changes of the direction of writing, bytes that are no text."""
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """The text with every character spelt out that would do something else than appear."""
     return _STEERING.sub(lambda found: _spelt(found[0]), text)
 
 
 def on_one_line(text: str) -> str:
     """As `shown`, ends of lines and tabs spelt out too."""
-    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def is_text(name: str) -> bool:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch
 from headstart.contracts.objective import LABELLED, PlainObjective, Step
-from headstart.contracts.tuning import Occasion
+from headstart.contracts.tuning import DataFacts
 
 LABEL = "label"
 """The target that is the class."""
@@ -42,9 +42,9 @@ class Contrastive(PlainObjective):
     """Of the pairs beside the task's own loss; > 0."""
 
     @classmethod
-    def suits(cls, occasion: Occasion) -> str:
+    def suits(cls, facts: DataFacts) -> str:
         """Few texts of which each has one class."""
-        few = occasion.one_class and occasion.modality == "text" and occasion.examples <= FEW
+        few = facts.one_class and facts.modality == "text" and facts.examples <= FEW
         return "the pairs of few labelled texts are many" if few else ""
 
     def first_stage(self, stages: int) -> int:

@@ -39,7 +39,7 @@ class Denoising(PlainObjective):
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("table",)
-    outset: ClassVar[str] = "table_mlp"
+    initial_backbone: ClassVar[str] = "table_mlp"
 
     rate: float = Field(default=0.3, gt=0, lt=1)
     """Chance of a number to be swapped; in (0, 1)."""

@@ -23,7 +23,7 @@ from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_
 from headstart.engine.training.checkpoint import Progress
 from headstart.kernel.errors import DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.prediction_time import seconds_after
 from headstart.pipeline.probe_samples import sampled
 from headstart.pipeline.record import Decision, StageRow
@@ -63,35 +63,35 @@ def weights_of(backbone: Backbone) -> Weights:
     return {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
 
 
-def solve_arm(bench: Bench, key: str) -> Trained:
+def solve_arm(context: FitContext, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
-    task = bench.read.task.linear()
-    head, chosen = solved(bench, task, bench.read.split.train)
-    model, title = model_with(bench, bench.backbone, head, task), f"linear probe on {bench.backbone.name}"
-    stages, row = frozen_rows(bench.backbone), head_row(head, 0.0)
+    task = context.read.task.linear()
+    head, chosen = solved(context, task, context.read.split.train)
+    model, title = model_with(context, context.backbone, head, task), f"linear probe on {context.backbone.name}"
+    stages, row = frozen_rows(context.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
-    stored = bench.data.task.reads == "pooled" or (bench.pieces is None and bench.features.wish.keep == "state")
-    weights = None if stored else weights_of(bench.backbone)
+    stored = context.data.task.reads == "pooled" or (context.windows is None and context.features.spec.keep == "state")
+    weights = None if stored else weights_of(context.backbone)
     arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
-    return _calibrated(bench, arm)
+    return _calibrated(context, arm)
 
 
-def solved(bench: Bench, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
+def solved(context: FitContext, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
     """The head of the task's own solver for some rows of what is read, and what it chose."""
-    data = bench.read
+    data = context.read
     if task.reads == "pooled":
-        features, targets = bench.features.pooled(rows), data.targets_of(rows)
+        features, targets = context.features.pooled(rows), data.targets_of(rows)
         groups = None if data.groups is None else data.groups[rows]
     else:
-        features, targets, owners = sampled(bench, rows)
+        features, targets, owners = sampled(context, rows)
         groups = owners if data.groups is None else data.groups[owners]
-    head, chosen = task.solve(features, targets, groups, bench.plan.seed)
+    head, chosen = task.solve(features, targets, groups, context.plan.seed)
     return head, chosen
 
 
 def train_arm(
-    bench: Bench, key: str, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
+    context: FitContext, key: str, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
 ) -> Trained:
     """Training by steps, at each of the recipe's rates; the best on validation is kept.
 
@@ -106,37 +106,37 @@ def train_arm(
         TrainingError: at none of the rates any epoch was judged before a loss ceased to be finite, or nothing moves.
         DataError: there is no validation part.
     """
-    if not len(bench.data.split.val):
+    if not len(context.data.split.val):
         raise DataError(
-            f"there is no validation part to choose the best epoch on: {len(bench.data.examples)} usable examples are "
-            "too few. Use --tuning probe, which needs none, or label more."
+            f"there is no validation part to choose the best epoch on: {len(context.data.examples)} usable examples "
+            "are too few. Use --tuning probe, which needs none, or label more."
         )
-    started, backbone = time.monotonic(), bench.backbone
+    started, backbone = time.monotonic(), context.backbone
     if tuning.start == "random":
-        backbone = backbone.fresh(draw_seed(bench.plan.seed, "random weights"))
-    bench.plan.suit(backbone.modality)
+        backbone = backbone.fresh(draw_seed(context.plan.seed, "random weights"))
+    context.plan.suit(backbone.modality)
     tuning.check(backbone)
-    frozen = boundary(tuning, bench.plan.plugin("objective"), len(backbone.stages))
-    begun = beginning(bench, backbone, tuning, frozen, key, budget)
-    averaging = views_averaged(bench, begun.bound)
-    first = first_head(bench, tuning, backbone, probe)
+    frozen = boundary(tuning, context.plan.plugin("objective"), len(backbone.stages))
+    begun = beginning(context, backbone, tuning, frozen, key, budget)
+    averaging = views_averaged(context, begun.bound)
+    first = first_head(context, tuning, backbone, probe)
     left = budget
     if budget is not None:
-        after = seconds_after(bench, model_with(bench, backbone, first.head), averaging)
+        after = seconds_after(context, model_with(context, backbone, first.head), averaging)
         left = max(0.0, budget - after - (time.monotonic() - started))
-    attempts = _attempts(bench, key, tuning, backbone, left, begun, first)
+    attempts = _attempts(context, key, tuning, backbone, left, begun, first)
     best = min(attempts, key=lambda attempt: attempt.progress.best_cost)
     backbone.module.load_state_dict(best.state)
     failed = len(tuning.rates_tried) - sum(not attempt.progress.broken_off for attempt in attempts)
     tried = {"rates_tried": len(tuning.rates_tried), **({"rates_failed": failed} if failed else {})}
-    arm = arm_of(bench, key, title, backbone, best, (*begun.decisions, *first.decisions))
+    arm = arm_of(context, key, title, backbone, best, (*begun.decisions, *first.decisions))
     seconds = sum(attempt.progress.seconds for attempt in attempts)  # with those before an interruption
     arm = replace(arm, seconds=begun.seconds + seconds, chosen={**tried, **arm.chosen})
-    return finished_arm(bench, arm, begun, averaging)
+    return finished_arm(context, arm, begun, averaging)
 
 
 def arm_of(
-    bench: Bench, key: str, title: str, backbone: Backbone, attempt: Attempt, decisions: tuple[Decision, ...]
+    context: FitContext, key: str, title: str, backbone: Backbone, attempt: Attempt, decisions: tuple[Decision, ...]
 ) -> Trained:
     """The arm of a training whose weights are in the backbone; not calibrated yet."""
     progress = attempt.progress
@@ -150,7 +150,7 @@ def arm_of(
     return Trained(
         key,
         title,
-        model_with(bench, backbone, attempt.head),
+        model_with(context, backbone, attempt.head),
         progress.seconds,
         chosen,
         progress,
@@ -160,22 +160,28 @@ def arm_of(
     )
 
 
-def finished_arm(bench: Bench, arm: Trained, begun: Beginning, views: int) -> Trained:
+def finished_arm(context: FitContext, arm: Trained, begun: Beginning, views: int) -> Trained:
     """The arm calibrated, and with its predictions averaged over so many views where that is better."""
-    calibrated = _calibrated(bench, arm, predict_validation(bench, arm.model, begun))
-    return _averaging(bench, calibrated, begun.bound, views)
+    calibrated = _calibrated(context, arm, predict_validation(context, arm.model, begun))
+    return _averaging(context, calibrated, begun.bound, views)
 
 
-def _averaging(bench: Bench, arm: Trained, augmentation: Composed, views: int) -> Trained:
+def _averaging(context: FitContext, arm: Trained, augmentation: Composed, views: int) -> Trained:
     """The arm with its predictions averaged over views where that is better."""
     if not views:
         return arm
-    model, decision = averaged_where_better(bench, arm.model, augmentation, views)
+    model, decision = averaged_where_better(context, arm.model, augmentation, views)
     return replace(arm, model=model, decisions=(*arm.decisions, decision))
 
 
 def _attempts(
-    bench: Bench, key: str, tuning: Any, backbone: Backbone, budget: float | None, begun: Beginning, first: FirstHead
+    context: FitContext,
+    key: str,
+    tuning: Any,
+    backbone: Backbone,
+    budget: float | None,
+    begun: Beginning,
+    first: FirstHead,
 ) -> list[Attempt]:
     """A training at each rate, each from the same start; one that fails is told of, and counts if there is no other."""
     initial = weights_of(backbone)
@@ -183,32 +189,32 @@ def _attempts(
     attempts: list[Attempt] = []
     for factor in tuning.rates_tried:
         backbone.module.load_state_dict(initial)
-        model, recipe = model_with(bench, backbone, copy.deepcopy(first.head)), scaled(tuning, factor)
+        model, recipe = model_with(context, backbone, copy.deepcopy(first.head)), scaled(tuning, factor)
         try:
-            attempt = train_once(bench, f"{key}-{factor:g}", model, recipe, share, begun, head_learnt=first.learnt)
+            attempt = train_once(context, f"{key}-{factor:g}", model, recipe, share, begun, head_learnt=first.learnt)
         except TrainingError as error:
             if not attempts and factor == tuning.rates_tried[-1]:
                 raise
-            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
+            context.reporter.say(f"Learning rate {recipe.learning_rate:g} is left out: {error}")
             continue
         if attempt.progress.broken_off:
-            bench.reporter.say(f"Learning rate {recipe.learning_rate:g} is broken off: {attempt.progress.stopped}")
+            context.reporter.say(f"Learning rate {recipe.learning_rate:g} is broken off: {attempt.progress.stopped}")
         attempts.append(attempt)
     return [attempt for attempt in attempts if not attempt.progress.broken_off] or attempts
 
 
-def predict_rows(bench: Bench, arm: Trained, rows: np.ndarray) -> Prediction:
+def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
-    if arm.progress is None and bench.data.task.reads == "pooled":
-        return heads_on_features(arm.model, bench.features.pooled(rows))
-    if arm.progress is None and bench.pieces is None and bench.features.wish.keep == "state":
-        queries = bench.data.task.queries(bench.data.examples)
-        return predict_stored(arm.model, bench.features, rows, queries=queries)
+    if arm.progress is None and context.data.task.reads == "pooled":
+        return heads_on_features(arm.model, context.features.pooled(rows))
+    if arm.progress is None and context.windows is None and context.features.spec.keep == "state":
+        head_inputs = context.data.task.head_inputs(context.data.examples)
+        return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
     with _own_weights(arm):
-        predicted = Predictor(arm.model, reporter=bench.reporter)(bench.data.examples.take(rows))
+        predicted = Predictor(arm.model, reporter=context.reporter)(context.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
-        raise DataError(f"{bench.data.examples.origins()[rows[row]]} could be read before and now {reason}")
+        raise DataError(f"{context.data.examples.origins()[rows[row]]} could be read before and now {reason}")
     return predicted.prediction
 
 
@@ -237,19 +243,19 @@ class FirstHead:
     decisions: tuple[Decision, ...] = ()
 
 
-def first_head(bench: Bench, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
+def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
     """That of the run which is continued; the solver's, where the recipe starts from it; else a fresh one."""
-    if bench.head is not None and backbone is bench.backbone:
-        return FirstHead(bench.head, learnt=True)
-    task, what = bench.data.task, "the head's start"
-    if recipe.head == "solved" and task.linear() == task and backbone is bench.backbone:
-        solved = probe or solve_arm(bench, "probe")
+    if context.head is not None and backbone is context.backbone:
+        return FirstHead(context.head, learnt=True)
+    task, what = context.data.task, "the head's start"
+    if recipe.head == "solved" and task.linear() == task and backbone is context.backbone:
+        solved = probe or solve_arm(context, "probe")
         why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
     reason = "the task's head is no linear one, which alone can be solved for"
     told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
-        torch.manual_seed(draw_seed(bench.plan.seed, "head"))
+        torch.manual_seed(draw_seed(context.plan.seed, "head"))
         return FirstHead(new_head(task, backbone), learnt=False, decisions=told)
 
 
@@ -274,19 +280,19 @@ def scaled(tuning: Recipe, factor: float) -> Recipe:
     return tuning.model_copy(update=rates)
 
 
-def model_with(bench: Bench, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
+def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
     """A model of the bench's task, or of another one, with a head; not calibrated."""
     heads = nn.ModuleDict({"head": head})
-    return Model(backbone, task or bench.data.task, heads, bench.data.columns, bench.execution)
+    return Model(backbone, task or context.data.task, heads, context.data.columns, context.execution)
 
 
-def _calibrated(bench: Bench, arm: Trained, validation: Prediction | None = None) -> Trained:
+def _calibrated(context: FitContext, arm: Trained, validation: Prediction | None = None) -> Trained:
     """The arm with its calibration, from its prediction for the validation part, made here where missing."""
-    rows, task = bench.data.split.val, bench.data.task
+    rows, task = context.data.split.val, context.data.task
     arm.model.eval()
     if not len(rows):
         return arm
-    found = predict_rows(bench, arm, rows) if validation is None else validation
-    arm.model.calibration = task.calibrate(found, bench.data.targets_of(rows))
+    found = predict_rows(context, arm, rows) if validation is None else validation
+    arm.model.calibration = task.calibrate(found, context.data.targets_of(rows))
     finished = task.finish(found, arm.model.calibration)
     return replace(arm, chosen={**arm.chosen, **arm.model.calibration}, validation=finished)

@@ -14,11 +14,11 @@ from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
 from headstart.contracts.task import Task
 from headstart.engine.frozen.extract import Extracted, extract
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import PreparedInputs, StateSource
 from headstart.kernel.errors import DataError
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.record import Decision
 
@@ -29,34 +29,36 @@ MOST_IN_MEMORY = 4_000_000_000
 """Bytes of kept states where there is no store on disk."""
 
 
-def state_wish(backbone: Backbone, task: Task, start: int) -> Wish:
+def state_spec(backbone: Backbone, task: Task, start: int) -> FeatureSpec:
     """What training goes on from whose first `start` stages are frozen.
 
     The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
     is left and the head reads no more.
     """
     if task.reads == "pooled" and start == len(backbone.stages):
-        return Wish()
+        return FeatureSpec()
     before = backbone.boundary_names()[1 : start + 1]
     taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.reads == "maps" else ()
-    return Wish("state", start, tuple(taps))
+    return FeatureSpec("state", start, tuple(taps))
 
 
-def pass_wish(
+def pass_spec(
     backbone: Backbone, task: Task, examples: Examples, store: FeatureStore | None
-) -> tuple[Wish, Decision | None]:
+) -> tuple[FeatureSpec, Decision | None]:
     """What the frozen pass keeps for a task, and why it keeps less than its head reads, where that is so."""
     if task.reads == "pooled":
-        return Wish.all_stages(backbone), None
-    wish = state_wish(backbone, task, len(backbone.stages))
-    why = too_large(backbone, wish, examples, store)
-    return (wish, None) if why is None else (Wish(), Decision(what=f"kept {task.reads}", value="none", reason=why))
+        return FeatureSpec.all_stages(backbone), None
+    spec = state_spec(backbone, task, len(backbone.stages))
+    why = too_large(backbone, spec, examples, store)
+    return (
+        (spec, None) if why is None else (FeatureSpec(), Decision(what=f"kept {task.reads}", value="none", reason=why))
+    )
 
 
-def too_large(backbone: Backbone, wish: Wish, examples: Examples, store: FeatureStore | None) -> str | None:
+def too_large(backbone: Backbone, spec: FeatureSpec, examples: Examples, store: FeatureStore | None) -> str | None:
     """Why what is wished for cannot be kept; None where it can."""
     limit = limit_of(store)
-    needed = bytes_each(backbone, wish, examples) * len(examples)
+    needed = bytes_each(backbone, spec, examples) * len(examples)
     if needed <= limit:
         return None
     return (
@@ -70,10 +72,10 @@ def limit_of(store: FeatureStore | None) -> int:
     return store.limit if store is not None and store.limit else MOST_IN_MEMORY
 
 
-def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
+def bytes_each(backbone: Backbone, spec: FeatureSpec, examples: Examples) -> float:
     """Bytes in float32 of what is kept of an example: the mean over some from all over the data that can be read."""
     rows = np.unique(np.linspace(0, len(examples) - 1, LOOKED_AT).astype(np.int64))
-    segment, sizes = KeptSegment(backbone, wish, 0).eval(), []
+    segment, sizes = FrozenSegment(backbone, spec, 0).eval(), []
     for raw in examples.raws(rows):
         try:
             state = backbone.prepare([raw])
@@ -86,7 +88,7 @@ def bytes_each(backbone: Backbone, wish: Wish, examples: Examples) -> float:
     return float(np.mean(sizes)) if sizes else 0.0
 
 
-def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, StateSource]:
+def source_from(context: FitContext, backbone: Backbone, start: int) -> tuple[int, StateSource]:
     """The boundary that batches begin at, and what gives those of the training and validation part.
 
     It is `start`, one more where they are pooled features, or 0 where nothing is kept.
@@ -94,22 +96,22 @@ def source_from(bench: Bench, backbone: Backbone, start: int) -> tuple[int, Stat
     Raises:
         DataError: an input could be read before and cannot any more.
     """
-    data, wish = bench.read, state_wish(backbone, bench.data.task, start)
-    behind = start + (wish.keep == "pooled")
-    if start and backbone is bench.backbone and bench.features.wish.keep == wish.keep == "pooled":
-        return behind, lambda wanted: State(torch.from_numpy(bench.features.pooled(wanted)))
-    if start and backbone is bench.backbone and bench.features.wish == wish:
-        return behind, bench.features.batch_state
-    why = too_large(backbone, wish, data.examples, bench.store) if start else None
+    data, spec = context.read, state_spec(backbone, context.data.task, start)
+    behind = start + (spec.keep == "pooled")
+    if start and backbone is context.backbone and context.features.spec.keep == spec.keep == "pooled":
+        return behind, lambda wanted: State(torch.from_numpy(context.features.pooled(wanted)))
+    if start and backbone is context.backbone and context.features.spec == spec:
+        return behind, context.features.batch_state
+    why = too_large(backbone, spec, data.examples, context.store) if start else None
     if why is not None:
-        bench.reporter.say(f"Frozen states are not kept: {why}")
+        context.reporter.say(f"Frozen states are not kept: {why}")
     if not start or why is not None:
         return 0, PreparedInputs(backbone, data.examples)
     # what is right for the features at the end need not be so for states on the way
-    runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
+    runner, _ = pick_runner(backbone, data.examples, data.keys, spec, context.plan)
     rows = np.union1d(data.split.train, data.split.val)
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
-    found = extract(backbone, examples, keys, wish, runner=runner, store=bench.store, reporter=bench.reporter)
+    found = extract(backbone, examples, keys, spec, runner=runner, store=context.store, reporter=context.reporter)
     require_read(examples, np.arange(len(rows)), found)
     return behind, lambda wanted: found.batch_state(np.searchsorted(rows, wanted))
 

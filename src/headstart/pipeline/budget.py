@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Allowance:
+class TimeBudget:
     """Seconds that are used up from its making on."""
 
     def __init__(self, seconds: float | None, now: Callable[[], float] = time.monotonic) -> None:

@@ -94,11 +94,11 @@ def _claim(out: Path | None, plan: Request, *, overwrite: bool) -> tuple[Path, b
     request = _hash(plan)
     while True:
         folder = out or next(f for f in _candidates(plan) if _standing(f, request) in ("free", "resumes"))
-        standing = _standing(folder, request)
-        if standing == "resumes":
+        trial = _standing(folder, request)
+        if trial == "resumes":
             return folder, True
-        _refuse(folder, standing, overwrite)
-        if standing != "free":
+        _refuse(folder, trial, overwrite)
+        if trial != "free":
             shutil.rmtree(folder)
         if _mark(folder, request):
             return folder, False
@@ -120,9 +120,9 @@ def _mark(folder: Path, request: str) -> bool:
     return True
 
 
-def _refuse(folder: Path, standing: str, overwrite: bool) -> None:
-    if standing in _IN_THE_WAY and not (overwrite and standing != "foreign"):
-        raise RunError(f"{folder} {_IN_THE_WAY[standing]}")
+def _refuse(folder: Path, trial: str, overwrite: bool) -> None:
+    if trial in _IN_THE_WAY and not (overwrite and trial != "foreign"):
+        raise RunError(f"{folder} {_IN_THE_WAY[trial]}")
 
 
 def _standing(folder: Path, request: str) -> str:

@@ -1,4 +1,4 @@
-"""Bench: what all arms of a fit share."""
+"""FitContext: what all arms of a fit share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headstart.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class Bench:
+class FitContext:
     """What all arms share."""
 
     plan: Plan
@@ -34,7 +34,7 @@ class Bench:
     """What the frozen pass ran on."""
     store: FeatureStore | None = None
     """Where states at an inner boundary are kept; in memory without one."""
-    pieces: Prepared | None = None
+    windows: Prepared | None = None
     """The data as the backbone reads them, where some examples are longer; see `pipeline/windows.py`."""
     head: nn.Module | None = None
     """What the model's head starts from, where a run goes on from another; None for a fresh one."""
@@ -42,7 +42,7 @@ class Bench:
     @property
     def read(self) -> Prepared:
         """What is trained on: pieces where there are some, else the data."""
-        return self.data if self.pieces is None else self.pieces
+        return self.data if self.windows is None else self.windows
 
     @property
     def execution(self) -> dict[str, Any]:

@@ -67,15 +67,15 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
     return found
 
 
-def prepare_further(data: Any, plan: Plan, reporter: Reporter) -> tuple[Prepared, Further | None]:
-    """The data of a fit, and the run that they continue if there is one. Raises as `prepare` and `Further`."""
+def prepare_continued(data: Any, plan: Plan, reporter: Reporter) -> tuple[Prepared, ContinuedRun | None]:
+    """The data of a fit, and the run that they continue if there is one. Raises as `prepare` and `ContinuedRun`."""
     if plan.from_run is None:
         return prepare(data, plan, reporter), None
-    further = Further(open_run(plan.from_run), plan)
-    return further.apart(prepare(data, plan, reporter, further.bind)), further
+    continued = ContinuedRun(open_run(plan.from_run), plan)
+    return continued.apart(prepare(data, plan, reporter, continued.bind)), continued
 
 
-class Further:
+class ContinuedRun:
     """A run as others go on from it."""
 
     def __init__(self, run: RunFolder, plan: Plan) -> None:
@@ -90,7 +90,7 @@ class Further:
         task: Any = model.task
         given = self.plan.settings.get("task", {})
         known: Task = build(type(task), {**task.model_dump(), **given}, where="task") if given else task
-        return known.further(examples)
+        return known.continued(examples)
 
     def apart(self, prepared: Prepared) -> Prepared:
         """The data without what would flatter the figures: the run learnt from some held-out examples already.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.kernel.settings import Settings
-from headstart.pipeline.record import Trouble
+from headstart.pipeline.record import DataIssue
 
 Severity = Literal["error", "warning", "note"]
 
@@ -62,7 +62,7 @@ class Inspection(Settings):
     classes: dict[str, int] = {}
     """Class -> examples; empty without labels, and when labels are quantities."""
     missing_labels: int = 0
-    unreadable: tuple[Trouble, ...] = ()
+    unreadable: tuple[DataIssue, ...] = ()
     """Every input that cannot be read, with the reason."""
     empty_texts: int = 0
     missing_numbers: int = 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.contracts.carriers import Figure, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit
+from headstart.contracts.panels import Panel
 from headstart.contracts.task import Targets, Task
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
@@ -34,7 +34,7 @@ class Judged:
     slices: tuple[SliceRow, ...]
     worst_slice: str
     slice_notes: tuple[str, ...]
-    exhibits: tuple[Exhibit, ...]
+    panels: tuple[Panel, ...]
     mistakes: tuple[Card, ...]
 
 
@@ -63,7 +63,7 @@ def judge(
         slices,
         worst,
         notes,
-        task.exhibits(model, targets),
+        task.panels(model, targets),
         cards(task, examples, targets, model),
     )
 

@@ -16,14 +16,14 @@ from headstart.contracts.backbone import Backbone
 from headstart.engine.device import pick_device, run_halving
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.execution import plain_runner
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
-from headstart.pipeline.budget import Allowance
-from headstart.pipeline.context import Bench
+from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import AUTO, Plan
 from headstart.pipeline.prepare import Prepared
@@ -45,24 +45,24 @@ class Speed(NamedTuple):
     """On the runner of the frozen pass."""
 
 
-def speed(bench: Bench) -> Speed:
+def speed(context: FitContext) -> Speed:
     """How fast the backbone is; to be asked before anything trains on it."""
-    read, features = bench.read, bench.features
-    if bench.plan.runner == AUTO:
-        choice = choose_runner(bench.backbone, read.examples, read.keys, features.wish, pick_device())
+    read, features = context.read, context.features
+    if context.plan.runner == AUTO:
+        choice = choose_runner(context.backbone, read.examples, read.keys, features.spec, pick_device())
         if choice.plain_each:
             return Speed(choice.plain_each, choice.seconds_each)
-    plain = _plain_seconds(bench.backbone, features.wish, _fed(read, bench.backbone, features.rows))
+    plain = _plain_seconds(context.backbone, features.spec, _fed(read, context.backbone, features.rows))
     return Speed(plain, features.seconds["runner"] / features.computed if features.computed else plain)
 
 
 def too_long_a_pass(
     read: Prepared,
     backbone: Backbone,
-    wish: Wish,
+    spec: FeatureSpec,
     plan: Plan,
     store: FeatureStore,
-    allowance: Allowance,
+    time_budget: TimeBudget,
     reporter: Reporter,
 ) -> Decision | None:
     """What is to be known where the pass takes longer than what is left; it is said at once.
@@ -70,21 +70,21 @@ def too_long_a_pass(
     The estimate is what an input takes to be read, or on the runner if that is slower, times the inputs that are not
     stored yet. None where the pass fits.
     """
-    if allowance.seconds is None:
+    if time_budget.seconds is None:
         return None
-    runner, _ = pick_runner(backbone, read.examples, read.keys, wish, plan)
+    runner, _ = pick_runner(backbone, read.examples, read.keys, spec, plan)
     rows = np.array([row for row, key in enumerate(read.keys) if key is not None], np.int64)
-    space = space_of_pass(pass_key(backbone, wish), backbone.name, runner, store)
+    space = space_of_pass(pass_key(backbone, spec), backbone.name, runner, store)
     missing = rows[not_stored(space, [read.keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None
     fed = _fed(read, backbone, missing)
     if plan.runner == AUTO:
-        running = choose_runner(backbone, read.examples, read.keys, wish, pick_device()).seconds_each
+        running = choose_runner(backbone, read.examples, read.keys, spec, pick_device()).seconds_each
     else:
-        running = _plain_seconds(backbone, wish, fed) / (1.0 if runner.plain else FASTER)
+        running = _plain_seconds(backbone, spec, fed) / (1.0 if runner.plain else FASTER)
     reading = _each(sum(batch.seconds for batch in fed), fed)
-    seconds, left = len(missing) * max(reading, running), allowance.left()
+    seconds, left = len(missing) * max(reading, running), time_budget.left()
     if seconds <= left:
         return None
     outcome = "the model will be the probe" if plan.tuning == AUTO else "nothing will be left to train in"
@@ -107,12 +107,12 @@ def _each(seconds: float, fed: Sequence[Fed]) -> float:
     return seconds / max(1, sum(len(batch.rows) for batch in fed))
 
 
-def _plain_seconds(backbone: Backbone, wish: Wish, fed: Sequence[Fed]) -> float:
+def _plain_seconds(backbone: Backbone, spec: FeatureSpec, fed: Sequence[Fed]) -> float:
     """What one of these inputs takes in plain PyTorch; 0 where there are none."""
     states = [batch.state for batch in fed if batch.state is not None]
     if not states:
         return 0.0
-    execute = plain_runner().start(KeptSegment(backbone, wish), states[0], pick_device())
+    execute = plain_runner().start(FrozenSegment(backbone, spec), states[0], pick_device())
     run_halving(execute, states[0])  # warms up
     began = time.monotonic()
     for state in states:

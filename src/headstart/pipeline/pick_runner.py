@@ -10,7 +10,7 @@ from headstart.contracts.runner import Runner
 from headstart.engine.device import pick_device
 from headstart.engine.frozen.choose_runner import choose_runner
 from headstart.engine.frozen.execution import described
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.plan import AUTO, Plan
@@ -21,14 +21,14 @@ def pick_runner(
     backbone: Backbone,
     examples: Examples,
     keys: Sequence[str | None],
-    wish: Wish,
+    spec: FeatureSpec,
     plan: Plan,
     reporter: Reporter | None = None,
 ) -> tuple[Runner, Decision | None]:
     """The runner for a frozen pass, and why, where the plan leaves it to 'auto'. Raises SettingsError."""
     if plan.runner != AUTO:
         return plan.plugin("runner"), None
-    choice = choose_runner(backbone, examples, keys, wish, pick_device())
+    choice = choose_runner(backbone, examples, keys, spec, pick_device())
     value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"  # type: ignore[arg-type]
     (reporter or Quiet()).say(f"Runner {value}: {choice.reason}")
     return choice.runner, Decision(what="runner", value=value, reason=choice.reason)

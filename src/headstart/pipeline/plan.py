@@ -16,7 +16,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings, build
 from headstart.pipeline import plan_file
-from headstart.pipeline.search_settings import Search
+from headstart.pipeline.search_settings import SearchSettings
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -83,7 +83,7 @@ class Plan(Settings):
         if key == "augmentation":
             return composed("none" if self.augmentation == AUTO else self.augmentation, self.settings.get(key, {}))
         if key == "tuning" and self.tuning == AUTO:
-            return Search(self.settings.get(key, {}))
+            return SearchSettings(self.settings.get(key, {}))
         kind = registry.plugin(FAMILY_OF[key], getattr(self.settled() if key == "objective" else self, key))
         if key == "objective" and learns_alone(kind):
             raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")

@@ -20,7 +20,7 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.settings import build
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.record import DataSummary, Decision, PartRow, Trouble
+from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
 from headstart.pipeline.unusable import unusable
 
 
@@ -121,7 +121,7 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
         return prepared
     parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
     origins = prepared.examples.origins()
-    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
     for name in ("train", "test"):
         if not len(parts[name]):
             why = f"{troubles[0].origin} {troubles[0].reason}"
@@ -144,7 +144,7 @@ class _Usable:
     keys: list[str]
     clusters: np.ndarray
     """(rows,) int: the cluster of copies of each row."""
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[DataIssue, ...]
     """What every other row suffers from."""
 
 
@@ -154,7 +154,7 @@ def _usable(everything: Examples, reporter: Reporter) -> _Usable:
     copies = find_duplicates(everything, hashed.keys, reporter)
     failures = {**unusable(everything), **copies.failures, **hashed.failures}
     origins = everything.origins()
-    troubles = tuple(Trouble(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
     rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
     if not len(rows):
         raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
@@ -242,9 +242,9 @@ def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], gr
     )
 
 
-def _leaks(parts: Split, examples: Examples) -> tuple[Trouble, ...]:
+def _leaks(parts: Split, examples: Examples) -> tuple[DataIssue, ...]:
     origins = examples.origins()
     return tuple(
-        Trouble(origin=origins[one], reason=f"a copy of {origins[other]}, on the other side")
+        DataIssue(origin=origins[one], reason=f"a copy of {origins[other]}, on the other side")
         for one, other in parts.leaks
     )

@@ -10,27 +10,27 @@ from headstart.engine.device import pick_device
 from headstart.engine.frozen.feature_spec import suffix
 from headstart.engine.streams import Stream
 from headstart.pipeline.batch_sources import source_from
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 
 AT_ONCE = 32
 """Examples whose features are in memory at a time."""
 
 
-def sampled(bench: Bench, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
+def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
     """Vectors (samples, width) float32, their targets, and the row (samples,) that each came from."""
-    data, backbone, device = bench.read, bench.backbone, pick_device()
-    start, source = source_from(bench, backbone, len(backbone.stages))
+    data, backbone, device = context.read, context.backbone, pick_device()
+    start, source = source_from(context, backbone, len(backbone.stages))
     stages = suffix(backbone, data.task.reads, start).to(device)
     backbone.module.eval()
-    queries = data.task.queries(data.examples)
-    stream = Stream("sampled", rows, data.targets, source, AT_ONCE, bench.plan.seed, queries=queries)
+    head_inputs = data.task.head_inputs(data.examples)
+    stream = Stream("sampled", rows, data.targets, source, AT_ONCE, context.plan.seed, head_inputs=head_inputs)
     vectors, targets, owners = [], [], []
-    with bench.reporter.counter("sampling features", len(rows), "examples") as advance:
+    with context.reporter.counter("sampling features", len(rows), "examples") as advance:
         for some in stream.in_sequence():
             batch = stream.batch(some)
             with torch.no_grad():
                 features = backbone.features(stages(batch.state.to(device)))
-            found, truth, positions = data.task.samples(features, batch, bench.plan.seed)
+            found, truth, positions = data.task.samples(features, batch, context.plan.seed)
             vectors.append(found)
             targets.append(truth)
             owners.append(some[positions])

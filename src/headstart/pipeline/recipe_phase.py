@@ -17,7 +17,7 @@ from headstart.contracts.model import Model, new_head
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.kernel import registry
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Reporter
@@ -90,7 +90,7 @@ class PhaseTraining:
         objective = registry.plugin("objectives", "supervised")()
         loop = Loop(
             self.model,
-            Plan(objective, training, rates, 0, self.seed, self.budget, pretrained=False),
+            TrainingPlan(objective, training, rates, 0, self.seed, self.budget, pretrained=False),
             {"labelled": Stream("labelled", pool.train, targets, pool, size, self.seed, bound)},
             Stream("validation", pool.validation, targets, pool, size, self.seed),
             checkpoint=CheckpointFile(checkpoint, self._identity()),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
 
 FORMAT_NUMBER = 1
@@ -94,7 +94,7 @@ class StageRow(Settings):
     """Share of the training after which the stage began to move, in [0, 1)."""
 
 
-class Candidate(Settings):
+class CandidateRow(Settings):
     """A way of training that was tried on the way to the model, judged on validation."""
 
     name: str
@@ -116,7 +116,7 @@ class Candidate(Settings):
     """'kept' for the one that became the model, else what became of it: 'dropped after round 1'."""
 
 
-class Budget(Settings):
+class BudgetRow(Settings):
     """The time that was allowed, and what was used of it."""
 
     seconds: float
@@ -136,7 +136,7 @@ class PartRow(Settings):
     classes: dict[str, int] = {}
 
 
-class Trouble(Settings):
+class DataIssue(Settings):
     """A file or row that could not be used, or should be looked at."""
 
     origin: str
@@ -151,10 +151,10 @@ class DataSummary(Settings):
     """What the format recognised, in words."""
     modality: str
     parts: tuple[PartRow, ...]
-    unreadable: tuple[Trouble, ...] = ()
+    unreadable: tuple[DataIssue, ...] = ()
     duplicates: int = 0
     """Examples that are exact or near copies of an earlier one."""
-    leaks: tuple[Trouble, ...] = ()
+    leaks: tuple[DataIssue, ...] = ()
     """Copies on both sides of a given split."""
     notes: tuple[str, ...] = ()
 
@@ -205,7 +205,7 @@ class Forgetting(Settings):
     """After minus before, paired, signed so that more is better; forgetting where the interval is below zero."""
     verdict: str = ""
     """'better', 'worse' or 'no difference shown'."""
-    leaked: tuple[Trouble, ...] = ()
+    leaked: tuple[DataIssue, ...] = ()
     """Old test examples that this run learnt from; they are not compared."""
     notes: tuple[str, ...] = ()
     """Why nothing, or less than the whole old test part, was compared."""
@@ -242,14 +242,15 @@ class RunRecord(Settings):
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[CandidateRow, ...] = ()
     """What was tried to find the model, in order; empty where there was nothing to choose."""
-    exhibits: tuple[Exhibit, ...] = ()
+    panels: tuple[Panel, ...] = Field(default=(), validation_alias=AliasChoices("panels", "exhibits"))
+    """What the task shows of its predictions; called `exhibits` in older records."""
     mistakes: tuple[Card, ...] = ()
     frozen_pass: FrozenPass = FrozenPass()
     times: dict[str, float] = {}
     """Where the time went: step -> seconds, in order."""
-    budget: Budget | None = None
+    budget: BudgetRow | None = None
     """None where no time was set."""
     versions: dict[str, str] = {}
     machine: dict[str, str] = {}

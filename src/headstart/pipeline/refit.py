@@ -16,7 +16,7 @@ import numpy as np
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Trained, Weights, model_with, scaled, solved, train_arm, weights_of
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Decision
 
@@ -24,33 +24,35 @@ WHAT = "the weights"
 WHY = "nothing is left to be chosen on validation, so that its labels serve as well"
 
 
-def solved_again(bench: Bench, probe: Trained) -> Trained:
+def solved_again(context: FitContext, probe: Trained) -> Trained:
     """The solved arm once more on training and validation part, with the calibration that it has.
 
     For when nothing is left to be chosen on validation: few labels are then all used.
     """
-    task, split = probe.model.task, bench.read.split
+    task, split = probe.model.task, context.read.split
     if not len(split.val):
         return probe
-    head, chosen = solved(bench, task, np.union1d(split.train, split.val))
-    model = model_with(bench, bench.backbone, head, task)
+    head, chosen = solved(context, task, np.union1d(split.train, split.val))
+    model = model_with(context, context.backbone, head, task)
     model.calibration = probe.model.calibration
     decision = Decision(what="the head", value="solved on training and validation part", reason=WHY)
     return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
 
 
 def trained_and_refitted(
-    bench: Bench, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
+    context: FitContext, tuning: Any, title: str, budget: float | None, probe: Trained | None = None
 ) -> Trained:
     """The model of a recipe, on all that are labelled where its `refit` says so; for the rest as `train_arm`."""
     if not tuning.refit:
-        return train_arm(bench, "model", tuning, title, budget, probe)
-    start = weights_of(bench.backbone)
-    first = train_arm(bench, "model", tuning, title, None if budget is None else budget * _first_share(bench), probe)
-    return refitted(bench, first, tuning, None if budget is None else max(0.0, budget - first.seconds), start)
+        return train_arm(context, "model", tuning, title, budget, probe)
+    start = weights_of(context.backbone)
+    first = train_arm(
+        context, "model", tuning, title, None if budget is None else budget * _first_share(context), probe
+    )
+    return refitted(context, first, tuning, None if budget is None else max(0.0, budget - first.seconds), start)
 
 
-def refitted(bench: Bench, first: Trained, tuning: Recipe, budget: float | None, start: Weights) -> Trained:
+def refitted(context: FitContext, first: Trained, tuning: Recipe, budget: float | None, start: Weights) -> Trained:
     """An arm with the weights of a training on training and validation part together.
 
     Args:
@@ -59,9 +61,9 @@ def refitted(bench: Bench, first: Trained, tuning: Recipe, budget: float | None,
         tuning: its recipe. budget: seconds; None is no limit.
         start: the backbone's weights before the first training.
     """
-    module, found = bench.backbone.module, weights_of(bench.backbone)
+    module, found = context.backbone.module, weights_of(context.backbone)
     module.load_state_dict(start)
-    again, why = _again(bench, first, tuning, budget)
+    again, why = _again(context, first, tuning, budget)
     if again is None:
         module.load_state_dict(found)
         return not_refitted(first, why)
@@ -76,20 +78,20 @@ def not_refitted(first: Trained, why: str) -> Trained:
     return replace(first, decisions=(*first.decisions, told))
 
 
-def _again(bench: Bench, first: Trained, tuning: Recipe, budget: float | None) -> tuple[Trained | None, str]:
+def _again(context: FitContext, first: Trained, tuning: Recipe, budget: float | None) -> tuple[Trained | None, str]:
     factor = float(first.chosen["learning_rate"]) / tuning.learning_rate
     recipe = scaled(tuning, factor).model_copy(update={"rates_tried": (1.0,)})
     try:
-        found = train_arm(_on_all(bench), "refit", recipe, first.title, budget)
+        found = train_arm(_on_all(context), "refit", recipe, first.title, budget)
     except TrainingError as error:
         return None, f"failed: {error}"
     broken_off = found.progress is not None and found.progress.broken_off
     return (None, "was broken off") if broken_off else (found, "")
 
 
-def _on_all(bench: Bench) -> Bench:
-    pieces = None if bench.pieces is None else _all_of(bench.pieces)
-    return replace(bench, data=_all_of(bench.data), pieces=pieces)
+def _on_all(context: FitContext) -> FitContext:
+    windows = None if context.windows is None else _all_of(context.windows)
+    return replace(context, data=_all_of(context.data), windows=windows)
 
 
 def _all_of(data: Prepared) -> Prepared:
@@ -97,7 +99,7 @@ def _all_of(data: Prepared) -> Prepared:
     return replace(data, split=replace(split, train=np.union1d(split.train, split.val)))
 
 
-def _first_share(bench: Bench) -> float:
+def _first_share(context: FitContext) -> float:
     """Of the time, for the training part alone: in proportion to its examples."""
-    split = bench.read.split
+    split = context.read.split
     return len(split.train) / (2 * len(split.train) + len(split.val))

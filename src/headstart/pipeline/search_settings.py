@@ -17,7 +17,7 @@ RATES = "rates_tried"
 """The setting of a tuning that a search has no use for: it finds rates itself."""
 
 
-class Search:
+class SearchSettings:
     """Stands where a plan's tuning is, while it is not yet known."""
 
     start = "pretrained"

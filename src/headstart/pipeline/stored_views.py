@@ -21,14 +21,14 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed, name_of
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.views import View, ViewStates
-from headstart.engine.process_group import together
+from headstart.engine.process_group import process_group
 from headstart.engine.streams import StateSource
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import read_json, write_json
-from headstart.pipeline.batch_sources import bytes_each, limit_of, require_read, source_from, state_wish, too_large
-from headstart.pipeline.context import Bench
+from headstart.pipeline.batch_sources import bytes_each, limit_of, require_read, source_from, state_spec, too_large
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.record import Decision
 
@@ -58,7 +58,9 @@ class Beginning:
     """For how long views went through the frozen stages."""
 
 
-def beginning(bench: Bench, backbone: Backbone, recipe: Any, frozen: int, key: str, budget: float | None) -> Beginning:
+def beginning(
+    context: FitContext, backbone: Backbone, recipe: Any, frozen: int, key: str, budget: float | None
+) -> Beginning:
     """The beginning of a training whose first `frozen` stages never move.
 
     Args:
@@ -69,51 +71,51 @@ def beginning(bench: Bench, backbone: Backbone, recipe: Any, frozen: int, key: s
         SettingsError: the augmentation cannot act on the backbone's inputs, or not as its settings say.
         DataError: an input could be read before and cannot any more.
     """
-    bound = bench.plan.plugin("augmentation").bind(backbone.input_kind(), len(bench.read.split.train))
+    bound = context.plan.plugin("augmentation").bind(backbone.input_kind(), len(context.read.split.train))
     decisions = [Decision(what="augmentation", value=str(bound), reason=bound.because)] if bound.because else []
     if not bound.changes_inputs:
-        start, source = source_from(bench, backbone, frozen)
+        start, source = source_from(context, backbone, frozen)
         return Beginning(start, source, (), bound, bound, tuple(decisions), 0.0)
     began = time.monotonic()
-    most, why = _most_views(bench, backbone, bound, recipe, frozen)
+    most, why = _most_views(context, backbone, bound, recipe, frozen)
     if not most:
         if frozen:
             decisions.append(Decision(what="kept views", value="none", reason=why))
-        start, source = source_from(bench, backbone, 0)
+        start, source = source_from(context, backbone, 0)
         return Beginning(start, source, (), bound, bound, tuple(decisions), 0.0)
-    start, source = source_from(bench, backbone, frozen)
+    start, source = source_from(context, backbone, frozen)
     seconds = None if budget is None or bound.settings.views else SHARE_OF_BUDGET * budget
-    views = _kept_views(bench, backbone, bound, frozen, _Number(bench.work, key, most, seconds))
+    views = _kept_views(context, backbone, bound, frozen, _Number(context.work, key, most, seconds))
     value = f"{len(views)} of each training example"
     decisions.append(Decision(what="kept views", value=value, reason=why if len(views) == most else _OUT_OF_TIME))
     return Beginning(start, source, views, bound.of_batches(), bound, tuple(decisions), time.monotonic() - began)
 
 
-def as_many_views(bench: Bench, begun: Beginning) -> Bench:
+def as_many_views(context: FitContext, begun: Beginning) -> FitContext:
     """The bench whose plan names as many views as were kept: a clock that runs otherwise does not change them."""
     if not begun.bound.changes_inputs:
-        return bench
-    settings = bench.plan.settings
+        return context
+    settings = context.plan.settings
     named = {**settings, "augmentation": {**settings.get("augmentation", {}), "views": len(begun.views)}}
-    return replace(bench, plan=bench.plan.model_copy(update={"settings": named}))
+    return replace(context, plan=context.plan.model_copy(update={"settings": named}))
 
 
 _OUT_OF_TIME = f"{100 * SHARE_OF_BUDGET:.0f} % of the budget is for them; the frozen stages run once on each"
 
 
-def _most_views(bench: Bench, backbone: Backbone, bound: Composed, recipe: Any, frozen: int) -> tuple[int, str]:
+def _most_views(context: FitContext, backbone: Backbone, bound: Composed, recipe: Any, frozen: int) -> tuple[int, str]:
     """How many views may be kept, and why so many."""
     given = bound.settings.views
     if given == 0:
         return 0, "augmentation.views = 0: every epoch makes new ones, and the frozen stages run in every epoch"
-    why = _why_none(bench, backbone, bound, frozen)
-    if why and given and backbone is bench.backbone:
+    why = _why_none(context, backbone, bound, frozen)
+    if why and given and backbone is context.backbone:
         raise SettingsError(f"augmentation.views = {given}: {why}")
     if why:
         return 0, why
-    examples = bench.read.examples
-    each = bytes_each(backbone, state_wish(backbone, bench.data.task, frozen), examples)
-    view, limit = each * len(bench.read.split.train), limit_of(bench.store)
+    examples = context.read.examples
+    each = bytes_each(backbone, state_spec(backbone, context.data.task, frozen), examples)
+    view, limit = each * len(context.read.split.train), limit_of(context.store)
     room = int(SHARE_OF_ROOM * limit / max(view, 1))
     share = f"{100 * SHARE_OF_ROOM:.0f} % of the store's {limit / 1e9:.1f} GB"
     size = f"one takes {view / 1e9:.2f} GB, and {share} are for them"
@@ -131,14 +133,14 @@ def _most_views(bench: Bench, backbone: Backbone, bound: Composed, recipe: Any, 
     return MOST_VIEWS, f"{reason}, and the frozen stages run once on each"
 
 
-def _why_none(bench: Bench, backbone: Backbone, bound: Composed, frozen: int) -> str:
+def _why_none(context: FitContext, backbone: Backbone, bound: Composed, frozen: int) -> str:
     if not frozen:
         return "the tuning leaves no stage frozen, so that there are no states to keep"
     mixing = [name_of(part) for part in bound.parts if part.mixes and part.first_stage(1) == 0]
     if mixing:
         return f"{mixing[0]} mixes inputs, of which no states can be kept; manifold_mixup mixes kept states"
-    wish = state_wish(backbone, bench.data.task, frozen)
-    return too_large(backbone, wish, bench.read.examples, bench.store) or ""
+    spec = state_spec(backbone, context.data.task, frozen)
+    return too_large(backbone, spec, context.read.examples, context.store) or ""
 
 
 @dataclass(frozen=True)
@@ -173,24 +175,24 @@ class _Number:
 
 
 def _kept_views(
-    bench: Bench, backbone: Backbone, bound: Composed, frozen: int, number: _Number
+    context: FitContext, backbone: Backbone, bound: Composed, frozen: int, number: _Number
 ) -> tuple[ViewStates, ...]:
     """Views go through the frozen stages one after the other, until there are enough of them."""
-    data, wish, began = bench.read, state_wish(backbone, bench.data.task, frozen), time.monotonic()
-    runner, _ = pick_runner(backbone, data.examples, data.keys, wish, bench.plan)
+    data, spec, began = context.read, state_spec(backbone, context.data.task, frozen), time.monotonic()
+    runner, _ = pick_runner(backbone, data.examples, data.keys, spec, context.plan)
     views: list[ViewStates] = []
-    while not together().agreed(number.enough(len(views), time.monotonic() - began)):
-        view = View(bound.of_inputs(), bench.plan.seed, len(views))
-        views.append(_view_states(bench, backbone, wish, view, runner))
+    while not process_group().agreed(number.enough(len(views), time.monotonic() - began)):
+        view = View(bound.of_inputs(), context.plan.seed, len(views))
+        views.append(_view_states(context, backbone, spec, view, runner))
     number.keep(len(views))
     return tuple(views)
 
 
-def _view_states(bench: Bench, backbone: Backbone, wish: Wish, view: View, runner: Any) -> ViewStates:
-    data, rows = bench.read, bench.read.split.train
+def _view_states(context: FitContext, backbone: Backbone, spec: FeatureSpec, view: View, runner: Any) -> ViewStates:
+    data, rows = context.read, context.read.split.train
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     found = extract(
-        backbone, examples, keys, wish, runner=runner, store=bench.store, reporter=bench.reporter, view=view
+        backbone, examples, keys, spec, runner=runner, store=context.store, reporter=context.reporter, view=view
     )
     require_read(examples, np.arange(len(rows)), found)
     position = {int(row): place for place, row in enumerate(rows)}

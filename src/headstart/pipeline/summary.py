@@ -12,7 +12,7 @@ from headstart.contracts.carriers import Prediction
 from headstart.engine.device import machine, versions
 from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
-from headstart.pipeline.arms import Bench, Trained
+from headstart.pipeline.arms import FitContext, Trained
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.command import command
 from headstart.pipeline.judge import Judged
@@ -22,7 +22,7 @@ from headstart.pipeline.verdict import verdict
 
 
 def summarise(
-    bench: Bench,
+    context: FitContext,
     arms: Sequence[Trained],
     judged: Judged,
     decisions: Sequence[Decision],
@@ -31,9 +31,9 @@ def summarise(
     folder: Path,
 ) -> RunRecord:
     """Everything in one record."""
-    metrics = bench.data.task.metrics()
+    metrics = context.data.task.metrics()
     rows = {arm.key: _arm(arm, judged) for arm in arms}
-    unit = "unseen examples" if bench.data.groups is None else "unseen groups"
+    unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
     words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
@@ -41,15 +41,15 @@ def summarise(
         name=folder.name,
         verdict=words,
         negative_transfer=negative,
-        command=command("fit", folder, bench.plan.data),
+        command=command("fit", folder, context.plan.data),
         started=started,
-        seed=bench.plan.seed,
-        task=registry.name_of(bench.data.task),  # type: ignore[arg-type]
+        seed=context.plan.seed,
+        task=registry.name_of(context.data.task),  # type: ignore[arg-type]
         primary_metric=metrics[0].name,
         greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
-        data=bench.data.summary.model_copy(update={"notes": (*bench.data.summary.notes, *judged.slice_notes)}),
-        backbone=bench.backbone.name,
-        backbone_origin=bench.backbone.origin,
+        data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),
+        backbone=context.backbone.name,
+        backbone_origin=context.backbone.origin,
         stages=arms[0].stages,
         head=arms[0].head,
         decisions=tuple(decisions),
@@ -57,10 +57,10 @@ def summarise(
         comparisons=judged.comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,
-        exhibits=judged.exhibits,
+        panels=judged.panels,
         mistakes=judged.mistakes,
         frozen_pass=FrozenPass(
-            computed=bench.features.computed, reused=bench.features.reused, seconds=dict(bench.features.seconds)
+            computed=context.features.computed, reused=context.features.reused, seconds=dict(context.features.seconds)
         ),
         times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         versions=versions(),

@@ -18,10 +18,10 @@ from torch import nn
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Deferred, Prediction
 from headstart.contracts.model import Model
-from headstart.contracts.tuning import Outset, Rate, Recipe
+from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.frozen.feeding import lengths_of
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream, by_length
 from headstart.engine.tile_order import tiles_of
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
@@ -30,12 +30,12 @@ from headstart.engine.training.loop import Loop
 from headstart.engine.training.micro_batches import MicroBatches
 from headstart.engine.training.precision import precision_in_use
 from headstart.engine.training.relative_gradients import BATCHES, relative_gradients
-from headstart.engine.training.training_plan import Plan as LoopPlan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.validation import Validation
 from headstart.kernel import registry
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
@@ -71,7 +71,7 @@ class Opened:
 
 
 def train_once(
-    bench: Bench,
+    context: FitContext,
     key: str,
     model: Model,
     recipe: Any,
@@ -97,7 +97,7 @@ def train_once(
         TrainingError: it cannot go on before any epoch was judged, or nothing would move.
     """
     backbone = model.backbone
-    ready = opened(bench, model, recipe, begun, head_learnt=head_learnt, key=key, budget=budget, epochs=epochs)
+    ready = opened(context, model, recipe, begun, head_learnt=head_learnt, key=key, budget=budget, epochs=epochs)
     with ready as (training, merged):
         progress = training.loop.run(until)
     state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
@@ -108,7 +108,7 @@ def train_once(
 
 @contextmanager
 def opened(
-    bench: Bench,
+    context: FitContext,
     model: Model,
     recipe: Any,
     begun: Beginning,
@@ -134,21 +134,21 @@ def opened(
     """
     backbone, rows = model.backbone, frozen_rows(model.backbone)
     checkpoint = None
-    if bench.work is not None and key is not None:
-        checkpoint = CheckpointFile(bench.work / f"{key}.checkpoint", _identity(bench, model, recipe))
+    if context.work is not None and key is not None:
+        checkpoint = CheckpointFile(context.work / f"{key}.checkpoint", _identity(context, model, recipe))
     merged: dict[str, int] = {}
-    model.backbone = adapted = recipe.adapted(backbone, draw_seed(bench.plan.seed, "adapters"))
+    model.backbone = adapted = recipe.adapted(backbone, draw_seed(context.plan.seed, "adapters"))
     try:
-        labelled, validation = _streams(bench, model, recipe, begun)
+        labelled, validation = _streams(context, model, recipe, begun)
         if judged is not None:
             validation = replace(validation, rows=validation.rows[np.isin(validation.rows, judged)])
         measure = _Measure(model, labelled, begun.start)
-        rates = recipe.settled(recipe.rates(len(rows)), Outset(head_learnt, measure))
-        plan = _loop_plan(bench.plan, recipe, rates, begun.start, budget, epochs)
+        rates = recipe.settled(recipe.rates(len(rows)), TrainingStart(head_learnt, measure))
+        plan = _loop_plan(context.plan, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
-            torch.manual_seed(draw_seed(bench.plan.seed, "additions"))
+            torch.manual_seed(draw_seed(context.plan.seed, "additions"))
             model.additions.update(plan.objective.additions(backbone))
-        loop = Loop(model, plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=bench.reporter)
+        loop = Loop(model, plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
     finally:
@@ -156,20 +156,22 @@ def opened(
         model.backbone = backbone
 
 
-def predict_validation(bench: Bench, model: Model, begun: Beginning) -> Prediction | None:
+def predict_validation(context: FitContext, model: Model, begun: Beginning) -> Prediction | None:
     """The finished prediction of a trained model for the validation part, without calibration, in its order.
 
     It is made as the training validates: from the states that are kept, with nothing to be set up. None where examples
     are cut into pieces, which must be put together again.
     """
-    if bench.pieces is not None:
+    if context.windows is not None:
         return None
-    device, data, rows = pick_device(), bench.read, bench.read.split.val
+    device, data, rows = pick_device(), context.read, context.read.split.val
     order = np.argsort(lengths_of(model.backbone, data.examples, rows), kind="stable")
-    queries, size = data.task.queries(data.examples), usual_batch_size(device)
-    stream = Stream("validation", rows[order], data.targets, begun.source, size, bench.plan.seed, queries=queries)
+    head_inputs, size = data.task.head_inputs(data.examples), usual_batch_size(device)
+    stream = Stream(
+        "validation", rows[order], data.targets, begun.source, size, context.plan.seed, head_inputs=head_inputs
+    )
     forward = Forward(model, begun.start, device, precision_in_use(model.execution, device))
-    found = Validation(model, stream, forward, MicroBatches(0, bench.reporter), Together()).prediction()
+    found = Validation(model, stream, forward, MicroBatches(0, context.reporter), ProcessGroup()).prediction()
     return found.take(np.argsort(order))
 
 
@@ -194,10 +196,10 @@ class _Measure:
         return (Decision(what="relative gradient norms", value=value, reason=reason),)
 
 
-def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tuple[Stream, Stream]:
+def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning) -> tuple[Stream, Stream]:
     """For training, and for validation by the shortest first."""
-    data, train = bench.read, bench.read.split.train
-    queries = data.task.queries(data.examples)
+    data, train = context.read, context.read.split.train
+    head_inputs = data.task.head_inputs(data.examples)
     lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
     labelled = Stream(
         "labelled",
@@ -205,9 +207,9 @@ def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tu
         data.targets,
         begun.source,
         recipe.batch_size,
-        bench.plan.seed,
+        context.plan.seed,
         begun.augmentation,
-        queries,
+        head_inputs,
         lengths,
         begun.views,
         origins=lambda rows: data.examples.take(rows).origins(),
@@ -219,11 +221,13 @@ def _streams(bench: Bench, model: Model, recipe: Recipe, begun: Beginning) -> tu
 
 def _loop_plan(
     plan: Plan, recipe: Any, rates: Sequence[Rate], boundary: int, budget: float | None, epochs: int | None
-) -> LoopPlan:
+) -> TrainingPlan:
     pretrained = recipe.start == "pretrained" and plan.weights != "random"
     objective = _objective(plan, recipe)
     calibrated = int(epochs is None)  # where a search fixes their number, it keeps the time for the calibration itself
-    return LoopPlan(objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained)
+    return TrainingPlan(
+        objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained
+    )
 
 
 def _objective(plan: Plan, tuning: Any) -> Any:
@@ -233,18 +237,18 @@ def _objective(plan: Plan, tuning: Any) -> Any:
     return registry.plugin("objectives", "supervised")() if baseline and objective.anchored else objective
 
 
-def data_identity(bench: Bench) -> str:
+def data_identity(context: FitContext) -> str:
     """A hash of the plan and of all data that a training sees: another label makes it another one."""
-    data = bench.read
+    data = context.read
     targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
-    return hash_json([bench.plan.model_dump(mode="json"), data.keys, targets, parts])
+    return hash_json([context.plan.model_dump(mode="json"), data.keys, targets, parts])
 
 
-def _identity(bench: Bench, model: Model, tuning: Any) -> str:
+def _identity(context: FitContext, model: Model, tuning: Any) -> str:
     """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
     weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
-    return hash_json([data_identity(bench), tuning.model_dump(), weights])
+    return hash_json([data_identity(context), tuning.model_dump(), weights])
 
 
 def _content(target: Any) -> Any:

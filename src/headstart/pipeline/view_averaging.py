@@ -16,51 +16,53 @@ from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import compare
 from headstart.kernel.errors import DataError, SettingsError
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision
 
 USUAL_VIEWS = 4
 """Views where the settings say nothing and time is not bounded."""
 
 
-def views_averaged(bench: Bench, augmentation: Composed) -> int:
+def views_averaged(context: FitContext, augmentation: Composed) -> int:
     """Over how many views averaging is tried; 0 for none.
 
     Raises:
         SettingsError: views are asked for that cannot be averaged over.
     """
     asked = augmentation.settings.test_views
-    why = _why_not(bench, augmentation)
+    why = _why_not(context, augmentation)
     if asked and why:
         raise SettingsError(f"augmentation.test_views = {asked}: {why}. Leave it out.")
     if why:
         return 0
-    usual = USUAL_VIEWS if bench.plan.budget is None else 0
+    usual = USUAL_VIEWS if context.plan.budget is None else 0
     return usual if asked is None else asked
 
 
-def left_out(bench: Bench, augmentation: Composed) -> Decision | None:
+def left_out(context: FitContext, augmentation: Composed) -> Decision | None:
     """Where a budget alone is why averaging is not tried, that it is so."""
-    if bench.plan.budget is None or augmentation.settings.test_views is not None or _why_not(bench, augmentation):
+    if context.plan.budget is None or augmentation.settings.test_views is not None or _why_not(context, augmentation):
         return None
     reason = "under a budget they are tried only where augmentation.test_views says over how many"
     return Decision(what="test-time views", value="not tried", reason=reason)
 
 
-def averaged_where_better(bench: Bench, model: Model, augmentation: Composed, count: int) -> tuple[Model, Decision]:
+def averaged_where_better(
+    context: FitContext, model: Model, augmentation: Composed, count: int
+) -> tuple[Model, Decision]:
     """The calibrated model, averaging over `count` views where that is better on validation, and why.
 
     Raises:
         DataError: a validation input could be read before and cannot any more.
     """
-    views = AveragedViews(count, bench.plan.seed, augmentation.of_inputs())
+    views = AveragedViews(count, context.plan.seed, augmentation.of_inputs())
     averaging = replace(model, execution={**model.execution, KEY: views.to_json()}, calibration={})
-    rows, task = bench.data.split.val, bench.data.task
-    targets, metric = bench.data.targets_of(rows), task.metrics()[0]
-    found = _predicted(bench, averaging)
+    rows, task = context.data.split.val, context.data.task
+    targets, metric = context.data.targets_of(rows), task.metrics()[0]
+    found = _predicted(context, averaging)
     averaging.calibration = task.calibrate(found, targets)
-    plain = _predicted(bench, model)
-    groups, seed = bench.data.groups_of(rows), bench.plan.seed
+    plain = _predicted(context, model)
+    groups, seed = context.data.groups_of(rows), context.plan.seed
     difference = compare(metric, targets, task.finish(found, averaging.calibration), plain, groups=groups, seed=seed)
     figure = difference.figure
     change = f"{metric.name} on validation changes by {figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
@@ -71,19 +73,19 @@ def averaged_where_better(bench: Bench, model: Model, augmentation: Composed, co
     return averaging, Decision(what="test-time views", value=f"{count}, beside the input as it is", reason=reason)
 
 
-def _why_not(bench: Bench, augmentation: Composed) -> str:
+def _why_not(context: FitContext, augmentation: Composed) -> str:
     if not augmentation.of_inputs().changes_inputs:
         return "the augmentation makes no views of inputs one by one"
-    if bench.data.task.reads != "pooled":
-        return f"scores of {bench.data.task.reads} move with the view and cannot be averaged"
-    if not len(bench.data.split.val):
+    if context.data.task.reads != "pooled":
+        return f"scores of {context.data.task.reads} move with the view and cannot be averaged"
+    if not len(context.data.split.val):
         return "there is no validation part to show whether it helps"
     return ""
 
 
-def _predicted(bench: Bench, model: Model) -> Prediction:
-    examples = bench.data.examples.take(bench.data.split.val)
-    predicted = Predictor(model, reporter=bench.reporter)(examples)
+def _predicted(context: FitContext, model: Model) -> Prediction:
+    examples = context.data.examples.take(context.data.split.val)
+    predicted = Predictor(model, reporter=context.reporter)(examples)
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
         raise DataError(f"{examples.origins()[row]} could be read before and now {reason}")

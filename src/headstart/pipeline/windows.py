@@ -16,17 +16,17 @@ from headstart.evidence.splits import Split
 from headstart.pipeline.prepare import Prepared
 
 
-def in_pieces(prepared: Prepared, backbone: Backbone) -> Prepared:
+def in_windows(prepared: Prepared, backbone: Backbone) -> Prepared:
     """The same data where every row is read whole; themselves where nothing is longer."""
-    pieces = prepared.task.cut(prepared.examples, backbone)
-    if pieces is None:
+    windows = prepared.task.cut(prepared.examples, backbone)
+    if windows is None:
         return prepared
-    parts = {name: np.flatnonzero(np.isin(pieces.owner, rows)) for name, rows in prepared.parts().items()}
+    parts = {name: np.flatnonzero(np.isin(windows.owner, rows)) for name, rows in prepared.parts().items()}
     return replace(
         prepared,
-        examples=pieces.examples,
-        keys=[str(key) for key in content_keys(pieces.examples).keys],
-        targets=pieces.targets(prepared.targets),
-        groups=pieces.owner if prepared.groups is None else prepared.groups[pieces.owner],
+        examples=windows.examples,
+        keys=[str(key) for key in content_keys(windows.examples).keys],
+        targets=windows.targets(prepared.targets),
+        groups=windows.owner if prepared.groups is None else prepared.groups[windows.owner],
         split=Split(parts["train"], parts["val"], parts["test"]),
     )

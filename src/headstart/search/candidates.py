@@ -12,11 +12,11 @@ from typing import Any, cast
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Occasion, Recipe, Try, Tuning
+from headstart.contracts.tuning import DataFacts, Recipe, Suggestion, Tuning
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs
 from headstart.pipeline.plan import AUTO
 from headstart.pipeline.record import Decision
@@ -29,14 +29,14 @@ ATTENTION = 0.5
 
 
 @dataclass(frozen=True)
-class Way:
+class Candidate:
     """One tuning with its settings; its learning rate may still change."""
 
     name: str
     """'full'; with settings that tell it from another way of the same tuning."""
     tuning: str
     recipe: Recipe
-    bench: Bench
+    context: FitContext
     """Its plan names this very tuning."""
     reason: str
     free: frozenset[str]
@@ -47,7 +47,7 @@ class Way:
     @property
     def sought(self) -> str:
         """The setting whose best value is looked for: the backbone's rate, or the head's where it alone moves."""
-        stages, recipe = len(self.bench.backbone.stages), cast(Tuning, self.recipe)
+        stages, recipe = len(self.context.backbone.stages), cast(Tuning, self.recipe)
         return "learning_rate" if recipe.first_stage(stages) < stages else "head_learning_rate"
 
     @property
@@ -55,7 +55,7 @@ class Way:
         """That rate."""
         return float(getattr(self.recipe, self.sought))
 
-    def at(self, factor: float, epochs: int | None = None) -> Way:
+    def at(self, factor: float, epochs: int | None = None) -> Candidate:
         """The same at other rates, and for so many epochs; what is the user's stays."""
         changes: dict[str, Any] = {
             name: getattr(self.recipe, name) * factor
@@ -66,47 +66,47 @@ class Way:
             changes["epochs"] = epochs
         return replace(self, recipe=self.recipe.model_copy(update=changes)).planned()
 
-    def planned(self) -> Way:
+    def planned(self) -> Candidate:
         """With the plan that says so: every setting, for what it leaves out is chosen anew when it is repeated."""
-        settings = {**self.bench.plan.settings, "tuning": self.recipe.model_dump(mode="json")}
+        settings = {**self.context.plan.settings, "tuning": self.recipe.model_dump(mode="json")}
         changes = {"tuning": self.tuning, "objective": self.objective, "settings": settings}
-        plan = self.bench.plan.model_copy(update=changes)
-        return replace(self, bench=replace(self.bench, plan=plan))
+        plan = self.context.plan.model_copy(update=changes)
+        return replace(self, context=replace(self.context, plan=plan))
 
 
-def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
+def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
     """The ways, the most promising first, and what was decided on the way; none where nothing could be trained.
 
     Raises:
         SettingsError: none of the tunings that the user named can work on the backbone.
     """
-    occasion = occasion_of(bench)
-    search = bench.plan.plugin("tuning")
+    facts = facts_of(context)
+    search = context.plan.plugin("tuning")
     chooses = search.given.get("keep") == "best" or search.given.get("soup") or search.given.get("interpolate")
-    few = few_judged(bench) and not chooses
-    plain = bench.plan.settled().objective
-    chosen = by_size(occasion.examples, occasion.stages, few_judged=few)
-    found: list[tuple[int, Way]] = []
+    few = few_judged(context) and not chooses
+    plain = context.plan.settled().objective
+    chosen = by_size(facts.examples, facts.stages, few_judged=few)
+    found: list[tuple[int, Candidate]] = []
     decisions: list[Decision] = []
     unlikely: list[str] = []
     for name, kind in search.kinds().items():
-        tries = _tries(kind, occasion, named=search.named is not None)
+        tries = _tries(kind, facts, named=search.named is not None)
         unlikely += [] if tries else [name]
         for one in tries:
             defaults = {key: choice.value for key, choice in chosen.items()}
             settings = {**defaults, **one.settings, **search.of(kind)}
             recipe = build(kind, settings, where=f"tuning {name}")
             try:
-                recipe.check(bench.backbone)
+                recipe.check(context.backbone)
             except SettingsError as error:
                 decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=str(error)))
                 continue
             # the user's settings may take the place of what sets two tries apart
-            if any(way.recipe == recipe for _, way in found):
+            if any(candidate.recipe == recipe for _, candidate in found):
                 continue
             free = frozenset(kind.model_fields) - search.given.keys()
             title = ", ".join([name, *(f"{key} {getattr(recipe, key)}" for key in one.settings)])
-            found.append((one.order, Way(title, name, recipe, bench, one.reason, free, plain).planned()))
+            found.append((one.order, Candidate(title, name, recipe, context, one.reason, free, plain).planned()))
     if decisions and not found and search.named is not None:
         raise SettingsError("\n".join(one.reason for one in decisions))
     if unlikely:
@@ -117,56 +117,58 @@ def ways(bench: Bench) -> tuple[list[Way], list[Decision]]:
         for key, choice in chosen.items()
         if key not in search.given
     ]
-    ordered = [way for _, way in sorted(found, key=lambda pair: pair[0])]
-    beside = _with_objectives(ordered[0], occasion) if ordered and bench.plan.objective == AUTO else []
+    ordered = [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
+    beside = _with_objectives(ordered[0], facts) if ordered and context.plan.objective == AUTO else []
     return [*beside, *ordered], [*decisions, *told]
 
 
-def _with_objectives(way: Way, occasion: Occasion) -> list[Way]:
+def _with_objectives(candidate: Candidate, facts: DataFacts) -> list[Candidate]:
     """The most promising way with each of the objectives that suit the occasion beside the task's loss alone."""
     found = []
     for name in registry.names("objectives"):
         kind = registry.plugin("objectives", name)
-        reason = kind.suits(occasion)
-        if not reason or kind().first_stage(occasion.stages) < cast(Tuning, way.recipe).first_stage(occasion.stages):
+        reason = kind.suits(facts)
+        if not reason or kind().first_stage(facts.stages) < cast(Tuning, candidate.recipe).first_stage(facts.stages):
             continue
-        changes = {key: value for key, value in kind.training.items() if key in way.free}
-        if "epochs" in way.free:
-            batch = changes.get("batch_size", way.recipe.batch_size)
-            changes = {"epochs": enough_epochs(occasion.examples, batch), **changes}
-        recipe = way.recipe.model_copy(update=changes)
-        title, why = f"{way.name}, {name}", f"{reason}, and {way.reason}"
-        found.append(replace(way, name=title, recipe=recipe, reason=why, objective=name).planned())
+        changes = {key: value for key, value in kind.training.items() if key in candidate.free}
+        if "epochs" in candidate.free:
+            batch = changes.get("batch_size", candidate.recipe.batch_size)
+            changes = {"epochs": enough_epochs(facts.examples, batch), **changes}
+        recipe = candidate.recipe.model_copy(update=changes)
+        title, why = f"{candidate.name}, {name}", f"{reason}, and {candidate.reason}"
+        found.append(replace(candidate, name=title, recipe=recipe, reason=why, objective=name).planned())
     return found
 
 
-def few_judged(bench: Bench) -> bool:
+def few_judged(context: FitContext) -> bool:
     """Whether the validation part is too small to choose by; pixels and words of a few examples are many."""
-    return bench.pieces is None and bench.data.task.reads == "pooled" and 0 < len(bench.data.split.val) < FEW_JUDGED
+    return (
+        context.windows is None and context.data.task.reads == "pooled" and 0 < len(context.data.split.val) < FEW_JUDGED
+    )
 
 
-def occasion_of(bench: Bench) -> Occasion:
+def facts_of(context: FitContext) -> DataFacts:
     """What the tunings are asked by."""
-    task = bench.data.task
-    examples, stages = len(bench.read.split.train), len(bench.backbone.stages)
-    linear, attention = task.linear() == task, _is_transformer(bench.backbone)
-    return Occasion(examples, stages, linear, attention, bench.backbone.modality, task.one_class)
+    task = context.data.task
+    examples, stages = len(context.read.split.train), len(context.backbone.stages)
+    linear, attention = task.linear() == task, _is_transformer(context.backbone)
+    return DataFacts(examples, stages, linear, attention, context.backbone.modality, task.one_class)
 
 
-def with_views(bench: Bench) -> tuple[Bench, Decision | None]:
+def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:
     """The bench with the augmentation that suits pictures, where the user has not said."""
-    plan = bench.plan
+    plan = context.plan
     if plan.augmentation != AUTO:
-        return bench, None
-    kind = VIEWS if bench.backbone.modality == "image" else "none"
+        return context, None
+    kind = VIEWS if context.backbone.modality == "image" else "none"
     reason = "random views make much of few pictures" if kind == VIEWS else "there is none that helps for certain"
     decision = Decision(what="augmentation", value=kind, reason=reason)
-    return replace(bench, plan=plan.model_copy(update={"augmentation": kind})), decision
+    return replace(context, plan=plan.model_copy(update={"augmentation": kind})), decision
 
 
-def _tries(kind: type[Recipe], occasion: Occasion, *, named: bool) -> tuple[Try, ...]:
-    found = kind.tries(occasion)
-    return found or ((Try(0, "it was named"),) if named else ())
+def _tries(kind: type[Recipe], facts: DataFacts, *, named: bool) -> tuple[Suggestion, ...]:
+    found = kind.tries(facts)
+    return found or ((Suggestion(0, "it was named"),) if named else ())
 
 
 def _is_transformer(backbone: Backbone) -> bool:

@@ -24,16 +24,16 @@ from headstart.contracts.carriers import Figure, Prediction
 from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
 from headstart.pipeline.arms import arm_of, solve_arm
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.record import Decision
 from headstart.pipeline.training import predict_validation
-from headstart.search.candidates import Way
+from headstart.search.candidates import Candidate
 from headstart.search.cost import Cost
 from headstart.search.pricing import OPENING
 from headstart.search.probe_comparison import Answer, Where, compared
-from headstart.search.search_state import Workshop
-from headstart.search.trial_log import Journal
+from headstart.search.search_state import SearchState
+from headstart.search.trial_log import TrialLog
 
 FOLDS = (5, 4, 3)
 """How many, as time allows; the validation part is one of them."""
@@ -52,17 +52,17 @@ Both = tuple[Prediction, Prediction]
 
 
 @dataclass(frozen=True)
-class CrossFit:
+class CrossFitting:
     """The comparison, still to be made."""
 
-    journal: Journal
+    trial_log: TrialLog
     speed: Speed
     left: Callable[[], float]
     """Seconds that there are."""
     opening: float = OPENING
     """Seconds until a training begins."""
 
-    def __call__(self, way: Way, epochs: int, cost: Cost, first: Both) -> tuple[Answer | None, Decision]:
+    def __call__(self, candidate: Candidate, epochs: int, cost: Cost, first: Both) -> tuple[Answer | None, Decision]:
         """What all labelled examples say of a way and the probe, None where it could not be asked, and how.
 
         Args:
@@ -70,11 +70,11 @@ class CrossFit:
             epochs: that the candidate had. cost: of the way.
             first: what both predict for the validation part.
         """
-        chosen = self.journal.once("epochs and folds", lambda: self._chosen(cost, epochs, growth(way.bench)))
+        chosen = self.trial_log.once("epochs and folds", lambda: self._chosen(cost, epochs, growth(candidate.context)))
         if chosen is None:
             return None, _decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time")
         epochs, count = chosen
-        found = self.journal.once("cross-fitting", lambda: self._made(way, epochs, count, first))
+        found = self.trial_log.once("cross-fitting", lambda: self._made(candidate, epochs, count, first))
         if "failed" in found:
             return None, _decision("left out", found["failed"])
         answer = Answer(**{**found, **{name: Figure(*found[name]) for name in ("tuned", "probe")}})
@@ -90,48 +90,53 @@ class CrossFit:
         fewer = int(rest / (cost.epoch * (FOLDS[-1] * more - 1)))
         return (fewer, FOLDS[-1]) if fewer >= max(1, LEAST * epochs) else None
 
-    def _made(self, way: Way, epochs: int, count: int, first: Both) -> dict[str, Any]:
+    def _made(self, candidate: Candidate, epochs: int, count: int, first: Both) -> dict[str, Any]:
         try:
-            return asdict(self._answer(way, epochs, count, first))
+            return asdict(self._answer(candidate, epochs, count, first))
         except (DataError, TrainingError) as error:
             return {"failed": str(error)}
 
-    def _answer(self, way: Way, epochs: int, count: int, first: Both) -> Answer:
-        data = way.bench.data
+    def _answer(self, candidate: Candidate, epochs: int, count: int, first: Both) -> Answer:
+        data = candidate.context.data
         train, val = data.split.train, data.split.val
         labelled = np.union1d(train, val)
-        cut = folds(train, data.task.strata(data.targets), data.split.units, count - 1, way.bench.plan.seed)
+        cut = folds(train, data.task.strata(data.targets), data.split.units, count - 1, candidate.context.plan.seed)
         others = [Fold(np.union1d(fold.rest, val), fold.held) for fold in cut]
-        found = [first, *(self._predicted(way, fold, epochs, count - number) for number, fold in enumerate(others, 1))]
+        found = [
+            first,
+            *(self._predicted(candidate, fold, epochs, count - number) for number, fold in enumerate(others, 1)),
+        ]
         order = np.argsort(np.concatenate([val, *(fold.held for fold in cut)]))
-        one, other = (_calibrated(way.bench, labelled, Prediction.join(parts).take(order)) for parts in zip(*found))
+        one, other = (
+            _calibrated(candidate.context, labelled, Prediction.join(parts).take(order)) for parts in zip(*found)
+        )
         short = f"on {len(labelled)} labelled examples, each predicted without it,"
         where = Where(short, f"{short} in {count} folds, after {epochs} epochs", labelled, one_error=True)
-        return compared(way.bench, where, one, other, f"{way.name} of {way.bench.backbone.name}")
+        return compared(candidate.context, where, one, other, f"{candidate.name} of {candidate.context.backbone.name}")
 
-    def _predicted(self, way: Way, fold: Fold, epochs: int, folds_left: int) -> Both:
+    def _predicted(self, candidate: Candidate, fold: Fold, epochs: int, folds_left: int) -> Both:
         """What is held, in its order, as the fine-tuning and the probe predict it after training on the rest."""
-        bench = _bench_of(way.bench, fold)
-        probe = solve_arm(bench, "probe")
+        context = _bench_of(candidate.context, fold)
+        probe = solve_arm(context, "probe")
         changes = {"epochs": epochs, "keep": "last", "soup": False, "interpolate": False}
-        recipe = way.recipe.model_copy(update=changes)
-        here = replace(way, bench=bench, recipe=recipe)
-        workshop, seconds = Workshop(bench, probe, None, self.speed), self.left()
-        limit = None if bench.plan.budget is None else seconds / folds_left
+        recipe = candidate.recipe.model_copy(update=changes)
+        here = replace(candidate, context=context, recipe=recipe)
+        search_state, seconds = SearchState(context, probe, None, self.speed), self.left()
+        limit = None if context.plan.budget is None else seconds / folds_left
         try:
-            attempt, begun = workshop.train(here, epochs, limit), workshop.begun(here)
-            arm = arm_of(bench, "model", way.name, bench.backbone, attempt, ())
-            tuned = predict_validation(bench, arm.model.eval(), begun)
+            attempt, begun = search_state.train(here, epochs, limit), search_state.begun(here)
+            arm = arm_of(context, "model", candidate.name, context.backbone, attempt, ())
+            tuned = predict_validation(context, arm.model.eval(), begun)
         finally:
-            workshop.reset()
+            search_state.reset()
         if tuned is None or probe.validation is None:
             raise DataError("what is held out could not be predicted")
         return tuned, probe.validation
 
 
-def growth(bench: Bench) -> float:
+def growth(context: FitContext) -> float:
     """All that are labelled, as a multiple of the training part."""
-    split = bench.read.split
+    split = context.read.split
     return 1 + len(split.val) / len(split.train)
 
 
@@ -159,15 +164,15 @@ def time_kept(cost: Cost, wanted: int, more: float, opening: float, seconds: flo
     return time_on_all(cost, epochs, count, more, opening)
 
 
-def _bench_of(bench: Bench, fold: Fold) -> Bench:
+def _bench_of(context: FitContext, fold: Fold) -> FitContext:
     """The bench that trains on the rest and validates on what is held; it leaves nothing in the work folder."""
-    split = replace(bench.data.split, train=fold.rest, val=fold.held)
-    return replace(bench, data=replace(bench.data, split=split), work=None)
+    split = replace(context.data.split, train=fold.rest, val=fold.held)
+    return replace(context, data=replace(context.data, split=split), work=None)
 
 
-def _calibrated(bench: Bench, rows: np.ndarray, found: Prediction) -> Prediction:
-    task = bench.data.task
-    return task.finish(found, task.calibrate(found, bench.data.targets_of(rows)))
+def _calibrated(context: FitContext, rows: np.ndarray, found: Prediction) -> Prediction:
+    task = context.data.task
+    return task.finish(found, task.calibrate(found, context.data.targets_of(rows)))
 
 
 def _decision(value: str, reason: str) -> Decision:

@@ -10,61 +10,67 @@ from headstart.pipeline.arms import Trained, weights_of
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import not_refitted, refitted
 from headstart.pipeline.stored_views import as_many_views
-from headstart.search.candidates import Way, few_judged
+from headstart.search.candidates import Candidate, few_judged
 from headstart.search.cost import Cost
-from headstart.search.cross_fitting import FOLDS, CrossFit, growth, time_kept, time_on_all
+from headstart.search.cross_fitting import FOLDS, CrossFitting, growth, time_kept, time_on_all
 from headstart.search.halving import HALF
 from headstart.search.pricing import OPENING
 from headstart.search.probe_comparison import Answer
-from headstart.search.search_state import Workshop
-from headstart.search.trial import Standing
-from headstart.search.trial_log import Journal
+from headstart.search.search_state import SearchState
+from headstart.search.trial import Trial
+from headstart.search.trial_log import TrialLog
 
 CERTAIN = 0.92
 """Share of the time left that is planned for: what is forecast is not exact."""
 
 
 @dataclass(frozen=True)
-class AllLabels:
+class FinalTraining:
     """Works on all that are labelled, training and validation part."""
 
-    workshop: Workshop
-    journal: Journal
+    search_state: SearchState
+    trial_log: TrialLog
     left: Callable[[], float]
     """Seconds that the search may still use."""
 
     @property
     def few(self) -> bool:
         """Whether validation examples are too few to choose by."""
-        return few_judged(self.workshop.bench)
+        return few_judged(self.search_state.context)
 
-    def fills_the_time(self, way: Way, cost: Cost) -> bool:
+    def fills_the_time(self, candidate: Candidate, cost: Cost) -> bool:
         """Whether with all that follows no two candidates have time for half of their epochs."""
         if not self.few or math.isinf(self.left()):
             return False
-        epochs = HALF * way.recipe.epochs
-        after = time_on_all(cost, epochs, FOLDS[-1], growth(way.bench), self._opening(way))
+        epochs = HALF * candidate.recipe.epochs
+        after = time_on_all(cost, epochs, FOLDS[-1], growth(candidate.context), self._opening(candidate))
         return 2 * cost.seconds(epochs) + after > CERTAIN * self.left()
 
-    def seconds_kept(self, way: Way, cost: Cost) -> float:
+    def seconds_kept(self, candidate: Candidate, cost: Cost) -> float:
         """How much time the candidates must leave, `way` being the most promising one."""
         if not self.few or math.isinf(self.left()):
             return 0.0
-        return time_kept(cost, way.recipe.epochs, growth(way.bench), self._opening(way), CERTAIN * self.left())
+        return time_kept(
+            cost, candidate.recipe.epochs, growth(candidate.context), self._opening(candidate), CERTAIN * self.left()
+        )
 
-    def compared(self, best: Standing, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
+    def compared(self, best: Trial, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
         """What all that are labelled say of the best candidate, `arm`, and the probe; None where they are not asked."""
         if not self.few or arm.validation is None or probe.validation is None:
             return None, ()
         found = weights_of(arm.model.backbone)
-        self.workshop.reset()
-        way = replace(best.way, bench=as_many_views(best.way.bench, self.workshop.begun(best.way)))
-        cross_fit = CrossFit(self.journal, self.workshop.speed, self.left, self._opening(best.way))
-        answer, decision = cross_fit(way, best.done, best.timed, (arm.validation, probe.validation))
+        self.search_state.reset()
+        candidate = replace(
+            best.candidate, context=as_many_views(best.candidate.context, self.search_state.begun(best.candidate))
+        )
+        cross_fit = CrossFitting(self.trial_log, self.search_state.speed, self.left, self._opening(best.candidate))
+        answer, decision = cross_fit(candidate, best.done, best.timed, (arm.validation, probe.validation))
         arm.model.backbone.module.load_state_dict(found)
         return answer, (decision,)
 
-    def trained(self, best: Standing, way: Way, arm: Trained, probe: Trained, left: float) -> tuple[Way, Trained]:
+    def trained(
+        self, best: Trial, candidate: Candidate, arm: Trained, probe: Trained, left: float
+    ) -> tuple[Candidate, Trained]:
         """The candidate `arm` trained once more, where that is the way's and in time; the way's plan says so.
 
         Args:
@@ -72,18 +78,18 @@ class AllLabels:
             arm, probe: what the search has of both.
             left: seconds.
         """
-        if not way.recipe.refit:
-            return way, arm
-        seconds = probe.seconds + growth(way.bench) * (self._opening(best.way) + best.seconds)
-        if self.journal.once("training on all", lambda: seconds <= left):
+        if not candidate.recipe.refit:
+            return candidate, arm
+        seconds = probe.seconds + growth(candidate.context) * (self._opening(best.candidate) + best.seconds)
+        if self.trial_log.once("training on all", lambda: seconds <= left):
             limit = None if math.isinf(left) else left
-            again = refitted(way.bench, arm, way.recipe, limit, self.workshop.start)
+            again = refitted(candidate.context, arm, candidate.recipe, limit, self.search_state.start)
         else:
             again = not_refitted(arm, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
         if again.model is arm.model:
-            way = replace(way, recipe=way.recipe.model_copy(update={"refit": False})).planned()
-        return way, again
+            candidate = replace(candidate, recipe=candidate.recipe.model_copy(update={"refit": False})).planned()
+        return candidate, again
 
-    def _opening(self, way: Way) -> float:
+    def _opening(self, candidate: Candidate) -> float:
         """Seconds until a training on other rows begins, its views included."""
-        return OPENING + self.workshop.begun(way).seconds
+        return OPENING + self.search_state.begun(candidate).seconds

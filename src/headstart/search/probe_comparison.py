@@ -23,7 +23,7 @@ from headstart.contracts.carriers import Figure, Prediction
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.kernel.errors import DataError
 from headstart.pipeline.arms import Trained
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text, metric_title
 
@@ -64,18 +64,18 @@ class Answer:
     """For the verdict."""
 
 
-def against_probe(bench: Bench, tuned: Trained, probe: Trained) -> Answer:
+def against_probe(context: FitContext, tuned: Trained, probe: Trained) -> Answer:
     """Compare on the validation part."""
     one, other = tuned.validation, probe.validation
     if one is None or other is None:
         raise DataError("there is no validation part to compare on")
-    where = Where("on validation", "on validation, which also chose it", bench.data.split.val)
-    return compared(bench, where, one, other, tuned.title)
+    where = Where("on validation", "on validation, which also chose it", context.data.split.val)
+    return compared(context, where, one, other, tuned.title)
 
 
-def compared(bench: Bench, where: Where, one: Prediction, other: Prediction, title: str) -> Answer:
+def compared(context: FitContext, where: Where, one: Prediction, other: Prediction, title: str) -> Answer:
     """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
-    data, seed = bench.data, bench.plan.seed
+    data, seed = context.data, context.plan.seed
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     metrics = {metric.name: metric for metric in data.task.metrics()}
     primary = data.task.metrics()[0]

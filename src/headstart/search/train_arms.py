@@ -13,14 +13,14 @@ from typing import Any
 
 from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Trained, solve_arm, train_arm
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.clock import Clock
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.interrupted_training import require_whole, what_was_kept
 from headstart.pipeline.pass_time import Speed, speed
 from headstart.pipeline.plan import AUTO
-from headstart.pipeline.record import Budget, Candidate, Decision, RunRecord
+from headstart.pipeline.record import BudgetRow, CandidateRow, Decision, RunRecord
 from headstart.pipeline.refit import solved_again, trained_and_refitted
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 from headstart.search.search import Search
@@ -41,51 +41,53 @@ FEWEST_STEPS = 8
 class Arms:
     """What a fit has tried."""
 
-    bench: Bench
+    context: FitContext
     """Its plan repeats the model."""
     trained: list[Trained]
     """The model first, then the baselines it is held against."""
     decisions: tuple[Decision, ...] = ()
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[CandidateRow, ...] = ()
     sentence: str = ""
     """How the model was found, or that its training was broken off, for the verdict; empty where neither."""
     allowed: Mapping[str, float] = field(default_factory=dict)
     """Step of the clock -> seconds that it was allowed."""
 
 
-def train_arms(bench: Bench, clock: Clock, allowance: Allowance) -> Arms:
+def train_arms(context: FitContext, clock: Clock, time_budget: TimeBudget) -> Arms:
     """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
-    tuning, why = bench.plan.plugin("tuning"), _why_no_scratch(bench, bench.plan.plugin("tuning"))
+    tuning, why = context.plan.plugin("tuning"), _why_no_scratch(context, context.plan.plugin("tuning"))
     with clock.step("the probe"):
-        probe = solve_arm(bench, "probe")
-    fast = Speed() if allowance.seconds is None else speed(bench)
-    keep = 0.0 if why or math.isinf(allowance.left()) else SCRATCH_SHARE * allowance.left()
-    if bench.plan.tuning == AUTO:
-        arms = _searched(bench, clock, allowance, keep, probe, fast)
+        probe = solve_arm(context, "probe")
+    fast = Speed() if time_budget.seconds is None else speed(context)
+    keep = 0.0 if why or math.isinf(time_budget.left()) else SCRATCH_SHARE * time_budget.left()
+    if context.plan.tuning == AUTO:
+        arms = _searched(context, clock, time_budget, keep, probe, fast)
     elif tuning.solved:
-        arms = _as_model(Arms(bench, []), probe)
+        arms = _as_model(Arms(context, []), probe)
     else:
-        arms = _trained(bench, clock, allowance, keep, probe, tuning)
+        arms = _trained(context, clock, time_budget, keep, probe, tuning)
     if why:
         decision = Decision(what=SCRATCH, value="left out", reason=why)
         return replace(arms, decisions=(*arms.decisions, decision))
-    return _with_scratch(arms, clock, allowance, _least_scratch(bench, fast.plain))
+    return _with_scratch(arms, clock, time_budget, _least_scratch(context, fast.plain))
 
 
 def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
     """The record with how the model was found, and what became of the budget of which so many seconds were used."""
-    seconds = arms.bench.plan.budget
-    budget = None if seconds is None else Budget(seconds=seconds, used=round(used, 3), steps=dict(arms.allowed))
+    seconds = arms.context.plan.budget
+    budget = None if seconds is None else BudgetRow(seconds=seconds, used=round(used, 3), steps=dict(arms.allowed))
     words = " ".join(filter(None, (record.verdict, arms.sentence)))
     return record.model_copy(update={"candidates": arms.candidates, "budget": budget, "verdict": words})
 
 
-def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, fast: Speed) -> Arms:
-    step, allowed = "the search for the best tuning", allowance.left() - keep
+def _searched(
+    context: FitContext, clock: Clock, time_budget: TimeBudget, keep: float, probe: Trained, fast: Speed
+) -> Arms:
+    step, allowed = "the search for the best tuning", time_budget.left() - keep
     with clock.step(step):
-        found = Search(bench, probe, allowance, keep, fast).run()
+        found = Search(context, probe, time_budget, keep, fast).run()
     limits = {} if math.isinf(allowed) else {step: allowed}
-    arms = Arms(found.bench, [], found.decisions, found.candidates, found.sentence, limits)
+    arms = Arms(found.context, [], found.decisions, found.candidates, found.sentence, limits)
     if found.arm is None:
         return _as_model(arms, probe)
     return replace(arms, trained=[found.arm, probe], decisions=(*arms.decisions, *found.arm.decisions))
@@ -93,43 +95,45 @@ def _searched(bench: Bench, clock: Clock, allowance: Allowance, keep: float, pro
 
 def _as_model(arms: Arms, probe: Trained) -> Arms:
     """With the probe as the model, solved once more where its tuning says so."""
-    model = solved_again(arms.bench, probe) if arms.bench.plan.plugin("tuning").refit else probe
+    model = solved_again(arms.context, probe) if arms.context.plan.plugin("tuning").refit else probe
     return replace(arms, trained=[replace(model, key="model")], decisions=(*arms.decisions, *model.decisions))
 
 
-def _trained(bench: Bench, clock: Clock, allowance: Allowance, keep: float, probe: Trained, tuning: Any) -> Arms:
-    plan = bench.plan
-    title, step = f"{plan.tuning} tuning of {bench.backbone.name}", f"training ({plan.tuning})"
-    budget = None if allowance.seconds is None else max(0.0, allowance.left() - keep)
-    tuning, more = with_enough_epochs(tuning, len(bench.read.split.train))
+def _trained(
+    context: FitContext, clock: Clock, time_budget: TimeBudget, keep: float, probe: Trained, tuning: Any
+) -> Arms:
+    plan = context.plan
+    title, step = f"{plan.tuning} tuning of {context.backbone.name}", f"training ({plan.tuning})"
+    budget = None if time_budget.seconds is None else max(0.0, time_budget.left() - keep)
+    tuning, more = with_enough_epochs(tuning, len(context.read.split.train))
     with clock.step(step):
-        model = trained_and_refitted(bench, tuning, title, budget, probe)
+        model = trained_and_refitted(context, tuning, title, budget, probe)
     decisions = (*((more,) if more else ()), *model.decisions)
     allowed = {} if budget is None else {step: budget}
-    return Arms(bench, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)
+    return Arms(context, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)
 
 
-def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) -> Arms:
+def _with_scratch(arms: Arms, clock: Clock, time_budget: TimeBudget, least: float) -> Arms:
     """With the baseline from random weights, or why it failed."""
-    bench, model = arms.bench, arms.trained[0]
-    if allowance.seconds is None:
+    context, model = arms.context, arms.trained[0]
+    if time_budget.seconds is None:
         budget = max(SCRATCH_SECONDS, 0.0 if model.progress is None else model.seconds)
         reason = "as long as the model itself took, and at least a minute; --budget changes it"
     else:
-        budget = allowance.left()
+        budget = time_budget.left()
         if budget < least:
             why = f"it takes at least about {least:.0f} s, and {budget:.0f} s of the budget are left"
             left_out = Decision(what=SCRATCH, value="left out", reason=why)
             return replace(arms, decisions=(*arms.decisions, left_out))
         reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
     decisions = [Decision(what=f"time for {SCRATCH}", value=f"{budget:.0f} s", reason=reason)]
-    recipe, more = with_enough_epochs(bench.plan.scratch_recipe(), len(bench.read.split.train))
+    recipe, more = with_enough_epochs(context.plan.scratch_recipe(), len(context.read.split.train))
     decisions += [more] if more else []
     trained = arms.trained
     with clock.step(SCRATCH):
-        title = f"{bench.backbone.name} from scratch"
+        title = f"{context.backbone.name} from scratch"
         try:
-            baseline = train_arm(bench, "scratch", recipe, title, budget)
+            baseline = train_arm(context, "scratch", recipe, title, budget)
             require_whole(baseline.progress)
             trained = [*trained, baseline]
         except TrainingError as error:
@@ -138,21 +142,21 @@ def _with_scratch(arms: Arms, clock: Clock, allowance: Allowance, least: float) 
     return replace(arms, trained=trained, decisions=(*arms.decisions, *decisions), allowed=allowed)
 
 
-def _least_scratch(bench: Bench, forward: float) -> float:
+def _least_scratch(context: FitContext, forward: float) -> float:
     """Seconds that some steps and a validation at each rate take about, below which it is not worth beginning."""
-    recipe = bench.plan.scratch_recipe()
-    judged = len(bench.read.split.val)
+    recipe = context.plan.scratch_recipe()
+    judged = len(context.read.split.val)
     inputs = len(recipe.rates_tried) * (FEWEST_STEPS * FORWARDS_AND_BACKWARDS * recipe.batch_size + judged) + judged
     return max(1.0, forward * inputs)
 
 
-def _why_no_scratch(bench: Bench, tuning: Any) -> str:
-    if not bench.plan.scratch:
+def _why_no_scratch(context: FitContext, tuning: Any) -> str:
+    if not context.plan.scratch:
         return "--no-scratch was given"
     if tuning.start == "random":
         return "the model itself is trained from scratch"
-    if not any(True for _ in bench.backbone.module.parameters()):
+    if not any(True for _ in context.backbone.module.parameters()):
         return "the backbone has no weights"
-    if not len(bench.data.split.val):
+    if not len(context.data.split.val):
         return "there is no validation part to choose its learning rate on"
     return ""

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from headstart.contracts.task import Task
 from headstart.pipeline.arms import Trained
 from headstart.pipeline.numbers import metric_title, value_text
-from headstart.pipeline.record import Candidate, Decision
-from headstart.search.candidates import Way
+from headstart.pipeline.record import CandidateRow, Decision
+from headstart.search.candidates import Candidate
 from headstart.search.cost import Cost
 from headstart.search.probe_comparison import Answer
 
 
 @dataclass
-class Standing:
+class Trial:
     """A candidate as the search goes on."""
 
-    way: Way
+    candidate: Candidate
     cost: Cost
     epochs: int
     """Planned."""
@@ -49,13 +49,13 @@ class Standing:
             return 0.0
         return self.cost.seconds((self.epochs if until is None else until) - self.done)
 
-    def row(self, answer: Answer | None) -> Candidate:
+    def row(self, answer: Answer | None) -> CandidateRow:
         """For the record; `answer` is how it compares with the probe, None where that was not asked."""
         low, high = (answer.tuned.low, answer.tuned.high) if answer else (math.nan, math.nan)
-        return Candidate(
-            name=self.way.name,
-            tuning=self.way.tuning,
-            learning_rate=self.way.rate,
+        return CandidateRow(
+            name=self.candidate.name,
+            tuning=self.candidate.tuning,
+            learning_rate=self.candidate.rate,
             epochs=self.done,
             seconds=self.seconds,
             val_metric=self.metric,
@@ -65,7 +65,7 @@ class Standing:
         )
 
 
-def reached(task: Task, alive: Sequence[Standing]) -> str:
+def reached(task: Task, alive: Sequence[Trial]) -> str:
     """How far the best of the candidates has come, by what they are compared by."""
     best = min(alive, key=lambda one: one.lowest, default=None)
     if task.chosen_by == "loss":
@@ -74,7 +74,7 @@ def reached(task: Task, alive: Sequence[Standing]) -> str:
     return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
 
 
-def decision_of(task: Task, row: Candidate) -> Decision:
+def decision_of(task: Task, row: CandidateRow) -> Decision:
     """What became of a candidate, for the plan."""
     name = task.metrics()[0].name
     best = f"{metric_title(name)} {value_text(name, row.val_metric)} on validation at its best"
@@ -82,10 +82,10 @@ def decision_of(task: Task, row: Candidate) -> Decision:
     return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)
 
 
-def row_of_probe(probe: Trained, answer: Answer | None) -> Candidate:
+def row_of_probe(probe: Trained, answer: Answer | None) -> CandidateRow:
     """The probe among the candidates."""
     found = (answer.probe.value, answer.probe.low, answer.probe.high) if answer else (math.nan,) * 3
-    return Candidate(
+    return CandidateRow(
         name="probe",
         tuning="probe",
         learning_rate=math.nan,

@@ -11,19 +11,19 @@ from typing import Any
 
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.files import read_json, write_json
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.budget import TimeBudget
 
 
-class Journal:
+class TrialLog:
     """Decisions by name, as JSON values."""
 
-    def __init__(self, path: Path | None, identity: str, allowance: Allowance) -> None:
+    def __init__(self, path: Path | None, identity: str, time_budget: TimeBudget) -> None:
         """Read what is in `path`, unless it is of a search with another `identity`; None keeps nothing.
 
         The time that the interrupted search had used is charged to the `allowance`: that of its last decision, and from
         there to when the newest file beside the journal, such as a checkpoint, was written.
         """
-        self.path, self.identity, self.allowance = path, identity, allowance
+        self.path, self.identity, self.time_budget = path, identity, time_budget
         self._decided = self._read()
         if self._decided:
             self._write()  # from here on the time of this session counts, and not that between the two
@@ -37,7 +37,7 @@ class Journal:
 
     def _write(self) -> None:
         if self.path is not None:
-            used = self.allowance.used()
+            used = self.time_budget.used()
             write_json(self.path, {"identity": self.identity, "used": used, "decided": self._decided})
 
     def _read(self) -> dict[str, Any]:
@@ -50,5 +50,5 @@ class Journal:
         if found.get("identity") != self.identity:
             return {}
         written = [path.stat().st_mtime for path in self.path.parent.iterdir()]
-        self.allowance.earlier += found["used"] + max(written) - self.path.stat().st_mtime
+        self.time_budget.earlier += found["used"] + max(written) - self.path.stat().st_mtime
         return dict(found["decided"])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from headstart.contracts.panels import Bin, Exhibit, Matrix, Mistake, Reliability, Table
+from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 
 LARGEST_MATRIX = 40
@@ -17,9 +17,7 @@ MOST_CONFUSIONS = 30
 """Rows of the table that stands in for a larger matrix."""
 
 
-def classification_exhibits(
-    classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[Exhibit, ...]:
+def classification_panels(classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray) -> tuple[Panel, ...]:
     """Confusions, reliability, and a row per class, from labels (examples,) and probabilities (examples, classes)."""
     predicted = probabilities.argmax(axis=1)
     confusions = _confusion_matrix if len(classes) <= LARGEST_MATRIX else _confusion_table

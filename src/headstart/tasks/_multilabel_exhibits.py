@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.panels import Bin, Exhibit, Mistake, Reliability, Table
+from headstart.contracts.panels import Bin, Mistake, Panel, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks._multilabel_metrics import CHOSEN, PROBABILITIES, average_precision
 
@@ -17,7 +17,7 @@ Written = Callable[[np.ndarray], str]
 """Which labels an example has (labels,) -> the same as text."""
 
 
-def multilabel_exhibits(classes: Sequence[str], truth: np.ndarray, prediction: Prediction) -> tuple[Exhibit, ...]:
+def multilabel_exhibits(classes: Sequence[str], truth: np.ndarray, prediction: Prediction) -> tuple[Panel, ...]:
     """A row per label, and the reliability of all decisions, from truth (examples, labels)."""
     return _per_label(classes, truth, prediction), _reliability(truth, prediction.columns[PROBABILITIES])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.contracts.panels import Exhibit, Mistake, Scatter, Table
+from headstart.contracts.panels import Mistake, Panel, Scatter, Table
 
 MOST_POINTS = 2000
 """Of the scatter; more are thinned out evenly over the examples."""
@@ -13,7 +13,7 @@ QUANTILES = 5
 """Bands of the true value in the table of errors."""
 
 
-def regression_exhibits(truth: np.ndarray, predicted: np.ndarray) -> tuple[Exhibit, ...]:
+def regression_exhibits(truth: np.ndarray, predicted: np.ndarray) -> tuple[Panel, ...]:
     """A scatter and the errors by the size of the true value, from true and predicted values (examples,)."""
     shown = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).round().astype(int))
     scatter = Scatter(

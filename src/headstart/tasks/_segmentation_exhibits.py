@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.panels import Exhibit, Matrix, Mistake, Table
+from headstart.contracts.panels import Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
 from headstart.tasks._mask_overlap import confusion, counts, over_picture
@@ -19,7 +19,7 @@ from headstart.tasks._segmentation_metrics import dice_per_class, distances_per_
 
 def segmentation_exhibits(
     names: Sequence[str], shown: Sequence[int], targets: Targets, prediction: Prediction, in_mm: bool
-) -> tuple[Exhibit, ...]:
+) -> tuple[Panel, ...]:
     """The table of classes and the matrix of pixels."""
     pairs = [*zip(targets[MASK], prediction.columns[MASK])]
     pixels = reduce(np.add, (confusion(*pair) for pair in pairs))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.panels import Exhibit, Mark, Matrix, Mistake, Table
+from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import bootstrap_weights, interval
 from headstart.tasks._tagging_metrics import TAGS, entity_counts, ratios
@@ -20,10 +20,10 @@ LARGEST_MATRIX = 39
 NOTHING = "no entity"
 
 
-def tagging_exhibits(tags: TagSet, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+def tagging_exhibits(tags: TagSet, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
     """A row per type, kinds of errors, and confusions word by word."""
     truth, predicted = targets[TAGS], prediction.columns[TAGS]
-    shown: list[Exhibit] = [_each_type(tags, truth, predicted), _errors(tags, truth, predicted)]
+    shown: list[Panel] = [_each_type(tags, truth, predicted), _errors(tags, truth, predicted)]
     if len(tags.types) <= LARGEST_MATRIX:
         shown.append(_confusions(tags, truth, predicted))
     return tuple(shown)

@@ -15,14 +15,14 @@ import pyarrow as pa
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.task import Pieces
+from headstart.contracts.task import Windows
 from headstart.media.words import Place
 from headstart.tasks._tagging_words import as_ragged, word_places
 
 _START, _WORDS, _ORIGIN = "__start__", "__words__", "__origin__"
 
 
-def cut_texts(examples: Examples, backbone: Backbone) -> Pieces | None:
+def cut_texts(examples: Examples, backbone: Backbone) -> Windows | None:
     """The windows of each text; None where the backbone reads all texts whole."""
     texts = [str(raw) for raw in examples.raws()]
     windows = [backbone.windows(text) for text in texts]
@@ -46,13 +46,13 @@ def cut_texts(examples: Examples, backbone: Backbone) -> Pieces | None:
     )
     schema = Schema(modality="text", inputs=("text",), words=_WORDS, origin=_ORIGIN)
     items = np.array([(first, last) for *_, first, last in rows], np.int64)
-    return Pieces(Examples(table, schema), np.array([row for row, *_ in rows], np.int64), items)
+    return Windows(Examples(table, schema), np.array([row for row, *_ in rows], np.int64), items)
 
 
-def joined_texts(prediction: Prediction, pieces: Pieces) -> Prediction:
+def joined_texts(prediction: Prediction, windows: Windows) -> Prediction:
     """Decoded windows as decoded texts, their words' places in the whole text."""
-    starts = np.array(pieces.examples.column(_START), np.int64)
-    bounds = np.flatnonzero(np.diff(pieces.owner, prepend=-1))
+    starts = np.array(windows.examples.column(_START), np.int64)
+    bounds = np.flatnonzero(np.diff(windows.owner, prepend=-1))
     moved = [words + start for words, start in zip(prediction.columns["words"], starts)]
     columns = {**prediction.columns, "words": as_ragged(moved)}
     return Prediction({name: as_ragged(_concatenated(column, bounds)) for name, column in columns.items()})

@@ -43,7 +43,7 @@ def word_vectors(features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
             "the backbone does not say where its tokens lie in the text, so no words can be tagged: its tokenizer is "
             "none of the fast ones. Take another backbone."
         )
-    places = (batch.queries["words"], batch.state.context[PLACES])
+    places = (batch.head_inputs["words"], batch.state.context[PLACES])
     first = first_tokens(*(values.to(features.tokens.device) for values in places))
     rows = torch.arange(len(first), device=first.device)[:, None]
     return features.tokens[rows, first.clamp(min=0)], first >= 0

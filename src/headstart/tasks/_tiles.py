@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.task import Pieces, Targets
+from headstart.contracts.task import Targets, Windows
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import Box, image_size
@@ -31,7 +31,7 @@ BOX = "__box__"
 
 
 @dataclass(frozen=True)
-class Tiles(Pieces):
+class Tiles(Windows):
     """Pictures cut into tiles; `items` are not used."""
 
     boxes: tuple[Box, ...]

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks._classification_exhibits import classification_exhibits, confident_mistakes
+from headstart.tasks._classification_exhibits import classification_panels, confident_mistakes
 from headstart.tasks._classification_metrics import classification_metrics
 from headstart.tasks._label_kinds import (
     TARGET,
@@ -81,7 +81,7 @@ class Classification(PlainTask):
         self._require_classes(examples, counts)
         return self.model_copy(update={"classes": classes, "counts": tuple(counts.tolist())})
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """New classes come after the known ones; all examples may be of one class. Raises DataError as `bind`."""
         label_kind(examples)
         require_labels(examples)
@@ -177,9 +177,9 @@ class Classification(PlainTask):
             **{f"p_{name}": probabilities[:, k] for k, name in enumerate(self.classes)},
         }
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """The confusions, the reliability diagram, and precision and recall of every class."""
-        return classification_exhibits(self.classes, targets[TARGET], prediction.columns["probabilities"])
+        return classification_panels(self.classes, targets[TARGET], prediction.columns["probabilities"])
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """Wrong predictions, the most confident first."""

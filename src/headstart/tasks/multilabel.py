@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
@@ -77,7 +77,7 @@ class MultiLabel(PlainTask):
         learnt = {"classes": classes, "counts": tuple(counts.tolist()), "examples": len(examples)}
         return self.model_copy(update={**learnt, "separator": separator or joining(classes)})
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """New labels come after the known ones. Raises DataError as `bind`."""
         sets = label_sets(examples, self.separator)
         new = {name for some in sets for name in some} - set(self.classes)
@@ -169,7 +169,7 @@ class MultiLabel(PlainTask):
         scores = {f"p_{name}": probabilities[:, k] for k, name in enumerate(self.classes)}
         return {"prediction": np.array(chosen, dtype=object), **scores}
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """The figures of each label, and the reliability diagram of all of them."""
         return multilabel_exhibits(self.classes, targets[TARGET], prediction)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit, Mistake
+from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import (
@@ -75,7 +75,7 @@ class Regression(PlainTask):
             )
         return self.model_copy(update={"mean": float(values.mean()), "scale": float(values.std())})
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """Mean and scale stay, so that the head means the same. Raises DataError as `bind`, but for a single value."""
         self.targets(examples)
         return self
@@ -159,7 +159,7 @@ class Regression(PlainTask):
         """ "prediction", in the target's unit."""
         return {"prediction": prediction.columns["value"]}
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Predicted against true values, and errors by the size of the true value."""
         return regression_exhibits(targets[TARGET], prediction.columns["value"])
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.panels import Choice, Exhibit, Mistake, Review
-from headstart.contracts.task import Metric, Pieces, PlainTask, Reads, Targets
+from headstart.contracts.panels import Choice, Mistake, Panel, Review
+from headstart.contracts.task import Metric, PlainTask, Reads, Targets, Windows
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.media.masks import encode_mask
 from headstart.tasks._decoders import DECODERS, Linear
@@ -130,7 +130,7 @@ class Segmentation(PlainTask):
         view = View(self.image_side or 0, self.tile, self.longest, self.reachable)
         return (() if self.values or self.instances else (objects,)) + told(view)
 
-    def remarks(self, examples: Examples) -> tuple[str, ...]:
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
         """That pictures are seen much smaller, in proportion, than those it learnt from."""
         return () if self.tile else seen_smaller(examples, self.image_side or 0, self.longest)
 
@@ -149,7 +149,7 @@ class Segmentation(PlainTask):
             targets[row] = MaskTarget(source, classes, self.image_side or 0, mask.key, present)
         return {MASK: targets}
 
-    def queries(self, examples: Examples) -> Targets:
+    def head_inputs(self, examples: Examples) -> Targets:
         """{"inside": (examples, 2) int64}: the rows and columns of its square that a picture takes."""
         return {INSIDE: places_in_square(examples, self.image_side or 0)}
 
@@ -157,18 +157,18 @@ class Segmentation(PlainTask):
         """The classes that occur in each picture, the background left out."""
         return [self._names(target.present) for target in self.targets(examples)[MASK]]
 
-    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:  # noqa: ARG002
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:  # noqa: ARG002
         """Overlapping tiles of the pictures, where the setting `tile` asks for it and one is larger."""
         return None if self.tile is None else cut(examples, self.tile)
 
-    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
         """The tiles' probabilities blended to masks of the pictures' own size."""
-        if not isinstance(pieces, Tiles):
-            raise TypeError(f"{type(pieces).__name__} are no tiles of pictures")
+        if not isinstance(windows, Tiles):
+            raise TypeError(f"{type(windows).__name__} are no tiles of pictures")
         scores, masks = prediction.columns[SCORES], []
-        for row in np.unique(pieces.owner):
-            tiles = np.flatnonzero(pieces.owner == row)
-            masks.append(blended([*scores[tiles]], [pieces.boxes[tile] for tile in tiles], self.tile or 0))
+        for row in np.unique(windows.owner):
+            tiles = np.flatnonzero(windows.owner == row)
+            masks.append(blended([*scores[tiles]], [windows.boxes[tile] for tile in tiles], self.tile or 0))
         return Prediction({MASK: _objects(masks)})
 
     def strata(self, targets: Targets) -> np.ndarray:
@@ -189,7 +189,7 @@ class Segmentation(PlainTask):
 
     def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         """{"logits": (batch, classes, side, side)}, and "inside" (batch, 2) where that is known."""
-        return {"logits": head(features.maps, self.image_side), **batch.queries}
+        return {"logits": head(features.maps, self.image_side), **batch.head_inputs}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
         """The terms of the setting `loss` by their names, each a scalar."""
@@ -262,7 +262,7 @@ class Segmentation(PlainTask):
         """Masks of the pictures' own size and `legend.json`; see `_mask_files.py`."""
         return write_masks(self._classes, prediction.columns[MASK], self.image_side or 0, raws, names, folder)
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """The figures of each class, and the pixels confused."""
         return segmentation_exhibits(self.classes, self._shown, targets, prediction, self.in_mm)
 

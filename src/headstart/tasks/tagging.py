@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Exhibit, Mistake
-from headstart.contracts.task import ChosenBy, Metric, Pieces, PlainTask, Reads, Targets
+from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.task import ChosenBy, Metric, PlainTask, Reads, Targets, Windows
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.media.words import Place
@@ -87,7 +87,7 @@ class Tagging(PlainTask):
         several = _may_span_words(labelled_entities(examples, types))
         return self.model_copy(update={"types": types, "several_words": several})
 
-    def further(self, examples: Examples) -> Self:
+    def continued(self, examples: Examples) -> Self:
         """New types come after the known ones. Raises DataError as `bind` and `targets`."""
         require_texts(examples)
         found = {span["label"] for spans in labelled_spans(examples) for span in spans}
@@ -105,7 +105,7 @@ class Tagging(PlainTask):
             rows.append(self._tags.encode(entities, len(words)))
         return {TAGS: as_ragged(rows)}
 
-    def queries(self, examples: Examples) -> Targets:
+    def head_inputs(self, examples: Examples) -> Targets:
         """{"words": (examples,) of (words, 2) int64}: their places."""
         return {WORDS: as_ragged([np.array(words, np.int64).reshape(-1, 2) for words in word_places(examples)])}
 
@@ -128,13 +128,13 @@ class Tagging(PlainTask):
         counts[0] = len(held) + 1
         return np.array([min(kinds + 1, key=lambda kind: (counts[kind], kind), default=0) for kinds in held], np.int64)
 
-    def cut(self, examples: Examples, backbone: Backbone) -> Pieces | None:
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
         """Windows of long texts, each with words of its own and others around them; see `tasks/_tagging_windows.py`."""
         return cut_texts(examples, backbone)
 
-    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
         """The words of each text's windows, one after the other."""
-        return joined_texts(prediction, pieces)
+        return joined_texts(prediction, windows)
 
     def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Linear:  # noqa: ARG002
         """(batch, words, width) -> (batch, words, tags); weights normal with deviation 0.01, biases 0."""
@@ -156,7 +156,7 @@ class Tagging(PlainTask):
         """{"logits": (batch, words, tags), "words": their places, "has_token": (batch, words)}"""
         vectors, has_token = word_vectors(features, batch)
         logits = head(vectors) * has_token[:, :, None]
-        return {"logits": logits, WORDS: batch.queries[WORDS], "has_token": has_token}
+        return {"logits": logits, WORDS: batch.head_inputs[WORDS], "has_token": has_token}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
         """{"cross_entropy": scalar}, the mean over the words of the batch that have a token; 0 without any."""
@@ -229,7 +229,7 @@ class Tagging(PlainTask):
         found = [self._spans(*row) for row in zip(*columns)]
         return {"prediction": np.array([as_json(spans) for spans in found], dtype=object)}
 
-    def exhibits(self, prediction: Prediction, targets: Targets) -> tuple[Exhibit, ...]:
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Figures of each type, what became of the entities, and confusions word by word."""
         return tagging_exhibits(self._tags, prediction, targets)
 

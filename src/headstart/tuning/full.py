@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
 
 MANY = 1000
 """Training examples from which a search tries it among the first."""
@@ -25,9 +25,9 @@ class Full(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """Always; with many examples early."""
-        return (Try(1 if occasion.examples >= MANY else 3, "every weight can follow the data"),)
+        return (Suggestion(1 if facts.examples >= MANY else 3, "every weight can follow the data"),)
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move."""

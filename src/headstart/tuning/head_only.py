@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
 
 
 class HeadOnly(Recipe):
@@ -30,10 +30,12 @@ class HeadOnly(Recipe):
     """Of BatchNorm in the backbone; nothing of it moves."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """Where the head cannot be solved for."""
         return (
-            () if occasion.linear else (Try(0, "the task's head on frozen features, of which none can be solved for"),)
+            ()
+            if facts.linear
+            else (Suggestion(0, "the task's head on frozen features, of which none can be solved for"),)
         )
 
     def first_stage(self, stages: int) -> int:

@@ -16,7 +16,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
 from headstart.tuning._adapters import ADAPTER, FIRST_FACTOR, adapted, choose_layers, merge, require_peft
 from headstart.tuning._last_stages import require_stages
 
@@ -44,9 +44,9 @@ class Lora(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """On transformers, where it is at home."""
-        return (Try(2, "few weights move, so that few examples spoil little"),) if occasion.attention else ()
+        return (Suggestion(2, "few weights move, so that few examples spoil little"),) if facts.attention else ()
 
     def first_stage(self, stages: int) -> int:
         """The first that is adapted."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Occasion, Outset, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion, TrainingStart
 from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
@@ -44,15 +44,15 @@ class LpFt(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, as the probe saw them."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """All stages and the last ones alone, where the head can be solved for; of many examples the cheaper first."""
-        if not occasion.linear:
+        if not facts.linear:
             return ()
-        some = max(1, round(SHARE * occasion.stages))
+        some = max(1, round(SHARE * facts.stages))
         begins = "training begins where the probe ends"
-        cheap, whole = (1, 0) if occasion.examples <= FEW else (0, 1)
-        part = Try(cheap, f"{begins}, and the frozen stages run once", {"last": some})
-        return (Try(whole, begins), part) if some < occasion.stages else (Try(whole, begins),)
+        cheap, whole = (1, 0) if facts.examples <= FEW else (0, 1)
+        part = Suggestion(cheap, f"{begins}, and the frozen stages run once", {"last": some})
+        return (Suggestion(whole, begins), part) if some < facts.stages else (Suggestion(whole, begins),)
 
     def check(self, backbone: Backbone) -> None:
         """Raises SettingsError when more stages are to move than there are."""
@@ -66,9 +66,9 @@ class LpFt(Recipe):
         """The head and the stages that move."""
         return self.rates_from(self.first_stage(stages), stages)
 
-    def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:
+    def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:
         """A head that is learnt moves at the backbone's rate; before any other the stages wait."""
         head, *moving = rates
-        if outset.head_learnt:
+        if training_start.head_learnt:
             return replace(head, factor=self.learning_rate / self.head_learning_rate), *moving
         return head, *(replace(rate, start=self.head_alone) for rate in moving)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Occasion, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
 from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
@@ -31,9 +31,9 @@ class Partial(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """Where the head cannot be solved for; elsewhere lp_ft does the same from a better start."""
-        return () if occasion.linear else (Try(0, "the frozen stages run once, so that an epoch costs little"),)
+        return () if facts.linear else (Suggestion(0, "the frozen stages run once, so that an epoch costs little"),)
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""

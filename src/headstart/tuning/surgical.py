@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from headstart.contracts.tuning import Occasion, Outset, Rate, Recipe, Try
+from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion, TrainingStart
 
 FEW = 1000
 """Training examples below which a search tries it."""
@@ -29,9 +29,9 @@ class Surgical(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     @classmethod
-    def tries(cls, occasion: Occasion) -> tuple[Try, ...]:
+    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
         """With few examples: the gain vanishes as they grow."""
-        return (Try(4, "few examples tell which stages must move"),) if occasion.examples < FEW else ()
+        return (Suggestion(4, "few examples tell which stages must move"),) if facts.examples < FEW else ()
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """All stages move, if some of them hardly."""
@@ -41,9 +41,9 @@ class Surgical(Recipe):
         """The head and every stage."""
         return self.rates_from(0, stages)
 
-    def settled(self, rates: tuple[Rate, ...], outset: Outset) -> tuple[Rate, ...]:
+    def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:
         """The stages' rates times RGN / max RGN; unchanged where no gradient reaches any of them."""
-        measured = outset.relative_gradients()
+        measured = training_start.relative_gradients()
         most = max(measured)
         if not most:
             return rates

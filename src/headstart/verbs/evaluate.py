@@ -20,7 +20,7 @@ from headstart.kernel.settings import Settings
 from headstart.pipeline.data import read_examples, reader_of
 from headstart.pipeline.judge import rows_of, slice_rows
 from headstart.pipeline.prepare import codes
-from headstart.pipeline.record import FigureRow, SliceRow, Trouble
+from headstart.pipeline.record import DataIssue, FigureRow, SliceRow
 from headstart.pipeline.run_folder import RunFolder, open_run, write_record
 from headstart.pipeline.unusable import predict_usable
 from headstart.present.report.write import report
@@ -41,7 +41,7 @@ class Evaluation(Settings):
     """Figures of every value of every slice column."""
     worst_slice: str = ""
     """The worst subgroup by the primary metric."""
-    unreadable: tuple[Trouble, ...] = ()
+    unreadable: tuple[DataIssue, ...] = ()
     """Inputs that were left out, and why."""
     test_reads: int
     """How often the run's test part has been read so far."""
@@ -99,7 +99,7 @@ def evaluate(
         figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
         slices=found,
         worst_slice=worst,
-        unreadable=tuple(Trouble(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
+        unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
         notes=(*notes, *rare),
     )

@@ -13,7 +13,7 @@ from typing import Any
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.runner import Runner
-from headstart.engine.frozen.extract import Extracted, Wish, extract
+from headstart.engine.frozen.extract import Extracted, FeatureSpec, extract
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.engine.store.feature_store import FeatureStore
@@ -22,13 +22,13 @@ from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
 from headstart.pipeline.arms import predict_rows
-from headstart.pipeline.batch_sources import pass_wish
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.batch_sources import pass_spec
+from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.claim import WORK, claimed, refuse_taken
 from headstart.pipeline.clock import Clock
-from headstart.pipeline.context import Bench
-from headstart.pipeline.continued_run import Further, inherited, prepare_further
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.continued_run import ContinuedRun, inherited, prepare_continued
 from headstart.pipeline.interrupted_training import require_whole
 from headstart.pipeline.judge import judge
 from headstart.pipeline.pass_time import too_long_a_pass
@@ -41,7 +41,7 @@ from headstart.pipeline.repeated_plan import is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.suit_backbone import suited
 from headstart.pipeline.summary import summarise, write_test_rows
-from headstart.pipeline.windows import in_pieces
+from headstart.pipeline.windows import in_windows
 from headstart.present.report.write import report
 from headstart.search.train_arms import Arms, train_arms, with_search
 from headstart.verbs.forgetting import forgetting, with_forgetting
@@ -159,7 +159,7 @@ def _settled(plan: Plan, tuning: str | None) -> Plan:
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
     """Carry out a plan; its folder is claimed when data and backbone are there. Only rank 0 returns, see `fit`."""
     if rank() > 0:
-        join_run(data, plan)
+        join_fit(data, plan)
         raise SystemExit(0)
     if not _trains_together(plan):
         part()
@@ -168,17 +168,17 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     with clock.step("reading and splitting the data"):
-        prepared, further = prepare_further(data, plan, reporter)
+        prepared, continued = prepare_continued(data, plan, reporter)
     with clock.step("loading the backbone"):
         backbone, reference, decision = choose_backbone(prepared.examples, plan)
         backbone = suited(backbone, prepared.task, plan.plugin("tuning"))
-    allowance = Allowance(plan.budget)
+    time_budget = TimeBudget(plan.budget)
     store = FeatureStore(cache_folder() / "features")
     with clock.step("choosing how to run it"):
-        read = in_pieces(prepared, backbone)
-        wish, kept = pass_wish(backbone, read.task, read.examples, store)
-        runner, reason = pick_runner(backbone, read.examples, read.keys, wish, plan, reporter)
-        late = too_long_a_pass(read, backbone, wish, plan, store, allowance, reporter)
+        read = in_windows(prepared, backbone)
+        spec, kept = pass_spec(backbone, read.task, read.examples, store)
+        runner, reason = pick_runner(backbone, read.examples, read.keys, spec, plan, reporter)
+        late = too_long_a_pass(read, backbone, spec, plan, store, time_budget, reporter)
     decisions = (*prepared.decisions, *(found for found in (decision, kept, reason, late) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
@@ -191,16 +191,16 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
 
         write(plan, decisions)
         with clock.step("the frozen pass"):
-            features = frozen_pass(read, backbone, wish, runner, store, reporter)
+            features = frozen_pass(read, backbone, spec, runner, store, reporter)
             left = without(read, features.failures)
-        data, pieces = (left, None) if read is prepared else (prepared, left)
-        head = None if further is None else further.head(data.task, backbone)
-        bench = Bench(plan, data, backbone, features, folder / WORK, reporter, runner, store, pieces, head)
-        arms = train_arms(bench, clock, allowance)
+        data, windows = (left, None) if read is prepared else (prepared, left)
+        head = None if continued is None else continued.head(data.task, backbone)
+        context = FitContext(plan, data, backbone, features, folder / WORK, reporter, runner, store, windows, head)
+        arms = train_arms(context, clock, time_budget)
         part()
         arms = replace(arms, decisions=(*decisions, *arms.decisions))
-        write(arms.bench.plan, arms.decisions)
-        finish(arms, clock, allowance.used(), started, folder, further)
+        write(arms.context.plan, arms.decisions)
+        finish(arms, clock, time_budget.used(), started, folder, continued)
     if plan.tuning != AUTO:
         require_whole(arms.trained[0].progress, folder)
     return Run(folder)
@@ -210,22 +210,22 @@ def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
     return run_plan(data, plan, folder, reporter)
 
 
-def join_run(data: Any, plan: Plan) -> None:
+def join_fit(data: Any, plan: Plan) -> None:
     """Do a part of what `run_plan` does in another process: of the frozen pass, and of every training by steps."""
-    prepared, further = prepare_further(data, plan, Quiet())
-    allowance = Allowance(plan.budget)
+    prepared, continued = prepare_continued(data, plan, Quiet())
+    time_budget = TimeBudget(plan.budget)
     backbone = suited(choose_backbone(prepared.examples, plan)[0], prepared.task, plan.plugin("tuning"))
     store = FeatureStore(cache_folder() / "features")
-    read = in_pieces(prepared, backbone)
-    wish, _ = pass_wish(backbone, read.task, read.examples, store)
-    runner, _ = pick_runner(backbone, read.examples, read.keys, wish, plan)
-    features = frozen_pass(read, backbone, wish, runner, store, Quiet())
+    read = in_windows(prepared, backbone)
+    spec, _ = pass_spec(backbone, read.task, read.examples, store)
+    runner, _ = pick_runner(backbone, read.examples, read.keys, spec, plan)
+    features = frozen_pass(read, backbone, spec, runner, store, Quiet())
     if _trains_together(plan):
         left = without(read, features.failures)
-        found, pieces = (left, None) if read is prepared else (prepared, left)
-        head = None if further is None else further.head(found.task, backbone)
-        bench = Bench(plan, found, backbone, features, None, Quiet(), runner, store, pieces, head)
-        train_arms(bench, Clock(), allowance)
+        found, windows = (left, None) if read is prepared else (prepared, left)
+        head = None if continued is None else continued.head(found.task, backbone)
+        context = FitContext(plan, found, backbone, features, None, Quiet(), runner, store, windows, head)
+        train_arms(context, Clock(), time_budget)
     part()
 
 
@@ -237,31 +237,31 @@ def _trains_together(plan: Plan) -> bool:
 
 
 def frozen_pass(
-    prepared: Prepared, backbone: Backbone, wish: Wish, runner: Runner, store: FeatureStore, reporter: Reporter
+    prepared: Prepared, backbone: Backbone, spec: FeatureSpec, runner: Runner, store: FeatureStore, reporter: Reporter
 ) -> Extracted:
     """Every example through the frozen backbone."""
-    return extract(backbone, prepared.examples, prepared.keys, wish, runner=runner, store=store, reporter=reporter)
+    return extract(backbone, prepared.examples, prepared.keys, spec, runner=runner, store=store, reporter=reporter)
 
 
-def finish(arms: Arms, clock: Clock, used: float, started: str, folder: Path, further: Further | None) -> None:
+def finish(arms: Arms, clock: Clock, used: float, started: str, folder: Path, continued: ContinuedRun | None) -> None:
     """Judge the arms, save the model and write the record; the checkpoints go.
 
     `used` are the seconds from where data and backbone were there to the final model.
     """
-    bench, data = arms.bench, arms.bench.data
+    context, data = arms.context, arms.context.data
     with clock.step("judging on the test part"):
         rows = data.split.test
-        predictions = {arm.key: predict_rows(bench, arm, rows) for arm in arms.trained}
+        predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
         examples, targets = data.examples.take(rows), data.targets_of(rows)
-        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), bench.plan.seed)
+        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
     with clock.step("saving the model"):
         arms.trained[0].model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])
     forgot = None
-    if further is not None:
+    if continued is not None:
         with clock.step("judging on the old test part"):
-            forgot = forgetting(further.run, arms.trained[0].model, further.leaked(data), bench.reporter)
-    record = with_search(summarise(bench, arms.trained, judged, arms.decisions, clock, started, folder), arms, used)
+            forgot = forgetting(continued.run, arms.trained[0].model, continued.leaked(data), context.reporter)
+    record = with_search(summarise(context, arms.trained, judged, arms.decisions, clock, started, folder), arms, used)
     write_record(folder, record if forgot is None else with_forgetting(record, forgot))
     report(folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)

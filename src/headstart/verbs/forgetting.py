@@ -20,7 +20,7 @@ from headstart.kernel.progress import Reporter
 from headstart.pipeline.judge import figure_row, rows_of
 from headstart.pipeline.numbers import difference_text, figure_text, metric_title
 from headstart.pipeline.prepare import codes
-from headstart.pipeline.record import Forgetting, RunRecord, Trouble
+from headstart.pipeline.record import DataIssue, Forgetting, RunRecord
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.unusable import predict_usable
 from headstart.verbs.evaluate import count_reading, own_test_part
@@ -39,7 +39,7 @@ def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter
         The comparison; where the old test examples cannot be had any more, the reason in its notes.
     """
     named = tuple(
-        Trouble(origin=o, reason=f"is a test example of {run.folder} and was learnt from") for o in leaked.values()
+        DataIssue(origin=o, reason=f"is a test example of {run.folder} and was learnt from") for o in leaked.values()
     )
     nothing = Forgetting(run=str(run.folder), leaked=named)
     try:

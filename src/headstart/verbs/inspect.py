@@ -21,7 +21,7 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
-from headstart.pipeline.record import Trouble
+from headstart.pipeline.record import DataIssue
 
 MOST_SHOWN = 50
 """Copies that are listed; all are counted."""
@@ -65,7 +65,7 @@ def inspect(
         "seen": seen,
         "modality": examples.schema.modality,
         "examples": len(examples),
-        "unreadable": tuple(Trouble(origin=origins[row], reason=reason) for row, reason in failures),
+        "unreadable": tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in failures),
         **_copies(copies, origins),
         **_labels(examples, copies, origins),
         **_inputs(examples, copies, origins),

@@ -20,14 +20,14 @@ from headstart.contracts.runner import CannotRun, Runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.execution import plain_runner, runner_of
 from headstart.engine.frozen.extract import Extracted, extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.infer import Predictor, heads_on_features
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import Bench, solve_arm
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.arms import FitContext, solve_arm
+from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.interrupted_training import require_whole
@@ -53,7 +53,7 @@ def train(examples: Examples, plan: Plan) -> Model:
     targets = task.targets(examples)
     backbone, _, _ = choose_backbone(examples, plan)
     hashed = content_keys(examples)
-    runner, _ = pick_runner(backbone, examples, hashed.keys, Wish(), plan)
+    runner, _ = pick_runner(backbone, examples, hashed.keys, FeatureSpec(), plan)
     features = _frozen_pass(backbone, examples, hashed.keys, runner)
     keys = [str(key) for key in hashed.keys]
     tuning = plan.plugin("tuning")
@@ -61,24 +61,24 @@ def train(examples: Examples, plan: Plan) -> Model:
     parts = Split(rows, none, none) if tuning.solved else held_out(task.strata(targets), keys, plan.seed)
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
     data = Prepared(examples, plan.columns, keys, task, targets, None, parts, summary, ())
-    bench = Bench(plan, data, backbone, features, None, Quiet(), runner)
+    context = FitContext(plan, data, backbone, features, None, Quiet(), runner)
     if plan.tuning == AUTO:
-        return _searched(bench)
+        return _searched(context)
     if tuning.solved:
-        return solve_arm(bench, "model").model
+        return solve_arm(context, "model").model
     recipe, _ = with_enough_epochs(tuning, len(parts.train))
-    trained = trained_and_refitted(bench, recipe, plan.tuning, None)
+    trained = trained_and_refitted(context, recipe, plan.tuning, None)
     require_whole(trained.progress)
     return trained.model
 
 
-def _searched(bench: Bench) -> Model:
+def _searched(context: FitContext) -> Model:
     """The model that a search finds; its trainings lie in a folder that goes afterwards."""
     with TemporaryDirectory() as folder:
-        bench = replace(bench, work=Path(folder))
-        probe = solve_arm(bench, "probe")
-        found = Search(bench, probe, Allowance(None), 0.0).run()
-        return (found.arm or solved_again(bench, probe)).model
+        context = replace(context, work=Path(folder))
+        probe = solve_arm(context, "probe")
+        found = Search(context, probe, TimeBudget(None), 0.0).run()
+        return (found.arm or solved_again(context, probe)).model
 
 
 def predict(model: Model, examples: Examples, plan: Plan) -> Prediction:

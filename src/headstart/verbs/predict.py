@@ -126,7 +126,7 @@ def _frames(
     for examples in chunks:
         if not len(examples):
             continue
-        for remark in set(predictor.model.task.remarks(examples)) - said:
+        for remark in set(predictor.model.task.warnings(examples)) - said:
             reporter.say(remark)
             said.add(remark)
         yield _frame(predictor, examples, beside)

@@ -22,7 +22,7 @@ from headstart.pipeline.interrupted_training import require_whole
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.pretraining.choices import Choices, choose
 from headstart.pipeline.pretraining.gain import Judgement, Watcher, read_sample
-from headstart.pipeline.pretraining.initial_backbone import outset
+from headstart.pipeline.pretraining.initial_backbone import initial_backbone
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
 from headstart.pipeline.pretraining.run import PretrainedRun, write_record
 from headstart.pipeline.pretraining.summary import summarise
@@ -147,7 +147,7 @@ def _ready(data: Any, plan: PretrainPlan, clock: Clock) -> tuple[Unlabelled, Cho
     with clock.step("listing the data"):
         found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
     with clock.step("loading the backbone"):
-        begun = outset(plan, found.examples)
+        begun = initial_backbone(plan, found.examples)
         if begun.plan.weights == "random":
             begun.backbone.settle(found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)]))
         return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone

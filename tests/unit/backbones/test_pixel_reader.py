@@ -67,10 +67,10 @@ WAYS: dict[str, tuple[str, Image.Image]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("candidate", WAYS)
 @pytest.mark.parametrize("decode", ["fast", "full"])
-def test_every_kind_of_file_is_framed_from_the_pixels_that_pillow_reads(way: str, decode: str) -> None:
-    kind, image = WAYS[way]
+def test_every_kind_of_file_is_framed_from_the_pixels_that_pillow_reads(candidate: str, decode: str) -> None:
+    kind, image = WAYS[candidate]
     content = encoded(image, kind)
     expected = by_timm(decode_image(content))
     found = reader_of(USUAL, decode)(content)

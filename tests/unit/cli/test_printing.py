@@ -19,7 +19,7 @@ from headstart.cli.printing import (
     print_predicted,
 )
 from headstart.pipeline.inspection import Finding, Inspection
-from headstart.pipeline.record import Arm, Comparison, DataSummary, FigureRow, RunRecord, SliceRow, Trouble
+from headstart.pipeline.record import Arm, Comparison, DataIssue, DataSummary, FigureRow, RunRecord, SliceRow
 from headstart.verbs.evaluate import Evaluation
 from headstart.verbs.predict import PredictionSummary
 
@@ -54,7 +54,7 @@ def finished_run(**changes: object) -> SimpleNamespace:
             seen="2 class folders",
             modality="image",
             parts=(),
-            unreadable=tuple(Trouble(origin=f"photos/{i}.jpg", reason="is empty (0 bytes)") for i in range(7)),
+            unreadable=tuple(DataIssue(origin=f"photos/{i}.jpg", reason="is empty (0 bytes)") for i in range(7)),
         ),
         backbone="mobilenetv2_100",
         backbone_origin="hub",
@@ -129,7 +129,7 @@ def test_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
         figures={"log_loss": figure(0.312, 0.25, 0.39), "accuracy": figure(0.912, 0.884, 0.936)},
         slices=SLICES,
         worst_slice="site = a",
-        unreadable=(Trouble(origin="x.jpg", reason="is missing"),),
+        unreadable=(DataIssue(origin="x.jpg", reason="is missing"),),
         test_reads=2,
         notes=("The test part has now been read 2 times.",),
     )

@@ -101,9 +101,9 @@ def test_origins_are_texts_whatever_the_column_holds() -> None:
 
 
 def test_columns_in_several_pieces_are_read_as_one() -> None:
-    pieces = pa.concat_tables([pa.table({"text": ["a", "b"]}), pa.table({"text": ["c"]})])
+    windows = pa.concat_tables([pa.table({"text": ["a", "b"]}), pa.table({"text": ["c"]})])
     examples = Examples(
-        pieces.append_column("origin", pa.chunked_array([["0"], ["1", "2"]])),
+        windows.append_column("origin", pa.chunked_array([["0"], ["1", "2"]])),
         Schema(modality="text", inputs=("text",), origin="origin"),
     )
     assert examples.raws([2, 0]) == ["c", "a"] and examples.take([1, 2]).origins() == ["1", "2"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.engine.frozen import disk_cache as module
-from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.kernel.files import hash_bytes
 
 
@@ -16,10 +16,10 @@ def test_a_memo_stays_within_its_share_of_the_room_for_features(
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", limit)
     monkeypatch.setattr(module, "LEAST", 300_000)
-    memo, keys = Memo("looks-1"), [hash_bytes(str(number).encode()).encode() for number in range(1500)]
+    disk_cache, keys = DiskCache("looks-1"), [hash_bytes(str(number).encode()).encode() for number in range(1500)]
     for start in range(0, len(keys), 100):
-        memo.put({key: bytes(1000) for key in keys[start : start + 100]})
-    assert memo.path.stat().st_size < most + 150_000, "no more than what is put at once beside it"
-    kept = len(memo.get(keys))
+        disk_cache.put({key: bytes(1000) for key in keys[start : start + 100]})
+    assert disk_cache.path.stat().st_size < most + 150_000, "no more than what is put at once beside it"
+    kept = len(disk_cache.get(keys))
     assert kept > most / 3000
-    assert len(memo.get(keys[-kept:])) == kept, "the oldest are forgotten"
+    assert len(disk_cache.get(keys[-kept:])) == kept, "the oldest are forgotten"

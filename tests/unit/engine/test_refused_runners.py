@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_runners import Behaviour, Clock, install, runner
-from tiny_backbones import TinyTable, keys_of, table_examples
 
+from fake_runners import Behaviour, Clock, install, runner
 from headstart.contracts.carriers import State
 from headstart.engine.frozen import choose_runner as module
 from headstart.engine.frozen.choose_runner import MEMO, Choice, choose_runner
-from headstart.engine.frozen.disk_cache import Memo
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.disk_cache import DiskCache
+from headstart.engine.frozen.feature_spec import FeatureSpec
+from tiny_backbones import TinyTable, keys_of, table_examples
 
 
 def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_taken(
@@ -30,7 +30,7 @@ def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_take
     monkeypatch.setattr(module, "time", clock)
     install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in kinds.items()})
     assert chosen().reason.startswith("4.0 times as fast")
-    Memo(MEMO).path.unlink()
+    DiskCache(MEMO).path.unlink()
     faults.append("no kernel for this card\nand a long story")
     found = chosen()
     assert found.reason == (
@@ -40,5 +40,5 @@ def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_take
 
 def chosen() -> Choice:
     backbone, values = TinyTable("tiny_table"), np.random.default_rng(0).standard_normal((400, 4))
-    wish = Wish.all_stages(backbone)
-    return choose_runner(backbone, table_examples(values), keys_of(values), wish, torch.device("cpu"))
+    spec = FeatureSpec.all_stages(backbone)
+    return choose_runner(backbone, table_examples(values), keys_of(values), spec, torch.device("cpu"))

@@ -15,7 +15,7 @@ from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.views import View, ViewStates
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import Stream
@@ -53,7 +53,7 @@ def view_of(backbone: Backbone, number: int = 0, seed: int = 0) -> View:
 
 def states(backbone: Backbone, examples: Examples, view: View | None, store: FeatureStore | None = None) -> State:
     keys = content_keys(examples).keys
-    found = extract(backbone, examples, keys, Wish("state", STOP), runner=Eager(), store=store, view=view)
+    found = extract(backbone, examples, keys, FeatureSpec("state", STOP), runner=Eager(), store=store, view=view)
     return found.batch_state(np.arange(len(examples)))
 
 
@@ -81,7 +81,9 @@ def test_views_lie_in_the_store_side_by_side_and_are_used_again(backbone: Backbo
     keys = content_keys(examples).keys
 
     def computed(view: View | None) -> int:
-        return extract(backbone, examples, keys, Wish("state", STOP), runner=Eager(), store=store, view=view).computed
+        return extract(
+            backbone, examples, keys, FeatureSpec("state", STOP), runner=Eager(), store=store, view=view
+        ).computed
 
     weaker = View(composed("crop", {"scale": (0.9, 1.0)}), 0, 0)
     everything = (None, view_of(backbone), view_of(backbone, 1), view_of(backbone, 0, seed=1), weaker)

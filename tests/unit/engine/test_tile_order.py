@@ -43,16 +43,16 @@ def tiled_stream(folder: Path) -> Stream:
     """Batches of six tiles, so that none has tiles of two pools of 18."""
     examples = MaskFolder().read(save_pairs(folder, range(PICTURES), side=SIDE), Columns())
     task = Segmentation(tile=48, classes=("background", "outer", "inner")).bind(examples)
-    pieces = task.cut(examples, None)  # type: ignore[arg-type]
-    assert pieces is not None and len(pieces.owner) == PICTURES * TILES
+    windows = task.cut(examples, None)  # type: ignore[arg-type]
+    assert windows is not None and len(windows.owner) == PICTURES * TILES
 
     def source(rows: np.ndarray) -> State:
-        crops = [images._cropped(raw) for raw in pieces.examples.raws(rows)]  # type: ignore[arg-type]
+        crops = [images._cropped(raw) for raw in windows.examples.raws(rows)]  # type: ignore[arg-type]
         return State(torch.from_numpy(np.stack(crops)))
 
-    targets = pieces.targets(task.targets(examples))
-    rows = np.arange(len(pieces.owner))
-    return Stream("labelled", rows, targets, source, 6, 0, lengths=np.ones_like(rows), tiled=tiles_of(pieces.examples))
+    targets = windows.targets(task.targets(examples))
+    rows = np.arange(len(windows.owner))
+    return Stream("labelled", rows, targets, source, 6, 0, lengths=np.ones_like(rows), tiled=tiles_of(windows.examples))
 
 
 def test_pictures_and_masks_are_not_decoded_for_each_of_their_tiles(tmp_path: Path, decoded: Counter[str]) -> None:

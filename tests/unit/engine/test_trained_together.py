@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_trainings import KINDS, NotANumber, TooLarge, changed, small_loop
-from unlabelled_trainings import COURSE, unlabelled_loop
 
 from forked_processes import launched
-from headstart.engine.process_group import together
+from headstart.engine.process_group import process_group
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.kernel.errors import TrainingError
+from small_trainings import KINDS, NotANumber, TooLarge, changed, small_loop
+from unlabelled_trainings import COURSE, unlabelled_loop
 
 SAME = ("everything", "batchnorm_and_dropout", "own_gradients", "no_memory")
 FAULTS = {"no_room": "training of a single example", "nan": "'cross_entropy' became nan in epoch"}
@@ -24,7 +24,10 @@ def train(folder: Path, *kinds: str) -> None:
     """A process's part of trainings, one after the other: what was learnt and how each ended go to files."""
     torch.set_num_threads(1)
     for kind in kinds:
-        name, loop = f"{kind}-{together().rank}", prepared(kind, CheckpointFile(folder / f"{kind}.checkpoint", "same"))
+        name, loop = (
+            f"{kind}-{process_group().rank}",
+            prepared(kind, CheckpointFile(folder / f"{kind}.checkpoint", "same")),
+        )
         try:
             ended = loop.run().stopped
         except TrainingError as error:
@@ -47,9 +50,9 @@ def prepared(kind: str, file: CheckpointFile) -> Loop:
     if kind == "without_labels":
         return unlabelled_loop(course=COURSE.model_copy(update={"epochs": 5}))
     if kind == "no_room":
-        return small_loop(objective=TooLarge(most=0 if together().rank else 99))
+        return small_loop(objective=TooLarge(most=0 if process_group().rank else 99))
     if kind == "nan":
-        return small_loop(objective=NotANumber(row=together().rank))
+        return small_loop(objective=NotANumber(row=process_group().rank))
     return KINDS[kind](checkpoint=file)
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Pulled, unlabelled_loop
 
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.objective import AGAIN, UNLABELLED
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.collapse import require_spread
@@ -23,6 +22,7 @@ from headstart.engine.training.stepping import Moment
 from headstart.engine.training.validator import Validated
 from headstart.kernel.errors import TrainingError
 from headstart.numerics.spread import effective_rank, feature_std
+from unlabelled_trainings import COURSE, HELD_OUT, TRAIN, Pulled, unlabelled_loop
 
 
 def weights(loop: Loop) -> str:
@@ -62,7 +62,7 @@ def test_an_objective_that_pulls_everything_together_is_stopped_as_collapsed() -
 
 def test_a_first_epoch_that_collapses_is_stopped_where_the_start_was_sound() -> None:
     loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 1, "learning_rate": 0.5}), far=1.0)
-    loop.outset = {"feature_std": 0.9, "effective_rank": 3.0}
+    loop.initial_monitors = {"feature_std": 0.9, "effective_rank": 3.0}
     loop.validation._validated = lambda loss, found: Validated(  # type: ignore[method-assign]
         loss, math.nan, loss, {"feature_std": 0.001, "effective_rank": 1.0}
     )
@@ -90,7 +90,7 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path: Path) 
 
 def test_a_loss_over_all_processes_is_not_computed_in_parts() -> None:
     loop = unlabelled_loop()
-    loop.stepper.processes, loop.micro.most = Together(0, 2), 4
+    loop.stepper.processes, loop.micro.most = ProcessGroup(0, 2), 4
     batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
     with pytest.raises(TrainingError, match="cannot be computed in smaller ones"):
         loop.stepper(batches, Moment(0, 0, 0.0))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.content_keys import content_keys
-from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence import image_fingerprints
 from headstart.evidence.image_fingerprints import MEMO, RECORD, Fingerprints, fingerprint, fingerprint_images
 
@@ -74,7 +74,7 @@ def test_two_that_look_at_the_same_pictures_at_once_decode_each_of_them_once(
 
 def test_a_picture_takes_little_more_memory_than_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [f"{number:032x}" for number in range(5000)]
-    Memo(MEMO).put({key.encode(): np.zeros((), RECORD).tobytes() for key in keys})
+    DiskCache(MEMO).put({key.encode(): np.zeros((), RECORD).tobytes() for key in keys})
     data = listed([tmp_path / "gone.png"] * len(keys))
     monkeypatch.setattr(image_fingerprints, "_AT_ONCE", 100)
     tracemalloc.start()

@@ -155,10 +155,10 @@ def test_without_labels_a_flat_folder_a_file_and_a_list_are_read(tmp_path: Path)
 
 def test_a_stream_gives_the_same_order_in_pieces_without_targets(tmp_path: Path) -> None:
     root = folder(tmp_path, *(f"{label}/{k}.png" for label in "ab" for k in range(5)))
-    pieces = list(ImageFolder().stream(root, Columns(), 4))
-    assert [len(piece) for piece in pieces] == [4, 4, 2]
-    assert [o for piece in pieces for o in piece.origins()] == ImageFolder().read(root, Columns()).origins()
-    assert all(piece.schema.targets == {} for piece in pieces)
+    windows = list(ImageFolder().stream(root, Columns(), 4))
+    assert [len(piece) for piece in windows] == [4, 4, 2]
+    assert [o for piece in windows for o in piece.origins()] == ImageFolder().read(root, Columns()).origins()
+    assert all(piece.schema.targets == {} for piece in windows)
 
 
 @pytest.mark.parametrize(

@@ -66,12 +66,12 @@ def test_every_form_of_a_table_gives_the_same_examples(anyhow: object) -> None:
 
 
 def test_every_form_streams_the_same_inputs_in_pieces(anyhow: object) -> None:
-    pieces = list(Table().stream(anyhow, Columns(text=("review",)), 2))
-    assert [len(piece) for piece in pieces] == [2, 1]
-    assert [raw for piece in pieces for raw in piece.raws()] == TEXTS
+    windows = list(Table().stream(anyhow, Columns(text=("review",)), 2))
+    assert [len(piece) for piece in windows] == [2, 1]
+    assert [raw for piece in windows for raw in piece.raws()] == TEXTS
     whole = read(anyhow)
-    assert [origin for piece in pieces for origin in piece.origins()] == whole.origins()
-    assert all(piece.schema.targets == {} for piece in pieces)
+    assert [origin for piece in windows for origin in piece.origins()] == whole.origins()
+    assert all(piece.schema.targets == {} for piece in windows)
 
 
 def test_origins_name_the_line_on_which_a_row_starts(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ def test_numeric_columns_are_a_vector_and_the_rest_is_told() -> None:
 
 def test_a_streamed_number_is_read_as_the_whole_table_reads_it(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "x,y,label\n1,2.5,a\n,3,b\n4,5,a\n")
-    pieces = list(Table().stream(path, Columns(numeric=("y", "x")), 2))
-    streamed = np.concatenate([np.stack(piece.raws()) for piece in pieces])  # type: ignore[arg-type]
+    windows = list(Table().stream(path, Columns(numeric=("y", "x")), 2))
+    streamed = np.concatenate([np.stack(piece.raws()) for piece in windows])  # type: ignore[arg-type]
     np.testing.assert_array_equal(streamed, [[2.5, 1], [3, np.nan], [5, 4]])
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from headstart.cli.exits import Answer, guarded
 from headstart.cli.terminal import RichReporter
 from headstart.kernel.errors import DataError
-from headstart.kernel.terminal_text import is_text, on_one_line, shown
+from headstart.kernel.terminal_text import is_text, on_one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from headstart.kernel.terminal_text import is_text, on_one_line, shown
     ],
 )
 def test_what_would_steer_a_terminal_is_spelt_out(text: str, expected: str) -> None:
-    assert shown(text) == expected
-    shown(text).encode()
+    assert printable(text) == expected
+    printable(text).encode()
 
 
 def test_a_name_in_a_list_stays_on_its_line() -> None:

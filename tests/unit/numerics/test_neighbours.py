@@ -13,10 +13,10 @@ def test_it_is_the_weighted_vote_of_the_nearest_by_cosine() -> None:
     draws = np.random.default_rng(0)
     known, asked, classes = draws.normal(size=(90, 5)), draws.normal(size=(40, 5)), np.arange(90) % 3
     unit = known / np.linalg.norm(known, axis=1, keepdims=True)
-    queries = asked / np.linalg.norm(asked, axis=1, keepdims=True)
+    head_inputs = asked / np.linalg.norm(asked, axis=1, keepdims=True)
     theirs = KNeighborsClassifier(20, weights=lambda d: np.exp((1 - d**2 / 2) / TEMPERATURE)).fit(unit, classes)
     found = knn_classes(torch.tensor(known), torch.tensor(classes), torch.tensor(asked) * 7)
-    assert found.tolist() == theirs.predict(queries).tolist()
+    assert found.tolist() == theirs.predict(head_inputs).tolist()
 
 
 def test_of_few_examples_only_as_many_vote_as_a_class_has() -> None:

@@ -16,7 +16,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.supervised import Supervised
 from headstart.pipeline import arms
-from headstart.pipeline.arms import Bench, boundary, predict_rows, train_arm
+from headstart.pipeline.arms import FitContext, boundary, predict_rows, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
@@ -69,12 +69,12 @@ def test_training_from_a_stored_prefix_equals_training_through_it(
         data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
         backbone = TinyBackbone(dropout=0.0)
         backbone.module.eval()
-        bench = Bench(
+        context = FitContext(
             plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), Eager(), store
         )
         torch.manual_seed(0)
-        arm = train_arm(bench, "model", LastStage(epochs=3, learning_rate=0.01), "last stage", None)
-        return predict_rows(bench, arm, split.test).columns["probabilities"]
+        arm = train_arm(context, "model", LastStage(epochs=3, learning_rate=0.01), "last stage", None)
+        return predict_rows(context, arm, split.test).columns["probabilities"]
 
     stored = probabilities(FeatureStore(tmp_path))
     assert FeatureStore(tmp_path).size() > 0

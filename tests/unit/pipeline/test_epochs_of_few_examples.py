@@ -10,7 +10,7 @@ import pytest
 from test_tuned_arms import numbers
 
 from headstart.contracts.tuning import Recipe
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.memory_data import examples_of
 from headstart.pipeline.plan import Plan
@@ -23,8 +23,8 @@ GIVEN = pytest.mark.parametrize(("given", "epochs"), [({}, 100), ({"epochs": 3},
 @GIVEN
 def test_a_fit_without_a_budget_makes_enough_steps_too(given: dict[str, Any], epochs: int) -> None:
     settings = {"tuning": {"patience": 1, "learning_rate": 1.0, **given}}
-    bench = replace(numbers(), plan=Plan(data="<made>", tuning="full", scratch=False, settings=settings))
-    arms = train_arms(bench, Clock(), Allowance(None))
+    context = replace(numbers(), plan=Plan(data="<made>", tuning="full", scratch=False, settings=settings))
+    arms = train_arms(context, Clock(), TimeBudget(None))
     assert arms.trained[0].progress is not None and arms.trained[0].progress.epochs == epochs
     assert [one.value for one in arms.decisions if one.what == "full.epochs"] == ([] if given else ["100"])
 
@@ -34,7 +34,7 @@ def test_an_estimator_does_so(given: dict[str, Any], epochs: int, monkeypatch: p
     class Asked(Exception):
         pass
 
-    def asked(bench: Any, recipe: Recipe, *rest: Any) -> None:
+    def asked(context: Any, recipe: Recipe, *rest: Any) -> None:
         raise Asked(recipe.epochs)
 
     monkeypatch.setattr(memory_training, "trained_and_refitted", asked)

@@ -103,7 +103,7 @@ def test_without_slices_nothing_is_said_of_them() -> None:
 def test_exhibits_are_those_of_the_model() -> None:
     arms = {"model": prediction(0.05, 0), "scratch": prediction(0.35, 2)}
     found = judge(TASK, texts(), {"label": LABELS}, arms, None, 0)
-    assert found.exhibits == TASK.exhibits(arms["model"], {"label": LABELS})
+    assert found.panels == TASK.panels(arms["model"], {"label": LABELS})
 
 
 def test_mistakes_come_with_input_and_origin_the_worst_first() -> None:

@@ -30,7 +30,7 @@ from headstart.kernel.progress import Quiet
 from headstart.kernel.settings import build
 from headstart.pipeline import stored_views as views
 from headstart.pipeline.arms import predict_rows, train_arm
-from headstart.pipeline.context import Bench
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
@@ -65,7 +65,7 @@ def pictures(count: int) -> Examples:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def context(tmp_path: Path) -> FitContext:
     settings = {"reference": "test_resnet", "weights": "random", "image_size": 32}
     backbone: Backbone = build(registry.plugin("backbones", "timm_images"), settings, where="backbone").load()
     examples = pictures(24)
@@ -77,28 +77,31 @@ def bench(tmp_path: Path) -> Bench:
     data = Prepared(examples, Columns(), keys, task, task.targets(examples), None, split, summary, ())
     features = extract(backbone, examples, keys, runner=Eager())
     (tmp_path / "work").mkdir()
-    return Bench(plan, data, backbone, features, tmp_path / "work", Quiet(), Eager(), FeatureStore(tmp_path / "store"))
+    return FitContext(
+        plan, data, backbone, features, tmp_path / "work", Quiet(), Eager(), FeatureStore(tmp_path / "store")
+    )
 
 
-def said(bench: Bench, augmentation: str, **settings: Any) -> Bench:
+def said(context: FitContext, augmentation: str, **settings: Any) -> FitContext:
     settings = {"test_views": 0, **settings}
     return replace(
-        bench, plan=bench.plan.model_copy(update={"augmentation": augmentation, "settings": {"augmentation": settings}})
+        context,
+        plan=context.plan.model_copy(update={"augmentation": augmentation, "settings": {"augmentation": settings}}),
     )
 
 
 def begun(
-    bench: Bench, epochs: int = 3, frozen: int = STAGES, budget: float | None = None, key: str = "model"
+    context: FitContext, epochs: int = 3, frozen: int = STAGES, budget: float | None = None, key: str = "model"
 ) -> Beginning:
-    return beginning(bench, bench.backbone, LastStages(epochs=epochs), frozen, key, budget)
+    return beginning(context, context.backbone, LastStages(epochs=epochs), frozen, key, budget)
 
 
 def reason(found: Beginning, what: str = "kept views") -> str:
     return next(decision.reason for decision in found.decisions if decision.what == what)
 
 
-def test_an_augmentation_of_inputs_leaves_the_boundary_where_the_tuning_puts_it(bench: Bench) -> None:
-    found = begun(bench)
+def test_an_augmentation_of_inputs_leaves_the_boundary_where_the_tuning_puts_it(context: FitContext) -> None:
+    found = begun(context)
     assert found.start == STAGES and len(found.views) == 3
     assert found.augmentation.parts == ()
     assert "one for each of 3 epochs" in reason(found)
@@ -108,141 +111,145 @@ def test_an_augmentation_of_inputs_leaves_the_boundary_where_the_tuning_puts_it(
     assert len({state.sum().item() for state in (*states, found.source(rows).hidden)}) == 4
 
 
-def test_more_views_than_are_worth_it_are_not_made_unless_asked_for(bench: Bench) -> None:
-    assert len(begun(bench, epochs=50).views) == views.MOST_VIEWS
-    assert len(begun(said(bench, "crop", views=11), epochs=3, key="other").views) == 11
+def test_more_views_than_are_worth_it_are_not_made_unless_asked_for(context: FitContext) -> None:
+    assert len(begun(context, epochs=50).views) == views.MOST_VIEWS
+    assert len(begun(said(context, "crop", views=11), epochs=3, key="other").views) == 11
 
 
-def test_with_views_0_every_epoch_makes_new_ones_from_the_inputs_on(bench: Bench) -> None:
-    found = begun(said(bench, "crop", views=0))
+def test_with_views_0_every_epoch_makes_new_ones_from_the_inputs_on(context: FitContext) -> None:
+    found = begun(said(context, "crop", views=0))
     assert found.start == 0 and not found.views
     assert found.augmentation.changes_inputs
     assert "every epoch makes new ones" in reason(found)
 
 
-def test_without_an_augmentation_nothing_is_decided(bench: Bench) -> None:
-    found = begun(said(bench, "none"))
+def test_without_an_augmentation_nothing_is_decided(context: FitContext) -> None:
+    found = begun(said(context, "none"))
     assert (found.start, found.views, found.decisions) == (STAGES, (), ())
-    mixed = begun(said(bench, "manifold_mixup"))
+    mixed = begun(said(context, "manifold_mixup"))
     assert mixed.start == STAGES and mixed.augmentation.mixes and not mixed.decisions
 
 
-def test_mixtures_of_kept_views_are_of_states(bench: Bench) -> None:
-    found = begun(said(bench, "crop+manifold_mixup"))
+def test_mixtures_of_kept_views_are_of_states(context: FitContext) -> None:
+    found = begun(said(context, "crop+manifold_mixup"))
     assert found.start == STAGES and len(found.views) == 3
     assert found.augmentation.mixes and not found.augmentation.changes_inputs
 
 
-def test_mixing_inputs_keeps_no_views_and_says_why(bench: Bench) -> None:
-    found = begun(said(bench, "crop+mixup"))
+def test_mixing_inputs_keeps_no_views_and_says_why(context: FitContext) -> None:
+    found = begun(said(context, "crop+mixup"))
     assert found.start == 0 and not found.views
     assert "mixup mixes inputs, of which no states can be kept; manifold_mixup" in reason(found)
     with pytest.raises(SettingsError, match=r"augmentation\.views = 4: mixup mixes inputs"):
-        begun(said(bench, "crop+mixup", views=4))
+        begun(said(context, "crop+mixup", views=4))
 
 
-def test_views_where_nothing_is_frozen_are_refused(bench: Bench) -> None:
-    assert begun(bench, frozen=0).start == 0
+def test_views_where_nothing_is_frozen_are_refused(context: FitContext) -> None:
+    assert begun(context, frozen=0).start == 0
     with pytest.raises(SettingsError, match=r"augmentation\.views = 2: the tuning leaves no stage frozen"):
-        begun(said(bench, "crop", views=2), frozen=0)
-    fresh = bench.backbone.fresh(1)  # the baseline from scratch has nothing frozen, whatever was asked of the model
-    assert beginning(said(bench, "crop", views=2), fresh, LastStages(), 0, "scratch", None).start == 0
+        begun(said(context, "crop", views=2), frozen=0)
+    fresh = context.backbone.fresh(1)  # the baseline from scratch has nothing frozen, whatever was asked of the model
+    assert beginning(said(context, "crop", views=2), fresh, LastStages(), 0, "scratch", None).start == 0
 
 
-def test_the_room_in_the_store_bounds_the_views(bench: Bench, tmp_path: Path) -> None:
-    state = begun(bench).source(np.array([0])).hidden
+def test_the_room_in_the_store_bounds_the_views(context: FitContext, tmp_path: Path) -> None:
+    state = begun(context).source(np.array([0])).hidden
     view = state.numel() * 4 * 12
-    small = replace(bench, store=FeatureStore(tmp_path / "small", limit=int(4.2 * view)))
+    small = replace(context, store=FeatureStore(tmp_path / "small", limit=int(4.2 * view)))
     found = begun(small, epochs=9, key="small")
     assert len(found.views) == 2
     assert "HEADSTART_CACHE_LIMIT allows more" in reason(found)
     with pytest.raises(SettingsError, match="Keep fewer, or allow more"):
         begun(said(small, "crop", views=9))
-    tiny = replace(bench, store=FeatureStore(tmp_path / "tiny", limit=view))
+    tiny = replace(context, store=FeatureStore(tmp_path / "tiny", limit=view))
     assert begun(tiny, key="tiny").start == 0
 
 
-def test_under_a_budget_views_have_a_quarter_of_the_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_a_budget_views_have_a_quarter_of_the_time(context: FitContext, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(views.time, "monotonic", lambda: float(next(clock)))
-    found = begun(bench, epochs=8, budget=160.0)
+    found = begun(context, epochs=8, budget=160.0)
     assert 1 <= len(found.views) < 8
     assert "25 % of the budget" in reason(found)
-    named = views.as_many_views(bench, found)
+    named = views.as_many_views(context, found)
     assert len(begun(named, epochs=8, key="repeated").views) == len(found.views)
-    none = begun(bench, epochs=8, frozen=0)
-    assert views.as_many_views(bench, none).plan.plugin("augmentation").settings.views == 0
+    none = begun(context, epochs=8, frozen=0)
+    assert views.as_many_views(context, none).plan.plugin("augmentation").settings.views == 0
 
 
-def test_a_resumed_run_has_the_views_it_had(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = begun(bench, epochs=2)
-    again = begun(bench, epochs=7)
+def test_a_resumed_run_has_the_views_it_had(context: FitContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = begun(context, epochs=2)
+    again = begun(context, epochs=7)
     assert len(again.views) == len(first.views) == 2
     rows = np.arange(12)
     assert all(torch.equal(one(rows).hidden, other(rows).hidden) for one, other in zip(first.views, again.views))
 
 
 def test_training_on_kept_views_equals_training_on_the_same_views_made_anew(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    context: FitContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def probabilities(key: str) -> np.ndarray:
-        bench.backbone.module.load_state_dict(initial)
+        context.backbone.module.load_state_dict(initial)
         arm = train_arm(
-            bench, key, LastStages(epochs=2, learning_rate=0.01, batch_size=6, precision="float32"), "last stages", None
+            context,
+            key,
+            LastStages(epochs=2, learning_rate=0.01, batch_size=6, precision="float32"),
+            "last stages",
+            None,
         )
-        return predict_rows(bench, arm, bench.data.split.test).columns["probabilities"]
+        return predict_rows(context, arm, context.data.split.test).columns["probabilities"]
 
-    initial = {name: tensor.clone() for name, tensor in bench.backbone.module.state_dict().items()}
+    initial = {name: tensor.clone() for name, tensor in context.backbone.module.state_dict().items()}
     kept = probabilities("kept")
     original = views.beginning
 
     def anew(*args: Any) -> Beginning:
         """The same views at the input, as the streams' source."""
-        at_inputs = tuple(_at_input(bench, view) for view in original(*args).views)
-        return replace(begun(said(bench, "none"), frozen=0), views=at_inputs)
+        at_inputs = tuple(_at_input(context, view) for view in original(*args).views)
+        return replace(begun(said(context, "none"), frozen=0), views=at_inputs)
 
     monkeypatch.setattr("headstart.pipeline.arms.beginning", anew)
     np.testing.assert_allclose(probabilities("anew"), kept, atol=1e-4)
 
 
-def _at_input(bench: Bench, view: views.ViewStates) -> views.ViewStates:
+def _at_input(context: FitContext, view: views.ViewStates) -> views.ViewStates:
     def states(rows: np.ndarray) -> Any:
         keys = [view.keys[int(row)] for row in rows]
-        return view.view(bench.backbone.prepare(bench.data.examples.raws(rows)), keys)
+        return view.view(context.backbone.prepare(context.data.examples.raws(rows)), keys)
 
     return replace(view, states=states)
 
 
-def test_what_the_size_of_the_data_decides_is_told(bench: Bench) -> None:
-    found = begun(said(bench, "standard"))
+def test_what_the_size_of_the_data_decides_is_told(context: FitContext) -> None:
+    found = begun(said(context, "standard"))
     decision = found.decisions[0]
     assert decision.what == "augmentation" and "for 12 training examples" in decision.reason
     assert "trivial (strength 0.3)" in decision.value
     assert decision.value.startswith("crop")
 
 
-def model_of(bench: Bench) -> Model:
-    head = bench.data.task.head(bench.backbone.width)
-    model = Model(bench.backbone, bench.data.task, nn.ModuleDict({"head": head}), Columns(), bench.execution)
+def model_of(context: FitContext) -> Model:
+    head = context.data.task.head(context.backbone.width)
+    model = Model(context.backbone, context.data.task, nn.ModuleDict({"head": head}), Columns(), context.execution)
     return model.eval()
 
 
-def test_predictions_are_the_mean_over_the_input_and_its_views(bench: Bench, tmp_path: Path) -> None:
-    model = model_of(bench)
-    examples = bench.data.examples.take([1, 4, 6])
-    augmentation = bench.plan.plugin("augmentation").bind(bench.backbone.input_kind(), 12)
+def test_predictions_are_the_mean_over_the_input_and_its_views(context: FitContext, tmp_path: Path) -> None:
+    model = model_of(context)
+    examples = context.data.examples.take([1, 4, 6])
+    augmentation = context.plan.plugin("augmentation").bind(context.backbone.input_kind(), 12)
     averaging = AveragedViews(2, 5, augmentation)
     plain = Predictor(model)(examples).prediction
     model.execution = {**model.execution, KEY: averaging.to_json()}
     found = Predictor(model)(examples).prediction
     assert plain is not None and found is not None
-    inputs = bench.backbone.prepare(examples.raws())
+    inputs = context.backbone.prepare(examples.raws())
     logits = [plain.columns["logits"]]
     for number in range(2):
         seeds = [averaging.seed_of(number)] * 3
         with torch.no_grad():
-            state = bench.backbone.segment(0, len(bench.backbone.stages))(augmentation.view(inputs, seeds))
-            logits.append(model.heads["head"](bench.backbone.features(state).pooled).double().numpy())
+            state = context.backbone.segment(0, len(context.backbone.stages))(augmentation.view(inputs, seeds))
+            logits.append(model.heads["head"](context.backbone.features(state).pooled).double().numpy())
     np.testing.assert_allclose(found.columns["logits"], np.mean(logits, axis=0), atol=1e-4)
     model.save(tmp_path / "model")
     again = Predictor(load_model(tmp_path / "model"))(examples).prediction
@@ -253,42 +260,42 @@ def test_predictions_are_the_mean_over_the_input_and_its_views(bench: Bench, tmp
     np.testing.assert_allclose(one.columns["logits"][0], found.columns["logits"][2], atol=1e-5)
 
 
-def test_what_cannot_be_read_fails_once_also_where_views_are_averaged(bench: Bench) -> None:
-    model = model_of(bench)
-    augmentation = bench.plan.plugin("augmentation").bind(bench.backbone.input_kind(), 12)
+def test_what_cannot_be_read_fails_once_also_where_views_are_averaged(context: FitContext) -> None:
+    model = model_of(context)
+    augmentation = context.plan.plugin("augmentation").bind(context.backbone.input_kind(), 12)
     model.execution = {**model.execution, KEY: AveragedViews(2, 5, augmentation).to_json()}
-    table = bench.data.examples.table.slice(0, 3).to_pydict()
+    table = context.data.examples.table.slice(0, 3).to_pydict()
     table["picture"][1] = b"no picture"
-    found = Predictor(model)(Examples(pa.table(table), bench.data.examples.schema))
+    found = Predictor(model)(Examples(pa.table(table), context.data.examples.schema))
     assert found.rows.tolist() == [0, 2] and list(found.failures) == [1]
 
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_averaging_is_kept_only_where_the_interval_is_above_zero(
-    bench: Bench, helps: bool, monkeypatch: pytest.MonkeyPatch
+    context: FitContext, helps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A predictor of labels, right only with the views or only without them, stands for a model."""
     split = Split(np.arange(2), np.arange(2, 24), np.arange(0))
-    bench = replace(bench, data=replace(bench.data, split=split))
-    truth = bench.data.targets_of(split.val)["label"]
+    context = replace(context, data=replace(context.data, split=split))
+    truth = context.data.targets_of(split.val)["label"]
 
-    def predicted(_: Bench, model: Model) -> Any:
+    def predicted(_: FitContext, model: Model) -> Any:
         right = (KEY in model.execution) == helps
         logits = np.eye(2)[truth if right else 1 - truth] * 4.0
-        return bench.data.task.finish(Prediction({"logits": logits}), model.calibration)
+        return context.data.task.finish(Prediction({"logits": logits}), model.calibration)
 
     monkeypatch.setattr("headstart.pipeline.view_averaging._predicted", predicted)
-    augmentation = bench.plan.plugin("augmentation")
-    model, decision = averaged_where_better(bench, model_of(bench), augmentation, 3)
+    augmentation = context.plan.plugin("augmentation")
+    model, decision = averaged_where_better(context, model_of(context), augmentation, 3)
     assert (KEY in model.execution) == helps
     assert decision.what == "test-time views"
     assert ("takes 4 times as long" in decision.reason) == helps
     assert ("no gain is shown" in decision.reason) == (not helps)
 
 
-def test_averaging_that_cannot_be_is_refused_before_training(bench: Bench) -> None:
+def test_averaging_that_cannot_be_is_refused_before_training(context: FitContext) -> None:
     def asked(augmentation: str, **settings: Any) -> int:
-        chosen = said(bench, augmentation, **settings)
+        chosen = said(context, augmentation, **settings)
         return views_averaged(chosen, chosen.plan.plugin("augmentation"))
 
     assert asked("crop", test_views=None) == 4
@@ -297,9 +304,9 @@ def test_averaging_that_cannot_be_is_refused_before_training(bench: Bench) -> No
     assert asked("mixup", test_views=None) == 0
     with pytest.raises(SettingsError, match=r"augmentation\.test_views = 3: the augmentation makes no views"):
         asked("mixup", test_views=3)
-    hurried = said(bench, "crop", test_views=None)
+    hurried = said(context, "crop", test_views=None)
     hurried = replace(hurried, plan=hurried.plan.model_copy(update={"budget": 60.0}))
     assert views_averaged(hurried, hurried.plan.plugin("augmentation")) == 0
     told = left_out(hurried, hurried.plan.plugin("augmentation"))
     assert told is not None and "under a budget" in told.reason
-    assert left_out(said(bench, "crop"), bench.plan.plugin("augmentation")) is None
+    assert left_out(said(context, "crop"), context.plan.plugin("augmentation")) is None

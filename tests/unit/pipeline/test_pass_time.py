@@ -16,13 +16,13 @@ from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.feeding import MOST_THREADS
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.budget import Allowance
-from headstart.pipeline.context import Bench
+from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.pass_time import MEASURED, speed, too_long_a_pass
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
@@ -79,8 +79,8 @@ def data() -> Prepared:
 
 
 def told(data: Prepared, backbone: Backbone, seconds: float, store: FeatureStore) -> str:
-    allowance, plan = Allowance(seconds), PLAN.model_copy(update={"budget": seconds})
-    found = too_long_a_pass(data, backbone, Wish(), plan, store, allowance, Quiet())
+    time_budget, plan = TimeBudget(seconds), PLAN.model_copy(update={"budget": seconds})
+    found = too_long_a_pass(data, backbone, FeatureSpec(), plan, store, time_budget, Quiet())
     return "" if found is None else found.reason
 
 
@@ -90,7 +90,7 @@ def test_where_the_pass_is_stored_and_its_runner_named_a_few_inputs_are_timed(da
     extract(backbone, data.examples, data.keys, runner=Eager(), store=store)
     again = extract(backbone, data.examples, data.keys, runner=Eager(), store=store)
     assert not again.computed
-    found = speed(Bench(PLAN, data, backbone, again, None, Quiet(), Eager(), store))
+    found = speed(FitContext(PLAN, data, backbone, again, None, Quiet(), Eager(), store))
     assert PAUSE / MEASURED <= found.plain == found.runner < PAUSE
 
 
@@ -107,5 +107,5 @@ def test_a_pass_that_exceeds_the_budget_is_told_of_before_it_also_on_a_named_run
 
 def stored(data: Prepared, backbone: Backbone, folder: Path) -> FeatureStore:
     store = FeatureStore(folder)
-    extract(backbone, data.examples, data.keys, Wish(), runner=Eager(), store=store)
+    extract(backbone, data.examples, data.keys, FeatureSpec(), runner=Eager(), store=store)
     return store

@@ -18,7 +18,7 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.kernel.settings import build
 from headstart.pipeline import refit
-from headstart.pipeline.arms import Bench, train_arm
+from headstart.pipeline.arms import FitContext, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
@@ -38,7 +38,7 @@ RECIPE: dict[str, Any] = {
 ONCE, TWICE = Full(**RECIPE), Full(**RECIPE, refit=True)
 
 
-def bench_of(train: range, val: range) -> Bench:
+def bench_of(train: range, val: range) -> FitContext:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
     backbone, task, plan = TinyBackbone(dropout=0.0), Classification().bind(examples), Plan(data="<made>")
@@ -48,15 +48,15 @@ def bench_of(train: range, val: range) -> Bench:
     data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
-    return Bench(plan, data, backbone, features_found, None, Quiet(), Eager(), FeatureStore())
+    return FitContext(plan, data, backbone, features_found, None, Quiet(), Eager(), FeatureStore())
 
 
-def parts() -> Bench:
+def parts() -> FitContext:
     return bench_of(range(60), range(60, 75))
 
 
-def weights(bench: Bench) -> str:
-    return state_hash(bench.backbone.module.state_dict())
+def weights(context: FitContext) -> str:
+    return state_hash(context.backbone.module.state_dict())
 
 
 def test_the_weights_are_those_of_all_labels_and_the_rest_is_of_the_first_training() -> None:
@@ -86,8 +86,8 @@ def test_where_the_second_training_fails_the_first_one_stays(monkeypatch: pytest
     train_arm(alone, "model", ONCE, "first", None)
     trained = refit.train_arm
 
-    def failing(bench: Bench, key: str, *rest: Any) -> Any:
-        arm = trained(bench, key, *rest)
+    def failing(context: FitContext, key: str, *rest: Any) -> Any:
+        arm = trained(context, key, *rest)
         if key == "model":
             return arm
         raise TrainingError("the loss is not finite")
@@ -99,8 +99,8 @@ def test_where_the_second_training_fails_the_first_one_stays(monkeypatch: pytest
     assert told.value == "of the training part alone"
     assert told.reason == "training once more failed: the loss is not finite"
 
-    def stopping(bench: Bench, key: str, *rest: Any) -> Any:
-        arm = trained(bench, key, *rest)
+    def stopping(context: FitContext, key: str, *rest: Any) -> Any:
+        arm = trained(context, key, *rest)
         if key != "model":
             assert arm.progress is not None
             arm = replace(arm, progress=replace(arm.progress, stopped="no memory", broken_off=True))
@@ -116,9 +116,9 @@ def test_where_the_second_training_fails_the_first_one_stays(monkeypatch: pytest
 def test_a_budget_is_divided_by_what_each_training_has_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     trained, given = refit.train_arm, []
 
-    def noted(bench: Bench, key: str, tuning: Any, title: str, budget: float | None, probe: Any = None) -> Any:
+    def noted(context: FitContext, key: str, tuning: Any, title: str, budget: float | None, probe: Any = None) -> Any:
         given.append(budget)
-        return replace(trained(bench, key, tuning, title, None, probe), seconds=30.0)
+        return replace(trained(context, key, tuning, title, None, probe), seconds=30.0)
 
     monkeypatch.setattr(refit, "train_arm", noted)
     trained_and_refitted(parts(), TWICE, "both", 135.0)

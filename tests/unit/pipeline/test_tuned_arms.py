@@ -23,7 +23,7 @@ from headstart.evidence.splits import Split
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.pipeline import batch_sources as sources
-from headstart.pipeline.arms import Bench, first_head, solve_arm, train_arm
+from headstart.pipeline.arms import FitContext, first_head, solve_arm, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
@@ -44,7 +44,7 @@ from tiny_backbone import TinyBackbone, numeric_examples
 SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "precision": "float32"}
 
 
-def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | None = None) -> Bench:
+def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | None = None) -> FitContext:
     n = len(examples)
     keys = [str(key) for key in content_keys(examples).keys]
     split = Split(np.arange(0, n - 30), np.arange(n - 30, n - 15), np.arange(n - 15, n))
@@ -53,10 +53,10 @@ def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | Non
     data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features = extract(backbone, examples, keys, runner=Eager())
-    return Bench(plan, data, backbone, features, work, Quiet(), Eager(), FeatureStore())
+    return FitContext(plan, data, backbone, features, work, Quiet(), Eager(), FeatureStore())
 
 
-def numbers(work: Path | None = None) -> Bench:
+def numbers(work: Path | None = None) -> FitContext:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
     return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples), work)
@@ -73,44 +73,44 @@ def test_a_rate_at_which_training_breaks_off_counts_where_there_is_no_other() ->
 
 
 def test_a_head_alone_trains_on_the_features_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = numbers()
+    context = numbers()
 
     def again(*given: Any, **named: Any) -> None:
         raise AssertionError("the frozen stages have run already")
 
     monkeypatch.setattr(sources, "extract", again)
     monkeypatch.setattr(TinyBackbone, "segment", again)
-    arm = train_arm(bench, "model", HeadOnly(**{**SHORT, "epochs": 8}), "head", None)
+    arm = train_arm(context, "model", HeadOnly(**{**SHORT, "epochs": 8}), "head", None)
     monkeypatch.undo()
     assert arm.progress is not None
     losses = [epoch.val_loss for epoch in arm.progress.history]
     assert losses[-1] < losses[0]
     with torch.no_grad():
-        logits = arm.model.heads["head"](torch.from_numpy(bench.features.pooled(bench.data.split.val)))
+        logits = arm.model.heads["head"](torch.from_numpy(context.features.pooled(context.data.split.val)))
     loss = torch.nn.functional.cross_entropy(
-        logits, torch.from_numpy(bench.data.targets["label"])[bench.data.split.val]
+        logits, torch.from_numpy(context.data.targets["label"])[context.data.split.val]
     )
     assert float(loss) == pytest.approx(min(losses), abs=1e-5)
 
 
 def test_lp_ft_starts_from_the_head_that_the_solver_finds() -> None:
-    bench = numbers()
-    probe = solve_arm(bench, "probe")
-    first = first_head(bench, LpFt(), bench.backbone, probe)
+    context = numbers()
+    probe = solve_arm(context, "probe")
+    first = first_head(context, LpFt(), context.backbone, probe)
     solved = probe.model.heads["head"].state_dict()
     assert first.learnt
     assert all(value.equal(solved[name]) for name, value in first.head.state_dict().items())
-    barely = train_arm(bench, "model", LpFt(**{**SHORT, "learning_rate": 1e-12}), "still", None, probe)
+    barely = train_arm(context, "model", LpFt(**{**SHORT, "learning_rate": 1e-12}), "still", None, probe)
     assert all(value.allclose(solved[n], atol=1e-6) for n, value in barely.model.heads["head"].state_dict().items())
     assert barely.progress is not None and barely.decisions[0].value == "solved"
-    assert not first_head(bench, Full(), bench.backbone, probe).learnt
+    assert not first_head(context, Full(), context.backbone, probe).learnt
 
 
 def test_the_solved_head_of_the_probe_is_left_as_it_is() -> None:
-    bench = numbers()
-    probe = solve_arm(bench, "probe")
+    context = numbers()
+    probe = solve_arm(context, "probe")
     before = {name: value.clone() for name, value in probe.model.heads.state_dict().items()}
-    train_arm(bench, "model", LpFt(**SHORT), "lp_ft", None, probe)
+    train_arm(context, "model", LpFt(**SHORT), "lp_ft", None, probe)
     assert all(value.equal(before[name]) for name, value in probe.model.heads.state_dict().items())
 
 
@@ -186,19 +186,19 @@ def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path, monkeypatc
 
 
 def test_a_training_that_fails_leaves_the_backbone_its_plain_weights() -> None:
-    bench = numbers()
-    names = list(bench.backbone.module.state_dict())
+    context = numbers()
+    names = list(context.backbone.module.state_dict())
     with torch.no_grad():
-        bench.backbone.module[2][0].weight.fill_(float("nan"))
+        context.backbone.module[2][0].weight.fill_(float("nan"))
     with pytest.raises(Exception, match="Try a lower learning rate"):
-        train_arm(bench, "model", Lora(**SHORT), "lora", None)
-    assert list(bench.backbone.module.state_dict()) == names
+        train_arm(context, "model", Lora(**SHORT), "lora", None)
+    assert list(context.backbone.module.state_dict()) == names
 
 
 @pytest.mark.parametrize("settings", [{"objective": "l2_sp"}, {"settings": {"tuning": {"interpolate": True}}}])
 def test_random_weights_are_nothing_to_stay_near(settings: dict[str, Any]) -> None:
-    bench = numbers()
-    bench = replace(bench, plan=Plan(data="<made>", weights="random", tuning="full", **settings))
+    context = numbers()
+    context = replace(context, plan=Plan(data="<made>", weights="random", tuning="full", **settings))
     tuning = Full(**SHORT, **settings.get("settings", {}).get("tuning", {}))
     with pytest.raises(TrainingError, match="no pretrained stage moves"):
-        train_arm(bench, "model", tuning, "full", None)
+        train_arm(context, "model", tuning, "full", None)

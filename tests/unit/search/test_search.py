@@ -27,8 +27,8 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
-from headstart.pipeline.arms import Bench, arm_of, finished_arm, solve_arm, train_arm
-from headstart.pipeline.budget import Allowance
+from headstart.pipeline.arms import FitContext, arm_of, finished_arm, solve_arm, train_arm
+from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.plan import Plan, read_plan
@@ -37,14 +37,14 @@ from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.refit import trained_and_refitted
 from headstart.runners.eager import Eager
-from headstart.search.candidates import Way, ways
+from headstart.search.candidates import Candidate, candidates
 from headstart.search.cost import Cost
-from headstart.search.cross_fitting import CERTAIN, CrossFit, time_kept, time_on_all
+from headstart.search.cross_fitting import CERTAIN, CrossFitting, time_kept, time_on_all
 from headstart.search.final_training import CERTAIN as CERTAIN_OF_REST
-from headstart.search.final_training import AllLabels
+from headstart.search.final_training import FinalTraining
 from headstart.search.search import Found, Search
-from headstart.search.search_state import Workshop
-from headstart.search.trial import Standing, reached
+from headstart.search.search_state import SearchState
+from headstart.search.trial import Trial, reached
 from headstart.tasks.classification import Classification
 from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -57,7 +57,7 @@ TEACHABLE: dict[str, Any] = {**SHORT, "epochs": 24, "learning_rate": 0.02, "head
 
 def bench_of(
     work: Path | None, tuning: Mapping[str, Any], *, noise: bool = False, judged: int = 80, **plan: Any
-) -> Bench:
+) -> FitContext:
     """Points in four quarters, of which opposite ones are a class: no line divides them; or labels of pure chance.
 
     So many of them, up to 80, are for validation.
@@ -74,49 +74,49 @@ def bench_of(
     data = Prepared(examples, made.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
-    return Bench(made, data, backbone, features_found, work, Quiet(), Eager(), FeatureStore())
+    return FitContext(made, data, backbone, features_found, work, Quiet(), Eager(), FeatureStore())
 
 
-def searched(bench: Bench, allowance: Allowance | None = None) -> Found:
-    return Search(bench, solve_arm(bench, "probe"), allowance or Allowance(None), 0.0).run()
+def searched(context: FitContext, time_budget: TimeBudget | None = None) -> Found:
+    return Search(context, solve_arm(context, "probe"), time_budget or TimeBudget(None), 0.0).run()
 
 
-def weights(bench: Bench) -> str:
-    return state_hash(bench.backbone.module.state_dict())
+def weights(context: FitContext) -> str:
+    return state_hash(context.backbone.module.state_dict())
 
 
 def test_fine_tuning_that_beats_the_probe_is_kept_and_its_plan_repeats_it(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, TEACHABLE, budget=600.0)
-    found = searched(bench, Allowance(600.0))
+    context = bench_of(tmp_path, TEACHABLE, budget=600.0)
+    found = searched(context, TimeBudget(600.0))
     assert found.arm is not None
     (kept,) = [one for one in found.candidates if one.fate == "kept"]
-    assert found.bench.plan.tuning == kept.tuning != "auto"
+    assert found.context.plan.tuning == kept.tuning != "auto"
     assert kept.val_low <= kept.val_metric <= kept.val_high
     assert "beats the frozen probe" in found.sentence
-    write_plan(tmp_path / "plan.toml", found.bench.plan, found.decisions)
+    write_plan(tmp_path / "plan.toml", found.context.plan, found.decisions)
     again = replace(bench_of(None, {}), plan=read_plan(tmp_path / "plan.toml"))
     tuning, more = with_enough_epochs(again.plan.plugin("tuning"), 16)
     assert more is None
     repeated = train_arm(again, "model", tuning, "again", 600.0, solve_arm(again, "probe"))
-    assert weights(again) == weights(bench)
+    assert weights(again) == weights(context)
     assert repeated.model.calibration == found.arm.model.calibration
 
 
 def test_a_plan_names_what_a_setting_has_by_default_too() -> None:
     """Else more epochs are given to few examples when the plan is carried out under its budget."""
-    way = ways(bench_of(None, {"tunings": ["full"]}))[0][0].at(1.0, epochs=Full().epochs)
-    recipe = way.bench.plan.plugin("tuning")
-    assert recipe == way.recipe
+    candidate = candidates(bench_of(None, {"tunings": ["full"]}))[0][0].at(1.0, epochs=Full().epochs)
+    recipe = candidate.context.plan.plugin("tuning")
+    assert recipe == candidate.recipe
     assert with_enough_epochs(recipe, 16) == (recipe, None)
 
 
 def test_labels_of_pure_chance_leave_the_probe_and_its_backbone(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, SHORT, noise=True)
-    before = weights(bench)
-    found = searched(bench)
+    context = bench_of(tmp_path, SHORT, noise=True)
+    before = weights(context)
+    found = searched(context)
     assert found.arm is None
-    assert found.bench.plan.tuning == "probe"
-    assert weights(bench) == before
+    assert found.context.plan.tuning == "probe"
+    assert weights(context) == before
     assert found.candidates[0].fate == "kept" and found.candidates[0].tuning == "probe"
     assert "was not shown to beat the frozen probe, so the probe is the model" in found.sentence
 
@@ -140,15 +140,15 @@ def test_each_round_halves_the_candidates_by_validation_loss(tmp_path: Path) -> 
 
 
 def test_tunings_that_are_never_tried_unless_they_are_named_are_told_of() -> None:
-    told = [one for one in ways(bench_of(None, {}))[1] if one.what == "tunings left out"]
+    told = [one for one in candidates(bench_of(None, {}))[1] if one.what == "tunings left out"]
     assert "bias_only" in told[0].value and "gradual" in told[0].value
-    assert not [one for one in ways(bench_of(None, SHORT))[1] if one.what == "tunings left out"]
+    assert not [one for one in candidates(bench_of(None, SHORT))[1] if one.what == "tunings left out"]
 
 
 def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    way = ways(bench_of(None, SHORT))[0][0]
+    candidate = candidates(bench_of(None, SHORT))[0][0]
     courses = (0.5, 0.75), (0.25, 0.875)
-    alive = [Standing(way, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in courses]
+    alive = [Trial(candidate, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in courses]
     assert reached(Classification(), alive) == "lowest validation loss 0.25"
     monkeypatch.setattr(Classification, "chosen_by", "metric")
     assert reached(Classification(), alive) == "best Accuracy on validation 87.5 %"
@@ -156,14 +156,14 @@ def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.Mo
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
     given = {"epochs": 4, "learning_rate": 0.005, "batch_size": 48, "stage_decay": 0.5, "tunings": ["full", "lp_ft"]}
-    search = Search(bench := bench_of(tmp_path, given), solve_arm(bench, "probe"), Allowance(None), 0.0)
+    search = Search(context := bench_of(tmp_path, given), solve_arm(context, "probe"), TimeBudget(None), 0.0)
     found = search.run()
     tuned = [one for one in found.candidates if one.tuning != "probe"]
     assert {one.tuning for one in tuned} == {"full", "lp_ft"}
     assert {one.learning_rate for one in tuned} == {0.005}
     assert not {"tuning.epochs", "tuning.batch_size", "tuning.stage_decay"} & {one.what for one in found.decisions}
-    for way in search.possible:
-        assert {name: getattr(way.recipe, name) for name in given if name != "tunings"} == {
+    for candidate in search.possible:
+        assert {name: getattr(candidate.recipe, name) for name in given if name != "tunings"} == {
             name: value for name, value in given.items() if name != "tunings"
         }
 
@@ -181,10 +181,13 @@ def test_rates_are_looked_for_where_they_are_free(tmp_path: Path) -> None:
 def test_rates_that_are_the_user_s_stay_while_others_are_looked_for(
     tuning: str, given: dict[str, float], moved: float
 ) -> None:
-    bench = bench_of(None, {**SHORT, **given, "tunings": [tuning]})
-    way, workshop = ways(bench)[0][0], Workshop(bench, solve_arm(bench, "probe"), None, Speed())
+    context = bench_of(None, {**SHORT, **given, "tunings": [tuning]})
+    candidate, search_state = (
+        candidates(context)[0][0],
+        SearchState(context, solve_arm(context, "probe"), None, Speed()),
+    )
     seen: list[list[float]] = []
-    with workshop.rehearsal(way) as room:
+    with search_state.rehearsal(candidate) as room:
         optimiser, make = room.loop.optimiser, room.loop.stepper
         head, *stages = (group["peak"] for group in optimiser.param_groups if group["weight_decay"])
 
@@ -193,14 +196,14 @@ def test_rates_that_are_the_user_s_stay_while_others_are_looked_for(
             return make(batches, moment)
 
         room.loop.stepper = noted  # type: ignore[assignment]
-        room.rehearse(1, 3.0)
+        room.train_briefly(1, 3.0)
     solved = tuning == "lp_ft"  # the solved head moves at the backbone's rate, whatever that of other heads
     assert seen == [pytest.approx([(3.0 if solved else moved) * head, *(3.0 * rate for rate in stages)])]
 
 
 def test_a_way_that_the_user_s_settings_make_the_same_as_another_is_tried_once() -> None:
     def names(**given: Any) -> list[str]:
-        return [way.name for way in ways(bench_of(None, {**SHORT, "tunings": ["lp_ft"], **given}))[0]]
+        return [candidate.name for candidate in candidates(bench_of(None, {**SHORT, "tunings": ["lp_ft"], **given}))[0]]
 
     assert names() == ["lp_ft", "lp_ft, last 1"]
     assert names(last=2) == ["lp_ft"]
@@ -209,8 +212,8 @@ def test_a_way_that_the_user_s_settings_make_the_same_as_another_is_tried_once()
 def test_of_a_head_alone_the_head_s_rates_are_looked_for() -> None:
     one = searched(bench_of(None, {**SHORT, "epochs": 1, "tunings": ["head_only"], "head_learning_rate": 0.02}))
     assert [found.name for found in one.candidates[1:]] == ["head_only, 0.02"]
-    (way,) = ways(bench_of(None, {**SHORT, "tunings": ["head_only"]}))[0]
-    assert way.at(3.0).rate == pytest.approx(3.0 * way.recipe.head_learning_rate)
+    (candidate,) = candidates(bench_of(None, {**SHORT, "tunings": ["head_only"]}))[0]
+    assert candidate.at(3.0).rate == pytest.approx(3.0 * candidate.recipe.head_learning_rate)
 
 
 def test_where_every_candidate_diverges_the_probe_stays(tmp_path: Path) -> None:
@@ -363,18 +366,18 @@ class Clock:
 def test_a_search_keeps_to_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, slower: float
 ) -> None:
-    bench = bench_of(tmp_path, {"precision": "float32", "tunings": ["full", "lp_ft"]})
+    context = bench_of(tmp_path, {"precision": "float32", "tunings": ["full", "lp_ft"]})
     clock = Clock(monkeypatch, step=0.1, validation=0.05, slower=slower)
-    allowance = Allowance(seconds, lambda: clock.now)
-    found = searched(bench, allowance)
-    assert allowance.used() <= 1.05 * seconds
-    assert allowance.used() >= 0.4 * seconds, "hardly anything was tried"
+    time_budget = TimeBudget(seconds, lambda: clock.now)
+    found = searched(context, time_budget)
+    assert time_budget.used() <= 1.05 * seconds
+    assert time_budget.used() >= 0.4 * seconds, "hardly anything was tried"
     assert any(one.epochs > 0 for one in found.candidates)
 
 
 def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, SHORT)
-    found = searched(bench, Allowance(1.0, iter([0.0, *[0.5] * 999]).__next__))
+    context = bench_of(tmp_path, SHORT)
+    found = searched(context, TimeBudget(1.0, iter([0.0, *[0.5] * 999]).__next__))
     assert found.arm is None
     assert found.candidates[0].fate == "kept"
     assert math.isnan(found.candidates[0].learning_rate)
@@ -382,30 +385,30 @@ def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> No
 
 
 def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20)
-    found = searched(bench)
+    context = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20)
+    found = searched(context)
     assert found.arm is not None
     told = {one.what: one for one in found.decisions}
     assert told["cross-fitting"].value == "5 folds"
     assert "320 labelled examples, each predicted without it, in 5 folds, after 24 epochs" in told["model"].reason
     assert "On 320 labelled examples, each predicted without it, the best fine-tuning (full" in found.sentence
     assert "beats the frozen probe by more than a standard error" in found.sentence
-    tuning = found.bench.plan.plugin("tuning")
+    tuning = found.context.plan.plugin("tuning")
     assert tuning.keep == "last" and tuning.refit
     assert found.arm.chosen["best_epoch"] == found.arm.chosen["epochs"] == 24
-    again = replace(bench_of(None, {}, judged=20), plan=found.bench.plan)
+    again = replace(bench_of(None, {}, judged=20), plan=found.context.plan)
     repeated = trained_and_refitted(again, tuning, "again", None, solve_arm(again, "probe"))
-    assert weights(again) == weights(bench)
+    assert weights(again) == weights(context)
     assert "trained once more, on training and validation part" in {one.value for one in found.arm.decisions}
     assert repeated.model.calibration == found.arm.model.calibration
 
 
-def both(search: Search, way: Way, epochs: int) -> tuple[Prediction, Prediction]:
+def both(search: Search, candidate: Candidate, epochs: int) -> tuple[Prediction, Prediction]:
     """What a training and the probe predict for the validation part; the backbone is put back."""
-    attempt = search.workshop.train(way, epochs, None)
-    arm = arm_of(way.bench, "model", way.name, way.bench.backbone, attempt, ())
-    arm = finished_arm(way.bench, arm, search.workshop.begun(way), 0)
-    search.workshop.reset()
+    attempt = search.search_state.train(candidate, epochs, None)
+    arm = arm_of(candidate.context, "model", candidate.name, candidate.context.backbone, attempt, ())
+    arm = finished_arm(candidate.context, arm, search.search_state.begun(candidate), 0)
+    search.search_state.reset()
     assert arm.validation is not None and search.probe.validation is not None
     return arm.validation, search.probe.validation
 
@@ -413,20 +416,24 @@ def both(search: Search, way: Way, epochs: int) -> tuple[Prediction, Prediction]
 def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
     """Labels of pure chance are learnt by heart, and that helps only where they were seen."""
     wild = {**TEACHABLE, "epochs": 60, "tunings": ["full"]}
-    search = Search(bench := bench_of(None, wild, noise=True, judged=20), solve_arm(bench, "probe"), Allowance(None), 0)
-    (way,) = ways(search.bench)[0]
-    first = both(search, way, 60)
-    answer, decision = CrossFit(search.journal, search.workshop.speed, search.left)(way, 60, Cost(0.01, 8, 0.01), first)
+    search = Search(
+        context := bench_of(None, wild, noise=True, judged=20), solve_arm(context, "probe"), TimeBudget(None), 0
+    )
+    (candidate,) = candidates(search.context)[0]
+    first = both(search, candidate, 60)
+    answer, decision = CrossFitting(search.trial_log, search.search_state.speed, search.left)(
+        candidate, 60, Cost(0.01, 8, 0.01), first
+    )
     assert answer is not None and not answer.better and decision.value == "5 folds"
     assert 0.35 < answer.tuned.value < 0.65 and answer.tuned.n == 320
-    attempt = search.workshop.train(way, 60, None)
+    attempt = search.search_state.train(candidate, 60, None)
     assert attempt.progress.history[-1].train_loss < 0.6, "of chance a constant has a loss of 0.69"
 
 
 def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**SHORT, "learning_rate": 0.02, "tunings": ["full"]}
     first = searched(bench_of(tmp_path, given, judged=20))
-    monkeypatch.setattr(CrossFit, "_made", None)
+    monkeypatch.setattr(CrossFitting, "_made", None)
     assert searched(bench_of(tmp_path, given, judged=20)).sentence == first.sentence
 
 
@@ -444,8 +451,8 @@ def test_there_is_time_for_folds_and_all_labels_with_as_many_epochs_as_the_candi
 def test_as_many_folds_as_there_is_time_for_and_else_fewer_epochs(
     seconds: float, chosen: tuple[int, int] | None
 ) -> None:
-    search = Search(bench := bench_of(None, SHORT, judged=64), solve_arm(bench, "probe"), Allowance(None), 0.0)
-    cross_fit = CrossFit(search.journal, search.workshop.speed, lambda: seconds / CERTAIN, opening=1.0)
+    search = Search(context := bench_of(None, SHORT, judged=64), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    cross_fit = CrossFitting(search.trial_log, search.search_state.speed, lambda: seconds / CERTAIN, opening=1.0)
     assert cross_fit._chosen(Cost(step=0.1, steps=9, validation=0.1), 10, 1.25) == chosen
 
 
@@ -453,66 +460,68 @@ def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_say
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openings = iter([0.0, 0.0, 0.0, math.inf])  # for whether one fills the time, what is kept, folds, all
-    monkeypatch.setattr(AllLabels, "_opening", lambda *_: next(openings))
-    bench = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
-    found = searched(bench, Allowance(1e6))
+    monkeypatch.setattr(FinalTraining, "_opening", lambda *_: next(openings))
+    context = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
+    found = searched(context, TimeBudget(1e6))
     assert found.arm is not None
     told = {one.what: one for one in found.arm.decisions}["the weights"]
     assert told.value == "of the training part alone" and "are left" in told.reason
-    assert not found.bench.plan.plugin("tuning").refit
-    again = replace(bench_of(None, {}, judged=20), plan=found.bench.plan)
+    assert not found.context.plan.plugin("tuning").refit
+    again = replace(bench_of(None, {}, judged=20), plan=found.context.plan)
     train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
-    assert weights(again) == weights(bench)
+    assert weights(again) == weights(context)
 
 
 def test_where_there_is_no_time_for_folds_validation_decides() -> None:
-    search = Search(bench := bench_of(None, SHORT, judged=20), solve_arm(bench, "probe"), Allowance(None), 0.0)
-    (way, *_), _ = ways(search.bench)
-    first = both(search, way, 8)
-    answer, decision = CrossFit(search.journal, search.workshop.speed, lambda: 5.0)(way, 8, Cost(0.1, 9, 0.1), first)
+    search = Search(context := bench_of(None, SHORT, judged=20), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    (candidate, *_), _ = candidates(search.context)
+    first = both(search, candidate, 8)
+    answer, decision = CrossFitting(search.trial_log, search.search_state.speed, lambda: 5.0)(
+        candidate, 8, Cost(0.1, 9, 0.1), first
+    )
     assert answer is None and decision.value == "left out" and "do not fit into the time" in decision.reason
 
 
 def test_an_objective_that_suits_is_tried_beside_the_most_promising_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, occasion: "pairs are many"))
-    bench = bench_of(None, {"tunings": ["full", "lp_ft"], "learning_rate": 0.003}, objective="auto")
-    first, *others = ways(bench)[0]
+    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, facts: "pairs are many"))
+    context = bench_of(None, {"tunings": ["full", "lp_ft"], "learning_rate": 0.003}, objective="auto")
+    first, *others = candidates(context)[0]
     assert first.name == "lp_ft, contrastive" and first.reason.startswith("pairs are many, and ")
-    plan = first.bench.plan
+    plan = first.context.plan
     assert (plan.tuning, plan.objective) == ("lp_ft", "contrastive")
     recipe = plan.plugin("tuning")
     assert recipe == first.recipe and (recipe.batch_size, recipe.stage_decay) == (16, 1.0)
     assert recipe.epochs == 27, "400 steps of 240 examples in batches of 16"
     assert recipe.learning_rate == 0.003, "it is the user's"
-    assert others and {way.bench.plan.objective for way in others} == {"supervised"}
+    assert others and {candidate.context.plan.objective for candidate in others} == {"supervised"}
     named = bench_of(None, {"tunings": ["full", "lp_ft"]}, objective="l2_sp")
-    assert {way.bench.plan.objective for way in ways(named)[0]} == {"l2_sp"}
+    assert {candidate.context.plan.objective for candidate in candidates(named)[0]} == {"l2_sp"}
 
 
 def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, occasion: "pairs are many"))
+    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, facts: "pairs are many"))
     plain = Supervised.losses
 
     def unknown(*given: Any) -> dict[str, torch.Tensor]:
         return {name: math.nan * loss for name, loss in plain(*given).items()}
 
     monkeypatch.setattr(Supervised, "losses", unknown)
-    bench = bench_of(tmp_path / "one", {**TEACHABLE, "tunings": ["full"]}, objective="auto")
-    found = searched(bench)
-    assert found.bench.plan.objective == "contrastive"
+    context = bench_of(tmp_path / "one", {**TEACHABLE, "tunings": ["full"]}, objective="auto")
+    found = searched(context)
+    assert found.context.plan.objective == "contrastive"
     assert [one.name for one in found.candidates if one.fate == "kept"] == ["full, contrastive, 0.02"]
-    again = replace(bench_of(None, {}), plan=found.bench.plan)
+    again = replace(bench_of(None, {}), plan=found.context.plan)
     train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
-    assert weights(again) == weights(bench)
+    assert weights(again) == weights(context)
     monkeypatch.setattr(Supervised, "losses", plain)
     stays = searched(bench_of(tmp_path / "other", SHORT, noise=True, objective="auto"))
-    assert stays.arm is None and stays.bench.plan.objective == "supervised"
+    assert stays.arm is None and stays.context.plan.objective == "supervised"
 
 
 def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AllLabels, "fills_the_time", lambda self, way, cost: way.name == "lp_ft")
+    monkeypatch.setattr(FinalTraining, "fills_the_time", lambda self, candidate, cost: candidate.name == "lp_ft")
     found = searched(bench_of(tmp_path, SHORT, judged=20))
     told = {one.what: one for one in found.decisions}
     assert told["full"].value == "not tried"
@@ -522,15 +531,15 @@ def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path, monk
 
 def test_a_way_fills_the_time_where_no_two_have_half_of_their_epochs_and_the_folds() -> None:
     cost, seconds = Cost(step=0.1, steps=9, validation=0.1), {}
-    search = Search(bench := bench_of(None, SHORT, judged=48), solve_arm(bench, "probe"), Allowance(None), 0.0)
-    (way, *_), _ = ways(search.bench)
-    all_labels = AllLabels(search.workshop, search.journal, lambda: seconds["left"])
+    search = Search(context := bench_of(None, SHORT, judged=48), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    (candidate, *_), _ = candidates(search.context)
+    all_labels = FinalTraining(search.search_state, search.trial_log, lambda: seconds["left"])
     need = (2 * 4 + 3 + 4 * (3 * 320 / 272 - 1)) / CERTAIN_OF_REST  # two at 4 of 8 epochs, two folds and all labels
     for left, filled in ((need + 0.1, False), (need - 0.1, True), (math.inf, False)):
         seconds["left"] = left
-        assert all_labels.fills_the_time(way, cost) == filled
-    many = Search(bench_of(None, SHORT), search.probe, Allowance(None), 0.0)
-    assert not AllLabels(many.workshop, many.journal, lambda: 1.0).fills_the_time(way, cost)
+        assert all_labels.fills_the_time(candidate, cost) == filled
+    many = Search(bench_of(None, SHORT), search.probe, TimeBudget(None), 0.0)
+    assert not FinalTraining(many.search_state, many.trial_log, lambda: 1.0).fills_the_time(candidate, cost)
 
 
 def test_of_few_judged_no_rate_is_looked_for(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_mistakes_are_the_most_confident_wrong_answers() -> None:
 def test_exhibits_count_confusions_and_leave_undefined_scores_empty() -> None:
     task = bound("a", "b", "c")
     probabilities = np.array([[0.8, 0.2, 0], [0.7, 0.3, 0], [0.1, 0.9, 0]])
-    matrix, reliability, classes = task.exhibits(
+    matrix, reliability, classes = task.panels(
         Prediction({"probabilities": probabilities}), {"label": np.array([0, 1, 1])}
     )
     assert matrix.counts == ((1, 0, 0), (1, 1, 0), (0, 0, 0))
@@ -137,7 +137,7 @@ def test_many_classes_show_their_most_frequent_confusions_instead() -> None:
     names = [f"c{k}" for k in range(41)]
     labels = np.array([0, 0, 1, 2])
     probabilities = np.eye(41)[[5, 5, 7, 2]]
-    table = bound(*names).exhibits(Prediction({"probabilities": probabilities}), {"label": labels})[0]
+    table = bound(*names).panels(Prediction({"probabilities": probabilities}), {"label": labels})[0]
     assert table.rows == (("c0", "c5", 2), ("c1", "c7", 1))
 
 
@@ -220,11 +220,11 @@ def test_balanced_weights_help_the_rare_class() -> None:
     features, labels = features[kept], labels[kept]
     names = labelled([f"c{k}" for k in labels])
     recall = {}
-    for way in ("none", "balanced"):
-        task = Classification(class_weights=way).bind(names)
+    for candidate in ("none", "balanced"):
+        task = Classification(class_weights=candidate).bind(names)
         head, _ = task.solve(features, {"label": labels}, None, seed=0)
         with torch.no_grad():
-            recall[way] = (head(torch.from_numpy(features)).argmax(dim=1).numpy()[labels == 1] == 1).mean()
+            recall[candidate] = (head(torch.from_numpy(features)).argmax(dim=1).numpy()[labels == 1] == 1).mean()
     assert recall["balanced"] > recall["none"] + 0.2
 
 

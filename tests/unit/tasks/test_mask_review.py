@@ -78,7 +78,7 @@ def test_what_lies_beside_the_picture_in_its_square_is_no_part_of_it(tile: int |
     task = Segmentation(image_side=64, tile=tile, classes=("rest", "left", "below"), values=(7, 0, 1)).bind(examples)
     logits = torch.zeros(2, 3, 64, 64)
     logits[:, 1, :, 16:32], logits[:, 2, 16:] = 5, 5  # the picture takes the 16 uppermost rows
-    inside = torch.from_numpy(task.queries(examples)["inside"])
+    inside = torch.from_numpy(task.head_inputs(examples)["inside"])
     found = task.finish(task.decode({"logits": logits, "inside": inside}), {})
     rows = task.rows(found)
     assert rows["prediction"].tolist() == ["rest, left"] * 2

@@ -155,7 +155,7 @@ def test_one_label_that_some_examples_lack_is_enough() -> None:
 
 
 def test_new_labels_come_after_the_known_ones() -> None:
-    more = bound().further(labelled([["apple"], ["zoo", "red"], []]))
+    more = bound().continued(labelled([["apple"], ["zoo", "red"], []]))
     assert more.classes == ("big", "red", "round", "apple", "zoo")
     assert (more.counts, more.examples) == ((0, 1, 0, 1, 1), 3)
 
@@ -285,7 +285,7 @@ def test_the_report_has_a_row_per_label() -> None:
     _, truth = problem(60)
     task = bound([["a", "b", "c"], []])
     prediction = finished(task, DRAWS.normal(size=truth.shape))
-    table, reliability = task.exhibits(prediction, {"label": truth})
+    table, reliability = task.panels(prediction, {"label": truth})
     assert [row[0] for row in table.rows] == ["a", "b", "c"]
     assert [row[-1] for row in table.rows] == truth.sum(axis=0).astype(int).tolist()
     assert table.rows[0][1] == pytest.approx(

@@ -93,7 +93,7 @@ def test_mistakes_are_the_largest_errors() -> None:
 
 def test_exhibits_thin_the_scatter_and_show_errors_by_size() -> None:
     truth = np.arange(5000.0)
-    scatter, table = Regression().exhibits(Prediction({"value": truth * 0.9}), {"label": truth})
+    scatter, table = Regression().panels(Prediction({"value": truth * 0.9}), {"label": truth})
     assert len(scatter.x) == 2000 and scatter.x[0] == 0 and scatter.x[-1] == 4999
     assert "2000 of 5000" in scatter.note
     assert [row[4] for row in table.rows] == [1000] * 5

@@ -191,21 +191,21 @@ def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path:
     examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
     task = Segmentation(tile=64).bind(examples)
     assert task.side == 64
-    pieces = task.cut(examples, None)  # type: ignore[arg-type]
-    assert isinstance(pieces, Tiles) and pieces.owner.tolist() == [0] * 6 + [1]
+    windows = task.cut(examples, None)  # type: ignore[arg-type]
+    assert isinstance(windows, Tiles) and windows.owner.tolist() == [0] * 6 + [1]
     seen = np.zeros((100, 150), int)
-    for top, left, height, width in pieces.boxes[:6]:
+    for top, left, height, width in windows.boxes[:6]:
         seen[top : top + height, left : left + width] += 1
-    assert (seen >= 1).all() and len({box.left for box in pieces.boxes[:6]}) == 3
-    starts = sorted({box.left for box in pieces.boxes[:6]})
+    assert (seen >= 1).all() and len({box.left for box in windows.boxes[:6]}) == 3
+    starts = sorted({box.left for box in windows.boxes[:6]})
     assert all(after - before <= 48 for before, after in itertools.pairwise(starts))
-    keys = content_keys(pieces.examples).keys
+    keys = content_keys(windows.examples).keys
     assert len(set(keys)) == 7 and content_keys(examples).keys[1] != keys[6]
     whole = task.targets(examples)["mask"]
-    for tile, box in enumerate(pieces.boxes[:6]):
+    for tile, box in enumerate(windows.boxes[:6]):
         expected = whole[0].truth[box.top : box.top + box.height, box.left : box.left + box.width]
-        assert np.array_equal(pieces.targets({"mask": whole})["mask"][tile].truth, expected)
-        pixels = read_pixels(pieces.examples.raws([tile])[0])  # type: ignore[arg-type]
+        assert np.array_equal(windows.targets({"mask": whole})["mask"][tile].truth, expected)
+        pixels = read_pixels(windows.examples.raws([tile])[0])  # type: ignore[arg-type]
         assert pixels.shape == (box.height, box.width, 3)
     assert Segmentation(tile=160).bind(examples).cut(examples, None) is None  # type: ignore[arg-type]
 
@@ -215,22 +215,22 @@ def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
     pictures = [png(picture_of(mask, seed)) for seed, mask in enumerate(masks)]
     table = pa.table({"p": pictures, "mask": [*map(encode_mask, masks)], "origin": ["a", "b", "c"]})
     examples = Examples(table, Schema(modality="image", inputs=("p",), targets={"mask": "mask"}, origin="origin"))
-    pieces = Segmentation(tile=32).bind(examples).cut(examples, None)  # type: ignore[arg-type]
-    assert pieces is not None and len(pieces.owner) == 3 * 25
-    assert pieces.examples.table.column("p").nbytes < 2 * table.column("p").nbytes
-    assert [raw.source for raw in pieces.examples.raws([0, 30, 74])] == pictures  # type: ignore[union-attr]
+    windows = Segmentation(tile=32).bind(examples).cut(examples, None)  # type: ignore[arg-type]
+    assert windows is not None and len(windows.owner) == 3 * 25
+    assert windows.examples.table.column("p").nbytes < 2 * table.column("p").nbytes
+    assert [raw.source for raw in windows.examples.raws([0, 30, 74])] == pictures  # type: ignore[union-attr]
 
 
 def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
     task = Segmentation(tile=64).bind(examples)
-    pieces = task.cut(examples, None)  # type: ignore[arg-type]
-    assert isinstance(pieces, Tiles)
+    windows = task.cut(examples, None)  # type: ignore[arg-type]
+    assert isinstance(windows, Tiles)
     targets = task.targets(examples)
-    framed = np.stack([target.load().clip(0) for target in pieces.targets(targets)["mask"]])
+    framed = np.stack([target.load().clip(0) for target in windows.targets(targets)["mask"]])
     logits = 9 * torch.nn.functional.one_hot(torch.from_numpy(framed), 3).permute(0, 3, 1, 2).float()
     # what lies at the border of a tile is wrong: the neighbours see it better
     logits[0, :, :, -3:] = 0
     logits[0, 0, :, -3:] = 9
-    found = task.finish(task.merged(task.decode({"logits": logits}), pieces), {})
+    found = task.finish(task.merged(task.decode({"logits": logits}), windows), {})
     assert task.metrics()[0].score(targets, found) == 1

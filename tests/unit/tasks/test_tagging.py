@@ -68,7 +68,7 @@ def test_given_words_are_taken_before_found_ones() -> None:
     schema = Schema(modality="text", inputs=("text",), targets={"spans": "spans"}, words="words", origin="origin")
     examples = Examples(table, schema)
     assert bound(examples).targets(examples)["tags"][0].tolist() == [0, 0, 1]
-    assert bound(examples).queries(examples)["words"][0].tolist() == [[0, 2], [3, 5], [6, 13]]
+    assert bound(examples).head_inputs(examples)["words"][0].tolist() == [[0, 2], [3, 5], [6, 13]]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_backbone_without_places_is_refused() -> None:
 
 def certain(task: Tagging, examples: Examples) -> Prediction:
     """Scores that leave no doubt about the truth."""
-    tags, words = task.targets(examples)["tags"], task.queries(examples)["words"]
+    tags, words = task.targets(examples)["tags"], task.head_inputs(examples)["words"]
     logits = [np.eye(len(task._tags.names))[row] * 9 for row in tags]
     return task.finish(Prediction({"logits": as_ragged(logits), "words": words}), {})
 
@@ -141,7 +141,7 @@ def test_a_type_in_a_single_text_says_little_of_itself() -> None:
     examples = examples_of([ANN, *["it rained"] * 40], [SPANS, *[[]] * 40])
     task = bound(examples)
     nothing = {"tags": as_ragged([np.zeros_like(row) for row in task.targets(examples)["tags"]])}
-    (table, *_) = task.exhibits(Prediction(nothing), task.targets(examples))
+    (table, *_) = task.panels(Prediction(nothing), task.targets(examples))
     assert [row[:4] for row in table.rows] == [("loc", None, 0.0, 0.0), ("per", None, 0.0, 0.0)]
     assert all(float(row[4].split("–")[1].removesuffix(" %")) > 90 for row in table.rows)
 
@@ -189,19 +189,19 @@ CUT = examples_of(["Bo", LONG, "Ann"], [[span(0, 2, "per")], [span(4, 19, "loc")
 
 def test_every_word_of_a_long_text_belongs_to_one_window() -> None:
     task = bound(CUT)
-    pieces = task.cut(CUT, ShortSighted())
-    assert pieces is not None and pieces.owner.tolist() == [0, 1, 1, 1, 1, 2]
-    texts, words = pieces.examples.raws(), task.queries(pieces.examples)["words"]
+    windows = task.cut(CUT, ShortSighted())
+    assert windows is not None and windows.owner.tolist() == [0, 1, 1, 1, 1, 2]
+    texts, words = windows.examples.raws(), task.head_inputs(windows.examples)["words"]
     owned = [[text[start:end] for start, end in row] for text, row in zip(texts, words)]
-    assert [word for row, owner in zip(owned, pieces.owner) if owner == 1 for word in row] == LONG.split()
+    assert [word for row, owner in zip(owned, windows.owner) if owner == 1 for word in row] == LONG.split()
     assert owned[0] == ["Bo"] and owned[-1] == ["Ann"]
 
 
 def test_a_word_lies_in_the_middle_of_its_window() -> None:
-    pieces = Tagging().cut(CUT, ShortSighted())
-    assert pieces is not None
-    words = Tagging().queries(pieces.examples)["words"]
-    inner = [row for row, owner in zip(words, pieces.owner) if owner == 1][1:-1]
+    windows = Tagging().cut(CUT, ShortSighted())
+    assert windows is not None
+    words = Tagging().head_inputs(windows.examples)["words"]
+    inner = [row for row, owner in zip(words, windows.owner) if owner == 1][1:-1]
     assert all(row[:, 0].min() >= 3 and row[:, 1].max() <= 17 for row in inner)
 
 
@@ -225,21 +225,21 @@ def test_each_word_goes_where_its_nearer_end_is_farthest_by_longhand() -> None:
 def test_a_text_of_many_windows_is_cut_in_time_that_grows_with_its_length() -> None:
     text = " ".join(f"w{k % 100:02d}" for k in range(10_000))
     started = time.process_time()
-    pieces = Tagging().cut(examples_of([text], [[span(0, 3, "per")]]), ShortSighted())
+    windows = Tagging().cut(examples_of([text], [[span(0, 3, "per")]]), ShortSighted())
     assert time.process_time() - started < 2  # by every pair of a word and a window it would be seven
-    assert pieces is not None and pieces.items[-1, 1] == 10_000
+    assert windows is not None and windows.items[-1, 1] == 10_000
 
 
 def test_windows_have_their_words_tags_and_merge_to_the_whole() -> None:
     task = bound(CUT)
-    pieces = task.cut(CUT, ShortSighted())
-    assert pieces is not None
+    windows = task.cut(CUT, ShortSighted())
+    assert windows is not None
     whole = task.targets(CUT)
-    parts = pieces.targets(whole)["tags"]
+    parts = windows.targets(whole)["tags"]
     assert np.concatenate([*parts]).tolist() == np.concatenate([*whole["tags"]]).tolist()
-    words = task.queries(pieces.examples)["words"]
+    words = task.head_inputs(windows.examples)["words"]
     logits = as_ragged([np.eye(len(task._tags.names))[row] for row in parts])
-    merged = task.finish(task.merged(Prediction({"logits": logits, "words": words}), pieces), {})
+    merged = task.finish(task.merged(Prediction({"logits": logits, "words": words}), windows), {})
     assert all(np.array_equal(a, b) for a, b in zip(merged.columns["tags"], whole["tags"]))
     assert merged.columns["words"][1].tolist() == [list(place) for place in words_of(LONG)]
 

@@ -46,9 +46,9 @@ def test_nothing_is_told_of_pictures_seen_as_they_are_nor_of_tiles_that_were_ask
 
 def test_larger_pictures_than_those_learnt_from_are_told_before_predicting() -> None:
     task = Segmentation().bind(masked_pictures(4))
-    assert task.remarks(masked_pictures(2)) == ()
-    (remark,) = task.remarks(large(2))
+    assert task.warnings(masked_pictures(2)) == ()
+    (remark,) = task.warnings(large(2))
     assert remark.startswith(
         "2 pictures of 2 are up to 700 px long and are seen at 96 px; those learnt from had up to 24"
     )
-    assert Segmentation(tile=64).bind(masked_pictures(4)).remarks(large(2)) == ()
+    assert Segmentation(tile=64).bind(masked_pictures(4)).warnings(large(2)) == ()

@@ -16,7 +16,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.engine.training.interpolation import between
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.weights import MovingWeights
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
@@ -110,8 +110,8 @@ def test_lora_goes_back_towards_the_pretrained_weights_in_a_straight_line() -> N
 
 def test_lora_is_not_held_to_pretrained_weights_that_it_does_not_move() -> None:
     with pytest.raises(TrainingError, match="moves matrices beside them"):
-        Plan(L2SP(), Lora(), Lora().rates(3), 0, 0).check()
-    Plan(L2SP(), Full(), Full().rates(3), 0, 0).check()
+        TrainingPlan(L2SP(), Lora(), Lora().rates(3), 0, 0).check()
+    TrainingPlan(L2SP(), Full(), Full().rates(3), 0, 0).check()
 
 
 def model_of(backbone: Backbone) -> Model:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from headstart.cli.cache_printing import print_cache
-from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.errors import HeadstartError, SettingsError, StoreError
 from headstart.kernel.files import hash_bytes, write_json
@@ -53,7 +53,7 @@ def fill(of: str = "resnet18", *, examples: int = 10, age: float = 0, **key: obj
 
 
 def fill_other_parts(folder: Path) -> None:
-    Memo("file-hashes-1").put({b"a": b"b"})
+    DiskCache("file-hashes-1").put({b"a": b"b"})
     write_json(folder / "boundaries" / f"{'0a' * 16}.json", [])
     (folder / "graphs" / ("1b" * 16)).mkdir(parents=True)
     (folder / "graphs" / ("1b" * 16) / "model.bin").write_bytes(b"x" * 5000)

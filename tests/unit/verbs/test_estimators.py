@@ -186,16 +186,16 @@ def fitted_on(request: pytest.FixtureRequest) -> tuple[TransferClassifier, Any]:
     return FITTED[request.param](case), X
 
 
-@pytest.mark.parametrize("way", ["pickle", "joblib", "copy"])
+@pytest.mark.parametrize("candidate", ["pickle", "joblib", "copy"])
 def test_a_fitted_estimator_survives_a_round_trip(
-    way: str, fitted_on: tuple[TransferClassifier, Any], tmp_path: Path
+    candidate: str, fitted_on: tuple[TransferClassifier, Any], tmp_path: Path
 ) -> None:
     fitted, X = fitted_on
-    if way == "joblib":
+    if candidate == "joblib":
         joblib.dump(fitted, tmp_path / "fitted.joblib")
         twin = joblib.load(tmp_path / "fitted.joblib")
     else:
-        twin = pickle.loads(pickle.dumps(fitted)) if way == "pickle" else copy.deepcopy(fitted)
+        twin = pickle.loads(pickle.dumps(fitted)) if candidate == "pickle" else copy.deepcopy(fitted)
     np.testing.assert_array_equal(twin.predict_proba(X), fitted.predict_proba(X))
     assert twin.model_.backbone is not fitted.model_.backbone
     assert twin.get_params() == fitted.get_params()

@@ -122,7 +122,7 @@ def test_each_run_has_a_row_of_its_own_and_what_belongs_to_one_run_is_left_out(s
     ]
     assert [row.figures["accuracy"].value for row in summed.slices] == MODEL
     assert summed.arms["model"].seconds == 8.0 and summed.arms["model"].chosen == {}
-    assert not summed.exhibits and not summed.mistakes and not summed.worst_slice
+    assert not summed.panels and not summed.mistakes and not summed.worst_slice
     assert summed.times == {f"run {k}": 5.0 for k in range(1, 5)}
     assert summed.decisions[0].what == "task" and "label draw" in summed.decisions[-1].reason
 

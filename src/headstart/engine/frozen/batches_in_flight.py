@@ -26,7 +26,7 @@ class Ran:
     """Its share of the device's time."""
 
 
-class Pipeline:
+class BatchesInFlight:
     """Runs batches with what `start` makes of the first of them."""
 
     def __init__(self, start: Callable[[State], Execute]) -> None:

@@ -23,13 +23,13 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
-from headstart.engine.frozen.disk_cache import Memo
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.execution import TOO_COARSE, Differs, described, here, plain_runner, started
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import feed, lengths_of
 from headstart.engine.frozen.pass_key import pass_key
-from headstart.engine.frozen.reference_result import Witness
-from headstart.engine.frozen.work_locks import in_turn
+from headstart.engine.frozen.reference_result import ReferenceResult
+from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, first_line
 from headstart.kernel.files import hash_json
@@ -73,27 +73,27 @@ def choose_runner(
     backbone: Backbone,
     examples: Examples,
     keys: Sequence[str | None],
-    wish: Wish,
+    spec: FeatureSpec,
     device: torch.device,
 ) -> Choice:
     """The runner for a pass over `examples` whose inputs have the given content keys (None: unreadable)."""
     rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
-    name = hash_json(pass_key(backbone, wish))
-    memo, entry = Memo(MEMO), hash_json([name, here(device)]).encode()
-    known = _known(memo.get([entry]).get(entry), len(rows))
+    name = hash_json(pass_key(backbone, spec))
+    disk_cache, entry = DiskCache(MEMO), hash_json([name, here(device)]).encode()
+    known = _known(disk_cache.get([entry]).get(entry), len(rows))
     if known is not None:
         return known
-    with in_turn(MEMO):  # measurements would slow each other down
-        known = _known(memo.get([entry]).get(entry), len(rows))
+    with work_lock(MEMO):  # measurements would slow each other down
+        known = _known(disk_cache.get([entry]).get(entry), len(rows))
         if known is not None:
             return known
         keep_blocks()
         state = _sample(backbone, examples, rows, usual_batch_size(device))
         if state is None:
             return Choice(plain_runner(), "no input could be read to measure others with")
-        choice = _Trial(KeptSegment(backbone, wish), name, state, device, len(rows)).choose()
+        choice = _Trial(FrozenSegment(backbone, spec), name, state, device, len(rows)).choose()
         kept = {name: getattr(choice, name) for name in KEPT}
-        memo.put({entry: json.dumps({**described(choice.runner), **kept}).encode()})
+        disk_cache.put({entry: json.dumps({**described(choice.runner), **kept}).encode()})
         return choice
 
 
@@ -123,7 +123,7 @@ def _sample(backbone: Backbone, examples: Examples, rows: np.ndarray, most: int)
 class _Trial:
     """One short measurement."""
 
-    def __init__(self, segment: KeptSegment, key: str, state: State, device: torch.device, inputs: int) -> None:
+    def __init__(self, segment: FrozenSegment, key: str, state: State, device: torch.device, inputs: int) -> None:
         self.segment, self.key = segment, key
         self.state, self.device = state, device
         self.inputs = inputs
@@ -132,8 +132,8 @@ class _Trial:
         """The fastest of those that are worth trying and right."""
         plain = plain_runner()
         running = plain.start(self.segment, self.state, self.device)
-        witness = Witness(running, self.state)
-        best = slowest = _Best(plain, self._seconds(running, witness))
+        reference = ReferenceResult(running, self.state)
+        best = slowest = _Best(plain, self._seconds(running, reference))
         refused: list[str] = []
         coarse: set[str] = set()
         left_out: list[float] = []
@@ -146,7 +146,7 @@ class _Trial:
                     left_out.append(setup)
                     break
                 try:
-                    found = self._seconds(started(runner, self.segment, self.state, self.device, self.key, witness))
+                    found = self._seconds(started(runner, self.segment, self.state, self.device, self.key, reference))
                 except (CannotRun, RuntimeError) as error:  # what was right once may fail on this machine today
                     refused.append(f"{_named(runner)}: {first_line(error)}")
                     if isinstance(error, Differs) and error.far > TOO_COARSE and runner.precision != plain.precision:
@@ -165,15 +165,15 @@ class _Trial:
         found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds if not kind.plain]
         return sorted(filter(None, found), key=lambda variants: variants[0].setup_seconds(self.device))
 
-    def _seconds(self, execute: Execute, witness: Witness | None = None) -> float:
+    def _seconds(self, execute: Execute, reference: ReferenceResult | None = None) -> float:
         """For the whole pass, from as many batches as keep the device busy, after the same once unmeasured."""
         with ThreadPoolExecutor(execute.at_once) as pool:
             for _ in range(2):
                 began = time.perf_counter()
                 found = [*pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once))]
                 took = time.perf_counter() - began
-        if witness is not None:
-            witness.saw(found[0])
+        if reference is not None:
+            reference.saw(found[0])
         return took / execute.at_once / len(self.state.hidden) * self.inputs
 
     def _reason(self, best: _Best, plain: _Best) -> str:

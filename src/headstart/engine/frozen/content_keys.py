@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.engine.frozen.disk_cache import Memo
-from headstart.engine.frozen.work_locks import in_turn
+from headstart.engine.frozen.disk_cache import DiskCache
+from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.media.images import Crop
@@ -97,7 +97,7 @@ def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) ->
 def _fill_in(found: ContentKeys, examples: Examples, rows: Sequence[int], advance: Callable[[int], None]) -> None:
     """Add the keys of rows whose files are to be read."""
     sources = examples.raws(rows)
-    with in_turn(f"{MEMO}-{hash_bytes(repr(sources).encode())}"):
+    with work_lock(f"{MEMO}-{hash_bytes(repr(sources).encode())}"):
         now = _read(sources, advance)
     for position, row in enumerate(rows):
         found.keys[row] = now.keys[position]
@@ -133,7 +133,7 @@ def _known(sources: Sequence[Raw]) -> tuple[ContentKeys, list[_Stamp]]:
             stamps.append(stamp)
         else:
             found.failures[position] = stamp
-    hashes = Memo(MEMO).get([os.fsencode(stamp.path) for stamp in stamps])
+    hashes = DiskCache(MEMO).get([os.fsencode(stamp.path) for stamp in stamps])
     for stamp in stamps:
         kept = hashes.get(os.fsencode(stamp.path), b"")
         if kept[:16] == stamp.packed():
@@ -155,7 +155,7 @@ def _read(sources: Sequence[Raw], advance: Callable[[int], None] = lambda _: Non
         found.keys[stamp.position] = _image_key(answer.key, sources[stamp.position])
         if stamp.changed_ns < time.time_ns() - _SETTLED_NS:
             new[os.fsencode(stamp.path)] = stamp.packed() + bytes.fromhex(answer.key)
-    Memo(MEMO).put(new)
+    DiskCache(MEMO).put(new)
     return found
 
 

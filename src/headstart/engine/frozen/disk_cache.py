@@ -23,7 +23,7 @@ _PATIENCE_S = 5.0
 _ATTEMPTS, _PAUSE_S = 4, 0.05
 
 
-class Memo:
+class DiskCache:
     """Bytes by key. The name should change whenever the meaning of the values does."""
 
     def __init__(self, name: str) -> None:

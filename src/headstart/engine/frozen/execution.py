@@ -16,9 +16,9 @@ import torch
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.device import machine, run_halving, versions
-from headstart.engine.frozen.disk_cache import Memo
-from headstart.engine.frozen.feature_spec import KeptSegment, take_apart
-from headstart.engine.frozen.reference_result import Witness
+from headstart.engine.frozen.disk_cache import DiskCache
+from headstart.engine.frozen.feature_spec import FrozenSegment, take_apart
+from headstart.engine.frozen.reference_result import ReferenceResult
 from headstart.engine.store.columns import values_of
 from headstart.kernel import registry
 from headstart.kernel.errors import first_line
@@ -73,11 +73,11 @@ def here(device: torch.device) -> dict[str, Any]:
 
 def started(
     runner: Runner,
-    segment: KeptSegment,
+    segment: FrozenSegment,
     state: State,
     device: torch.device,
     key: str,
-    witness: Witness | None = None,
+    reference: ReferenceResult | None = None,
 ) -> Execute:
     """The runner's execution of a segment, compared with plain PyTorch on `state` unless it was before.
 
@@ -93,27 +93,29 @@ def started(
     if runner.plain:
         return runner.start(segment, state, device)
     key = hash_json([key, here(device)])
-    memo, name = Memo(MEMO), hash_json([key, described(runner)]).encode()
-    kept = memo.get([name]).get(name)
+    disk_cache, name = DiskCache(MEMO), hash_json([key, described(runner)]).encode()
+    kept = disk_cache.get([name]).get(name)
     known = None if kept is None else json.loads(kept)
     if known is not None and known["fault"]:
         raise Differs(**known)
     execute = runner.start(segment, state, device, key)
     if known is None:
-        fault, far = _fault(execute, segment, witness or Witness(plain_runner().start(segment, state, device), state))
-        memo.put({name: json.dumps({"fault": fault, "far": far}).encode()})
+        fault, far = _fault(
+            execute, segment, reference or ReferenceResult(plain_runner().start(segment, state, device), state)
+        )
+        disk_cache.put({name: json.dumps({"fault": fault, "far": far}).encode()})
         if fault:
             raise Differs(fault, far)
     return execute
 
 
-def difference(found: State, expected: State, segment: KeptSegment) -> float:
+def difference(found: State, expected: State, segment: FrozenSegment) -> float:
     """The largest relative error among all kinds of features, padding left out; NaN where there is one."""
     ours, plain = (take_apart(state, segment.keep) for state in (found, expected))
     return float(np.max([_error(values_of(ours[name]), values_of(column)) for name, column in plain.items()]))
 
 
-def _fault(execute: Execute, segment: KeptSegment, witness: Witness) -> tuple[str, float]:
+def _fault(execute: Execute, segment: FrozenSegment, reference: ReferenceResult) -> tuple[str, float]:
     """How the execution falls short of plain PyTorch, on the batch and on another size of batch; '' where it does not.
 
     With it how far it is off, as a share of the norm; 0 where there is no such number.
@@ -121,13 +123,13 @@ def _fault(execute: Execute, segment: KeptSegment, witness: Witness) -> tuple[st
     Raises:
         CannotRun: it fails.
     """
-    for number, batch in enumerate(witness.batches):
+    for number, batch in enumerate(reference.batches):
         try:
             found = run_halving(execute, batch)
         except RuntimeError as error:
             shape = tuple(batch.hidden.shape)
             raise CannotRun(f"it fails on a batch of shape {shape}: {first_line(error)}") from error
-        far = difference(found, witness.result(number), segment)
+        far = difference(found, reference.result(number), segment)
         if not np.isfinite(far):
             return "its features hold NaN or have another shape than plain PyTorch's", 0.0
         if far > MOST_DIFFERENCE:

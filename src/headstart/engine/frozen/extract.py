@@ -21,11 +21,11 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, usual_batch_size
-from headstart.engine.frozen.batches_in_flight import Pipeline, Ran
+from headstart.engine.frozen.batches_in_flight import BatchesInFlight, Ran
 from headstart.engine.frozen.bottleneck import shares
 from headstart.engine.frozen.content_keys import changes
 from headstart.engine.frozen.execution import described, started
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish, features_of, put_together, take_apart
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, features_of, put_together, take_apart
 from headstart.engine.frozen.feeding import feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.frozen.pass_key import pass_key, with_view
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
@@ -57,7 +57,7 @@ class Extracted:
     """Examples whose entry was in the store before."""
     seconds: Mapping[str, float]
     """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
-    wish: Wish
+    spec: FeatureSpec
     width: int
     """Of the pooled features."""
     _space: Space
@@ -69,15 +69,15 @@ class Extracted:
         Raises:
             DataError: the input of one of the rows could not be read.
         """
-        if self.wish.keep == "state":
+        if self.spec.keep == "state":
             raise StoreError("this pass kept the state at a boundary, no pooled features; wish for keep='pooled'")
         found = self._column("hidden", rows)
         return found if len(found) else np.empty((0, self.width), np.float32)
 
     def tap(self, boundary: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Pooled features (rows, width) float32 at an earlier boundary. Raises as `pooled` does."""
-        if Tap(boundary) not in self.wish.taps:
-            raise StoreError(f"this pass has no pooled tap at '{boundary}' (taps: {list(self.wish.taps)})")
+        if Tap(boundary) not in self.spec.taps:
+            raise StoreError(f"this pass has no pooled tap at '{boundary}' (taps: {list(self.spec.taps)})")
         return self._column(f"taps.{Tap(boundary).key}", rows)
 
     def batch_state(self, rows: Sequence[int] | np.ndarray) -> State:
@@ -105,7 +105,7 @@ def extract(
     backbone: Backbone,
     examples: Examples,
     keys: Sequence[str | None],
-    wish: Wish | None = None,
+    spec: FeatureSpec | None = None,
     *,
     runner: Runner,
     store: FeatureStore | None = None,
@@ -126,12 +126,12 @@ def extract(
         BackboneError: the backbone has no such features, or the runner does not do for it.
         StoreError: entries were evicted by another process during the pass.
     """
-    wish, reporter, device = wish or Wish(), reporter or Quiet(), device or pick_device()
+    spec, reporter, device = spec or FeatureSpec(), reporter or Quiet(), device or pick_device()
     backbone.tell(reporter)
     keep_blocks()
-    kept = KeptSegment(backbone, wish, None if view is None else 0)
+    kept = FrozenSegment(backbone, spec, None if view is None else 0)
     store = store or FeatureStore(limit=0)
-    name = pass_key(backbone, wish)
+    name = pass_key(backbone, spec)
     space = space_of_pass(with_view(name, view), backbone.name, runner, store, reporter)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
@@ -145,7 +145,7 @@ def extract(
     rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
-    return Extracted(failures, rows, *counts, frozen_pass.seconds, wish, backbone.width, space, located)
+    return Extracted(failures, rows, *counts, frozen_pass.seconds, spec, backbone.width, space, located)
 
 
 def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None], frozen_pass: _Pass) -> dict[int, str]:
@@ -183,7 +183,7 @@ class _Pass:
         backbone: Backbone,
         examples: Examples,
         keys: Sequence[str | None],
-        kept: KeptSegment,
+        kept: FrozenSegment,
         name: str,
         runner: Runner,
         device: torch.device,
@@ -192,7 +192,7 @@ class _Pass:
     ) -> None:
         self.backbone, self.examples, self.keys, self.kept, self.view = backbone, examples, keys, kept, view
         self.name, self.runner, self.device, self.space = name, runner, device, space
-        self.pipeline = Pipeline(self._start)
+        self.pipeline = BatchesInFlight(self._start)
         self.computed = self.elsewhere = 0
         self.failures: dict[int, str] = {}
         self.changed: dict[int, str] = {}

@@ -23,7 +23,7 @@ Keep = Literal["pooled", "tokens", "maps", "features", "state"]
 
 
 @dataclass(frozen=True)
-class Wish:
+class FeatureSpec:
     """What to keep of a pass from the input to a boundary."""
 
     keep: Keep = "pooled"
@@ -39,31 +39,31 @@ class Wish:
         return len(backbone.stages) if self.stop is None else self.stop
 
     @staticmethod
-    def all_stages(backbone: Backbone) -> Wish:
+    def all_stages(backbone: Backbone) -> FeatureSpec:
         """Pooled features, at every boundary past the input."""
-        return Wish(taps=tuple(Tap(name) for name in backbone.boundary_names()[1:]))
+        return FeatureSpec(taps=tuple(Tap(name) for name in backbone.boundary_names()[1:]))
 
 
-class KeptSegment(nn.Module):
+class FrozenSegment(nn.Module):
     """Some stages of a backbone and what is kept of them, as the one module that a runner executes."""
 
-    def __init__(self, backbone: Backbone, wish: Wish, start: int | None = None) -> None:
+    def __init__(self, backbone: Backbone, spec: FeatureSpec, start: int | None = None) -> None:
         """Stages from boundary `start`, or from inputs as they are fed with None; shares the backbone's live weights.
 
         Raises:
             BackboneError: features are wished for at an inner boundary.
         """
         super().__init__()
-        end, stop = len(backbone.stages), wish.boundary(backbone)
-        if wish.keep != "state" and stop != end:
-            raise BackboneError(f"{wish.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
+        end, stop = len(backbone.stages), spec.boundary(backbone)
+        if spec.keep != "state" and stop != end:
+            raise BackboneError(f"{spec.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
         self.entry = backbone.entry if start is None else nn.Identity()
         first = start or 0
-        seen = {*backbone.boundary_names()[first + 1 : stop + 1]} if wish.keep in ("maps", "features") else set()
-        taps = dict.fromkeys((*wish.taps, *(tap for tap in backbone.map_taps() if tap.boundary in seen)))
+        seen = {*backbone.boundary_names()[first + 1 : stop + 1]} if spec.keep in ("maps", "features") else set()
+        taps = dict.fromkeys((*spec.taps, *(tap for tap in backbone.map_taps() if tap.boundary in seen)))
         self.segment = backbone.segment(first, stop, tuple(taps)) if first < stop else nn.Identity()
         self.weights = backbone.module
-        self.wish, self.keep = wish, wish.keep
+        self.spec, self.keep = spec, spec.keep
         self._features = backbone.features
 
     def forward(self, state: State) -> State:
@@ -72,7 +72,7 @@ class KeptSegment(nn.Module):
         if self.keep == "state":
             return state
         features = self._features(state)
-        taps = {tap.key: state.taps[tap.key] for tap in self.wish.taps}
+        taps = {tap.key: state.taps[tap.key] for tap in self.spec.taps}
         beside = _beside(features, self.keep)
         if "tokens" in beside and PLACES in state.context:
             beside[PLACES] = state.context[PLACES]
@@ -90,7 +90,7 @@ def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
 
 
 def features_of(kept: State) -> Features:
-    """The features that a `KeptSegment` has put into a state."""
+    """The features that a `FrozenSegment` has put into a state."""
     maps = [kept.context[f"maps.{i}"] for i in range(sum(name.startswith("maps.") for name in kept.context))]
     return Features(kept.hidden, kept.context.get("tokens"), kept.context.get(LENGTH_MASK), tuple(maps))
 

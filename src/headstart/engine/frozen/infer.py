@@ -16,10 +16,10 @@ from headstart.contracts.task import Targets
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.frozen.averaged_views import averaged, averaged_views
-from headstart.engine.frozen.batches_in_flight import Pipeline
+from headstart.engine.frozen.batches_in_flight import BatchesInFlight
 from headstart.engine.frozen.execution import plain_runner, runner_of, started
 from headstart.engine.frozen.extract import UNITS, Extracted
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish, features_of
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, features_of
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.merging import Decoded, joined, merged
 from headstart.engine.frozen.pass_key import pass_key
@@ -61,14 +61,14 @@ class Predictor:
         model.backbone.tell(self.reporter)
         self._views = averaged_views(model.execution)
         self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
-        self._pipeline = Pipeline(self._remainder.started)
+        self._pipeline = BatchesInFlight(self._remainder.started)
         self._batch_size = batch_size or self._remainder.batch_size
 
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
-        pieces = self.model.task.cut(examples, self.model.backbone)
-        decoded = self._decoded(examples if pieces is None else pieces.examples)
-        found = joined(decoded if pieces is None else merged(decoded, pieces, self.model.task))
+        windows = self.model.task.cut(examples, self.model.backbone)
+        decoded = self._decoded(examples if windows is None else windows.examples)
+        found = joined(decoded if windows is None else merged(decoded, windows, self.model.task))
         finished = None if found.prediction is None else _finished(self.model, [found.prediction])
         return Predicted(finished, found.rows, found.failures)
 
@@ -78,13 +78,13 @@ class Predictor:
         batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
         if self._views is not None:
             batches = self._views.each(batches, self.model.backbone.entry)
-        queries = self.model.task.queries(examples)
+        head_inputs = self.model.task.head_inputs(examples)
         unit = UNITS.get(self.model.backbone.modality, "examples")
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
                 fed, prediction = ran.fed, None
                 if fed.state is not None and ran.result is not None:
-                    same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, queries))
+                    same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, head_inputs))
                     if self._views is not None and len(same) <= self._views.count:
                         continue
                     prediction = averaged(same) if self._views is not None else same[0]
@@ -98,7 +98,7 @@ def predict_stored(
     extracted: Extracted,
     rows: Sequence[int] | np.ndarray | None = None,
     *,
-    queries: Targets | None = None,
+    head_inputs: Targets | None = None,
     device: torch.device | None = None,
     batch_size: int | None = None,
 ) -> Prediction:
@@ -111,19 +111,19 @@ def predict_stored(
         DataError: no rows are given, or the input of one of them could not be read.
     """
     chosen = extracted.rows if rows is None else np.asarray(rows, np.int64)
-    boundary = extracted.wish.boundary(model.backbone)
+    boundary = extracted.spec.boundary(model.backbone)
     remainder = _Remainder(model, device or pick_device(), boundary)
     parts = []
     for batch in _pieces(chosen, batch_size or remainder.batch_size):
         state = extracted.batch_state(batch)
-        if extracted.wish.keep != "state":
-            parts.append(remainder.head(features_of(state), state, batch, queries))
+        if extracted.spec.keep != "state":
+            parts.append(remainder.head(features_of(state), state, batch, head_inputs))
         elif boundary == len(model.backbone.stages):
             with torch.inference_mode():
                 features = model.backbone.features(state)
-            parts.append(remainder.head(features, state, batch, queries))
+            parts.append(remainder.head(features, state, batch, head_inputs))
         else:
-            parts.append(remainder(state, batch, queries))
+            parts.append(remainder(state, batch, head_inputs))
     return _finished(model, parts)
 
 
@@ -146,16 +146,16 @@ class _Remainder:
         self.batch_size = usual_batch_size(device)
         self.execute: Execute | None = None
 
-    def __call__(self, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
+    def __call__(self, state: State, rows: np.ndarray, head_inputs: Targets | None = None) -> Prediction:
         """From the state at the boundary."""
         if self.execute is None:
             self.execute = self.started(state)
-        return self.head(features_of(run_halving(self.execute, state)), state, rows, queries)
+        return self.head(features_of(run_halving(self.execute, state)), state, rows, head_inputs)
 
     def started(self, state: State) -> Execute:
         """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
-        wish = Wish(self.model.task.reads)
-        segment, key = KeptSegment(self.model.backbone, wish, self.start), pass_key(self.model.backbone, wish)
+        spec = FeatureSpec(self.model.task.reads)
+        segment, key = FrozenSegment(self.model.backbone, spec, self.start), pass_key(self.model.backbone, spec)
         try:
             runner = runner_of(self.model.execution)
             return started(runner, segment, state, self.device, hash_json([key, self.start]))
@@ -164,10 +164,12 @@ class _Remainder:
             self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
             return plain_runner().start(segment, state, self.device)
 
-    def head(self, features: Features, state: State, rows: np.ndarray, queries: Targets | None = None) -> Prediction:
+    def head(
+        self, features: Features, state: State, rows: np.ndarray, head_inputs: Targets | None = None
+    ) -> Prediction:
         """From the features; not finished yet. `queries` are those of all rows."""
         task, head = self.model.task, self.model.heads["head"].to(self.device)
-        asked = {name: as_tensor(values[rows]).to(self.device) for name, values in (queries or {}).items()}
+        asked = {name: as_tensor(values[rows]).to(self.device) for name, values in (head_inputs or {}).items()}
         batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)), asked)
         with torch.inference_mode():
             return task.decode(task.apply(head, _on(features, self.device), batch))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Pieces, Task
+from headstart.contracts.task import Task, Windows
 
 HELD = 256
 """Pieces of complete examples at which these are merged; beside them wait those of examples that are not complete."""
@@ -30,22 +30,22 @@ class Decoded:
     """Row -> why its input could not be read."""
 
 
-def merged(found: Iterable[Decoded], pieces: Pieces, task: Task) -> Iterator[Decoded]:
+def merged(found: Iterable[Decoded], windows: Windows, task: Task) -> Iterator[Decoded]:
     """The examples that the pieces were cut from; one with a piece that cannot be read has failed."""
-    sizes = np.bincount(pieces.owner)
+    sizes = np.bincount(windows.owner)
     awaited, complete = sizes.copy(), 0
     held: list[Decoded] = []
     for part in found:
         held.append(part)
-        owners = pieces.owner[[*part.rows, *part.failures]]
+        owners = windows.owner[[*part.rows, *part.failures]]
         np.subtract.at(awaited, owners, 1)
         here = np.unique(owners)
         complete += int(sizes[here[awaited[here] == 0]].sum())
         if complete >= HELD:
-            everything, done = joined(held), awaited[pieces.owner] == 0
-            yield _merged(_of(everything, done), pieces, task)
+            everything, done = joined(held), awaited[windows.owner] == 0
+            yield _merged(_of(everything, done), windows, task)
             held, complete = [_of(everything, ~done)], 0
-    yield _merged(joined(held), pieces, task)
+    yield _merged(joined(held), windows, task)
 
 
 def joined(parts: Iterable[Decoded]) -> Decoded:
@@ -65,10 +65,10 @@ def _of(found: Decoded, chosen: np.ndarray) -> Decoded:
     return Decoded(found.rows[kept], prediction, {row: why for row, why in found.failures.items() if chosen[row]})
 
 
-def _merged(found: Decoded, pieces: Pieces, task: Task) -> Decoded:
-    failures = {int(pieces.owner[piece]): reason for piece, reason in found.failures.items()}
-    kept = np.flatnonzero(~np.isin(pieces.owner[found.rows], list(failures)))
+def _merged(found: Decoded, windows: Windows, task: Task) -> Decoded:
+    failures = {int(windows.owner[piece]): reason for piece, reason in found.failures.items()}
+    kept = np.flatnonzero(~np.isin(windows.owner[found.rows], list(failures)))
     if found.prediction is None or not len(kept):
         return Decoded(np.empty(0, np.int64), None, failures)
-    read = pieces.take(found.rows[kept])
+    read = windows.take(found.rows[kept])
     return Decoded(np.unique(read.owner), task.merged(found.prediction.take(kept), read), failures)

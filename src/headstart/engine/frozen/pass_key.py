@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.views import View
 
 
-def pass_key(backbone: Backbone, wish: Wish) -> dict[str, Any]:
+def pass_key(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:
     """As JSON values, of a pass over the inputs as they are. It takes a look at every weight."""
     return {
         "weights": backbone.weights_hash(),
         "architecture": backbone.describe(),
         "preparation": dict(backbone.preparation()),
-        "stop": backbone.boundary_names()[wish.boundary(backbone)],
-        "taps": [tap.key for tap in wish.taps],
-        "keep": wish.keep,
+        "stop": backbone.boundary_names()[spec.boundary(backbone)],
+        "taps": [tap.key for tap in spec.taps],
+        "keep": spec.keep,
         "view_seed": None,
     }
 

@@ -9,7 +9,7 @@ from headstart.contracts.runner import Execute
 from headstart.engine.device import run_halving
 
 
-class Witness:
+class ReferenceResult:
     """A batch, the same one in another size, and the results of both."""
 
     def __init__(self, plain: Execute, state: State) -> None:

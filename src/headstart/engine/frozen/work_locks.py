@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 120.0
 
 
 @contextmanager
-def in_turn(name: str) -> Iterator[None]:
+def work_lock(name: str) -> Iterator[None]:
     """Hold the lock `name` of the cache folder, where it can be had; a process that dies lets go of it."""
     path = cache_folder() / "memo" / f"{name}.lock"
     with ExitStack() as stack:

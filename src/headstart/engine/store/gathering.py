@@ -28,12 +28,12 @@ def gathered(shard: Callable[[int], Shard], located: Located, name: str) -> Colu
     Raises:
         StoreError: a shard is gone, or the entries differ in type or shape.
     """
-    pieces, size = list(located.by_shard()), len(located.position)
-    if len(pieces) == 1 or size < MANY:
-        return scattered(_parts(shard, pieces, name), size)
-    head = shard(pieces[0][0]).take(name, pieces[0][2][:1])
+    windows, size = list(located.by_shard()), len(located.position)
+    if len(windows) == 1 or size < MANY:
+        return scattered(_parts(shard, windows, name), size)
+    head = shard(windows[0][0]).take(name, windows[0][2][:1])
     if isinstance(head, Ragged):
-        return scattered(_parts(shard, pieces, name), size)
+        return scattered(_parts(shard, windows, name), size)
     out = np.empty((size, *head.shape[1:]), head.dtype)
 
     def copy(piece: Piece) -> None:
@@ -42,12 +42,12 @@ def gathered(shard: Callable[[int], Shard], located: Located, name: str) -> Colu
             out[as_slice(places)] = column
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="gather") as pool:
-        list(pool.map(copy, pieces))
+        list(pool.map(copy, windows))
     return out
 
 
-def _parts(shard: Callable[[int], Shard], pieces: Sequence[Piece], name: str) -> Iterator[Part]:
-    for number, places, rows in pieces:
+def _parts(shard: Callable[[int], Shard], windows: Sequence[Piece], name: str) -> Iterator[Part]:
+    for number, places, rows in windows:
         opened = shard(number)
         yield places, opened.take(name, rows)
         opened.release()

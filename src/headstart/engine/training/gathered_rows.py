@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 
 
-def gathered_rows(own: Tensor, processes: Together) -> Tensor:
+def gathered_rows(own: Tensor, processes: ProcessGroup) -> Tensor:
     """(batch, ...) -> (batches of all processes, ...), by rank; every process must call it."""
     return own if processes.size == 1 else _Gathered.apply(own, processes)
 
 
 class _Gathered(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, own: Tensor, processes: Together) -> Tensor:
+    def forward(context: Any, own: Tensor, processes: ProcessGroup) -> Tensor:
         counts = processes.gathered(len(own))
         most = max(counts)
         padded = torch.cat([own, own.new_zeros(most - len(own), *own.shape[1:])]).contiguous()

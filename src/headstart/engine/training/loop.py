@@ -19,7 +19,7 @@ from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device
-from headstart.engine.process_group import together
+from headstart.engine.process_group import process_group
 from headstart.engine.streams import Stream
 from headstart.engine.training.averaging import Average
 from headstart.engine.training.best_epochs import SOUP, BestEpochs, Kept
@@ -37,7 +37,7 @@ from headstart.engine.training.precision import chosen_precision
 from headstart.engine.training.self_validation import Watch, nothing_more, validator
 from headstart.engine.training.step_batches import EpochBatches, step_batches
 from headstart.engine.training.stepping import Moment, Stepper
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.validator import Validated
 from headstart.engine.training.weights import MovingWeights
 from headstart.kernel.errors import TrainingError
@@ -59,7 +59,7 @@ class Loop:
     def __init__(
         self,
         model: Learner,
-        plan: Plan,
+        plan: TrainingPlan,
         streams: Mapping[str, Stream],
         validation: Stream | Mapping[str, Stream],
         *,
@@ -80,7 +80,7 @@ class Loop:
         keep_blocks()
         recipe, device = plan.recipe, pick_device()
         self.model, self.plan, self.streams = model, plan, streams
-        self.reporter, self.processes = reporter or Quiet(), together()
+        self.reporter, self.processes = reporter or Quiet(), process_group()
         self.others: list[nn.Module] = [model.heads, model.additions]
         for module in (model.backbone.module, *self.others):
             module.to(device).to(memory_format=torch.channels_last)
@@ -105,7 +105,7 @@ class Loop:
         self.batches = EpochBatches(streams, self.processes)
         self.steps = max(stream.steps() for stream in streams.values())
         self.pace = Pace(plan.budget, passes_needed(recipe) + plan.passes_after)
-        self.outset: Mapping[str, float] = {}  # monitors before the first step, where somebody has looked
+        self.initial_monitors: Mapping[str, float] = {}  # monitors before the first step, where somebody has looked
         self.saved = time.monotonic()
         self.interruption = Interruption()
         self._paused: dict[str, Tensor] | None = None
@@ -207,7 +207,7 @@ class Loop:
         progress, began = self.progress, time.monotonic()
         with nullcontext() if self.average is None else self.average.in_place():
             loss, metric, cost, monitors = self.validate()
-            require_spread(progress.epoch, monitors, self.outset)
+            require_spread(progress.epoch, monitors, self.initial_monitors)
             if self.best.wants(cost):
                 self.best.add(Kept(progress.epoch, cost, self.weights.copy()))
         self.pace.validation = time.monotonic() - began

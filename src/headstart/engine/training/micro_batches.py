@@ -100,4 +100,4 @@ def _part(batch: Batch, start: int, stop: int) -> Batch:
     mixed = None if batch.mixed is None else Mixed(cut(batch.mixed.targets), batch.mixed.weight)
     state = batch.state.map(lambda value: value[start:stop])
     part = replace(batch, state=state, targets=cut(batch.targets), rows=batch.rows[start:stop], mixed=mixed)
-    return replace(part, queries=cut(batch.queries))
+    return replace(part, head_inputs=cut(batch.head_inputs))

@@ -13,7 +13,7 @@ PREFETCHED = 4
 """Results that wait to be taken."""
 
 
-class Ahead(Iterator[T], Generic[T]):
+class Prefetcher(Iterator[T], Generic[T]):
     """The results of some makers, in order; an error of one reaches whoever takes its result and ends the rest.
 
     The thread begins at once, before the first result is asked for, and ends when this is no longer held.

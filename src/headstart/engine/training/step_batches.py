@@ -8,15 +8,15 @@ from functools import cached_property, partial
 import numpy as np
 
 from headstart.contracts.carriers import Batch
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import Progress
 from headstart.engine.training.forward import channels_last
-from headstart.engine.training.prefetcher import Ahead
+from headstart.engine.training.prefetcher import Prefetcher
 
 
 def step_batches(
-    streams: Mapping[str, Stream], epoch: int, steps: range, processes: Together
+    streams: Mapping[str, Stream], epoch: int, steps: range, processes: ProcessGroup
 ) -> Iterator[dict[str, Batch]]:
     """This process's share of each stream's batch, for some steps of an epoch; a shorter stream begins again."""
     orders = {name: stream.order(epoch) for name, stream in streams.items()}
@@ -25,13 +25,13 @@ def step_batches(
         rows = {name: processes.share(order[step % len(order)]) for name, order in orders.items()}
         return batches_of(streams, rows, epoch)
 
-    return Ahead([partial(make, step) for step in steps])
+    return Prefetcher([partial(make, step) for step in steps])
 
 
 class EpochBatches:
     """The batches of a training's epochs; the next one's are in the making while an epoch is judged."""
 
-    def __init__(self, streams: Mapping[str, Stream], processes: Together) -> None:
+    def __init__(self, streams: Mapping[str, Stream], processes: ProcessGroup) -> None:
         """Begin with nothing in the making."""
         self.streams, self.processes = streams, processes
         self._coming: Iterator[dict[str, Batch]] | None = None

@@ -16,7 +16,7 @@ from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Recipe
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, unsound_gradient, watched
 from headstart.engine.training.forward import Forward
@@ -62,7 +62,7 @@ class Stepper:
         optimiser: torch.optim.Optimizer,
         forward: Forward,
         micro: MicroBatches,
-        processes: Together,
+        processes: ProcessGroup,
         seed: int,
         streams: Mapping[str, Stream],
     ) -> None:

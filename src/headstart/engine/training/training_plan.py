@@ -12,7 +12,7 @@ from headstart.kernel.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training as the loop is given it."""
 
     objective: Objective

@@ -24,7 +24,7 @@ from headstart.kernel.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class TrialTraining:
     """What a short training showed."""
 
     step: float
@@ -37,9 +37,9 @@ class Rehearsal:
     """Why it failed: it diverged, or the memory is too small for one example."""
 
 
-def rehearse(
+def train_briefly(
     loop: Loop, steps: int, *, peaks: Sequence[float] | None = None, now: Callable[[], float] = time.monotonic
-) -> Rehearsal:
+) -> TrialTraining:
     """Make some steps with everything moving that ever does, validate, and undo it all.
 
     Args:
@@ -59,11 +59,11 @@ def rehearse(
                 began = now()
             losses = loop.validation.losses()
         except TrainingError as error:
-            return Rehearsal(_usual(times), 0.0, None, str(error))
+            return TrialTraining(_usual(times), 0.0, None, str(error))
         seconds = now() - began
     if not np.isfinite(losses).all():
-        return Rehearsal(_usual(times), seconds, None, "the validation loss is not finite")
-    return Rehearsal(_usual(times), seconds, losses)
+        return TrialTraining(_usual(times), seconds, None, "the validation loss is not finite")
+    return TrialTraining(_usual(times), seconds, losses)
 
 
 def peaks_of(loop: Loop, recipe: Recipe, rates: Sequence[Rate]) -> list[float]:

@@ -9,7 +9,7 @@ import torch
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.forward import Forward, channels_last
 from headstart.engine.training.micro_batches import Batches, MicroBatches
@@ -23,7 +23,7 @@ class Validation(Validator[Prediction]):
     """Judges by labels."""
 
     def __init__(
-        self, model: Model, stream: Stream, forward: Forward, micro: MicroBatches, processes: Together
+        self, model: Model, stream: Stream, forward: Forward, micro: MicroBatches, processes: ProcessGroup
     ) -> None:
         """Validate on all rows of `stream`."""
         super().__init__(model, stream, micro, processes)

@@ -12,11 +12,11 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from headstart.contracts.model import Learner, rest
-from headstart.engine.process_group import Together
+from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, watched
 from headstart.engine.training.micro_batches import Batches, MicroBatches
-from headstart.engine.training.prefetcher import Ahead
+from headstart.engine.training.prefetcher import Prefetcher
 
 T = TypeVar("T")
 """What is found in a batch beside its loss."""
@@ -48,7 +48,7 @@ class Part(NamedTuple, Generic[T]):
 class Validator(ABC, Generic[T]):
     """Judges in evaluation mode; several processes share the batches."""
 
-    def __init__(self, learner: Learner, stream: Stream, micro: MicroBatches, processes: Together) -> None:
+    def __init__(self, learner: Learner, stream: Stream, micro: MicroBatches, processes: ProcessGroup) -> None:
         """Judge `learner` as it stands on all rows of `stream`."""
         self.learner, self.stream = learner, stream
         self.micro, self.processes = micro, processes
@@ -116,7 +116,7 @@ class Validator(ABC, Generic[T]):
         rest(self.learner)
         batches = self.stream.in_sequence()
         own = self._own(batches)
-        made = Ahead([partial(self._batches, batches[number]) for number in own])
+        made = Prefetcher([partial(self._batches, batches[number]) for number in own])
         judged = {number: self.micro.run(batch, self._judged) for number, batch in zip(own, made)}
         of_all = {number: parts for one in self.processes.gathered(judged) for number, parts in one.items()}
         return [part for number in sorted(of_all) for part in of_all[number]]

@@ -13,7 +13,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
 from headstart.pipeline.plan import AUTO
 from headstart.pipeline.pretraining.plan import PretrainPlan
-from headstart.pipeline.pretraining.training_settings import Course
+from headstart.pipeline.pretraining.training_settings import TrainingSettings
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Decision
 
@@ -33,7 +33,7 @@ class Choices:
     objective: Any
     augmentation: Composed
     """Bound."""
-    course: Course
+    course: TrainingSettings
     rounds: int
     """Epochs of a pass over the data."""
     decisions: tuple[Decision, ...]
@@ -93,16 +93,16 @@ def _suits(name: str, modality: str) -> bool:
     return learns_alone(kind) and modality in kind.modalities
 
 
-def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[Course, tuple[Decision, ...]]:
+def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[TrainingSettings, tuple[Decision, ...]]:
     """The recipe: the user's settings before the objective's before the usual ones."""
     given, decisions = plan.settings.get("training", {}), []
     offered = dict(objective.training)
     rates = ("learning_rate", "head_learning_rate")
     if plan.weights != "random" and not {*rates} & {*offered, *given}:
-        offered["learning_rate"] = GENTLE * float(Course.model_fields["learning_rate"].default)
+        offered["learning_rate"] = GENTLE * float(TrainingSettings.model_fields["learning_rate"].default)
         why = "pretrained weights go on: less than from scratch, so that what they know is not lost"
         decisions.append(Decision(what="learning rate", value=f"{offered['learning_rate']:g}", reason=why))
-    course = build(Course, {**offered, **given}, where="training")
+    course = build(TrainingSettings, {**offered, **given}, where="training")
     fewest = min(course.batch_size, len(data.train))
     if fewest < course.batch_size:
         if "batch_size" in given:

@@ -13,7 +13,7 @@ from headstart.pipeline.pretraining.plan import PretrainPlan
 from headstart.pipeline.record import Decision
 
 
-class Outset(NamedTuple):
+class InitialBackbone(NamedTuple):
     """A loaded backbone."""
 
     plan: PretrainPlan
@@ -23,17 +23,19 @@ class Outset(NamedTuple):
     """Why it was chosen; None where it was named."""
 
 
-def outset(plan: PretrainPlan, examples: Examples) -> Outset:
+def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
     """Load it. Raises BackboneError as a fit does."""
     backbone, reference, decision = choose_backbone(examples, plan.as_fit())
     if plan.backbone != AUTO or any(True for _ in backbone.module.parameters()):
-        return Outset(plan.model_copy(update={"backbone": reference}), backbone, decision)
+        return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     modality = examples.schema.modality
     kinds = [registry.plugin("objectives", name) for name in registry.names("objectives")]
-    fresh = next((kind.outset for kind in kinds if kind.outset and modality in kind.modalities), None)
+    fresh = next(
+        (kind.initial_backbone for kind in kinds if kind.initial_backbone and modality in kind.modalities), None
+    )
     if fresh is None:
-        return Outset(plan.model_copy(update={"backbone": reference}), backbone, decision)
+        return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     chosen = plan.model_copy(update={"backbone": fresh, "weights": "random"})
     backbone, _, _ = choose_backbone(examples, chosen.as_fit())
     reason = f"no pretrained network is known for {modality} data, and {reference} has nothing to train"
-    return Outset(chosen, backbone, Decision(what="backbone", value=f"{fresh}, random weights", reason=reason))
+    return InitialBackbone(chosen, backbone, Decision(what="backbone", value=f"{fresh}, random weights", reason=reason))

@@ -17,7 +17,7 @@ from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings, build
 from headstart.pipeline import plan_file
 from headstart.pipeline.plan import AUTO, Plan
-from headstart.pipeline.pretraining.training_settings import Course
+from headstart.pipeline.pretraining.training_settings import TrainingSettings
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -77,7 +77,9 @@ class PretrainPlan(Settings):
     def check(self) -> None:
         """Look at every name and setting that does not need data yet. Raises SettingsError with all faults at once."""
         faults = [unknown("--set part", key, PARTS) for key in self.settings if key not in PARTS]
-        looks: list[Callable[[], Any]] = [partial(build, Course, self.settings.get("training", {}), where="training")]
+        looks: list[Callable[[], Any]] = [
+            partial(build, TrainingSettings, self.settings.get("training", {}), where="training")
+        ]
         if self.objective != AUTO:
             looks.append(self.objective_plugin)
         if self.augmentation != AUTO:

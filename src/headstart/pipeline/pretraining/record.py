@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.kernel.settings import Settings
-from headstart.pipeline.record import Arm, Budget, Comparison, Decision, Epoch, Number, PartRow, StageRow, Trouble
+from headstart.pipeline.record import Arm, BudgetRow, Comparison, DataIssue, Decision, Epoch, Number, PartRow, StageRow
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -27,7 +27,7 @@ class UnlabelledSummary(Settings):
     """Inputs that were trained on, those among them that cannot be read included."""
     held_out: int
     """Inputs on which loss and monitors were computed."""
-    unreadable: tuple[Trouble, ...] = ()
+    unreadable: tuple[DataIssue, ...] = ()
     """The first of those that could not be read."""
     unreadable_count: int = 0
     notes: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class PretrainRecord(Settings):
     """None without a labelled sample."""
     times: dict[str, float] = {}
     """Where the time went: step -> seconds, in order."""
-    budget: Budget | None = None
+    budget: BudgetRow | None = None
     """None where no time was set."""
     versions: dict[str, str] = {}
     machine: dict[str, str] = {}

@@ -17,7 +17,7 @@ from headstart.pipeline.pretraining.training import Course, Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.pretraining.verdict import verdict
 from headstart.pipeline.pretraining.view_examples import view_rows
-from headstart.pipeline.record import Budget, Epoch, StageRow
+from headstart.pipeline.record import BudgetRow, Epoch, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, trained_rows
 
 MOST_NAMED = 1000
@@ -57,7 +57,7 @@ def summarise(
         stages=trained_rows(frozen_rows(backbone), backbone, recipe.rates(len(backbone.stages)), recipe),
         head=_head(training.encoder.additions, recipe.head_learning_rate),
         decisions=choices.decisions,
-        start=course.outset,
+        start=course.initial_backbone,
         history=history,
         rounds=choices.rounds,
         chosen=progress.choices(),
@@ -66,7 +66,7 @@ def summarise(
         views=view_rows(backbone, data, training.held_out),
         gain=gain,
         times={name: round(spent, 3) for name, spent in clock.seconds.items() if spent >= LEAST_SECONDS},
-        budget=None if plan.budget is None else Budget(seconds=plan.budget, used=round(progress.seconds, 3)),
+        budget=None if plan.budget is None else BudgetRow(seconds=plan.budget, used=round(progress.seconds, 3)),
         versions=versions(),
         machine=machine(),
     )

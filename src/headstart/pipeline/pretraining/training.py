@@ -21,7 +21,7 @@ from headstart.engine.frozen.lazy_inputs import LazyInputs
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.training_plan import Plan as LoopPlan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.kernel.files import hash_bytes, hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
@@ -29,13 +29,13 @@ from headstart.pipeline.claim import WORK
 from headstart.pipeline.pretraining.choices import Choices
 from headstart.pipeline.pretraining.gain import Watcher
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
-from headstart.pipeline.record import Trouble
+from headstart.pipeline.record import DataIssue
 
 
 class Course(NamedTuple):
     """What a training came to."""
 
-    outset: dict[str, float]
+    initial_backbone: dict[str, float]
     """Held-out loss and monitors before the first step."""
     progress: Progress
 
@@ -61,9 +61,9 @@ class Unreadable:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps([origin, reason]) + "\n")
 
-    def troubles(self) -> tuple[Trouble, ...]:
+    def troubles(self) -> tuple[DataIssue, ...]:
         """By name."""
-        return tuple(Trouble(origin=origin, reason=reason) for origin, reason in sorted(self.reasons.items()))
+        return tuple(DataIssue(origin=origin, reason=reason) for origin, reason in sorted(self.reasons.items()))
 
 
 class Training:
@@ -97,7 +97,7 @@ class Training:
             torch.manual_seed(draw_seed(choices.plan.seed, "additions"))
             additions = nn.ModuleDict(dict(choices.objective.additions(backbone)))
         self.encoder = Encoder(backbone, _columns(data, choices.plan.columns), additions=additions)
-        plan = LoopPlan(
+        plan = TrainingPlan(
             choices.objective,
             course.model_copy(update={"epochs": course.epochs * choices.rounds}),
             course.rates(stages),
@@ -130,7 +130,7 @@ class Training:
         """
         began = time.monotonic()
         start = self.loop.validate()
-        self.loop.outset = start.monitors
+        self.loop.initial_monitors = start.monitors
         self.loop.progress.seconds = time.monotonic() - began  # of the budget; a resumed training has its own count
         progress = self.loop.run()
         for reasons in self.loop.processes.gathered(self.unreadable.reasons):

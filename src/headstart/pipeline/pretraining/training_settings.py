@@ -13,7 +13,7 @@ IDLE = ("rates_tried", "patience", "soup", "interpolate")
 """What a recipe chooses by the validation loss: without labels that does not say which weights are the best."""
 
 
-class Course(Recipe):
+class TrainingSettings(Recipe):
     """How a backbone is trained without labels; the last epoch's weights are kept."""
 
     epochs: int = Field(default=100, ge=1)
@@ -29,7 +29,7 @@ class Course(Recipe):
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> Self:
-        idle = [name for name in IDLE if getattr(self, name) != Course.model_fields[name].default]
+        idle = [name for name in IDLE if getattr(self, name) != TrainingSettings.model_fields[name].default]
         if idle:
             raise ValueError(f"{idle[0]} chooses by a loss on labels, and pretraining has none. Leave it out")
         return self

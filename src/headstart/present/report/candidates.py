@@ -7,7 +7,7 @@ import math
 from markupsafe import Markup
 
 from headstart.pipeline.numbers import figure_text, is_share, metric_title
-from headstart.pipeline.record import Candidate, FigureRow, RunRecord
+from headstart.pipeline.record import CandidateRow, FigureRow, RunRecord
 from headstart.present.report.intervals import Whisker, interval_plot
 
 MOST_LISTED = 100
@@ -15,28 +15,28 @@ MOST_DRAWN = 12
 """As many are seen at once, in the plot and beside it."""
 
 
-def figure_of(candidate: Candidate) -> FigureRow:
+def figure_of(candidate: CandidateRow) -> FigureRow:
     """Its primary metric on validation, with the interval where there is one."""
     return FigureRow(value=candidate.val_metric, low=candidate.val_low, high=candidate.val_high, n=0)
 
 
-def kept(candidate: Candidate) -> bool:
+def kept(candidate: CandidateRow) -> bool:
     """Whether it became the model."""
     return candidate.fate.startswith("kept")
 
 
-def style(candidate: Candidate) -> str:
+def style(candidate: CandidateRow) -> str:
     """'good', 'bad' or 'neutral': what became of it."""
     if kept(candidate):
         return "good"
     return "bad" if candidate.fate.startswith("failed") else "neutral"
 
 
-def ranked(record: RunRecord) -> list[Candidate]:
+def ranked(record: RunRecord) -> list[CandidateRow]:
     """The one that was kept, then the others from best to worst; last those without a figure."""
     sign = -1 if record.greater_is_better.get(record.primary_metric, True) else 1
 
-    def place(candidate: Candidate) -> tuple[bool, bool, float]:
+    def place(candidate: CandidateRow) -> tuple[bool, bool, float]:
         unknown = math.isnan(candidate.val_metric)
         return not kept(candidate), unknown, 0.0 if unknown else sign * candidate.val_metric
 
@@ -50,7 +50,7 @@ def plot(record: RunRecord) -> Markup:
     return interval_plot(title, rows, share=is_share(record.primary_metric))
 
 
-def _whisker(record: RunRecord, candidate: Candidate) -> Whisker:
+def _whisker(record: RunRecord, candidate: CandidateRow) -> Whisker:
     figure = figure_of(candidate)
     name = f"{candidate.name} (kept)" if kept(candidate) else candidate.name
     return Whisker(

@@ -72,9 +72,9 @@ def table_rows(table: Table, most: int) -> list[list[tuple[str, bool]]]:
     return [list(row) for row in zip(*columns)]
 
 
-def reliability_chart(exhibit: Reliability) -> Markup:
+def reliability_chart(panel: Reliability) -> Markup:
     """Confidence against accuracy; a dot grows with its number of examples, shown as bars below."""
-    bins = sorted((b for b in exhibit.bins if b.n), key=lambda b: b.confidence)
+    bins = sorted((b for b in panel.bins if b.n), key=lambda b: b.confidence)
     x = svg.Scale(0, 1, 46, svg.WIDTH - 12)
     y = svg.Scale(0, 1, 244, 24)
     parts = [
@@ -88,7 +88,7 @@ def reliability_chart(exhibit: Reliability) -> Markup:
         parts.append(svg.circle(x(b.confidence), y(b.accuracy), 2.5 + 6 * math.sqrt(b.n / most), "mark"))
     parts.append(_histogram(bins, x, most))
     description = "; ".join(f"confidence {b.confidence:.0%}: {b.accuracy:.0%} right, {b.n} examples" for b in bins)
-    return svg.drawing(exhibit.title, description, 350, svg.group("series-1", *parts))
+    return svg.drawing(panel.title, description, 350, svg.group("series-1", *parts))
 
 
 def _histogram(bins: list[Bin], x: svg.Scale, most: int) -> Markup:
@@ -108,22 +108,22 @@ def _histogram(bins: list[Bin], x: svg.Scale, most: int) -> Markup:
     return svg.group("axes", *parts)
 
 
-def scatter_chart(exhibit: Scatter) -> Markup:
+def scatter_chart(panel: Scatter) -> Markup:
     """The points; where both axes speak of the same range they share it, and the line y = x is drawn."""
-    points = [(x, y) for x, y in zip(exhibit.x, exhibit.y) if math.isfinite(x) and math.isfinite(y)]
+    points = [(x, y) for x, y in zip(panel.x, panel.y) if math.isfinite(x) and math.isfinite(y)]
     x_range = svg.span([x for x, _ in points])
     y_range = svg.span([y for _, y in points])
     alike = _overlap(x_range, y_range)
     if alike:
         x_range = y_range = (min(x_range[0], y_range[0]), max(x_range[1], y_range[1]))
     x, y = svg.Scale(*x_range, 52, svg.WIDTH - 12), svg.Scale(*y_range, 290, 24)
-    parts = [svg.axes(svg.Frame(x, y, exhibit.x_label, exhibit.y_label))]
+    parts = [svg.axes(svg.Frame(x, y, panel.x_label, panel.y_label))]
     if alike:
         parts.append(svg.line(x(x_range[0]), y(x_range[0]), x(x_range[1]), y(x_range[1]), "reference"))
     every = math.ceil(len(points) / MOST_POINTS) or 1
     parts.append(svg.dots([(x(a), y(b)) for a, b in points[::every]], "points"))
-    description = f"{len(points):,} points: {exhibit.x_label} across, {exhibit.y_label} up."
-    return svg.drawing(exhibit.title, description, 328, svg.group("series-1", *parts))
+    description = f"{len(points):,} points: {panel.x_label} across, {panel.y_label} up."
+    return svg.drawing(panel.title, description, 328, svg.group("series-1", *parts))
 
 
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -20,7 +20,7 @@ from headstart.pipeline.pretraining.record import PretrainRecord
 from headstart.pipeline.read_record import read_any
 from headstart.pipeline.record import RunRecord
 from headstart.present.report import candidates, evidence, marks, stages
-from headstart.present.report import panels as exhibits
+from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
 from headstart.present.report.pictures import pictures
 from headstart.present.report.svg import clip
@@ -105,7 +105,7 @@ def _environment() -> Environment:
         is_share=numbers.is_share,
         candidates=candidates,
         evidence=evidence,
-        exhibits=exhibits,
+        panels=panels,
         marked=marks.marked,
         stages=stages,
     )

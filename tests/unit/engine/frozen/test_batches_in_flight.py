@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from headstart.contracts.carriers import State
-from headstart.engine.frozen.batches_in_flight import Pipeline
+from headstart.engine.frozen.batches_in_flight import BatchesInFlight
 from headstart.engine.frozen.feeding import Fed
 from headstart.kernel.errors import TrainingError
 
@@ -66,7 +66,7 @@ def failed(row: int) -> Fed:
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_results_come_in_the_order_of_the_batches(at_once: int) -> None:
     execute = Overtaken(at_once)
-    found = list(Pipeline(lambda state: execute).run(batch(number) for number in range(10)))
+    found = list(BatchesInFlight(lambda state: execute).run(batch(number) for number in range(10)))
     assert [float(ran.result.hidden[0]) for ran in found if ran.result is not None] == [2.0 * n for n in range(10)]
     assert [int(ran.fed.rows[0]) for ran in found] == list(range(10))
     assert execute.peak <= at_once
@@ -83,7 +83,7 @@ def test_batches_of_nothing_but_failures_go_through(at_once: int) -> None:
         started.append(state)
         return Doubling(at_once)
 
-    pipeline = Pipeline(start)
+    pipeline = BatchesInFlight(start)
     assert [ran.result for ran in pipeline.run([failed(0)])] == [None]
     assert not started, "there is nothing to start it with"
     found = list(pipeline.run([failed(1), batch(5), failed(2), batch(6)]))
@@ -96,7 +96,7 @@ def test_batches_of_nothing_but_failures_go_through(at_once: int) -> None:
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_a_batch_too_large_for_memory_is_halved(at_once: int) -> None:
     execute = Doubling(at_once, most=3)
-    (ran,) = Pipeline(lambda state: execute).run([batch(1, size=10)])
+    (ran,) = BatchesInFlight(lambda state: execute).run([batch(1, size=10)])
     assert ran.result is not None and ran.result.hidden.tolist() == [2.0] * 10
     assert max(size for size in execute.sizes if size <= 3) >= 2
 
@@ -104,7 +104,7 @@ def test_a_batch_too_large_for_memory_is_halved(at_once: int) -> None:
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_one_input_too_large_for_memory_is_an_error(at_once: int) -> None:
     with pytest.raises((TrainingError, torch.OutOfMemoryError)):
-        list(Pipeline(lambda state: Doubling(at_once, most=0)).run([batch(1)]))
+        list(BatchesInFlight(lambda state: Doubling(at_once, most=0)).run([batch(1)]))
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -114,7 +114,7 @@ def test_an_error_while_running_reaches_the_caller(at_once: int) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(Pipeline(lambda state: Broken(at_once)).run(batch(number) for number in range(5)))
+        list(BatchesInFlight(lambda state: Broken(at_once)).run(batch(number) for number in range(5)))
 
 
 def test_an_error_while_starting_or_feeding_reaches_the_caller() -> None:
@@ -123,13 +123,13 @@ def test_an_error_while_starting_or_feeding_reaches_the_caller() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(Pipeline(lambda state: Doubling(3)).run(broken()))
+        list(BatchesInFlight(lambda state: Doubling(3)).run(broken()))
 
     def start(state: State) -> Any:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(Pipeline(start).run([batch(1)]))
+        list(BatchesInFlight(start).run([batch(1)]))
 
 
 def test_batches_are_asked_for_no_further_ahead_than_they_run() -> None:
@@ -140,7 +140,7 @@ def test_batches_are_asked_for_no_further_ahead_than_they_run() -> None:
             asked.append(number)
             yield batch(number + 10)
 
-    results = Pipeline(lambda state: Doubling(3)).run(batches())
+    results = BatchesInFlight(lambda state: Doubling(3)).run(batches())
     next(results)
     assert len(asked) <= 4
     results.close()

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_runners import Behaviour, Clock, install, runner, times
-from tiny_backbones import TinyTable, TinyTexts, keys_of, table_examples, text_examples
 
+from fake_runners import Behaviour, Clock, install, runner, times
 from headstart.engine.frozen import choose_runner as module
 from headstart.engine.frozen.choose_runner import FEWEST, MEMO, WORTH, Choice, choose_runner
-from headstart.engine.frozen.disk_cache import Memo
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.disk_cache import DiskCache
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.kernel import registry
 from headstart.runners.eager import Eager
+from tiny_backbones import TinyTable, TinyTexts, keys_of, table_examples, text_examples
 
 CPU = torch.device("cpu")
 Offer = Callable[..., None]
@@ -41,7 +41,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
 def choose(inputs: int = 400, seed: int = 0, backbone: TinyTable | None = None) -> Choice:
     values = np.random.default_rng(0).standard_normal((inputs, 4))
     backbone = backbone or TinyTable("tiny_table", seed)
-    return choose_runner(backbone, table_examples(values), keys_of(values), Wish.all_stages(backbone), CPU)
+    return choose_runner(backbone, table_examples(values), keys_of(values), FeatureSpec.all_stages(backbone), CPU)
 
 
 def name_of(choice: Choice) -> str:
@@ -147,7 +147,7 @@ def test_other_weights_and_other_machines_are_measured_anew(
     assert len(fast.started) == 2
 
 
-class Forgetful(Memo):
+class Forgetful(DiskCache):
     """Keeps something else than it is given."""
 
     kept = b""
@@ -171,7 +171,7 @@ def test_a_choice_of_another_version_counts_for_nothing(
     fast = Behaviour(0.25)
     offer(fast=fast)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "Memo", Forgetful)
+        patch.setattr(module, "DiskCache", Forgetful)
         patch.setattr(Forgetful, "kept", kept)
         choose()
     assert name_of(choose()) == "fast"
@@ -196,7 +196,7 @@ def test_a_known_choice_waits_for_nobody(offer: Offer) -> None:
     offer(fast=Behaviour(0.25))
     backbone = TinyTable("tiny_table")
     choose(backbone=backbone)
-    with module.in_turn(MEMO):
+    with module.work_lock(MEMO):
         thread = threading.Thread(target=lambda: choose(backbone=backbone), daemon=True)
         thread.start()
         thread.join(60)
@@ -216,7 +216,7 @@ def test_texts_of_usual_length_are_measured_with(offer: Offer) -> None:
     offer(fast=fast)
     texts = [" ".join(["word"] * (40 if k % 4 == 0 else 1 if k % 4 == 1 else 5)) + f" {k}" for k in range(200)]
     backbone = TinyTexts("tiny_texts")
-    choose_runner(backbone, text_examples(texts), keys_of(texts), Wish(), CPU)
+    choose_runner(backbone, text_examples(texts), keys_of(texts), FeatureSpec(), CPU)
     assert fast.started[0].hidden.shape == (FEWEST, 6)
 
 
@@ -226,7 +226,7 @@ def test_inputs_that_cannot_be_read_are_left_out(offer: Offer) -> None:
     texts = [*(f"text {k}" for k in range(40)), *[""] * 40]
     keys = [*keys_of(texts[:40]), *[None] * 40]
     backbone = TinyTexts("tiny_texts")
-    assert name_of(choose_runner(backbone, text_examples(texts), keys, Wish(), CPU)) == "fast"
+    assert name_of(choose_runner(backbone, text_examples(texts), keys, FeatureSpec(), CPU)) == "fast"
     assert len(fast.started[0].hidden) == FEWEST
 
 
@@ -235,16 +235,16 @@ def test_with_nothing_to_measure_plain_pytorch_is_taken_for_now(keys: list[Any],
     offer(fast=Behaviour(0.25))
     backbone = TinyTexts("tiny_texts")
     for _ in range(2):
-        choice = choose_runner(backbone, text_examples([""] * len(keys)), keys, Wish(), CPU)
+        choice = choose_runner(backbone, text_examples([""] * len(keys)), keys, FeatureSpec(), CPU)
         assert name_of(choice) == "plain"
         assert choice.reason == "no input could be read to measure others with"
     texts = [f"text {k}" for k in range(40)]
-    assert name_of(choose_runner(backbone, text_examples(texts), keys_of(texts), Wish(), CPU)) == "fast"
+    assert name_of(choose_runner(backbone, text_examples(texts), keys_of(texts), FeatureSpec(), CPU)) == "fast"
 
 
 def test_with_the_real_runners_one_is_chosen_and_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     values = np.random.default_rng(0).standard_normal((30, 4))
-    choice = choose_runner(TinyTable("tiny_table"), table_examples(values), keys_of(values), Wish(), CPU)
+    choice = choose_runner(TinyTable("tiny_table"), table_examples(values), keys_of(values), FeatureSpec(), CPU)
     assert choice.runner == Eager(), "there is too little to run to set another one up"
     assert choice.most_inputs > 30

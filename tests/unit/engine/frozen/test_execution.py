@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 import torch
-from fake_runners import Behaviour, install, only, runner
-from tiny_backbones import TinyTable, TinyTexts
 
+from fake_runners import Behaviour, install, only, runner
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.engine.frozen import execution
 from headstart.engine.frozen.execution import Differs, described, difference, plain_runner, runner_of, started
-from headstart.engine.frozen.feature_spec import KeptSegment, Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel.errors import SettingsError
 from headstart.runners.compiled import Compiled
 from headstart.runners.eager import Eager
 from headstart.runners.openvino import OpenVino
+from tiny_backbones import TinyTable, TinyTexts
 
 CPU = torch.device("cpu")
 TEXTS = ["a b c d e f", "a b c d", "a b c", "a b", "b", "c"]
@@ -40,7 +40,7 @@ def start(key: str = "a key", texts: list[str] = TEXTS, keep: Any = "tokens", **
     """The fake runner on a small model of texts."""
     backbone = TinyTexts("tiny_texts")
     fake = execution.registry.plugin("runners", "fake")(**settings)
-    return started(fake, KeptSegment(backbone, Wish(keep)), backbone.prepare(texts), CPU, key)
+    return started(fake, FrozenSegment(backbone, FeatureSpec(keep)), backbone.prepare(texts), CPU, key)
 
 
 def test_one_that_is_right_is_compared_once_on_two_sizes(fake: Behaviour, plain: Behaviour) -> None:
@@ -122,7 +122,7 @@ def test_what_lies_in_the_padding_does_not_count(fake: Behaviour) -> None:
 
 
 def test_whole_numbers_must_be_equal() -> None:
-    segment = KeptSegment(TinyTable("tiny_table"), Wish())
+    segment = FrozenSegment(TinyTable("tiny_table"), FeatureSpec())
     numbers = torch.arange(6).reshape(2, 3)
     assert difference(State(numbers), State(numbers), segment) == 0
     assert difference(State(numbers + 1), State(numbers), segment) == float("inf")
@@ -143,7 +143,7 @@ def test_one_that_fails_on_a_batch_cannot_run_and_may_try_again(fake: Behaviour)
 
 def test_plain_pytorch_is_compared_with_nothing(fake: Behaviour, plain: Behaviour) -> None:
     backbone = TinyTexts("tiny_texts")
-    started(plain_runner(), KeptSegment(backbone, Wish()), backbone.prepare(TEXTS), CPU, "a key")
+    started(plain_runner(), FrozenSegment(backbone, FeatureSpec()), backbone.prepare(TEXTS), CPU, "a key")
     assert (len(plain.started), plain.ran, fake.started) == (1, [], [])
 
 

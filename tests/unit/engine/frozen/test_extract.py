@@ -10,6 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from forked_processes import SECONDS, Forked
+from headstart.contracts.carriers import State, Tap
+from headstart.contracts.examples import Raw
+from headstart.engine.frozen import feeding
+from headstart.engine.frozen.bottleneck import shares
+from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.kernel.errors import BackboneError, DataError, StoreError
+from headstart.kernel.progress import Advance, Quiet
+from headstart.runners.eager import Eager
 from tiny_backbones import (
     TinyBackbone,
     TinyImages,
@@ -22,18 +34,6 @@ from tiny_backbones import (
     text_examples,
 )
 
-from forked_processes import SECONDS, Forked
-from headstart.contracts.carriers import State, Tap
-from headstart.contracts.examples import Raw
-from headstart.engine.frozen import feeding
-from headstart.engine.frozen.bottleneck import shares
-from headstart.engine.frozen.extract import Extracted, extract
-from headstart.engine.frozen.feature_spec import Wish
-from headstart.engine.store.feature_store import FeatureStore
-from headstart.kernel.errors import BackboneError, DataError, StoreError
-from headstart.kernel.progress import Advance, Quiet
-from headstart.runners.eager import Eager
-
 CPU = torch.device("cpu")
 TEXTS = [" ".join(f"w{(i * 7 + j) % 40}" for j in range(1 + i * i % 23)) for i in range(40)]
 
@@ -44,9 +44,14 @@ def store(tmp_path: Path) -> FeatureStore:
 
 
 def run(
-    backbone: TinyBackbone, examples: Any, keys: Any, store: FeatureStore | None, wish: Wish | None = None, **more: Any
+    backbone: TinyBackbone,
+    examples: Any,
+    keys: Any,
+    store: FeatureStore | None,
+    spec: FeatureSpec | None = None,
+    **more: Any,
 ) -> Extracted:
-    return extract(backbone, examples, keys, wish, runner=Eager(), store=store, device=CPU, **more)
+    return extract(backbone, examples, keys, spec, runner=Eager(), store=store, device=CPU, **more)
 
 
 def texts_pass(store: FeatureStore | None, texts: list[str] = TEXTS, **more: Any) -> tuple[TinyTexts, Extracted]:
@@ -74,7 +79,7 @@ def test_features_equal_those_of_each_input_alone(store: FeatureStore) -> None:
 def test_pictures_from_files(store: FeatureStore, tmp_path: Path) -> None:
     paths = save_pictures(tmp_path, 12)
     backbone = TinyImages("tiny_images")
-    extracted = run(backbone, image_examples(paths), keys_of(paths), store, Wish("maps"), batch_size=5)
+    extracted = run(backbone, image_examples(paths), keys_of(paths), store, FeatureSpec("maps"), batch_size=5)
     np.testing.assert_allclose(extracted.pooled(), one_by_one(TinyImages("x"), paths), atol=1e-6)
     assert extracted.batch_features([2, 0]).maps[0].shape == (2, 6, 2, 2)
 
@@ -110,15 +115,15 @@ def test_what_decides_the_features_is_part_of_the_key(store: FeatureStore, chang
     backbone = TinyTexts("tiny_texts", seed=int(change == "weights"))
     if change == "preparation":
         backbone.preparation = lambda: {"tiny": "otherwise"}  # type: ignore[method-assign]
-    wish = Wish(taps=(Tap("first"),)) if change == "taps" else None
-    extracted = run(backbone, text_examples(TEXTS), keys_of(TEXTS), store, wish)
+    spec = FeatureSpec(taps=(Tap("first"),)) if change == "taps" else None
+    extracted = run(backbone, text_examples(TEXTS), keys_of(TEXTS), store, spec)
     assert extracted.reused == 0
 
 
 def test_all_stages_come_from_one_pass(store: FeatureStore) -> None:
     backbone = TinyTable("tiny_table")
     values = np.random.default_rng(0).standard_normal((30, 4))
-    extracted = run(backbone, table_examples(values), keys_of(values), store, Wish.all_stages(backbone))
+    extracted = run(backbone, table_examples(values), keys_of(values), store, FeatureSpec.all_stages(backbone))
     state = backbone.prepare(list(values))
     with torch.no_grad():
         for stage in backbone.stages:
@@ -131,7 +136,7 @@ def test_all_stages_come_from_one_pass(store: FeatureStore) -> None:
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_suffix_goes_on_from_a_kept_state(store: FeatureStore, stop: int) -> None:
-    backbone, extracted = texts_pass(store, wish=Wish("state", stop), batch_size=4)
+    backbone, extracted = texts_pass(store, spec=FeatureSpec("state", stop), batch_size=4)
     _, whole = texts_pass(store)
     rows = [5, 30, 2, 0, 17]
     state = extracted.batch_state(rows)
@@ -148,13 +153,13 @@ def test_a_suffix_goes_on_from_a_kept_state(store: FeatureStore, stop: int) -> N
 
 
 def test_a_kept_state_does_not_hold_the_padding_of_its_batch(store: FeatureStore) -> None:
-    texts_pass(store, wish=Wish("state", 1), batch_size=40)
+    texts_pass(store, spec=FeatureSpec("state", 1), batch_size=40)
     words = sum(len(text.split()) for text in TEXTS)
     assert store.size() < words * (8 * 4 + 8) + 40 * 40 + 5000
 
 
 def test_token_vectors_come_back_without_padding(store: FeatureStore) -> None:
-    backbone, extracted = texts_pass(store, wish=Wish("tokens"))
+    backbone, extracted = texts_pass(store, spec=FeatureSpec("tokens"))
     features = extracted.batch_features([8, 3])
     with torch.no_grad():
         alone = backbone.segment(0, 3)(backbone.prepare([TEXTS[3]])).hidden[0]
@@ -167,9 +172,9 @@ def test_token_vectors_come_back_without_padding(store: FeatureStore) -> None:
 
 def test_what_the_backbone_does_not_have_is_refused(store: FeatureStore) -> None:
     with pytest.raises(BackboneError, match="no maps"):
-        texts_pass(store, wish=Wish("maps"))
+        texts_pass(store, spec=FeatureSpec("maps"))
     with pytest.raises(BackboneError, match="exist at boundary 3"):
-        texts_pass(store, wish=Wish("pooled", 2))
+        texts_pass(store, spec=FeatureSpec("pooled", 2))
 
 
 def test_inputs_that_cannot_be_read_are_named_and_the_rest_goes_on(store: FeatureStore, tmp_path: Path) -> None:

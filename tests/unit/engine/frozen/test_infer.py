@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_backbones import TinyBackbone, TinyTable, TinyTexts, keys_of, table_examples, text_examples
 from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import Wish
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.kernel.errors import DataError
 from headstart.runners.eager import Eager
+from tiny_backbones import TinyBackbone, TinyTable, TinyTexts, keys_of, table_examples, text_examples
 
 CPU = torch.device("cpu")
 TEXTS = [" ".join(f"w{(i * 5 + j) % 30}" for j in range(1 + i * 3 % 17)) for i in range(30)]
@@ -33,7 +33,7 @@ class Scores:
     def cut(self, examples: Any, backbone: Any) -> None:
         return None
 
-    def queries(self, examples: Any) -> dict[str, np.ndarray]:
+    def head_inputs(self, examples: Any) -> dict[str, np.ndarray]:
         return {}
 
     def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
@@ -100,10 +100,12 @@ def test_nothing_readable_gives_no_prediction() -> None:
     assert (found.rows.tolist(), found.failures) == ([], {0: "is empty", 1: "is empty"})
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish("tokens"), Wish("state", 1), Wish("state", 3)])
-def test_a_frozen_pass_gives_the_same_predictions(wish: Wish, tmp_path: Path) -> None:
-    model = model_of(TinyTexts("tiny_texts"), tokens=wish.keep != "pooled")
-    extracted = extract(model.backbone, text_examples(TEXTS), keys_of(TEXTS), wish, runner=Eager(), device=CPU)
+@pytest.mark.parametrize(
+    "spec", [FeatureSpec(), FeatureSpec("tokens"), FeatureSpec("state", 1), FeatureSpec("state", 3)]
+)
+def test_a_frozen_pass_gives_the_same_predictions(spec: FeatureSpec, tmp_path: Path) -> None:
+    model = model_of(TinyTexts("tiny_texts"), tokens=spec.keep != "pooled")
+    extracted = extract(model.backbone, text_examples(TEXTS), keys_of(TEXTS), spec, runner=Eager(), device=CPU)
     rows = [3, 20, 7, 7]
     found = predict_stored(model, extracted, rows, device=CPU, batch_size=2)
     np.testing.assert_allclose(found.columns["scaled"], longhand(model, TEXTS)[rows], atol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.task import Pieces
+from headstart.contracts.task import Windows
 from headstart.engine.frozen import merging
 from headstart.engine.frozen.merging import Decoded, joined, merged
 
@@ -24,16 +24,16 @@ class Sums:
     def __init__(self) -> None:
         self.held = self.most = 0
 
-    def merged(self, prediction: Prediction, pieces: Pieces) -> Prediction:
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
         self.held -= len(prediction)
-        owners, numbers = np.unique(pieces.owner, return_inverse=True)
+        owners, numbers = np.unique(windows.owner, return_inverse=True)
         return Prediction({"sum": np.bincount(numbers, prediction.columns["value"], len(owners))})
 
 
-def pieces_of(owner: np.ndarray) -> Pieces:
+def pieces_of(owner: np.ndarray) -> Windows:
     table = pa.table({"text": [f"piece {k}" for k in range(len(owner))]})
     schema = Schema(modality="text", inputs=("text",), origin="text")
-    return Pieces(Examples(table, schema), owner, np.zeros((len(owner), 2), np.int64))
+    return Windows(Examples(table, schema), owner, np.zeros((len(owner), 2), np.int64))
 
 
 def decoded(order: np.ndarray, unreadable: set[int], task: Sums) -> Iterator[Decoded]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.engine.frozen import work_locks as turns
-from headstart.engine.frozen.work_locks import in_turn
+from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel import locks
 
 
@@ -23,10 +23,10 @@ def test_whoever_comes_second_waits_for_the_first() -> None:
 
     def second() -> None:
         began.set()
-        with in_turn("look-1"):
+        with work_lock("look-1"):
             seen.append("second")
 
-    with in_turn("look-1"):
+    with work_lock("look-1"):
         thread = threading.Thread(target=second)
         thread.start()
         began.wait()
@@ -37,14 +37,14 @@ def test_whoever_comes_second_waits_for_the_first() -> None:
 
 
 def test_other_names_are_not_waited_for() -> None:
-    with in_turn("look-1"), in_turn("other-1"):
+    with work_lock("look-1"), work_lock("other-1"):
         pass
 
 
 def test_an_error_in_a_turn_ends_it() -> None:
-    with pytest.raises(ValueError), in_turn("look-1"):
+    with pytest.raises(ValueError), work_lock("look-1"):
         raise ValueError
-    with in_turn("look-1"):
+    with work_lock("look-1"):
         pass
 
 
@@ -56,11 +56,11 @@ def test_where_nothing_can_be_locked_everybody_goes_on(
         monkeypatch.setattr(locks, "fcntl", None)
     else:
         (folder / "memo").touch()
-    with in_turn("look-1"), in_turn("look-1"):
+    with work_lock("look-1"), work_lock("look-1"):
         pass
 
 
 def test_somebody_who_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.05)
-    with in_turn("look-1"), in_turn("look-1"):
+    with work_lock("look-1"), work_lock("look-1"):
         pass

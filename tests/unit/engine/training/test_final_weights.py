@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from small_trainings import RECIPE, changed, small_loop
 from torch import Tensor
 
 from headstart.contracts.tuning import Rate
@@ -12,10 +11,11 @@ from headstart.engine.training.best_epochs import BestEpochs, Kept, greedy_soup
 from headstart.engine.training.final_weights import final_weights, passes_needed
 from headstart.engine.training.interpolation import ALPHAS, best_interpolation, between
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.training_plan import Plan
+from headstart.engine.training.training_plan import TrainingPlan
 from headstart.kernel.errors import TrainingError
 from headstart.objectives.l2_sp import L2SP
 from headstart.objectives.supervised import Supervised
+from small_trainings import RECIPE, changed, small_loop
 
 
 def at(value: float) -> dict[str, Tensor]:
@@ -104,10 +104,10 @@ def test_what_would_do_nothing_is_refused() -> None:
     head_only = [Rate(-1, 1.0)]
     interpolated = changed(interpolate=True)
     for plan in (
-        Plan(Supervised(), interpolated, head_only, 0, 0),
-        Plan(Supervised(), interpolated, [*head_only, Rate(2, 1.0)], 0, 0, pretrained=False),
-        Plan(L2SP(), RECIPE, head_only, 0, 0),
-        Plan(L2SP(), RECIPE, [*head_only, Rate(2, 1.0)], 0, 0, pretrained=False),
+        TrainingPlan(Supervised(), interpolated, head_only, 0, 0),
+        TrainingPlan(Supervised(), interpolated, [*head_only, Rate(2, 1.0)], 0, 0, pretrained=False),
+        TrainingPlan(L2SP(), RECIPE, head_only, 0, 0),
+        TrainingPlan(L2SP(), RECIPE, [*head_only, Rate(2, 1.0)], 0, 0, pretrained=False),
     ):
         with pytest.raises(TrainingError, match="no pretrained stage moves"):
             Loop(small_loop().model, plan, {}, small_loop().validation.stream)

@@ -22,7 +22,7 @@ from headstart.engine.training import loop as loop_module
 from headstart.engine.training import stepping
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.finite import BrokenOffError
-from headstart.engine.training.loop import Loop, Plan
+from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.engine.training.optimiser import frozen_state, schedule
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.randomness import draw_seed
@@ -57,7 +57,7 @@ def make_loop(
     targets = task.targets(examples)
     train = Stream("labelled", np.arange(64), targets, source, recipe.batch_size, 0)
     validation = Stream("validation", np.arange(64, 96), targets, source, recipe.batch_size, 0)
-    plan = Plan(objective or Supervised(), recipe, rates, 0, 0, budget)
+    plan = TrainingPlan(objective or Supervised(), recipe, rates, 0, 0, budget)
     return Loop(model, plan, {"labelled": train}, validation, checkpoint=checkpoint)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_trainings import OwnTooLarge, TooLarge, changed, small_loop, weights
 
 from headstart.contracts.carriers import Batch, Mixed, State
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -15,6 +14,7 @@ from headstart.engine.training.loop import Loop
 from headstart.engine.training.micro_batches import Batches, MicroBatches, divided, is_out_of_memory
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
+from small_trainings import OwnTooLarge, TooLarge, changed, small_loop, weights
 
 
 def batch(size: int) -> Batch:
@@ -50,7 +50,7 @@ def test_parts_are_near_equal_and_make_the_whole(most: int) -> None:
         assert found.mixed is not None
         numbers = found.rows
         assert torch.equal(found.state.context["mask"], numbers + 7)
-        assert torch.equal(found.targets["label"], numbers) and torch.equal(found.queries["query"], numbers)
+        assert torch.equal(found.targets["label"], numbers) and torch.equal(found.head_inputs["query"], numbers)
         assert torch.equal(found.mixed.targets["label"], numbers + 100) and found.mixed.weight == 0.3
 
 

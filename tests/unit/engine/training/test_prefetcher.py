@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from headstart.engine.training.prefetcher import Ahead
+from headstart.engine.training.prefetcher import Prefetcher
 
 
 def test_ahead_keeps_the_order_and_passes_errors_on() -> None:
-    assert list(Ahead([lambda k=k: k for k in range(20)])) == list(range(20))
+    assert list(Prefetcher([lambda k=k: k for k in range(20)])) == list(range(20))
 
     def broken() -> int:
         raise ValueError("no such file")
 
     with pytest.raises(ValueError, match="no such file"):
-        list(Ahead([lambda: 1, broken, lambda: 2]))
+        list(Prefetcher([lambda: 1, broken, lambda: 2]))
 
 
 def test_ahead_stops_working_when_its_consumer_stops() -> None:
@@ -27,7 +27,7 @@ def test_ahead_stops_working_when_its_consumer_stops() -> None:
         made.append(k)
         return k
 
-    made_ahead = Ahead([lambda k=k: make(k) for k in range(1000)])
+    made_ahead = Prefetcher([lambda k=k: make(k) for k in range(1000)])
     next(made_ahead)
     del made_ahead
     time.sleep(0.3)
@@ -36,7 +36,7 @@ def test_ahead_stops_working_when_its_consumer_stops() -> None:
 
 def test_the_first_is_in_the_making_before_it_is_asked_for() -> None:
     begun = threading.Event()
-    coming = Ahead([begun.set])
+    coming = Prefetcher([begun.set])
     assert begun.wait(60)
     assert list(coming) == [None]
 
@@ -45,7 +45,7 @@ def test_after_an_error_there_is_nothing_more() -> None:
     def broken() -> int:
         raise ValueError("no such file")
 
-    coming = Ahead([broken, lambda: 2])
+    coming = Prefetcher([broken, lambda: 2])
     with pytest.raises(ValueError, match="no such file"):
         next(coming)
     assert list(coming) == []

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_trainings import RECIPE, TooLarge, small_loop
 from torch import Tensor
 
 from headstart.contracts.tuning import Recipe
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.trial_training import peaks_of, rehearse
+from headstart.engine.training.trial_training import peaks_of, train_briefly
+from small_trainings import RECIPE, TooLarge, small_loop
 
 
 def everything(loop: Loop) -> dict[str, Tensor]:
@@ -29,7 +29,7 @@ def scaled(loop: Loop, factor: float) -> list[float]:
 def test_nothing_stays_of_a_rehearsal() -> None:
     loop = small_loop()
     before = everything(loop)
-    rehearse(loop, 5)
+    train_briefly(loop, 5)
     after = everything(loop)
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not loop.optimiser.state
@@ -37,7 +37,7 @@ def test_nothing_stays_of_a_rehearsal() -> None:
 
 def test_a_training_after_a_rehearsal_is_the_training_without_one() -> None:
     plain, rehearsed = small_loop(), small_loop()
-    rehearse(rehearsed, 6, peaks=scaled(rehearsed, 3.0))
+    train_briefly(rehearsed, 6, peaks=scaled(rehearsed, 3.0))
     one, other = plain.run(), rehearsed.run()
     assert [epoch.val_loss for epoch in one.history] == [epoch.val_loss for epoch in other.history]
 
@@ -45,7 +45,7 @@ def test_a_training_after_a_rehearsal_is_the_training_without_one() -> None:
 def test_it_lowers_the_validation_loss_as_a_training_does() -> None:
     loop = small_loop()
     start = loop.validation.losses()
-    found = rehearse(loop, 24)
+    found = train_briefly(loop, 24)
     assert found.losses is not None
     assert found.losses.shape == start.shape
     assert found.losses.mean() < start.mean()
@@ -56,13 +56,13 @@ def test_it_may_be_longer_than_an_epoch() -> None:
     steps: list[int] = []
     make = loop.stepper
     loop.stepper = lambda batches, moment: steps.append(moment.step) or make(batches, moment)  # type: ignore
-    rehearse(loop, 2 * loop.steps + 1)
+    train_briefly(loop, 2 * loop.steps + 1)
     assert len(steps) == 2 * loop.steps + 1
 
 
 def test_other_rates_are_those_of_this_rehearsal_only() -> None:
     loop = small_loop()
-    slow, fast = rehearse(loop, 8, peaks=scaled(loop, 1e-6)), rehearse(loop, 8)
+    slow, fast = train_briefly(loop, 8, peaks=scaled(loop, 1e-6)), train_briefly(loop, 8)
     start = loop.validation.losses()
     assert slow.losses is not None and fast.losses is not None
     assert np.allclose(slow.losses, start, atol=1e-4)
@@ -72,20 +72,20 @@ def test_other_rates_are_those_of_this_rehearsal_only() -> None:
 def test_a_rate_at_which_it_diverges_has_no_losses_and_does_no_harm() -> None:
     loop = small_loop(Recipe(**{**RECIPE.model_dump(), "clip": 0.0, "learning_rate": 1e30, "head_learning_rate": 1e30}))
     before = everything(loop)
-    found = rehearse(loop, 12)
+    found = train_briefly(loop, 12)
     assert found.losses is None and "Try a lower learning rate" in found.failure
     after = everything(loop)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_it_says_that_the_memory_is_too_small() -> None:
-    found = rehearse(small_loop(objective=TooLarge(most=0)), 2)
+    found = train_briefly(small_loop(objective=TooLarge(most=0)), 2)
     assert found.losses is None and "memory is too small" in found.failure
 
 
 def test_the_first_step_is_not_counted_in_the_time_of_a_step() -> None:
     # the clock is read before the first step, after each step, and around the validation
     times = iter([0.0, 50.0, 50.0, 51.0, 51.0, 53.0, 53.0, 55.0, 55.0, 62.0])
-    found = rehearse(small_loop(), 4, now=lambda: next(times))
+    found = train_briefly(small_loop(), 4, now=lambda: next(times))
     assert found.step == pytest.approx(2.0)
     assert found.validation == pytest.approx(7.0)

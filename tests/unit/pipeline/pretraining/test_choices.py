@@ -16,7 +16,7 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.objectives.masked_tokens import MaskedTokens
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.pretraining.choices import MOST_STEPS, Choices, choose
-from headstart.pipeline.pretraining.initial_backbone import outset
+from headstart.pipeline.pretraining.initial_backbone import initial_backbone
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
 from headstart.pipeline.pretraining.unlabelled import ROWS_AT_ONCE, Unlabelled, read_unlabelled
 from headstart.pipeline.record import Decision
@@ -56,10 +56,12 @@ def test_auto_passes_over_what_the_backbone_cannot_do() -> None:
 
 
 def test_numbers_begin_with_a_network_that_has_something_to_train() -> None:
-    begun = outset(PretrainPlan(data="it"), numeric_examples(np.zeros((5, 3)), [0] * 5))
+    begun = initial_backbone(PretrainPlan(data="it"), numeric_examples(np.zeros((5, 3)), [0] * 5))
     assert any(True for _ in begun.backbone.module.parameters()) and begun.plan.weights == "random"
     assert begun.decision is not None and "nothing to train" in begun.decision.reason
-    named = outset(PretrainPlan(data="it", backbone="table_features"), numeric_examples(np.zeros((5, 3)), [0] * 5))
+    named = initial_backbone(
+        PretrainPlan(data="it", backbone="table_features"), numeric_examples(np.zeros((5, 3)), [0] * 5)
+    )
     assert named.decision is None and named.plan.backbone == "table_features"
 
 

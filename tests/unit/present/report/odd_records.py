@@ -8,7 +8,7 @@ import numpy as np
 from sample_records import classification, data, figure
 
 from headstart.contracts.panels import Scatter, Table
-from headstart.pipeline.record import Arm, Card, Comparison, Decision, RunRecord, SliceRow, StageRow, Trouble
+from headstart.pipeline.record import Arm, Card, Comparison, DataIssue, Decision, RunRecord, SliceRow, StageRow
 
 HOSTILE = '<script>alert("x")</script>&\'"> <img src=http://evil.example/x.png onerror=alert(1)> 🐝🦋'
 
@@ -51,7 +51,7 @@ def regression() -> RunRecord:
             "comparisons": (),
             "slices": (),
             "worst_slice": "",
-            "exhibits": (scatter,),
+            "panels": (scatter,),
             "mistakes": cards,
             "data": data(()),
         }
@@ -62,7 +62,7 @@ def negative_transfer() -> RunRecord:
     """Ten classes; scratch is better, the test part has been read thrice, and the split leaks."""
     base = classification(tuple("zero one two three four five six seven eight nine".split()))
     worse = Comparison(against="scratch", metric="accuracy", difference=figure(-0.041, 0.03), verdict="worse")
-    leaks = tuple(Trouble(origin=f"test/{i}.png", reason=f"is a copy of train/{i}.png") for i in range(3))
+    leaks = tuple(DataIssue(origin=f"test/{i}.png", reason=f"is a copy of train/{i}.png") for i in range(3))
     return base.model_copy(
         update={
             "name": "digits",
@@ -111,11 +111,11 @@ def hostile() -> RunRecord:
                     "source": HOSTILE,
                     "seen": long,
                     "notes": (HOSTILE, long),
-                    "unreadable": tuple(Trouble(origin=f"{i}{HOSTILE}", reason=HOSTILE) for i in range(120)),
+                    "unreadable": tuple(DataIssue(origin=f"{i}{HOSTILE}", reason=HOSTILE) for i in range(120)),
                 }
             ),
-            "exhibits": (
-                *base.exhibits,
+            "panels": (
+                *base.panels,
                 Scatter(title=HOSTILE, note=long, x_label=HOSTILE, y_label=long, x=(1.0, math.nan), y=(2.0, 1.0)),
                 Table(title=HOSTILE, header=(HOSTILE, long), rows=((HOSTILE, math.nan), (long, 3.5))),
             ),

@@ -7,7 +7,7 @@ import math
 from sample_records import figure, history, stages, thumbnail
 
 from headstart.pipeline.pretraining.record import Gain, PretrainRecord, UnlabelledSummary, ViewRow
-from headstart.pipeline.record import Arm, Budget, Comparison, Decision, FigureRow, PartRow, StageRow, Trouble
+from headstart.pipeline.record import Arm, BudgetRow, Comparison, DataIssue, Decision, FigureRow, PartRow, StageRow
 
 
 def pretrained() -> PretrainRecord:
@@ -44,7 +44,7 @@ def pretrained() -> PretrainRecord:
             modality="image",
             trained=11_990,
             held_out=600,
-            unreadable=(Trouble(origin="a/broken.png", reason="is no image that Pillow can read"),),
+            unreadable=(DataIssue(origin="a/broken.png", reason="is no image that Pillow can read"),),
             unreadable_count=1,
             notes=("the pictures lie in 3 folders: a (400), b (300) and c (20). Where they are classes, …",),
         ),
@@ -65,7 +65,7 @@ def pretrained() -> PretrainRecord:
         ),
         gain=_gain("better", figure(0.123, 0.051)),
         times={"listing the data": 2.1, "the probe on the start": 11.0, "training": 1795.2},
-        budget=Budget(seconds=1800.0, used=1790.0),
+        budget=BudgetRow(seconds=1800.0, used=1790.0),
         versions={"torch": "2.9"},
         machine={"cores": "2"},
     )

@@ -17,7 +17,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.open: list[str] = []
-        self.pieces: list[str] = []
+        self.windows: list[str] = []
         self.feed(html)
         self.close()
         assert self.open == []
@@ -35,11 +35,11 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
-            self.pieces.append(data)
+            self.windows.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
+        return " ".join(" ".join(self.windows).split())
 
     def ids(self) -> list[str]:
         return [attributes["id"] for _, attributes in self.tags if "id" in attributes]

@@ -16,6 +16,7 @@ from headstart.pipeline.record import (
     Arm,
     Card,
     Comparison,
+    DataIssue,
     DataSummary,
     Decision,
     Epoch,
@@ -25,7 +26,6 @@ from headstart.pipeline.record import (
     RunRecord,
     SliceRow,
     StageRow,
-    Trouble,
 )
 
 
@@ -180,7 +180,7 @@ def classification(names: tuple[str, ...] = ("ants", "bees")) -> RunRecord:
             SliceRow(column="camera", value="microscope", n=22, figures={"accuracy": figure(0.818, 0.15, 22)}),
         ),
         worst_slice="camera = microscope",
-        exhibits=(matrix(names), reliability(), per_class(names)),
+        panels=(matrix(names), reliability(), per_class(names)),
         mistakes=image_mistakes(names, 14),
         frozen_pass=FrozenPass(computed=1800, reused=200, seconds={"prepare": 20.1, "runner": 18.2, "store": 0.3}),
         times={"scan": 1.3, "features": 21.7, "probe": 4.1, "fine-tuning": 83.4, "from scratch": 215.0, "report": 0.4},
@@ -199,8 +199,8 @@ def data(names: tuple[str, ...]) -> DataSummary:
             for part, n in (("train", 98), ("val", 24), ("test", 76))
         ),
         unreadable=(
-            Trouble(origin="ants/IMG_0031.jpg", reason="is empty (0 bytes)"),
-            Trouble(origin="bees/holiday copy (2).jpg", reason="is no image that Pillow can read"),
+            DataIssue(origin="ants/IMG_0031.jpg", reason="is empty (0 bytes)"),
+            DataIssue(origin="bees/holiday copy (2).jpg", reason="is no image that Pillow can read"),
         ),
         duplicates=6,
         notes=("5 images are larger than 4000 pixels and were decoded at reduced size.",),

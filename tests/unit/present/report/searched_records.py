@@ -6,7 +6,7 @@ import math
 
 from sample_records import classification, figure
 
-from headstart.pipeline.record import Budget, Candidate, Decision, Forgetting, RunRecord, StageRow, Trouble
+from headstart.pipeline.record import BudgetRow, CandidateRow, DataIssue, Decision, Forgetting, RunRecord, StageRow
 
 HEAD = StageRow(name="head", parameters=770, state="trained", learning_rate=1e-3, trained=770)
 
@@ -21,7 +21,7 @@ def searched() -> RunRecord:
             "head": HEAD,
             "candidates": candidates(),
             "times": {"reading": 0.4, "the frozen pass": 9.8, "the probe": 0.9, "training": 41.2, "the test part": 2.1},
-            "budget": Budget(seconds=60.0, used=52.3, steps={"the frozen pass": 20.0, "training": 45.0}),
+            "budget": BudgetRow(seconds=60.0, used=52.3, steps={"the frozen pass": 20.0, "training": 45.0}),
             "decisions": (
                 *base.decisions,
                 Decision(
@@ -49,13 +49,13 @@ def deep() -> RunRecord:
     many = tuple(
         one.model_copy(update={"name": f"{one.name}, again {i}"}) for i in range(20) for one in candidates()[:-1]
     )
-    overdrawn = Budget(seconds=200.0, used=326.1, steps={"fine-tuning": 60.0, "from scratch": 250.0})
+    overdrawn = BudgetRow(seconds=200.0, used=326.1, steps={"fine-tuning": 60.0, "from scratch": 250.0})
     return classification().model_copy(
         update={"stages": rows, "head": HEAD, "candidates": (*many, candidates()[-1]), "budget": overdrawn}
     )
 
 
-def further() -> RunRecord:
+def continued() -> RunRecord:
     """A run that went on from another and has forgotten some of it; it sums up three seeds."""
     old = Forgetting(
         run="runs/insects",
@@ -65,7 +65,7 @@ def further() -> RunRecord:
         after={"accuracy": figure(0.885, 0.05), "log_loss": figure(0.36, 0.09)},
         difference=figure(-0.068, 0.04),
         verdict="worse",
-        leaked=tuple(Trouble(origin=f"ants/{i}.jpg", reason="is a training example of this run") for i in range(5)),
+        leaked=tuple(DataIssue(origin=f"ants/{i}.jpg", reason="is a training example of this run") for i in range(5)),
         notes=("5 of its 153 test examples are left out.",),
     )
     base = searched()
@@ -95,7 +95,7 @@ def vit_stages() -> tuple[StageRow, ...]:
     return (*rows, StageRow(name="norm", parameters=768, state="trained", learning_rate=1e-4, trained=768))
 
 
-def candidates() -> tuple[Candidate, ...]:
+def candidates() -> tuple[CandidateRow, ...]:
     tried = [
         ("probe", "probe", math.nan, 0, 0.9, 0.917, "beaten by the model"),
         ("full, 1e-5", "full", 1e-5, 2, 5.2, 0.902, "dropped after round 1"),
@@ -106,7 +106,7 @@ def candidates() -> tuple[Candidate, ...]:
         ("gradual, 1e-4", "gradual", 1e-4, 12, 14.6, 0.958, "kept"),
     ]
     return tuple(
-        Candidate(
+        CandidateRow(
             name=name,
             tuning=tuning,
             learning_rate=rate,

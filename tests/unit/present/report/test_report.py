@@ -15,7 +15,7 @@ from report_page import Page, page
 from sample_records import write_record
 
 from headstart.contracts.panels import Matrix, Reliability, Scatter, Table
-from headstart.pipeline.record import Arm, Forgetting, FrozenPass, RunRecord, SliceRow, Trouble
+from headstart.pipeline.record import Arm, DataIssue, Forgetting, FrozenPass, RunRecord, SliceRow
 from headstart.present.report.write import MOST_BYTES, render, report
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ RECORDS = [
     samples.classification,
     found.searched,
     found.deep,
-    found.further,
+    found.continued,
     odd.regression,
     odd.negative_transfer,
     odd.hostile,
@@ -163,7 +163,7 @@ def test_leaks_are_a_warning_and_are_named() -> None:
 
 
 def test_what_was_forgotten_is_held_against_what_was_known() -> None:
-    seen = page(found.further())
+    seen = page(found.continued())
     assert "#forgetting" in [a.get("href") for _, a in seen.tags]
     assert "This run goes on from runs/insects . Both models on 148 examples" in seen.text
     assert "Accuracy: −6.8 points (−10.8 to −2.8) ▼ worse" in seen.text
@@ -179,7 +179,7 @@ def test_nothing_to_compare_with_is_said() -> None:
 
 
 def test_spread_over_seeds_is_told() -> None:
-    text = page(found.further()).text
+    text = page(found.continued()).text
     assert "Spread over 3 runs" in text and "Accuracy 0.6 points 0.6 points 0.6 points" in text
     assert "Log loss 0.012" in text and "seed-0, seed-1, seed-2" in text
 
@@ -200,7 +200,7 @@ def test_arms_without_history_have_no_curves() -> None:
 
 def test_matrix_shows_counts_and_row_shares() -> None:
     matrix = Matrix(title="Confusion", names=("a", "b"), counts=((3, 1), (0, 0)))
-    seen = page(samples.classification().model_copy(update={"exhibits": (matrix,)}))
+    seen = page(samples.classification().model_copy(update={"panels": (matrix,)}))
     assert "a 3 75 % 1 25 % 4" in seen.text
     assert "a taken for b, 1 time." in seen.text
     shades = [a["style"] for tag, a in seen.tags if tag == "td" and "--s" in a.get("style", "")]
@@ -209,7 +209,7 @@ def test_matrix_shows_counts_and_row_shares() -> None:
 
 def test_matrix_of_many_names_becomes_a_list_of_confusions() -> None:
     names = tuple(f"class {i}" for i in range(300))
-    seen = page(samples.classification().model_copy(update={"exhibits": (samples.matrix(names),)}))
+    seen = page(samples.classification().model_copy(update={"panels": (samples.matrix(names),)}))
     assert "300 names are too many for a matrix" in seen.text
     assert not any("matrix" in a.get("class", "").split() for _, a in seen.tags)
 
@@ -231,7 +231,7 @@ def test_hostile_strings_stay_text() -> None:
 
 
 def test_unreadable_files_are_named_up_to_fifty_and_counted() -> None:
-    troubles = tuple(Trouble(origin=f"file-{i:04}.jpg", reason="is empty") for i in range(1200))
+    troubles = tuple(DataIssue(origin=f"file-{i:04}.jpg", reason="is empty") for i in range(1200))
     base = samples.classification()
     data = base.data.model_copy(update={"unreadable": troubles})
     text = page(base.model_copy(update={"data": data})).text
@@ -248,7 +248,7 @@ def test_huge_run_stays_below_the_limit() -> None:
         update={
             "mistakes": (card,) * 400,
             "slices": rows,
-            "exhibits": (*base.exhibits, Scatter(title="s", x_label="x", y_label="y", x=points, y=points)),
+            "panels": (*base.panels, Scatter(title="s", x_label="x", y_label="y", x=points, y=points)),
             "arms": {"model": base.arms["model"].model_copy(update={"history": samples.history(5000, 1, 0, 0.9)})},
         }
     )
@@ -271,7 +271,7 @@ def test_degenerate_run_is_drawn() -> None:
             "decisions": (),
             "times": {},
             "started": "yesterday",
-            "exhibits": (
+            "panels": (
                 Matrix(title="m", names=("a",), counts=((0,),)),
                 Reliability(title="r", bins=()),
                 Scatter(title="s", x_label="x", y_label="y", x=(), y=()),

@@ -24,11 +24,11 @@ Make = Callable[[], RunRecord | PretrainRecord]
 RECORDS: list[Make] = [
     samples.classification,
     found.searched,
-    found.further,
+    found.continued,
     odd.negative_transfer,
     odd.regression,
     found.deep,
-    found.further,
+    found.continued,
     odd.hostile,
     without_labels.pretrained,
     without_labels.unjudged,

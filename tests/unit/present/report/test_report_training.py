@@ -11,7 +11,7 @@ import sample_records as samples
 import searched_records as found
 from report_page import page
 
-from headstart.pipeline.record import Budget, RunRecord, StageRow
+from headstart.pipeline.record import BudgetRow, RunRecord, StageRow
 from headstart.present.report import candidates, stages
 from headstart.present.report.write import render
 
@@ -143,7 +143,7 @@ def test_times_are_held_against_the_budget() -> None:
 
 
 def test_a_budget_without_limits_per_step_has_no_column_of_its_own() -> None:
-    record = samples.classification().model_copy(update={"budget": Budget(seconds=400, used=326)})
+    record = samples.classification().model_copy(update={"budget": BudgetRow(seconds=400, used=326)})
     text = page(record).text
     assert "5 min 26 s of the 6 min 40 s allowed." in text and "Allowed" not in text
 
