@@ -21,7 +21,7 @@ from benchmarks._run_ner import RunNer, Sentences
 from headstart.backbones._text_sources import bundled_folder
 from headstart.contracts.format import Columns
 from headstart.formats.conll import Conll
-from headstart.tasks.tagging import Tagging
+from headstart.tasks.tagging.task import Tagging
 from headstart.verbs.run import Run
 
 BUDGET = 600.0

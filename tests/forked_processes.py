@@ -29,8 +29,8 @@ _CONTEXT.set_forkserver_preload(
         "headstart.verbs.pretrain",
         "headstart.backbones.timm_images",
         "headstart.backbones.hf_text",
-        "headstart.tasks.segmentation",
-        "headstart.tasks.tagging",
+        "headstart.tasks.segmentation.task",
+        "headstart.tasks.tagging.task",
     ]
 )
 

@@ -26,7 +26,7 @@ from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.objectives.l2_sp import L2SP
 from headstart.objectives.supervised import Supervised
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.01, head_learning_rate=0.02, patience=9, precision="float32")

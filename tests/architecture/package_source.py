@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from headstart.kernel import registry
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "headstart"
 PLUGIN_FOLDERS = ("formats", "backbones", "runners", "tasks", "tuning", "objectives", "augmentations")
@@ -38,8 +40,18 @@ class Source:
         return self.path.parent.relative_to(PACKAGE).as_posix().removeprefix(".")
 
     @property
+    def plugin(self) -> tuple[str, str] | None:
+        """(family, name) of the plug-in that the file is, or is the main module of; None for any other file."""
+        family, _, name = self.folder.partition("/")
+        if family not in PLUGIN_FOLDERS or self.path.stem.startswith("_"):
+            return None
+        if name:
+            return (family, name) if self.path.stem == registry.main_module(family) else None
+        return family, self.path.stem
+
+    @property
     def is_plugin(self) -> bool:
-        return self.folder in PLUGIN_FOLDERS and not self.path.stem.startswith("_")
+        return self.plugin is not None
 
     @property
     def text(self) -> str:

@@ -12,7 +12,7 @@ from headstart.kernel import registry
 from headstart.kernel.settings import Settings, field_help
 from package_source import PLUGIN_FOLDERS, Source, sources
 
-PLUGINS = [(source.folder, source.path.stem) for source in sources() if source.is_plugin]
+PLUGINS = [source.plugin for source in sources() if source.plugin is not None]
 NAMES = {name for _, name in PLUGINS}
 BLIND = ("contracts", "engine", "evidence", "pipeline", "search", "present", "verbs", "cli")
 """Folders that must work for a plug-in nobody has written yet."""
@@ -56,7 +56,7 @@ def test_no_plugin_is_named_outside_its_folder() -> None:
 
 
 def test_no_plugin_is_imported_outside_its_folder() -> None:
-    plugin_modules = {f"headstart.{family}.{name}" for family, name in PLUGINS}
+    plugin_modules = {source.module for source in sources() if source.is_plugin}
     faults = [
         f"{source.at(node)} imports {module}; ask the registry for it"
         for source in sources()

@@ -96,7 +96,7 @@ def test_tensors_in_public_signatures_have_their_shape_in_a_docstring() -> None:
         for source, node, owner in public_functions()
         if has_tensors(node)
         and "(" not in (ast.get_docstring(node) or "") + ((owner and ast.get_docstring(owner)) or "")
-        and not (owner and source.folder in PLUGIN_FOLDERS and node.name in promised)
+        and not (owner and source.folder.partition("/")[0] in PLUGIN_FOLDERS and node.name in promised)
     )
 
 

@@ -17,9 +17,9 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel import registry
 from headstart.kernel.settings import build
-from headstart.tasks.regression import Regression
-from headstart.tasks.segmentation import Segmentation
-from headstart.tasks.tagging import Tagging
+from headstart.tasks.regression.task import Regression
+from headstart.tasks.segmentation.task import Segmentation
+from headstart.tasks.tagging.task import Tagging
 from masked_pictures import masked_pictures, png
 from tagged_texts import tagged_texts
 from tiny_text_models import save_tiny

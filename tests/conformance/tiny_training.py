@@ -20,7 +20,7 @@ from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.engine.training.stepping import Moment
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
 TRAIN, VALIDATION, UNLABELLED = np.arange(48), np.arange(48, 64), np.arange(64, 80)

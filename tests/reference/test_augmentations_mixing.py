@@ -13,8 +13,8 @@ from headstart.augmentations.manifold_mixup import ManifoldMixup
 from headstart.augmentations.mixup import Mixup
 from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.carriers import Batch, State
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 
 SEEDS = [[11, 5, 2**62, 7], [1, 2, 3, 4], [9, 9, 8, 8]]
 every_seeds = pytest.mark.parametrize("seeds", SEEDS, ids=["a", "b", "c"])

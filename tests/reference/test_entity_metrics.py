@@ -10,10 +10,10 @@ from seqeval.scheme import IOB2
 
 from headstart.contracts.carriers import Batch, Prediction, State
 from headstart.contracts.panels import Table
-from headstart.tasks._tagging_metrics import tagging_metrics
-from headstart.tasks._tagging_tags import TagSet
-from headstart.tasks._tagging_words import as_ragged
-from headstart.tasks.tagging import Tagging
+from headstart.tasks.tagging.metrics import tagging_metrics
+from headstart.tasks.tagging.tags import TagSet
+from headstart.tasks.tagging.task import Tagging
+from headstart.tasks.tagging.words import as_ragged
 
 TAGS = TagSet(("creative-work", "group", "person"), True)
 

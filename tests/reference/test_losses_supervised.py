@@ -13,8 +13,8 @@ from torch import nn
 from headstart.contracts.carriers import Batch, Features, State
 from headstart.contracts.objective import Step
 from headstart.objectives.supervised import Supervised
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from tiny_backbone import TinyBackbone
 
 BATCH, INPUTS, WIDTH = 7, 4, 5

@@ -11,8 +11,8 @@ from sklearn import metrics as reference
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Metric
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 
 CLASSIFICATION = {metric.name: metric for metric in Classification().metrics()}
 REGRESSION = {metric.name: metric for metric in Regression().metrics()}

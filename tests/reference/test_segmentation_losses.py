@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.carriers import PADDED_TARGET
-from headstart.tasks._segmentation_losses import LOSSES
+from headstart.tasks.segmentation.losses import LOSSES
 
 SHOWN = (1, 2)
 

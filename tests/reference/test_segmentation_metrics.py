@@ -16,9 +16,9 @@ from headstart.contracts.panels import Table
 from headstart.evidence.comparison import figures
 from headstart.media.framing import Whole
 from headstart.media.masks import encode_mask
-from headstart.tasks import _mask_overlap
-from headstart.tasks._mask_overlap import hausdorff95
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.segmentation import mask_overlap
+from headstart.tasks.segmentation.mask_overlap import hausdorff95
+from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import blobs_mask, masked_pictures
 
 
@@ -138,7 +138,7 @@ def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     measured = []
-    monkeypatch.setattr(_mask_overlap, "hausdorff95", lambda *pair: measured.append(pair) or hausdorff95(*pair))
+    monkeypatch.setattr(mask_overlap, "hausdorff95", lambda *pair: measured.append(pair) or hausdorff95(*pair))
     examples = masked_pictures(6)
     task = Segmentation(classes=("background", "outer", "inner")).bind(examples)
     targets, masks = task.targets(examples), np.empty(6, dtype=object)

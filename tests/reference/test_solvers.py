@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.numerics.standardisation import MANY, PRIOR
 from headstart.tasks import _logistic
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from labelled import blobs, labelled
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from headstart.tasks._tagging_chain import best_tags, entity_probabilities
-from headstart.tasks._tagging_tags import Entity, TagSet
+from headstart.tasks.tagging.chain import best_tags, entity_probabilities
+from headstart.tasks.tagging.tags import Entity, TagSet
 
 TAG_SETS = [TagSet(("loc", "per"), True), TagSet(("noun", "verb", "adj"), False), TagSet(("x",), True)]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from headstart.contracts.carriers import Batch, State
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 

@@ -20,7 +20,7 @@ from headstart.contracts.tuning import Rate, TrainingStart
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.optimiser import plan_optimiser, set_rates
 from headstart.engine.training.relative_gradients import BATCHES, relative_gradients
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from headstart.tuning.gradual import Gradual
 from headstart.tuning.lora import Lora

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 
 from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone
-from headstart.tasks._tagging_words import first_tokens
+from headstart.tasks.tagging.words import first_tokens
 from tiny_text_models import CLASSIC, SENTENCES, SPECIAL, save_tiny
 
 SENTENCES_OF_WORDS = [

@@ -1,7 +1,8 @@
-"""Plug-ins by file name: `objectives/dann.py` is `dann`. Nothing is imported until it is asked for.
+"""Plug-ins by file or folder name: `objectives/dann.py` is `dann`, `tasks/tagging/task.py` is `tagging`.
 
-A file whose name starts with an underscore is a part of its family's files and no plug-in. Packages outside join
-through the entry-point group `headstart.FAMILY`.
+The main module of a plug-in's folder is called after the family, in the singular; the other files of the folder are
+its private parts. A file whose name starts with an underscore is shared by its family's plug-ins. Packages outside join
+through the entry-point group `headstart.FAMILY`. Nothing is imported until it is asked for.
 """
 
 from __future__ import annotations
@@ -30,8 +31,14 @@ FAMILY_NOUN = {
 
 def names(family: str) -> list[str]:
     """The plug-ins of a family, sorted by name."""
-    own = {p.stem for p in (PACKAGE / family).glob("*.py") if not p.stem.startswith("_")}
-    return sorted(own | set(_outside(family)))
+    files = {path.stem for path in (PACKAGE / family).glob("*.py") if not path.stem.startswith("_")}
+    folders = {path.parent.name for path in (PACKAGE / family).glob(f"*/{main_module(family)}.py")}
+    return sorted(files | folders | set(_outside(family)))
+
+
+def main_module(family: str) -> str:
+    """Return the name of the main module of a plug-in that is a folder: 'task' for the family 'tasks'."""
+    return FAMILY_NOUN.get(family, family).split()[0]
 
 
 @cache
@@ -53,12 +60,21 @@ def plugin(family: str, name: str) -> Any:
 def module_name(family: str, name: str) -> str:
     """The module that defines a plug-in; it is not imported."""
     outside = _outside(family).get(name)
-    return outside.module if outside is not None else f"headstart.{family}.{name}"
+    if outside is not None:
+        return outside.module
+    inside = f"{name}.{main_module(family)}" if (PACKAGE / family / name).is_dir() else name
+    return f"headstart.{family}.{inside}"
 
 
-def name_of(settings: Settings) -> str:
-    """The plug-in name of a settings object: the name of its file."""
-    return type(settings).__module__.rsplit(".", 1)[-1]
+def name_of(part: object) -> str:
+    """Return the plug-in name of settings, or of another object whose class the plug-in's main module defines."""
+    module = type(part).__module__
+    for family in FAMILY_NOUN:
+        for name, point in _outside(family).items():
+            if point.module == module:
+                return name
+    *_, folder, last = module.split(".")
+    return folder if last in map(main_module, FAMILY_NOUN) and folder not in FAMILY_NOUN else last
 
 
 def _only_settings(module: ModuleType) -> type[Settings]:

@@ -22,7 +22,7 @@ from headstart.contracts.model import Model, load_model
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
 from headstart.media.images import decode_image
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 
 USUAL: dict[str, Any] = {
     "input_size": (3, 64, 64),

@@ -25,8 +25,8 @@ from headstart.contracts.format import Columns
 from headstart.contracts.model import FORMAT_NUMBER, Model, load_model
 from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import hash_bytes
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from tiny_text_models import SENTENCES, save_tiny
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_trainings import KINDS, train, weights
 
 from forked_processes import Forked
 from headstart.engine.training import loop as loop_module
 from headstart.engine.training.checkpoint import CheckpointFile
+from small_trainings import KINDS, train, weights
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_trainings import KINDS, changed, small_loop, weights
 
 from headstart.engine.training.checkpoint import CheckpointFile
+from small_trainings import KINDS, changed, small_loop, weights
 
 
 @pytest.mark.parametrize("kind", ["batchnorm_and_dropout", "stored_prefix", "everything"])

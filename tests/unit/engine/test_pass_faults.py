@@ -18,8 +18,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_backbones import TinyImages, TinyTexts, image_examples, keys_of, save_pictures, text_examples
-from worker_readers import Pictures
 
 from forked_processes import SECONDS, Forked
 from headstart.backbones.timm_images import TimmImages
@@ -38,6 +36,8 @@ from headstart.media.images import decode_image
 from headstart.runners.eager import Eager
 from living_processes import LISTED, reading_workers_of
 from spoilt_disks import read_only
+from tiny_backbones import TinyImages, TinyTexts, image_examples, keys_of, save_pictures, text_examples
+from worker_readers import Pictures
 
 CPU = torch.device("cpu")
 

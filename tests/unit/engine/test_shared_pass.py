@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_backbones import TinyImages, image_examples, keys_of, save_pictures
 
 from forked_processes import SECONDS, Forked
 from headstart.contracts.carriers import State
@@ -24,6 +23,7 @@ from headstart.engine.store import sharing
 from headstart.engine.store.claims import FOLDER
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.runners.eager import Eager
+from tiny_backbones import TinyImages, image_examples, keys_of, save_pictures
 
 PICTURES = 120
 BROKEN = (7, 50)

@@ -18,8 +18,8 @@ from headstart.engine.tile_order import Tiled, tiles_of
 from headstart.formats.mask_folder import MaskFolder
 from headstart.media import images
 from headstart.media.recent import DECODED
-from headstart.tasks import _mask_target
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.segmentation import mask_target
+from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import save_pairs
 
 PICTURES, SIDE, TILES = 8, 100, 9
@@ -34,7 +34,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return lambda source: found.update([str(source)]) or decode(source)
 
     monkeypatch.setattr(images, "read_pixels", counted(images.read_pixels))
-    monkeypatch.setattr(_mask_target, "read_mask", counted(_mask_target.read_mask))
+    monkeypatch.setattr(mask_target, "read_mask", counted(mask_target.read_mask))
     monkeypatch.setattr(DECODED, "most", 2 * 4 * SIDE**2)
     return found
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_backbones import SIDE, TinyImages, image_examples, keys_of, save_pictures
 
 from headstart.contracts.backbone import Reader
 from headstart.contracts.examples import Raw
@@ -19,6 +18,7 @@ from headstart.engine.frozen.reading_workers import POSSIBLE, ReadingWorkers
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.progress import Quiet
 from headstart.runners.eager import Eager
+from tiny_backbones import SIDE, TinyImages, image_examples, keys_of, save_pictures
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="worker processes need POSIX")
 

@@ -9,8 +9,8 @@ import pytest
 
 from headstart.contracts.carriers import Prediction
 from headstart.evidence.comparison import compare, figures, paired_over_draws, slice_figures
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 TASK = Classification().bind(labelled(["a", "b"]))

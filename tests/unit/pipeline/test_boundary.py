@@ -21,7 +21,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.runners.eager import Eager
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from headstart.tuning.probe import Probe
 from tiny_backbone import TinyBackbone, numeric_examples

@@ -21,7 +21,7 @@ from headstart.contracts.model import Model
 from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.plan import Plan
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from tiny_backbone import numeric_examples
 from tiny_text_models import save_tiny
 

@@ -16,8 +16,8 @@ from sklearn.metrics import accuracy_score, log_loss
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.pipeline.judge import MOST_MISTAKES, Judged, cards, judge
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 
 N = 200
 LABELS = np.arange(N) % 2

@@ -37,7 +37,7 @@ from headstart.pipeline.record import DataSummary
 from headstart.pipeline.stored_views import Beginning, beginning
 from headstart.pipeline.view_averaging import averaged_where_better, left_out, views_averaged
 from headstart.runners.eager import Eager
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from masked_pictures import png
 
 STAGES = 3

@@ -17,7 +17,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.prediction_time import TIMED, seconds_after
 from headstart.pipeline.stored_views import beginning
 from headstart.pipeline.training import opened
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
 

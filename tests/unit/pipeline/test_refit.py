@@ -24,7 +24,7 @@ from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.refit import trained_and_refitted
 from headstart.runners.eager import Eager
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
 

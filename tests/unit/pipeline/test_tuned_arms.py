@@ -28,8 +28,8 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.runners.eager import Eager
-from headstart.tasks.classification import Classification
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.segmentation.task import Segmentation
 from headstart.tuning.bias_only import BiasOnly
 from headstart.tuning.full import Full
 from headstart.tuning.gradual import Gradual

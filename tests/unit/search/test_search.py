@@ -45,7 +45,7 @@ from headstart.search.final_training import FinalTraining
 from headstart.search.search import Found, Search
 from headstart.search.search_state import SearchState
 from headstart.search.trial import Trial, reached
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
 

@@ -13,7 +13,7 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import build
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from labelled import blobs, labelled
 
 

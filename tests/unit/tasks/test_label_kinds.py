@@ -10,8 +10,8 @@ import pytest
 from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import class_name, kind_of, label_kind, natural_order
-from headstart.tasks.classification import Classification
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from headstart.contracts.carriers import Batch, State
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from tiny_backbone import numeric_examples
 
 

@@ -14,9 +14,9 @@ from headstart import inspect
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
-from headstart.tasks._mask_classes import Classes
-from headstart.tasks._mask_files import write_masks
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.segmentation.mask_classes import Classes
+from headstart.tasks.segmentation.mask_files import write_masks
+from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import masked_pictures, picture_of, png, save_pairs
 
 

@@ -13,9 +13,9 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.kernel.errors import DataError
-from headstart.tasks.classification import Classification
-from headstart.tasks.multilabel import MultiLabel
-from headstart.tasks.regression import Regression
+from headstart.tasks.classification.task import Classification
+from headstart.tasks.multilabel.task import MultiLabel
+from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 LISTS = [["red"], ["red", "round"], [], ["round", "big"], ["big"], []]

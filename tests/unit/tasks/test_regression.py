@@ -8,7 +8,7 @@ import torch
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.kernel.errors import DataError
-from headstart.tasks.regression import Regression
+from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 

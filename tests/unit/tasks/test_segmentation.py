@@ -19,8 +19,8 @@ from headstart.engine.streams import Stream
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.images import read_pixels
 from headstart.media.masks import encode_mask, read_mask
-from headstart.tasks._tiles import Tiles
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.segmentation.task import Segmentation
+from headstart.tasks.segmentation.tiles import Tiles
 from masked_pictures import MAPS, blobs_mask, maps_of, masked_pictures, picture_of, png
 
 

@@ -16,9 +16,9 @@ from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.words import words_of
-from headstart.tasks._tagging_windows import _most_context
-from headstart.tasks._tagging_words import as_ragged
-from headstart.tasks.tagging import Tagging
+from headstart.tasks.tagging.task import Tagging
+from headstart.tasks.tagging.windows import _most_context
+from headstart.tasks.tagging.words import as_ragged
 from tagged_texts import examples_of, span, tagged_texts
 
 ANN = "Ann Lee met Bo in Rome."

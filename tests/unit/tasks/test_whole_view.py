@@ -8,7 +8,7 @@ import pytest
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
-from headstart.tasks.segmentation import Segmentation
+from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import masked_pictures, picture_of, png
 
 SIDE = 700

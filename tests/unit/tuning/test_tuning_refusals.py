@@ -22,7 +22,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.settings import build
 from headstart.objectives.l2_sp import L2SP
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from headstart.tuning.bias_only import BiasOnly
 from headstart.tuning.full import Full
 from headstart.tuning.lora import Lora

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_backbones import TinyTable, TinyTexts, table_examples, text_examples
-from worker_readers import Letters, Unreachable
 
 from headstart.contracts.backbone import Reader
 from headstart.contracts.carriers import State
 from headstart.engine.frozen import feeding
 from headstart.engine.frozen.feeding import AHEAD, MOST_THREADS, Fed, by_length, feed, feed_batches
+from tiny_backbones import TinyTable, TinyTexts, table_examples, text_examples
+from worker_readers import Letters, Unreachable
 
 
 def test_every_position_is_in_one_batch_and_like_lengths_are_together() -> None:

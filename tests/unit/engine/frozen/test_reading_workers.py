@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worker_readers import Letters, ProcessAndModules, Unreachable, Waiting
 
 from forked_processes import SECONDS, Forked
 from headstart.engine.frozen import reading_workers
@@ -22,6 +21,7 @@ from headstart.engine.frozen.reading import joined, read_inputs
 from headstart.engine.frozen.reading_workers import POSSIBLE, STOPPED, ReadingWorkers
 from headstart.kernel.errors import HeadstartError
 from living_processes import LISTED, alive, reading_workers_of
+from worker_readers import Letters, ProcessAndModules, Unreachable, Waiting
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="worker processes need POSIX")
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import torch
-from small_trainings import changed, small_loop, weights
 
 from headstart.engine.training.averaging import Average
 from headstart.engine.training.loop import Loop
+from small_trainings import changed, small_loop, weights
 
 
 def test_the_average_follows_its_formula() -> None:

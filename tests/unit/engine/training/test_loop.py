@@ -27,7 +27,7 @@ from headstart.engine.training.optimiser import frozen_state, schedule
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.supervised import Supervised
-from headstart.tasks.classification import Classification
+from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
 EVERYTHING = tuple(Rate(stage, 1.0) for stage in (-1, 0, 1, 2))

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import timm
 import torch
-from small_trainings import changed, small_loop, weights
 from torch import nn
 
 from headstart.contracts.backbone import Backbone, Stage
 from headstart.engine.training.noise import DropBranch, Noise
 from headstart.kernel.errors import TrainingError
+from small_trainings import changed, small_loop, weights
 from tiny_backbone import TinyBackbone
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_trainings import changed, small_loop
 
 from headstart.engine.training.pace import Pace
+from small_trainings import changed, small_loop
 
 
 def pace(budget: float | None = 100.0, passes_after: int = 0, validation: float = 4.0, step: float = 1.0) -> Pace:

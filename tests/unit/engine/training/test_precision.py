@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_trainings import changed, small_loop
 
 from headstart.engine.training import precision as precision_module
 from headstart.engine.training import self_validation
@@ -13,6 +12,7 @@ from headstart.engine.training.precision import chosen_precision, precision_in_u
 from headstart.engine.training.stepping import Moment
 from headstart.kernel import processor
 from headstart.kernel.processor import computes_bfloat16
+from small_trainings import changed, small_loop
 
 CPU = torch.device("cpu")
 

@@ -2,7 +2,7 @@
 
 The loss is the binary cross-entropy -y log s(z) - (1 - y) log(1 - s(z)), the mean over examples and labels (binary
 relevance; Zhang & Zhou 2014, "A review on multi-label learning algorithms"). A label is taken where its probability
-reaches a threshold of its own, chosen on validation data; see `_label_thresholds.py`.
+reaches a threshold of its own, chosen on validation data; see `thresholds.py`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
-from headstart.tasks._label_thresholds import PLAIN, best_threshold
-from headstart.tasks._multilabel_exhibits import multilabel_exhibits, surest_errors
-from headstart.tasks._multilabel_metrics import CHOSEN, PROBABILITIES, multilabel_metrics
-from headstart.tasks._multilabel_solve import solve_labels
+from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
+from headstart.tasks.multilabel.panels import multilabel_exhibits, surest_errors
+from headstart.tasks.multilabel.solve import solve_labels
+from headstart.tasks.multilabel.thresholds import PLAIN, best_threshold
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from each label's own frequency."""
@@ -149,7 +149,7 @@ class MultiLabel(PlainTask):
     def solve(
         self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
     ) -> tuple[nn.Linear, dict[str, float]]:
-        """A logistic regression per label; see `tasks/_multilabel_solve.py`.
+        """A logistic regression per label; see `tasks/multilabel/solve.py`.
 
         Returns:
             The head, and {"C", "cv_score", "folds"}: the median inverse regularisation over labels, the mean log

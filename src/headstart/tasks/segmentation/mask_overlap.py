@@ -24,7 +24,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from headstart.media.framing import Whole
-from headstart.tasks._mask_target import MaskTarget
+from headstart.tasks.segmentation.mask_target import MaskTarget
 
 KEPT = 16
 """Comparisons of a picture that are kept as long as its target: every metric, slice and exhibit asks for them."""

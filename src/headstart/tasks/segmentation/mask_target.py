@@ -14,7 +14,7 @@ from headstart.media.framing import Whole
 from headstart.media.images import Box
 from headstart.media.masks import read_mask
 from headstart.media.recent import DECODED
-from headstart.tasks._mask_classes import Classes, encoded
+from headstart.tasks.segmentation.mask_classes import Classes, encoded
 
 
 @dataclass(frozen=True)

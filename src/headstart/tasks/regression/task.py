@@ -28,9 +28,9 @@ from headstart.tasks._label_kinds import (
     require_labels,
 )
 from headstart.tasks._label_sets import form_of
-from headstart.tasks._regression_exhibits import largest_errors, regression_exhibits
-from headstart.tasks._regression_metrics import regression_metrics
-from headstart.tasks._ridge import solve_ridge
+from headstart.tasks.regression.metrics import regression_metrics
+from headstart.tasks.regression.panels import largest_errors, regression_exhibits
+from headstart.tasks.regression.ridge import solve_ridge
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from the mean."""
@@ -142,7 +142,7 @@ class Regression(PlainTask):
         groups: np.ndarray | None,
         seed: int,  # noqa: ARG002
     ) -> tuple[nn.Linear, dict[str, float]]:
-        """Ridge regression; see `tasks/_ridge.py`. Nothing is drawn.
+        """Ridge regression; see `tasks/regression/ridge.py`. Nothing is drawn.
 
         Returns:
             The head, and {"alpha", "cv_score", "folds"}: penalty on standardised features, minus the mean squared error

@@ -9,9 +9,9 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
-from headstart.tasks._mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
-from headstart.tasks._mask_scan import Seen, faults_of, looked, named, sources
-from headstart.tasks._whole_view import choose_view, told
+from headstart.tasks.segmentation.mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
+from headstart.tasks.segmentation.mask_scan import Seen, faults_of, looked, named, sources
+from headstart.tasks.segmentation.whole_view import choose_view, told
 
 FEW = 10
 """Pictures with a class below which it can hardly be split and judged."""

@@ -15,8 +15,8 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Metric, Replicates, Targets
-from headstart.tasks._classification_metrics import mean_of_present, quiet
 from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._reweighted import mean_of_present, quiet
 
 PROBABILITIES, CHOSEN = "probabilities", "chosen"
 """Columns of a finished prediction: (examples, labels) in [0, 1], and whether each is above its threshold."""

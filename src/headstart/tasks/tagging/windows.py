@@ -17,7 +17,7 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.task import Windows
 from headstart.media.words import Place
-from headstart.tasks._tagging_words import as_ragged, word_places
+from headstart.tasks.tagging.words import as_ragged, word_places
 
 _START, _WORDS, _ORIGIN = "__start__", "__words__", "__origin__"
 

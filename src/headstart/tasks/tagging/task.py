@@ -29,9 +29,8 @@ from headstart.media.words import Place
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks._label_kinds import natural_order, origins_of
 from headstart.tasks._logistic import solve_logistic
-from headstart.tasks._tagging_chain import best_tags, entity_probabilities
-from headstart.tasks._tagging_exhibits import tagging_exhibits, worst_texts
-from headstart.tasks._tagging_labels import (
+from headstart.tasks.tagging.chain import best_tags, entity_probabilities
+from headstart.tasks.tagging.labels import (
     TARGET,
     as_json,
     column_of,
@@ -39,10 +38,11 @@ from headstart.tasks._tagging_labels import (
     labelled_spans,
     require_texts,
 )
-from headstart.tasks._tagging_metrics import TAGS, tagging_metrics
-from headstart.tasks._tagging_tags import Entity, TagSet
-from headstart.tasks._tagging_windows import cut_texts, joined_texts
-from headstart.tasks._tagging_words import as_ragged, word_places, word_vectors
+from headstart.tasks.tagging.metrics import TAGS, tagging_metrics
+from headstart.tasks.tagging.panels import tagging_exhibits, worst_texts
+from headstart.tasks.tagging.tags import Entity, TagSet
+from headstart.tasks.tagging.windows import cut_texts, joined_texts
+from headstart.tasks.tagging.words import as_ragged, word_places, word_vectors
 
 WORDS = "words"
 """Query and prediction: the places of each text's words."""
@@ -129,7 +129,7 @@ class Tagging(PlainTask):
         return np.array([min(kinds + 1, key=lambda kind: (counts[kind], kind), default=0) for kinds in held], np.int64)
 
     def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
-        """Windows of long texts, each with words of its own and others around them; see `tasks/_tagging_windows.py`."""
+        """Windows of long texts, each with words of its own and others around them; see `tasks/tagging/windows.py`."""
         return cut_texts(examples, backbone)
 
     def merged(self, prediction: Prediction, windows: Windows) -> Prediction:

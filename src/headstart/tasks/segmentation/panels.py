@@ -12,9 +12,9 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
-from headstart.tasks._mask_overlap import confusion, counts, over_picture
-from headstart.tasks._mask_scan import MASK
-from headstart.tasks._segmentation_metrics import dice_per_class, distances_per_class, iou_per_class, over_classes
+from headstart.tasks.segmentation.mask_overlap import confusion, counts, over_picture
+from headstart.tasks.segmentation.mask_scan import MASK
+from headstart.tasks.segmentation.metrics import dice_per_class, distances_per_class, iou_per_class, over_classes
 
 
 def segmentation_exhibits(

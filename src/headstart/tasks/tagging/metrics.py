@@ -15,7 +15,7 @@ from seqeval.scheme import IOB2
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Metric, Replicates, Targets
 from headstart.numerics.bootstrap import weighted_means
-from headstart.tasks._tagging_tags import TagSet
+from headstart.tasks.tagging.tags import TagSet
 
 TAGS = "tags"
 """Target and prediction: the tags of each text's words."""

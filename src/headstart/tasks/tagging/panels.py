@@ -10,8 +10,8 @@ from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import bootstrap_weights, interval
-from headstart.tasks._tagging_metrics import TAGS, entity_counts, ratios
-from headstart.tasks._tagging_tags import Entity, TagSet
+from headstart.tasks.tagging.metrics import TAGS, entity_counts, ratios
+from headstart.tasks.tagging.tags import Entity, TagSet
 
 RESAMPLES = 1000
 LARGEST_MATRIX = 39

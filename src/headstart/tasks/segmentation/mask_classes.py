@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError
-from headstart.tasks._mask_scan import WHITE, Seen, named
+from headstart.tasks.segmentation.mask_scan import WHITE, Seen, named
 
 MOST_CLASSES = 255
 """A class map is written with one byte per pixel, and one value says that nothing is known."""

@@ -22,8 +22,6 @@ from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks._classification_exhibits import classification_panels, confident_mistakes
-from headstart.tasks._classification_metrics import classification_metrics
 from headstart.tasks._label_kinds import (
     TARGET,
     class_name,
@@ -36,6 +34,8 @@ from headstart.tasks._label_kinds import (
 )
 from headstart.tasks._label_sets import form_of
 from headstart.tasks._logistic import solve_logistic
+from headstart.tasks.classification.metrics import classification_metrics
+from headstart.tasks.classification.panels import classification_panels, confident_mistakes
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from nearly equal probabilities."""

@@ -10,8 +10,8 @@ from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError, unknown
 from headstart.media.words import Place, covered_words
 from headstart.tasks._label_kinds import origins_of
-from headstart.tasks._tagging_tags import Entity
-from headstart.tasks._tagging_words import word_places
+from headstart.tasks.tagging.tags import Entity
+from headstart.tasks.tagging.words import word_places
 
 TARGET = "spans"
 

@@ -1,6 +1,6 @@
 """Segmentation: a class for every pixel, from a backbone's maps of several strides through a decoder and softmax.
 
-The decoders are those of `_decoders.py` (U-Net, FPN), the losses those of `_segmentation_losses.py`, summed as the
+The decoders are those of `decoders.py` (U-Net, FPN), the losses those of `losses.py`, summed as the
 setting says. Pictures are seen whole, in a square, or in tiles; predictions are brought back to the pictures' own
 pixels.
 """
@@ -23,19 +23,19 @@ from headstart.contracts.panels import Choice, Mistake, Panel, Review
 from headstart.contracts.task import Metric, PlainTask, Reads, Targets, Windows
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.media.masks import encode_mask
-from headstart.tasks._decoders import DECODERS, Linear
 from headstart.tasks._logistic import solve_logistic
-from headstart.tasks._mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
-from headstart.tasks._mask_files import places_in_square, shares_of, within, write_masks
-from headstart.tasks._mask_review import review_masks
-from headstart.tasks._mask_scan import MASK, look, sources
-from headstart.tasks._mask_target import MaskTarget
-from headstart.tasks._pixel_samples import sample_pixels
-from headstart.tasks._segmentation_exhibits import segmentation_exhibits, worst_pictures
-from headstart.tasks._segmentation_losses import LOSSES
-from headstart.tasks._segmentation_metrics import segmentation_metrics
-from headstart.tasks._tiles import Tiles, blended, cut, packed, unpacked
-from headstart.tasks._whole_view import View, choose_view, seen_smaller, told
+from headstart.tasks.segmentation.decoders import DECODERS, Linear
+from headstart.tasks.segmentation.losses import LOSSES
+from headstart.tasks.segmentation.mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
+from headstart.tasks.segmentation.mask_files import places_in_square, shares_of, within, write_masks
+from headstart.tasks.segmentation.mask_review import review_masks
+from headstart.tasks.segmentation.mask_scan import MASK, look, sources
+from headstart.tasks.segmentation.mask_target import MaskTarget
+from headstart.tasks.segmentation.metrics import segmentation_metrics
+from headstart.tasks.segmentation.panels import segmentation_exhibits, worst_pictures
+from headstart.tasks.segmentation.pixel_samples import sample_pixels
+from headstart.tasks.segmentation.tiles import Tiles, blended, cut, packed, unpacked
+from headstart.tasks.segmentation.whole_view import View, choose_view, seen_smaller, told
 
 SCORES, INSIDE = "scores", "inside"
 """Columns of the packed probabilities of tiles, and of the rows and columns of its square that a picture takes."""
@@ -197,7 +197,7 @@ class Segmentation(PlainTask):
         return {name: LOSSES[name](outputs["logits"], target, self._shown) for name in self.loss.split("+")}
 
     def samples(self, features: Features, batch: Batch, seed: int) -> tuple[np.ndarray, Targets, np.ndarray]:
-        """Some pixels of every picture; see `_pixel_samples.py`."""
+        """Some pixels of every picture; see `pixel_samples.py`."""
         maps = [level.detach().cpu() for level in features.maps]
         target, rows = batch.targets[MASK].cpu(), batch.rows.tolist()
         vectors, classes, positions = sample_pixels(maps, target, rows, self.probe_pixels, seed)
@@ -259,7 +259,7 @@ class Segmentation(PlainTask):
         return {"prediction": np.array(names, dtype=object), **columns}
 
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
-        """Masks of the pictures' own size and `legend.json`; see `_mask_files.py`."""
+        """Masks of the pictures' own size and `legend.json`; see `mask_files.py`."""
         return write_masks(self._classes, prediction.columns[MASK], self.image_side or 0, raws, names, folder)
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:

@@ -18,6 +18,7 @@ from headstart.contracts.task import Metric, Replicates, Targets
 from headstart.numerics.bootstrap import weighted_means
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._reweighted import mean_of_present, quiet
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 """(labels (examples,), probabilities (examples, classes)) -> value."""
@@ -52,16 +53,6 @@ def _metric(
         return quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
 
     return Metric(name, greater, value, replicates, bounds)
-
-
-def quiet(replicates: Replicates) -> Replicates:
-    """The same of weights (resamples, examples) of any type, without numpy's warnings of 0 / 0."""
-
-    def run(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return replicates(np.asarray(weights, dtype=np.float64))
-
-    return run
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -167,9 +158,3 @@ def _class_sums(weights: np.ndarray, codes: np.ndarray, classes: int) -> np.ndar
     rows = np.arange(len(codes))
     members = csr_array((np.ones(len(codes)), (rows, codes)), shape=(len(codes), classes))
     return weights @ members
-
-
-def mean_of_present(values: np.ndarray) -> np.ndarray:
-    """(resamples,): the mean over the classes of (resamples, classes) that are defined; NaN where none is."""
-    defined = ~np.isnan(values)
-    return np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1)

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Bin, Mistake, Panel, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
-from headstart.tasks._multilabel_metrics import CHOSEN, PROBABILITIES, average_precision
+from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, average_precision
 
 Written = Callable[[np.ndarray], str]
 """Which labels an example has (labels,) -> the same as text."""

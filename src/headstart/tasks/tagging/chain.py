@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import logsumexp
 
-from headstart.tasks._tagging_tags import Entity, TagSet
+from headstart.tasks.tagging.tags import Entity, TagSet
 
 
 def best_tags(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import Box, image_size
 from headstart.media.masks import encode_mask
-from headstart.tasks._mask_scan import MASK
+from headstart.tasks.segmentation.mask_scan import MASK
 
 OVERLAP = 0.25
 """Least share of a tile's side that it has in common with the next."""

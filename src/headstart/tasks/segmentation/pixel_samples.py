@@ -1,7 +1,7 @@
 """Pixels at random with what the maps of all strides say about them: what a linear head is solved on.
 
 The vector of a pixel is its hypercolumn (Hariharan et al. 2015): the maps interpolated bilinearly at its place, one
-after the other. Places are centres of the finest map's cells, as `Linear` of `_decoders` gives its scores there.
+after the other. Places are centres of the finest map's cells, as `Linear` of `decoders` gives its scores there.
 """
 
 from __future__ import annotations

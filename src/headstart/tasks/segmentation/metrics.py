@@ -13,8 +13,8 @@ import numpy as np
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Metric, Replicates, Targets
 from headstart.numerics.bootstrap import weighted_means
-from headstart.tasks._mask_overlap import counts, distances
-from headstart.tasks._mask_scan import MASK
+from headstart.tasks.segmentation.mask_overlap import counts, distances
+from headstart.tasks.segmentation.mask_scan import MASK
 
 MOST_CLASSES = 12
 """Classes of which each has figures of its own."""

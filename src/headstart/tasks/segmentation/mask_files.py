@@ -14,8 +14,8 @@ from headstart.kernel.files import write_atomic
 from headstart.media.framing import Whole
 from headstart.media.images import image_size
 from headstart.media.masks import encode_mask
-from headstart.tasks._mask_classes import Classes
-from headstart.tasks._mask_overlap import decoded, over_picture
+from headstart.tasks.segmentation.mask_classes import Classes
+from headstart.tasks.segmentation.mask_overlap import decoded, over_picture
 
 NOWHERE = 255
 """In predicted masks: there is no picture here. One more than there can be classes."""

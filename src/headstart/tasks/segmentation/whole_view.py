@@ -20,8 +20,8 @@ from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import image_size
 from headstart.media.masks import read_mask
-from headstart.tasks._mask_classes import Classes, encoded
-from headstart.tasks._mask_scan import Seen
+from headstart.tasks.segmentation.mask_classes import Classes, encoded
+from headstart.tasks.segmentation.mask_scan import Seen
 
 STEP, LEAST_SIDE, MOST_SIDE = 32, 96, 512
 """The side of the square that pictures are seen in is a multiple of 32 pixels within these."""
