@@ -22,10 +22,10 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.clock import Clock
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.sequence import start
 
 CPU = torch.device("cpu")
 INPUTS = 64
@@ -101,8 +101,8 @@ def _hits(name: str, decode: str) -> np.ndarray:
     settings = {"backbone": {"image_size": SIDE, "decode": decode}}
     backbone = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
     plan = Plan(data=str(data_folder() / "data" / name), backbone=backbone, settings=settings)
-    prepared = prepare(plan.data, plan, Quiet())
-    loaded, _, _ = choose_backbone(prepared.examples, plan)
+    begun = start(plan.data, plan, Quiet(), Clock())
+    prepared, loaded = begun.data, begun.backbone
     runner, _ = pick_runner(loaded, prepared.examples, prepared.keys, FeatureSpec(), plan)
     features = extract(loaded, prepared.examples, prepared.keys, runner=runner, store=FeatureStore(limit=0))
     return np.concatenate([_hits_of_split(plan, seed, loaded, features, runner) for seed in range(SPLITS)])
@@ -110,7 +110,7 @@ def _hits(name: str, decode: str) -> np.ndarray:
 
 def _hits_of_split(plan: Plan, seed: int, backbone: Backbone, features: Extracted, runner: Runner) -> np.ndarray:
     plan = plan.model_copy(update={"seed": seed})
-    prepared = prepare(plan.data, plan, Quiet())
+    prepared = start(plan.data, plan, Quiet(), Clock()).data
     context = FitContext(plan, prepared, backbone, features, None, Quiet(), runner)
     test = prepared.split.test
     predicted = predict_rows(context, solve_arm(context, "model"), test)

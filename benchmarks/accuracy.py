@@ -22,10 +22,10 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.clock import Clock
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.sequence import start
 
 DATA = {
     "img_ants_bees": "data/img_ants_bees",
@@ -58,8 +58,8 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     images = path.startswith("data/img")
     backbone_name = str(root / "weights" / "mobilenetv2_100_imagenet") if images else "all-MiniLM-L6-v2"
     plan = Plan(data=str(root / path), backbone=backbone_name)
-    data = prepare(plan.data, plan, Quiet())
-    backbone, _, _ = choose_backbone(data.examples, plan)
+    begun = start(plan.data, plan, Quiet(), Clock())
+    data, backbone = begun.data, begun.backbone
     runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
     features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
     context = FitContext(plan, data, backbone, features, None, Quiet(), runner)

@@ -19,10 +19,10 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import figures
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.clock import Clock
 from headstart.pipeline.pick_runner import pick_runner
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import prepare
+from headstart.pipeline.sequence import start
 
 CASES = 500
 SIZES = (50, 100, 200, 400)
@@ -50,8 +50,8 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 def _world(name: str) -> tuple[Task, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
-    data = prepare(plan.data, plan, Quiet())
-    backbone, _, _ = choose_backbone(data.examples, plan)
+    begun = start(plan.data, plan, Quiet(), Clock())
+    data, backbone = begun.data, begun.backbone
     runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
     features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
     context = FitContext(plan, data, backbone, features, None, Quiet(), runner)

@@ -19,11 +19,10 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.model import new_head
 from headstart.contracts.task import Task
 from headstart.kernel.errors import DataError, RunError, SettingsError
-from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import build
 from headstart.pipeline.plan import AUTO, Plan
-from headstart.pipeline.prepare import Prepared, prepare, with_parts
+from headstart.pipeline.prepare import Prepared, with_parts
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import require_kind
 
@@ -67,27 +66,18 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
     return found
 
 
-def prepare_continued(data: Any, plan: Plan, reporter: Reporter) -> tuple[Prepared, ContinuedRun | None]:
-    """The data of a fit, and the run that they continue if there is one. Raises as `prepare` and `ContinuedRun`."""
-    if plan.from_run is None:
-        return prepare(data, plan, reporter), None
-    continued = ContinuedRun(open_run(plan.from_run), plan)
-    return continued.apart(prepare(data, plan, reporter, continued.bind)), continued
-
-
 class ContinuedRun:
     """A run as others go on from it."""
 
-    def __init__(self, run: RunFolder, plan: Plan) -> None:
-        """`plan` is that of going on."""
+    def __init__(self, run: RunFolder, plan: Plan, examples: Examples) -> None:
+        """`plan` is that of going on, on these examples. Raises DataError when they are of another kind."""
+        require_kind(run.model, examples)
         self.run = run
         self.plan = plan
 
     def bind(self, examples: Examples) -> Task:
-        """The run's task for more data. Raises DataError when they are of another kind."""
-        model = self.run.model
-        require_kind(model, examples)
-        task: Any = model.task
+        """Bind the run's task to more data. Raises DataError where a label cannot be taken."""
+        task: Any = self.run.model.task
         given = self.plan.settings.get("task", {})
         known: Task = build(type(task), {**task.model_dump(), **given}, where="task") if given else task
         return known.continued(examples)

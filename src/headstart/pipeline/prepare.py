@@ -1,8 +1,8 @@
-"""Preparing the data of a fit, in this order: read, name what cannot be read, bind the task, find copies, split."""
+"""The data of a fit: read, with unusable inputs named and copies found; then, once the task is bound, split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,19 +55,50 @@ class Prepared:
         return None if self.groups is None else self.groups[rows]
 
 
-def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples], Task] | None = None) -> Prepared:
-    """Read and split the data of a fit; `bind` gives the task where it is known already.
+@dataclass(frozen=True)
+class ReadData:
+    """Data as they were read: the rows whose inputs can be used."""
+
+    examples: Examples
+    seen: str
+    """What the format recognised, in words."""
+    keys: Sequence[str]
+    """Content key of each row."""
+    clusters: np.ndarray
+    """(rows,) int: the cluster of copies of each row."""
+    troubles: tuple[DataIssue, ...]
+    """What is wrong with every other row."""
+
+
+def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:
+    """Read the data of a fit and find copies among them.
 
     Raises:
-        DataError: what is wrong with the data, and what to do.
+        DataError: the data cannot be read, or none of the inputs can be used.
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
     everything, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
     plan.suit(everything.schema.modality)
-    usable = _usable(everything, reporter)
-    examples = everything.take(usable.rows)
-    task, decision = choose_task(examples, plan) if bind is None else (_suited(bind(examples), plan), None)
+    hashed = content_keys(everything, reporter)
+    copies = find_duplicates(everything, hashed.keys, reporter)
+    failures = {**unusable(everything), **copies.failures, **hashed.failures}
+    origins = everything.origins()
+    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
+    if not len(rows):
+        raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
+    keys = [str(hashed.keys[row]) for row in rows]
+    return ReadData(everything.take(rows), seen, keys, copies.cluster[rows], troubles)
+
+
+def split_data(read: ReadData, plan: Plan, task: Task, reporter: Reporter) -> Prepared:
+    """Split what was read for a task that is bound to it.
+
+    Raises:
+        DataError: what is wrong with the data, and what to do.
+    """
+    examples = read.examples
     choices = tuple(Decision(**choice._asdict()) for choice in task.choices())
     for choice in choices:
         reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
@@ -80,35 +111,26 @@ def prepare(data: Any, plan: Plan, reporter: Reporter, bind: Callable[[Examples]
     names = task.strata_names(strata, labels)
     parts = split(
         strata,
-        clusters=usable.clusters,
+        clusters=read.clusters,
         groups=None if group is None else examples.column(group),
         given=given,
-        keys=usable.keys,
+        keys=read.keys,
         names=names,
         seed=plan.seed,
     )
-    _require_parts(parts, groups, usable.clusters)
+    _require_parts(parts, groups, read.clusters)
     summary = DataSummary(
         source=plan.data,
-        seen=seen,
+        seen=read.seen,
         modality=examples.schema.modality,
         parts=tuple(_part_row(name, getattr(parts, name), task, labels, groups) for name in ("train", "val", "test")),
-        unreadable=usable.troubles,
-        duplicates=len(examples) - len(np.unique(usable.clusters)),
+        unreadable=read.troubles,
+        duplicates=len(examples) - len(np.unique(read.clusters)),
         leaks=_leaks(parts, examples),
         notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, strata, names)),
     )
-    return Prepared(
-        examples,
-        _recognised(plan.columns, examples.schema),
-        usable.keys,
-        task,
-        targets,
-        groups,
-        parts,
-        summary,
-        (decision, *choices) if decision else choices,
-    )
+    columns = _recognised(plan.columns, examples.schema)
+    return Prepared(examples, columns, read.keys, task, targets, groups, parts, summary, choices)
 
 
 def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
@@ -138,46 +160,23 @@ def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
 
 
-@dataclass(frozen=True)
-class _Usable:
-    rows: np.ndarray
-    keys: list[str]
-    clusters: np.ndarray
-    """(rows,) int: the cluster of copies of each row."""
-    troubles: tuple[DataIssue, ...]
-    """What every other row suffers from."""
-
-
-def _usable(everything: Examples, reporter: Reporter) -> _Usable:
-    """The rows whose inputs can be read and hold something. Raises DataError when there are none."""
-    hashed = content_keys(everything, reporter)
-    copies = find_duplicates(everything, hashed.keys, reporter)
-    failures = {**unusable(everything), **copies.failures, **hashed.failures}
-    origins = everything.origins()
-    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
-    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
-    if not len(rows):
-        raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
-    return _Usable(rows, [str(hashed.keys[row]) for row in rows], copies.cluster[rows], troubles)
-
-
 def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
-    """The plan's task bound to the data; with 'auto' the one that suits them, and why.
+    """The plan's task, not yet bound to the data; with 'auto' the one that suits them, and why.
 
     Raises:
         DataError: no task or several suit the targets.
+        SettingsError: the plan's objective needs another task.
     """
     given = plan.settings.get("task", {})
     if plan.task != "auto":
-        kind = registry.plugin("tasks", plan.task)
-        return _suited(build(kind, given, where="task"), plan).bind(examples), None
+        return _suited(build(registry.plugin("tasks", plan.task), given, where="task"), plan), None
     reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
     suited = {name: reason for name, reason in reasons.items() if reason}
     if len(suited) != 1:
         found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
         raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
     ((name, reason),) = suited.items()
-    task = _suited(build(registry.plugin("tasks", name), given, where="task"), plan).bind(examples)
+    task = _suited(build(registry.plugin("tasks", name), given, where="task"), plan)
     return task, Decision(what="task", value=name, reason=reason)
 
 

@@ -24,11 +24,10 @@ from headstart.kernel.settings import build
 from headstart.pipeline.arms import predict_rows
 from headstart.pipeline.batch_sources import pass_spec
 from headstart.pipeline.budget import TimeBudget
-from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.claim import WORK, claimed, refuse_taken
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.continued_run import ContinuedRun, inherited, prepare_continued
+from headstart.pipeline.continued_run import ContinuedRun, inherited
 from headstart.pipeline.interrupted_training import require_whole
 from headstart.pipeline.judge import judge
 from headstart.pipeline.pass_time import too_long_a_pass
@@ -39,7 +38,7 @@ from headstart.pipeline.prepare import Prepared, without
 from headstart.pipeline.record import Decision
 from headstart.pipeline.repeated_plan import is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder, write_record
-from headstart.pipeline.suit_backbone import suited
+from headstart.pipeline.sequence import start
 from headstart.pipeline.summary import summarise, write_test_rows
 from headstart.pipeline.windows import in_windows
 from headstart.present.report.write import report
@@ -167,11 +166,8 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
     refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
-    with clock.step("reading and splitting the data"):
-        prepared, continued = prepare_continued(data, plan, reporter)
-    with clock.step("loading the backbone"):
-        backbone, reference, decision = choose_backbone(prepared.examples, plan)
-        backbone = suited(backbone, prepared.task, plan.plugin("tuning"))
+    begun = start(data, plan, reporter, clock)
+    prepared, backbone, continued = begun.data, begun.backbone, begun.continued
     time_budget = TimeBudget(plan.budget)
     store = FeatureStore(cache_folder() / "features")
     with clock.step("choosing how to run it"):
@@ -179,11 +175,11 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         spec, kept = pass_spec(backbone, read.task, read.examples, store)
         runner, reason = pick_runner(backbone, read.examples, read.keys, spec, plan, reporter)
         late = too_long_a_pass(read, backbone, spec, plan, store, time_budget, reporter)
-    decisions = (*prepared.decisions, *(found for found in (decision, kept, reason, late) if found))
+    decisions = (*begun.decisions, *(found for found in (kept, reason, late) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")
-        chosen = {"backbone": reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
+        chosen = {"backbone": begun.reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
 
         def write(known: Plan, reasons: tuple[Decision, ...]) -> None:
             settled = with_runner(known.model_copy(update=chosen), runner).anchored()
@@ -212,9 +208,9 @@ def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
 
 def join_fit(data: Any, plan: Plan) -> None:
     """Do a part of what `run_plan` does in another process: of the frozen pass, and of every training by steps."""
-    prepared, continued = prepare_continued(data, plan, Quiet())
+    begun = start(data, plan, Quiet(), Clock())
+    prepared, backbone, continued = begun.data, begun.backbone, begun.continued
     time_budget = TimeBudget(plan.budget)
-    backbone = suited(choose_backbone(prepared.examples, plan)[0], prepared.task, plan.plugin("tuning"))
     store = FeatureStore(cache_folder() / "features")
     read = in_windows(prepared, backbone)
     spec, _ = pass_spec(backbone, read.task, read.examples, store)

@@ -49,9 +49,10 @@ def train(examples: Examples, plan: Plan) -> Model:
         DataError: labels that cannot serve, inputs that cannot be read, or too few examples to hold some out.
         BackboneError: the backbone cannot be had.
     """
-    task, _ = choose_task(examples, plan)
-    targets = task.targets(examples)
+    chosen, _ = choose_task(examples, plan)
     backbone, _, _ = choose_backbone(examples, plan)
+    task = chosen.bind(examples)
+    targets = task.targets(examples)
     hashed = content_keys(examples)
     runner, _ = pick_runner(backbone, examples, hashed.keys, FeatureSpec(), plan)
     features = _frozen_pass(backbone, examples, hashed.keys, runner)

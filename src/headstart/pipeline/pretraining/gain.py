@@ -34,7 +34,7 @@ from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import judge
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, prepare, without
+from headstart.pipeline.prepare import Prepared, choose_task, read_data, split_data, without
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Arm
@@ -48,10 +48,11 @@ MOST_KNOWN, MOST_ASKED = 2000, 1000
 
 def read_sample(plan: Plan, reporter: Reporter) -> Prepared:
     """Read and split a labelled sample. Raises DataError as a fit does, and where an example has no single label."""
-    sample = prepare(plan.data, plan, reporter)
-    if sample.task.reads != "pooled":
+    read = read_data(plan.data, plan, reporter)
+    task, _ = choose_task(read.examples, plan)
+    if task.reads != "pooled":
         raise DataError(f"{plan.data} is no sample to judge a backbone by: it needs one label per example")
-    return sample
+    return split_data(read, plan, task.bind(read.examples), reporter)
 
 
 class Watcher:
