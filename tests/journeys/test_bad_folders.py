@@ -221,12 +221,12 @@ def test_a_full_disk_below_the_run_folder(tiny_disk: Path, photos: Path, headsta
 def test_a_full_disk_below_the_predictions(
     tiny_disk: Path, photos: Path, photo_run: Path, headstart_command: Command
 ) -> None:
-    (tiny_disk / "answers.csv").write_text("older answers")
+    (tiny_disk / "answers.csv").write_text("origin,prediction,error\n")
     fill(tiny_disk)
     ended = headstart_command("predict", photo_run, photos, "--out", tiny_disk / "answers.csv")
     assert ended.code == HeadstartError.exit_code
     assert "answers.csv" in ended.err and os.strerror(errno.ENOSPC) in ended.err
-    assert (tiny_disk / "answers.csv").read_text() == "older answers"
+    assert (tiny_disk / "answers.csv").read_text() == "origin,prediction,error\n"
     assert not list(tiny_disk.rglob("*.part"))
 
 

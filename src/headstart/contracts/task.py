@@ -81,9 +81,10 @@ class Task(Protocol):
     chosen_by: ClassVar[ChosenBy]
     """What of a validation pass says which epoch was the best: the loss, which sees the least change, or the primary
     metric, where the loss is mostly of examples that the metric does not count."""
-
     one_class: ClassVar[bool]
     """Whether each example has one class, whose number is the target 'label'."""
+    has_files: ClassVar[bool]
+    """Whether `files` writes any."""
 
     @property
     def side(self) -> int | None:
@@ -203,7 +204,6 @@ class Task(Protocol):
         """The best linear head on frozen features (examples, width), its regularisation chosen by cross-validation.
 
         Where `reads` is not 'pooled', features and targets are those of `samples`.
-
         Returns the head, in the form `head(width)` has, and what was chosen, for the report.
         """
         ...
@@ -213,8 +213,7 @@ class Task(Protocol):
         ...
 
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
-        """Write what is too large for a cell, such as masks, one file per example below `folder`, called after its
-        name, which is a path without suffix; return the files. Empty where rows are all there is."""
+        """Write what is too large for a cell, such as masks, to name + suffix below `folder`; return these paths."""
         ...
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
@@ -232,6 +231,7 @@ class PlainTask(Settings):
     reads: ClassVar[Reads] = "pooled"
     chosen_by: ClassVar[ChosenBy] = "loss"
     one_class: ClassVar[bool] = False
+    has_files: ClassVar[bool] = False
 
     @property
     def side(self) -> int | None:

@@ -9,6 +9,7 @@ Segmentation Decathlon and nnU-Net, `images/`+`masks/`) or beside their scans (`
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
@@ -25,6 +26,7 @@ from headstart.formats._mask_layout import Pair, pair_up
 from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
 from headstart.formats._nifti_volumes import Axis, Volume, read_volume, write_label_map
 from headstart.kernel.errors import DataError
+from headstart.kernel.files import fitting
 from headstart.kernel.settings import Settings
 from headstart.media.masks import encode_mask
 
@@ -73,8 +75,8 @@ class Nifti(Settings):
         patients, notes = _patients([pair.picture for pair in pairs], columns.group) if labelled else ({}, ())
         slices = [
             one._replace(group=patients.get(pair.picture, one.group))
-            for pair in pairs
-            for one in _slices(root, pair, self, labelled=labelled)
+            for pair, name in _named(pairs)
+            for one in _slices(root, pair, name, self, labelled=labelled)
         ]
         return examples_of(slices, notes, read_legend(root), labelled=labelled)
 
@@ -84,8 +86,8 @@ class Nifti(Settings):
         if not pairs:
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
         waiting: list[Slice] = []
-        for pair in pairs:
-            waiting += _slices(root, pair, self, labelled=False)
+        for pair, name in _named(pairs):
+            waiting += _slices(root, pair, name, self, labelled=False)
             while len(waiting) >= rows:
                 yield examples_of(waiting[:rows], (), {}, labelled=False)
                 waiting = waiting[rows:]
@@ -95,12 +97,12 @@ class Nifti(Settings):
     def gathered(self, source: Any, files: Mapping[str, Path], folder: Path) -> list[Path]:
         """A label map for each scan, with its affine, called as the scan: `FOLDER/case.nii.gz`."""
         root, found = _root(Path(source)), []
-        for pair in _pairs(Path(source)):
-            name = _bare(pair.picture)
+        for pair, name in _named(_pairs(Path(source))):
             origins = takewhile(files.__contains__, (_origin(name, number) for number in count()))
             masks = [files[origin] for origin in origins]
             if masks:
-                found.append(folder / f"{name}.nii.gz")
+                path = folder / name
+                found.append(path.with_name(f"{fitting(path.name)}.nii.gz"))
                 write_label_map(found[-1], root / pair.picture, masks, self.axis)
         return found
 
@@ -138,9 +140,14 @@ def _bare(name: str) -> str:
     return SUFFIX.sub("", name)
 
 
-def _slices(root: Path, pair: Pair, settings: Nifti, *, labelled: bool) -> list[Slice]:
+def _named(pairs: Sequence[Pair]) -> list[tuple[Pair, str]]:
+    """The scans by their names, which have their endings only where `case.nii` and `case.nii.gz` are both there."""
+    bare = Counter(_bare(pair.picture) for pair in pairs)
+    return [(pair, pair.picture if bare[_bare(pair.picture)] > 1 else _bare(pair.picture)) for pair in pairs]
+
+
+def _slices(root: Path, pair: Pair, name: str, settings: Nifti, *, labelled: bool) -> list[Slice]:
     scan = read_volume(root / pair.picture, settings.axis)
-    name = _bare(pair.picture)
     masks: list[bytes | None] = [None] * len(scan.slices)
     if labelled and pair.mask is not None:
         labels = read_volume(root / pair.mask, scan.axis)
@@ -151,7 +158,7 @@ def _slices(root: Path, pair: Pair, settings: Nifti, *, labelled: bool) -> list[
         masks = [encode_mask(layer, scan.spacing) for layer in numbers]
     pictures = map(png, grey(scan.slices, ends(settings.window)))
     origins = (_origin(name, number) for number in range(len(scan.slices)))
-    return [Slice(*one, name, pair.part) for one in zip(pictures, masks, origins)]
+    return [Slice(*one, _bare(pair.picture), pair.part) for one in zip(pictures, masks, origins)]
 
 
 def _require_same_place(pair: Pair, scan: Volume, labels: Volume) -> None:

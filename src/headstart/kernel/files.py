@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and hashes of what is in them."""
+"""Files and folders written whole or not at all, and hashes of what is in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.kernel.errors import HeadstartError
+
+LONGEST_NAME = 255
+"""Bytes that a file's name may have on most file systems."""
+
+
+def fitting(name: str, spare: int = 60) -> str:
+    """A file's name as it is where there are `spare` bytes left for an ending; else cut, with its hash at the end."""
+    encoded = name.encode(errors="surrogateescape")
+    if len(encoded) <= LONGEST_NAME - spare:
+        return name
+    return f"{encoded[: LONGEST_NAME - spare - 17].decode(errors='ignore')}-{hash_bytes(encoded, size=8)}"
 
 
 @contextmanager
@@ -23,9 +34,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         HeadstartError: the disk is full or the folder cannot be written; the old file stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = _unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()  # what cannot be written is known before anything is computed
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -35,6 +47,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, may_replace: Callable[[], None]) -> Iterator[Path]:
+    """A new folder beside `path` to write to; it takes the place of `path` when the block succeeds, unless it is empty.
+
+    Args:
+        path: the folder. may_replace: called once more before what lies there is deleted; raises where it must stay.
+
+    Raises:
+        HeadstartError: it cannot be written; the old folder stays as it was.
+    """
+    temporary, old = _unfinished(path), _unfinished(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if any(temporary.iterdir()):
+            may_replace()
+            if os.path.lexists(path):
+                os.rename(path, old)
+            os.rename(temporary, path)
+    except OSError as error:
+        raise HeadstartError(f"cannot write {path}: {error.strerror or error}. Nothing was changed.") from error
+    finally:
+        if old.exists() and not os.path.lexists(path):  # stopped between the two
+            os.rename(old, path)
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """A name beside `path` for what is not whole yet."""
+    return path.with_name(f".{fitting(path.name)}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:

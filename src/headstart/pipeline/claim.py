@@ -6,6 +6,7 @@ given back when the run ends before there is anything to go on from.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ from headstart.pipeline.record import FILE_NAME
 
 REQUEST = "request.json"
 """The file that marks a folder as a run from its first second on."""
+
+RUNS = Path("runs")
+"""Where runs go without `out`."""
 
 WORK = "work"
 """Folder of the checkpoints, in the folder of a run that is not finished."""
@@ -53,9 +57,14 @@ def refuse_taken(out: Path | None, plan: Request, *, overwrite: bool) -> None:
     if out is not None:
         if not is_text(str(out)):
             raise RunError(f"the name {out} is not valid UTF-8: give the run another one")
-        if plan.from_run is not None and out.resolve() == Path(plan.from_run).resolve():
-            raise RunError(f"{out} is the run that this one goes on from, and would be replaced. Give another --out.")
+        refuse_start(out, plan)
         _refuse(out, _standing(out, _hash(plan)), overwrite)
+
+
+def refuse_start(out: Path, plan: Request) -> None:
+    """Refuse to replace the run that this one goes on from. Raises RunError."""
+    if plan.from_run is not None and out.resolve() == Path(plan.from_run).resolve():
+        raise RunError(f"{out} is the run that this one goes on from, and would be replaced. Give another --out.")
 
 
 @contextmanager
@@ -79,6 +88,23 @@ def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tup
         if not (resumes or useful or (folder / FILE_NAME).exists()):
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run of whichever verb, finished or not; the result of a recipe is one too."""
+    for names in ((FILE_NAME, "plan.toml"), ("recipe.toml", "training.json")):
+        if all(os.path.isfile(folder / name) for name in names):
+            return True
+    try:
+        mark = read_json(folder / REQUEST)
+    except (HeadstartError, OSError):
+        return False
+    return isinstance(mark, dict) and "request" in mark
+
+
+def default_folder(plan: Request) -> Path:
+    """Where a new run goes without `out`."""
+    return next(folder for folder in _candidates(plan) if not os.path.lexists(folder))
 
 
 def is_done(folder: Path, plan: Request) -> bool:
@@ -147,5 +173,5 @@ def _hash(plan: Request) -> str:
 def _candidates(plan: Request) -> list[Path]:
     data = Path(plan.data).expanduser().resolve()
     name = "frame" if plan.data.startswith("<") else data.name if data.is_dir() else data.stem
-    stem = Path("runs") / (name or "run")
+    stem = RUNS / (name or "run")
     return [stem, *(stem.with_name(f"{stem.name}-{number}") for number in range(2, 10_000))]

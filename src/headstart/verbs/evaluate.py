@@ -18,6 +18,7 @@ from headstart.kernel.errors import DataError, RunError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.pipeline.data import read_examples, reader_of
+from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, FigureRow, SliceRow
@@ -73,6 +74,7 @@ def evaluate(
         RunError: no finished run. DataError: no usable labelled examples, or labels that the run does not know.
     """
     run, reporter = open_run(run), reporter or Quiet()
+    require_cache_apart(data, run.folder)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
     if data is None:

@@ -28,6 +28,7 @@ from headstart.pipeline.claim import WORK, claimed, refuse_taken
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun, inherited
+from headstart.pipeline.destination import require_apart_from_pictures, require_new_run
 from headstart.pipeline.interrupted_training import require_whole
 from headstart.pipeline.judge import judge
 from headstart.pipeline.pass_time import too_long_a_pass
@@ -132,6 +133,7 @@ def fit(
     plan = _settled(build(Plan, said, where="fit"), tuning)
     folder = None if out is None else Path(out)
     given = plan.data if is_plan(data) else data
+    require_new_run(folder, plan, given, plan.from_run, plan.backbone, plan.weights)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
@@ -168,6 +170,8 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     begun = start(data, plan, reporter, clock)
     prepared, backbone, continued = begun.data, begun.backbone, begun.continued
+    if out is not None:
+        require_apart_from_pictures(out, prepared.examples, "the run")
     time_budget = TimeBudget(plan.budget)
     store = FeatureStore(cache_folder() / "features")
     with clock.step("choosing how to run it"):

@@ -19,6 +19,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.data import read_examples
+from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
 from headstart.pipeline.record import DataIssue
@@ -53,6 +54,7 @@ def inspect(
     Raises:
         DataError: there is nothing that could be looked at.
     """
+    require_cache_apart(data)
     reporter = reporter or Quiet()
     columns = Columns(text=text, image=image, label=label, group=group, slices=slices, part=part)
     examples, seen, faults = _read(data, columns, format)

@@ -18,6 +18,7 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import build
 from headstart.pipeline.claim import WORK, claimed, refuse_taken
 from headstart.pipeline.clock import Clock
+from headstart.pipeline.destination import require_apart_from_pictures, require_new_run
 from headstart.pipeline.interrupted_training import require_whole
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.pretraining.choices import Choices, choose
@@ -99,7 +100,9 @@ def pretrain(
     }
     plan = _settled(build(PretrainPlan, said, where="pretrain"))
     given = plan.data if is_plan(data) else data
-    return run_plan(given, plan, None if out is None else Path(out), reporter or Quiet(), overwrite=overwrite)
+    folder = None if out is None else Path(out)
+    require_new_run(folder, plan, given, plan.labelled, plan.backbone, plan.weights)
+    return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
 def _settled(plan: PretrainPlan) -> PretrainPlan:
@@ -122,6 +125,8 @@ def run_plan(
     found, choices, backbone = _ready(data, plan, clock)
     for note in found.notes:
         reporter.say(note[:1].upper() + note[1:])
+    if out is not None:
+        require_apart_from_pictures(out, found.examples, "the run")
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{folder} was stopped before its end: going on from there")

@@ -26,6 +26,7 @@ from headstart.kernel.files import delete, write_atomic, write_json
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings, build
+from headstart.pipeline.destination import require_outside_runs
 from headstart.pipeline.formula_pool import discard
 from headstart.pipeline.plan_file import read_toml
 from headstart.pipeline.recipe_phase import Phase, PhaseTraining
@@ -91,6 +92,7 @@ def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, report
         RunError: `out` holds something else, or a finished model.
     """
     recipe = read_recipe(name)
+    require_outside_runs(out.parent, what=f"the result {out.name}")
     _claim(out, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
     backbone = _architecture(recipe)
     done = _finished(out, backbone)

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from headstart.engine.frozen.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.pipeline import numbers
+from headstart.pipeline.destination import require_outside_runs, require_replaceable
 from headstart.pipeline.pretraining.record import PretrainRecord
 from headstart.pipeline.read_record import read_any
 from headstart.pipeline.record import RunRecord
@@ -28,6 +29,9 @@ from headstart.present.report.svg import clip
 MOST_BYTES = 3_000_000
 """No report is larger."""
 
+MARK = b'<p class="kicker"><strong>Headstart</strong>'
+"""By which a file is known for a report."""
+
 
 def report(run: Path | str, *, out: Path | str | None = None) -> Path:
     """Write the report of a run and return where it lies.
@@ -38,12 +42,24 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
 
     Raises:
         RunError: the run folder is missing, foreign or damaged, or a newer Headstart made it.
+            `out` lies in another run.
+        SettingsError: `out` is there and is no report.
         HeadstartError: `out` cannot be written.
     """
     record = read_any(Path(run))
     target = Path(out) if out is not None else Path(run) / "report.html"
+    if out is not None:
+        require_outside_runs(target.parent, own=Path(run), what=f"the report {target.name}")
+        require_replaceable(target, _is_report, "a report")
     write_atomic(target, render(record).encode())
     return target
+
+
+def _is_report(file: Path) -> bool:
+    try:
+        return MARK in file.read_bytes()[:MOST_BYTES]
+    except OSError:
+        return False
 
 
 def render(record: RunRecord | PretrainRecord) -> str:

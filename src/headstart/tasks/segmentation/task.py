@@ -45,6 +45,7 @@ class Segmentation(PlainTask):
     """A class for every pixel."""
 
     reads: ClassVar[Reads] = "maps"
+    has_files: ClassVar[bool] = True
 
     decoder: Literal["unet", "fpn", "linear"] = "unet"
     """What makes class scores of the maps: 'unet', 'fpn', or 'linear', one weight per map and class."""
