@@ -98,6 +98,69 @@ def killed_at_step(number: int, *line: object) -> None:
     command(*line)
 
 
+def killed_before_writing(name: str, *line: object) -> None:
+    """A command that is killed when a file of that name is written, but not yet in its place."""
+    replace = os.replace
+
+    def killing(source: Path, target: Path) -> None:
+        if Path(target).name == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    os.replace = killing  # type: ignore[assignment]
+    command(*line)
+
+
+def killed_while_replacing(number: int, *line: object) -> None:
+    """A command that is killed before a rename of a folder, counted from 0."""
+    rename, renames = os.rename, itertools.count()
+
+    def killing(source: Path, target: Path) -> None:
+        if next(renames) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)
+
+    os.rename = killing  # type: ignore[assignment]
+    command(*line)
+
+
+def held_in_the_report(*line: object) -> None:
+    """A command that waits before it writes its report."""
+    replace = os.replace
+
+    def held(source: Path, target: Path) -> None:
+        if Path(target).name == "report.html":
+            wait(lambda: False)
+        replace(source, target)
+
+    os.replace = held  # type: ignore[assignment]
+    command(*line)
+
+
+def with_closed(numbers: Sequence[int], *line: object) -> None:
+    """A command whose standard streams of these numbers are closed, as by `>&-`."""
+    for number in numbers:
+        os.close(number)
+        setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+    command(*line)
+
+
+def with_output_to(path: str, *line: object) -> None:
+    """A command with its standard output to a file or device."""
+    os.dup2(os.open(path, os.O_WRONLY), 1)
+    command(*line)
+
+
+def with_output_that_nobody_reads(streams: Sequence[int], *line: object) -> None:
+    """A command that writes to a pipe whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    for stream in streams:
+        os.dup2(writing, stream)
+        setattr(sys, ("stdin", "stdout", "stderr")[stream], os.fdopen(stream, "w"))  # the old one had a file's position
+    command(*line)
+
+
 def wait(until: Callable[[], Any]) -> None:
     """Say that the moment has come, and go on when something holds."""
     Path(HELD).touch()

@@ -166,11 +166,12 @@ def test_a_corrected_label_and_a_new_file_reuse_the_rest(own_cache: Path, photos
     assert passed("second") == (1, 40)
 
 
+@pytest.mark.parametrize("folder", ["file/cache", "/proc/nobody/.cache"])
 def test_a_cache_that_cannot_be_written(
-    here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, headstart_command: Command
+    folder: str, here: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, headstart_command: Command
 ) -> None:
     Path("file").write_text("in the way")
-    monkeypatch.setenv("HEADSTART_CACHE", str(here / "file" / "cache"))
+    monkeypatch.setenv("HEADSTART_CACHE", str(here / folder))
     ended = headstart_command("fit", photos, *FIT, "--out", "mine")
     assert ended.code == 0, ended.err
     assert "The feature store cannot be written" in ended.err

@@ -52,6 +52,16 @@ def test_torchrun_comes_to_the_weights_of_one_process_makes_one_run_and_answers_
     torch.testing.assert_close(both, one, atol=1e-4, rtol=0)
 
 
+def test_processes_that_find_a_run_without_its_report_complete_it_and_end(here: Path, photos: Path) -> None:
+    flags = (*OFFLINE, "--tuning", "partial", "--set", "tuning.epochs=1", "--no-scratch", "--runner", "eager")
+    line = ("fit", photos, *flags, "--out", "mine")
+    for _ in range(2):
+        with launched(command, *line) as processes:
+            assert [process.wait() for process in processes] == [0, 0], processes[0].err + processes[1].err
+        assert (here / "mine" / "report.html").exists()
+        (here / "mine" / "report.html").unlink()
+
+
 def script(*line: str) -> None:
     """What `python LINE` does."""
     sys.argv = list(line)

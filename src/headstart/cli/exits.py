@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import math
@@ -9,8 +10,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ EXIT_CODES: dict[int, str] = {
     },
     UNEXPECTED: "A fault of Headstart itself; the message says where its traceback lies.",
     INTERRUPTED: "Stopped by Ctrl-C; the same command goes on from there.",
-    NO_READER: "Whoever read standard output went away.",
+    NO_READER: "Standard output was closed, or whoever read it went away.",
 }
 """Exit code -> what it means; the README and `headstart --help` show the same."""
 
@@ -64,36 +65,62 @@ def guarded(command: Callable[..., Answer]) -> Callable[..., None]:
         try:
             with redirect_stdout(sys.stderr):
                 answer = command(*arguments, as_json=as_json, **options)
-            if as_json:
-                print(json.dumps(_finite(answer.document()), indent=1, ensure_ascii=False, default=str))
-            else:
-                answer.text()
-            sys.stdout.flush()
+            with answering():
+                if as_json:
+                    print(json.dumps(_finite(answer.document()), indent=1, ensure_ascii=False, default=str))
+                else:
+                    answer.text()
+                sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
             sys.exit(_tell(error))
 
     return run
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Write to standard output: where it cannot be written, the command ends by a documented exit code."""
+    try:
+        yield
+    except OSError as error:
+        _silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            _say(f"Error: standard output cannot be written: {error.strerror or error}")
+        unheard = error.errno in (errno.EPIPE, errno.EBADF)
+        sys.exit(NO_READER if unheard else errors.HeadstartError.exit_code)
+
+
+def _silence(stream: Any) -> None:
+    """Let a stream lead nowhere, else Python complains at its own last flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(text: str) -> None:
+    """A message on standard error, where that takes any."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
+
+
 def _tell(error: BaseException) -> int:
     """Say on standard error what happened; the exit code."""
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its own last flush
+    if isinstance(error, BrokenPipeError):  # also where standard error goes through the same pipe
+        _silence(sys.stdout)
+        _silence(sys.stderr)
         return NO_READER
     debug = bool(os.environ.get("HEADSTART_DEBUG"))
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        print("\nStopped. What is computed is kept; the same command resumes from there.", file=sys.stderr)
+        _say("\nStopped. What is computed is kept; the same command resumes from there.")
         return INTERRUPTED
     if isinstance(error, errors.HeadstartError):
-        print(f"Error: {printable(str(error))}", file=sys.stderr)
+        _say(f"Error: {printable(str(error))}")
         return error.exit_code
     if isinstance(error, MemoryError):
-        print(f"Error: There is not enough memory. {printable(str(error))}".rstrip(), file=sys.stderr)
+        _say(f"Error: There is not enough memory. {printable(str(error))}".rstrip())
         return errors.HeadstartError.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
-    print(f"Error in Headstart itself: {type(error).__name__}: {printable(str(error))}{where}", file=sys.stderr)
+    _say(f"Error in Headstart itself: {type(error).__name__}: {printable(str(error))}{where}")
     return UNEXPECTED
 
 

@@ -84,5 +84,7 @@ Budget = Annotated[
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
 Set = Annotated[list[str] | None, option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]
-Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace what lies at --out.")]
+Overwrite = Annotated[
+    bool | None, typer.Option("--overwrite", help="Replace the run at --out when the new one is whole.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]

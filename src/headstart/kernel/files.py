@@ -15,6 +15,9 @@ from typing import Any
 
 from headstart.kernel.errors import HeadstartError
 
+PART = ".part"
+"""How the names of files end that are being written; they begin with a dot."""
+
 LONGEST_NAME = 255
 """Bytes that a file's name may have on most file systems."""
 
@@ -79,7 +82,7 @@ def atomic_folder(path: Path, may_replace: Callable[[], None]) -> Iterator[Path]
 
 def _unfinished(path: Path) -> Path:
     """A name beside `path` for what is not whole yet."""
-    return path.with_name(f".{fitting(path.name)}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{fitting(path.name)}.{os.getpid()}.{secrets.token_hex(4)}{PART}")
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
@@ -90,6 +93,13 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def delete_parts(folder: Path) -> None:
+    """Delete what killed processes had begun to write below a folder, as far as the disk allows."""
+    for path in folder.rglob(f".*{PART}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

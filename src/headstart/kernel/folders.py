@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from headstart.kernel.errors import SettingsError
+
 
 def cache_folder() -> Path:
-    """`HEADSTART_CACHE`, else `XDG_CACHE_HOME/headstart`, else `~/.cache/headstart`."""
+    """`HEADSTART_CACHE`, else `XDG_CACHE_HOME/headstart`, else `~/.cache/headstart`.
+
+    Raises:
+        SettingsError: none of them is given, and the user has no home folder.
+    """
     given = os.environ.get("HEADSTART_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
+    except RuntimeError as error:
+        raise SettingsError("your home folder is not known: set HEADSTART_CACHE to a folder for the cache") from error

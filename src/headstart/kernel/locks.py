@@ -16,6 +16,9 @@ except ImportError:  # Windows
 ATTEMPT_SECONDS = 0.01
 """Between two attempts to get a lock."""
 
+MOST_MISSING = 10
+"""After so many attempts in a row in which the folder was not there it cannot be made; another may delete it once."""
+
 
 def flock(file: IO[bytes], *, wait: bool = False) -> bool:
     """Lock an open file until it is closed; False when another holds it. Raises OSError where there are no locks."""
@@ -37,10 +40,20 @@ def locked(path: Path, patience: float) -> IO[bytes]:
     Raises:
         OSError: the folder cannot be written, files cannot be locked there, or somebody keeps the lock.
     """
+    missing = 0
     for _ in range(max(1, int(patience / ATTEMPT_SECONDS))):
-        with suppress(FileNotFoundError), ExitStack() as stack:  # whoever had it may delete it at this moment
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(path, "ab"))
+            file = open(path, "ab")  # noqa: SIM115
+            missing = 0
+        except FileNotFoundError:
+            missing += 1
+            if missing == MOST_MISSING:
+                raise
+            time.sleep(ATTEMPT_SECONDS)
+            continue
+        with suppress(FileNotFoundError), ExitStack() as stack:  # whoever had it may delete it at this moment
+            stack.enter_context(file)
             if flock(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 stack.pop_all()
                 return file

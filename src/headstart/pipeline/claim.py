@@ -1,7 +1,8 @@
 """Claiming a run folder: a new one, or the unfinished one of the very same request; never somebody else's.
 
 A folder is claimed once data and backbone are there, so that a wrong path or name leaves nothing behind, and it is
-given back when the run ends before there is anything to go on from.
+given back when the run ends before there is anything to go on from. While it is claimed its request is locked, so that
+two processes never write one run. What replaces a run is made beside it and takes its place when it is whole.
 """
 
 from __future__ import annotations
@@ -9,23 +10,27 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from headstart.kernel.errors import HeadstartError, RunError, TrainingError
-from headstart.kernel.files import hash_json, read_json
+from headstart.kernel.files import delete, hash_json, read_json
+from headstart.kernel.locks import flock
+from headstart.kernel.replacement import recover, replace, successor
 from headstart.kernel.terminal_text import is_text
-from headstart.pipeline.record import FILE_NAME
+from headstart.pipeline.record import FILE_NAME, REPORT
 
 REQUEST = "request.json"
-"""The file that marks a folder as a run from its first second on."""
+"""The file that marks a folder as a run from its first second on; who works on the run holds its lock."""
 
 RUNS = Path("runs")
 """Where runs go without `out`."""
 
 WORK = "work"
 """Folder of the checkpoints, in the folder of a run that is not finished."""
+
+_IN_USE = "is being written by another process. Wait for it to end, or give another --out."
 
 _IN_THE_WAY = {
     "foreign": "holds something that is no run. Give another --out.",
@@ -54,11 +59,18 @@ class Request(Protocol):
 
 def refuse_taken(out: Path | None, plan: Request, *, overwrite: bool) -> None:
     """Say so at once when `out` cannot be claimed. Raises RunError."""
-    if out is not None:
-        if not is_text(str(out)):
-            raise RunError(f"the name {out} is not valid UTF-8: give the run another one")
-        refuse_start(out, plan)
-        _refuse(out, _standing(out, _hash(plan)), overwrite)
+    if out is None:
+        return
+    if not is_text(str(out)):
+        raise RunError(f"the name {out} is not valid UTF-8: give the run another one")
+    refuse_start(out, plan)
+    recover(out)
+    trial = _standing(out, _hash(plan))
+    _refuse(out, trial, overwrite)
+    if _in_use(out):
+        raise RunError(f"{out} {_IN_USE}")
+    if trial in ("finished", "unfinished"):
+        _require_replaceable(out, plan)
 
 
 def refuse_start(out: Path, plan: Request) -> None:
@@ -69,25 +81,29 @@ def refuse_start(out: Path, plan: Request) -> None:
 
 @contextmanager
 def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tuple[Path, bool]]:
-    """The folder of the run, and whether it resumes one that was stopped.
+    """The folder to write the run to, and whether it resumes one that was stopped.
 
-    Without `out` the name comes from the data, and a number is added until it is free. When the block ends in an error
-    the folder goes, unless it was there before, is finished, or holds checkpoints or runs that the same request can go
-    on from.
+    Without `out` the name comes from the data, and a number is added until it is free. What overwrites a run is written
+    to a hidden folder beside it, which takes its place when the block ends well. When it ends in an error the folder
+    goes, unless it was there before, is finished, or holds checkpoints or runs that the same request can go on from.
 
     Raises:
-        RunError: the folder is a finished or another run, or holds something foreign.
+        RunError: the folder is a finished or another run, holds something foreign, or another process is at work on it.
     """
-    folder, resumes = _claim(out, plan, overwrite=overwrite)
-    try:
-        yield folder, resumes
-    except BaseException as error:
-        # after a training error the same request would come to the same end
-        useful = any((folder / WORK).glob("*")) and not isinstance(error, TrainingError)
-        useful = useful or any(folder.glob(f"*/{REQUEST}"))
-        if not (resumes or useful or (folder / FILE_NAME).exists()):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with ExitStack() as stack:
+        run = _claim(out, plan, stack, overwrite=overwrite)
+        folder, resumes = _work_place(run, _hash(plan))
+        try:
+            yield folder, resumes
+        except BaseException as error:
+            # after a training error the same request would come to the same end
+            useful = any((folder / WORK).glob("*")) and not isinstance(error, TrainingError)
+            useful = useful or any(folder.glob(f"*/{REQUEST}"))
+            if not (resumes or useful or (folder / FILE_NAME).exists()):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if folder != run:
+            _put_in_place(folder, run)
 
 
 def is_run(folder: Path) -> bool:
@@ -108,42 +124,119 @@ def default_folder(plan: Request) -> Path:
 
 
 def is_done(folder: Path, plan: Request) -> bool:
-    """Whether a folder holds the finished run of this very request."""
-    try:
-        mark = read_json(folder / REQUEST)
-    except (HeadstartError, OSError):
-        return False
-    return isinstance(mark, dict) and mark.get("request") == _hash(plan) and (folder / FILE_NAME).exists()
+    """Whether a folder holds the finished run of this very request, its report included."""
+    return _standing(folder, _hash(plan)) == "finished" and _request_in(folder) == _hash(plan)
 
 
-def _claim(out: Path | None, plan: Request, *, overwrite: bool) -> tuple[Path, bool]:
+def lacks_report(out: Path | None, plan: Request, *, overwrite: bool) -> bool:
+    """Whether the run of this very request has its record, and only the report or less is left to be done."""
+    request = _hash(plan)
+    if out is None:
+        return _standing(_free_name(plan), request) == "incomplete"
+    recover(out)
+    if _standing(out, request) == "incomplete":
+        return True
+    new = successor(out)
+    return overwrite and (new / FILE_NAME).exists() and _request_in(new) == request
+
+
+def _claim(out: Path | None, plan: Request, stack: ExitStack, *, overwrite: bool) -> Path:
+    """The folder of the run, its request locked until `stack` closes: marked by `plan`, or to be replaced."""
     request = _hash(plan)
     while True:
-        folder = out or next(f for f in _candidates(plan) if _standing(f, request) in ("free", "resumes"))
+        folder = out or _free_name(plan)
         trial = _standing(folder, request)
-        if trial == "resumes":
-            return folder, True
         _refuse(folder, trial, overwrite)
-        if trial != "free":
-            shutil.rmtree(folder)
-        if _mark(folder, request):
-            return folder, False
+        lock = _locked(folder)
+        if lock is None:
+            if out is None:
+                continue
+            raise RunError(f"{folder} {_IN_USE}")
+        with ExitStack() as held:
+            held.enter_context(lock)
+            if _standing(folder, request) == trial:  # else another process changed it before the lock was there
+                if trial == "free":
+                    _mark(folder, request)
+                elif trial in ("finished", "unfinished"):
+                    _require_replaceable(folder, plan)
+                stack.push(held.pop_all())
+                return folder
 
 
-def _mark(folder: Path, request: str) -> bool:
-    """Make the folder a run; False when another process was faster. Raises RunError when it cannot be written."""
+def _work_place(run: Path, request: str) -> tuple[Path, bool]:
+    """Where a claimed run is written, and whether something of it is there already."""
+    if _request_in(run) == request and not is_whole(run):
+        return run, any(path.name != REQUEST for path in run.iterdir())
+    new = successor(run)
+    if _request_in(new) == request:
+        return new, True
+    delete(new)
+    try:
+        new.mkdir()
+    except OSError as error:
+        raise _cannot_write(new, error) from error
+    _mark(new, request)
+    return new, False
+
+
+def _put_in_place(new: Path, run: Path) -> None:
+    try:
+        replace(run)
+    except OSError as error:
+        raise RunError(
+            f"cannot replace {run}: {error.strerror or error}. The new run is whole and lies in {new}."
+        ) from error
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a run has its record and its report, and nothing that only an unfinished one needs."""
+    return (folder / FILE_NAME).exists() and (folder / REPORT).exists() and not (folder / WORK).exists()
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """The request of a run, locked until it is closed and made if need be; None when another process holds it.
+
+    The system lets go of the lock whatever ends a process. Where it has no locks nobody is kept apart.
+    """
+    path = folder / REQUEST
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = open(path, "ab")  # noqa: SIM115
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        free = True
+        with suppress(OSError):
+            free = flock(file)
+        if not free:
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # whoever had it gave the folder back at this moment
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of a run; False where that cannot be told."""
+    with suppress(OSError), open(folder / REQUEST, "rb") as file:
+        return not flock(file)
+    return False
+
+
+def _mark(folder: Path, request: str) -> None:
+    """Make the folder a run. Raises RunError when it cannot be written."""
     path = folder / REQUEST
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(f'{{"request": "{request}"}}\n')
+        path.write_text(f'{{"request": "{request}"}}\n', encoding="utf-8")
     except OSError as error:
-        if isinstance(error, FileExistsError) and path.exists():
-            return False
         with suppress(OSError):
             path.unlink()
-        raise RunError(f"cannot write {folder}: {error.strerror or error}. Give another --out.") from error
-    return True
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {folder}: {error.strerror or error}. Give another --out.")
 
 
 def _refuse(folder: Path, trial: str, overwrite: bool) -> None:
@@ -151,23 +244,60 @@ def _refuse(folder: Path, trial: str, overwrite: bool) -> None:
         raise RunError(f"{folder} {_IN_THE_WAY[trial]}")
 
 
+def _require_replaceable(out: Path, plan: Request) -> None:
+    """Raises RunError where to replace the run would take an input of the new one, or cannot succeed."""
+    run = out.resolve()
+    if run.is_mount():
+        raise RunError(f"{out} is a mount point and cannot be replaced. Give a folder in it as --out.")
+    for given in plan.model_dump(mode="json").values():
+        if isinstance(given, str) and _lies_in(given, run):
+            raise RunError(f"{given} lies in {out}, is needed for this run, and would be replaced. Give another --out.")
+
+
+def _lies_in(given: str, folder: Path) -> bool:
+    """Whether a name is that of a file or folder at or below `folder`."""
+    path = os.path.expanduser(given)
+    return os.path.exists(path) and Path(path).resolve().is_relative_to(folder)
+
+
 def _standing(folder: Path, request: str) -> str:
-    """'free', 'resumes' (same request, unfinished), 'finished', 'unfinished' (of another request) or 'foreign'."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    """What a folder is to a request.
+
+    'free', 'resumes' (same request, unfinished), 'incomplete' (same request, but for the report finished), 'finished',
+    'unfinished' (of another request) or 'foreign'.
+    """
+    if not folder.exists() or (folder.is_dir() and _is_empty(folder)):
         return "free"
+    mark = _request_in(folder)
+    if mark is None:
+        return "foreign"
+    if (folder / FILE_NAME).exists():
+        return "finished" if mark != request or is_whole(folder) else "incomplete"
+    return "resumes" if mark == request else "unfinished"
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether there is nothing in a folder, or a request alone that was not written yet."""
+    return all(path.name == REQUEST and path.is_file() and not path.stat().st_size for path in folder.iterdir())
+
+
+def _request_in(folder: Path) -> Any:
+    """The hash of the request that a folder is the run of; None where it is no run."""
     try:
         mark = read_json(folder / REQUEST)
     except (HeadstartError, OSError):
-        mark = None
-    if not (isinstance(mark, dict) and "request" in mark):
-        return "foreign"
-    if (folder / FILE_NAME).exists():
-        return "finished"
-    return "resumes" if mark["request"] == request else "unfinished"
+        return None
+    return mark.get("request") if isinstance(mark, dict) else None
 
 
 def _hash(plan: Request) -> str:
     return hash_json(plan.model_dump(mode="json"))
+
+
+def _free_name(plan: Request) -> Path:
+    """The first name after the data that this request can have."""
+    request, open_to_it = _hash(plan), ("free", "resumes", "incomplete")
+    return next(f for f in _candidates(plan) if _standing(f, request) in open_to_it and not _in_use(f))
 
 
 def _candidates(plan: Request) -> list[Path]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from headstart.pipeline.pretraining.record import PretrainRecord
-from headstart.pipeline.record import RunRecord
+from headstart.pipeline.record import REPORT, RunRecord
 
 
 class FinishedRun(ABC):
@@ -29,7 +29,7 @@ class FinishedRun(ABC):
     @property
     def report(self) -> Path:
         """The report's file."""
-        return self.folder / "report.html"
+        return self.folder / REPORT
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"

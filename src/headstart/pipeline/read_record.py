@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import read_json
+from headstart.kernel.replacement import recover
 from headstart.pipeline.pretraining.record import KIND, PretrainRecord
 from headstart.pipeline.record import FILE_NAME, FORMAT_NUMBER, RunRecord
 
@@ -38,6 +39,7 @@ def is_pretraining(run: Path) -> bool:
 
 def read_any(run: Path) -> RunRecord | PretrainRecord:
     """The record of a fit or of a pretraining. Raises RunError as `read_record`."""
+    recover(run)
     path = run / FILE_NAME
     if not run.is_dir():
         raise RunError(

@@ -16,6 +16,9 @@ FORMAT_NUMBER = 1
 FILE_NAME = "record.json"
 """Name of the record in a run folder."""
 
+REPORT = "report.html"
+"""Name of the report in a run folder."""
+
 Number = Annotated[float, BeforeValidator(lambda given: math.nan if given is None else given)]
 """A float that may be undefined: NaN here, null in JSON."""
 

@@ -11,6 +11,7 @@ import pandas as pd
 from headstart.contracts.model import Model, load_model
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
+from headstart.kernel.replacement import recover
 from headstart.pipeline.finished_run import FinishedRun
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.read_record import read_record
@@ -27,6 +28,7 @@ class RunFolder(FinishedRun):
             RunError: there is no finished run in it.
         """
         super().__init__(folder)
+        recover(folder)
         if not folder.is_dir():
             raise RunError(
                 f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."

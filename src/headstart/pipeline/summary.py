@@ -12,6 +12,7 @@ from headstart.contracts.carriers import Prediction
 from headstart.engine.device import machine, versions
 from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
+from headstart.kernel.replacement import destination
 from headstart.pipeline.arms import FitContext, Trained
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.command import command
@@ -38,10 +39,10 @@ def summarise(
     words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
         headstart=version("headstart"),
-        name=folder.name,
+        name=destination(folder).name,
         verdict=words,
         negative_transfer=negative,
-        command=command("fit", folder, context.plan.data),
+        command=command("fit", destination(folder), context.plan.data),
         started=started,
         seed=context.plan.seed,
         task=registry.name_of(context.data.task),  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.replacement import destination
 from headstart.kernel.settings import build
 from headstart.pipeline.arms import predict_rows
 from headstart.pipeline.batch_sources import pass_spec
@@ -42,8 +42,8 @@ from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.sequence import start
 from headstart.pipeline.summary import summarise, write_test_rows
 from headstart.pipeline.windows import in_windows
-from headstart.present.report.write import report
 from headstart.search.train_arms import Arms, train_arms, with_search
+from headstart.verbs.completion import complete, completed, is_over
 from headstart.verbs.forgetting import forgetting, with_forgetting
 from headstart.verbs.run import Run
 from headstart.verbs.seeds import over_seeds
@@ -100,7 +100,7 @@ def fit(
             seeds each has as much.
         scratch: hold the model against training from scratch.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
-        overwrite: replace a run that lies in `out`.
+        overwrite: replace a run that lies in `out`, when the new one is whole.
         reporter: shows progress; silent without it.
 
     Returns:
@@ -160,10 +160,13 @@ def _settled(plan: Plan, tuning: str | None) -> Plan:
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
     """Carry out a plan; its folder is claimed when data and backbone are there. Only rank 0 returns, see `fit`."""
     if rank() > 0:
-        join_fit(data, plan)
+        if not is_over(out, plan, overwrite=overwrite):
+            join_fit(data, plan)
         raise SystemExit(0)
     if not _trains_together(plan):
         part()
+    if (whole := completed(out, plan, reporter, overwrite=overwrite)) is not None:
+        return Run(whole)
     if plan.seeds > 1:
         return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
     refuse_taken(out, plan, overwrite=overwrite)
@@ -182,7 +185,7 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     decisions = (*begun.decisions, *(found for found in (kept, reason, late) if found))
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
-            reporter.say(f"{folder} was stopped before its end: going on from there")
+            reporter.say(f"{destination(folder)} was stopped before its end: going on from there")
         chosen = {"backbone": begun.reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
 
         def write(known: Plan, reasons: tuple[Decision, ...]) -> None:
@@ -202,8 +205,8 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
         write(arms.context.plan, arms.decisions)
         finish(arms, clock, time_budget.used(), started, folder, continued)
     if plan.tuning != AUTO:
-        require_whole(arms.trained[0].progress, folder)
-    return Run(folder)
+        require_whole(arms.trained[0].progress, out or folder)
+    return Run(out or folder)
 
 
 def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
@@ -244,7 +247,7 @@ def frozen_pass(
 
 
 def finish(arms: Arms, clock: Clock, used: float, started: str, folder: Path, continued: ContinuedRun | None) -> None:
-    """Judge the arms, save the model and write the record; the checkpoints go.
+    """Judge the arms, save the model and write record and report; the checkpoints go.
 
     `used` are the seconds from where data and backbone were there to the final model.
     """
@@ -263,8 +266,7 @@ def finish(arms: Arms, clock: Clock, used: float, started: str, folder: Path, co
             forgot = forgetting(continued.run, arms.trained[0].model, continued.leaked(data), context.reporter)
     record = with_search(summarise(context, arms.trained, judged, arms.decisions, clock, started, folder), arms, used)
     write_record(folder, record if forgot is None else with_forgetting(record, forgot))
-    report(folder)
-    shutil.rmtree(folder / WORK, ignore_errors=True)
+    complete(folder)
 
 
 def _name_of(data: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from headstart.engine.process_group import part
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.replacement import destination
 from headstart.kernel.settings import build
-from headstart.pipeline.claim import WORK, claimed, refuse_taken
+from headstart.pipeline.claim import claimed, refuse_taken
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.destination import require_apart_from_pictures, require_new_run
 from headstart.pipeline.interrupted_training import require_whole
@@ -30,7 +30,7 @@ from headstart.pipeline.pretraining.summary import summarise
 from headstart.pipeline.pretraining.training import Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled, read_unlabelled
 from headstart.pipeline.repeated_plan import is_plan, repeated
-from headstart.present.report.write import report
+from headstart.verbs.completion import complete, completed, is_over
 
 COUNTED = 10_000
 """Inputs at most by which a backbone of random weights is settled."""
@@ -73,7 +73,7 @@ def pretrain(
         seed: decides every random draw.
         budget: seconds of training at most, the look at the start included; as many of the epochs are planned as fit.
         settings: such as {"training": {"epochs": 20}, "objective": {"temperature": 0.1}}.
-        overwrite: replace a run that lies in `out`.
+        overwrite: replace a run that lies in `out`, when the new one is whole.
         reporter: shows progress; silent without it.
 
     Returns:
@@ -118,8 +118,11 @@ def run_plan(
 ) -> PretrainedRun:
     """Carry out a plan. Only the process of rank 0 returns, see `pretrain`."""
     if rank() > 0:
-        _join(data, plan)
+        if not is_over(out, plan, overwrite=overwrite):
+            _join(data, plan)
         raise SystemExit(0)
+    if (whole := completed(out, plan, reporter, overwrite=overwrite)) is not None:
+        return PretrainedRun(whole)
     refuse_taken(out, plan, overwrite=overwrite)
     clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
     found, choices, backbone = _ready(data, plan, clock)
@@ -129,7 +132,7 @@ def run_plan(
         require_apart_from_pictures(out, found.examples, "the run")
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
-            reporter.say(f"{folder} was stopped before its end: going on from there")
+            reporter.say(f"{destination(folder)} was stopped before its end: going on from there")
         write_plan(folder / "plan.toml", choices.plan.anchored(), choices.decisions)
         with clock.step("the probe on the start"):
             judgement, watcher = _judged_by(plan, found, backbone, reporter)
@@ -141,10 +144,9 @@ def run_plan(
         with clock.step("the probe on the result"):
             gain = None if judgement is None else judgement.finish(backbone)
         write_record(folder, summarise(choices, found, training, course, gain, clock, started, folder))
-        report(folder)
-        shutil.rmtree(folder / WORK, ignore_errors=True)
-    require_whole(course.progress, folder)
-    return PretrainedRun(folder)
+        complete(folder)
+    require_whole(course.progress, out or folder)
+    return PretrainedRun(out or folder)
 
 
 def _ready(data: Any, plan: PretrainPlan, clock: Clock) -> tuple[Unlabelled, Choices, Backbone]:

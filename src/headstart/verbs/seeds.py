@@ -13,6 +13,7 @@ from pathlib import Path
 
 from headstart.kernel.errors import RunError
 from headstart.kernel.progress import Reporter
+from headstart.kernel.replacement import destination
 from headstart.pipeline.claim import claimed, is_done, refuse_taken
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import write_plan
@@ -36,16 +37,16 @@ def over_seeds(plan: Plan, out: Path | None, one: One, reporter: Reporter, *, ov
         for seed in range(plan.seed, plan.seed + plan.seeds):
             single, where = _single(plan, seed, runs), folder / f"seed-{seed}"
             if is_done(where, single):
-                reporter.say(f"{where} is there already")
+                reporter.say(f"{destination(where)} is there already")
                 runs.append(RunFolder(where))
             else:
                 reporter.say(f"Seed {seed}, {len(runs) + 1} of {plan.seeds}")
                 runs.append(one(single, where))
         _require_same_data(runs)
         bounds = {metric.name: metric.bounds for metric in runs[0].model.task.metrics()}
-        study(runs, folder, of="seeds", overlap=_overlap(runs), bounds=bounds)
         write_plan(folder / "plan.toml", plan.anchored(), ())
-    return folder
+        study(runs, folder, of="seeds", overlap=_overlap(runs), bounds=bounds)
+    return out or folder
 
 
 def _single(plan: Plan, seed: int, runs: Sequence[RunFolder]) -> Plan:

@@ -10,6 +10,7 @@ from statistics import stdev
 
 from headstart.evidence.comparison import paired_over_draws
 from headstart.kernel.errors import RunError
+from headstart.kernel.replacement import destination
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.record import Arm, Comparison, Decision, RunRecord, SliceRow
 from headstart.pipeline.run_folder import RunFolder, write_record
@@ -50,7 +51,7 @@ def study(
     words, negative = verdict(first.primary_metric, arms, comparisons, unit=of)
     record = first.model_copy(
         update={
-            "name": folder.name,
+            "name": destination(folder).name,
             "verdict": words,
             "negative_transfer": negative,
             "arms": arms,

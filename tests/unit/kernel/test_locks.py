@@ -86,3 +86,12 @@ def test_where_there_are_no_locks_it_is_an_error_at_once(path: Path, monkeypatch
     monkeypatch.setattr(locks, "fcntl", None)
     with pytest.raises(OSError, match="cannot be locked"):
         locks.locked(path, 600.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be made")
+def test_a_folder_that_cannot_be_made_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(FileNotFoundError):
+        locks.locked(Path("/proc/nobody/.cache/headstart/lock"), 120.0)
+    assert len(pauses) < locks.MOST_MISSING

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from forked_processes import SECONDS, Forked
+from headstart.kernel import locks
 from headstart.kernel.errors import DataError, HeadstartError, RunError, TrainingError
-from headstart.pipeline.claim import REQUEST, WORK, claimed, refuse_taken
+from headstart.kernel.replacement import destination
+from headstart.pipeline.claim import REQUEST, WORK, claimed, is_done, lacks_report, refuse_taken
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.record import FILE_NAME
+from headstart.pipeline.record import FILE_NAME, REPORT
+from headstart.pipeline.run_folder import RunFolder
 
 PLAN = Plan(data="data/photos.csv")
 OTHER = Plan(data="data/photos.csv", seed=1)
@@ -25,7 +34,14 @@ def start(out: Path | None, plan: Plan = PLAN, *, overwrite: bool = False) -> tu
 
 
 def finish(folder: Path) -> None:
-    (folder / FILE_NAME).write_text("{}")
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    for name in (FILE_NAME, REPORT):
+        (folder / name).write_text("{}")
+
+
+def trial(folder: Path) -> dict[str, str]:
+    """Every file of a folder with its content."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -49,26 +65,168 @@ def test_the_same_request_goes_on(out: Path) -> None:
     assert (out / WORK / "model.checkpoint").exists()
 
 
-def test_another_request_is_refused_and_may_replace(out: Path) -> None:
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_request_is_refused_and_may_replace_the_run_when_it_is_whole(out: Path, finished: bool) -> None:
     start(out)
-    with pytest.raises(RunError, match=r"unfinished run of another request. Give another --out, or --overwrite"):
+    if finished:
+        finish(out)
+    before = trial(out)
+    with pytest.raises(RunError, match=r"run.*Give another --out, or --overwrite to replace it"):
         start(out, OTHER)
-    assert (out / WORK / "model.checkpoint").exists()
-    (out / "report.html").write_text("old")
-    assert start(out, OTHER, overwrite=True) == (out, False)
-    assert not (out / "report.html").exists()
-    assert start(out, OTHER) == (out, True)
+    with claimed(out, OTHER, overwrite=True) as (folder, resumes):
+        assert not resumes and destination(folder) == out
+        assert trial(out) == before
+        finish(folder)
+    assert set(trial(out)) == {REQUEST, FILE_NAME, REPORT}
+    assert is_done(out, OTHER) and not is_done(out, PLAN)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
-@pytest.mark.parametrize("plan", [PLAN, OTHER], ids=["same request", "another"])
-def test_a_finished_run_is_refused_and_may_be_replaced(out: Path, plan: Plan) -> None:
+def test_the_same_request_may_replace_its_finished_run(out: Path) -> None:
     start(out)
     finish(out)
+    (out / "model").mkdir()
     with pytest.raises(RunError, match="holds a run already"):
-        start(out, plan)
-    assert (out / FILE_NAME).exists()
-    assert start(out, plan, overwrite=True) == (out, False)
-    assert not (out / FILE_NAME).exists()
+        start(out)
+    with claimed(out, PLAN, overwrite=True) as (folder, resumes):
+        assert not resumes
+        finish(folder)
+    assert not (out / "model").exists() and is_done(out, PLAN)
+
+
+@pytest.mark.parametrize("error", [TrainingError("the loss became nan"), DataError("no labels"), KeyboardInterrupt()])
+def test_what_fails_to_replace_a_run_leaves_it_and_nothing_else(out: Path, error: BaseException) -> None:
+    start(out)
+    finish(out)
+    before = trial(out)
+    with pytest.raises(type(error)), claimed(out, OTHER, overwrite=True) as (folder, _):
+        (folder / "plan.toml").write_text("data = 'x'")
+        raise error
+    assert trial(out) == before
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_what_was_stopped_before_it_replaced_a_run_goes_on(out: Path) -> None:
+    start(out)
+    finish(out)
+    for resumes in (False, True):
+        with pytest.raises(KeyboardInterrupt), claimed(out, OTHER, overwrite=True) as (folder, resumed):
+            assert resumed == resumes
+            (folder / WORK).mkdir(exist_ok=True)
+            (folder / WORK / "model.checkpoint").write_text("weights")
+            raise KeyboardInterrupt
+    assert is_done(out, PLAN)
+    with claimed(out, Plan(data="data/photos.csv", seed=2), overwrite=True) as (other, resumed):
+        assert other == folder and not resumed and not (other / WORK).exists()
+
+
+@pytest.mark.parametrize("crash", ["before the first rename", "between the renames", "before the old run is deleted"])
+def test_a_crash_while_a_run_is_replaced_leaves_one_that_the_next_look_finds(
+    out: Path, crash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(out)
+    finish(out)
+    rename, rmtree, count = os.rename, shutil.rmtree, itertools.count()
+
+    def crashing(source: Path, target: Path) -> None:
+        if next(count) == ("before the first rename", "between the renames").index(crash):
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    def stop_at_a_folder(path: Path, ignore_errors: bool = False) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+        rmtree(path, ignore_errors=ignore_errors)
+
+    with pytest.raises(KeyboardInterrupt), claimed(out, OTHER, overwrite=True) as (folder, _):
+        finish(folder)
+        (folder / FILE_NAME).write_text('{"new": 1}')
+        if crash == "before the old run is deleted":
+            monkeypatch.setattr(shutil, "rmtree", stop_at_a_folder)
+        else:
+            monkeypatch.setattr(os, "rename", crashing)
+    monkeypatch.undo()
+    old_stands = crash == "before the first rename"
+    assert RunFolder(out).folder == out
+    assert (out / FILE_NAME).read_text() == ("{}" if old_stands else '{"new": 1}')
+    assert lacks_report(out, OTHER, overwrite=True) == old_stands
+    if old_stands:
+        with claimed(out, OTHER, overwrite=True) as (_, resumed):
+            assert resumed
+    assert is_done(out, OTHER)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_run_behind_a_link_is_replaced_where_it_lies(out: Path, tmp_path: Path) -> None:
+    start(out)
+    finish(out)
+    (tmp_path / "link").symlink_to(out)
+    with claimed(tmp_path / "link", OTHER, overwrite=True) as (folder, _):
+        finish(folder)
+    assert (tmp_path / "link").is_symlink() and is_done(out, OTHER)
+
+
+@pytest.mark.parametrize("of", ["data", "backbone", "weights", "from_run"])
+def test_a_run_with_an_input_in_it_is_not_replaced(out: Path, of: str) -> None:
+    start(out)
+    finish(out)
+    (out / "model").mkdir()
+    needed = OTHER.model_copy(update={of: str(out / "model")})
+    for begin in (start, refuse_taken):
+        with pytest.raises(RunError, match="is needed for this run, and would be replaced"):
+            begin(out, needed, overwrite=True)
+    assert is_done(out, PLAN)
+
+
+def hold(out: Path, overwrite: bool) -> None:
+    """Claim a run and keep it until the end."""
+    with claimed(out, PLAN, overwrite=overwrite):
+        print("held", flush=True)
+        time.sleep(SECONDS)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_processes_are_kept_apart_and_a_killed_one_is_in_nobodys_way(out: Path, overwrite: bool) -> None:
+    if overwrite:
+        start(out, OTHER)
+        finish(out)
+    with Forked(hold, out, overwrite) as process:
+        while "held" not in process.out:
+            assert process.alive(), process.err
+            time.sleep(0.005)
+        for begin in (start, refuse_taken):
+            with pytest.raises(RunError, match="is being written by another process"):
+                begin(out, PLAN, overwrite=overwrite)
+        process.send(signal.SIGKILL)
+        process.wait()
+    refuse_taken(out, PLAN, overwrite=overwrite)
+    start(out, PLAN, overwrite=overwrite)
+
+
+def test_where_there_are_no_locks_runs_are_written_all_the_same(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "fcntl", None)
+    start(out)
+    refuse_taken(out, PLAN, overwrite=False)
+    assert start(out) == (out, True)
+
+
+@pytest.mark.parametrize("odd", ["~nobody/photos", "x" * 5000, "a\x00b"])
+def test_odd_names_of_data_are_left_to_the_reading(odd: str, out: Path) -> None:
+    start(out)
+    finish(out)
+    refuse_taken(out, Plan(data=odd), overwrite=True)
+
+
+def test_a_name_that_another_process_writes_to_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with claimed(None, PLAN, overwrite=False) as (first, _), claimed(None, PLAN, overwrite=False) as (second, _):
+        assert (first, second) == (Path("runs/photos"), Path("runs/photos-2"))
+
+
+def test_a_kill_before_the_request_was_written_leaves_the_folder_free(out: Path) -> None:
+    out.mkdir(parents=True)
+    (out / REQUEST).touch()
+    assert start(out) == (out, False)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

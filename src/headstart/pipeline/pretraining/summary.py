@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from headstart.engine.device import machine, versions
+from headstart.kernel.replacement import destination
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.command import command
 from headstart.pipeline.interrupted_training import what_was_kept
@@ -43,9 +44,9 @@ def summarise(
     words = verdict(plan.objective, len(data.train), backbone.width, history, choices.rounds, gain)
     return PretrainRecord(
         headstart=version("headstart"),
-        name=folder.name,
+        name=destination(folder).name,
         verdict=" ".join(filter(None, (words, what_was_kept(progress)))),
-        command=command("pretrain", folder, plan.data),
+        command=command("pretrain", destination(folder), plan.data),
         started=started,
         seed=plan.seed,
         objective=plan.objective,

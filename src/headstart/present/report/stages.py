@@ -151,7 +151,8 @@ def _height(row: StageRow, fastest: float) -> float:
     """By the logarithm of the rate, over two decades; a head that was solved had none and is as tall as the fastest."""
     if kind(row) == "frozen":
         return LOW
-    decades = math.log10(row.learning_rate / fastest) if row.learning_rate > 0 else 0.0
+    share = row.learning_rate / fastest if row.learning_rate > 0 else 1.0  # 0 where the quotient underflows
+    decades = math.log10(share) if share > 0 else -math.inf
     return TALL + (TALLEST - TALL) * max(0.0, 1 + decades / 2)
 
 

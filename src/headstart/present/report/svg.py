@@ -18,6 +18,13 @@ LETTER = 6.0
 """Mean width of a letter in a chart, in units, for deciding what fits."""
 
 
+LARGEST, SMALLEST = 1e300, 1e-300
+"""Values of an axis are cut to the one; its range is at least as wide as the other."""
+
+NARROWEST = 1e-5
+"""An axis reaches at least so far beyond its values, as a share of their size."""
+
+
 class Scale(NamedTuple):
     """Maps values in [low, high] to positions from `start` to `stop` along an axis."""
 
@@ -27,6 +34,7 @@ class Scale(NamedTuple):
     stop: float
 
     def __call__(self, value: float) -> float:
+        value = _cut(value)
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
 
@@ -44,14 +52,22 @@ class Frame(NamedTuple):
 
 
 def span(values: Sequence[float], *, share: bool = False, room: float = 0.06) -> tuple[float, float]:
-    """The range that shows all finite values with a little room; shares stay within [0, 1]."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    """The range that shows all finite values with a little room; shares stay within [0, 1].
+
+    It is never so narrow, beside its values or at all, that its ticks could not be told apart in floating point.
+    """
+    finite = [_cut(value) for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    pad = room * (high - low) or 0.05 * abs(high) or 0.05
+    size = max(abs(low), abs(high))
+    pad = max(room * (high - low), NARROWEST * size, SMALLEST) if high > low else max(0.05 * size, SMALLEST)
+    pad = pad if size else 0.05
+    inside = share and low >= 0 and high <= 1
     low, high = low - pad, high + pad
-    if share and min(finite) >= 0 and max(finite) <= 1:
-        low, high = max(low, 0.0), min(high, 1.0)
-    return low, high
+    return (max(low, 0.0), min(high, 1.0)) if inside else (low, high)
+
+
+def _cut(value: float) -> float:
+    return min(max(value, -LARGEST), LARGEST) if math.isfinite(value) else value
 
 
 def ticks(low: float, high: float, about: int = 4, *, whole: bool = False) -> list[float]:
@@ -71,7 +87,8 @@ def tick_labels(values: Sequence[float], *, share: bool = False, signed: bool = 
     step = factor * (values[1] - values[0]) if len(values) > 1 else factor * abs(values[0] if values else 1) or 1
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if decimals > 6 or step >= 1e6:
-        return [f"{factor * value:.1e}" for value in values]
+        digits = max(1, math.ceil(math.log10(factor * max(map(abs, values)) / step)))
+        return [f"{factor * value:.{digits}e}" for value in values]
     labels = [f"{factor * value + 0.0:{'+' if signed and value else ''},.{decimals}f}" for value in values]
     return [label.replace("-", "−") + (" %" if share and not signed else "") for label in labels]
 

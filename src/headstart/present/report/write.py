@@ -19,7 +19,7 @@ from headstart.pipeline import numbers
 from headstart.pipeline.destination import require_outside_runs, require_replaceable
 from headstart.pipeline.pretraining.record import PretrainRecord
 from headstart.pipeline.read_record import read_any
-from headstart.pipeline.record import RunRecord
+from headstart.pipeline.record import REPORT, RunRecord
 from headstart.present.report import candidates, evidence, marks, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
@@ -47,7 +47,7 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
         HeadstartError: `out` cannot be written.
     """
     record = read_any(Path(run))
-    target = Path(out) if out is not None else Path(run) / "report.html"
+    target = Path(out) if out is not None else Path(run) / REPORT
     if out is not None:
         require_outside_runs(target.parent, own=Path(run), what=f"the report {target.name}")
         require_replaceable(target, _is_report, "a report")

@@ -54,6 +54,34 @@ def test_shares_keep_to_their_range() -> None:
     assert low < high
 
 
+ODD = (0.0, 5e-324, 1e-17, 0.3, 0.1 + 0.2, 1 - 1e-16, 1.0, 2024.0, 1e16, 1e16 + 2, 1.7e308, -5e-324, -1e308, math.inf)
+
+
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize("value", [*ODD, math.nan])
+def test_intervals_of_any_width_are_drawn_with_ticks_that_can_be_told_apart(value: float, share: bool) -> None:
+    for low, high in itertools.product((*ODD, math.nan), repeat=2):
+        ends = svg.span([value, low, high], share=share)
+        values = svg.ticks(*ends)
+        labels = svg.tick_labels(values, share=share)
+        assert ends[0] < ends[1] and values and len(set(labels)) == len(labels), (low, high, labels)
+        row = Whisker("a", FigureRow(value=value, low=low, high=high, n=9), "text", "series-1")
+        drawing = str(interval_plot("t", [row], share=share, reference=Reference(0.0, "none")))
+        assert not re.search(r'="-?(nan|inf)', drawing), (low, high)
+
+
+@pytest.mark.parametrize("loss", [0.0, 5e-324, 0.1 + 0.2, 1.7e308, math.inf, math.nan])
+def test_curves_and_points_that_hardly_move_are_drawn(loss: float) -> None:
+    epochs = [(0.3, 0.3), (loss, 0.3)]
+    history = tuple(
+        Epoch(epoch=n, train_loss=a, val_loss=b, val_metric=a, learning_rate=1, seconds=1)
+        for n, (a, b) in enumerate(epochs, start=1)
+    )
+    assert loss_chart(Arm(title="a", figures={}, history=history, seconds=1), "series-1")
+    points = Scatter(title="s", x_label="x", y_label="y", x=(0.3, loss), y=(0.3, 0.3))
+    assert "nan" not in str(scatter_chart(points))
+
+
 def test_whiskers_lie_in_order_and_inside() -> None:
     drawing = str(interval_plot("t", [whisker("a", 0.9, 0.05), whisker("b", 0.7, 0.1)], share=True))
     left, right = numbers_of(r'<circle class="mark" cx="([\d.]+)"', drawing)
