@@ -106,18 +106,6 @@ def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tup
             _put_in_place(folder, run)
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run of whichever verb, finished or not; the result of a recipe is one too."""
-    for names in ((FILE_NAME, "plan.toml"), ("recipe.toml", "training.json")):
-        if all(os.path.isfile(folder / name) for name in names):
-            return True
-    try:
-        mark = read_json(folder / REQUEST)
-    except (HeadstartError, OSError):
-        return False
-    return isinstance(mark, dict) and "request" in mark
-
-
 def default_folder(plan: Request) -> Path:
     """Where a new run goes without `out`."""
     return next(folder for folder in _candidates(plan) if not os.path.lexists(folder))

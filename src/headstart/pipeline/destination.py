@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.examples import Examples
-from headstart.kernel.errors import RunError, SettingsError
+from headstart.kernel.errors import HeadstartError, RunError, SettingsError
+from headstart.kernel.files import read_json
 from headstart.kernel.folders import cache_folder
 from headstart.media.images import Crop
-from headstart.pipeline.claim import RUNS, Request, default_folder, is_run, refuse_start
+from headstart.pipeline.claim import REQUEST, RUNS, Request, default_folder, refuse_start
+from headstart.pipeline.record import FILE_NAME
 
 GIVE_ANOTHER = "Nothing was written. Give another --out."
 
@@ -137,3 +139,15 @@ def _same(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except (OSError, ValueError):
         return False
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run of whichever verb, finished or not; the result of a recipe is one too."""
+    for names in ((FILE_NAME, "plan.toml"), ("recipe.toml", "training.json")):
+        if all(os.path.isfile(folder / name) for name in names):
+            return True
+    try:
+        mark = read_json(folder / REQUEST)
+    except (HeadstartError, OSError):
+        return False
+    return isinstance(mark, dict) and "request" in mark
