@@ -17,7 +17,12 @@ NAMES = {name for _, name in PLUGINS}
 BLIND = ("contracts", "engine", "evidence", "pipeline", "search", "present", "verbs", "cli")
 """Folders that must work for a plug-in nobody has written yet."""
 
-AMBIGUOUS = {"table": "also a modality and an exhibit", "none": "also an ordinary word"}
+AMBIGUOUS = {
+    "image": "also a column, and what is shown",
+    "text": "also a column, and what is said",
+    "table": "also a format and a panel",
+    "none": "also an ordinary word",
+}
 
 ABOVE = ("pipeline/", "search/", "present/", "verbs/")
 

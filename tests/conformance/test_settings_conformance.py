@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import BackboneFamily
 from headstart.contracts.format import Format
+from headstart.contracts.modality import Modality
 from headstart.contracts.objective import Objective
 from headstart.contracts.runner import Runner
 from headstart.contracts.task import Task
@@ -23,6 +24,7 @@ from headstart.kernel.settings import Settings, build, field_help
 
 CONTRACT: dict[str, Any] = {
     "formats": Format,
+    "modalities": Modality,
     "backbones": BackboneFamily,
     "runners": Runner,
     "tasks": Task,

@@ -80,7 +80,7 @@ def _decoded(contents: Sequence[bytes], device: torch.device) -> list[Tensor]:
 
 
 def _read(raw: Raw, device: torch.device) -> Tensor:
-    return torch.from_numpy(read_pixels(raw)).permute(2, 0, 1).to(device)  # type: ignore[arg-type]
+    return torch.from_numpy(read_pixels(raw)).permute(2, 0, 1).to(device)
 
 
 def _framed(picture: Tensor, framing: Framing) -> Tensor:

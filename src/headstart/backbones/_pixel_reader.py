@@ -33,7 +33,7 @@ class PixelReader:
     def __call__(self, raw: Raw) -> np.ndarray:
         """(height, width, 3) uint8. Raises DataError."""
         at_least = self.framing.shorter_side if self.reduced else None
-        return self.framing(read_pixels(raw, at_least=at_least))  # type: ignore[arg-type]
+        return self.framing(read_pixels(raw, at_least=at_least))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TimmReader:
             from timm.data import create_transform
 
             self._built.append(create_transform(**self.preprocessing, is_training=False, normalize=False))
-        pixels: np.ndarray = self._built[0](decode_image(raw)).permute(1, 2, 0).numpy()  # type: ignore[arg-type]
+        pixels: np.ndarray = self._built[0](decode_image(raw)).permute(1, 2, 0).numpy()
         return pixels
 
 

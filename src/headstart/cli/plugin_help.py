@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class Entry(NamedTuple):
 
 def family_names() -> dict[str, str]:
     """What a user calls a family -> its folder: 'objective' -> 'objectives'."""
-    return {folder.removesuffix("s"): folder for folder in registry.FAMILY_NOUN}
+    return {re.sub("ies$", "y", folder).removesuffix("s"): folder for folder in registry.FAMILY_NOUN}
 
 
 def families() -> list[Entry]:

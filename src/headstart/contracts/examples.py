@@ -7,30 +7,26 @@ where they are (a path, a text, numbers) and are decoded when a backbone prepare
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
-from headstart.media.images import Box, Crop
 
-ImageSource = Path | bytes | Crop
-"""An image not yet decoded: a file, the bytes of one, or a part of either."""
-
-Raw = ImageSource | str | tuple[str, ...] | np.ndarray
-"""One input as a backbone's `prepare` takes it: an image source, a text, a pair of texts, or a vector of numbers."""
+Raw = Any
+"""One input as a modality's `raws` gives it and a backbone's `prepare` takes it: a file, a text, some numbers."""
 
 
 class Schema(Settings):
     """Which column of the table is what."""
 
     modality: str
-    """What an input is: 'image', 'text' or 'table'."""
+    """Plug-in name of the modality of the inputs, such as 'image'."""
     inputs: tuple[str, ...]
-    """The input columns: one of paths or encoded bytes (image), one or two of text, or numeric ones (table)."""
+    """The input columns, as the modality reads them."""
     targets: dict[str, str] = {}
     """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
     text are called 'spans'; empty when the data are unlabelled."""
@@ -51,7 +47,7 @@ class Schema(Settings):
     origin: str
     """Column that says where an example came from, as a person would name it: a relative path, or 'file.csv:12'."""
     root: str = ""
-    """Folder that relative image paths start from."""
+    """Folder that relative paths of inputs start from."""
 
 
 class Examples:
@@ -109,26 +105,6 @@ class Examples:
     def raws(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Raw]:
         """The inputs of the given rows (all without `rows`), not yet decoded."""
         table = self.table if rows is None else self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
-        if self.schema.modality == "image":
-            sources = [self._image(value) for value in table.column(self.schema.inputs[0]).to_pylist()]
-            if self.schema.box is None:
-                return [*sources]
-            boxes = table.column(self.schema.box).to_pylist()
-            return [Crop(source, Box(*box)) for source, box in zip(sources, boxes)]
-        columns = [table.column(name) for name in self.schema.inputs]
-        if self.schema.modality == "text":
-            texts = [[value or "" for value in column.to_pylist()] for column in columns]
-            return texts[0] if len(texts) == 1 else list(zip(*texts))
-        if not columns:
-            return []
-        numbers = np.stack([column.to_numpy(zero_copy_only=False).astype(np.float64) for column in columns], axis=1)
-        return list(numbers)
-
-    def _image(self, value: Any) -> Path | bytes:
-        if isinstance(value, dict):
-            value = value.get("bytes") or value.get("path")
-        if isinstance(value, bytes):
-            return value
-        if value is None:
-            return b""
-        return Path(self.schema.root, value)
+        kind = registry.plugin("modalities", self.schema.modality)()
+        found: list[Raw] = kind.raws(table, self.schema)
+        return found

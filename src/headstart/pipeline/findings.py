@@ -14,8 +14,6 @@ _TINY_CLASS = 10
 """Examples below which a class can hardly be split and judged."""
 _IMBALANCE = 10
 """Ratio of the largest class to the smallest from which it is told."""
-_LONG_WORDS = 350
-"""Words that fit into 512 tokens of a usual text model."""
 
 
 def findings_of(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> tuple[Finding, ...]:
@@ -89,10 +87,9 @@ def _about_inputs(found: Inspection) -> _Sentences:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unreadable]
         everything = len(found.unreadable) == found.examples
         yield "error" if everything else "warning", f"{_count(reasons, 'file')} that cannot be read: {_some(reasons)}"
-    if found.empty_texts:
-        yield "warning", f"{found.empty_texts} of {found.examples} texts are empty"
-    if found.missing_numbers:
-        yield "warning", f"{found.missing_numbers} of {found.examples} examples have an empty number"
+    if found.unusable:
+        reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unusable]
+        yield "warning", f"{len(reasons)} of {found.examples} examples cannot be learnt from: {_some(reasons)}"
     if found.constant_images:
         yield "warning", f"{_count(found.constant_images, 'image')} of one plain colour: {_some(found.constant_images)}"
 
@@ -102,9 +99,6 @@ def _about_sizes(found: Inspection) -> _Sentences:
     for name, spread in list(found.spreads.items())[:20]:
         unit = " % of a picture" if name.startswith("share of ") else units.get(name, "")
         yield "note", f"{name}: {_in_words(spread, unit)}"
-    words = found.spreads.get("words") if found.modality == "text" else None
-    if words is not None and words.maximum > _LONG_WORDS:
-        yield "note", "some texts are longer than the 512 tokens that most models read: their end will be cut off"
 
 
 def _in_words(spread: Spread, unit: str) -> str:

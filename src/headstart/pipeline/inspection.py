@@ -54,7 +54,7 @@ class Inspection(Settings):
     seen: str
     """How they lie, in words."""
     modality: str
-    """'image', 'text' or 'table'."""
+    """Of the inputs: 'image', 'text', 'table' or that of a plug-in."""
     examples: int
     """Examples in all, unreadable ones included."""
     parts: dict[str, int] = {}
@@ -64,9 +64,8 @@ class Inspection(Settings):
     missing_labels: int = 0
     unreadable: tuple[DataIssue, ...] = ()
     """Every input that cannot be read, with the reason."""
-    empty_texts: int = 0
-    missing_numbers: int = 0
-    """Examples with an empty numeric input."""
+    unusable: tuple[DataIssue, ...] = ()
+    """Every input that nothing can be learnt from, such as a blank text or a row with a missing number."""
     constant_images: tuple[str, ...] = ()
     """Origins of images that are one plain colour."""
     exact_duplicates: int = 0

@@ -6,17 +6,16 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from headstart.contracts.carriers import Figure, Prediction
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import HasPicture, Modality, modality_named
 from headstart.contracts.panels import Panel
 from headstart.contracts.task import Targets, Task
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
-from headstart.media.images import decode_image
 from headstart.media.masks import overlay, read_mask, side_by_side
 from headstart.pipeline.record import Card, Comparison, FigureRow, SliceRow
 
@@ -102,30 +101,27 @@ def cards(task: Task, examples: Examples, targets: Targets, prediction: Predicti
     """The worst predictions with their inputs, as a report shows them."""
     mistakes = task.mistakes(prediction, targets, MOST_MISTAKES)
     chosen = examples.take([mistake.row for mistake in mistakes])
+    kind = modality_named(examples.schema.modality)
     shown = zip(mistakes, chosen.origins(), chosen.raws())
     return tuple(
-        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **_input(raw, mistake.masks))
+        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **_input(kind, raw, mistake.masks))
         for mistake, origin, raw in shown
     )
 
 
-def _input(raw: object, masks: Sequence[str]) -> dict[str, str]:
-    if isinstance(raw, (Path, bytes)):
-        return {"thumbnail": _thumbnail(raw, masks)}
-    if isinstance(raw, tuple):
-        return {"text": " ⟂ ".join(str(part) for part in raw)[:600]}
-    if isinstance(raw, str):
-        return {"text": raw[:600]}
-    return {"text": ", ".join(f"{value:.4g}" for value in np.asarray(raw)[:24])}
+def _input(kind: Modality, raw: Raw, masks: Sequence[str]) -> dict[str, str]:
+    if isinstance(kind, HasPicture):
+        return {"thumbnail": _thumbnail(kind, raw, masks)}
+    return {"text": kind.preview(raw)}
 
 
-def _thumbnail(source: Path | bytes, masks: Sequence[str]) -> str:
+def _thumbnail(kind: HasPicture, raw: Raw, masks: Sequence[str]) -> str:
     """A data URI of a JPEG of at most 144 pixels, with masks one beside the other under each of them.
 
     Empty when the picture has become unreadable meanwhile.
     """
     try:
-        image = decode_image(source, at_least=None if masks else 144)
+        image = kind.picture(raw, at_least=None if masks else 144)
     except DataError:
         return ""
     if masks:

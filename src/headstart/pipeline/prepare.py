@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import modality_named
 from headstart.contracts.task import Targets, Task
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import find_duplicates
@@ -201,14 +202,13 @@ def codes(examples: Examples, column: str | None) -> np.ndarray | None:
 
 
 def _recognised(columns: Columns, schema: Schema) -> Columns:
-    """What prediction and evaluation must find again under the same names; folders of images need none."""
+    """The columns with those that prediction and evaluation must find again; files need none."""
     found: dict[str, Any] = {}
-    if schema.modality == "text":
-        found["text"] = schema.inputs
-    if schema.modality == "table":
-        found["numeric"] = schema.inputs
-    if schema.modality != "image" and schema.targets and not columns.labels:
-        found["label"] = next(iter(schema.targets.values()))
+    role = modality_named(schema.modality).role
+    if role:
+        found[role] = schema.inputs
+        if schema.targets and not columns.labels:
+            found["label"] = next(iter(schema.targets.values()))
     return columns.model_copy(update=found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
 from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.kernel.errors import DataError
@@ -15,17 +16,9 @@ from headstart.kernel.errors import DataError
 
 def unusable(examples: Examples) -> dict[int, str]:
     """Row -> why its input is of no use, in words that follow its origin."""
-    if examples.schema.modality == "text":
-        texts = (raw if isinstance(raw, tuple) else (raw,) for raw in examples.raws())
-        return {row: "is empty" for row, parts in enumerate(texts) if not any(str(part).strip() for part in parts)}
-    if examples.schema.modality == "table":
-        vectors = map(np.asarray, examples.raws())
-        return {
-            row: "has a missing or infinite number"
-            for row, vector in enumerate(vectors)
-            if not np.isfinite(vector).all()
-        }
-    return {}
+    kind = modality_named(examples.schema.modality)
+    flaws = ((row, kind.flaw(raw)) for row, raw in enumerate(examples.raws()))
+    return {row: flaw for row, flaw in flaws if flaw}
 
 
 def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
@@ -47,6 +40,7 @@ def require_kind(model: Model, examples: Examples) -> None:
     schema, wanted = examples.schema, model.backbone.modality
     if schema.modality != wanted:
         raise DataError(f"the model takes {wanted} inputs; the data hold {schema.modality} inputs")
-    texts = len(model.columns.text)
-    if wanted == "text" and texts and len(schema.inputs) != texts:
-        raise DataError(f"the model takes {texts} text columns; the data have {', '.join(schema.inputs)}")
+    role = modality_named(wanted).role
+    named = getattr(model.columns, role) if role else ()
+    if named and len(schema.inputs) != len(named):
+        raise DataError(f"the model takes {len(named)} {role} columns; the data have {', '.join(schema.inputs)}")

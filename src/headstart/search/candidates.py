@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.inputs import Pixels
 from headstart.contracts.tuning import DataFacts, Recipe, Suggestion, Tuning
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
@@ -160,7 +161,7 @@ def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:
     plan = context.plan
     if plan.augmentation != AUTO:
         return context, None
-    kind = VIEWS if context.backbone.modality == "image" else "none"
+    kind = VIEWS if isinstance(context.backbone.input_kind(), Pixels) else "none"
     reason = "random views make much of few pictures" if kind == VIEWS else "there is none that helps for certain"
     decision = Decision(what="augmentation", value=kind, reason=reason)
     return replace(context, plan=plan.model_copy(update={"augmentation": kind})), decision

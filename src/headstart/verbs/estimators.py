@@ -21,10 +21,12 @@ from sklearn.utils.validation import (
 )
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.modality import HasNumbers, modality_named
+from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
-from headstart.pipeline.memory_data import MODALITIES, examples_of, is_sequence, modality_of
+from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of
 from headstart.pipeline.model_bytes import from_bytes, to_bytes
-from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan import AUTO, Plan
 from headstart.verbs.memory_training import predict, train
 
 
@@ -81,14 +83,15 @@ class _Transfer(BaseEstimator):
             settings={**settings, "task": {**settings.get("task", {}), **task}},
         )
         plan.check()
-        if self.modality not in ("auto", *MODALITIES):
-            raise SettingsError(unknown("modality", self.modality, ("auto", *MODALITIES)))
+        known = (AUTO, *registry.names("modalities"))
+        if self.modality not in known:
+            raise SettingsError(unknown("modality", self.modality, known))
         return plan
 
     def _validated(self, inputs: Any, label: Any) -> tuple[Any, np.ndarray]:
         """Inputs and labels (examples,) that can be trained on; sets `modality_`."""
-        self.modality_ = modality_of(inputs) if self.modality == "auto" else self.modality
-        if self.modality_ == "table":
+        self.modality_ = modality_of(inputs) if self.modality == AUTO else self.modality
+        if isinstance(modality_named(self.modality_), HasNumbers):
             numeric = self._task == "regression"
             inputs, label = validate_data(self, inputs, label, y_numeric=numeric, ensure_min_samples=2)
         elif label is None:
@@ -112,7 +115,7 @@ class _Transfer(BaseEstimator):
 
     def _predict(self, inputs: Any) -> Prediction:
         check_is_fitted(self, "model_")
-        if self.modality_ == "table":
+        if isinstance(modality_named(self.modality_), HasNumbers):
             inputs = validate_data(self, inputs, reset=False)
         _require_one_by_one(inputs)
         examples = examples_of(inputs, self.modality_, None)
@@ -134,7 +137,7 @@ class TransferClassifier(ClassifierMixin, _Transfer):
             the best that a search finds. All but the first hold a fifth of the data out to stop by.
         objective: what is optimised where training goes by steps.
         augmentation: random views in training by steps.
-        modality: 'table', 'text' or 'image'; 'auto' looks at X.
+        modality: 'table', 'text', 'image' or that of a plug-in; 'auto' looks at X.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
         random_state: int for the same result each time; a RandomState or None for another one each time.
 

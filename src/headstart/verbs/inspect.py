@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import Sizes, modality_named
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
@@ -23,6 +24,7 @@ from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
 from headstart.pipeline.record import DataIssue
+from headstart.pipeline.unusable import unusable
 
 MOST_SHOWN = 50
 """Copies that are listed; all are counted."""
@@ -62,6 +64,9 @@ def inspect(
     copies = find_duplicates(examples, hashed.keys, reporter)
     origins = examples.origins()
     failures = sorted({**copies.failures, **hashed.failures}.items())
+    labels, inputs = _labels(examples, copies, origins), _inputs(examples, copies, origins)
+    about_masks, shares = _about_masks(examples)
+    spreads = {**labels.pop("spreads", {}), **inputs.pop("spreads"), **shares}
     found: dict[str, Any] = {
         "source": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
         "seen": seen,
@@ -69,14 +74,13 @@ def inspect(
         "examples": len(examples),
         "unreadable": tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in failures),
         **_copies(copies, origins),
-        **_labels(examples, copies, origins),
-        **_inputs(examples, copies, origins),
+        **labels,
+        **inputs,
+        "spreads": spreads,
     }
     leaks, about_parts = _across_parts(examples, copies, origins)
-    about_masks, shares = _about_masks(examples)
-    found["spreads"] = {**found["spreads"], **shares}
     notes = [Finding(severity="note", text=note) for note in (*examples.notes, *_about_spans(examples))]
-    findings = (*faults, *about_masks, *about_parts, *notes)
+    findings = (*faults, *about_masks, *about_parts, *notes, *found.pop("findings"))
     inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
     return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples))})
 
@@ -159,28 +163,19 @@ def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
 
 def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
     """Sizes, and inputs with nothing in them."""
+    found: dict[str, Any] = {
+        "unusable": tuple(DataIssue(origin=origins[row], reason=why) for row, why in unusable(examples).items())
+    }
     if copies.fingerprints is not None:
         records, record_of = copies.fingerprints.records, copies.fingerprints.record_of
         blank = np.ptp(records["pixels"].reshape(-1, SIDE * SIDE), axis=1) <= 1
         plain = copies.fingerprints.rows[blank[record_of]]
-        return {
-            "spreads": {name: _spread(records[name][record_of]) for name in ("width", "height") if len(records)},
-            "constant_images": tuple(origins[row] for row in plain),
-        }
-    raws = examples.raws()
-    if examples.schema.modality == "text":
-        texts = [" ".join(raw) if isinstance(raw, tuple) else str(raw) for raw in raws]
-        lengths = {"characters": [len(text) for text in texts], "words": [len(text.split()) for text in texts]}
-        return {
-            "spreads": {name: _spread(values) for name, values in lengths.items() if values},
-            "empty_texts": sum(not text.strip() for text in texts),
-        }
-    numbers = np.array(raws, dtype=np.float64).reshape(len(raws), -1)
-    spreads = {name: numbers[:, k][~np.isnan(numbers[:, k])] for k, name in enumerate(examples.schema.inputs)}
-    return {
-        "spreads": {name: _spread(values) for name, values in spreads.items() if len(values)},
-        "missing_numbers": int(np.isnan(numbers).any(axis=1).sum()),
-    }
+        sizes = Sizes({name: records[name][record_of] for name in ("width", "height")})
+        found["constant_images"] = tuple(origins[row] for row in plain)
+    else:
+        sizes = modality_named(examples.schema.modality).sizes(examples.raws(), examples.schema.inputs)
+    found["spreads"] = {name: _spread(values) for name, values in sizes.values.items() if len(values)}
+    return found | {"findings": tuple(Finding(severity="note", text=note) for note in sizes.notes)}
 
 
 def _parts(examples: Examples) -> dict[str, int]:

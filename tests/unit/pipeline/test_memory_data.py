@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from headstart.contracts.examples import ImageSource
 from headstart.kernel.errors import DataError
 from headstart.media.images import decode_image
 from headstart.pipeline.memory_data import examples_of, modality_of
@@ -96,10 +95,10 @@ def test_what_is_no_text_is_named(texts: Any, message: str) -> None:
         examples_of(texts, "text", None)
 
 
-def sources(images: Any) -> list[ImageSource]:
+def sources(images: Any) -> list[Path | bytes]:
     found = examples_of(images, "image", None).raws()
     assert all(isinstance(source, (Path, bytes)) for source in found)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def test_files_stay_where_they_are() -> None:

@@ -95,9 +95,9 @@ def test_missing_and_mixed_labels_and_empty_texts_are_findings() -> None:
     frame = pd.DataFrame({"text": [*TEXTS, "", None], "label": ["good", None, np.nan, "bad", "Good", "bad"]})
     found = inspect(frame)
     assert found.missing_labels == 2
-    assert found.empty_texts == 2
+    assert [trouble.reason for trouble in found.unusable] == ["is empty"] * 2
     assert "2 of 6 examples have no label" in sentences(found, "error")
-    assert "2 of 6 texts are empty" in sentences(found, "warning")
+    assert "2 of 6 examples cannot be learnt from: " in sentences(found, "warning")
     assert "classes that differ in case or spaces only: 'Good', 'good'" in sentences(found, "warning")
     mixed = inspect(frame.assign(label=[1, "good", 2, "bad", 1, 2]))
     assert "mixes values of several kinds" in sentences(mixed, "error")
@@ -129,7 +129,7 @@ def test_quantities_have_a_range_and_no_classes() -> None:
     assert found.classes == {}
     assert found.spreads["target"].maximum == 9
     assert found.spreads["x"].median == 1.5
-    assert found.missing_numbers == 1
+    assert [trouble.reason for trouble in found.unusable] == ["has a missing or infinite number"]
 
 
 def test_groups_on_two_sides_of_a_given_split_are_told() -> None:
@@ -148,7 +148,7 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_real_data_with_empty_texts_and_leaks(test_data: Path) -> None:
     found = inspect(test_data / "data/text_tweeteval/hate")
-    assert found.empty_texts == 8
+    assert len(found.unusable) == 8
     assert len(found.leaks) > 100
     assert len(found.conflicts) > 50
     ants = inspect(test_data / "data/img_ants_bees")

@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import InFiles, modality_named
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.media.images import Crop
 
 MEMO = "file-hashes-2"
 AT_ONCE = 4096
@@ -60,25 +60,26 @@ class _Answer(NamedTuple):
 
 
 def content_keys(examples: Examples, reporter: Reporter | None = None) -> ContentKeys:
-    """The content key of every example: file bytes (image), texts, or 64-bit numbers (table).
+    """The content key of every example, as its modality makes it.
 
     Where several processes ask for the same at the same time one reads the files, and the others wait for it.
     """
+    kind = modality_named(examples.schema.modality)
     found = ContentKeys([], {})
     unread: list[int] = []
     for start in range(0, len(examples), AT_ONCE):
         raws = examples.raws(range(start, min(start + AT_ONCE, len(examples))))
-        if examples.schema.modality == "image":
-            some, missing = _known(raws)
+        if isinstance(kind, InFiles):
+            some, missing = _known(kind, raws)
             found.keys.extend(some.keys)
             found.failures.update((start + position, reason) for position, reason in some.failures.items())
             unread.extend(start + stamp.position for stamp in missing)
         else:
-            found.keys.extend(map(_text_key if examples.schema.modality == "text" else _table_key, raws))
-    if unread:
+            found.keys.extend(kind.key(raw, "") for raw in raws)
+    if unread and isinstance(kind, InFiles):
         with (reporter or Quiet()).counter("reading files", len(unread), "files") as advance:
             for start in range(0, len(unread), AT_ONCE):
-                _fill_in(found, examples, unread[start : start + AT_ONCE], advance)
+                _fill_in(found, kind, examples, unread[start : start + AT_ONCE], advance)
     return found
 
 
@@ -87,49 +88,35 @@ def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) ->
 
     A file whose hash is remembered costs a look at its size and time of change, any other is read again.
     """
-    if examples.schema.modality != "image":
+    kind = modality_named(examples.schema.modality)
+    if not isinstance(kind, InFiles):
         return {}
     files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if not isinstance(raw, bytes)]
-    now = _read([raw for _, raw in files])
+    now = _read(kind, [raw for _, raw in files])
     return {row: now.failures.get(at, CHANGED) for at, (row, _) in enumerate(files) if now.keys[at] != keys[row]}
 
 
-def _fill_in(found: ContentKeys, examples: Examples, rows: Sequence[int], advance: Callable[[int], None]) -> None:
+def _fill_in(
+    found: ContentKeys, kind: InFiles, examples: Examples, rows: Sequence[int], advance: Callable[[int], None]
+) -> None:
     """Add the keys of rows whose files are to be read."""
     sources = examples.raws(rows)
     with work_lock(f"{MEMO}-{hash_bytes(repr(sources).encode())}"):
-        now = _read(sources, advance)
+        now = _read(kind, sources, advance)
     for position, row in enumerate(rows):
         found.keys[row] = now.keys[position]
         if position in now.failures:
             found.failures[row] = now.failures[position]
 
 
-def _text_key(raw: Raw) -> str:
-    texts = raw if isinstance(raw, tuple) else (str(raw),)
-    return hash_bytes(b"text", *(text.encode("utf-8", "surrogatepass") for text in texts))
-
-
-def _table_key(raw: Raw) -> str:
-    # adding zero turns -0.0 into 0.0, which is the same number with another bit
-    return hash_bytes(b"table", (np.asarray(raw, np.float64) + 0.0).tobytes())
-
-
-def _image_key(digest: str, source: Raw) -> str:
-    """That of a whole picture is the digest of its file, that of a part goes by the picture and the place."""
-    if not isinstance(source, Crop):
-        return digest
-    return hash_bytes(b"part", digest.encode(), repr(tuple(source.box)).encode())
-
-
-def _known(sources: Sequence[Raw]) -> tuple[ContentKeys, list[_Stamp]]:
-    """The keys of images that lie in memory or whose hashes are remembered; and the files that are to be read."""
-    found, stamps, missing = ContentKeys([None] * len(sources), {}), list[_Stamp](), list[_Stamp]()
-    for position, source in enumerate(sources):
-        whole = source.source if isinstance(source, Crop) else source
-        if isinstance(whole, bytes) and whole:
-            found.keys[position] = _image_key(_digest(io.BytesIO(whole)), source)
-        elif isinstance(stamp := _stamp(position, whole), _Stamp):
+def _known(kind: InFiles, raws: Sequence[Raw]) -> tuple[ContentKeys, list[_Stamp]]:
+    """The keys of inputs that lie in memory or whose hashes are remembered; and the files that are to be read."""
+    found, stamps, missing = ContentKeys([None] * len(raws), {}), list[_Stamp](), list[_Stamp]()
+    for position, raw in enumerate(raws):
+        source = kind.source(raw)
+        if isinstance(source, bytes) and source:
+            found.keys[position] = kind.key(raw, _digest(io.BytesIO(source)))
+        elif isinstance(stamp := _stamp(position, source), _Stamp):
             stamps.append(stamp)
         else:
             found.failures[position] = stamp
@@ -137,29 +124,29 @@ def _known(sources: Sequence[Raw]) -> tuple[ContentKeys, list[_Stamp]]:
     for stamp in stamps:
         kept = hashes.get(os.fsencode(stamp.path), b"")
         if kept[:16] == stamp.packed():
-            found.keys[stamp.position] = _image_key(kept[16:].hex(), sources[stamp.position])
+            found.keys[stamp.position] = kind.key(raws[stamp.position], kept[16:].hex())
         else:
             missing.append(stamp)
     return found, missing
 
 
-def _read(sources: Sequence[Raw], advance: Callable[[int], None] = lambda _: None) -> ContentKeys:
-    """The keys of images; files whose hashes are not remembered are read."""
-    found, missing = _known(sources)
-    advance(len(sources) - len(missing))
+def _read(kind: InFiles, raws: Sequence[Raw], advance: Callable[[int], None] = lambda _: None) -> ContentKeys:
+    """The keys of inputs in files; files whose hashes are not remembered are read."""
+    found, missing = _known(kind, raws)
+    advance(len(raws) - len(missing))
     new: dict[bytes, bytes] = {}
     for stamp, answer in zip(missing, _in_threads(missing, advance)):
         if answer.reason:
             found.failures[stamp.position] = answer.reason
             continue
-        found.keys[stamp.position] = _image_key(answer.key, sources[stamp.position])
+        found.keys[stamp.position] = kind.key(raws[stamp.position], answer.key)
         if stamp.changed_ns < time.time_ns() - _SETTLED_NS:
             new[os.fsencode(stamp.path)] = stamp.packed() + bytes.fromhex(answer.key)
     DiskCache(MEMO).put(new)
     return found
 
 
-def _stamp(position: int, source: Raw) -> _Stamp | str:
+def _stamp(position: int, source: Path | bytes) -> _Stamp | str:
     """What tells a file's states apart; or why there is nothing to read."""
     if source == b"":
         return "is empty (0 bytes)"
@@ -194,6 +181,7 @@ def _file_key(path: Path) -> _Answer:
 
 
 def _digest(file: io.BufferedReader | io.BytesIO) -> str:
+    # the same for every modality: another personalisation would invalidate the cached features of images
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16, person=b"image")).hexdigest()
 
 

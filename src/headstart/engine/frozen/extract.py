@@ -18,6 +18,7 @@ import torch
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import modality_named
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, usual_batch_size
@@ -37,8 +38,6 @@ from headstart.engine.store.space import Space
 from headstart.kernel.errors import DataError, StoreError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
-
-UNITS = {"image": "images", "text": "texts", "table": "rows"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ class _Pass:
         What is done is stored whatever ends the pass.
         """
         longest_first, sizes = self._longest_first(rows)
-        unit = UNITS.get(self.backbone.modality, "examples")
+        unit = modality_named(self.backbone.modality).unit
         with reporter.counter(f"features from {self.backbone.name}", len(rows), unit) as advance:
 
             def found_elsewhere(count: int) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.contracts.task import Targets
@@ -18,7 +19,7 @@ from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.frozen.averaged_views import averaged, averaged_views
 from headstart.engine.frozen.batches_in_flight import BatchesInFlight
 from headstart.engine.frozen.execution import plain_runner, runner_of, started
-from headstart.engine.frozen.extract import UNITS, Extracted
+from headstart.engine.frozen.extract import Extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, features_of
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.merging import Decoded, joined, merged
@@ -79,7 +80,7 @@ class Predictor:
         if self._views is not None:
             batches = self._views.each(batches, self.model.backbone.entry)
         head_inputs = self.model.task.head_inputs(examples)
-        unit = UNITS.get(self.model.backbone.modality, "examples")
+        unit = modality_named(self.model.backbone.modality).unit
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
                 fed, prediction = ran.fed, None

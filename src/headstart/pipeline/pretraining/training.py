@@ -14,6 +14,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Encoder
 from headstart.contracts.objective import AGAIN, UNLABELLED
 from headstart.engine.frozen.feeding import lengths_of
@@ -143,8 +144,8 @@ class Training:
 
 def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.ndarray) -> Mapping[str, Stream]:
     """What the objective draws from, of some rows."""
-    texts = data.examples.schema.modality == "text"
-    lengths = lengths_of(inputs.backbone, data.examples, np.arange(len(data.examples))) if texts else None
+    ragged = modality_named(data.examples.schema.modality).like_lengths
+    lengths = lengths_of(inputs.backbone, data.examples, np.arange(len(data.examples))) if ragged else None
     return {
         name: Stream(
             name,
@@ -167,8 +168,8 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
 def _columns(data: Unlabelled, columns: Columns) -> Columns:
     """What a table must have again to be read as the same inputs."""
     schema = data.examples.schema
-    named = {"text": {"text": schema.inputs}, "table": {"numeric": schema.inputs}}.get(schema.modality, {})
-    return columns.model_copy(update={"label": None, "labels": (), **named})
+    role = modality_named(schema.modality).role
+    return columns.model_copy(update={"label": None, "labels": (), **({role: schema.inputs} if role else {})})
 
 
 def _identity(choices: Choices, data: Unlabelled, backbone: Backbone) -> str:

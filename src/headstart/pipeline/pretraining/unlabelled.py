@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import HasNumbers, HasTexts, InFiles, modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
@@ -57,7 +58,7 @@ def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) 
     parts = []
     for part in _streamed(source, columns, format):
         parts.append(part)
-        if part.schema.modality == "image":
+        if isinstance(modality_named(part.schema.modality), InFiles):
             folders.update(_folders(part))
     schema = parts[0].schema
     table = pa.concat_tables([part.table for part in parts]).combine_chunks()  # so that rows are found at once
@@ -71,13 +72,12 @@ def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) 
     number = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, round(HELD_OUT_SHARE * len(rows))))
     held_out = np.sort(draws.choice(rows, number, replace=False))
     origins = examples.take(sorted(useless)[:1]).origins()
-    words = {"image": "pictures", "text": "texts", "table": "rows of numbers"}[schema.modality]
     return Unlabelled(
         examples,
         np.setdiff1d(rows, held_out),
         held_out,
         str(source) if isinstance(source, Path) else f"<{type(source).__name__}>",
-        f"{len(examples):,} {words}",
+        f"{len(examples):,} {modality_named(schema.modality).unit}",
         (*_about_folders(folders), *_about_columns(schema), *_about_useless(useless, origins), *parts[-1].notes),
     )
 
@@ -100,7 +100,7 @@ def _streamed(source: Any, columns: Columns, format: str | None) -> Iterator[Exa
 
 
 def _folders(part: Examples) -> Counter[str]:
-    """Pictures in each folder."""
+    """Files in each folder."""
     paths = part.table.column(part.schema.inputs[0]).to_pylist()
     return Counter(path.rpartition("/")[0] for path in paths if isinstance(path, str))
 
@@ -111,7 +111,7 @@ def _useless(examples: Examples) -> dict[int, str]:
     Copies would be told apart from each other where texts are contrasted, and learnt by heart where words are guessed.
     """
     found = unusable(examples)
-    if examples.schema.modality == "text":
+    if isinstance(modality_named(examples.schema.modality), HasTexts):
         seen = set[Any]()
         for row, raw in enumerate(examples.raws()):
             if raw in seen:
@@ -129,7 +129,7 @@ def _about_useless(useless: Mapping[int, str], origins: Sequence[str]) -> tuple[
 
 def _about_columns(schema: Schema) -> tuple[str, ...]:
     """A note on which numbers are learnt from."""
-    if schema.modality != "table":
+    if not isinstance(modality_named(schema.modality), HasNumbers):
         return ()
     names = ", ".join(schema.inputs[:MOST_COLUMNS])
     more = f" and {len(schema.inputs) - MOST_COLUMNS} more" if len(schema.inputs) > MOST_COLUMNS else ""

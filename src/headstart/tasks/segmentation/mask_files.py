@@ -57,7 +57,7 @@ def write_masks(
     legend = {str(value): name for value, name in zip(values.tolist(), classes.names)}
     write_atomic(folder / "legend.json", (json.dumps(legend, ensure_ascii=False, indent=1) + "\n").encode())
     for mask, raw, name in zip(masks, raws, names):
-        width, height = image_size(raw)  # type: ignore[arg-type]
+        width, height = image_size(raw)
         numbers = over_picture(mask, height, width, side)
         write_atomic(folder / f"{name}.png", encode_mask(values[numbers]))
     return [f"{name}.png" for name in names]
@@ -65,7 +65,7 @@ def write_masks(
 
 def _place(raw: Raw, side: int) -> tuple[int, int]:
     try:
-        width, height = image_size(raw)  # type: ignore[arg-type]
+        width, height = image_size(raw)
     except DataError:
         return side, side
     return Whole(side).resized(height, width)

@@ -114,7 +114,7 @@ def _kept_once(examples: Examples) -> Examples:
 
 def _boxes(raw: Raw, side: int) -> list[Box]:
     try:
-        width, height = image_size(raw)  # type: ignore[arg-type]
+        width, height = image_size(raw)
     except DataError:
         return [Box(0, 0, side, side)]
     return list(_grid(height, width, side))

@@ -102,7 +102,7 @@ def seen_smaller(examples: Examples, side: int, longest: int) -> tuple[str, ...]
 
 def _size(raw: Raw) -> tuple[int, int] | None:
     try:
-        return image_size(raw)  # type: ignore[arg-type]
+        return image_size(raw)
     except DataError:
         return None
 

@@ -1,0 +1,164 @@
+"""Modality: one kind of input, such as images or texts, and all that is asked of an input before a backbone reads it.
+
+A raw input is whatever the modality's `raws` takes from a row: a file, a text, numbers. Only the modality and the
+backbones that read it know its type; everything else asks the modality. What not every modality can do is a protocol
+of its own: `InFiles`, `HasPicture`, `HasTexts`, `HasNumbers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from headstart.contracts.examples import Raw, Schema
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError
+from headstart.kernel.settings import Settings
+
+PREVIEW = 600
+"""Characters of an input in words, at most."""
+
+
+class Sizes(NamedTuple):
+    """How large inputs are, as `inspect` shows it."""
+
+    values: Mapping[str, Sequence[float] | np.ndarray]
+    """Measure, such as 'words' -> its values; inputs that have none are left out."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what the sizes mean for a training."""
+
+
+class Modality(Protocol):
+    """What a file in `modalities/` offers."""
+
+    unit: ClassVar[str]
+    """Several inputs in a word: 'images'."""
+    role: ClassVar[str]
+    """The field of `Columns` that names the input columns, so that prediction finds them again; '' for none."""
+    like_lengths: ClassVar[bool]
+    """Whether inputs differ so much in length that a batch is better made of inputs of like length."""
+    no_backbone: ClassVar[str]
+    """What a user can do where no pretrained backbone is within reach; '' where nothing is known."""
+
+    def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
+        """The input of each row of a table, not decoded. Each can be pickled."""
+        ...
+
+    def key(self, raw: Raw, digest: str) -> str:
+        """The content key: 32 hexadecimal digits that only equal inputs share.
+
+        Args:
+            raw: an input.
+            digest: of its file, where the modality is `InFiles`; else ''.
+        """
+        ...
+
+    def flaw(self, raw: Raw) -> str:
+        """Why nothing can be learnt from an input that can be read, in words that follow its name; '' where it can."""
+        ...
+
+    def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:
+        """How large inputs are, without decoding them; `names` are those of the input columns."""
+        ...
+
+    def preview(self, raw: Raw) -> str:
+        """An input in words, for reports."""
+        ...
+
+    def recognises(self, inputs: Any) -> float:
+        """How surely inputs in memory are of this modality, in [0, 1]; the surest is taken, and none at 0.
+
+        Args:
+            inputs: an array with two or more axes, or a sequence with at least one input.
+        """
+        ...
+
+    def columns(self, inputs: Any) -> Mapping[str, Any]:
+        """Inputs in memory as the columns that `raws` reads, by name. Raises DataError where one is of another kind."""
+        ...
+
+
+@runtime_checkable
+class InFiles(Modality, Protocol):
+    """A modality whose inputs are files: content keys go by what is in the file, which is hashed once."""
+
+    def source(self, raw: Raw) -> Path | bytes:
+        """The file that an input is read from, or the bytes of one; empty bytes where there is none."""
+        ...
+
+
+@runtime_checkable
+class HasPicture(Modality, Protocol):
+    """A modality whose inputs can be seen: near duplicates, previews and simple codes are made from their pictures."""
+
+    def picture(self, raw: Raw, at_least: int | None = None) -> Image.Image:
+        """The input as 8-bit RGB, if given at a reduced size with `at_least` pixels on its shorter side.
+
+        Raises:
+            DataError: it cannot be read, with the reason in words that follow its name.
+        """
+        ...
+
+    def size(self, raw: Raw) -> tuple[int, int]:
+        """Width and height of the picture in pixels. Raises DataError."""
+        ...
+
+
+@runtime_checkable
+class HasTexts(Modality, Protocol):
+    """A modality whose inputs can be read as text: near duplicates and simple codes are made from their words."""
+
+    def texts(self, raw: Raw) -> tuple[str, ...]:
+        """The texts of an input: one, or two of a pair."""
+        ...
+
+
+@runtime_checkable
+class HasNumbers(Modality, Protocol):
+    """A modality whose inputs are vectors of numbers, all of one length."""
+
+    def numbers(self, raw: Raw) -> np.ndarray:
+        """(columns,) float64."""
+        ...
+
+
+class PlainModality(Settings):
+    """What most modalities leave as it is; `raws` and `key` are for each to say."""
+
+    unit: ClassVar[str] = "examples"
+    role: ClassVar[str] = ""
+    like_lengths: ClassVar[bool] = False
+    no_backbone: ClassVar[str] = ""
+
+    def flaw(self, raw: Raw) -> str:  # noqa: ARG002
+        """None: every input that can be read is of use."""
+        return ""
+
+    def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:  # noqa: ARG002
+        """Nothing is measured."""
+        return Sizes({})
+
+    def preview(self, raw: Raw) -> str:
+        """The beginning of what Python prints."""
+        return str(raw)[:PREVIEW]
+
+    def recognises(self, inputs: Any) -> float:  # noqa: ARG002
+        """Never."""
+        return 0.0
+
+    def columns(self, inputs: Any) -> Mapping[str, Any]:
+        """Refused: such inputs are read by a format."""
+        raise DataError(f"{self.unit} cannot be handed over in memory: X is of type {type(inputs).__name__}")
+
+
+@cache
+def modality_named(name: str) -> Modality:
+    """The modality of that name. Raises SettingsError with the nearest names where there is none."""
+    found: Modality = registry.plugin("modalities", name)()
+    return found
