@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from headstart.contracts.examples import Raw, Schema
+from headstart.contracts.examples import Examples, Raw, Schema
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -162,3 +162,12 @@ def modality_named(name: str) -> Modality:
     """The modality of that name. Raises SettingsError with the nearest names where there is none."""
     found: Modality = registry.plugin("modalities", name)()
     return found
+
+
+def files_of(examples: Examples) -> list[Path | None]:
+    """The file that each example is read from; None where its input lies in the data themselves."""
+    kind = modality_named(examples.schema.modality)
+    if not isinstance(kind, InFiles):
+        return [None] * len(examples)
+    sources = map(kind.source, examples.raws())
+    return [source if isinstance(source, Path) else None for source in sources]

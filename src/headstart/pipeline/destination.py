@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import files_of
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import read_json
 from headstart.kernel.folders import cache_folder
-from headstart.media.images import Crop
 from headstart.pipeline.claim import REQUEST, RUNS, Request, default_folder, refuse_start
 from headstart.pipeline.record import FILE_NAME
 
@@ -93,10 +93,9 @@ def require_cache_apart(*inputs: Any) -> None:
 
 def require_apart_from_pictures(place: Path, examples: Examples, what: str = "the result") -> None:
     """Refuse a folder that holds pictures which a table or list names. Raises SettingsError."""
-    if examples.schema.modality != "image" or not os.path.isdir(place):
+    if not os.path.isdir(place):
         return
-    sources = (raw.source if isinstance(raw, Crop) else raw for raw in examples.raws())
-    one_of_each = {source.parent: source for source in sources if isinstance(source, Path)}
+    one_of_each = {file.parent: file for file in files_of(examples) if file is not None}
     require_apart(place, one_of_each.values(), what)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import files_of
 from headstart.kernel.files import fitting, hash_bytes
-from headstart.media.images import SUFFIXES, Crop
+from headstart.media.images import SUFFIXES
 
 ENDINGS = SUFFIXES | {".dcm", ".dicom", ".ima"}
 """What is left out of a name; in others a point may stand for something, as in 1.2.840.113619."""
@@ -28,11 +29,9 @@ _LIKE_A_FILE = re.compile(r"\.(png|gz|json)$", re.IGNORECASE)
 def names_of(examples: Examples) -> list[str]:
     """What each example is called: the path of its picture from the folder of the data, else its origin."""
     names = examples.origins()
-    if examples.schema.modality == "image":
-        for row, raw in enumerate(examples.raws()):
-            source = raw.source if isinstance(raw, Crop) else raw
-            if isinstance(source, Path):
-                names[row] = _from(source, examples.schema.root)
+    for row, file in enumerate(files_of(examples)):
+        if file is not None:
+            names[row] = _from(file, examples.schema.root)
     return [_ROW.sub(r"-\1", name) for name in names]
 
 
