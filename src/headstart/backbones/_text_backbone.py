@@ -19,7 +19,7 @@ from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Tokens
-from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.errors import BackboneError, first_line, unknown
 from headstart.kernel.files import hash_bytes
 
 _EXAMPLE = ("A text of some length, which the others are padded to.", "Short.", "Another one, in between.")
@@ -61,8 +61,11 @@ class TextBackbone(Backbone):
         self._files = dict(files)
         self._pooling = settings["pool"]
         example = self.prepare(_EXAMPLE)
-        with torch.no_grad():
-            hidden = call(module, example.hidden, example.context)
+        try:
+            with torch.no_grad():
+                hidden = call(module, example.hidden, example.context)
+        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError) as error:
+            raise BackboneError(f"{self.name} cannot read its tokenizer's tokens: {first_line(error)}") from error
         if hidden.dim() != 3 or hidden.shape[:2] != example.hidden.shape:
             raise BackboneError(f"{self.name} gives {tuple(hidden.shape)} for {tuple(example.hidden.shape)} tokens")
         self.width = hidden.shape[-1]

@@ -15,7 +15,10 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from headstart.backbones._weights_file import read_weights
+from headstart.backbones._text_folder import require_own_files, stored_in, tokenizer_folder
+from headstart.backbones._weights_file import read_weights, refuse_packed
+from headstart.contracts.declared_size import Stored, weights_at_most
+from headstart.contracts.sound_weights import unsound
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.randomness import draw_seed
 
@@ -24,8 +27,9 @@ def load_config(folder: Path) -> Any:
     """The transformers configuration of a folder.
 
     Raises:
-        BackboneError: it is missing, needs code of its own, or is of no text encoder or decoder.
+        BackboneError: it is missing, needs code or files from elsewhere, or is of no text encoder or decoder.
     """
+    require_own_files(folder)
     try:
         with quiet():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -39,6 +43,9 @@ def load_config(folder: Path) -> Any:
         )
     if type(config) not in MODEL_MAPPING or _model_class(config).main_input_name != "input_ids":
         raise BackboneError(f"{folder} holds a model of type '{config.model_type}', which does not read text")
+    layers = getattr(config, "num_hidden_layers", 1)
+    if not (isinstance(layers, int) and layers >= 1):
+        raise BackboneError(f"{folder}: its config.json cannot be used: num_hidden_layers = {layers!r}, not >= 1")
     for extra in ("use_cache", "output_hidden_states", "output_attentions"):
         setattr(config, extra, False)
     return config
@@ -47,10 +54,16 @@ def load_config(folder: Path) -> Any:
 def load_tokenizer(folder: Path) -> Any:
     """The folder's tokenizer, the Rust one where there is one. Raises BackboneError."""
     try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with quiet(), tokenizer_folder(folder) as own:
+            tokenizer = AutoTokenizer.from_pretrained(own, trust_remote_code=False, local_files_only=True)
+    except BackboneError:
+        raise
     except Exception as error:  # as in load_config
         raise BackboneError(f"{folder}: its tokenizer cannot be used: {_first_line(error)}") from error
+    longest = tokenizer.model_max_length
+    if not (isinstance(longest, (int, float)) and longest >= 1):
+        raise BackboneError(f"{folder}: its tokenizer cannot be used: model_max_length = {longest!r} is no length")
+    return tokenizer
 
 
 def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
@@ -61,10 +74,17 @@ def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
 
 
 def random_model(config: Any, seed: int) -> nn.Module:
-    """The architecture with random weights, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(draw_seed(seed, "text backbone weights"))
-        model: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **_choices(config))
+    """The architecture with random weights, the same for the same seed.
+
+    Raises:
+        BackboneError: transformers does not build it, or it does not fit into memory.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), quiet(), weights_at_most(None):
+            torch.manual_seed(draw_seed(seed, "text backbone weights"))
+            model: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **_choices(config))
+    except Exception as error:  # as in load_config
+        raise BackboneError(f"transformers cannot build a '{config.model_type}': {_first_line(error)}") from error
     return model.float().eval()
 
 
@@ -72,11 +92,17 @@ def pretrained_model(config: Any, source: Path) -> nn.Module:
     """The architecture with the weights of a folder, or of a safetensors or tensor-only checkpoint file.
 
     Raises:
-        BackboneError: there are none, they would need code to be read, or they do not fit the architecture.
+        BackboneError: there are none, they would need code to be read, they do not fit the architecture, or they
+            hold what is no number.
     """
     state = read_weights(source) if source.is_file() else None
+    if state is None:
+        require_own_files(source)
+        for path in source.glob("*.bin"):
+            refuse_packed(path)
+    held = stored_in(source) if state is None else Stored.of(state)
     try:
-        with quiet():
+        with quiet(), weights_at_most(held):
             model, report = _model_class(config).from_pretrained(
                 None if state is not None else source,
                 state_dict=state,
@@ -98,6 +124,9 @@ def pretrained_model(config: Any, source: Path) -> nn.Module:
             f"{source}: {len(missing)} of the weights that a '{config.model_type}' needs are missing, such as"
             f" {missing[0]}. They are of another architecture; give its own config.json beside them."
         )
+    fault = unsound(model)
+    if fault:
+        raise BackboneError(f"{source} cannot be used: {fault}. Give weights of a training that did not diverge.")
     fitted: nn.Module = model.float().eval()
     return fitted
 

@@ -51,8 +51,10 @@ def declared_pooling(folder: Path) -> Pooling:
         declared = read_json(folder / "1_Pooling" / "config.json")
     except HeadstartError:
         return "mean"
+    if not isinstance(declared, dict):
+        return "mean"
     asked = declared.get("pooling_mode") or [
         key for key, value in declared.items() if key.startswith("pooling_mode_") and value is True
     ]
-    names = [asked] if isinstance(asked, str) else asked
-    return _SENTENCE_TRANSFORMERS.get(names[0], "mean") if len(names) == 1 else "mean"
+    names = asked if isinstance(asked, list) else [asked]
+    return _SENTENCE_TRANSFORMERS.get(str(names[0]), "mean") if len(names) == 1 else "mean"

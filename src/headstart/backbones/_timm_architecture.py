@@ -9,17 +9,17 @@ from typing import Any
 
 import timm
 import torch
+from pydantic import field_validator
 from timm.data import resolve_data_config
+from timm.models import is_model
 from torch import Tensor, nn
 
-from headstart.kernel.errors import BackboneError
+from headstart.backbones._timm_arguments import Configuration, fault_of
+from headstart.contracts.declared_size import Stored, weights_at_most
+from headstart.contracts.sound_weights import unsound
+from headstart.kernel.errors import BackboneError, SettingsError, first_line, unknown
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import Settings
-
-_KEPT = (
-    "architecture tag input_size fixed_input_size min_input_size interpolation crop_pct crop_mode mean std num_classes"
-    " pool_size first_conv classifier"
-).split()
+from headstart.kernel.settings import Settings, build
 
 
 class Architecture(Settings):
@@ -32,6 +32,27 @@ class Architecture(Settings):
     configuration: dict[str, Any] = {}
     """The entries of timm's `pretrained_cfg` that decide input size, preprocessing and names of layers."""
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if not re.fullmatch(r"\w+(\.[\w.-]+)?", name) or not is_model(name):  # 'local-dir:FOLDER' would be followed
+            raise ValueError(unknown("timm architecture", name, timm.list_models()))
+        return name
+
+    @field_validator("arguments")
+    @classmethod
+    def _allowed(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        fault = fault_of(arguments)
+        if fault:
+            raise ValueError(fault)
+        return arguments
+
+    @field_validator("configuration")
+    @classmethod
+    def _plain(cls, configuration: dict[str, Any]) -> dict[str, Any]:
+        build(Configuration, configuration, where="configuration")
+        return configuration
+
     @classmethod
     def of(
         cls, name: str, arguments: Mapping[str, Any], configuration: Mapping[str, Any], image_size: int | None
@@ -39,10 +60,12 @@ class Architecture(Settings):
         """From timm's own description; `image_size` in pixels replaces the size of the weights' training.
 
         Raises:
-            BackboneError: the model does not take RGB images.
+            BackboneError: the model does not take RGB images, or it is described by what is not allowed.
         """
-        kept = {key: configuration[key] for key in _KEPT if configuration.get(key) is not None}
+        kept = {key: configuration[key] for key in Configuration.model_fields if configuration.get(key) is not None}
         size = kept.setdefault("input_size", (3, 224, 224))
+        if not isinstance(size, (list, tuple)) or len(size) != 3:
+            raise BackboneError(f"{name}: input_size = {str(size)[:80]} is not [channels, height, width]")
         extra = {key: value for key, value in arguments.items() if key not in ("num_classes", "in_chans")}
         if arguments.get("in_chans", size[0]) != 3 or size[0] != 3:
             raise BackboneError(f"{name} takes images of {arguments.get('in_chans', size[0])} channels; 3 are allowed")
@@ -50,7 +73,14 @@ class Architecture(Settings):
             kept["input_size"] = (3, image_size, image_size)
             if kept.get("fixed_input_size"):
                 extra["img_size"] = image_size
-        return cls(name=name, arguments=json.loads(json.dumps(extra)), configuration=json.loads(json.dumps(kept)))
+        fault = fault_of(extra)
+        if fault:
+            raise BackboneError(f"{name}: {fault}")
+        values = {"name": name, "arguments": extra, "configuration": kept}
+        try:
+            return build(cls, json.loads(json.dumps(values)), where=name)
+        except SettingsError as error:
+            raise BackboneError(str(error)) from error
 
     def resized(self, side: int) -> Architecture:
         """The same for square images of `side` pixels. Raises BackboneError where it takes one size only."""
@@ -72,12 +102,13 @@ class Architecture(Settings):
         """The model without classifier and with random weights, which depend on `seed` alone.
 
         Raises:
-            BackboneError: timm does not build it with these arguments.
+            BackboneError: timm does not build it with these arguments, or it does not fit into memory.
         """
         try:
-            return self._create(seed)
+            with weights_at_most(None):
+                return self._create(seed)
         except Exception as error:  # whatever an architecture's constructor raises
-            raise BackboneError(f"timm cannot build {self.name}: {error}") from error
+            raise BackboneError(f"timm cannot build {self.name}: {_said(error)}") from error
 
     def downloaded(self) -> nn.Module:
         """The model with the weights that timm fetches from their authors' site. For those that lie on no hub."""
@@ -95,25 +126,35 @@ class Architecture(Settings):
         The weights of a classifier are left out, and so is what the model has no place for.
 
         Raises:
-            BackboneError: weights of the backbone are missing or have another shape; names some.
+            BackboneError: weights of the backbone are missing, have another shape or are no numbers; names some.
         """
+        model = self._fitted(state, origin)
+        fault = unsound(model)
+        if fault:
+            raise BackboneError(f"{origin} cannot be used: {fault}. Give weights of a training that did not diverge.")
+        return model
+
+    def _fitted(self, state: Mapping[str, Tensor], origin: str) -> nn.Module:
         classifiers = self.configuration.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
         body = {k: v for k, v in state.items() if not k.startswith(tuple(f"{name}." for name in classifiers))}
         source = {"source": "", "state_dict": body, "label_offset": 0}
         try:
-            try:
-                # as many classes as the model has, so that timm reports what is missing
-                return self._create(0, pretrained=True, pretrained_cfg_overlay={**source, "num_classes": 0})
-            except RuntimeError as error:
-                if _misfits(error):
-                    raise
-            # with another number of classes timm leaves out what the model has no place for
-            lenient = {**source, "num_classes": 1, "classifier": classifiers or "classifier"}
-            return self._create(0, pretrained=True, pretrained_cfg_overlay=lenient)
+            with weights_at_most(Stored.of(state)):
+                try:
+                    # as many classes as the model has, so that timm reports what is missing
+                    return self._create(0, pretrained=True, pretrained_cfg_overlay={**source, "num_classes": 0})
+                except RuntimeError as error:
+                    if _misfits(error):
+                        raise
+            with weights_at_most(Stored.of(state)):
+                # with another number of classes timm leaves out what the model has no place for
+                lenient = {**source, "num_classes": 1, "classifier": classifiers or "classifier"}
+                return self._create(0, pretrained=True, pretrained_cfg_overlay=lenient)
         except Exception as error:  # timm's converters of foreign names raise whatever a wrong file makes them
             found = _misfits(error)
-            what = f"it lacks or misfits {len(found)} weights, such as {', '.join(found[:3])}" if found else str(error)
+            names = ", ".join(found[:3])
+            what = f"it lacks or misfits {len(found)} weights, such as {names}" if found else _said(error)
             raise BackboneError(f"{origin} does not fit the architecture {self.name}: {what}") from error
 
     def _create(self, seed: int, **options: Any) -> nn.Module:
@@ -128,6 +169,11 @@ class Architecture(Settings):
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _said(error: Exception) -> str:
+    """What a constructor raised; with its kind, as a KeyError says no more than a name."""
+    return first_line(error) if isinstance(error, (BackboneError, RuntimeError)) else repr(error)
 
 
 def _misfits(error: Exception) -> list[str]:

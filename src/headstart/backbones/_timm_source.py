@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,8 @@ from timm.models import get_pretrained_cfg, is_model, list_pretrained
 from headstart.backbones._hub import OutOfReach, hub_files
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._weights_file import WEIGHT_SUFFIXES
-from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.errors import BackboneError, HeadstartError, unknown
+from headstart.kernel.files import read_json
 
 DEFAULT = "mobilenetv3_large_100.ra_in1k"
 """What `auto` downloads: 5.5 million weights (22 MB), some hundred images a second on two cores."""
@@ -166,13 +166,15 @@ def _in_repository(reference: str, image_size: int | None) -> Source:
 def _described(config: Path, image_size: int | None) -> Architecture:
     """The architecture that a timm config.json describes."""
     try:
-        content: Mapping[str, Any] = json.loads(config.read_bytes())
+        content: Mapping[str, Any] = read_json(config)
         name, arguments = content["architecture"], dict(content.get("model_args") or {})
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        configuration = dict(content.get("pretrained_cfg") or content)
+    except (HeadstartError, ValueError, KeyError, TypeError, OSError) as error:
         raise BackboneError(f"{config} does not describe a timm model: {error!r}") from error
-    if not is_model(name):
-        raise BackboneError(f"{config}: {unknown('timm architecture', str(name), timm.list_models())}")
-    return Architecture.of(name, arguments, content.get("pretrained_cfg") or content, image_size)
+    try:
+        return Architecture.of(name, arguments, configuration, image_size)
+    except BackboneError as error:
+        raise BackboneError(f"{config}: {error}") from error
 
 
 def _by_name(reference: str, image_size: int | None) -> Source:

@@ -7,6 +7,7 @@ and refuses the rest before it is executed.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,35 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not state:
         raise BackboneError(f"{path} holds no named tensors, so it is no file of weights")
+    for name, value in state.items():
+        if not _is_stored(value):
+            shape = "x".join(map(str, value.shape))
+            raise BackboneError(f"{path}: the tensor '{name}' is declared as {shape}, but its numbers are not stored")
     if all(name.startswith("module.") for name in state):  # what DataParallel adds
         state = {name.removeprefix("module."): value for name, value in state.items()}
     return state
+
+
+def refuse_packed(path: Path) -> None:
+    """Refuse a checkpoint with packed tensors: torch stores them as they are, and packed ones unfold to any size.
+
+    Raises:
+        BackboneError: it is one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unfolded = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # the format before ZIP, or damaged: torch says so
+    if unfolded > path.stat().st_size:
+        raise BackboneError(f"{path} declares {unfolded:,} bytes of tensors, more than the file has: it is refused")
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether every number of a tensor lies in memory by itself; views that repeat numbers declare any size."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
@@ -53,6 +80,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, Any]:
+    refuse_packed(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

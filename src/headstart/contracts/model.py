@@ -11,23 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import ConfigDict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.backbone_alone import predicts_nothing
+from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
+from headstart.contracts.model_files import FORMAT_NUMBER, Description, PluginEntry, read_description, read_state
+from headstart.contracts.sound_weights import unsound
 from headstart.contracts.task import Task
 from headstart.kernel import registry
-from headstart.kernel.errors import HeadstartError, RunError, SettingsError
-from headstart.kernel.files import hash_bytes, read_json, write_atomic, write_json
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line
+from headstart.kernel.files import delete, hash_bytes, write_atomic, write_json
+from headstart.kernel.settings import build
 
-FORMAT_NUMBER = 1
-"""Rises when the files of a saved model change their meaning; older numbers stay readable."""
+_ODD = (ValueError, TypeError, KeyError, RuntimeError, OverflowError)
+"""What sizes that no network has make torch raise."""
 
 
 class Learner(Protocol):
@@ -134,33 +135,6 @@ class Encoder:
         _write(folder, self.backbone, state, described)
 
 
-class PluginEntry(Settings):
-    """A plug-in and the settings that make it again."""
-
-    model_config = ConfigDict(extra="allow")
-
-    plugin: str
-    settings: dict[str, Any]
-
-
-class Description(Settings):
-    """What model.json says."""
-
-    format: int
-    weights_hash: str
-    """Of model.safetensors."""
-    assets: dict[str, str] = {}
-    """File in `assets` -> its hash."""
-    backbone: PluginEntry
-    backbone_name: str
-    task: PluginEntry | None
-    """None where a backbone was saved alone."""
-    heads: tuple[str, ...]
-    columns: Columns
-    execution: dict[str, Any]
-    calibration: dict[str, float]
-
-
 def new_head(task: Task, backbone: Backbone) -> nn.Module:
     """A fresh head of the task for the backbone's features."""
     return task.head(backbone.width, backbone.maps()) if task.reads == "maps" else task.head(backbone.width)
@@ -170,31 +144,25 @@ def load_model(folder: Path) -> Model:
     """Read a saved model.
 
     Raises:
-        RunError: the folder holds no model, a backbone alone, a newer one, a damaged one, or one of a plug-in that is
-            not here.
+        RunError: the folder holds no model, a backbone alone, a newer one, a damaged one, another one than its run's,
+            or one of a plug-in that is not here.
     """
-    described = _read_description(folder / "model.json")
+    described = read_description(folder)
     if described.task is None:
         raise predicts_nothing(folder.parent)
-    state = _read_state(folder, described)
-    backbone = _rebuilt(folder, described)
-    try:
-        kind = registry.plugin("tasks", described.task.plugin)
-        task: Task = build(kind, described.task.settings, where="task")
-    except SettingsError as error:
-        raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
-    heads = nn.ModuleDict({name: new_head(task, backbone) for name in described.heads})
-    _fill(backbone.module, "backbone.", state, folder)
-    _fill(heads, "heads.", state, folder)
+    if "head" not in described.heads:
+        raise RunError(f"{folder / 'model.json'} is damaged: its model has no head named 'head'")
+    state = read_state(folder, described)
+    task = _task(folder, described.task, described.calibration)
+    backbone = _rebuilt(folder, described, state)
+    heads = _heads(folder, described, task, backbone, state)
     return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()
 
 
 def load_backbone(folder: Path) -> Backbone:
     """Read the backbone of a saved model, or one that was saved alone. Raises RunError as `load_model` does."""
-    described = _read_description(folder / "model.json")
-    state = _read_state(folder, described)
-    backbone = _rebuilt(folder, described)
-    _fill(backbone.module, "backbone.", state, folder)
+    described = read_description(folder)
+    backbone = _rebuilt(folder, described, read_state(folder, described))
     backbone.module.eval()
     return backbone
 
@@ -203,6 +171,9 @@ def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], descri
     weights = save({name: tensor.contiguous().clone() for name, tensor in state.items()})
     write_atomic(folder / "model.safetensors", weights)
     assets = backbone.assets()
+    for old in (folder / "assets").glob("*"):
+        if old.name not in assets:
+            delete(old)
     for name, content in assets.items():
         write_atomic(folder / "assets" / name, content)
     description = {
@@ -216,60 +187,43 @@ def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], descri
     write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
 
 
-def _rebuilt(folder: Path, described: Description) -> Backbone:
-    """The architecture, its weights still to be filled in."""
+def _task(folder: Path, entry: PluginEntry, calibration: Mapping[str, float]) -> Task:
+    """The task, with what it learnt. Raises RunError where it cannot have learnt that."""
+    try:
+        task: Task = build(registry.plugin("tasks", entry.plugin), entry.settings, where="task")
+        task.require_learnt(calibration)
+    except SettingsError as error:
+        raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
+    return task
+
+
+def _rebuilt(folder: Path, described: Description, state: Mapping[str, Tensor]) -> Backbone:
+    """The backbone with its weights."""
     try:
         family = registry.plugin("backbones", described.backbone.plugin)
         source = build(family, described.backbone.settings, where="backbone")
-    except SettingsError as error:
+        with weights_at_most(Stored.of(state)):
+            backbone: Backbone = source.rebuild(folder / "assets")
+    except HeadstartError as error:
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
-    backbone: Backbone = source.rebuild(folder / "assets")
+    except _ODD as error:
+        raise RunError(f"{folder} describes a backbone that cannot be built: {first_line(error)}") from error
     backbone.name = described.backbone_name
+    _fill(backbone.module, "backbone.", state, folder)
     return backbone
 
 
-def _read_state(folder: Path, described: Description) -> dict[str, Tensor]:
-    for name, digest in described.assets.items():
-        _read_whole(folder / "assets" / name, digest)
-    return _read_weights(folder / "model.safetensors", described.weights_hash)
-
-
-def _read_description(path: Path) -> Description:
-    if not path.exists():
-        raise RunError(f"{path.parent} holds no Headstart model: {path.name} is missing")
+def _heads(
+    folder: Path, described: Description, task: Task, backbone: Backbone, state: Mapping[str, Tensor]
+) -> nn.ModuleDict:
+    """The heads with their weights."""
     try:
-        content = read_json(path)
-    except (HeadstartError, OSError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    number = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(number, int):
-        raise RunError(f"{path} describes no Headstart model: it has no format number")
-    if number > FORMAT_NUMBER:
-        raise RunError(
-            f"{path.parent} has format {number}; this Headstart reads up to {FORMAT_NUMBER}. Please update Headstart."
-        )
-    try:
-        return build(Description, content, where=path.name)
-    except SettingsError as error:
-        raise RunError(f"{path} is damaged or foreign: {error}") from error
-
-
-def _read_whole(path: Path, expected: str) -> None:
-    """Raises RunError when the file is not as it was written."""
-    try:
-        found = hash_bytes(path.read_bytes())
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
-    if found != expected:
-        raise RunError(f"{path} is damaged: its content does not match the hash in model.json")
-
-
-def _read_weights(path: Path, expected: str) -> dict[str, Tensor]:
-    _read_whole(path, expected)
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        with weights_at_most(Stored.of(state)):
+            heads = nn.ModuleDict({name: new_head(task, backbone) for name in described.heads})
+    except (HeadstartError, *_ODD) as error:
+        raise RunError(f"{folder} describes heads that cannot be built: {first_line(error)}") from error
+    _fill(heads, "heads.", state, folder)
+    return heads
 
 
 def _fill(module: nn.Module, prefix: str, state: Mapping[str, Tensor], folder: Path) -> None:
@@ -278,3 +232,6 @@ def _fill(module: nn.Module, prefix: str, state: Mapping[str, Tensor], folder: P
         module.load_state_dict(own, strict=True)
     except RuntimeError as error:
         raise RunError(f"{folder} does not fit its own description: {error}") from error
+    fault, part = unsound(module), prefix.removesuffix(".")
+    if fault:
+        raise RunError(f"{folder} cannot be used: the weights of its {part}: {fault}. Repeat the run.")

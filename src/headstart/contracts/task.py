@@ -16,7 +16,8 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
-from headstart.kernel.errors import BackboneError
+from headstart.contracts.windows import Windows
+from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.kernel.settings import Settings
 
 Targets = Mapping[str, np.ndarray]
@@ -45,32 +46,6 @@ class Metric:
     """The same metric for many reweightings of the examples at once, for the bootstrap."""
     bounds: tuple[float, float] = (-math.inf, math.inf)
     """The least and the greatest value that the metric can have."""
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Examples cut into what a backbone reads at once, where some of them are longer."""
-
-    examples: Examples
-    """A row per piece, in the order of the examples and of what they hold; without targets."""
-    owner: np.ndarray
-    """(pieces,) int64, ascending: the row of the example that each piece belongs to."""
-    items: np.ndarray
-    """(pieces, 2) int64: from which to before which entry of its example's ragged targets a piece has as its own."""
-
-    def take(self, rows: np.ndarray) -> Windows:
-        """The pieces of some rows (chosen,), in that order."""
-        return Windows(self.examples.take(rows), self.owner[rows], self.items[rows])
-
-    def targets(self, whole: Targets) -> Targets:
-        """The ragged targets of the examples, cut."""
-        found = {}
-        for name, values in whole.items():
-            column = np.empty(len(self.owner), dtype=object)
-            for piece, (row, (first, stop)) in enumerate(zip(self.owner, self.items)):
-                column[piece] = values[row][first:stop]
-            found[name] = column
-        return found
 
 
 class Task(Protocol):
@@ -106,6 +81,14 @@ class Task(Protocol):
 
         Raises:
             DataError: the targets cannot serve: one class, mixed kinds, missing values.
+        """
+        ...
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """Refuse a saved task, or a calibration beside it, that `bind` and `calibrate` cannot have left.
+
+        Raises:
+            SettingsError: names what is wrong, such as a temperature of 0.
         """
         ...
 
@@ -242,6 +225,12 @@ class PlainTask(Settings):
     def review(cls, examples: Examples) -> Review:  # noqa: ARG003
         """Nothing."""
         return Review()
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """Nothing but that the calibration is of finite numbers. Raises SettingsError."""
+        for name, number in calibration.items():
+            if not math.isfinite(number):
+                raise SettingsError(f"calibration.{name} = {number} is not finite")
 
     def choices(self) -> tuple[Choice, ...]:
         """Nothing."""

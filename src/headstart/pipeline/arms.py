@@ -21,7 +21,7 @@ from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.training.checkpoint import Progress
-from headstart.kernel.errors import DataError, SettingsError, TrainingError
+from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.prediction_time import seconds_after
@@ -86,6 +86,8 @@ def solved(context: FitContext, task: Task, rows: np.ndarray) -> tuple[nn.Module
     else:
         features, targets, owners = sampled(context, rows)
         groups = owners if data.groups is None else data.groups[owners]
+    if not np.isfinite(features).all():
+        raise BackboneError(f"{context.backbone.name} gives features of NaN or infinity: its weights are of no use")
     head, chosen = task.solve(features, targets, groups, context.plan.seed)
     return head, chosen
 

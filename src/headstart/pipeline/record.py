@@ -261,6 +261,8 @@ class RunRecord(Settings):
     """How often the test part has been read."""
     forgetting: Forgetting | None = None
     """None where the run went on from no other."""
+    model_hash: str = ""
+    """Of model/model.json, which has that of the weights; '' in records that do not say."""
     runs: tuple[str, ...] = ()
     """Where this sums up several runs: their folders, relative to its own."""
     spreads: dict[str, dict[str, Number]] = {}

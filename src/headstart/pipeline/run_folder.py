@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.contracts.model import Model, load_model
+from headstart.kernel import registry
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
 from headstart.kernel.replacement import recover
@@ -51,7 +52,14 @@ class RunFolder(FinishedRun):
         if self.record.runs:
             runs = ", ".join(str(self.folder / name) for name in self.record.runs)
             raise RunError(f"{self.folder} sums up several runs and has no model of its own. Take one of {runs}.")
-        return load_model(self.folder / "model")
+        model = load_model(self.folder / "model")
+        found = registry.name_of(model.task), model.backbone.name  # type: ignore[arg-type]
+        if found != (self.record.task, self.record.backbone):  # records of before their models' hash say as much
+            raise RunError(
+                f"{self.folder / 'model'} is {found[0]} on {found[1]}, but its run trained {self.record.task} on"
+                f" {self.record.backbone}: it belongs to another run. Restore the folder, or repeat the run."
+            )
+        return model
 
     @cached_property
     def plan(self) -> Plan:

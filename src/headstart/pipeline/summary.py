@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.model_files import model_hash
 from headstart.engine.device import machine, versions
 from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
@@ -64,6 +65,7 @@ def summarise(
             computed=context.features.computed, reused=context.features.reused, seconds=dict(context.features.seconds)
         ),
         times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        model_hash=model_hash(folder / "model"),
         versions=versions(),
         machine=machine(),
     )

@@ -62,6 +62,7 @@ def study(
             "mistakes": (),
             "decisions": (*first.decisions, _explanation(len(runs), of, overlap)),
             "forgetting": None,
+            "model_hash": "",
             "runs": tuple(os.path.relpath(run.folder, folder) for run in runs),
             "spreads": {key: _spreads(key, records) for key in shared},
             "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},

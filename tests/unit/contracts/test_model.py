@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import nn
 
 from headstart.backbones.hf_text import HfText
@@ -22,9 +22,12 @@ from headstart.backbones.table_features import TableFeatures
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
-from headstart.contracts.model import FORMAT_NUMBER, Model, load_model
-from headstart.kernel.errors import HeadstartError, RunError
+from headstart.contracts.model import FORMAT_NUMBER, Model, load_backbone, load_model
+from headstart.contracts.model_files import model_hash
+from headstart.kernel import registry
+from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes
+from headstart.kernel.settings import build
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from tiny_text_models import SENTENCES, save_tiny
@@ -33,8 +36,9 @@ from tiny_text_models import SENTENCES, save_tiny
 def model_on(backbone: Backbone, task: Any = None) -> Model:
     task = task or Classification(classes=("ant", "bee", "Ä"), counts=(3, 4, 5))
     heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    calibration = {} if isinstance(task, Regression) else {"temperature": 1.25}
     columns = Columns(text=("review",), label="stars", slices=("camera",))
-    return Model(backbone, task, heads, columns, {"runner": "eager", "precision": "float32"}, {"temperature": 1.25})
+    return Model(backbone, task, heads, columns, {"runner": "eager", "precision": "float32"}, calibration)
 
 
 def predicted(model: Model, raws: list[Any]) -> torch.Tensor:
@@ -193,9 +197,23 @@ def test_a_newer_format_says_what_to_do(saved: Path, described: dict[str, Any]) 
         (lambda d: d["backbone"].update(plugin="timm"), "backbone family 'timm' is not known"),
         (lambda d: d["task"]["settings"].update(classes=7), r"task\.classes = 7"),
         (lambda d: d["backbone"]["settings"].pop("reference"), r"backbone\.reference is missing"),
-        (lambda d: d["task"]["settings"].update(classes=["ant", "bee"]), "does not fit its own description"),
+        (
+            lambda d: d["task"]["settings"].update(classes=["ant", "bee"], counts=[3, 4]),
+            "does not fit its own description",
+        ),
         (lambda d: d.update(heads=["head", "another"]), "does not fit its own description"),
         (lambda d: d.update(calibration={"temperature": "warm"}), r"calibration\.temperature = 'warm'"),
+        (lambda d: d.update(heads=[]), "no head named 'head'"),
+        (lambda d: d.update(heads=["head", "a.b"]), r"heads\.1 = 'a\.b'"),
+        (lambda d: d.update(heads=["head", "type"]), "describes heads that cannot be built"),
+        (lambda d: d.update(assets={"../weights": "0"}), "names the asset '../weights'"),
+        (lambda d: d.update(format=0), "no format number"),
+        (lambda d: architecture(d).update(arguments={"checkpoint_path": "x"}), "'checkpoint_path' is not allowed"),
+        (lambda d: architecture(d)["configuration"].update(file="x.pth"), r"configuration\.file is not a setting"),
+        (lambda d: architecture(d).update(name="local-dir:elsewhere"), "timm architecture 'local-dir:elsewhere'"),
+        (lambda d: architecture(d).update(name="vit_giant_patch14_224"), "it declares .* but only"),
+        (lambda d: d.update(backbone=table(columns=2, width=10**4, depth=10**6)), "it declares .* but only"),
+        (lambda d: d.update(backbone=table(columns=10**30)), "describes a backbone that cannot be built"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(
@@ -205,6 +223,110 @@ def test_a_description_that_does_not_fit_is_refused(
     write(saved, described)
     with pytest.raises(RunError, match=reason):
         load_model(saved)
+
+
+def architecture(description: Any) -> Any:
+    return description["backbone"]["settings"]["architecture"]
+
+
+def table(**settings: int) -> dict[str, Any]:
+    return {"plugin": "table_mlp", "settings": settings}
+
+
+CLASSES = {"classes": ("ant", "bee"), "counts": (3, 4)}
+LABELS = {**CLASSES, "examples": 5, "separator": "|"}
+MASKS = {**CLASSES, "values": (0, 7), "pixels": (9, 1), "image_side": 64}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "sound", "calibration"),
+    [
+        ("classification", CLASSES, {"temperature": 1.0}),
+        ("multilabel", LABELS, {"threshold ant": 0.3, "threshold bee": 0.7}),
+        ("regression", {"mean": -1.0, "scale": 2.0}, {}),
+        ("tagging", {"types": ("PER", "LOC")}, {"temperature": 20.0}),
+        ("segmentation", {k: v for k, v in MASKS.items() if k != "counts"}, {}),
+    ],
+)
+def test_what_binding_and_calibration_leave_is_taken(
+    plugin: str, sound: dict[str, Any], calibration: dict[str, float]
+) -> None:
+    build(registry.plugin("tasks", plugin), sound, where="task").require_learnt(calibration)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "settings", "calibration", "reason"),
+    [
+        ("classification", {"classes": ("ant", "ant")}, {}, "'ant' stands 2 times"),
+        ("classification", {"classes": ("ant",), "counts": (1,)}, {}, "has 1 names"),
+        ("classification", {**CLASSES, "counts": (3,)}, {}, "has 1 numbers for 2 names"),
+        ("classification", {**CLASSES, "counts": (3, -1)}, {}, "task.counts = -1"),
+        *(
+            ("classification", CLASSES, {"temperature": number}, "calibration.temperature = ")
+            for number in (0.0, -1.0, float("nan"), float("inf"), 1e-300)
+        ),
+        ("classification", CLASSES, {"warmth": 1.0}, "calibration 'warmth' is not known"),
+        ("multilabel", {**LABELS, "classes": ("ant", "ant")}, {}, "'ant' stands 2 times"),
+        ("multilabel", {**LABELS, "examples": 2}, {}, "task.examples = 2"),
+        ("multilabel", LABELS, {"threshold ant": 0.0}, "calibration.threshold ant = 0.0"),
+        ("multilabel", LABELS, {"threshold bee": float("nan")}, "calibration.threshold bee = nan"),
+        ("multilabel", LABELS, {"threshold cat": 0.5}, "calibration 'threshold cat' is not known"),
+        ("regression", {"mean": float("nan")}, {}, "task.mean = nan"),
+        ("regression", {"scale": 0.0}, {}, "task.scale = 0.0"),
+        ("regression", {"scale": float("inf")}, {}, "task.scale = inf"),
+        ("regression", {}, {"temperature": 1.0}, "calibration 'temperature' is not known"),
+        ("tagging", {"types": ()}, {}, "task.types has 0 names"),
+        ("tagging", {"types": ("PER", "PER")}, {}, "'PER' stands 2 times"),
+        ("tagging", {"types": ("PER",)}, {"temperature": 0.0}, "calibration.temperature = 0.0"),
+        ("segmentation", {"classes": ("a", "a")}, {}, "'a' stands 2 times"),
+        ("segmentation", {"classes": ("a", "b"), "values": (1, 1)}, {}, "'1' stands 2 times"),
+        ("segmentation", {"classes": ("a", "b"), "pixels": (1, 2), "values": (1,)}, {}, "has 1 numbers for 2"),
+        ("segmentation", {"reachable": float("nan")}, {}, "task.reachable = nan"),
+        ("segmentation", {"image_side": 10**6}, {}, "task.image_side = 1000000"),
+    ],
+)
+def test_what_no_training_leaves_is_refused_by_name(
+    plugin: str, settings: dict[str, Any], calibration: dict[str, float], reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        build(registry.plugin("tasks", plugin), settings, where="task").require_learnt(calibration)
+
+
+def test_a_temperature_of_0_is_refused_where_the_model_is_read(saved: Path, described: dict[str, Any]) -> None:
+    write(saved, {**described, "calibration": {"temperature": 0}})
+    with pytest.raises(RunError, match=r"calibration\.temperature = 0\.0 is not a number from 0\.05 to 20"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("part", ["backbone", "heads"])
+def test_weights_that_are_no_numbers_are_refused(saved: Path, described: dict[str, Any], part: str) -> None:
+    state = load_file(saved / "model.safetensors")
+    name = next(name for name in state if name.startswith(part) and name.endswith(".weight"))
+    content = save({**state, name: state[name] * float("nan")})
+    (saved / "model.safetensors").write_bytes(content)
+    write(saved, {**described, "weights_hash": hash_bytes(content)})
+    with pytest.raises(RunError, match=rf"weights of its {part}: '{name.removeprefix(part + '.')}' holds NaN"):
+        load_model(saved)
+
+
+def test_an_asset_that_nobody_described_is_refused(tmp_path: Path) -> None:
+    source = save_tiny(tmp_path / "source", "bert", num_hidden_layers=1)
+    model_on(HfText(reference=str(source)).load()).save(tmp_path / "model")
+    (tmp_path / "model" / "assets" / "adapter_config.json").write_text("{}")
+    with pytest.raises(RunError, match=r"adapter_config\.json does not belong to the model"):
+        load_model(tmp_path / "model")
+
+
+def test_a_model_is_that_of_the_record_beside_it(saved: Path, described: dict[str, Any]) -> None:
+    record = saved.parent / "record.json"
+    record.write_text(json.dumps({"model_hash": model_hash(saved)}))
+    load_model(saved)
+    write(saved, {**described, "backbone_name": "another"})
+    for read in (load_model, load_backbone):
+        with pytest.raises(RunError, match="is not the model that its run has saved"):
+            read(saved)
+    record.write_text("{}")
+    load_model(saved)
 
 
 class Bomb:

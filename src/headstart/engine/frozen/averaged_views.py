@@ -16,6 +16,7 @@ from torch import nn
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.composed_augmentation import Composed, rebuilt
 from headstart.engine.frozen.feeding import Fed
+from headstart.kernel.errors import RunError
 from headstart.kernel.randomness import draw_seed
 
 KEY = "views"
@@ -53,9 +54,14 @@ class AveragedViews:
 
 
 def averaged_views(execution: Mapping[str, Any]) -> AveragedViews | None:
-    """What a model's execution says of them; None where it predicts from inputs as they are. Raises SettingsError."""
+    """What a model's execution says of them; None where it predicts from inputs as they are. Raises RunError."""
     said = execution.get(KEY)
-    return None if said is None else AveragedViews(said["count"], said["seed"], rebuilt(said["augmentation"]))
+    if said is None:
+        return None
+    try:
+        return AveragedViews(int(said["count"]), int(said["seed"]), rebuilt(said["augmentation"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"the model's averaged views cannot be made again with this Headstart: {error}") from error
 
 
 def averaged(predictions: Sequence[Prediction]) -> Prediction:

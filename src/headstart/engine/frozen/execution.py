@@ -55,8 +55,8 @@ def runner_of(execution: Mapping[str, Any]) -> Runner:
     Raises:
         SettingsError: this Headstart has none of that name, or not with those settings.
     """
-    kind = registry.plugin("runners", execution["runner"])
-    return build(kind, execution.get("runner_settings", {}), where="runner")
+    kind, settings = registry.plugin("runners", str(execution.get("runner"))), execution.get("runner_settings", {})
+    return build(kind, settings if isinstance(settings, Mapping) else {"settings": settings}, where="runner")
 
 
 def plain_runner() -> Runner:

@@ -161,7 +161,7 @@ class _Remainder:
             runner = runner_of(self.model.execution)
             return started(runner, segment, state, self.device, hash_json([key, self.start]))
         except (CannotRun, SettingsError) as error:
-            name = self.model.execution["runner"]
+            name = self.model.execution.get("runner")
             self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
             return plain_runner().start(segment, state, self.device)
 

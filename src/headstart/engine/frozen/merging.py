@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Task, Windows
+from headstart.contracts.task import Task
+from headstart.contracts.windows import Windows
 
 HELD = 256
-"""Pieces of complete examples at which these are merged; beside them wait those of examples that are not complete."""
+"""Windows of complete examples at which these are merged; beside them wait those of examples that are not complete."""
 
 
 @dataclass(frozen=True)

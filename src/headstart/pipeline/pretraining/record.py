@@ -102,5 +102,7 @@ class PretrainRecord(Settings):
     """Where the time went: step -> seconds, in order."""
     budget: BudgetRow | None = None
     """None where no time was set."""
+    model_hash: str = ""
+    """Of model/model.json, which has that of the weights; '' in records that do not say."""
     versions: dict[str, str] = {}
     machine: dict[str, str] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from headstart.contracts.model_files import model_hash
 from headstart.engine.device import machine, versions
 from headstart.kernel.replacement import destination
 from headstart.pipeline.clock import Clock
@@ -68,6 +69,7 @@ def summarise(
         gain=gain,
         times={name: round(spent, 3) for name, spent in clock.seconds.items() if spent >= LEAST_SECONDS},
         budget=None if plan.budget is None else BudgetRow(seconds=plan.budget, used=round(progress.seconds, 3)),
+        model_hash=model_hash(folder / "model"),
         versions=versions(),
         machine=machine(),
     )

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy.special import softmax
 from torch import Tensor, nn
 
@@ -33,6 +33,13 @@ from headstart.tasks._label_kinds import (
     require_labels,
 )
 from headstart.tasks._label_sets import form_of
+from headstart.tasks._learnt_state import (
+    TEMPERATURE,
+    distinct,
+    require_calibration,
+    require_counts,
+    require_names,
+)
 from headstart.tasks._logistic import solve_logistic
 from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.classification.panels import classification_panels, confident_mistakes
@@ -54,6 +61,8 @@ class Classification(PlainTask):
     """'balanced' weighs each class inversely to its training count, for rare classes that matter as much as others."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of each label spread over all classes in training by steps (Szegedy et al. 2016); in [0, 1)."""
+
+    _distinct = field_validator("classes")(distinct)
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -89,6 +98,12 @@ class Classification(PlainTask):
         classes = (*self.classes, *sorted(set(names) - set(self.classes), key=natural_order))
         counts = np.bincount(_encode(names, classes, examples), minlength=len(classes))
         return self.model_copy(update={"classes": classes, "counts": tuple(counts.tolist())})
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """Two classes or more with their counts, and a temperature. Raises SettingsError."""
+        require_names("classes", self.classes, 2)
+        require_counts("counts", self.counts, self.classes)
+        require_calibration(calibration, (TEMPERATURE,))
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples,) int64}. Raises DataError on a missing label or one that is no known class."""

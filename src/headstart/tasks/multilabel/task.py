@@ -7,12 +7,14 @@ reaches a threshold of its own, chosen on validation data; see `thresholds.py`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
+from pydantic import field_validator
 from scipy.special import expit
 from torch import Tensor, nn
 
@@ -23,10 +25,17 @@ from headstart.contracts.task import Metric, PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
+from headstart.tasks._learnt_state import (
+    distinct,
+    require_calibration,
+    require_counts,
+    require_names,
+    require_within,
+)
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
 from headstart.tasks.multilabel.panels import multilabel_exhibits, surest_errors
 from headstart.tasks.multilabel.solve import solve_labels
-from headstart.tasks.multilabel.thresholds import PLAIN, best_threshold
+from headstart.tasks.multilabel.thresholds import LOWEST, PLAIN, best_threshold
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from each label's own frequency."""
@@ -43,6 +52,8 @@ class MultiLabel(PlainTask):
     """Training examples; learnt from the data."""
     separator: str = ""
     """What stands between the labels of a cell, read and written: '|', ';' or ','; recognised without it."""
+
+    _distinct = field_validator("classes")(distinct)
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -83,6 +94,15 @@ class MultiLabel(PlainTask):
         new = {name for some in sets for name in some} - set(self.classes)
         classes = (*self.classes, *sorted(new, key=natural_order))
         return self.model_copy(update={"classes": classes}).bind(examples)
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """A label or more with their counts, and thresholds of labels in (0, 1). Raises SettingsError."""
+        require_names("classes", self.classes, 1)
+        require_counts("counts", self.counts, self.classes)
+        require_within("task.examples", self.examples, max(self.counts), math.inf)
+        require_calibration(calibration, [_threshold(name) for name in self.classes])
+        for name, threshold in calibration.items():
+            require_within(f"calibration.{name}", threshold, LOWEST, 1 - LOWEST)
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples, labels) float32 of 0 and 1}. Raises DataError on a label that is not known."""

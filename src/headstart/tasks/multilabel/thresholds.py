@@ -12,6 +12,9 @@ import numpy as np
 PLAIN = 0.5
 """The threshold where none is chosen."""
 
+LOWEST = 1e-6
+"""No threshold is nearer to 0 or 1."""
+
 FEWEST = 5
 """Positive examples, and negative ones, below which the plain threshold stays: a choice by fewer is mostly chance."""
 
@@ -27,4 +30,4 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
     f1 = 2 * np.cumsum(truth[order])[taken - 1] / (taken + positives)
     most = int(taken[f1.argmax()])
     below = ranked[most] if most < len(ranked) else 0.0
-    return float(np.clip((ranked[most - 1] + below) / 2, 1e-6, 1 - 1e-6))
+    return float(np.clip((ranked[most - 1] + below) / 2, LOWEST, 1 - LOWEST))

@@ -6,6 +6,7 @@ the unit; the loss is the mean of (head - z)^2; decoding goes back to the target
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Self
 
@@ -28,12 +29,16 @@ from headstart.tasks._label_kinds import (
     require_labels,
 )
 from headstart.tasks._label_sets import form_of
+from headstart.tasks._learnt_state import require_calibration, require_within
 from headstart.tasks.regression.metrics import regression_metrics
 from headstart.tasks.regression.panels import largest_errors, regression_exhibits
 from headstart.tasks.regression.ridge import solve_ridge
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from the mean."""
+
+SMALLEST, LARGEST = sys.float_info.min, sys.float_info.max
+"""Of the numbers that 64 bits hold with all their digits."""
 
 MOST_STRATA = 10
 SMALLEST_STRATUM = 10
@@ -79,6 +84,12 @@ class Regression(PlainTask):
         """Mean and scale stay, so that the head means the same. Raises DataError as `bind`, but for a single value."""
         self.targets(examples)
         return self
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """A finite mean and scale, the scale above 0, and no calibration. Raises SettingsError."""
+        require_within("task.mean", self.mean, -LARGEST, LARGEST)
+        require_within("task.scale", self.scale, SMALLEST, LARGEST)
+        require_calibration(calibration, ())
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples,) float64} in the target's unit. Raises DataError as `bind` does."""

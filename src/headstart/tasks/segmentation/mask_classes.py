@@ -59,6 +59,7 @@ def understand(
     if legend:
         held = {_value(key): name for key, name in legend.items()}
         held = {value: name for value, name in held.items() if value not in left_out}
+        _require_distinct(tuple(held.values()))
         return Classes(tuple(held.values()), tuple(held), coloured, left_out)
     if instances or (instances is None and not coloured and not names and _are_objects(seen, present)):
         return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False, left_out)
@@ -125,6 +126,12 @@ def pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
     numbers = encoded(values, mask.coloured, classes)
     found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
     return found[: len(classes.names)].astype(np.int64)
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"the legend calls several values '{twice[0]}': give each class a name of its own")
 
 
 def _are_objects(seen: Sequence[Seen], present: Sequence[int]) -> bool:

@@ -20,9 +20,11 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
-from headstart.contracts.task import Metric, PlainTask, Reads, Targets, Windows
+from headstart.contracts.task import Metric, PlainTask, Reads, Targets
+from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.media.masks import encode_mask
+from headstart.tasks._learnt_state import distinct, require_calibration, require_counts, require_names
 from headstart.tasks._logistic import solve_logistic
 from headstart.tasks.segmentation.decoders import DECODERS, Linear
 from headstart.tasks.segmentation.losses import LOSSES
@@ -51,13 +53,13 @@ class Segmentation(PlainTask):
     """What makes class scores of the maps: 'unet', 'fpn', or 'linear', one weight per map and class."""
     loss: str = "cross_entropy+dice"
     """'cross_entropy', 'dice', 'focal_tversky', or a sum of these with '+'."""
-    image_side: int | None = Field(default=None, ge=32)
+    image_side: int | None = Field(default=None, ge=32, le=16_384)
     """Pixels of the square that pictures are seen whole in; >= 32, best a multiple of 32; by default from the data."""
-    tile: int | None = Field(default=None, ge=32)
+    tile: int | None = Field(default=None, ge=32, le=16_384)
     """Side in pixels of the tiles that larger pictures are cut into; >= 32; by default only where masks need them."""
-    longest: int = 0
+    longest: int = Field(default=0, ge=0)
     """The longer side that nine pictures in ten have at most; learnt from the masks."""
-    reachable: float = 1.0
+    reachable: float = Field(default=1.0, ge=0, le=1)
     """Dice that predictions can have at best where pictures are seen whole and smaller; learnt from the masks."""
     instances: bool | None = None
     """Whether every value of a mask but 0 is an object of its own, all of one class; seen by the values without it."""
@@ -75,6 +77,8 @@ class Segmentation(PlainTask):
     """Whether distances are given in mm; learnt: all masks know the size of their pixels."""
     probe_pixels: int = Field(default=48, ge=1)
     """Pixels of each picture that the frozen probe is solved on, drawn at random; >= 1."""
+
+    _distinct = field_validator("classes", "values")(distinct)
 
     @field_validator("loss")
     @classmethod
@@ -120,6 +124,13 @@ class Segmentation(PlainTask):
         first = first.model_copy(update=viewed)
         known = all(target.spacing is not None for target in first.targets(examples)[MASK])
         return first.model_copy(update={"in_mm": known})
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """Two classes or more with their values and pixels, and no calibration. Raises SettingsError."""
+        require_names("classes", self.classes, 2)
+        require_counts("pixels", self.pixels, self.classes)
+        require_counts("values", self.values or range(len(self.classes)), self.classes)
+        require_calibration(calibration, ())
 
     def choices(self) -> tuple[Choice, ...]:
         """That objects were seen in the values, that pictures are seen smaller, or in tiles."""

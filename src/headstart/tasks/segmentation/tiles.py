@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.task import Targets, Windows
+from headstart.contracts.task import Targets
+from headstart.contracts.windows import Windows
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import Box, image_size

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from pydantic import field_validator
 from scipy.special import log_softmax
 from torch import Tensor, nn
 
@@ -22,12 +23,14 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import ChosenBy, Metric, PlainTask, Reads, Targets, Windows
+from headstart.contracts.task import ChosenBy, Metric, PlainTask, Reads, Targets
+from headstart.contracts.windows import Windows
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.media.words import Place
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks._label_kinds import natural_order, origins_of
+from headstart.tasks._learnt_state import TEMPERATURE, distinct, require_calibration, require_names
 from headstart.tasks._logistic import solve_logistic
 from headstart.tasks.tagging.chain import best_tags, entity_probabilities
 from headstart.tasks.tagging.labels import (
@@ -65,6 +68,8 @@ class Tagging(PlainTask):
     several_words: bool = True
     """Whether an entity may have several words; learnt from the labels: False for tags of a word each."""
 
+    _distinct = field_validator("types")(distinct)
+
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
         """Whether spans of characters are labelled."""
@@ -94,6 +99,11 @@ class Tagging(PlainTask):
         task = self.model_copy(update={"types": (*self.types, *sorted(found - set(self.types), key=natural_order))})
         task.targets(examples)
         return task
+
+    def require_learnt(self, calibration: Mapping[str, float]) -> None:
+        """A type or more, and a temperature. Raises SettingsError."""
+        require_names("types", self.types, 1)
+        require_calibration(calibration, (TEMPERATURE,))
 
     def targets(self, examples: Examples) -> Targets:
         """{"tags": (examples,) of (words,) int64}. Raises DataError on a span that binding did not see the like of."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.task import Windows
+from headstart.contracts.windows import Windows
 from headstart.media.words import Place
 from headstart.tasks.tagging.words import as_ragged, word_places
 

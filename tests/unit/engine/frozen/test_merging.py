@@ -1,4 +1,4 @@
-"""Pieces are merged as soon as all of an example's are decoded, and few of them are held until then."""
+"""Windows are merged as soon as all of an example's are decoded, and few of them are held until then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.task import Windows
+from headstart.contracts.windows import Windows
 from headstart.engine.frozen import merging
 from headstart.engine.frozen.merging import Decoded, joined, merged
 
