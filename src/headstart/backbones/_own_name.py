@@ -13,14 +13,14 @@ class OwnName(Settings):
     own_name: ClassVar[str]
     """What is asked for."""
     modality: ClassVar[str]
-    """The kind of data that it reads."""
+    """What it reads."""
 
     @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
-        """Whether it is asked for by its own name, for data that it reads."""
-        return modality == cls.modality and reference == cls.own_name
+    def suits(cls, reference: str) -> bool:
+        """Whether it is asked for by its own name."""
+        return reference == cls.own_name
 
     @classmethod
-    def known(cls, modality: str) -> list[str]:
+    def known(cls) -> list[str]:
         """Its own name."""
-        return [cls.own_name] if modality == cls.modality else []
+        return [cls.own_name]

@@ -59,10 +59,8 @@ class Embedded(OwnName):
     """Decides random weights; >= 0."""
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:
+    def automatic(cls) -> tuple[str, str] | None:
         """Itself where nothing better can be had."""
-        if modality != "image":
-            return None
         return NAME, (
             "it ships inside, and no better one is in the Hugging Face cache or within reach. It learnt from generated "
             "pictures alone: one that learnt from photographs is better on photographs; with a network 'auto' fetches "

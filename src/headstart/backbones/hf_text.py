@@ -7,7 +7,7 @@ are the embeddings and then the layers, so that boundary k + 1 lies before layer
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -32,6 +32,8 @@ from headstart.kernel.settings import Settings
 class HfText(Settings):
     """A text model of transformers."""
 
+    modality: ClassVar[str] = "text"
+
     reference: str
     """Hub id such as `bert-base-uncased`, a local folder, or `all-MiniLM-L6-v2` from the extra `offline`."""
     weights: str = "pretrained"
@@ -46,10 +48,8 @@ class HfText(Settings):
     """Whether each token says where in the text it lies, for tasks that read words."""
 
     @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
+    def suits(cls, reference: str) -> bool:
         """Whether `reference` may name a text model: a folder with a transformers config.json, or a hub id."""
-        if modality != "text":
-            return False
         folder = Path(reference).expanduser()
         if not folder.is_dir():
             return not reference.startswith(("timm/", "hf-hub:", "hf_hub:"))
@@ -59,14 +59,14 @@ class HfText(Settings):
             return False
 
     @classmethod
-    def known(cls, modality: str) -> list[str]:
+    def known(cls) -> list[str]:
         """Common text models."""
-        return list(KNOWN) if modality == "text" else []
+        return list(KNOWN)
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:
+    def automatic(cls) -> tuple[str, str] | None:
         """The installed MiniLM, else what lies in the cache, else MiniLM from the hub if that answers at once."""
-        return best_available() if modality == "text" else None
+        return best_available()
 
     def load(self) -> Backbone:
         """Load configuration, tokenizer and weights, and verify the boundaries. Raises BackboneError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.model import load_backbone
@@ -13,6 +14,8 @@ from headstart.kernel.settings import Settings
 class RunFolder(Settings):
     """The backbone of an earlier run, with the weights that it was left with."""
 
+    modality: ClassVar[str] = ""
+
     reference: str
     """The run folder."""
     weights: str = "pretrained"
@@ -21,17 +24,17 @@ class RunFolder(Settings):
     """Decides random weights; >= 0."""
 
     @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:  # noqa: ARG003
+    def suits(cls, reference: str) -> bool:
         """Whether the reference is a folder that holds a saved model."""
         return (Path(reference) / "model" / "model.json").exists()
 
     @classmethod
-    def known(cls, modality: str) -> list[str]:  # noqa: ARG003
+    def known(cls) -> list[str]:
         """No names: runs are given by their path."""
         return []
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:  # noqa: ARG003
+    def automatic(cls) -> tuple[str, str] | None:
         """A run is never chosen silently."""
         return None
 

@@ -31,9 +31,9 @@ class TableFeatures(OwnName):
     """Always 'table_features'."""
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:
+    def automatic(cls) -> tuple[str, str] | None:
         """For every table."""
-        return (NAME, "numeric columns are features as they are") if modality == "table" else None
+        return NAME, "numeric columns are features as they are"
 
     def load(self) -> Backbone:
         """The identity on that many columns."""

@@ -49,7 +49,7 @@ class TableMlp(OwnName):
     """Decides the weights; >= 0."""
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:  # noqa: ARG003
+    def automatic(cls) -> tuple[str, str] | None:
         """Never: it knows nothing before it is trained."""
         return None
 

@@ -7,7 +7,7 @@ or are random. What is a pickle of more than tensors is refused.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import timm
 from pydantic import Field
@@ -25,6 +25,8 @@ from headstart.kernel.settings import Settings
 class TimmImages(Settings):
     """A timm model for images."""
 
+    modality: ClassVar[str] = "image"
+
     reference: str
     """timm name, with or without a tag ('resnet50.a1_in1k'), 'hf-hub:OWNER/MODEL', or a timm folder or file in one."""
     weights: str = "pretrained"
@@ -41,19 +43,19 @@ class TimmImages(Settings):
     """What a saved model keeps in place of looking `reference` up; not meant to be given by hand."""
 
     @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
+    def suits(cls, reference: str) -> bool:
         """Whether timm knows the name, or it is a timm folder, a file of weights, or a repository on the hub."""
-        return modality == "image" and is_timm(reference)
+        return is_timm(reference)
 
     @classmethod
-    def known(cls, modality: str) -> list[str]:
+    def known(cls) -> list[str]:
         """timm's architectures."""
-        return list(timm.list_models()) if modality == "image" else []
+        return list(timm.list_models())
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:
+    def automatic(cls) -> tuple[str, str] | None:
         """The best of some good models in the Hugging Face cache; else a small one, if the hub can be reached."""
-        return best_available() if modality == "image" else None
+        return best_available()
 
     def load(self) -> Backbone:
         """Build it with its weights.

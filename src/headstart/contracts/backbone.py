@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class Backbone(ABC):
     origin: str
     """Where its weights come from, as a person would say it: 'timm hub, tag a1_in1k', 'file X', 'random'."""
     modality: str
-    """The kind of input it takes: 'image', 'text' or 'table'."""
+    """Plug-in name of the modality of its inputs, such as 'image'."""
     module: nn.Module
     """Every weight, live: segments share its modules."""
     stages: tuple[Stage, ...]
@@ -173,20 +173,22 @@ class BackboneFamily(Protocol):
     'auto' takes a family with the class attribute `last_resort = True` only where no other one has anything.
     """
 
+    modality: ClassVar[str]
+    """What its backbones read: the plug-in name of a modality; '' where each reference says."""
     reference: str
 
     @classmethod
-    def suits(cls, reference: str, modality: str) -> bool:
+    def suits(cls, reference: str) -> bool:
         """Whether this family knows what `reference` names, without loading it."""
         ...
 
     @classmethod
-    def known(cls, modality: str) -> list[str]:
+    def known(cls) -> list[str]:
         """Names that could be meant, for the nearest match in an error."""
         ...
 
     @classmethod
-    def automatic(cls, modality: str) -> tuple[str, str] | None:
+    def automatic(cls) -> tuple[str, str] | None:
         """(reference, reason) of the best backbone that can be had right now for `auto`, or None."""
         ...
 

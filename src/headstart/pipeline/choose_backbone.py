@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
@@ -24,12 +25,10 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     reference, decision = plan.backbone, None
     if reference == "auto":
         reference, decision = _automatic(modality)
-    families = registry.names("backbones")
-    suited = [name for name in families if registry.plugin("backbones", name).suits(reference, modality)]
-    if not suited:
-        raise BackboneError(_not_known(reference, modality))
     # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
-    family = registry.plugin("backbones", suited[0])
+    family = next((family for family in families_of(modality) if family.suits(reference)), None)
+    if family is None:
+        raise BackboneError(_not_known(reference, modality))
     given = plan.settings.get("backbone", {})
     columns = len(examples.schema.inputs)
     offered = {"reference": reference, "weights": plan.weights, "seed": plan.seed, "columns": columns}
@@ -42,13 +41,18 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     return backbone, reference, decision
 
 
-def _not_known(reference: str, modality: str) -> str:
+def families_of(modality: str) -> list[Any]:
+    """The backbone families that read inputs of a modality, in order of name."""
     families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
+    return [family for family in families if family.modality in ("", modality)]
+
+
+def _not_known(reference: str, modality: str) -> str:
     if not Path(reference).exists():
-        known = [name for family in families for name in family.known(modality)]
+        known = [name for family in families_of(modality) for name in family.known()]
         return unknown(f"{modality} backbone", reference, known)
     for other in registry.names("modalities"):
-        if any(family.suits(reference, other) for family in families):
+        if any(family.suits(reference) for family in families_of(other)):
             return f"backbone {reference} takes {other} inputs; the data are {modality}"
     return (
         f"backbone {reference} exists but is no {modality} model: expected the folder of a run, or a folder with a "
@@ -57,9 +61,8 @@ def _not_known(reference: str, modality: str) -> str:
 
 
 def _automatic(modality: str) -> tuple[str, Decision]:
-    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
-    for family in sorted(families, key=lambda family: getattr(family, "last_resort", False)):
-        found = family.automatic(modality)
+    for family in sorted(families_of(modality), key=lambda family: getattr(family, "last_resort", False)):
+        found = family.automatic()
         if found is not None:
             reference, reason = found
             return reference, Decision(what="backbone", value=reference, reason=reason)

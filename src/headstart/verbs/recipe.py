@@ -20,12 +20,12 @@ from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
 from headstart.engine.training.checkpoint import Progress
-from headstart.kernel import registry
 from headstart.kernel.errors import RunError, SettingsError, unknown
 from headstart.kernel.files import delete, write_atomic, write_json
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings, build
+from headstart.pipeline.choose_backbone import families_of
 from headstart.pipeline.destination import require_outside_runs
 from headstart.pipeline.formula_pool import discard
 from headstart.pipeline.plan_file import read_toml
@@ -134,10 +134,10 @@ def _claim(out: Path, recipe: bytes) -> None:
 
 def _architecture(recipe: PretrainingRecipe) -> Backbone:
     """The recipe's backbone with random weights. Raises SettingsError when it is not known."""
-    families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
-    family = next((family for family in families if family.suits(recipe.backbone, "image")), None)
+    families = families_of("image")
+    family = next((family for family in families if family.suits(recipe.backbone)), None)
     if family is None:
-        known = [name for family in families for name in family.known("image")]
+        known = [name for family in families for name in family.known()]
         raise SettingsError(unknown("image backbone", recipe.backbone, known))
     fields = {"reference": recipe.backbone, "weights": "random", "seed": recipe.seed}
     loaded: Backbone = build(family, fields, where="backbone").load()

