@@ -18,7 +18,7 @@ from unittest.mock import patch
 import headstart
 from benchmarks._data import data_folder, own_cache
 from benchmarks._unfolded import FOLDED
-from headstart.pipeline import completion
+from headstart.verbs import completion
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "search": {},

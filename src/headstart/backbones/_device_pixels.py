@@ -20,6 +20,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from headstart.contracts.examples import Raw
 from headstart.kernel.errors import first_line
+from headstart.kernel.regular import read_regular
 from headstart.media.framing import Framing
 from headstart.media.images import read_pixels
 from headstart.media.jpeg import is_plain_jpeg
@@ -53,7 +54,7 @@ def _content(raw: Raw) -> bytes | None:
     if not isinstance(raw, (bytes, Path)):
         return None
     try:
-        content = raw if isinstance(raw, bytes) else raw.read_bytes()
+        content = raw if isinstance(raw, bytes) else read_regular(raw)
     except OSError:
         return None
     return content if is_plain_jpeg(content) else None

@@ -21,6 +21,7 @@ from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.sound_weights import unsound
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.randomness import draw_seed
+from headstart.kernel.regular import require_regular
 
 
 def load_config(folder: Path) -> Any:
@@ -31,6 +32,9 @@ def load_config(folder: Path) -> Any:
     """
     require_own_files(folder)
     try:
+        for path in folder.iterdir():
+            if path.exists() and not path.is_dir():
+                require_regular(path)
         with quiet():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             config.torch_dtype = torch.float32  # the name that every supported version of transformers understands

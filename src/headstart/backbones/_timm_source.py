@@ -15,6 +15,7 @@ from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._weights_file import WEIGHT_SUFFIXES
 from headstart.kernel.errors import BackboneError, HeadstartError, unknown
 from headstart.kernel.files import read_json
+from headstart.kernel.regular import read_regular
 
 DEFAULT = "mobilenetv3_large_100.ra_in1k"
 """What `auto` downloads: 5.5 million weights (22 MB), some hundred images a second on two cores."""
@@ -74,7 +75,7 @@ def is_timm(reference: str) -> bool:
     """Whether the reference names an image model, judged without a network."""
     path = _local(reference)
     if path is not None and path.is_dir():
-        return (path / "config.json").is_file() and b'"architecture"' in (path / "config.json").read_bytes()
+        return (path / "config.json").is_file() and b'"architecture"' in read_regular(path / "config.json")
     if path is not None:
         return path.suffix in WEIGHT_SUFFIXES
     return _repository(reference) is not None or is_model(reference)

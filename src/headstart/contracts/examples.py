@@ -69,7 +69,7 @@ class Examples:
             schema.part,
             schema.origin,
         ]
-        missing = sorted({name for name in named if name and name not in table.column_names})
+        missing = sorted({name for name in named if name} - set(table.column_names))
         if missing:
             raise DataError(f"no column {missing[0]!r} in the data. Columns: {', '.join(table.column_names)}")
         self.table = table

@@ -17,6 +17,7 @@ from torch import Tensor
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json
+from headstart.kernel.regular import read_regular
 from headstart.kernel.settings import Settings, build
 
 FORMAT_NUMBER = 1
@@ -122,7 +123,7 @@ def _require_bound(folder: Path) -> None:
 def _read_whole(path: Path, expected: str) -> None:
     """Raises RunError when the file is not as it was written."""
     try:
-        found = hash_bytes(path.read_bytes())
+        found = hash_bytes(read_regular(path))
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     if found != expected:

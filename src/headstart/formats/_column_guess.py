@@ -60,8 +60,9 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     inputs += [("image", columns.image)] if columns.image else []
     others = [("label", columns.label), ("group", columns.group), ("domain", columns.domain), ("part", columns.part)]
     others += [*(("label", name) for name in columns.labels), *(("slice", name) for name in columns.slices)]
+    known = set(present)
     for flag, name in [*inputs, *(others if labelled else [])]:
-        if name is not None and name not in present:
+        if name is not None and name not in known:
             raise DataError(f"--{flag} {name}: " + unknown("column", name, present))
     if labelled:
         return columns
@@ -148,7 +149,8 @@ def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> tuple[str, tu
         text = _longest(table, root, strings)
         return "text", (text,), (f"the text is read from column '{text}'",)
     if vector:
-        left = [name for name in free if name not in vector]
+        kept = set(vector)
+        left = [name for name in free if name not in kept]
         notes = (f"columns left out because they are not numbers to learn from: {', '.join(left)}",) if left else ()
         return "table", tuple(vector), notes
     raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")

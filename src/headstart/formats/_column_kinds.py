@@ -14,6 +14,8 @@ from headstart.media.images import SUFFIXES
 _SAMPLE = 50
 _PROSE_WORDS = 3.0
 """Mean words per value from which a column of strings is taken for running text."""
+_LISTED = 50
+"""Columns that errors show."""
 _ID_NAMES = frozenset({"", "id", "ids", "idx", "index", "uuid", "guid", "row", "row_id", "rowid", "unnamed: 0", "key"})
 
 
@@ -68,15 +70,14 @@ def is_identifier(name: str, column: pa.ChunkedArray) -> bool:
 
 
 def listing(table: pa.Table, root: str) -> str:
-    """A line per column of the user: name, kind and an example."""
-    lines = []
-    for name in table.column_names:
-        if name.startswith("__"):
-            continue
+    """A line per column of the user: name, kind and an example; of many, of the first."""
+    lines, names = [], [name for name in table.column_names if not name.startswith("__")]
+    for name in names[:_LISTED]:
         column = table.column(name)
         example = next(iter(sample(column)), None)
         shown = "always empty" if example is None else f"for example {_short(example)}"
         lines.append(f"  {name}: {_kind(column, root)}, {shown}")
+    lines += [f"  and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
     return "\n".join(lines)
 
 
@@ -100,6 +101,7 @@ def _short(value: Any) -> str:
 
 def _exists(root: str, value: str) -> bool:
     try:
-        return Path(root, value).is_file()
+        path = Path(root, value)
+        return path.exists() and not path.is_dir()
     except (OSError, ValueError):
         return False

@@ -18,16 +18,19 @@ def with_inputs(table: pa.Table, roles: Roles) -> pa.Table:
     Raises:
         DataError: a value has no such form; its place is given.
     """
+    columns = dict(zip(table.column_names, table.columns))
     for name in roles.inputs:
-        column = table.column(name)
+        column = columns[name]
         if roles.modality == "table":
-            values = _numbers(name, column, table)
+            columns[name] = _numbers(name, column, table)
         elif roles.modality == "text" or pa.types.is_null(column.type):
-            values = _texts(name, column)
-        else:
-            continue
-        table = _replaced(table, name, values)
-    return table
+            columns[name] = _texts(name, column)
+    # all at once: a table of many columns takes long to be made anew for each
+    fields = [
+        field if columns[field.name].type == field.type else pa.field(field.name, columns[field.name].type)
+        for field in table.schema
+    ]
+    return pa.table(list(columns.values()), schema=pa.schema(fields, table.schema.metadata))
 
 
 def with_label(table: pa.Table, label: str) -> pa.Table:

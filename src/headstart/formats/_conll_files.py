@@ -37,7 +37,7 @@ def find_files(source: Any) -> list[ConllFile]:
     if not path.is_dir():
         return []
     with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if not entry.is_dir() and not entry.name.startswith("."))
     files = [path / name for name in names if _is_conll(path / name)]
     parts = [part_of(file.stem) for file in files]
     if len(files) == 1 and parts[0] is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.kernel.errors import DataError
+from headstart.kernel.regular import open_regular
 
 DOCUMENT = "-DOCSTART-"
 """The word of a line that begins a document and is no word of it."""
@@ -105,7 +106,7 @@ class ConllLines:
     def _lines(self) -> Iterator[tuple[int, str]]:
         """Without the blanks at the end; lines end with a line feed, whatever lies before it."""
         try:
-            with open(self.path, "rb") as file:
+            with open_regular(self.path) as file:
                 for number, content in enumerate(file, start=1):
                     line = content.decode("utf-8-sig" if number == 1 else "utf-8")
                     yield number, line.rstrip(_BLANK)

@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from headstart.formats._rows import ORIGIN, is_text
 from headstart.kernel.errors import DataError
+from headstart.kernel.regular import require_regular
 
 _BLOCK = 1 << 24
 """Bytes read at a time; no row may be longer."""
@@ -31,7 +32,7 @@ class CsvFile:
         self.root = str(path.parent)
         self.words = path.name
         try:
-            if path.stat().st_size == 0:
+            if require_regular(path).st_size == 0:
                 raise DataError(f"{path} is empty (0 bytes)")
             self._encoding = _encoding(path)
             self._delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else _delimiter(path, self._encoding)
@@ -104,21 +105,27 @@ class CsvFile:
 
 
 def _encoding(path: Path) -> str:
-    """'utf-8' (with or without a mark), 'utf-16' (with one), else the Western encodings."""
+    """'utf-8' (with or without a mark), 'utf-16' (with one), else the Western encodings. Raises DataError."""
     with open(path, "rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            fault = _undecodable(path, "utf-16")
+            if fault is not None:
+                raise DataError(f"{path} begins as UTF-16 and is not: {fault}")
             return "utf-16"
-    for encoding in ("utf-8", "cp1252"):
-        decoder = codecs.getincrementaldecoder(encoding)()
-        try:
-            with open(path, "rb") as file:
-                while block := file.read(_BLOCK):
-                    decoder.decode(block)
-                decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return "latin-1"
+    return next((encoding for encoding in ("utf-8", "cp1252") if _undecodable(path, encoding) is None), "latin-1")
+
+
+def _undecodable(path: Path, encoding: str) -> UnicodeDecodeError | None:
+    """The first fault of a file in an encoding; None where there is none."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        return error
+    return None
 
 
 def _delimiter(path: Path, encoding: str) -> str:

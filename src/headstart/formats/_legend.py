@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.files import read_json
+from headstart.kernel.regular import read_regular
 
 FILES = ("legend.json", "classes.txt", "labelmap.txt")
 
@@ -30,7 +31,7 @@ def _read(path: Path) -> dict[str, str]:
             if not isinstance(content, dict) or len(content) < 2:
                 raise DataError(f'{path} is no legend: expected {{"0": "background", "1": "cell"}}')
             return {str(key).lower(): str(value) for key, value in content.items()}
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in read_regular(path).decode().splitlines()]
     except (HeadstartError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     lines = [line for line in lines if line and not line.startswith("#")]

@@ -7,6 +7,7 @@ largest voxels, or across the body where all are alike, unless an axis is named.
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -17,10 +18,20 @@ import numpy as np
 from headstart.formats._medical import library
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import atomic_path
+from headstart.kernel.regular import require_regular
 from headstart.media.masks import read_mask
 
 Axis = Literal["auto", "sagittal", "coronal", "axial"]
 """Of the slices; 'auto' is that of the largest voxels."""
+
+MOST_DEFLATED = 1032
+"""Bytes that a byte of gzip can stand for at most."""
+
+LARGE = 1 << 28
+"""Bytes from which on the content of a compressed file is counted before memory is taken for it."""
+
+BLOCK = 1 << 20
+"""Bytes that are unpacked at a time."""
 
 _AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")
 
@@ -55,7 +66,10 @@ def read_volume(path: Path, axis: Axis) -> Volume:
     """The slices of a scan or label map. Raises DataError."""
     nibabel = library("nibabel")
     try:
-        scan = nibabel.as_closest_canonical(nibabel.load(path))
+        require_regular(path)
+        scan = nibabel.load(path)
+        _require_content(path, scan)
+        scan = nibabel.as_closest_canonical(scan)
         values = np.asarray(scan.dataobj, dtype=np.float32)
     except Exception as error:  # nibabel raises whatever a damaged file makes its readers raise
         raise DataError(f"{path} cannot be read as NIfTI: {error}") from error
@@ -71,6 +85,31 @@ def read_volume(path: Path, axis: Axis) -> Volume:
     slices = np.moveaxis(values, order, (0, 1, 2))[:, ::-1]
     spacing = (sizes[down], sizes[across])
     return Volume(np.ascontiguousarray(slices), spacing, order, tuple(sizes), scan.affine)
+
+
+def _require_content(path: Path, scan: Any) -> None:
+    """Raise ValueError where a file cannot hold the voxels that its header tells of: memory is taken for them all."""
+    if min(scan.shape, default=0) < 1:
+        raise ValueError(f"it has {'x'.join(map(str, scan.shape))} voxels")
+    declared = int(scan.dataobj.offset) + math.prod(map(int, scan.shape)) * scan.get_data_dtype().itemsize
+    held = path.stat().st_size
+    if path.suffix.lower() == ".gz":
+        held = (
+            held * MOST_DEFLATED if declared < LARGE or held * MOST_DEFLATED < declared else _unpacked(path, declared)
+        )
+    if declared > held:
+        raise ValueError(
+            f"its header tells of {'x'.join(map(str, scan.shape))} voxels, {declared} bytes; it holds at most {held}"
+        )
+
+
+def _unpacked(path: Path, enough: int) -> int:
+    """Bytes in a compressed file, counted up to `enough`."""
+    found = 0
+    with gzip.open(path) as file:
+        while found < enough and (content := file.read(BLOCK)):
+            found += len(content)
+    return found
 
 
 def write_label_map(path: Path, scan: Path, masks: Sequence[Path], axis: Axis) -> None:

@@ -19,6 +19,16 @@ FINER = 8
 """Times as many pixels along each axis as a picture has, where polygons are drawn."""
 
 
+FURTHEST = 1e8
+"""Pixels that a corner may lie away: enlarged it is a 32-bit number still."""
+
+MOST_FINE = 1 << 26
+"""Enlarged pixels that are drawn at once, a byte each."""
+
+LONGEST_RUN = 60
+"""Bits of a run length."""
+
+
 class Drawn(NamedTuple):
     """The inside of a shape, within its own bounds: a picture may hold a thousand small ones."""
 
@@ -40,6 +50,11 @@ def class_map(shapes: Sequence[tuple[int, Any]], height: int, width: int) -> np.
         DataError: a shape that is none.
     """
     found = [(number, drawn(shape, height, width)) for number, shape in shapes if shape]
+    return laid_on(found, height, width)
+
+
+def laid_on(found: Sequence[tuple[int, Drawn]], height: int, width: int) -> np.ndarray:
+    """(height, width) uint8 from (class, inside) pairs; where they overlap the smaller lies on top."""
     classes = np.zeros((height, width), np.uint8)
     for number, one in sorted(found, key=lambda pair: -int(pair[1].inside.sum())):
         one.of(classes)[one.inside] = number
@@ -51,9 +66,17 @@ def drawn(shape: Any, height: int, width: int) -> Drawn:
     try:
         if isinstance(shape, dict):
             return _within_bounds(_runs(shape, height, width))
-        return _filled([np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in shape], height, width)
-    except (TypeError, ValueError, KeyError) as error:
+        return _filled([_corners(polygon) for polygon in shape], height, width)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise DataError(f"{str(shape)[:80]} is no polygon and no run lengths: {error}") from error
+
+
+def _corners(polygon: Any) -> np.ndarray:
+    """(points, 2) x and y. Raises ValueError."""
+    points = np.asarray(polygon, np.float64).reshape(-1, 2)
+    if not len(points) or not (np.abs(points) <= FURTHEST).all():  # NaN is not, either
+        raise ValueError(f"expected pairs of finite numbers x, y, at most {FURTHEST:g} from the picture")
+    return points
 
 
 def _within_bounds(inside: np.ndarray) -> Drawn:
@@ -81,16 +104,21 @@ def _fill(inside: np.ndarray, points: np.ndarray) -> None:
     right, bottom = np.minimum(np.ceil(points.max(axis=0)), inside.shape[::-1]).astype(int)
     if right <= left or bottom <= top:
         return
-    image = Image.new("1", ((right - left) * FINER, (bottom - top) * FINER))
-    # Pillow has the centre of the first pixel at 0, COCO at 0.5
-    corners = (points - [left, top]) * FINER - 0.5
-    ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=1)
-    inside[top:bottom, left:right] |= np.array(image)[FINER // 2 :: FINER, FINER // 2 :: FINER]
+    rows = int(max(1, MOST_FINE // (FINER * FINER * (right - left))))
+    for start in range(top, bottom, rows):  # a band at a time, as pixels are many times as many when enlarged
+        end = min(start + rows, bottom)
+        image = Image.new("1", (int(right - left) * FINER, int(end - start) * FINER))
+        # Pillow has the centre of the first pixel at 0, COCO at 0.5
+        corners = (points - [left, start]) * FINER - 0.5
+        ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=1)
+        inside[start:end, left:right] |= np.array(image)[FINER // 2 :: FINER, FINER // 2 :: FINER]
 
 
 def _runs(shape: dict[str, Any], height: int, width: int) -> np.ndarray:
     counts = shape["counts"]
     runs = counts if isinstance(counts, list) else _uncompressed(counts)
+    if not all(isinstance(run, int) and run >= 0 for run in runs):
+        raise ValueError("run lengths are whole numbers >= 0")
     if list(shape["size"]) != [height, width] or sum(runs) != height * width:
         raise ValueError(
             f"its size is {shape['size']}, its runs have {sum(runs)} pixels; the picture is {height}x{width}"
@@ -99,17 +127,23 @@ def _runs(shape: dict[str, Any], height: int, width: int) -> np.ndarray:
     return inside.reshape(width, height).T
 
 
-def _uncompressed(text: str | bytes) -> list[int]:
-    codes = text.encode() if isinstance(text, str) else text
+def _uncompressed(text: Any) -> list[int]:
+    if not isinstance(text, str):
+        raise ValueError("its counts are neither a list nor a text")
+    codes = text.encode()
+    if any(not 48 <= code < 112 for code in codes) or (codes and (codes[-1] - 48) & 0x20):
+        raise ValueError("its characters are no compressed run lengths, or are cut off")
     runs: list[int] = []
-    at = 0
-    while at < len(codes):
-        value, shift, more = 0, 0, True
-        while more:
-            bits = codes[at] - 48
-            value |= (bits & 0x1F) << shift
-            more, shift, at = bool(bits & 0x20), shift + 5, at + 1
-            if not more and bits & 0x10:
-                value |= -1 << shift
+    value, shift = 0, 0
+    for bits in (code - 48 for code in codes):
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            if shift > LONGEST_RUN:
+                raise ValueError("a run length in it has too many digits")
+            continue
+        if bits & 0x10:
+            value |= -1 << shift
         runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value, shift = 0, 0
     return runs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from headstart.formats._rows import ORIGIN, is_text
+from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError
 from headstart.media.words import covered_words, words_of
 
@@ -73,9 +73,9 @@ def with_spans(table: pa.Table, label: str, inputs: Sequence[str], notes: list[s
 def _spans(value: Any, where: str) -> list[_Span]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError as error:
-            raise DataError(f"{where}: {value[:60]!r} is no JSON: {error}. {_EXPECTED}") from error
+            raise DataError(f"{where}: {value[:60]!r} cannot be read as JSON: {error}. {_EXPECTED}") from error
     if not isinstance(value, list):
         raise DataError(f"{where}: {value!r} is no list of spans. {_EXPECTED}")
     return [_span(item, where) for item in value]
@@ -122,7 +122,7 @@ def _shown(span: _Span) -> str:
 
 def _list_in(value: str) -> list[Any] | None:
     try:
-        found = json.loads(value)
+        found = parse_json(value)
     except ValueError:
         return None
     return found if isinstance(found, list) else None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from headstart.formats._rows import ORIGIN, table_of_records
+from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError
+from headstart.kernel.regular import open_regular, require_regular
 
 _LOOK_AT = 1000
 """Records whose keys are taken for all the columns there are."""
@@ -30,33 +33,64 @@ class ParquetFile:
         self.root = str(path.parent)
         self.words = path.name
         try:
+            require_regular(path)
             self._file = parquet.ParquetFile(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+            self._names = list(self._file.schema_arrow.names)
+        except (OSError, ValueError) as error:
+            raise self._fault(error) from error
 
     def names(self) -> list[str]:
         """The columns."""
-        return list(self._file.schema_arrow.names)
+        return self._names
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:  # noqa: ARG002
-        """The whole table with its origins."""
-        return self._numbered(self._file.read(), 1)
+        """The whole table with its origins. Raises DataError."""
+        try:
+            table = self._file.read()
+        except (OSError, ValueError) as error:
+            raise self._fault(error) from error
+        return self._numbered(table, 1)
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
-        batches = list(islice(self._file.iter_batches(rows), 1))
-        return plain(pa.Table.from_batches(batches, self._file.schema_arrow))
+        batches = list(islice(self._batches(rows, self._names), 1))
+        return pa.concat_tables(batches) if batches else plain(self._file.schema_arrow.empty_table())
 
     def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:
         """The named columns with their origins, `rows` at a time."""
         first = 1
-        for batch in self._file.iter_batches(rows, columns=list(types)):
-            yield self._numbered(pa.Table.from_batches([batch]), first)
-            first += len(batch)
+        for table in self._batches(rows, list(types)):
+            yield self._numbered(table, first)
+            first += table.num_rows
+
+    def _batches(self, rows: int, columns: list[str]) -> Iterator[pa.Table]:
+        batches = self._file.iter_batches(rows, columns=columns)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, ValueError) as error:
+                raise self._fault(error) from error
+            if batch is None:
+                return
+            yield self._sound(plain(pa.Table.from_batches([batch])))
+
+    def _sound(self, table: pa.Table) -> pa.Table:
+        """The table, if its texts are UTF-8 and its dates have names, which nothing checked. Raises DataError."""
+        for name, column in zip(table.column_names, table.columns):
+            try:
+                column.validate(full=True)
+                if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+                    pc.min_max(column).as_py()
+            except (ValueError, OverflowError) as error:
+                raise DataError(f"{self.path}: column '{name}' is damaged: {error}") from error
+        return table
+
+    def _fault(self, error: OSError | ValueError) -> DataError:
+        return DataError(f"{self.path} cannot be read as Parquet: {getattr(error, 'strerror', None) or error}")
 
     def _numbered(self, table: pa.Table, first: int) -> pa.Table:
         numbers = range(first, first + table.num_rows)
-        table = plain(table).drop_columns([ORIGIN] if ORIGIN in table.column_names else [])
+        table = self._sound(plain(table)).drop_columns([ORIGIN] if ORIGIN in table.column_names else [])
         return table.append_column(ORIGIN, pa.array([f"{self.path.name}:{n}" for n in numbers], pa.string()))
 
 
@@ -100,7 +134,7 @@ class JsonFile:
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
-            with open(self.path, encoding="utf-8-sig") as file:
+            with open_regular(self.path) as content, TextIOWrapper(content, "utf-8-sig") as file:
                 yield from self._array(file.read()) if self.path.suffix.lower() == ".json" else self._lines(file)
         except UnicodeDecodeError as error:
             raise DataError(f"{self.path} is not UTF-8, as JSON must be: {error}") from error
@@ -114,19 +148,19 @@ class JsonFile:
 
     def _record(self, number: int, line: str) -> dict[str, Any]:
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
-            raise DataError(f"{self.path}:{number} is no JSON: {error}") from error
+            raise DataError(f"{self.path}:{number} cannot be read as JSON: {error}") from error
         if not isinstance(record, dict):
             raise DataError(f"{self.path}:{number} is no record but {line.strip()[:60]!r}. Expected {{...}} per line.")
         return record
 
     def _array(self, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
-            records = json.loads(text)
+            records = parse_json(text)
         except ValueError as error:
             raise DataError(
-                f"{self.path} is no JSON: {error}. A file with one record per line should be called .jsonl."
+                f"{self.path} cannot be read as JSON: {error}. A file with one record per line should be called .jsonl."
             ) from error
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise DataError(f"{self.path} holds no array of records. Expected [{{...}}, {{...}}].")
@@ -135,7 +169,10 @@ class JsonFile:
 
 def plain(table: pa.Table) -> pa.Table:
     """The table with dictionary columns as their values."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
-    return table
+    coded = [pa.types.is_dictionary(field.type) for field in table.schema]
+    if not any(coded):
+        return table
+    columns = [
+        column.cast(column.type.value_type) if is_coded else column for column, is_coded in zip(table.columns, coded)
+    ]
+    return pa.table(columns, names=table.column_names)

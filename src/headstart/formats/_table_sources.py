@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -90,7 +91,7 @@ def read_tables(tables: list[TablePart], as_text: frozenset[str]) -> pa.Table:
     read = []
     for part, name, source in tables:
         table = source.read(as_text & frozenset(source.names()))
-        _refuse_twins(table, source.words)
+        refuse_twins(table.column_names, source.words)
         if part:
             table = table.append_column(PART_COLUMN, pa.array([part] * table.num_rows, pa.string()))
         if name:
@@ -138,7 +139,9 @@ def _on_disk(path: Path) -> list[TablePart] | None:
 
 
 def _is_table(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in _IN_FOLDERS and entry.is_file()
+    """By its name; what is no regular file is refused when it is opened, as it may be the part that is meant."""
+    is_one = os.path.splitext(entry.name)[1].lower() in _IN_FOLDERS
+    return is_one and not entry.name.startswith(".") and not entry.is_dir()
 
 
 def _by_part(tables: list[TablePart]) -> list[TablePart]:
@@ -172,7 +175,8 @@ def _in_memory(source: Any) -> TableSource | None:
     return dataset_rows(source) if is_dataset(source) and not isinstance(source, Mapping) else None
 
 
-def _refuse_twins(table: pa.Table, words: str) -> None:
-    twins = {name for name in table.column_names if table.column_names.count(name) > 1}
+def refuse_twins(names: Sequence[str], words: str) -> None:
+    """Refuse columns of one name. Raises DataError."""
+    twins = sorted(name for name, number in Counter(names).items() if number > 1)
     if twins:
-        raise DataError(f"{words} has more than one column called {sorted(twins)[0]!r}. Column names must differ.")
+        raise DataError(f"{words} has more than one column called {twins[0]!r}. Column names must differ.")

@@ -5,6 +5,7 @@ Several files are parts of a split where their names say so (`instances_train.js
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,9 +18,11 @@ from headstart.contracts.format import Columns
 from headstart.formats._coco_files import Instances, Picture, coco_files, read_instances
 from headstart.formats._image_groups import groups_of
 from headstart.formats._parts import part_of
-from headstart.formats._shapes import class_map
+from headstart.formats._shapes import drawn, laid_on
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
+from headstart.media.images import image_size
+from headstart.media.jpeg import MOST_PIXELS
 from headstart.media.masks import encode_mask
 
 BACKGROUND = "background"
@@ -30,6 +33,8 @@ class _Row(NamedTuple):
     """Of the picture, from the root."""
     picture: Picture
     part: str
+    file: Path
+    """That names it."""
 
 
 class Coco(Settings):
@@ -53,7 +58,7 @@ class Coco(Settings):
         if not files:
             raise DataError(f"{path} holds no COCO instances: a JSON file with images, annotations and segmentations")
         rows = [row for file in files for row in _placed(file, root)]
-        if labelled and not any(shape for row in rows for _, shape in row.picture.objects):
+        if labelled and not any(one.shape for row in rows for one in row.picture.objects):
             raise DataError(f"{path}: labels are wanted, and no annotation has a segmentation")
         return _examples(root, rows, files, columns, labelled=labelled)
 
@@ -73,15 +78,23 @@ def _placed(file: Instances, root: Path) -> list[_Row]:
     part = next((part for part in map(part_of, words) if part), "")
     rows, missing = [], []
     for picture in file.pictures:
-        folder = next((folder for folder in near if (folder / picture.file).is_file()), None)
-        if folder is None:
+        places = (os.path.relpath(folder / picture.file, root) for folder in near)
+        place = next((place for place in places if _lies_in(root, place)), None)
+        if place is None:
             missing.append(picture.file)
         else:
-            rows.append(_Row(str((folder / picture.file).relative_to(root)), picture, part))
+            rows.append(_Row(place, picture, part, file.path))
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise DataError(f"{file.path}: pictures are missing: {', '.join(missing[:3])}{more}")
+        raise DataError(f"{file.path}: pictures are missing: {', '.join(missing[:3])}{more}; they must lie in {root}")
     return rows
+
+
+def _lies_in(root: Path, place: str) -> bool:
+    try:
+        return Path(place).parts[:1] != ("..",) and (root / place).exists()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _examples(
@@ -92,7 +105,8 @@ def _examples(
     notes: tuple[str, ...] = ()
     if labelled:
         classes = _same_classes(files)
-        masks = [encode_mask(class_map(row.picture.objects, row.picture.height, row.picture.width)) for row in rows]
+        _require_sizes(root, rows)
+        masks = [_mask(row) for row in rows]
         table["mask"] = pa.array(masks, pa.binary())
         legend = {str(number): name for number, name in enumerate((BACKGROUND, *classes))}
         schema |= {"targets": {"mask": "mask"}, "legend": legend}
@@ -104,6 +118,34 @@ def _examples(
         schema["group"] = "group"
     found = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **schema)
     return Examples(pa.table(table), found, notes)
+
+
+def _require_sizes(root: Path, rows: Sequence[_Row]) -> None:
+    """Refuse sizes that are not those of the pictures, before masks of these sizes are made. Raises DataError."""
+    faults = []
+    for path, picture, _, file in rows:
+        try:
+            width, height = image_size(root / path)
+        except DataError:  # such pictures are named later, with the others that cannot be read
+            width, height = picture.width, picture.height
+        if (picture.height, picture.width) != (height, width) or height * width > MOST_PIXELS:
+            faults.append(f"{file} gives {path} {picture.width}x{picture.height} pixels; it has {width}x{height}")
+    if faults:
+        more = f"\n  and {len(faults) - 3} more" if len(faults) > 3 else ""
+        listed = "\n".join(f"  {fault}" for fault in faults[:3])
+        said = f"{len(faults)} of {len(rows)} pictures have other sizes than their annotations say"
+        raise DataError(f"{said}:\n{listed}{more}")
+
+
+def _mask(row: _Row) -> bytes:
+    """Of one picture. Raises DataError."""
+    height, width, found = row.picture.height, row.picture.width, []
+    for number, shape, about in row.picture.objects:
+        try:
+            found += [(number, drawn(shape, height, width))] if shape else []
+        except DataError as error:
+            raise DataError(f"{row.file}: {about} of {row.path}: {error}") from error
+    return encode_mask(laid_on(found, height, width))
 
 
 def _same_classes(files: Sequence[Instances]) -> tuple[str, ...]:

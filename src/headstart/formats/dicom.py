@@ -18,10 +18,13 @@ from pydantic import field_validator
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.formats._dicom_numbers import place, require_size, rescaled, spacing
+from headstart.formats._dicom_numbers import window as window_of
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, pair_up
 from headstart.formats._medical import HIGH, LOW, Slice, Window, ends, examples_of, grey, library, png, require_width
 from headstart.kernel.errors import DataError
+from headstart.kernel.regular import open_regular, require_regular
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES
 from headstart.media.masks import encode_mask, read_mask
@@ -144,7 +147,7 @@ def _may_be_dicom(name: str) -> bool:
 
 def _is_dicom(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
@@ -158,6 +161,7 @@ def _headers(source: Any) -> list[Found]:
     pydicom, found = library("pydicom"), []
     for pair in pairs:
         try:
+            require_regular(root / pair.picture)
             header = pydicom.dcmread(root / pair.picture, stop_before_pixels=True, specific_tags=[*HEADER])
         except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
             raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
@@ -180,16 +184,7 @@ def _series(slices: Sequence[Found]) -> list[list[Found]]:
     found: dict[str, list[Found]] = {}
     for pair, header in slices:
         found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((pair, header))
-    return [sorted(series, key=lambda one: (_place(one[1]), one[0].picture)) for series in found.values()]
-
-
-def _place(header: Any) -> float:
-    """Where a slice lies along its series' normal, in mm; by its number where the place is not given."""
-    position, orientation = header.get("ImagePositionPatient"), header.get("ImageOrientationPatient")
-    if position is None or orientation is None:
-        return float(header.get("InstanceNumber") or 0)
-    axes = np.array([float(value) for value in orientation]).reshape(2, 3)
-    return float(np.cross(*axes) @ np.array([float(value) for value in position]))
+    return [sorted(series, key=lambda one: (place(one[1]), one[0].picture)) for series in found.values()]
 
 
 def _slices(
@@ -197,11 +192,11 @@ def _slices(
 ) -> Iterator[Slice]:
     header = series[0][1]
     patient = str(header.get("PatientID") or header.get("SeriesInstanceUID") or series[0][0].picture)
-    missing = _missing([_place(header) for _, header in series])
+    missing = _missing([place(header) for _, header in series])
     if missing:
         notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
     pixels: Iterable[np.ndarray] = (_values(root / pair.picture) for pair, _ in series)
-    window = window or _window(header)
+    window = window or window_of(header)
     if window is None:  # only then is a series in memory as a whole
         pixels = list(pixels)
         low, high = np.percentile(np.concatenate([one.ravel() for one in pixels]), [LOW, HIGH], overwrite_input=True)
@@ -232,20 +227,13 @@ def _values(path: Path) -> np.ndarray:
     pydicom = library("pydicom")
     try:
         file = pydicom.dcmread(path)
+        require_size(file)
         values = np.asarray(file.pixel_array, dtype=np.float32)
     except Exception as error:  # pydicom and its decoders raise whatever a damaged file makes them raise
         raise DataError(f"{path} cannot be read as DICOM: {error}") from error
     if values.ndim != 2:
         raise DataError(f"{path} has pixels of shape {values.shape}; a grey slice has height and width")
-    return values * float(file.get("RescaleSlope") or 1) + float(file.get("RescaleIntercept") or 0)
-
-
-def _window(header: Any) -> Ends | None:
-    centre, width = header.get("WindowCenter"), header.get("WindowWidth")
-    if centre is None or width is None:
-        return None
-    middle, extent = (float(np.ravel(value)[0]) for value in (centre, width))  # a file may offer several windows
-    return middle - extent / 2, middle + extent / 2
+    return rescaled(values, file)
 
 
 def _mask(root: Path, pair: Pair, header: Any, shape: tuple[int, ...]) -> bytes:
@@ -259,5 +247,4 @@ def _mask(root: Path, pair: Pair, header: Any, shape: tuple[int, ...]) -> bytes:
             f"{pair.mask} has {mask.values.shape[1]}x{mask.values.shape[0]} pixels, values up to {mask.values.max()}; "
             f"wanted are {shape[1]}x{shape[0]}, as {pair.picture} has, with class numbers from 0 to 255"
         )
-    spacing = header.get("PixelSpacing")
-    return encode_mask(mask.values, None if spacing is None else (float(spacing[0]), float(spacing[1])))
+    return encode_mask(mask.values, spacing(header))

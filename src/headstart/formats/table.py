@@ -21,7 +21,7 @@ from headstart.formats._label_columns import with_label_columns
 from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import holds_spans, with_spans
-from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables
+from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables, refuse_twins
 from headstart.formats._token_columns import PLACES, TEXT, named_besides, token_columns, with_tag_spans, with_texts
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -83,6 +83,7 @@ class Table(Settings):
         for part in _tables(source):
             table = part.source
             present = table.names()
+            refuse_twins(present, table.words)
             named = named_columns(named_besides(columns, present), present, labelled=False)
             head = table.head(_LOOK_AT)
             lists = token_columns(head, named)

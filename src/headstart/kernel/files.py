@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import HeadstartError
+from headstart.kernel.regular import read_regular
 
 PART = ".part"
 """How the names of files end that are being written; they begin with a dot."""
@@ -120,13 +122,15 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        HeadstartError: the file is missing or is no JSON.
+        HeadstartError: the file is missing, out of reach, no regular file or no JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(read_regular(path))
     except FileNotFoundError as error:
         raise HeadstartError(f"{path} is missing") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise HeadstartError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
         raise HeadstartError(f"{path} is damaged: it is not JSON ({error})") from error
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from headstart.kernel.documents import parse_toml
 from headstart.kernel.errors import SettingsError, nearest
+
+MOST_SHOWN = 200
+"""Characters of a value in a message."""
 
 S = TypeVar("S", bound="Settings")
 
@@ -47,9 +51,14 @@ def build(settings: type[S], values: Mapping[str, Any], *, where: str) -> S:
         SettingsError: with all faults at once, each with the value received and the nearest known key.
     """
     try:
-        return settings.model_validate(dict(values))
+        built = settings.model_validate(dict(values))
     except ValidationError as error:
         raise SettingsError("\n".join(_fault(settings, fault, where) for fault in error.errors())) from error
+    given = {name: getattr(built, name) for name in built.model_fields_set}
+    endless = [name for name, value in given.items() if isinstance(value, float) and not math.isfinite(value)]
+    if endless:
+        raise SettingsError("\n".join(f"{where}.{name} = {_short(values[name])}: not finite" for name in endless))
+    return built
 
 
 def _fault(settings: type[Settings], fault: Any, where: str) -> str:
@@ -60,7 +69,12 @@ def _fault(settings: type[Settings], fault: Any, where: str) -> str:
         return f"{where}.{key} is not a setting. {hint}"
     if fault["type"] == "missing":
         return f"{where}.{key} is missing"
-    return f"{where}.{key} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{where}.{key} = {_short(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -81,6 +95,6 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text

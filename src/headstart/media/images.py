@@ -17,6 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
+from headstart.kernel.regular import open_regular, require_regular
 from headstart.media.jpeg import MOST_PIXELS, SIGNATURE, decode_jpeg
 from headstart.media.recent import DECODED
 
@@ -104,7 +105,7 @@ def read_pixels(source: Path | bytes | Crop, *, at_least: int | None = None) -> 
 def _jpeg_content(path: Path) -> bytes:
     """The bytes of a JPEG file; none of another, which Pillow reads piece by piece or refuses by its size."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(len(SIGNATURE))
             return start + file.read() if start == SIGNATURE else b""
     except (OSError, ValueError):  # Pillow's path says in words what is wrong with the file
@@ -114,7 +115,7 @@ def _jpeg_content(path: Path) -> bytes:
 def open_image(source: Path | bytes) -> Image.Image:
     """Open without decoding: size, mode and format are known then. Raises DataError as `decode_image` does."""
     try:
-        empty = not source if isinstance(source, bytes) else source.stat().st_size == 0
+        empty = not source if isinstance(source, bytes) else require_regular(source).st_size == 0
         if empty:
             raise DataError("is empty (0 bytes)")
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
@@ -126,7 +127,9 @@ def open_image(source: Path | bytes) -> Image.Image:
         raise DataError("is no image that Pillow can read") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"is too large: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's openers raise whatever their format's code raises
         raise DataError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -157,7 +160,7 @@ def _cropped(crop: Crop) -> np.ndarray:
 def looks_like_image(path: Path) -> bool:
     """Whether a file begins as one of the common picture formats do; for files without a telling name."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(16)
     except OSError:
         return False

@@ -11,6 +11,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
+from headstart.kernel.regular import require_regular
 from headstart.kernel.settings import build
 from headstart.kernel.terminal_text import is_text
 
@@ -68,6 +69,8 @@ def existing(source: Any) -> Any:
     path = Path(source).expanduser()
     try:
         if path.exists():
+            if not path.is_dir():
+                require_regular(path)
             return path
         beside = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
     except (OSError, ValueError) as error:

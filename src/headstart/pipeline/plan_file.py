@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
 
+from headstart.kernel.documents import parse_toml
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import write_atomic
+from headstart.kernel.regular import read_regular
 from headstart.kernel.settings import Settings, build
 from headstart.pipeline.record import Decision
 
@@ -30,8 +31,8 @@ def write_plan(path: Path, plan: Settings, decisions: tuple[Decision, ...]) -> N
 def read_toml(path: Path, fault: str) -> dict[str, Any]:
     """What a file says. Raises SettingsError: the path and, in words, the `fault` where it is no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return parse_toml(read_regular(path).decode())
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path} {fault}: {error}") from error
 
 

@@ -12,6 +12,7 @@ from headstart.contracts.model import Model, load_model
 from headstart.kernel import registry
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
+from headstart.kernel.regular import require_regular
 from headstart.kernel.replacement import recover
 from headstart.pipeline.finished_run import FinishedRun
 from headstart.pipeline.plan import Plan, read_plan
@@ -70,6 +71,7 @@ class RunFolder(FinishedRun):
     def parts(self) -> dict[str, str]:
         """Content key -> 'train', 'val' or 'test', for every example of the fit. Raises RunError when it is missing."""
         try:
+            require_regular(self.folder / "split.csv")
             split = pd.read_csv(self.folder / "split.csv", dtype=str, keep_default_na=False)
             return dict(zip(split["key"], split["part"]))
         except (OSError, ValueError, KeyError) as error:

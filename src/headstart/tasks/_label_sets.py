@@ -7,11 +7,11 @@ that there is no label.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from headstart.contracts.examples import Examples
+from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import TARGET, class_name, column_of, kind_of, origins_of, require_labels
 
@@ -77,7 +77,7 @@ def _listed(value: Any) -> list[Any] | None:
     """The items of a list or of JSON of a list; None of anything else."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return None
     return value if isinstance(value, list) else None

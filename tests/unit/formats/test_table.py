@@ -117,7 +117,7 @@ def test_a_ragged_file_is_refused_with_its_row(tmp_path: Path) -> None:
         ("a.csv", "", r"is empty \(0 bytes\)"),
         ("a.csv", "text,label\n", "has columns but no rows"),
         ("a.csv", "text,text,label\na,b,1\n", "more than one column called 'text'"),
-        ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a.jsonl:2 is no JSON"),
+        ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a.jsonl:2 cannot be read as JSON"),
         ("a.jsonl", '{"text": "a"}\n[1]\n', r"a.jsonl:2 is no record"),
         ("a.json", '{"text": "a"}', "holds no array of records"),
         ("a.json", '{"text": "a"}\n{"text": "b"}', "should be called .jsonl"),

@@ -102,7 +102,7 @@ def test_faulty_spans_are_named_with_their_row(spans: list[Any], fault: str, tmp
 def test_a_cell_that_is_no_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     pd.DataFrame({"text": TEXTS, "spans": ["[]", '[{"start": 0,']}).to_csv(path, index=False)
-    with pytest.raises(DataError, match=r"notes.csv:3.*is no JSON"):
+    with pytest.raises(DataError, match=r"notes.csv:3.*cannot be read as JSON"):
         read(path)
 
 

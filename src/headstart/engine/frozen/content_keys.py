@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.regular import open_regular, require_regular
 
 MEMO = "file-hashes-2"
 AT_ONCE = 4096
@@ -152,7 +153,7 @@ def _stamp(position: int, source: Path | bytes) -> _Stamp | str:
         return "is empty (0 bytes)"
     path = Path(os.path.abspath(str(source)))
     try:
-        status = path.stat()
+        status = require_regular(path)
     except (OSError, ValueError) as error:
         return _reason(error)
     if status.st_size == 0:
@@ -174,13 +175,13 @@ def _in_threads(stamps: Sequence[_Stamp], advance: Callable[[int], None]) -> lis
 
 def _file_key(path: Path) -> _Answer:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return _Answer(key=_digest(file))
     except OSError as error:
         return _Answer(reason=_reason(error))
 
 
-def _digest(file: io.BufferedReader | io.BytesIO) -> str:
+def _digest(file: BinaryIO) -> str:
     # the same for every modality: another personalisation would invalidate the cached features of images
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16, person=b"image")).hexdigest()
 

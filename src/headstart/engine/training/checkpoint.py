@@ -18,6 +18,7 @@ from torch import Tensor
 
 from headstart.engine.training.best_epochs import Kept
 from headstart.kernel.files import hash_bytes, write_atomic
+from headstart.kernel.regular import read_regular
 
 DIGEST = 32
 """Bytes at the beginning of a file, by which damage to the others is seen."""
@@ -147,7 +148,7 @@ class CheckpointFile:
     def read(self) -> Checkpoint | None:
         """The checkpoint; None when there is none that fits and is whole."""
         try:
-            whole = self.path.read_bytes()
+            whole = read_regular(self.path)
         except OSError:
             return None
         digest, body = whole[:DIGEST], memoryview(whole)[DIGEST:]

@@ -6,7 +6,6 @@ the unit; the loss is the mean of (head - z)^2; decoding goes back to the target
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Self
 
@@ -37,8 +36,11 @@ from headstart.tasks.regression.ridge import solve_ridge
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from the mean."""
 
-SMALLEST, LARGEST = sys.float_info.min, sys.float_info.max
-"""Of the numbers that 64 bits hold with all their digits."""
+LARGEST, SMALLEST = 1e100, 1e-100
+"""Of what targets may be, and of how much they may differ: beyond, squares and sums of squares are no numbers."""
+
+ROUNDING = 1e-12
+"""Of their size, by which targets must differ to be told from rounding."""
 
 MOST_STRATA = 10
 SMALLEST_STRATUM = 10
@@ -71,14 +73,29 @@ class Regression(PlainTask):
         """Learn mean and scale.
 
         Raises:
-            DataError: missing labels, text or true/false, infinite values, or the same value everywhere.
+            DataError: missing labels, text or true/false, infinite values, values too large or too alike to be
+                learnt from in their unit, or the same value everywhere.
         """
         values = self.targets(examples)[TARGET]
-        if np.ptp(values) == 0:
+        self._require_difference(examples, values)
+        return self.model_copy(update={"mean": float(values.mean()), "scale": float(values.std())})
+
+    @staticmethod
+    def _require_difference(examples: Examples, values: np.ndarray) -> None:
+        spread = float(np.ptp(values))
+        if spread == 0:
             raise DataError(
                 f"{column_of(examples)}: all {len(values)} labels are {values[0]:g}; there is nothing to predict"
             )
-        return self.model_copy(update={"mean": float(values.mean()), "scale": float(values.std())})
+        if spread < SMALLEST:
+            raise DataError(
+                f"{column_of(examples)}: the labels differ by {spread:g} at most. Write them in another unit."
+            )
+        if spread < ROUNDING * float(np.abs(values).max()):
+            raise DataError(
+                f"{column_of(examples)}: the labels lie around {values[0]:g} and differ by {spread:g} at most, little "
+                "more than rounding. Subtract what they have in common."
+            )
 
     def continued(self, examples: Examples) -> Self:
         """Mean and scale stay, so that the head means the same. Raises DataError as `bind`, but for a single value."""
@@ -105,6 +122,12 @@ class Regression(PlainTask):
         infinite = np.flatnonzero(~np.isfinite(values)).tolist()
         if infinite:
             raise DataError(f"{column_of(examples)}: infinite labels in {origins_of(examples, infinite)}")
+        large = np.flatnonzero(np.abs(values) > LARGEST).tolist()
+        if large:
+            raise DataError(
+                f"{column_of(examples)}: labels beyond {LARGEST:g}, such as {values[large[0]]:g}, in "
+                f"{origins_of(examples, large)}. Put them right, or write all labels in another unit."
+            )
         return {TARGET: values}
 
     def strata(self, targets: Targets) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
+from headstart.kernel.regular import read_regular
 from headstart.media.images import image_size
 from headstart.media.masks import read_mask
 
@@ -118,7 +119,7 @@ def _look(mask: Path | bytes, changed: int) -> Seen:  # noqa: ARG001
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError as error:
         raise DataError("is missing") from error
     except OSError as error:
