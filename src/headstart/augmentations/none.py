@@ -12,7 +12,7 @@ from headstart.contracts.carriers import State
 class NoAugmentation(InputViews):
     """The inputs as they are."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
+    modalities: ClassVar[tuple[str, ...]] = ()
 
     def first_stage(self, stages: int) -> int:
         """Nothing changes."""

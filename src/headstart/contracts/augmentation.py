@@ -25,7 +25,7 @@ class Augmentation(Protocol):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The kinds of input it can change."""
+        """The modalities whose inputs it can change; empty for those of every modality."""
         ...
 
     @property

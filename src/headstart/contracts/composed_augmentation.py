@@ -47,8 +47,9 @@ class Composed:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The kinds of input that every part can change."""
-        return tuple(kind for kind in self.parts[0].modalities if all(kind in part.modalities for part in self.parts))
+        """The modalities whose inputs every part can change; empty for those of every modality."""
+        narrow = [part.modalities for part in self.parts if part.modalities]
+        return tuple(kind for kind in narrow[0] if all(kind in some for some in narrow)) if narrow else ()
 
     @property
     def changes_inputs(self) -> bool:
@@ -68,7 +69,7 @@ class Composed:
     def suit(self, modality: str) -> None:
         """Look at whether every part can change such inputs. Raises SettingsError."""
         for part in self.parts:
-            if modality not in part.modalities:
+            if part.modalities and modality not in part.modalities:
                 raise SettingsError(
                     f"augmentation '{name_of(part)}' changes {' and '.join(part.modalities)} inputs, the data are "
                     f"{modality}. Use --augmentation none."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,18 +28,26 @@ _CLEARLY_LONGER = 2.0
 """How many times longer than any other the values of the text column must be when nothing else tells."""
 
 
+class Inputs(NamedTuple):
+    """What an example's input is."""
+
+    modality: str
+    columns: tuple[str, ...]
+    type: pa.DataType | None = None
+    """What the values are read as; None for as they are."""
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Roles:
     """Which column is what."""
 
-    modality: str
-    inputs: tuple[str, ...]
+    inputs: Inputs
     label: str | None
     part: str | None
     group: str | None
     domain: str | None
     slices: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -> Columns:
@@ -87,8 +96,8 @@ def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool) -
     part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
     label = columns.label or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
-    modality, inputs, notes = _named_inputs(columns) or _inputs(table, root, taken)
-    return Roles(modality, inputs, label, part, columns.group, columns.domain, columns.slices, notes)
+    inputs = _named_inputs(columns) or _inputs(table, root, taken)
+    return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
 
 
 def _own(table: pa.Table) -> list[str]:
@@ -121,25 +130,37 @@ def _label(table: pa.Table, root: str, columns: Columns, labelled: bool) -> str 
     raise DataError(f"no column is plainly the label. Say which with --label COLUMN.\n{kinds.listing(table, root)}")
 
 
-def _named_inputs(columns: Columns) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+def _images(column: str) -> Inputs:
+    return Inputs("image", (column,))
+
+
+def _texts(*columns: str, notes: tuple[str, ...] = ()) -> Inputs:
+    return Inputs("text", columns, pa.string(), notes)
+
+
+def _numbers(columns: Sequence[str], notes: tuple[str, ...] = ()) -> Inputs:
+    return Inputs("table", tuple(columns), pa.float64(), notes)
+
+
+def _named_inputs(columns: Columns) -> Inputs | None:
     if columns.text:
-        return "text", columns.text, ()
+        return _texts(*columns.text)
     if columns.image:
-        return "image", (columns.image,), ()
-    return ("table", columns.numeric, ()) if columns.numeric else None
+        return _images(columns.image)
+    return _numbers(columns.numeric) if columns.numeric else None
 
 
-def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> Inputs:
     free = [name for name in _own(table) if name not in taken]
     images = [name for name in free if kinds.holds_images(table.column(name), root)]
     if len(images) == 1:
-        return "image", (images[0],), ()
+        return _images(images[0])
     if len(images) > 1:
         raise _ambiguous(table, root, f"the columns {' and '.join(images)} all hold images", "--image COLUMN")
     lower = {name.strip().lower(): name for name in free if is_text(table.column(name).type)}
     named = next((lower[name] for name in _TEXTS if name in lower), None)
     if named is not None:
-        return "text", (named,), (f"the text is read from column '{named}'",)
+        return _texts(named, notes=(f"the text is read from column '{named}'",))
     numbers = [name for name in free if kinds.is_numeric(table.column(name).type)]
     vector = [name for name in numbers if not kinds.is_identifier(name, table.column(name))]
     strings = [name for name in lower.values() if not kinds.looks_like_paths(table.column(name))]
@@ -147,12 +168,12 @@ def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> tuple[str, tu
         strings = [name for name in strings if kinds.is_prose(table.column(name))]
     if strings:
         text = _longest(table, root, strings)
-        return "text", (text,), (f"the text is read from column '{text}'",)
+        return _texts(text, notes=(f"the text is read from column '{text}'",))
     if vector:
         kept = set(vector)
         left = [name for name in free if name not in kept]
         notes = (f"columns left out because they are not numbers to learn from: {', '.join(left)}",) if left else ()
-        return "table", tuple(vector), notes
+        return _numbers(vector, notes)
     raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")
 
 

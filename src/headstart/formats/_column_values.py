@@ -13,17 +13,17 @@ from headstart.kernel.errors import DataError
 
 
 def with_inputs(table: pa.Table, roles: Roles) -> pa.Table:
-    """Inputs as strings (text, image paths) or 64-bit numbers (table); encoded images stay as they are.
+    """Inputs as strings or 64-bit numbers, as their roles say; encoded images stay as they are.
 
     Raises:
         DataError: a value has no such form; its place is given.
     """
     columns = dict(zip(table.column_names, table.columns))
-    for name in roles.inputs:
+    for name in roles.inputs.columns:
         column = columns[name]
-        if roles.modality == "table":
+        if roles.inputs.type == pa.float64():
             columns[name] = _numbers(name, column, table)
-        elif roles.modality == "text" or pa.types.is_null(column.type):
+        elif roles.inputs.type == pa.string() or pa.types.is_null(column.type):
             columns[name] = _texts(name, column)
     # all at once: a table of many columns takes long to be made anew for each
     fields = [

@@ -71,12 +71,13 @@ class Table(Settings):
             table = with_label(table, roles.label)
             if lists is not None and lists.tags is not None:
                 table, target = with_tag_spans(table, lists.tags, notes), "spans"
-            elif roles.modality == "text" and holds_spans(table.column(roles.label)):
-                table, target = with_spans(with_inputs(table, roles), roles.label, roles.inputs, notes), "spans"
+            elif roles.inputs.type == pa.string() and holds_spans(table.column(roles.label)):
+                table = with_spans(with_inputs(table, roles), roles.label, roles.inputs.columns, notes)
+                target = "spans"
         if roles.part is not None:
             table = with_parts(table, roles.part, strict=labelled)
         schema = _schema(roles, root, target, PLACES if lists is not None else None)
-        return Examples(with_inputs(table, roles), schema, (*notes, *roles.notes))
+        return Examples(with_inputs(table, roles), schema, (*notes, *roles.inputs.notes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
@@ -93,17 +94,17 @@ class Table(Settings):
                     yield Examples(with_texts(chunk, lists.tokens), schema)
                 continue
             roles = recognise(head, named, table.root, labelled=False)
-            kind = pa.float64() if roles.modality == "table" else pa.string()
-            schema = Schema(modality=roles.modality, inputs=roles.inputs, origin=ORIGIN, root=table.root)
-            for chunk in table.chunks(dict.fromkeys(roles.inputs, kind), rows):
+            inputs = roles.inputs
+            schema = Schema(modality=inputs.modality, inputs=inputs.columns, origin=ORIGIN, root=table.root)
+            for chunk in table.chunks(dict.fromkeys(inputs.columns, inputs.type or pa.string()), rows):
                 for start in range(0, chunk.num_rows, rows):
                     yield Examples(with_inputs(chunk.slice(start, rows), roles), schema)
 
 
 def _schema(roles: Roles, root: str, target: str, words: str | None) -> Schema:
     return Schema(
-        modality=roles.modality,
-        inputs=roles.inputs,
+        modality=roles.inputs.modality,
+        inputs=roles.inputs.columns,
         targets={target: roles.label} if roles.label is not None else {},
         words=words,
         group=roles.group,

@@ -29,13 +29,13 @@ TARGET = "label"
 
 
 def kind_of(value: Any) -> str:
-    """'missing', 'truth', 'whole', 'decimal', 'text' or 'other'."""
+    """'missing', 'truth', 'whole', 'decimal', 'string' or 'other'."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return "missing"
     if isinstance(value, bool):
         return "truth"
     if isinstance(value, str):
-        return "text"
+        return "string"
     if isinstance(value, numbers.Real):
         if math.isnan(value):
             return "missing"
@@ -44,7 +44,7 @@ def kind_of(value: Any) -> str:
 
 
 def label_kind(examples: Examples) -> str:
-    """The one kind that all labels have, missing ones left out: 'truth', 'whole', 'decimal' or 'text'.
+    """The one kind that all labels have, missing ones left out: 'truth', 'whole', 'decimal' or 'string'.
 
     Whole numbers among decimal ones are decimal.
 
@@ -88,8 +88,8 @@ def class_reason(examples: Examples) -> str | None:
     kind = label_kind(examples)
     known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
     distinct = len(set(known))
-    if kind in ("text", "truth"):
-        return f"the labels are {'texts' if kind == 'text' else 'true or false'} ({distinct} different ones)"
+    if kind in ("string", "truth"):
+        return f"the labels are {'texts' if kind == 'string' else 'true or false'} ({distinct} different ones)"
     if kind == "decimal" or not _few(distinct, len(known)):
         return None
     return f"the labels are whole numbers with only {distinct} different values in {len(known)} rows"

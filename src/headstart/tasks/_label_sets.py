@@ -64,7 +64,7 @@ def _names(value: Any, separator: str, examples: Examples, row: int) -> tuple[st
     if parts is None:
         parts = value.split(separator) if separator and isinstance(value, str) else [value]
     parts = [part for part in parts if kind_of(part) != "missing"]
-    strange = [part for part in parts if kind_of(part) not in ("text", "whole", "truth")]
+    strange = [part for part in parts if kind_of(part) not in ("string", "whole", "truth")]
     if strange:
         raise DataError(
             f"{column_of(examples)}: {strange[0]!r} in {origins_of(examples, [row])} is no name of a label; expected a"

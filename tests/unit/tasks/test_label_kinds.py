@@ -26,7 +26,7 @@ from labelled import labelled
         (3.0, "whole"),
         (3.5, "decimal"),
         (float("inf"), "decimal"),
-        ("3", "text"),
+        ("3", "string"),
         ([1], "other"),
     ],
 )

@@ -112,7 +112,7 @@ class Regression(PlainTask):
         """{"label": (examples,) float64} in the target's unit. Raises DataError as `bind` does."""
         kind = label_kind(examples)
         labels = examples.target(TARGET)
-        if kind in ("text", "truth"):
+        if kind in ("string", "truth"):
             raise DataError(
                 f"{column_of(examples)}: {labels[0]!r} in {origins_of(examples, [0])} is no number; regression needs"
                 " numbers. For classes use the task 'classification'."

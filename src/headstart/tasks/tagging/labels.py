@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasTexts, modality_named
 from headstart.kernel.errors import DataError, unknown
 from headstart.media.words import Place, covered_words
 from headstart.tasks._label_kinds import origins_of
@@ -22,8 +23,9 @@ Span = Mapping[str, Any]
 def require_texts(examples: Examples) -> None:
     """Refuse what is not one text per example. Raises DataError."""
     schema = examples.schema
-    if schema.modality != "text" or len(schema.inputs) != 1:
-        what = "pairs of texts" if schema.modality == "text" else f"{schema.modality} inputs"
+    of_texts = isinstance(modality_named(schema.modality), HasTexts)
+    if not of_texts or len(schema.inputs) != 1:
+        what = "pairs of texts" if of_texts else f"{schema.modality} inputs"
         raise DataError(f"tagging needs one text per example; the data hold {what}")
 
 
