@@ -116,7 +116,7 @@ def _measure(name: str, files: list[Path], images: int, repeats: int) -> dict[st
         "share_of_bound": bound / each["ours"],
         "images": len(paths),
         "milliseconds_per_image": {candidate: round(1000 * seconds, 3) for candidate, seconds in each.items()},
-        "runner": f"{registry.name_of(runner)} {runner.precision}",  # type: ignore[arg-type]
+        "runner": f"{registry.name_of(runner)} {runner.precision}",
         "choosing_seconds": round(choosing, 1),
     }
 

@@ -59,7 +59,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     details = {
         "texts": len(texts),
         "seconds": {name: round(value, 2) for name, value in median.items()},
-        "runner": f"{registry.name_of(runner)} {runner.precision}",  # type: ignore[arg-type]
+        "runner": f"{registry.name_of(runner)} {runner.precision}",
         "relative_error_to_theirs": float(np.linalg.norm(unit - expected) / np.linalg.norm(expected)),
     }
     return {"text_features.speed": median["sentence-transformers"] / median["headstart"]}, details

@@ -92,7 +92,7 @@ class Model:
         """Write the model; `model.json` comes last, so that a folder with it is whole. Raises HeadstartError."""
         task = self.task
         described = {
-            "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[arg-type, attr-defined]
+            "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[attr-defined]
             "heads": list(self.heads),
             "columns": self.columns.model_dump(mode="json"),
             "execution": dict(self.execution),

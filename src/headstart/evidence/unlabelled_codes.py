@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import HasNumbers, HasPicture, HasTexts, Modality, modality_named
 from headstart.evidence.code_backbone import CodeBackbone
 from headstart.evidence.code_modules import PatchCodes, Projection, Triangle, patches
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.media.framing import Framing
-from headstart.media.images import read_pixels
 from headstart.numerics.standardisation import standardise
 
 MOST_INPUTS = 10_000
@@ -62,22 +62,27 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
     """Codes fitted on inputs without labels, each a backbone: {"pca": ..., "k_means": ...}.
 
     Args:
-        examples: of pictures, texts or tables.
+        examples: of a modality that has pictures, texts or numbers.
         rows: (some,) those that may be looked at; 10,000 of them are, and of these those that can be read.
         seed: decides what is drawn.
+
+    Returns:
+        Nothing for a modality whose inputs are neither pictures, texts nor numbers.
 
     Raises:
         DataError: fewer than two can be read.
     """
-    modality = examples.schema.modality
+    kind = modality_named(examples.schema.modality)
     draws = np.random.default_rng(draw_seed(seed, "codes"))
     some = rows if len(rows) <= MOST_INPUTS else np.sort(draws.choice(rows, MOST_INPUTS, replace=False))
-    data = {"image": _pictures, "text": _texts, "table": _rows}[modality](examples.raws(some))
+    data = _data(kind, examples.raws(some))
+    if data is None:
+        return {}
     if data.inputs.shape[0] < 2:
         raise DataError(f"codes are fitted on two inputs at least, and {data.inputs.shape[0]} can be read")
     number = int(draws.integers(1 << 31))
-    projection, vectors = _components(data.inputs, modality, number)
-    if modality == "image":
+    projection, vectors = _components(kind, data.inputs, number)
+    if isinstance(kind, HasPicture):
         of_patches = _patch_codes(torch.from_numpy(data.inputs), draws, number)
         k_means, width = cast(nn.Module, of_patches), 4 * len(of_patches.triangle.centroids)
     else:
@@ -85,16 +90,25 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
         k_means, width = nn.Sequential(projection, triangle), len(triangle.centroids)
     found = {"pca": (projection, projection.directions.shape[1]), "k_means": (k_means, width)}
     return {
-        name: CodeBackbone(name, modality, data.read, module, width, data.preparation)
+        name: CodeBackbone(name, examples.schema.modality, data.read, module, width, data.preparation)
         for name, (module, width) in found.items()
     }
 
 
-def _pictures(raws: Sequence[Raw]) -> _Data:
+def _data(kind: Modality, raws: Sequence[Raw]) -> _Data | None:
+    """What codes are fitted on; None where there is nothing that they could be fitted on."""
+    if isinstance(kind, HasPicture):
+        return _pictures(kind, raws)
+    if isinstance(kind, HasTexts):
+        return _texts(kind, raws)
+    return _rows(kind, raws) if isinstance(kind, HasNumbers) else None
+
+
+def _pictures(kind: HasPicture, raws: Sequence[Raw]) -> _Data:
     framing = Framing(SIDE, SIDE, SIDE, "bilinear")
 
     def read(some: Sequence[Raw]) -> Tensor:
-        framed = [framing(read_pixels(raw, at_least=SIDE)) for raw in some]
+        framed = [framing(np.asarray(kind.picture(raw, at_least=SIDE))) for raw in some]
         return torch.from_numpy(np.stack(framed))
 
     kept = []
@@ -107,11 +121,11 @@ def _pictures(raws: Sequence[Raw]) -> _Data:
     return _Data(inputs, read, {"pixels": SIDE})
 
 
-def _texts(raws: Sequence[Raw]) -> _Data:
+def _texts(kind: HasTexts, raws: Sequence[Raw]) -> _Data:
     vectoriser = TfidfVectorizer(max_features=WORDS, sublinear_tf=True, token_pattern=r"\w+", dtype=np.float32)
 
     def joined(some: Sequence[Raw]) -> list[str]:
-        return [" ".join(raw) if isinstance(raw, tuple) else str(raw) for raw in some]
+        return [" ".join(kind.texts(raw)) for raw in some]
 
     try:
         inputs = vectoriser.fit_transform(joined(raws))
@@ -125,24 +139,24 @@ def _texts(raws: Sequence[Raw]) -> _Data:
     return _Data(inputs, read, {"tf_idf": hash_json(known)})
 
 
-def _rows(raws: Sequence[Raw]) -> _Data:
+def _rows(kind: HasNumbers, raws: Sequence[Raw]) -> _Data:
     def read(some: Sequence[Raw]) -> Tensor:
-        table = np.stack([np.asarray(raw, dtype=np.float64) for raw in some])
+        table = np.stack([kind.numbers(raw) for raw in some])
         if not np.isfinite(table).all():
             raise DataError("holds a missing (NaN) or infinite number")
         return torch.from_numpy(table)
 
-    table = np.stack([np.asarray(raw, dtype=np.float64) for raw in raws])
+    table = np.stack([kind.numbers(raw) for raw in raws])
     return _Data(table[np.isfinite(table).all(axis=1)], read, {"columns": table.shape[1]})
 
 
-def _components(inputs: Any, modality: str, seed: int) -> tuple[Projection, np.ndarray]:
+def _components(kind: Modality, inputs: Any, seed: int) -> tuple[Projection, np.ndarray]:
     """Principal components, and the inputs by them (examples, width); of texts without a mean, as words are rare."""
     flat = inputs.reshape(inputs.shape[0], -1)
     mean, scale = np.zeros(flat.shape[1]), np.ones(flat.shape[1])
-    if modality == "table":
+    if isinstance(kind, HasNumbers):
         flat, (mean, scale) = standardise(flat)
-    elif modality == "image":
+    elif isinstance(kind, HasPicture):
         mean = flat.mean(axis=0, dtype=np.float64)
         flat = (flat - mean).astype(np.float32)
     directions = randomized_svd(flat, min(COMPONENTS, *flat.shape), random_state=seed)[2].T

@@ -29,7 +29,7 @@ def pick_runner(
     if plan.runner != AUTO:
         return plan.plugin("runner"), None
     choice = choose_runner(backbone, examples, keys, spec, pick_device())
-    value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"  # type: ignore[arg-type]
+    value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
     (reporter or Quiet()).say(f"Runner {value}: {choice.reason}")
     return choice.runner, Decision(what="runner", value=value, reason=choice.reason)
 

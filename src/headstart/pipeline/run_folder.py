@@ -54,7 +54,7 @@ class RunFolder(FinishedRun):
             runs = ", ".join(str(self.folder / name) for name in self.record.runs)
             raise RunError(f"{self.folder} sums up several runs and has no model of its own. Take one of {runs}.")
         model = load_model(self.folder / "model")
-        found = registry.name_of(model.task), model.backbone.name  # type: ignore[arg-type]
+        found = registry.name_of(model.task), model.backbone.name
         if found != (self.record.task, self.record.backbone):  # records of before their models' hash say as much
             raise RunError(
                 f"{self.folder / 'model'} is {found[0]} on {found[1]}, but its run trained {self.record.task} on"

@@ -19,7 +19,7 @@ def suited(backbone: Backbone, task: Task, tuning: Any = None) -> Backbone:
     """
     if tuning is not None and not tuning.solved:
         tuning.check(backbone)
-    name = registry.name_of(task)  # type: ignore[arg-type]
+    name = registry.name_of(task)
     if task.reads == "maps" and not backbone.maps():
         raise BackboneError(
             f"{name} needs maps of several strides, and {backbone.name} has none: its features are pooled vectors or "

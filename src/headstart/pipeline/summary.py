@@ -46,7 +46,7 @@ def summarise(
         command=command("fit", destination(folder), context.plan.data),
         started=started,
         seed=context.plan.seed,
-        task=registry.name_of(context.data.task),  # type: ignore[arg-type]
+        task=registry.name_of(context.data.task),
         primary_metric=metrics[0].name,
         greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
         data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),

@@ -186,7 +186,7 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
         if resumes:
             reporter.say(f"{destination(folder)} was stopped before its end: going on from there")
-        chosen = {"backbone": begun.reference, "task": registry.name_of(prepared.task)}  # type: ignore[arg-type]
+        chosen = {"backbone": begun.reference, "task": registry.name_of(prepared.task)}
 
         def write(known: Plan, reasons: tuple[Decision, ...]) -> None:
             settled = with_runner(known.model_copy(update=chosen), runner).anchored()

@@ -112,7 +112,7 @@ class Judgement:
         """With the probe on the result; all are judged on the test part and compared example by example."""
         self._probe("model", result, "probe on the result")
         data, rows = self.data, self.data.split.test
-        predictions = {key: self.predictions[key] for key in ("model", "start", *SIMPLE)}
+        predictions = {"model": self.predictions["model"], **self.predictions}
         examples, targets, groups = data.examples.take(rows), data.targets_of(rows), data.groups_of(rows)
         judged = judge(data.task, examples, targets, predictions, groups, self.plan.seed)
         metrics = data.task.metrics()
