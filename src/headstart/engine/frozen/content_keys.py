@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -181,7 +181,7 @@ def _file_key(path: Path) -> _Answer:
         return _Answer(reason=_reason(error))
 
 
-def _digest(file: Any) -> str:
+def _digest(file: io.BufferedReader | io.BytesIO) -> str:
     # the same for every modality: another personalisation would invalidate the cached features of images
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16, person=b"image")).hexdigest()
 
