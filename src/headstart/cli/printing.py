@@ -18,7 +18,7 @@ from headstart.cli.stage_table import stage_table
 from headstart.kernel.settings import FieldHelp
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
-from headstart.pipeline.record import DataIssue, FigureRow, RunRecord, SliceRow
+from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord, SliceRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,9 @@ def print_fit(run: Run) -> None:
     alarming = record.negative_transfer or (forgot is not None and forgot.verdict == "worse")
     style = "bold yellow" if alarming else "bold"
     console.print(Text(record.verdict, style))
+    if record.data.leaks:
+        console.print(Text(_leaks(record.data), "bold yellow"))
+        _print_some(console, [*map(_trouble_text, record.data.leaks)], most=3)
     console.print()
     console.print(_arms(record))
     for comparison in record.comparisons:
@@ -136,6 +139,13 @@ def _arms(record: RunRecord) -> Table:
     if len(metrics) > MOST_METRICS:
         table.add_row(f"{len(metrics) - MOST_METRICS} more in metrics.json", "", "", "")
     return table
+
+
+def _leaks(data: DataSummary) -> str:
+    """How many examples of each part have copies in the train part."""
+    counted = [f"{part.leaks:,} of {part.examples:,} {part.name} examples" for part in data.parts if part.leaks]
+    counts = " and ".join(counted) or f"{len(data.leaks):,} examples outside the train part"
+    return f"Warning: {counts} have copies in the train part: figures on them are too good."
 
 
 def _print_spread(console: Console, record: RunRecord) -> None:

@@ -92,6 +92,8 @@ class Recipe(Settings):
 
     epochs: int = Field(default=20, ge=1)
     """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps at most, all epochs together; None: as many as the epochs have; >= 1."""
     batch_size: int = Field(default=32, ge=1)
     """Examples per optimiser step; >= 1."""
     learning_rate: float = Field(default=1e-4, gt=0)

@@ -1,6 +1,7 @@
 """Duplicates: examples whose inputs are the same or nearly so, which must not lie on two sides of a split.
 
-Exact: the same content key. Near: see `image_likeness` and `text_likeness`; rows of numbers have exact duplicates only.
+Exact: the same content key. Near: see `image_likeness`, `image_crops` and `text_likeness`; rows of numbers have exact
+duplicates only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.evidence.clusters import Clusters
+from headstart.evidence.image_crops import cropped_images
 from headstart.evidence.image_fingerprints import Fingerprints, fingerprint_images
 from headstart.evidence.image_likeness import near_images
 from headstart.evidence.text_likeness import near_texts
@@ -61,7 +63,8 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
         fingerprints = fingerprint_images(examples, keys, reporter)
         firsts = np.unique(fingerprints.record_of, return_index=True)[1]
         rows = fingerprints.rows[firsts].tolist()
-        near = [(rows[a], rows[b]) for a, b in near_images(fingerprints.records)]
+        pairs = {*near_images(fingerprints.records), *cropped_images(fingerprints.records["pixels"])}
+        near = [(rows[a], rows[b]) for a, b in sorted(pairs)]
     clusters = Clusters(len(examples))
     clusters.join_all([*exact, *near])
     failures = fingerprints.failures if fingerprints else {}

@@ -3,7 +3,7 @@
 Candidates differ in at most 3 of 64 difference-hash bits; such a pair has three of six runs of bits in common, so only
 pairs that share three runs are looked at. Thumbnails then decide, scaled to one mean and contrast: the hash alone would
 melt small digits, or neighbouring slices of one scan, into one. Pictures almost without contrast are never near
-duplicates.
+duplicates. Copies that were mirrored, turned or cropped are found by `image_crops`.
 """
 
 from __future__ import annotations
@@ -44,16 +44,22 @@ def near_images(records: np.ndarray) -> list[tuple[int, int]]:
         Pairs of indices, the smaller first, sorted.
     """
     pixels = records["pixels"].reshape(-1, SIDE * SIDE)
-    contrast = np.zeros(len(pixels))
-    for start in range(0, len(pixels), _CHUNK):
-        contrast[start : start + _CHUNK] = pixels[start : start + _CHUNK].std(axis=1)
-    shaped = np.flatnonzero(contrast >= FLAT)
+    spread = contrast(records["pixels"])
+    shaped = np.flatnonzero(spread >= FLAT)
     found: list[tuple[int, int]] = []
     for one, other in _candidates(records["bits"][shaped]):
         left, right = shaped[one], shaped[other]
-        same = _alike(_scaled(pixels[left], contrast[left]), _scaled(pixels[right], contrast[right]))
+        same = _alike(_scaled(pixels[left], spread[left]), _scaled(pixels[right], spread[right]))
         found.extend((min(a, b), max(a, b)) for a, b in zip(left[same].tolist(), right[same].tolist()))
     return sorted(found)
+
+
+def contrast(pixels: np.ndarray) -> np.ndarray:
+    """(images,) standard deviation of thumbnails (images, SIDE, SIDE), in grey levels."""
+    found = np.zeros(len(pixels))
+    for start in range(0, len(pixels), _CHUNK):
+        found[start : start + _CHUNK] = pixels[start : start + _CHUNK].std(axis=(1, 2))
+    return found
 
 
 def _candidates(bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,9 +1,9 @@
-"""Near-duplicate texts: equal but for case, punctuation and spaces, or with nearly the same 5-character shingles.
+"""Near-duplicate texts: equal but for case, punctuation, spaces or one word, or with nearly the same 5-letter shingles.
 
 Two texts are alike when the Jaccard index of their shingle sets is at least 0.9 (Broder, "On the resemblance and
 containment of documents", 1997). Candidates share all minima of one of 12 bands of 5 hash functions (MinHash with
 locality-sensitive hashing, Indyk & Motwani 1998), taken over the 256 smallest shingle hashes of each text; the index is
-then computed on the whole sets. Short texts are alike only when they are equal, as one letter may change their meaning.
+then computed on the whole sets. That is for long texts; see `word_edits` for one word of a shorter one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from headstart.evidence.word_edits import edited_texts
+
 LEAST_JACCARD = 0.9
 """Least Jaccard index of two near duplicates' shingle sets, in [0, 1]."""
 LEAST_LETTERS = 64
-"""Normalised texts shorter than this are compared for equality only."""
+"""Normalised texts shorter than this have too few shingles to be compared by them."""
 
 _SHINGLE = 5
 _BANDS, _PER_BAND = 12, 5
@@ -63,6 +65,8 @@ def near_texts(texts: Sequence[str]) -> list[tuple[int, int]]:
     distinct = [index for text, index in first.items() if len(text) >= LEAST_LETTERS]
     shingles = [_shingles(plain[index]) for index in distinct]
     pairs += [(distinct[one], distinct[other]) for one, other in _alike(shingles)]
+    whole = [index for text, index in first.items() if text]
+    pairs += [(whole[one], whole[other]) for one, other in edited_texts([plain[index] for index in whole])]
     return sorted({(min(pair), max(pair)) for pair in pairs})
 
 

@@ -146,6 +146,7 @@ def arm_of(
         "learning_rate": attempt.recipe.learning_rate,
         "best_epoch": progress.best_epoch + 1,
         "epochs": len(progress.history),
+        **({} if attempt.recipe.max_steps is None else {"max_steps": attempt.recipe.max_steps}),
         **progress.choices(),
         **attempt.merged,
     }

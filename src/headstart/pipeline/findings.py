@@ -68,11 +68,11 @@ def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -
 
 def _about_copies(found: Inspection) -> _Sentences:
     if found.leaks:
-        first = found.leaks[0]
+        named = _some([f"{leak.one} of {leak.other}" for leak in found.leaks])
         yield (
             "warning",
-            f"{_count(found.leaks, 'example')} outside the train part with a copy in it, such as {first.one} of "
-            f"{first.other}: figures on it would be too good",
+            f"{_count(found.leaks, 'example')} outside the train part with a copy in it: figures on it would be too "
+            f"good. {named}",
         )
     if found.exact_duplicates or found.near_duplicates:
         example = f", such as {found.copies[0].other} of {found.copies[0].one}" if found.copies else ""

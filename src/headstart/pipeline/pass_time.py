@@ -52,7 +52,7 @@ def speed(context: FitContext) -> Speed:
         choice = choose_runner(context.backbone, read.examples, read.keys, features.spec, pick_device())
         if choice.plain_each:
             return Speed(choice.plain_each, choice.seconds_each)
-    plain = _plain_seconds(context.backbone, features.spec, _fed(read, context.backbone, features.rows))
+    plain = _plain_seconds(context.backbone, features.spec, some_inputs(read, context.backbone, features.rows))
     return Speed(plain, features.seconds["runner"] / features.computed if features.computed else plain)
 
 
@@ -78,7 +78,7 @@ def too_long_a_pass(
     missing = rows[not_stored(space, [read.keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None
-    fed = _fed(read, backbone, missing)
+    fed = some_inputs(read, backbone, missing)
     if plan.runner == AUTO:
         running = choose_runner(backbone, read.examples, read.keys, spec, pick_device()).seconds_each
     else:
@@ -96,7 +96,7 @@ def too_long_a_pass(
     return Decision(what="budget", value="exceeded by the frozen pass", reason=reason)
 
 
-def _fed(read: Prepared, backbone: Backbone, rows: np.ndarray) -> list[Fed]:
+def some_inputs(read: Prepared, backbone: Backbone, rows: np.ndarray) -> list[Fed]:
     """A few of the rows from all over the data, read as the pass reads them: the batches that could be."""
     some = rows[np.unique(np.linspace(0, len(rows) - 1, MEASURED).astype(np.int64))]
     return [batch for batch in feed(backbone, read.examples, some, MEASURED) if batch.state is not None]

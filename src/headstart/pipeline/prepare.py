@@ -124,7 +124,9 @@ def split_data(read: ReadData, plan: Plan, task: Task, reporter: Reporter) -> Pr
         source=plan.data,
         seen=read.seen,
         modality=examples.schema.modality,
-        parts=tuple(_part_row(name, getattr(parts, name), task, labels, groups) for name in ("train", "val", "test")),
+        parts=_part_rows(
+            {name: getattr(parts, name) for name in ("train", "val", "test")}, parts, task, labels, groups
+        ),
         unreadable=read.troubles,
         duplicates=len(examples) - len(np.unique(read.clusters)),
         leaks=_leaks(parts, examples),
@@ -156,7 +158,7 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
 def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
     labels = prepared.task.labels(prepared.examples)
-    counted = tuple(_part_row(name, rows, prepared.task, labels, prepared.groups) for name, rows in parts.items())
+    counted = _part_rows(parts, prepared.split, prepared.task, labels, prepared.groups)
     split = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
     return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
 
@@ -230,6 +232,15 @@ def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) ->
     return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
 
 
+def _part_rows(
+    parts: Mapping[str, np.ndarray], split: Split, task: Task, labels: Sequence[Any], groups: np.ndarray | None
+) -> tuple[PartRow, ...]:
+    leaked = [row for row, _ in split.leaks]
+    found = {name: _part_row(name, rows, task, labels, groups) for name, rows in parts.items()}
+    counts = {name: int(np.isin(rows, leaked).sum()) for name, rows in parts.items()}
+    return tuple(row.model_copy(update={"leaks": counts[name]}) for name, row in found.items())
+
+
 def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
     counts = task.tally([labels[row] for row in rows])
     classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
@@ -244,6 +255,6 @@ def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], gr
 def _leaks(parts: Split, examples: Examples) -> tuple[DataIssue, ...]:
     origins = examples.origins()
     return tuple(
-        DataIssue(origin=origins[one], reason=f"a copy of {origins[other]}, on the other side")
+        DataIssue(origin=origins[one], reason=f"is a copy of {origins[other]}, on the other side")
         for one, other in parts.leaks
     )

@@ -137,6 +137,8 @@ class PartRow(Settings):
     examples: int
     groups: int | None = None
     classes: dict[str, int] = {}
+    leaks: int = 0
+    """Examples with a copy in the train part, where the split was given."""
 
 
 class DataIssue(Settings):

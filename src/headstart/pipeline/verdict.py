@@ -31,13 +31,21 @@ def verdict(
         difference = difference_text(metric, comparison.difference)
         if comparison.against == "scratch":
             negative = comparison.verdict == "worse"
-            cut_off = " (its budget ended it)" if "budget" in arms["scratch"].stopped else ""
-            sentences.append(_transfer_sentence(comparison.verdict, difference, cut_off))
+            sentences.append(_transfer_sentence(comparison.verdict, difference, _cut_off(arms["scratch"])))
         else:
             sentences.append(_probe_sentence(comparison.verdict, difference))
     if "scratch" not in arms:
         sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
     return " ".join(sentences), negative
+
+
+def _cut_off(scratch: Arm) -> str:
+    """In parentheses, what ended a training before its recipe did; empty where nothing did."""
+    if "budget" in scratch.stopped:
+        return " (its budget ended it)"
+    if "max_steps" in scratch.chosen and scratch.stopped.startswith("all "):
+        return f" (ended by its limit of {scratch.chosen['max_steps']} steps)"
+    return ""
 
 
 def _transfer_sentence(outcome: str, difference: str, cut_off: str) -> str:

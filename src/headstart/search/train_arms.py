@@ -1,7 +1,8 @@
 """The arms of a fit: the probe, which is always there, the model asked for or found, and training from scratch.
 
 A budget is for all of it, from where data and backbone are there to the final model: pass, probe, search and baselines.
-Training from scratch gets a quarter of what the probe leaves, and whatever the model does not need.
+Training from scratch gets a quarter of what the probe leaves, and whatever the model does not need. Without a budget no
+clock decides anything: see `scratch_length`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Trained, solve_arm, train_arm
 from headstart.pipeline.budget import TimeBudget
@@ -22,11 +24,9 @@ from headstart.pipeline.pass_time import Speed, speed
 from headstart.pipeline.plan import AUTO
 from headstart.pipeline.record import BudgetRow, CandidateRow, Decision, RunRecord
 from headstart.pipeline.refit import solved_again, trained_and_refitted
+from headstart.pipeline.scratch_length import count_operations, scratch_length
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 from headstart.search.search import Search
-
-SCRATCH_SECONDS = 60.0
-"""What training from scratch gets at least when no budget was given."""
 
 SCRATCH_SHARE = 0.25
 """Of what a budget leaves when the probe is done, for training from scratch."""
@@ -58,7 +58,9 @@ def train_arms(context: FitContext, clock: Clock, time_budget: TimeBudget) -> Ar
     tuning, why = context.plan.plugin("tuning"), _why_no_scratch(context, context.plan.plugin("tuning"))
     with clock.step("the probe"):
         probe = solve_arm(context, "probe")
-    fast = Speed() if time_budget.seconds is None else speed(context)
+    timed = time_budget.seconds is not None
+    fast = speed(context) if timed else Speed()
+    operations = 0.0 if timed or why else count_operations(context)
     keep = 0.0 if why or math.isinf(time_budget.left()) else SCRATCH_SHARE * time_budget.left()
     if context.plan.tuning == AUTO:
         arms = _searched(context, clock, time_budget, keep, probe, fast)
@@ -69,7 +71,12 @@ def train_arms(context: FitContext, clock: Clock, time_budget: TimeBudget) -> Ar
     if why:
         decision = Decision(what=SCRATCH, value="left out", reason=why)
         return replace(arms, decisions=(*arms.decisions, decision))
-    return _with_scratch(arms, clock, time_budget, _least_scratch(context, fast.plain))
+    if timed:
+        return _scratch_in_time(arms, clock, time_budget.left(), _least_scratch(context, fast.plain))
+    recipe, model = context.plan.scratch_recipe(), arms.trained[0].progress
+    length = scratch_length(context, recipe, model, operations)
+    told = [length.decision(f"length of {SCRATCH}")]
+    return _with_scratch(arms, clock, length.recipe, None, told)
 
 
 def with_search(record: RunRecord, arms: Arms, used: float) -> RunRecord:
@@ -113,23 +120,21 @@ def _trained(
     return Arms(context, [model, probe], decisions, sentence=what_was_kept(model.progress), allowed=allowed)
 
 
-def _with_scratch(arms: Arms, clock: Clock, time_budget: TimeBudget, least: float) -> Arms:
-    """With the baseline from random weights, or why it failed."""
-    context, model = arms.context, arms.trained[0]
-    if time_budget.seconds is None:
-        budget = max(SCRATCH_SECONDS, 0.0 if model.progress is None else model.seconds)
-        reason = "as long as the model itself took, and at least a minute; --budget changes it"
-    else:
-        budget = time_budget.left()
-        if budget < least:
-            why = f"it takes at least about {least:.0f} s, and {budget:.0f} s of the budget are left"
-            left_out = Decision(what=SCRATCH, value="left out", reason=why)
-            return replace(arms, decisions=(*arms.decisions, left_out))
-        reason = f"what is left of the budget; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
-    decisions = [Decision(what=f"time for {SCRATCH}", value=f"{budget:.0f} s", reason=reason)]
+def _scratch_in_time(arms: Arms, clock: Clock, left: float, least: float) -> Arms:
+    """With the baseline from random weights in what is left of the budget, or why it is left out."""
+    if left < least:
+        why = f"it takes at least about {least:.0f} s, and {left:.0f} s of the budget are left"
+        return replace(arms, decisions=(*arms.decisions, Decision(what=SCRATCH, value="left out", reason=why)))
+    context = arms.context
+    reason = f"what is left of the budget, by the clock; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
+    decisions = [Decision(what=f"time for {SCRATCH}", value=f"{left:.0f} s", reason=reason)]
     recipe, more = with_enough_epochs(context.plan.scratch_recipe(), len(context.read.split.train))
-    decisions += [more] if more else []
-    trained = arms.trained
+    return _with_scratch(arms, clock, recipe, left, [*decisions, *([more] if more else [])])
+
+
+def _with_scratch(arms: Arms, clock: Clock, recipe: Recipe, budget: float | None, decisions: list[Decision]) -> Arms:
+    """With the baseline from random weights, or why it failed; `budget` in seconds, None for no limit."""
+    context, trained = arms.context, arms.trained
     with clock.step(SCRATCH):
         title = f"{context.backbone.name} from scratch"
         try:
@@ -138,7 +143,7 @@ def _with_scratch(arms: Arms, clock: Clock, time_budget: TimeBudget, least: floa
             trained = [*trained, baseline]
         except TrainingError as error:
             decisions.append(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
-    allowed = {**arms.allowed, SCRATCH: budget}
+    allowed = arms.allowed if budget is None else {**arms.allowed, SCRATCH: budget}
     return replace(arms, trained=trained, decisions=(*arms.decisions, *decisions), allowed=allowed)
 
 

@@ -83,3 +83,11 @@ def test_figures_without_an_interval_stand_alone() -> None:
     arm = ARM.model_copy(update={"figures": {"accuracy": FigureRow(value=0.5, low=nan, high=nan, n=1)}})
     words, negative = verdict("accuracy", {"model": arm}, ())
     assert words.startswith("Accuracy 50.0 % on 1 unseen") and not negative
+
+
+def test_a_baseline_that_was_cut_short_is_said_to_be() -> None:
+    limited = ARM.model_copy(update={"chosen": {"max_steps": 57}, "stopped": "all 2 epochs done"})
+    patient = limited.model_copy(update={"stopped": "nothing better on validation in 15 epochs"})
+    for scratch, words in ((limited, " (ended by its limit of 57 steps)."), (patient, " training from scratch.")):
+        said = verdict("accuracy", {"model": ARM, "scratch": scratch}, (against("scratch", "better", 0.2, 0.1),))[0]
+        assert said.endswith(words)

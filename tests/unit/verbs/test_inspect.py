@@ -70,6 +70,7 @@ def test_copies_leaks_and_contradictions_are_found(photos: Path) -> None:
     assert (found.exact_duplicates, found.near_duplicates) == (1, 1)
     warnings = sentences(found, "warning")
     assert "1 example outside the train part with a copy in it" in warnings
+    assert "test/cats/copy.png of train/cats/3.png" in warnings
     assert "1 input with copies under different labels" in warnings
     assert "1 exact and 1 near duplicates" in warnings
 

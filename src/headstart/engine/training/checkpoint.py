@@ -77,9 +77,13 @@ class Progress:
     validation_seconds: float = 0.0
     """What the last validation took."""
 
+    def made(self) -> int:
+        """Steps that were made so far."""
+        return self.epoch * self.steps + self.step
+
     def done(self) -> float:
         """Share of the training that lies behind, in [0, 1]."""
-        return (self.epoch * self.steps + self.step) / (self.epochs * self.steps)
+        return self.made() / (self.epochs * self.steps)
 
     def reason_to_stop(self, patience: int, all_move: float = 0.0) -> str:
         """Why no further epoch is to come; empty where one is. Patience begins once the share `all_move` is done."""

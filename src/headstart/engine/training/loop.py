@@ -152,7 +152,7 @@ class Loop:
             if not progress.epochs:
                 self._decide_length()
             with self.reporter.counter("training", progress.epochs * progress.steps, "steps") as advance:
-                advance(progress.epoch * progress.steps + progress.step)
+                advance(progress.made())
                 while not progress.stopped and (until is None or progress.epoch < until):
                     try:
                         self._epoch(advance, until)
@@ -190,7 +190,7 @@ class Loop:
             self.train_mode(done)
         progress.loss_sum += self.stepper(batches, Moment(progress.epoch, progress.step, done))
         if self.average is not None:
-            self.average.update(progress.epoch * progress.steps + progress.step)
+            self.average.update(progress.made())
 
     def _time_is_up(self, work: float) -> bool:
         """Whether no step of so much work fits into the budget; `stopped` says so then."""
@@ -234,7 +234,7 @@ class Loop:
 
     def _decide_length(self) -> None:
         """The recipe's epochs, or as many as the budget allows by the time of a few trial steps; at least one."""
-        epochs, steps = self.plan.epochs or self.plan.recipe.epochs, self.steps
+        epochs, steps = self.plan.length(self.steps)
         unknown = self.plan.budget is not None and self.plan.epochs is None
         if unknown:
             self._try()

@@ -37,6 +37,13 @@ class TrainingPlan:
         """The numbers of the stages that move once a share of the training is done, `HEAD` among them."""
         return {rate.stage for rate in self.rates if rate.start <= done}
 
+    def length(self, steps: int) -> tuple[int, int]:
+        """(epochs, steps of each) where a pass over the data takes so many steps; a single epoch may be cut short."""
+        epochs, most = self.epochs or self.recipe.epochs, self.recipe.max_steps
+        if most is None or epochs * steps <= most:
+            return epochs, steps
+        return (most // steps, steps) if most >= steps else (1, most)
+
     def all_move(self) -> float:
         """The share of the training after which everything moves that ever does."""
         return max(rate.start for rate in self.rates)

@@ -1,0 +1,102 @@
+"""The length of training from scratch where no budget was given: steps, by a rule that no clock takes part in.
+
+At each of its learning rates the baseline trains for its recipe's epochs: 60, or more over few examples. Over many, or
+with a large backbone, that could take days. So all rates together may cost `OPERATIONS` floating-point operations, some
+minutes on a usual machine, and each `MOST_STEPS` steps. It never gets fewer steps than the model itself made, nor than
+`FEWEST_STEPS`. The operations of a pass are counted on a few inputs and do not depend on the machine's speed, so that
+the same command trains for the same number of steps, also when it was interrupted or the machine was busy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch.utils.flop_counter import FlopCounterMode
+
+from headstart.contracts.tuning import Recipe
+from headstart.engine.device import pick_device, run_halving
+from headstart.engine.frozen.execution import plain_runner
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
+from headstart.engine.training.checkpoint import Progress
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.defaults_by_size import with_enough_epochs
+from headstart.pipeline.pass_time import some_inputs
+from headstart.pipeline.record import Decision
+from headstart.search.pricing import FORWARDS_AND_BACKWARDS
+
+OPERATIONS = {"cpu": 6e13, "cuda": 6e15}
+"""Floating-point operations of the baseline, all its learning rates together, by the kind of device."""
+
+MOST_STEPS = 3000
+"""Of the baseline at each learning rate, where the model itself made fewer: steps of a small net cost time too."""
+
+FEWEST_STEPS = 8
+"""Of a training at one learning rate."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long the baseline trains."""
+
+    recipe: Recipe
+    """With its epochs, and the most steps where they are cut."""
+    steps: int
+    """At each learning rate, unless patience ends it."""
+    reason: str
+
+    def decision(self, what: str) -> Decision:
+        """For the plan and the report."""
+        rates = len(self.recipe.rates_tried)
+        value = f"at most {self.steps} steps" + (f" at each of {rates} learning rates" if rates > 1 else "")
+        return Decision(what=what, value=value, reason=f"{self.reason}; no clock decides it, and --budget would")
+
+
+def scratch_length(context: FitContext, recipe: Recipe, model: Progress | None, operations: float) -> Length:
+    """The recipe of the baseline with its length.
+
+    Args:
+        bench: data and backbone.
+        recipe: as the settings have it; an `epochs` or `max_steps` that the user gave is kept.
+        model: the course of the model that it stands beside; None where that was solved.
+        operations: of a forward pass for one input, see `count_operations`.
+    """
+    examples = len(context.read.split.train)
+    steps_per_epoch = -(-examples // recipe.batch_size)
+    given = {"epochs", "max_steps"} & recipe.model_fields_set
+    recipe, _ = with_enough_epochs(recipe, examples)
+    wanted = recipe.epochs * steps_per_epoch
+    if given:
+        wanted = min(wanted, recipe.max_steps or wanted)
+        return Length(recipe, wanted, f"scratch.{min(given)} was given")
+    made = 0 if model is None else model.made()
+    affordable = _affordable_steps(context, recipe, steps_per_epoch, operations)
+    if made >= min(wanted, affordable):
+        epochs = math.ceil(made / steps_per_epoch)
+        recipe = recipe.model_copy(update={"epochs": epochs})
+        return Length(recipe, epochs * steps_per_epoch, f"as many epochs as hold the {made} steps that the model made")
+    if wanted <= affordable:
+        return Length(recipe, wanted, f"{recipe.epochs} epochs of {steps_per_epoch} steps")
+    why = f"{recipe.epochs} epochs would be {wanted} steps, which could take hours; --set scratch.epochs asks for them"
+    return Length(recipe.model_copy(update={"max_steps": affordable}), affordable, why)
+
+
+def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int, operations: float) -> int:
+    """How many steps at each learning rate keep within `OPERATIONS` and `MOST_STEPS`, validation included."""
+    inputs = FORWARDS_AND_BACKWARDS * recipe.batch_size + len(context.read.split.val) / steps_per_epoch
+    step = operations * inputs
+    allowed = OPERATIONS.get(pick_device().type, OPERATIONS["cpu"]) / len(recipe.rates_tried)
+    return min(MOST_STEPS, max(FEWEST_STEPS, int(allowed / step))) if step else MOST_STEPS
+
+
+def count_operations(context: FitContext) -> float:
+    """Floating-point operations of a forward pass through the whole backbone, for one input."""
+    fed = some_inputs(context.read, context.backbone, context.features.rows)
+    states = [batch.state for batch in fed if batch.state is not None]
+    if not states:
+        return 0.0
+    execute = plain_runner().start(FrozenSegment(context.backbone, FeatureSpec()), states[0], pick_device())
+    with FlopCounterMode(display=False) as counter:
+        for state in states:
+            run_halving(execute, state)
+    return float(counter.get_total_flops()) / sum(len(batch.rows) for batch in fed)
