@@ -1,13 +1,14 @@
 """Copies of images that were mirrored, turned by quarters or cropped by a few per cent, saved again or resized as well.
 
 1. Candidates: the low frequencies c(u, v) of a thumbnail's cosine transform. Mirroring changes signs, a quarter turn
-   exchanges columns and rows; |c(u, v)| + |c(v, u)| and their absolute difference are the same in all orientations. Each
-   image is looked up by 17 windows, which leave out 5 % at some of its sides or 2.5 % at all, and has the nearest few
-   images of each as candidates. A k-d tree finds them without comparing all pairs.
-2. Alignment: the orientation with the highest correlation, then a few Gauss-Newton steps on the four sides of the window
-   (Lucas & Kanade, "An iterative image registration technique", 1981), by cubic interpolation.
-3. Decision: the correlation of the aligned thumbnails and, above all, that of their middle frequencies. It is about 0.99
-   or more for copies, and less for pictures that merely look alike, such as digits of a class or slices of a scan.
+   exchanges columns and rows; |c(u, v)| + |c(v, u)| and their absolute difference are the same in all orientations.
+   Each image is looked up by 17 windows, which leave out 5 % at some of its sides or 2.5 % at all, and has the
+   nearest few images of each as candidates. A k-d tree finds them without comparing all pairs.
+2. Alignment: the orientation with the highest correlation, then a few Gauss-Newton steps on the four sides of the
+   window (Lucas & Kanade, "An iterative image registration technique", 1981), by cubic interpolation.
+3. Decision: the correlation of the aligned thumbnails and, above all, that of their middle frequencies. It is about
+   0.99 or more for copies, and less for pictures that merely look alike, such as digits of a class or slices of a
+   scan.
 """
 
 from __future__ import annotations

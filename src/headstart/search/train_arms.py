@@ -24,8 +24,8 @@ from headstart.pipeline.pass_time import Speed, speed
 from headstart.pipeline.plan import AUTO
 from headstart.pipeline.record import BudgetRow, CandidateRow, Decision, RunRecord
 from headstart.pipeline.refit import solved_again, trained_and_refitted
-from headstart.pipeline.scratch_length import count_operations, scratch_length
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
+from headstart.search.scratch_length import count_operations, scratch_length
 from headstart.search.search import Search
 
 SCRATCH_SHARE = 0.25

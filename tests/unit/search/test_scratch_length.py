@@ -15,7 +15,7 @@ from headstart.pipeline.budget import TimeBudget
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length
+from headstart.search.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length
 from headstart.search.train_arms import Arms, train_arms
 from headstart.tuning.scratch import Scratch
 
