@@ -18,7 +18,7 @@ from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
-from headstart.contracts.objective import PlainObjective, Step
+from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training import loop as loop_module
@@ -72,7 +72,7 @@ class NotANumber(Supervised):
         return {name: loss * (torch.nan if bad else 1.0) for name, loss in super().losses(step).items()}
 
 
-class OwnGradients(PlainObjective):
+class OwnGradients(Objective):
     """Fills the gradients itself."""
 
     def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:

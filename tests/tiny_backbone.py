@@ -10,9 +10,10 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.network import Stage
 
 
 class _Segment(nn.Module):

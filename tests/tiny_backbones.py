@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Examples, Raw, Schema
+from headstart.contracts.network import Stage
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes

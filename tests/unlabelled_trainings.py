@@ -13,7 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Encoder
-from headstart.contracts.objective import AGAIN, UNLABELLED, PlainObjective, Step
+from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -28,7 +28,7 @@ TRAIN, HELD_OUT, STAGES = np.arange(64), np.arange(64, 96), 3
 COURSE = Recipe(epochs=3, batch_size=16, learning_rate=0.01, head_learning_rate=0.01, precision="float32")
 
 
-class Pulled(PlainObjective):
+class Pulled(Objective):
     """Pulls two views of an input together and nothing apart: what it learns is to say the same of everything."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)

@@ -89,6 +89,19 @@ def sources() -> tuple[Source, ...]:
     return tuple(Source(path) for path in sorted(PACKAGE.rglob("*.py")))
 
 
+def import_closure(module: str) -> int:
+    """Lines of a module's file and of all files of the package that it imports, directly or through others."""
+    by_module = {source.module: source for source in sources()}
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += [imported for _, imported in by_module[name].imports()]
+    return sum(len(by_module[name].text.splitlines()) for name in seen)
+
+
 @cache
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from headstart.kernel import registry
-from headstart.kernel.settings import Settings, field_help
+from headstart.kernel.settings import Settings
+from headstart.kernel.settings_text import field_help
 from package_source import PLUGIN_FOLDERS, Source, sources
 
 PLUGINS = [source.plugin for source in sources() if source.plugin is not None]

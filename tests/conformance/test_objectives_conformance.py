@@ -13,13 +13,13 @@ from tiny_training import SHORT, classes, first_step, loop_for, sequences
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.objective import PlainObjective, Step
+from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
 
 
-class Toy(PlainObjective):
+class Toy(Objective):
     """Two streams, a critic of its own, and gradients that it fills in itself."""
 
     streams: ClassVar[tuple[str, ...]] = ("labelled", "unlabelled")

@@ -24,17 +24,17 @@ def test_it_says_what_it_learns_from(name: str) -> None:
     assert objective.streams in ((UNLABELLED,), (UNLABELLED, AGAIN))
     assert set(objective.modalities) <= {"image", "text", "table"} and objective.modalities
     assert all(0 <= objective.first_stage(stages) <= stages for stages in (1, 3, 12))
-    views = composed(objective.augmentation, {})
+    views = composed(objective.advice.augmentation, {})
     for modality in objective.modalities:
         if views.acts:
             views.suit(modality)
 
 
-def test_every_kind_of_data_has_one_that_claims_it() -> None:
+def test_each_modality_has_an_objective_that_is_advised_for_it() -> None:
     for modality in ("image", "text", "table"):
-        claiming = [name for name in NAMES if registry.plugin("objectives", name).claims(modality) is not None]
-        assert claiming, modality
-        assert all(modality in registry.plugin("objectives", name).modalities for name in claiming)
+        advised = [name for name in NAMES if modality in registry.plugin("objectives", name).advice.pretrains]
+        assert advised, modality
+        assert all(modality in registry.plugin("objectives", name).modalities for name in advised)
 
 
 @every_objective

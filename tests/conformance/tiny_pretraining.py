@@ -129,7 +129,7 @@ def loop_for(objective: Any, *, last: bool = False, checkpoint: CheckpointFile |
         }
 
     stages = len(backbone.stages)
-    rates: Sequence[Rate] = course.rates_from(stages - 1 if last else 0, stages)
+    rates: Sequence[Rate] = [rate for rate in course.rates(stages) if not last or rate.stage in (-1, stages - 1)]
     plan = TrainingPlan(objective, course, rates, 0, 0, latest=True)
     encoder = Encoder(backbone, Columns(), additions=additions)
     return Loop(encoder, plan, streams(TRAIN), streams(HELD_OUT), checkpoint=checkpoint)

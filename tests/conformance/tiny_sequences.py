@@ -14,9 +14,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.network import Stage
 from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.task import Metric, PlainTask, Reads, Replicates, Targets
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.advice import DataFacts
 from headstart.contracts.carriers import Batch, Features, Mixed, State
 from headstart.contracts.objective import Step
-from headstart.contracts.tuning import DataFacts
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
 from tiny_backbone import TinyBackbone
@@ -77,11 +77,12 @@ def test_a_single_example_has_no_pairs() -> None:
 
 def test_a_search_tries_it_on_few_texts_of_one_class_each() -> None:
     few = DataFacts(64, 7, linear=True, attention=True, modality="text", one_class=True)
-    assert "pairs of few labelled texts" in Contrastive.suits(few)
+    (suggestion,) = Contrastive.advice.tries(few)
+    assert "pairs of few labelled texts" in suggestion.reason
     others = (
         DataFacts(64, 7, linear=True, attention=True, modality="image", one_class=True),
         DataFacts(64, 7, linear=True, attention=True, modality="text", one_class=False),
         DataFacts(301, 7, linear=True, attention=True, modality="text", one_class=True),
     )
-    assert not any(Contrastive.suits(one) for one in others)
-    assert Supervised.suits(few) == ""
+    assert not any(Contrastive.advice.tries(one) for one in others)
+    assert Supervised.advice.tries(few) == ()

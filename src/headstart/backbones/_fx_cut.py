@@ -15,9 +15,9 @@ from torch import Tensor, fx, nn
 from headstart.backbones._fx_segment import Layout, Part, TappedSegment
 from headstart.backbones._fx_stages import has_weights, stages_of, whole_stage
 from headstart.backbones._fx_trace import Trace
-from headstart.contracts.backbone import Stage
 from headstart.contracts.boundaries import merged
 from headstart.contracts.carriers import Tap
+from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError
 
 FEWEST = 4

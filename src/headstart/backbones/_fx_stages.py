@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 from torch import fx, nn
 
 from headstart.backbones._fx_trace import Trace
-from headstart.contracts.backbone import Stage
+from headstart.contracts.network import Stage
 
 
 def has_weights(trace: Trace, node: fx.Node) -> bool:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Stage
 from headstart.contracts.carriers import State
+from headstart.contracts.network import Stage
 
 CONTEXT = ("attention_mask", "token_type_ids")
 """What of a state's context the models take."""

@@ -14,11 +14,12 @@ from headstart.backbones._layer_segment import Segment
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Tokens
+from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError, first_line, unknown
 from headstart.kernel.files import hash_bytes
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError, unknown
 
 NAME = "table_mlp"

@@ -1,14 +1,12 @@
-"""Backbone: pretrained weights with their own preprocessing and an ordered list of stages.
+"""Backbone: a pretrained network with its own preprocessing, and how it is saved and made again.
 
-Boundary k lies before stage k: boundary 0 is the prepared input, boundary `len(stages)` the end. `segment(start, stop)`
-runs stages start..stop-1. Only verified boundaries are offered; see `contracts/boundaries.py`.
+Only verified boundaries between its stages are offered; see `contracts/boundaries.py`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,25 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Features, MapShape, State, Tap
+from headstart.contracts.carriers import MapShape, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.network import Network
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A run of layers between two boundaries."""
-
-    name: str
-    parameters: tuple[str, ...]
-    """Names in `Backbone.module.named_parameters()`; every parameter belongs to exactly one stage."""
-    buffers: tuple[str, ...] = ()
-    """Names in `Backbone.module.named_buffers()`: what BatchNorm keeps."""
-    modules: tuple[str, ...] = ()
-    """Names in `Backbone.module.named_modules()` of the stage's outermost modules: what eval mode is set on."""
 
 
 class Reader(Protocol):
@@ -50,21 +36,13 @@ class Reader(Protocol):
         ...
 
 
-class Backbone(ABC):
+class Backbone(Network):
     """A loaded pretrained model, cut into stages."""
 
-    name: str
-    """What the user called it."""
     origin: str
     """Where its weights come from, as a person would say it: 'timm hub, tag a1_in1k', 'file X', 'random'."""
     modality: str
     """Plug-in name of the modality of its inputs, such as 'image'."""
-    module: nn.Module
-    """Every weight, live: segments share its modules."""
-    stages: tuple[Stage, ...]
-    """In order; at least one."""
-    width: int
-    """Width of the pooled features."""
     entry: nn.Module = nn.Identity()
     """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
     notices: tuple[str, ...] = ()
@@ -72,17 +50,13 @@ class Backbone(ABC):
 
     @abstractmethod
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """Decode and preprocess inputs to the state at boundary 0, of one shape, on the CPU or where they were decoded.
-
-        Raises:
-            DataError: an input cannot be read; the message names the reason, not the file.
-        """
+        """As of `Network`, inputs being those of `Examples.raws`."""
 
     def reader(self) -> Reader | None:
         """What reads one input; `prepare` is then `entry` of what it gives. None where inputs are prepared together."""
         return None
 
-    def settle(self, raws: Sequence[Raw]) -> None:  # noqa: B027
+    def settle(self, raws: Sequence[Raw]) -> None:
         """Take from inputs what is counted and not learnt, such as the scale of columns, where weights are random."""
 
     @abstractmethod
@@ -94,30 +68,13 @@ class Backbone(ABC):
         the first to before the last, in order. None where an input is read whole."""
         return ()
 
-    @abstractmethod
-    def preparation(self) -> Mapping[str, Any]:
-        """Everything that decides what `prepare` returns, decode policy included, as JSON values."""
-
-    @abstractmethod
-    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
-        """A module `State -> State` of stages start..stop-1, sharing the live weights.
-
-        Taps may name any boundary inside or at the end of the segment.
-        """
-
-    @abstractmethod
-    def features(self, state: State) -> Features:
-        """The state at the last boundary as features. Differentiable; its weights belong to the last stage.
-
-        Its maps are those of `map_taps` that the state has seen, finest first, and the last one.
-        """
-
     def input_kind(self) -> Pixels | Tokens | None:
         """What the numbers at boundary 0 stand for; None where they are neither pixels nor tokens."""
         return None
 
     def map_taps(self) -> tuple[Tap, ...]:
-        """What a segment must see on its way so that `features` has maps of several strides; finest first."""
+        """What a segment must see on its way so that `features` has maps of several strides, with that of the last
+        stage; finest first."""
         return ()
 
     def maps(self) -> tuple[MapShape, ...]:

@@ -13,8 +13,9 @@ from itertools import pairwise
 
 import torch
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
+from headstart.contracts.network import Stage
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.files import hash_json, read_json, write_json
 from headstart.kernel.folders import cache_folder

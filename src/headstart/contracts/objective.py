@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from headstart.contracts import tuning
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import Batch, Features
+from headstart.contracts.network import Network
 from headstart.kernel.settings import Settings
 
 LABELLED, UNLABELLED, AGAIN = "labelled", "unlabelled", "unlabelled_again"
@@ -35,8 +35,8 @@ class Step:
     """Stream name -> batch; a part of it where the whole does not fit into the memory at once."""
     features: Callable[[Batch], Features]
     """Runs the moving part of the backbone on a batch; float32 in any precision of the training."""
-    backbone: Backbone
-    """The model's own, on the device of the batches; in pretraining they begin at boundary 0."""
+    backbone: Network
+    """The model's, on the device of the batches; in pretraining they begin at boundary 0."""
     outputs: Callable[[Features, Batch], Mapping[str, Tensor]]
     """Runs the task's head."""
     task_losses: Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
@@ -60,120 +60,48 @@ class Step:
     """Within it products are computed in the precision of the training, as `features` does."""
 
 
-class Claim(NamedTuple):
-    """That an objective is a good choice for data without labels."""
+class Objective(Settings):
+    """What a file in `objectives/` derives from. By itself it is the task's loss on labelled examples."""
 
-    order: int
-    """Of several claims the least is taken."""
-    reason: str
-    """In words that follow the objective's name."""
-
-
-class Objective(Protocol):
-    """What a file in `objectives/` offers."""
-
-    streams: ClassVar[tuple[str, ...]]
+    streams: ClassVar[tuple[str, ...]] = (LABELLED,)
     """The streams it draws a batch from in every step; the first one is 'labelled' unless it needs no labels."""
-    anchored: ClassVar[bool]
+    anchored: ClassVar[bool] = False
     """Whether it holds weights to their pretrained values; refused where training starts from others."""
-    modalities: ClassVar[tuple[str, ...]]
+    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
     """The kinds of input that it can learn from."""
-    augmentation: ClassVar[str]
-    """The views that it asks for in pretraining unless the user names others, as in `--augmentation`."""
-    initial_backbone: ClassVar[str]
-    """The backbone, with random weights, that it begins with where no pretrained one is known; '' for none."""
-    compares: ClassVar[bool]
+    compares: ClassVar[bool] = False
     """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
     memory then have fewer to compare, which is said."""
-    of_classes: ClassVar[bool]
+    of_classes: ClassVar[bool] = False
     """Whether each example must have one class, the target 'label'; see `Task.one_class`."""
-    training: ClassVar[Mapping[str, Any]]
-    """How it is best trained: settings of the recipe, which those of the user come before; in `fit` where a search
-    tries it."""
-
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:
-        """Whether `pretrain` should take it by itself for 'image', 'text' or 'table', where `check` allows the
-        backbone; None where another is better, or it is not for pretraining."""
-        ...
-
-    @classmethod
-    def suits(cls, facts: tuning.DataFacts) -> str:
-        """Why a search for the best fine-tuning should try it beside the task's loss alone; '' where it need not."""
-        ...
+    advice: ClassVar[Advice] = Advice()
+    """What a search or `auto` should know of it."""
 
     def first_stage(self, stages: int) -> int:
         """The first backbone stage it must reach to do anything; `stages` when a head is enough."""
-        ...
+        return stages
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Refuse a backbone that it cannot work on, before anything runs. Raises SettingsError."""
-        ...
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:  # noqa: ARG002
         """Modules to train beside the backbone, by name. What requires no gradient, such as an encoder that follows by
         momentum, is not optimised but kept with the checkpoints; `after_step` moves it."""
-        ...
+        return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        """Named scalar terms of one step, each a mean over the examples of its batches."""
-        ...
+        """Named terms of one step, each a scalar () and a mean over the examples of its batches."""
+        batch = step.batches[LABELLED]
+        return step.task_losses(step.outputs(step.features(batch), batch), batch)
 
-    def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:
-        """The scalar whose backward the loop runs; None when the objective filled the gradients itself."""
-        ...
+    def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:  # noqa: ARG002
+        """The scalar () whose backward the loop runs; None when the objective filled the gradients itself."""
+        return sum(losses.values(), start=next(iter(losses.values())).new_zeros(()))
 
     def after_step(self, step: Step) -> None:
         """Runs after each optimiser step, on the whole batches: moving averages, queues."""
-        ...
 
 
 def learns_alone(objective: type[Objective]) -> bool:
     """Whether an objective learns from inputs without labels, and so is for `pretrain` and not for `fit`."""
     return objective.streams[0] == UNLABELLED
-
-
-class PlainObjective(Settings):
-    """What most objectives are: terms beside the task's own on labelled examples, all of them added up."""
-
-    streams: ClassVar[tuple[str, ...]] = (LABELLED,)
-    anchored: ClassVar[bool] = False
-    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
-    augmentation: ClassVar[str] = "none"
-    initial_backbone: ClassVar[str] = ""
-    compares: ClassVar[bool] = False
-    of_classes: ClassVar[bool] = False
-    training: ClassVar[Mapping[str, Any]] = {}
-
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:  # noqa: ARG003
-        """Only where it is named."""
-        return None
-
-    @classmethod
-    def suits(cls, facts: tuning.DataFacts) -> str:  # noqa: ARG003
-        """Only where it is named."""
-        return ""
-
-    def first_stage(self, stages: int) -> int:
-        """A head is enough."""
-        return stages
-
-    def check(self, backbone: Backbone) -> None:
-        """Any will do."""
-
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:  # noqa: ARG002
-        """None."""
-        return {}
-
-    def losses(self, step: Step) -> Mapping[str, Tensor]:
-        """The task's terms on the labelled batch, each a scalar ()."""
-        batch = step.batches[LABELLED]
-        return step.task_losses(step.outputs(step.features(batch), batch), batch)
-
-    def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:  # noqa: ARG002
-        """The sum ()."""
-        return sum(losses.values(), start=next(iter(losses.values())).new_zeros(()))
-
-    def after_step(self, step: Step) -> None:
-        """Nothing to do."""

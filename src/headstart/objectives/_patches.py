@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
+from headstart.contracts.network import Network
 from headstart.kernel.errors import SettingsError
 
 TOLERANCE = 1e-3
@@ -45,7 +45,7 @@ class Patches:
         return cut.permute(0, 2, 4, 3, 5, 1).reshape(batch, self.count, -1)
 
 
-def find_patches(backbone: Backbone) -> Patches:
+def find_patches(backbone: Network) -> Patches:
     """The patches of a backbone.
 
     Raises:
@@ -81,7 +81,7 @@ _WHAT = "mae hides patches of a picture from a transformer"
 _TAKE = "Take a ViT, such as vit_small_patch16_224, or another objective, such as simclr or vicreg."
 
 
-def _noise(backbone: Backbone) -> State:
+def _noise(backbone: Network) -> State:
     """Two pictures of noise, as the backbone takes them, on its device."""
     file = io.BytesIO()
     Image.new("RGB", (32, 32)).save(file, "PNG")
@@ -90,7 +90,7 @@ def _noise(backbone: Backbone) -> State:
     return State(noise.to(next(backbone.module.parameters()).device))
 
 
-def _free_order(backbone: Backbone, state: State, boundary: int, prefix: int, count: int) -> bool:
+def _free_order(backbone: Network, state: State, boundary: int, prefix: int, count: int) -> bool:
     """Whether some of the patches at a boundary can go on without the rest, in any order, each as it would."""
     hidden = backbone.segment(0, boundary)(state).hidden
     if hidden.ndim != 3 or hidden.shape[1] != prefix + count:

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
+from headstart.contracts.network import Network
 from headstart.kernel.errors import SettingsError
 
 _TEXT = "some words that say nothing in particular"
 
 
-def word_embedding(backbone: Backbone) -> str:
-    """The name in `Backbone.module` of the embedding that token numbers go through.
+def word_embedding(backbone: Network) -> str:
+    """The name in `Network.module` of the embedding that token numbers go through.
 
     Raises:
         SettingsError: there is none.
@@ -40,7 +40,7 @@ def word_embedding(backbone: Backbone) -> str:
     return found[0]
 
 
-def sees_later_tokens(backbone: Backbone) -> bool:
+def sees_later_tokens(backbone: Network) -> bool:
     """Whether what is made of a token depends on those after it, as in BERT and not in GPT."""
     modes = {module: module.training for module in backbone.module.modules()}
     backbone.module.eval()
@@ -56,11 +56,11 @@ def sees_later_tokens(backbone: Backbone) -> bool:
     return not torch.equal(one[:, 0], changed[:, 0])
 
 
-def _example(backbone: Backbone) -> State:
+def _example(backbone: Network) -> State:
     return backbone.prepare([_TEXT]).to(next(backbone.module.parameters()).device)
 
 
-def _vectors(backbone: Backbone, state: State) -> Tensor:
+def _vectors(backbone: Network, state: State) -> Tensor:
     tokens = backbone.features(backbone.segment(0, len(backbone.stages))(state)).tokens
     if tokens is None:
         raise SettingsError(f"{backbone.name} gives one vector per text and none per token")

@@ -21,18 +21,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import Batch
-from headstart.contracts.objective import AGAIN, UNLABELLED, PlainObjective, Step
+from headstart.contracts.network import Network
+from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
 from headstart.objectives._perceptron import embeddings, perceptron
 
 
-class Byol(PlainObjective):
+class Byol(Objective):
     """Agreement with a moving average of the network itself on another view."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
-    augmentation: ClassVar[str] = "simclr"
+    advice: ClassVar[Advice] = Advice(augmentation="simclr")
 
     momentum: float = Field(default=0.99, ge=0, lt=1)
     """Of the target at the beginning; it rises to 1 along half a cosine; in [0, 1)."""
@@ -45,7 +46,7 @@ class Byol(PlainObjective):
         """The target is a copy of the whole backbone, and sees inputs."""
         return 0
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The projector, the predictor, and the target, which is not trained."""
         projector = perceptron([backbone.width, self.hidden, self.width])
         return {
@@ -80,7 +81,7 @@ def distance(predictions: Tensor, wanted: Tensor) -> Tensor:
 class _Target(nn.Module):
     """A copy of backbone and projector that takes no gradient."""
 
-    def __init__(self, backbone: Backbone, projector: nn.Module) -> None:
+    def __init__(self, backbone: Network, projector: nn.Module) -> None:
         super().__init__()
         twin = copy.deepcopy(backbone)
         self.backbone, self.projector = twin.module, copy.deepcopy(projector)

@@ -14,15 +14,15 @@ classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
 from headstart.contracts.carriers import Batch
-from headstart.contracts.objective import LABELLED, PlainObjective, Step
-from headstart.contracts.tuning import DataFacts
+from headstart.contracts.objective import LABELLED, Objective, Step
 
 LABEL = "label"
 """The target that is the class."""
@@ -31,21 +31,23 @@ FEW = 300
 """Examples up to which a search tries it."""
 
 
-class Contrastive(PlainObjective):
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """Few texts of which each has one class."""
+    if not (facts.one_class and facts.modality == "text" and facts.examples <= FEW):
+        return ()
+    recipe = {"batch_size": 16, "learning_rate": 5e-5, "stage_decay": 1.0}
+    return (Suggestion(0, "the pairs of few labelled texts are many", recipe),)
+
+
+class Contrastive(Objective):
     """The task loss, and the similarity of pairs."""
 
     compares: ClassVar[bool] = True
     of_classes: ClassVar[bool] = True
-    training: ClassVar[Mapping[str, Any]] = {"batch_size": 16, "learning_rate": 5e-5, "stage_decay": 1.0}
+    advice: ClassVar[Advice] = Advice(_tries)
 
     weight: float = Field(default=1.0, gt=0)
     """Of the pairs beside the task's own loss; > 0."""
-
-    @classmethod
-    def suits(cls, facts: DataFacts) -> str:
-        """Few texts of which each has one class."""
-        few = facts.one_class and facts.modality == "text" and facts.examples <= FEW
-        return "the pairs of few labelled texts are many" if few else ""
 
     def first_stage(self, stages: int) -> int:
         """A stage must move."""

@@ -23,9 +23,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import State
-from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
+from headstart.contracts.network import Network
+from headstart.contracts.objective import UNLABELLED, Objective, Step
 from headstart.kernel.errors import SettingsError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._perceptron import embeddings, perceptron
@@ -34,28 +35,25 @@ EPSILON = 1e-5
 """Added to a column's variance."""
 
 
-class Denoising(PlainObjective):
+class Denoising(Objective):
     """Finding and mending the numbers of a row that were swapped."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("table",)
-    initial_backbone: ClassVar[str] = "table_mlp"
+    advice: ClassVar[Advice] = Advice(
+        pretrains={"table": Suggestion(0, "rows teach how their columns go together")}, initial_backbone="table_mlp"
+    )
 
     rate: float = Field(default=0.3, gt=0, lt=1)
     """Chance of a number to be swapped; in (0, 1)."""
     hidden: int = Field(default=256, ge=1)
     """Width of the hidden layers of the two perceptrons; >= 1."""
 
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:
-        """Tables."""
-        return Claim(0, "rows teach how their columns go together") if modality == "table" else None
-
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """It changes inputs."""
         return 0
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Refuse what has no weights, or does not say how many columns it reads. Raises SettingsError."""
         if not any(True for _ in backbone.module.parameters()):
             raise SettingsError(
@@ -63,7 +61,7 @@ class Denoising(PlainObjective):
             )
         _columns(backbone)
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The two perceptrons."""
         widths = [backbone.width, self.hidden, _columns(backbone)]
         return {"decoder": perceptron(widths), "finder": perceptron(widths)}
@@ -91,7 +89,7 @@ def _standardised(rows: Tensor) -> Tensor:
     return (rows - mean) / (variance + EPSILON).sqrt()
 
 
-def _columns(backbone: Backbone) -> int:
+def _columns(backbone: Network) -> int:
     columns = backbone.preparation().get("columns")
     if not isinstance(columns, int):
         raise SettingsError(f"{backbone.name} does not say how many columns it reads. Use --backbone table_mlp.")

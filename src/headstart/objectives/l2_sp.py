@@ -17,10 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from headstart.contracts.objective import PlainObjective, Step
+from headstart.contracts.objective import Objective, Step
 
 
-class L2SP(PlainObjective):
+class L2SP(Objective):
     """The task loss, and the squared distance from the pretrained weights."""
 
     anchored: ClassVar[bool] = True

@@ -13,7 +13,7 @@ fine-tuning far better than a probe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from pydantic import Field
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import State
-from headstart.contracts.objective import UNLABELLED, PlainObjective, Step
+from headstart.contracts.network import Network
+from headstart.contracts.objective import UNLABELLED, Objective, Step
 from headstart.objectives._draws import draws_for
 from headstart.objectives._patches import Patches, find_patches
 
@@ -34,13 +35,12 @@ HEAD_WIDTH = 32
 """Width of each of the decoder's attention heads."""
 
 
-class Mae(PlainObjective):
+class Mae(Objective):
     """Painting in the patches that were hidden."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
-    augmentation: ClassVar[str] = "crop+flip"
-    training: ClassVar[Mapping[str, Any]] = {"weight_decay": 0.05}
+    advice: ClassVar[Advice] = Advice(augmentation="crop+flip", training={"weight_decay": 0.05})
 
     hidden: float = Field(default=0.75, gt=0, lt=1)
     """Share of the patches that are hidden; in (0, 1)."""
@@ -55,11 +55,11 @@ class Mae(PlainObjective):
         """It sees pixels and patches."""
         return 0
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Refuse what has no patches. Raises SettingsError."""
         find_patches(backbone)
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The decoder. Raises SettingsError as `check`."""
         return {"decoder": _Decoder(find_patches(backbone), backbone.width, self.width, self.depth)}
 
@@ -94,9 +94,9 @@ class _Decoder(nn.Module):
         self.norm, self.pixels = nn.LayerNorm(width), nn.Linear(width, 3 * patches.side**2)
         nn.init.normal_(self.missing, std=0.02)
         self.register_buffer("places", places(patches.rows, patches.columns, width), persistent=False)
-        self._segments: tuple[Backbone, nn.Module, nn.Module] | None = None
+        self._segments: tuple[Network, nn.Module, nn.Module] | None = None
 
-    def encoded(self, backbone: Backbone, state: State, seen: Tensor) -> Tensor:
+    def encoded(self, backbone: Network, state: State, seen: Tensor) -> Tensor:
         """(batch, prefix + seen, width): what the backbone makes of the patches `seen` (batch, seen) alone."""
         if self._segments is None or self._segments[0] is not backbone:
             cut, end = self.patches.boundary, len(backbone.stages)

@@ -22,21 +22,25 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import LENGTH_MASK, Batch, State
 from headstart.contracts.inputs import Tokens
-from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
+from headstart.contracts.network import Network
+from headstart.contracts.objective import UNLABELLED, Objective, Step
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._vocabulary import sees_later_tokens, word_embedding
 
 
-class MaskedTokens(PlainObjective):
+class MaskedTokens(Objective):
     """Guessing the words that are hidden in a text."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
-    training: ClassVar[Mapping[str, Any]] = {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5}
+    advice: ClassVar[Advice] = Advice(
+        pretrains={"text": Suggestion(0, "an encoder learns the words of a subject by guessing them")},
+        training={"epochs": 3, "batch_size": 32, "learning_rate": 5e-5},
+    )
 
     rate: float = Field(default=0.15, gt=0, lt=1)
     """Share of a text's tokens that are guessed; in (0, 1)."""
@@ -45,16 +49,11 @@ class MaskedTokens(PlainObjective):
     swapped: float = Field(default=0.1, ge=0, le=1)
     """Share of these that are replaced by a random token; the rest stays; in [0, 1]."""
 
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:
-        """Texts."""
-        return Claim(0, "an encoder learns the words of a subject by guessing them") if modality == "text" else None
-
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """It changes inputs."""
         return 0
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Refuse what has no mask token, or cannot look at both sides of a word. Raises SettingsError."""
         kind = backbone.input_kind()
         if not isinstance(kind, Tokens) or kind.mask is None:
@@ -71,7 +70,7 @@ class MaskedTokens(PlainObjective):
                 f"masked {self.masked} and swapped {self.swapped} are more than all: at most 1 together"
             )
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """What turns vectors into words."""
         name = word_embedding(backbone)
         words = backbone.module.get_submodule(name)

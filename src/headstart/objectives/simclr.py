@@ -18,20 +18,24 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.objective import AGAIN, UNLABELLED, Claim, PlainObjective, Step
+from headstart.contracts.network import Network
+from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
 from headstart.numerics.nt_xent import nt_xent
 from headstart.objectives._perceptron import embeddings
 
 
-class SimCLR(PlainObjective):
+class SimCLR(Objective):
     """Two views of the same picture are recognised among those of all others."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     compares: ClassVar[bool] = True
-    augmentation: ClassVar[str] = "simclr"
+    advice: ClassVar[Advice] = Advice(
+        pretrains={"image": Suggestion(0, "two views of a picture are known again among those of all others")},
+        augmentation="simclr",
+    )
 
     temperature: float = Field(default=0.2, gt=0)
     """Divides the cosine similarities; the lower, the more the hardest negatives count; > 0."""
@@ -42,20 +46,11 @@ class SimCLR(PlainObjective):
     batch_norm: bool = True
     """Whether the projector has BatchNorm; LayerNorm in its place where not."""
 
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:
-        """Pictures."""
-        return (
-            Claim(0, "two views of a picture are known again among those of all others")
-            if modality == "image"
-            else None
-        )
-
     def first_stage(self, stages: int) -> int:
         """A stage must move."""
         return stages - 1
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The projector, (batch, features) -> (batch, width)."""
         norm = nn.BatchNorm1d(self.hidden) if self.batch_norm else nn.LayerNorm(self.hidden)
         layers = (nn.Linear(backbone.width, self.hidden), norm, nn.ReLU(), nn.Linear(self.hidden, self.width))

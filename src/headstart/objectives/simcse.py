@@ -12,39 +12,38 @@ It works on encoders that know the language already, and draws its negatives fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.objective import UNLABELLED, Claim, PlainObjective, Step
+from headstart.contracts.advice import Advice, Suggestion
+from headstart.contracts.network import Network
+from headstart.contracts.objective import UNLABELLED, Objective, Step
 from headstart.kernel.errors import TrainingError
 from headstart.objectives._perceptron import embeddings
 
 
-class SimCSE(PlainObjective):
+class SimCSE(Objective):
     """Two passes of a text are recognised among those of all others."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
     compares: ClassVar[bool] = True
-    training: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch_size": 64, "learning_rate": 3e-5}
+    advice: ClassVar[Advice] = Advice(
+        pretrains={"text": Suggestion(1, "the backbone hides no words, so texts are known again instead")},
+        training={"epochs": 1, "batch_size": 64, "learning_rate": 3e-5},
+    )
 
     temperature: float = Field(default=0.05, gt=0)
     """Divides the cosine similarities; the lower, the more the hardest negatives count; > 0."""
-
-    @classmethod
-    def claims(cls, modality: str) -> Claim | None:
-        """Texts, where no word can be hidden from the backbone."""
-        return Claim(1, "the backbone hides no words, so texts are known again instead") if modality == "text" else None
 
     def first_stage(self, stages: int) -> int:
         """A stage must move."""
         return stages - 1
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The layer g."""
         return {"projector": nn.Sequential(nn.Linear(backbone.width, backbone.width), nn.Tanh())}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.contracts.objective import PlainObjective
+from headstart.contracts.objective import Objective
 
 
-class Supervised(PlainObjective):
+class Supervised(Objective):
     """The task loss."""

@@ -20,21 +20,22 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.objective import AGAIN, UNLABELLED, PlainObjective, Step
+from headstart.contracts.advice import Advice
+from headstart.contracts.network import Network
+from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
 from headstart.objectives._perceptron import embeddings, perceptron
 
 EPSILON = 1e-4
 """Added to variances, so that the root of one of 0 has a gradient."""
 
 
-class Vicreg(PlainObjective):
+class Vicreg(Objective):
     """Invariance between two views, variance and decorrelation of their embeddings."""
 
     streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     compares: ClassVar[bool] = True
-    augmentation: ClassVar[str] = "simclr"
+    advice: ClassVar[Advice] = Advice(augmentation="simclr")
 
     invariance: float = Field(default=25.0, ge=0)
     """Weight of the mean squared difference of the two embeddings; >= 0."""
@@ -49,7 +50,7 @@ class Vicreg(PlainObjective):
         """A stage must move."""
         return stages - 1
 
-    def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
+    def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The expander."""
         return {"expander": perceptron([backbone.width, self.width, self.width, self.width])}
 

@@ -7,13 +7,14 @@ what the plug-in asks for comes next, then what the size of the data asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
+from headstart.contracts.advice import DataFacts, Suggestion
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.inputs import Pixels
-from headstart.contracts.tuning import DataFacts, Recipe, Suggestion, Tuning
+from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import build
@@ -48,8 +49,8 @@ class Candidate:
     @property
     def sought(self) -> str:
         """The setting whose best value is looked for: the backbone's rate, or the head's where it alone moves."""
-        stages, recipe = len(self.context.backbone.stages), cast(Tuning, self.recipe)
-        return "learning_rate" if recipe.first_stage(stages) < stages else "head_learning_rate"
+        stages = len(self.context.backbone.stages)
+        return "learning_rate" if self.recipe.first_stage(stages) < stages else "head_learning_rate"
 
     @property
     def rate(self) -> float:
@@ -124,21 +125,25 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
 
 
 def _with_objectives(candidate: Candidate, facts: DataFacts) -> list[Candidate]:
-    """The most promising way with each of the objectives that suit the occasion beside the task's loss alone."""
-    found = []
-    for name in registry.names("objectives"):
-        kind = registry.plugin("objectives", name)
-        reason = kind.suits(facts)
-        if not reason or kind().first_stage(facts.stages) < cast(Tuning, candidate.recipe).first_stage(facts.stages):
-            continue
-        changes = {key: value for key, value in kind.training.items() if key in candidate.free}
-        if "epochs" in candidate.free:
-            batch = changes.get("batch_size", candidate.recipe.batch_size)
-            changes = {"epochs": enough_epochs(facts.examples, batch), **changes}
-        recipe = candidate.recipe.model_copy(update=changes)
-        title, why = f"{candidate.name}, {name}", f"{reason}, and {candidate.reason}"
-        found.append(replace(candidate, name=title, recipe=recipe, reason=why, objective=name).planned())
-    return found
+    """The most promising candidate with each of the objectives that may be better than the task's loss alone."""
+    first = candidate.recipe.first_stage(facts.stages)
+    kinds = {name: registry.plugin("objectives", name) for name in registry.names("objectives")}
+    return [
+        _with_objective(candidate, name, offered, facts)
+        for name, kind in kinds.items()
+        for offered in kind.advice.tries(facts)
+        if kind().first_stage(facts.stages) >= first
+    ]
+
+
+def _with_objective(candidate: Candidate, name: str, offered: Suggestion, facts: DataFacts) -> Candidate:
+    changes = {key: value for key, value in offered.settings.items() if key in candidate.free}
+    if "epochs" in candidate.free:
+        batch = changes.get("batch_size", candidate.recipe.batch_size)
+        changes = {"epochs": enough_epochs(facts.examples, batch), **changes}
+    recipe = candidate.recipe.model_copy(update=changes)
+    title, why = f"{candidate.name}, {name}", f"{offered.reason}, and {candidate.reason}"
+    return replace(candidate, name=title, recipe=recipe, reason=why, objective=name).planned()
 
 
 def few_judged(context: FitContext) -> bool:
@@ -168,7 +173,7 @@ def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:
 
 
 def _tries(kind: type[Recipe], facts: DataFacts, *, named: bool) -> tuple[Suggestion, ...]:
-    found = kind.tries(facts)
+    found = kind.advice.tries(facts)
     return found or ((Suggestion(0, "it was named"),) if named else ())
 
 

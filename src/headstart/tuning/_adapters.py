@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.network import Network
+from headstart.contracts.tuning import N
 from headstart.kernel.errors import SettingsError, unknown
 
 ADAPTER = ".lora_"
@@ -34,7 +35,7 @@ def require_peft() -> Any:
         raise SettingsError("tuning lora needs the library peft: pip install 'headstart[lora]'") from error
 
 
-def choose_layers(backbone: Backbone, first: int, ends: Sequence[str]) -> list[str]:
+def choose_layers(backbone: Network, first: int, ends: Sequence[str]) -> list[str]:
     """Names in `backbone.module` of the layers to adapt: those of stages from `first` on whose names end so.
 
     Args:
@@ -58,9 +59,7 @@ def choose_layers(backbone: Backbone, first: int, ends: Sequence[str]) -> list[s
     return [name for name in found if not ends or any(_ends(name, end) for end in ends)]
 
 
-def adapted(
-    backbone: Backbone, layers: Sequence[str], *, rank: int, alpha: float, dropout: float, seed: int
-) -> Backbone:
+def adapted(backbone: N, layers: Sequence[str], *, rank: int, alpha: float, dropout: float, seed: int) -> N:
     """A twin with the same live modules, in which peft's layers stand around `layers`."""
     peft = require_peft()
     owner = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.network import Network
 from headstart.kernel.errors import SettingsError
 
 
-def require_stages(backbone: Backbone, last: int | None) -> None:
+def require_stages(backbone: Network, last: int | None) -> None:
     """Raises SettingsError when `last` is more stages than there are."""
     stages = [stage.name for stage in backbone.stages]
     if last is not None and last > len(stages):

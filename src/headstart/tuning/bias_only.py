@@ -7,39 +7,26 @@ fine-tuning; so is the default here.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.network import Network
+from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import SettingsError
 
 
 class BiasOnly(Recipe):
     """The biases and the head."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
-
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of the biases; > 0."""
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which are no biases."""
 
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """Biases of all stages move."""
-        return 0
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and every stage."""
-        return self.rates_from(0, stages)
-
     def moves(self, parameter: str) -> bool:
         """Whether it is a bias."""
         return parameter.rpartition(".")[2] == "bias"
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Raises SettingsError when the backbone has no biases."""
         if not any(self.moves(name) for stage in backbone.stages for name in stage.parameters):
             raise SettingsError(

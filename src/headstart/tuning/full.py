@@ -9,30 +9,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.tuning import Recipe
 
 MANY = 1000
 """Training examples from which a search tries it among the first."""
 
 
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """Always; with many examples early."""
+    return (Suggestion(1 if facts.examples >= MANY else 3, "every weight can follow the data"),)
+
+
 class Full(Recipe):
     """Everything from the pretrained weights on."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
 
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
-
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """Always; with many examples early."""
-        return (Suggestion(1 if facts.examples >= MANY else 3, "every weight can follow the data"),)
-
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All stages move."""
-        return 0
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and every stage."""
-        return self.rates_from(0, stages)

@@ -10,7 +10,6 @@ fall by 1/2.6 from one of its 4 groups of layers to the next; over the more stag
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -20,9 +19,6 @@ from headstart.contracts.tuning import Rate, Recipe
 class Gradual(Recipe):
     """Everything, the last stages first."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
-
     unfrozen_by: float = Field(default=0.5, gt=0, lt=1)
     """Share of the training after which the first stage begins to move too; in (0, 1)."""
     stage_decay: float = Field(default=0.9, gt=0, le=1)
@@ -30,11 +26,7 @@ class Gradual(Recipe):
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All stages move in the end."""
-        return 0
-
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head at once, each stage from its own time on."""
-        head, *moving = self.rates_from(0, stages)
+        head, *moving = super().rates(stages)
         return head, *(replace(rate, start=self.unfrozen_by * (stages - rate.stage) / stages) for rate in moving)

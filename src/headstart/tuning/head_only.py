@@ -11,14 +11,21 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.tuning import Recipe
+
+
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """Where the head cannot be solved for."""
+    return (
+        () if facts.linear else (Suggestion(0, "the task's head on frozen features, of which none can be solved for"),)
+    )
 
 
 class HeadOnly(Recipe):
     """The head, from features that stay as they are."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
 
     epochs: int = Field(default=40, ge=1)
     """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
@@ -29,19 +36,6 @@ class HeadOnly(Recipe):
     renew_statistics: bool = False
     """Of BatchNorm in the backbone; nothing of it moves."""
 
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """Where the head cannot be solved for."""
-        return (
-            ()
-            if facts.linear
-            else (Suggestion(0, "the task's head on frozen features, of which none can be solved for"),)
-        )
-
     def first_stage(self, stages: int) -> int:
         """No stage moves."""
         return stages
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:  # noqa: ARG002
-        """The head alone."""
-        return (Rate(-1, 1.0),)

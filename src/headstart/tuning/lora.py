@@ -15,17 +15,22 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.network import Network
+from headstart.contracts.tuning import N, Recipe
 from headstart.tuning._adapters import ADAPTER, FIRST_FACTOR, adapted, choose_layers, merge, require_peft
 from headstart.tuning._last_stages import require_stages
+
+
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """On transformers, where it is at home."""
+    return (Suggestion(2, "few weights move, so that few examples spoil little"),) if facts.attention else ()
 
 
 class Lora(Recipe):
     """Low-rank matrices beside the frozen layers, and the head."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
     beside: ClassVar[bool] = True
 
     rank: int = Field(default=8, ge=1)
@@ -43,18 +48,9 @@ class Lora(Recipe):
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """On transformers, where it is at home."""
-        return (Suggestion(2, "few weights move, so that few examples spoil little"),) if facts.attention else ()
-
     def first_stage(self, stages: int) -> int:
         """The first that is adapted."""
         return stages - (self.last or stages)
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and the stages that are adapted."""
-        return self.rates_from(self.first_stage(stages), stages)
 
     def moves(self, parameter: str) -> bool:
         """Whether it belongs to A or B."""
@@ -64,17 +60,17 @@ class Lora(Recipe):
         """B towards zero, and A stays: so the product goes back in a straight line."""
         return FIRST_FACTOR not in parameter
 
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Raises SettingsError when peft is missing, no layer is what is asked for, or there are fewer stages."""
         require_peft()
         require_stages(backbone, self.last)
         choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
 
-    def adapted(self, backbone: Backbone, seed: int) -> Backbone:
+    def adapted(self, backbone: N, seed: int) -> N:
         """The backbone with A and B beside its layers. Raises SettingsError as `check` does."""
         layers = choose_layers(backbone, self.first_stage(len(backbone.stages)), self.layers)
         return adapted(backbone, layers, rank=self.rank, alpha=self.alpha, dropout=self.adapter_dropout, seed=seed)
 
-    def merge(self, backbone: Backbone) -> Mapping[str, int]:
+    def merge(self, backbone: Network) -> Mapping[str, int]:
         """Add the products to the weights and take A and B away; how many layers had them, and how many in vain."""
         return merge(backbone.module)

@@ -13,8 +13,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion, TrainingStart
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.network import Network
+from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
@@ -25,11 +26,21 @@ FEW = 300
 than moving the last ones alone."""
 
 
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """All stages and the last ones alone, where the head can be solved for; of many examples the cheaper first."""
+    if not facts.linear:
+        return ()
+    some = max(1, round(SHARE * facts.stages))
+    begins = "training begins where the probe ends"
+    cheap, whole = (1, 0) if facts.examples <= FEW else (0, 1)
+    part = Suggestion(cheap, f"{begins}, and the frozen stages run once", {"last": some})
+    return (Suggestion(whole, begins), part) if some < facts.stages else (Suggestion(whole, begins),)
+
+
 class LpFt(Recipe):
     """Everything, from the solved head on."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
     head: ClassVar[Literal["fresh", "solved"]] = "solved"
 
     learning_rate: float = Field(default=5e-5, gt=0)
@@ -43,28 +54,13 @@ class LpFt(Recipe):
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, as the probe saw them."""
 
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """All stages and the last ones alone, where the head can be solved for; of many examples the cheaper first."""
-        if not facts.linear:
-            return ()
-        some = max(1, round(SHARE * facts.stages))
-        begins = "training begins where the probe ends"
-        cheap, whole = (1, 0) if facts.examples <= FEW else (0, 1)
-        part = Suggestion(cheap, f"{begins}, and the frozen stages run once", {"last": some})
-        return (Suggestion(whole, begins), part) if some < facts.stages else (Suggestion(whole, begins),)
-
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Raises SettingsError when more stages are to move than there are."""
         require_stages(backbone, self.last)
 
     def first_stage(self, stages: int) -> int:
         """The first that moves."""
         return stages - (self.last or stages)
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and the stages that move."""
-        return self.rates_from(self.first_stage(stages), stages)
 
     def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:
         """A head that is learnt moves at the backbone's rate; before any other the stages wait."""

@@ -11,38 +11,34 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.backbone import Backbone
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.network import Network
+from headstart.contracts.tuning import Recipe
 from headstart.tuning._last_stages import require_stages
 
 SHARE = 0.25
 """Of the stages, that moves where no number is given: the last of a ResNet's 5, the last 3 of a 12-layer model's 13."""
 
 
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """Where the head cannot be solved for; elsewhere lp_ft does the same from a better start."""
+    return () if facts.linear else (Suggestion(0, "the frozen stages run once, so that an epoch costs little"),)
+
+
 class Partial(Recipe):
     """The last stages and the head."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
 
     last: int | None = Field(default=None, ge=1)
     """How many stages move, counted from the end; >= 1; by default a quarter of them."""
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """Where the head cannot be solved for; elsewhere lp_ft does the same from a better start."""
-        return () if facts.linear else (Suggestion(0, "the frozen stages run once, so that an epoch costs little"),)
-
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""
         return stages - (self.last or max(1, round(SHARE * stages)))
 
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and the last stages."""
-        return self.rates_from(self.first_stage(stages), stages)
-
-    def check(self, backbone: Backbone) -> None:
+    def check(self, backbone: Network) -> None:
         """Raises SettingsError when more stages are to move than there are."""
         require_stages(backbone, self.last)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from headstart.contracts.tuning import Rate
-from headstart.kernel.settings import Settings
+from headstart.contracts.tuning import Tuning
 
 
-class Probe(Settings):
+class Probe(Tuning):
     """A linear head on frozen features, its regularisation chosen by cross-validation."""
 
-    start: ClassVar[str] = "pretrained"
     solved: ClassVar[bool] = True
 
     refit: bool = False
@@ -24,7 +22,3 @@ class Probe(Settings):
     def first_stage(self, stages: int) -> int:
         """No stage moves."""
         return stages
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:  # noqa: ARG002
-        """The head alone."""
-        return (Rate(-1, 1.0),)

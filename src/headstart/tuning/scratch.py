@@ -6,14 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Recipe
 
 
 class Scratch(Recipe):
     """Everything, from random weights; the best of several learning rates on validation."""
 
     start: ClassVar[str] = "random"
-    solved: ClassVar[bool] = False
 
     epochs: int = Field(default=60, ge=1)
     """Passes over the training data at most; where not given, more over few, for about 400 steps, up to 100; >= 1."""
@@ -25,11 +24,3 @@ class Scratch(Recipe):
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     patience: int = Field(default=15, ge=1)
     """Epochs without a better one on validation before training stops; >= 1."""
-
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All stages move."""
-        return 0
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and every stage."""
-        return self.rates_from(0, stages)

@@ -12,34 +12,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from headstart.contracts.tuning import DataFacts, Rate, Recipe, Suggestion, TrainingStart
+from headstart.contracts.advice import Advice, DataFacts, Suggestion
+from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 
 FEW = 1000
 """Training examples below which a search tries it."""
 
 
+def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
+    """With few examples: the gain vanishes as they grow."""
+    return (Suggestion(4, "few examples tell which stages must move"),) if facts.examples < FEW else ()
+
+
 class Surgical(Recipe):
     """Everything, each stage at a rate by its relative gradient."""
 
-    start: ClassVar[str] = "pretrained"
-    solved: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(_tries)
     head: ClassVar[Literal["fresh", "solved"]] = "solved"
 
     renew_statistics: bool = False
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
-
-    @classmethod
-    def tries(cls, facts: DataFacts) -> tuple[Suggestion, ...]:
-        """With few examples: the gain vanishes as they grow."""
-        return (Suggestion(4, "few examples tell which stages must move"),) if facts.examples < FEW else ()
-
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All stages move, if some of them hardly."""
-        return 0
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """The head and every stage."""
-        return self.rates_from(0, stages)
 
     def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:
         """The stages' rates times RGN / max RGN; unchanged where no gradient reaches any of them."""

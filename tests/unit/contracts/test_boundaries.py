@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.network import Stage
 
 
 class Chain(Backbone):

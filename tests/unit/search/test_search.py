@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Prediction
 from headstart.engine.frozen.content_keys import content_keys
@@ -482,8 +483,13 @@ def test_where_there_is_no_time_for_folds_validation_decides() -> None:
     assert answer is None and decision.value == "left out" and "do not fit into the time" in decision.reason
 
 
+PAIRS_ARE_MANY = Advice(
+    lambda facts: (Suggestion(0, "pairs are many", {"batch_size": 16, "learning_rate": 5e-5, "stage_decay": 1.0}),)
+)
+
+
 def test_an_objective_that_suits_is_tried_beside_the_most_promising_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, facts: "pairs are many"))
+    monkeypatch.setattr(Contrastive, "advice", PAIRS_ARE_MANY)
     context = bench_of(None, {"tunings": ["full", "lp_ft"], "learning_rate": 0.003}, objective="auto")
     first, *others = candidates(context)[0]
     assert first.name == "lp_ft, contrastive" and first.reason.startswith("pairs are many, and ")
@@ -501,7 +507,7 @@ def test_an_objective_that_suits_is_tried_beside_the_most_promising_way(monkeypa
 def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Contrastive, "suits", classmethod(lambda cls, facts: "pairs are many"))
+    monkeypatch.setattr(Contrastive, "advice", PAIRS_ARE_MANY)
     plain = Supervised.losses
 
     def unknown(*given: Any) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from headstart.contracts.optimisation import Optimisation
 from headstart.contracts.tuning import Recipe
 from headstart.engine.training.best_epochs import SOUP, Kept, Weights, greedy_soup
 from headstart.engine.training.interpolation import ALPHAS, best_interpolation
@@ -21,9 +22,9 @@ class Final:
     """Their place between the pretrained backbone, 0, and the fine-tuned one, 1, where that was asked for."""
 
 
-def passes_needed(recipe: Recipe) -> int:
+def passes_needed(optimisation: Optimisation) -> int:
     """How many validation passes `final_weights` makes at most."""
-    return (SOUP - 1 if recipe.soup else 0) + (len(ALPHAS) if recipe.interpolate else 0)
+    return (SOUP - 1 if optimisation.soup else 0) + (len(ALPHAS) if optimisation.interpolate else 0)
 
 
 def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], cost_of: Callable[[Weights], float]) -> Final:

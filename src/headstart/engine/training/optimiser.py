@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone, bytes_of
 from headstart.contracts.evaluation_mode import evaluation_mode
+from headstart.contracts.optimisation import Optimisation
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.kernel.errors import TrainingError
 
@@ -59,14 +60,14 @@ def _groups(parameters: list[nn.Parameter], peak: float, start: float, decay: fl
     return [{"params": p, "weight_decay": d, "peak": peak, "start": start} for p, d in pairs if p]
 
 
-def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float) -> float:
+def set_rates(optimiser: torch.optim.Optimizer, optimisation: Optimisation, progress: float) -> float:
     """Set every group's rate for `progress` in [0, 1); one that has not begun has rate 0 and takes no gradient.
 
     Returns the greatest rate.
     """
     for group in optimiser.param_groups:
         begun = progress >= group["start"]
-        group["lr"] = group["peak"] * schedule(recipe.warmup, progress) if begun else 0.0
+        group["lr"] = group["peak"] * schedule(optimisation.warmup, progress) if begun else 0.0
         if group["start"]:
             for parameter in group["params"]:
                 parameter.requires_grad_(begun)

@@ -15,7 +15,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
-from headstart.contracts.tuning import Recipe
+from headstart.contracts.optimisation import Optimisation
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, unsound_gradient, watched
@@ -58,7 +58,7 @@ class Stepper:
         self,
         model: Learner,
         objective: Objective,
-        recipe: Recipe,
+        optimisation: Optimisation,
         optimiser: torch.optim.Optimizer,
         forward: Forward,
         micro: MicroBatches,
@@ -67,7 +67,7 @@ class Stepper:
         streams: Mapping[str, Stream],
     ) -> None:
         """Moves what `optimiser` holds; `streams` are where the batches come from."""
-        self.model, self.objective, self.recipe, self.optimiser = model, objective, recipe, optimiser
+        self.model, self.objective, self.optimisation, self.optimiser = model, objective, optimisation, optimiser
         self.forward, self.micro, self.processes, self.seed = forward, micro, processes, seed
         self.streams = streams
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -84,15 +84,15 @@ class Stepper:
         Raises:
             BrokenOffError: a loss or a gradient is not finite, or a single example does not fit into the memory.
         """
-        set_rates(self.optimiser, self.recipe, moment.done)
+        set_rates(self.optimiser, self.optimisation, moment.done)
         batches = {name: batch.to(self.forward.device) for name, batch in batches.items()}
         loss = self._gradients_of(batches, moment)
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         loss, size = torch.stack([loss, norm.to(loss.device)]).tolist()
         if not (math.isfinite(loss) and math.isfinite(size)):
             raise BrokenOffError(self._fault(batches, moment))
-        if 0 < self.recipe.clip < size:
-            nn.utils.clip_grads_with_norm_(self.parameters, self.recipe.clip, norm)
+        if 0 < self.optimisation.clip < size:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.optimisation.clip, norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.objective.after_step(self.step(batches, moment))

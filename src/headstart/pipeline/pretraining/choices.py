@@ -61,9 +61,9 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
         )
     objective.check(backbone)
     if plan.augmentation == AUTO:
-        plan = plan.model_copy(update={"augmentation": objective.augmentation})
+        plan = plan.model_copy(update={"augmentation": objective.advice.augmentation})
         why = f"the views that objective '{plan.objective}' asks for"
-        decisions.append(Decision(what="augmentation", value=objective.augmentation, reason=why))
+        decisions.append(Decision(what="augmentation", value=objective.advice.augmentation, reason=why))
     views = plan.augmentation_plugin()
     views.suit(modality)
     bound = views.bind(backbone.input_kind(), len(data.train))
@@ -73,18 +73,18 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
 
 
 def _objective(data: Unlabelled, backbone: Backbone) -> tuple[str, str]:
-    """What claims the data most and can do with the backbone."""
+    """The objective that suits such data best of those that can work on the backbone, and why."""
     modality = data.examples.schema.modality
-    found = {name: registry.plugin("objectives", name).claims(modality) for name in registry.names("objectives")}
-    claims = {name: claim for name, claim in found.items() if claim is not None}
+    offers = {name: registry.plugin("objectives", name).advice.pretrains for name in registry.names("objectives")}
+    found = {name: offer[modality] for name, offer in offers.items() if modality in offer}
     faults = []
-    for name in sorted(claims, key=lambda name: (claims[name].order, name)):
+    for name in sorted(found, key=lambda name: (found[name].order, name)):
         try:
             registry.plugin("objectives", name)().check(backbone)
         except SettingsError as error:
             faults.append(str(error))
             continue
-        return name, claims[name].reason
+        return name, found[name].reason
     raise SettingsError("\n".join(faults) or f"no objective learns from {modality} data without labels: name one")
 
 
@@ -96,7 +96,7 @@ def _suits(name: str, modality: str) -> bool:
 def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[TrainingSettings, tuple[Decision, ...]]:
     """The recipe: the user's settings before the objective's before the usual ones."""
     given, decisions = plan.settings.get("training", {}), []
-    offered = dict(objective.training)
+    offered = dict(objective.advice.training)
     rates = ("learning_rate", "head_learning_rate")
     if plan.weights != "random" and not {*rates} & {*offered, *given}:
         offered["learning_rate"] = GENTLE * float(TrainingSettings.model_fields["learning_rate"].default)

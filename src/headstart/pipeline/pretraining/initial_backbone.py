@@ -30,9 +30,8 @@ def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
         return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     modality = examples.schema.modality
     kinds = [registry.plugin("objectives", name) for name in registry.names("objectives")]
-    fresh = next(
-        (kind.initial_backbone for kind in kinds if kind.initial_backbone and modality in kind.modalities), None
-    )
+    known = (kind.advice.initial_backbone for kind in kinds if modality in kind.modalities)
+    fresh = next(filter(None, known), None)
     if fresh is None:
         return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     chosen = plan.model_copy(update={"backbone": fresh, "weights": "random"})

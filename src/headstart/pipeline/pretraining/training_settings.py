@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from headstart.contracts.tuning import Rate, Recipe
+from headstart.contracts.tuning import Recipe
 
 IDLE = ("rates_tried", "patience", "soup", "interpolate")
 """What a recipe chooses by the validation loss: without labels that does not say which weights are the best."""
@@ -33,11 +33,3 @@ class TrainingSettings(Recipe):
         if idle:
             raise ValueError(f"{idle[0]} chooses by a loss on labels, and pretraining has none. Leave it out")
         return self
-
-    def first_stage(self, stages: int) -> int:  # noqa: ARG002
-        """All move."""
-        return 0
-
-    def rates(self, stages: int) -> tuple[Rate, ...]:
-        """Every stage and the additions."""
-        return self.rates_from(0, stages)

@@ -8,7 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import Backbone, Stage
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.network import Stage
 from headstart.engine.training.noise import DropBranch, Noise
 from headstart.kernel.errors import TrainingError
 from small_trainings import changed, small_loop, weights
