@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.network import Stage
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import Metric, PlainTask, Reads, Replicates, Targets
+from headstart.contracts.task import PlainTask, Reads, Targets
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WIDTH = 8
@@ -71,7 +72,7 @@ class SequenceTask(PlainTask):
         return prediction
 
     def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("tag_accuracy", True, self._tag_accuracy, self._unused, (0.0, 1.0)),)
+        return (Metric("tag_accuracy", "Tag accuracy", True, self._tag_accuracy, self._unused, SHARE, (0.0, 1.0)),)
 
     def _tag_accuracy(self, targets: Targets, prediction: Prediction) -> float:
         truth, found = targets["tags"], prediction.columns["tags"]

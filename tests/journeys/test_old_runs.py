@@ -37,7 +37,10 @@ def test_an_old_run_predicts_what_it_predicted(name: str, tmp_path: Path) -> Non
 def test_an_old_run_writes_its_report_again(name: str, tmp_path: Path) -> None:
     run = own_copy(OLD / name, tmp_path / name)
     headstart.report(run)
-    assert headstart.load(run).verdict.split(":")[0] in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    record = headstart.load(run).record
+    assert record.verdict.split(":")[0] in page
+    assert record.title(record.primary_metric) in page
 
 
 @pytest.mark.parametrize("name", DATA)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from sklearn import metrics as reference
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric
+from headstart.contracts.metric import Metric
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 

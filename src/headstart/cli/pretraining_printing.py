@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headstart.cli.console import open_console, plain_table
 from headstart.kernel.terminal_text import on_one_line
-from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
+from headstart.pipeline.numbers import difference_text, interval_text, value_text
 from headstart.pipeline.pretraining.record import Gain, PretrainRecord
 from headstart.pipeline.pretraining.run import PretrainedRun
 
@@ -21,7 +21,8 @@ def print_pretrained(run: PretrainedRun) -> None:
     console.print()
     table = plain_table("on held-out inputs", "at the start", "at the end")
     for name, before, after in _course(record):
-        table.add_row(metric_title(name), value_text(name, before), value_text(name, after))
+        unit = record.unit(name)
+        table.add_row(record.title(name), value_text(unit, before), value_text(unit, after))
     console.print(table)
     if record.gain is not None:
         console.print()
@@ -41,12 +42,13 @@ def print_pretrained(run: PretrainedRun) -> None:
 
 def _arms(gain: Gain) -> Table:
     """The probes, and what the one on the result is ahead of each other."""
-    metric, found = gain.primary_metric, {comparison.against: comparison for comparison in gain.comparisons}
-    table = plain_table(f"{metric_title(metric)}, labelled test part", "value", "95 % interval", "the result's lead")
+    metric, unit = gain.primary_metric, gain.unit(gain.primary_metric)
+    found = {comparison.against: comparison for comparison in gain.comparisons}
+    table = plain_table(f"{gain.title(metric)}, labelled test part", "value", "95 % interval", "the result's lead")
     for key, arm in gain.arms.items():
         row = arm.figures[metric]
-        lead = difference_text(metric, found[key].difference) if key in found else ""
-        table.add_row(Text(arm.title), value_text(metric, row.value), interval_text(metric, row), lead)
+        lead = difference_text(unit, found[key].difference) if key in found else ""
+        table.add_row(Text(arm.title), value_text(unit, row.value), interval_text(unit, row), lead)
     return table
 
 

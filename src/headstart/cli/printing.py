@@ -17,8 +17,8 @@ from headstart.cli.plugin_help import Entry
 from headstart.cli.stage_table import stage_table
 from headstart.kernel.settings_text import FieldHelp
 from headstart.kernel.terminal_text import on_one_line
-from headstart.pipeline.numbers import difference_text, interval_text, metric_title, value_text
-from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord, SliceRow
+from headstart.pipeline.numbers import difference_text, interval_text, spread_text, value_text
+from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,9 +48,10 @@ def print_fit(run: Run) -> None:
     console.print(_arms(record))
     for comparison in record.comparisons:
         other = record.arms[comparison.against].title
-        difference = difference_text(comparison.metric, comparison.difference)
-        console.print(Text(f"{metric_title(comparison.metric)} against {other}: {difference}, {comparison.verdict}"))
-    _print_slices(console, record.slices, record.primary_metric, record.worst_slice)
+        metric = record.info(comparison.metric)
+        difference = difference_text(metric.unit, comparison.difference)
+        console.print(Text(f"{metric.title} against {other}: {difference}, {comparison.verdict}"))
+    _print_slices(console, record)
     _print_spread(console, record)
     about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]
     _print_some(console, [*about_old, *record.data.notes, *map(_trouble_text, record.data.unreadable)])
@@ -67,9 +68,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console = open_console()
     table = plain_table(f"on {evaluation.n:,} examples", "value", "95 % interval")
     for metric in _primary_first(evaluation.figures, evaluation.primary_metric):
-        table.add_row(metric_title(metric), *_cells(metric, evaluation.figures[metric]))
+        table.add_row(evaluation.title(metric), *_cells(evaluation.unit(metric), evaluation.figures[metric]))
     console.print(table)
-    _print_slices(console, evaluation.slices, evaluation.primary_metric, evaluation.worst_slice)
+    _print_slices(console, evaluation)
     _print_some(console, [*evaluation.notes, *map(_trouble_text, evaluation.unreadable)])
 
 
@@ -129,12 +130,12 @@ def print_settings(family: str, idea: str, rows: Sequence[FieldHelp]) -> None:
 def _arms(record: RunRecord) -> Table:
     """Metric by metric, so that the arms stand below each other."""
     table = plain_table("on the test part", "value", "95 % interval", "")
-    metrics = _primary_first(record.greater_is_better, record.primary_metric)
+    metrics = _primary_first(record.metrics, record.primary_metric)
     for metric in metrics[:MOST_METRICS]:
-        title = metric_title(metric)
+        title = record.title(metric)
         for arm in record.arms.values():
             if metric in arm.figures:
-                table.add_row(title, *_cells(metric, arm.figures[metric]), Text(arm.title))
+                table.add_row(title, *_cells(record.unit(metric), arm.figures[metric]), Text(arm.title))
                 title = ""
     if len(metrics) > MOST_METRICS:
         table.add_row(f"{len(metrics) - MOST_METRICS} more in metrics.json", "", "", "")
@@ -151,29 +152,29 @@ def _leaks(data: DataSummary) -> str:
 def _print_spread(console: Console, record: RunRecord) -> None:
     """How far the runs lie apart, where the record sums up several."""
     for key, spreads in record.spreads.items():
-        spread, metric = spreads[record.primary_metric], record.primary_metric
-        title = record.arms[key].title
-        words = f"{metric_title(metric)} of {title}: standard deviation {value_text(metric, spread)} over the runs"
+        metric, title = record.info(record.primary_metric), record.arms[key].title
+        spread = spread_text(metric.unit, spreads[record.primary_metric])
+        words = f"{metric.title} of {title}: standard deviation {spread} over the runs"
         console.print(Text(on_one_line(words)))
 
 
-def _print_slices(console: Console, slices: Sequence[SliceRow], metric: str, worst: str) -> None:
-    if not any(metric in row.figures for row in slices):
+def _print_slices(console: Console, found: RunRecord | Evaluation) -> None:
+    metric = found.primary_metric
+    rows = [row for row in found.slices if metric in row.figures]
+    if not rows:
         return
-    table = plain_table(f"{metric_title(metric)} where", "value", "95 % interval", "n")
-    for row in slices:
-        if metric in row.figures:
-            table.add_row(
-                Text(on_one_line(f"{row.column} = {row.value}")), *_cells(metric, row.figures[metric]), f"{row.n:,}"
-            )
+    table = plain_table(f"{found.title(metric)} where", "value", "95 % interval", "n")
+    for row in rows:
+        name, cells = f"{row.column} = {row.value}", _cells(found.unit(metric), row.figures[metric])
+        table.add_row(Text(on_one_line(name)), *cells, f"{row.n:,}")
     console.print()
     console.print(table)
-    if worst:
-        console.print(Text(on_one_line(f"Worst: {worst}")))
+    if found.worst_slice:
+        console.print(Text(on_one_line(f"Worst: {found.worst_slice}")))
 
 
-def _cells(metric: str, figure: FigureRow) -> tuple[str, str]:
-    return value_text(metric, figure.value), interval_text(metric, figure)
+def _cells(unit: str, figure: FigureRow) -> tuple[str, str]:
+    return value_text(unit, figure.value), interval_text(unit, figure)
 
 
 def _primary_first(metrics: Iterable[str], primary: str) -> list[str]:

@@ -21,6 +21,8 @@ class Table(Settings):
     note: str = ""
     header: tuple[str, ...]
     rows: tuple[tuple[str | float | int | None, ...], ...]
+    units: tuple[str, ...] = ()
+    """Of the columns, as in `MetricInfo.unit`; columns without one hold plain numbers or words."""
 
 
 class Matrix(Settings):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, SettingsError
@@ -28,24 +28,6 @@ Reads = Literal["pooled", "tokens", "maps"]
 
 ChosenBy = Literal["loss", "metric"]
 """What of a validation pass the best epoch is known by: see `Task.chosen_by`."""
-
-Replicates = Callable[[np.ndarray], np.ndarray]
-"""Example weights (resamples, examples), zero or more each -> the metric under each weighting (resamples,)."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure of merit over a set of predictions."""
-
-    name: str
-    """As in metrics.json: 'accuracy', 'macro_f1', 'log_loss'."""
-    greater_is_better: bool
-    score: Callable[[Targets, Prediction], float]
-    """By the field's reference implementation; NaN where the metric is undefined."""
-    replicates: Callable[[Targets, Prediction], Replicates]
-    """The same metric for many reweightings of the examples at once, for the bootstrap."""
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    """The least and the greatest value that the metric can have."""
 
 
 class Task(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 from scipy import stats
 
 from headstart.contracts.carriers import Figure, Prediction
-from headstart.contracts.task import Metric, Targets, Task
+from headstart.contracts.metric import Metric
+from headstart.contracts.task import Targets, Task
 from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval
 
 RESAMPLES = 1000

@@ -1,4 +1,7 @@
-"""How numbers are written in a report: shares in percent, the rest with as many decimals as their size deserves."""
+"""How numbers are written: shares in percent, the rest with as many decimals as their size deserves.
+
+A `unit` is that of `MetricInfo`: 'share' for percent, '' for a plain number, any other stands behind the number.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +9,49 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from headstart.contracts.metric import SHARE
 from headstart.pipeline.record import FigureRow
 
-SHARES = frozenset(
-    "accuracy balanced_accuracy top_5_accuracy precision recall f1 macro_f1 micro_f1 weighted_f1"
-    " knn_accuracy confidence share".split()
-)
-"""Metrics that are shares of examples, or averages of such, and so are written in percent; all others are not."""
 
-TITLES = {
-    "macro_f1": "Macro F1",
-    "micro_f1": "Micro F1",
-    "weighted_f1": "Weighted F1",
-    "f1": "F1",
-    "roc_auc": "ROC AUC",
-    "ece": "Calibration error (ECE)",
-    "r2": "R²",
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
-    "iou": "IoU",
-    "knn_accuracy": "k-NN accuracy",
-    "feature_std": "Feature standard deviation",
-    "hd95_mm": "Hausdorff distance, 95 % (mm)",
-    "hd95_px": "Hausdorff distance, 95 % (pixels)",
-}
-"""Metrics whose title is not simply their name in words."""
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric, or a column named like one, is written in percent."""
-    return metric.lower().replace(" ", "_") in SHARES
-
-
-def metric_title(metric: str) -> str:
-    """'balanced_accuracy' -> 'Balanced accuracy', 'iou_cell' -> 'IoU cell'."""
-    first, _, rest = metric.partition("_")
-    if metric in TITLES or first not in TITLES:
-        words = metric.replace("_", " ")
-        return TITLES.get(metric, words[:1].upper() + words[1:])
-    return f"{TITLES[first]} {rest.replace('_', ' ')}"
-
-
-def value_text(metric: str, value: float) -> str:
-    """'91.5 %' or '0.312'."""
-    if is_share(metric) and math.isfinite(value):
+def value_text(unit: str, value: float) -> str:
+    """'91.5 %', '0.312' or '4.21 mm'."""
+    if unit == SHARE and math.isfinite(value):
         return f"{_digits(100 * value, 1)} %"
-    return number_text(value)
+    return number_text(value) + _behind(unit, value)
 
 
-def figure_text(metric: str, figure: FigureRow) -> str:
+def figure_text(unit: str, figure: FigureRow) -> str:
     """'91.5 % (87.0–95.1)'; the value alone where there is no interval."""
-    interval = interval_text(metric, figure)
-    value = value_text(metric, figure.value)
+    interval = interval_text(unit, figure)
+    value = value_text(unit, figure.value)
     return f"{value} ({interval})" if interval else value
 
 
-def interval_text(metric: str, figure: FigureRow) -> str:
+def interval_text(unit: str, figure: FigureRow) -> str:
     """'87.0–95.1', or '−0.120 to 0.310' where a minus sign would run into the dash; empty where it is not known."""
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
         return ""
-    if is_share(metric):
+    if unit == SHARE:
         low, high = _digits(100 * figure.low, 1), _digits(100 * figure.high, 1)
     else:
         low, high = number_text(figure.low), number_text(figure.high)
     return f"{low} to {high}" if min(figure.low, figure.high) < 0 else f"{low}–{high}"
 
 
-def difference_text(metric: str, figure: FigureRow) -> str:
+def difference_text(unit: str, figure: FigureRow) -> str:
     """'+2.1 points (+0.3 to +4.0)': signed; differences of shares are in percentage points."""
-    value, low, high = (_signed(metric, number) for number in (figure.value, figure.low, figure.high))
-    unit = " points" if is_share(metric) else ""
+    value, low, high = (_signed(unit, number) for number in (figure.value, figure.low, figure.high))
+    value += " points" if unit == SHARE else _behind(unit, figure.value)
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return f"{value}{unit}"
-    return f"{value}{unit} ({low} to {high})"
+        return value
+    return f"{value} ({low} to {high})"
 
 
-def spread_text(metric: str, deviation: float) -> str:
+def spread_text(unit: str, deviation: float) -> str:
     """A standard deviation: '0.6 points' for shares, '0.012' for the rest."""
-    return f"{100 * deviation:.1f} points" if is_share(metric) and math.isfinite(deviation) else number_text(deviation)
+    if unit == SHARE and math.isfinite(deviation):
+        return f"{100 * deviation:.1f} points"
+    return number_text(deviation) + _behind(unit, deviation)
 
 
 def number_text(value: float, *, signed: bool = False) -> str:
@@ -141,25 +109,27 @@ def ago_text(seconds: float) -> str:
     return "just now"
 
 
-def cell_text(column: str, value: str | float | int | None) -> str:
-    """A cell of a table whose column may be named like a metric."""
+def cell_text(unit: str, value: str | float | int | None) -> str:
+    """A cell of a table; whole numbers keep all their digits."""
     if value is None:
         return "–"
     if isinstance(value, str):
         return value
-    if is_share(column):
-        return value_text(column, value)
-    return f"{value:,}" if isinstance(value, int) else number_text(value)
+    if isinstance(value, int) and unit != SHARE:
+        return f"{value:,}" + _behind(unit, value)
+    return value_text(unit, value)
 
 
-def column_texts(column: str, values: Sequence[str | float | int | None]) -> list[str]:
+def column_texts(unit: str, values: Sequence[str | float | int | None]) -> list[str]:
     """The cells of a column, its numbers with the decimals that the largest of them deserves."""
     sizes = [abs(value) for value in values if isinstance(value, float) and math.isfinite(value)]
-    if not sizes or is_share(column):
-        return [cell_text(column, value) for value in values]
+    if not sizes or unit == SHARE:
+        return [cell_text(unit, value) for value in values]
     decimals = _decimals(max(sizes))
     return [
-        _digits(value, decimals) if isinstance(value, float) and math.isfinite(value) else cell_text(column, value)
+        _digits(value, decimals) + _behind(unit, value)
+        if isinstance(value, float) and math.isfinite(value)
+        else cell_text(unit, value)
         for value in values
     ]
 
@@ -183,8 +153,12 @@ def moment_text(moment: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or 'UTC'}"
 
 
-def _signed(metric: str, value: float) -> str:
-    if is_share(metric) and math.isfinite(value):
+def _behind(unit: str, value: float) -> str:
+    return f" {unit}" if unit and unit != SHARE and math.isfinite(value) else ""
+
+
+def _signed(unit: str, value: float) -> str:
+    if unit == SHARE and math.isfinite(value):
         return _digits(100 * value, 1, signed=True)
     return number_text(value, signed=True)
 

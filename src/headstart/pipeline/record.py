@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
+from headstart.contracts.metric import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
 
@@ -30,6 +31,40 @@ class FigureRow(Settings):
     low: Number
     high: Number
     n: int
+
+
+class Measured(Settings):
+    """A record that names its metrics, so that figures can be shown without the task that computed them."""
+
+    metrics: dict[str, MetricInfo] = {}
+    """Metric or monitor -> its title, unit, direction and bounds."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_directions(cls, given: Any) -> Any:
+        """Records of Headstart 0.1 held only the direction of each metric."""
+        if not isinstance(given, dict) or "greater_is_better" not in given:
+            return given
+        directions = given["greater_is_better"]
+        infos = {name: MetricInfo(title=readable(name), greater_is_better=up) for name, up in directions.items()}
+        return {"metrics": infos} | {key: value for key, value in given.items() if key != "greater_is_better"}
+
+    def info(self, metric: str) -> MetricInfo:
+        """Title, unit and direction of a metric; one that the record does not describe goes by its name."""
+        return self.metrics.get(metric) or MetricInfo(title=readable(metric))
+
+    def title(self, metric: str) -> str:
+        """'Balanced accuracy'."""
+        return self.info(metric).title
+
+    def unit(self, metric: str) -> str:
+        """As in `MetricInfo.unit`."""
+        return self.info(metric).unit
+
+
+def readable(name: str) -> str:
+    """'balanced_accuracy' -> 'Balanced accuracy'."""
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 class Epoch(Settings):
@@ -216,7 +251,7 @@ class Forgetting(Settings):
     """Why nothing, or less than the whole old test part, was compared."""
 
 
-class RunRecord(Settings):
+class RunRecord(Measured):
     """The whole."""
 
     format: int = FORMAT_NUMBER
@@ -233,7 +268,6 @@ class RunRecord(Settings):
     seed: int
     task: str
     primary_metric: str
-    greater_is_better: dict[str, bool]
     data: DataSummary
     backbone: str
     backbone_origin: str

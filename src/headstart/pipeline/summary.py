@@ -37,7 +37,7 @@ def summarise(
     rows = {arm.key: _arm(arm, judged) for arm in arms}
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
-    words, negative = verdict(metrics[0].name, rows, judged.comparisons, unit=unit, no_scratch=why)
+    words, negative = verdict(metrics[0].name, metrics[0].info, rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
         headstart=version("headstart"),
         name=destination(folder).name,
@@ -48,7 +48,7 @@ def summarise(
         seed=context.plan.seed,
         task=registry.name_of(context.data.task),
         primary_metric=metrics[0].name,
-        greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
+        metrics={metric.name: metric.info for metric in metrics},
         data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),
         backbone=context.backbone.name,
         backbone_origin=context.backbone.origin,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headstart.pipeline.numbers import difference_text, figure_text, metric_title
+from headstart.contracts.metric import MetricInfo
+from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.record import Arm, Comparison
 
 
 def verdict(
     metric: str,
+    info: MetricInfo,
     arms: Mapping[str, Arm],
     comparisons: Sequence[Comparison],
     *,
@@ -25,10 +27,10 @@ def verdict(
     model = arms["model"]
     figure = model.figures[metric]
     counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
-    sentences = [f"{metric_title(metric)} {figure_text(metric, figure)} on {counted}."]
+    sentences = [f"{info.title} {figure_text(info.unit, figure)} on {counted}."]
     negative = False
     for comparison in comparisons:
-        difference = difference_text(metric, comparison.difference)
+        difference = difference_text(info.unit, comparison.difference)
         if comparison.against == "scratch":
             negative = comparison.verdict == "worse"
             sentences.append(_transfer_sentence(comparison.verdict, difference, _cut_off(arms["scratch"])))

@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.metric import Metric
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.kernel.errors import DataError
 from headstart.pipeline.arms import Trained
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
-from headstart.pipeline.numbers import difference_text, metric_title
+from headstart.pipeline.numbers import difference_text
 
 LOSS = "log_loss"
 """The metric that is finer than the primary one, where a task has it."""
@@ -80,12 +81,12 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
     metrics = {metric.name: metric for metric in data.task.metrics()}
     primary = data.task.metrics()[0]
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
-    reason = _told(primary.name, found)
+    reason = _told(primary, found)
     better = _is_better(found, where)
     if not better and LOSS in metrics and _may_ask_loss(found.figure, where):
         loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
         better = _is_better(loss, where)
-        reason += f"; {_told(LOSS, loss)}"
+        reason += f"; {_told(metrics[LOSS], loss)}"
     both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
     by = " by more than a standard error" if where.one_error else ""
     shown = "beats the frozen probe" if better else "was not shown to beat the frozen probe"
@@ -104,5 +105,5 @@ def _is_better(found: Difference, where: Where) -> bool:
     return value > (value - low) / ERRORS if where.one_error else found.verdict == "better"
 
 
-def _told(name: str, found: Difference) -> str:
-    return f"{metric_title(name)} {difference_text(name, figure_row(found.figure))}, {found.verdict}"
+def _told(metric: Metric, found: Difference) -> str:
+    return f"{metric.title} {difference_text(metric.unit, figure_row(found.figure))}, {found.verdict}"

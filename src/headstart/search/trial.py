@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headstart.contracts.task import Task
 from headstart.pipeline.arms import Trained
-from headstart.pipeline.numbers import metric_title, value_text
+from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import CandidateRow, Decision
 from headstart.search.candidates import Candidate
 from headstart.search.cost import Cost
@@ -70,14 +70,15 @@ def reached(task: Task, alive: Sequence[Trial]) -> str:
     best = min(alive, key=lambda one: one.lowest, default=None)
     if task.chosen_by == "loss":
         return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
-    name = task.metrics()[0].name
-    return f"best {metric_title(name)} on validation {value_text(name, math.nan if best is None else best.metric)}"
+    metric = task.metrics()[0]
+    value = value_text(metric.unit, math.nan if best is None else best.metric)
+    return f"best {metric.title} on validation {value}"
 
 
 def decision_of(task: Task, row: CandidateRow) -> Decision:
     """What became of a candidate, for the plan."""
-    name = task.metrics()[0].name
-    best = f"{metric_title(name)} {value_text(name, row.val_metric)} on validation at its best"
+    metric = task.metrics()[0]
+    best = f"{metric.title} {value_text(metric.unit, row.val_metric)} on validation at its best"
     reason = f"{best}, {row.epochs} epochs in {row.seconds:.1f} s"
     return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.contracts.task import Replicates
+from headstart.contracts.metric import Replicates
 
 
 def quiet(replicates: Replicates) -> Replicates:

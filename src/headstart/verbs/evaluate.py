@@ -16,18 +16,17 @@ from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, RunError
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.settings import Settings
 from headstart.pipeline.data import read_examples, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
 from headstart.pipeline.prepare import codes
-from headstart.pipeline.record import DataIssue, FigureRow, SliceRow
+from headstart.pipeline.record import DataIssue, FigureRow, Measured, SliceRow
 from headstart.pipeline.run_folder import RunFolder, open_run, write_record
 from headstart.pipeline.unusable import predict_usable
 from headstart.present.report.write import report
 
 
-class Evaluation(Settings):
+class Evaluation(Measured):
     """What an evaluation found."""
 
     data: str
@@ -97,6 +96,7 @@ def evaluate(
     return Evaluation(
         data=source,
         n=len(judged),
+        metrics={metric.name: metric.info for metric in task.metrics()},
         primary_metric=task.metrics()[0].name,
         figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
         slices=found,

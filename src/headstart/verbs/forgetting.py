@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.metric import MetricInfo
 from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
@@ -18,7 +19,7 @@ from headstart.evidence.comparison import compare, figures
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.judge import figure_row, rows_of
-from headstart.pipeline.numbers import difference_text, figure_text, metric_title
+from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, Forgetting, RunRecord
 from headstart.pipeline.run_folder import RunFolder
@@ -62,16 +63,17 @@ def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter
 
 def with_forgetting(record: RunRecord, found: Forgetting) -> RunRecord:
     """The record with what was found, and the verdict with a sentence of it."""
-    return record.model_copy(update={"forgetting": found, "verdict": f"{record.verdict} {in_words(found)}"})
+    words = in_words(found, record.info(found.metric))
+    return record.model_copy(update={"forgetting": found, "verdict": f"{record.verdict} {words}"})
 
 
-def in_words(found: Forgetting) -> str:
+def in_words(found: Forgetting, metric: MetricInfo) -> str:
     """'FORGETTING: accuracy on 40 old test examples of runs/a falls from 95.0 % ... to ...'"""
     if found.difference is None:
         return f"Forgetting is not known: {'; '.join(found.notes)}."
-    before, after = (figure_text(found.metric, figures[found.metric]) for figures in (found.before, found.after))
-    change = difference_text(found.metric, found.difference)
-    moved = f"{metric_title(found.metric)} {before} before, {after} after, {change}"
+    before, after = (figure_text(metric.unit, figures[found.metric]) for figures in (found.before, found.after))
+    change = difference_text(metric.unit, found.difference)
+    moved = f"{metric.title} {before} before, {after} after, {change}"
     where = f"on {found.examples} old test examples of {found.run}"
     if found.verdict == "worse":
         return f"FORGETTING {where}: {moved}."

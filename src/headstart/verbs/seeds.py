@@ -43,9 +43,8 @@ def over_seeds(plan: Plan, out: Path | None, one: One, reporter: Reporter, *, ov
                 reporter.say(f"Seed {seed}, {len(runs) + 1} of {plan.seeds}")
                 runs.append(one(single, where))
         _require_same_data(runs)
-        bounds = {metric.name: metric.bounds for metric in runs[0].model.task.metrics()}
         write_plan(folder / "plan.toml", plan.anchored(), ())
-        study(runs, folder, of="seeds", overlap=_overlap(runs), bounds=bounds)
+        study(runs, folder, of="seeds", overlap=_overlap(runs))
     return out or folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import stdev
 
@@ -24,7 +24,6 @@ def study(
     *,
     of: str,
     overlap: float = 0.0,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[RunRecord, Path]:
     """Sum up runs that differ in one thing, write the record and its report to `folder`.
 
@@ -33,7 +32,6 @@ def study(
         folder: where record.json, metrics.json and report.html go.
         of: what the runs differ in: 'label draws', 'seeds'.
         overlap: test examples per other example, where each run split the same data anew; 0 where the test part is one.
-        bounds: metric -> the least and the greatest value that it can have, which no interval leaves.
 
     Returns:
         The record, whose figures are means over the runs with a t interval, and the report's file.
@@ -46,9 +44,9 @@ def study(
     records = [run.record for run in runs]
     first = records[0]
     shared = [key for key in first.arms if all(key in record.arms for record in records)]
-    arms = {key: _mean_arm(key, records, overlap, bounds or {}) for key in shared}
+    arms = {key: _mean_arm(key, records, overlap) for key in shared}
     comparisons = tuple(_paired(key, records, overlap) for key in shared if key != "model")
-    words, negative = verdict(first.primary_metric, arms, comparisons, unit=of)
+    words, negative = verdict(first.primary_metric, first.info(first.primary_metric), arms, comparisons, unit=of)
     record = first.model_copy(
         update={
             "name": destination(folder).name,
@@ -58,7 +56,7 @@ def study(
             "comparisons": comparisons,
             "slices": tuple(_one_run(number, record, of) for number, record in enumerate(records, start=1)),
             "worst_slice": "",
-            "exhibits": (),
+            "panels": (),
             "mistakes": (),
             "decisions": (*first.decisions, _explanation(len(runs), of, overlap)),
             "forgetting": None,
@@ -72,11 +70,13 @@ def study(
     return record, report(folder)
 
 
-def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float, bounds: Mapping[str, tuple[float, float]]) -> Arm:
+def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
     arms = [record.arms[key] for record in records]
     figures = {}
     for name in arms[0].figures:
-        low, high = bounds.get(name, (-math.inf, math.inf))
+        info = records[0].info(name)
+        low = -math.inf if info.least is None else info.least
+        high = math.inf if info.greatest is None else info.greatest
         found = figure_row(paired_over_draws([arm.figures[name].value for arm in arms], overlap=overlap).figure)
         figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
     return arms[0].model_copy(
@@ -98,7 +98,7 @@ def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
 
 def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Comparison:
     metric = records[0].primary_metric
-    sign = 1 if records[0].greater_is_better[metric] else -1
+    sign = -1 if records[0].info(metric).greater_is_better is False else 1
     values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
     found = paired_over_draws([sign * (model - other) for model, other in values], overlap=overlap)
     return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)

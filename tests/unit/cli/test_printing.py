@@ -22,6 +22,7 @@ from headstart.pipeline.inspection import Finding, Inspection
 from headstart.pipeline.record import Arm, Comparison, DataIssue, DataSummary, FigureRow, RunRecord, SliceRow
 from headstart.verbs.evaluate import Evaluation
 from headstart.verbs.predict import PredictionSummary
+from metric_infos import metric_infos
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,7 @@ def finished_run(**changes: object) -> SimpleNamespace:
         seed=0,
         task="classification",
         primary_metric="accuracy",
-        greater_is_better={"log_loss": False, "accuracy": True},
+        metrics=metric_infos("log_loss", "accuracy"),
         data=DataSummary(
             source="photos/",
             seen="2 class folders",
@@ -125,6 +126,7 @@ def test_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = Evaluation(
         data="more/",
         n=1200,
+        metrics=metric_infos("log_loss", "accuracy"),
         primary_metric="accuracy",
         figures={"log_loss": figure(0.312, 0.25, 0.39), "accuracy": figure(0.912, 0.884, 0.936)},
         slices=SLICES,

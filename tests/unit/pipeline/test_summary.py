@@ -68,7 +68,7 @@ def test_it_says_what_was_done(run: headstart.Run) -> None:
     assert record.name == "photos" and record.seed == 3 and record.headstart == headstart.__version__
     assert record.task == "classification" and record.primary_metric == "accuracy"
     assert record.backbone == "test_resnet" and record.backbone_origin == "random"
-    assert record.greater_is_better["accuracy"] and not record.greater_is_better["log_loss"]
+    assert record.metrics["accuracy"].greater_is_better and not record.metrics["log_loss"].greater_is_better
     assert {part.name: part.examples for part in record.data.parts} == {"train": 24, "val": 8, "test": 16}
     assert record.decisions[0].what == "task" and record.decisions[0].reason
     assert record.versions["torch"] and record.machine and record.started.endswith("+00:00")
@@ -155,7 +155,7 @@ FORMAT_1: dict[str, Any] = {
     "seed": 0,
     "task": "classification",
     "primary_metric": "accuracy",
-    "greater_is_better": {"accuracy": True},
+    "metrics": {"accuracy": {"title": "Accuracy", "unit": "share", "greater_is_better": True}},
     "data": {
         "source": "photos/",
         "seen": "2 class folders with 300 images",

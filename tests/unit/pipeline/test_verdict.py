@@ -6,11 +6,13 @@ import pytest
 
 from headstart.pipeline.record import Arm, Comparison, FigureRow
 from headstart.pipeline.verdict import verdict
+from metric_infos import metric_infos
 
 FIGURES = {
     "accuracy": FigureRow(value=0.915, low=0.87, high=0.951, n=153),
     "log_loss": FigureRow(value=0.3125, low=0.2, high=0.4, n=153),
 }
+ACCURACY = metric_infos("accuracy")["accuracy"]
 ARM = Arm(title="linear probe on resnet18", figures=FIGURES, seconds=1.0)
 
 
@@ -21,13 +23,13 @@ def against(other: str, outcome: str, value: float, half: float, metric: str = "
 
 def said(*comparisons: Comparison, metric: str = "accuracy") -> tuple[str, bool]:
     arms = dict.fromkeys(["model", *(comparison.against for comparison in comparisons)], ARM)
-    return verdict(metric, arms, comparisons)
+    return verdict(metric, metric_infos(metric)[metric], arms, comparisons)
 
 
 def test_it_begins_with_the_primary_figure_and_what_it_rests_on() -> None:
     assert said()[0].startswith("Accuracy 91.5 % (87.0–95.1) on 153 unseen examples. ")
     assert said(metric="log_loss")[0].startswith("Log loss 0.312 (0.200–0.400) on 153 unseen examples. ")
-    assert verdict("accuracy", {"model": ARM}, (), unit="label draws")[0].startswith(
+    assert verdict("accuracy", ACCURACY, {"model": ARM}, (), unit="label draws")[0].startswith(
         "Accuracy 91.5 % (87.0–95.1) on 153 label draws. "
     )
 
@@ -81,7 +83,7 @@ def test_without_training_from_scratch_the_gain_is_unknown() -> None:
 def test_figures_without_an_interval_stand_alone() -> None:
     nan = float("nan")
     arm = ARM.model_copy(update={"figures": {"accuracy": FigureRow(value=0.5, low=nan, high=nan, n=1)}})
-    words, negative = verdict("accuracy", {"model": arm}, ())
+    words, negative = verdict("accuracy", ACCURACY, {"model": arm}, ())
     assert words.startswith("Accuracy 50.0 % on 1 unseen") and not negative
 
 

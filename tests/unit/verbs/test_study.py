@@ -16,6 +16,7 @@ from headstart.pipeline.read_record import read_record
 from headstart.pipeline.record import Arm, DataSummary, Decision, FigureRow, RunRecord
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.verbs.study import study
+from metric_infos import metric_infos
 
 MODEL = [0.90, 0.92, 0.88, 0.95]
 SCRATCH = [0.70, 0.75, 0.69, 0.71]
@@ -40,7 +41,7 @@ def run(folder: Path, arms: dict[str, float], **changes: Any) -> RunFolder:
         seed=0,
         task="classification",
         primary_metric="accuracy",
-        greater_is_better={"accuracy": True, "log_loss": False},
+        metrics=metric_infos("accuracy", "log_loss"),
         data=DataSummary(source="x", seen="a table", modality="table", parts=()),
         backbone="resnet18",
         backbone_origin="random",
@@ -173,7 +174,7 @@ def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord,
 
 def test_no_interval_leaves_what_a_metric_can_be(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, [0.99, 0.7], SCRATCH)
-    record, _ = study(runs, tmp_path / "study", of="seeds", bounds={"accuracy": (0.0, 1.0)})
+    record, _ = study(runs, tmp_path / "study", of="seeds")
     found = record.arms["model"].figures["accuracy"]
     assert (found.low, found.high) == (0.0, 1.0)
 

@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from headstart.contracts.metric import MetricInfo
 from headstart.engine.training.finite import BrokenOffError
 
 SPREAD, RANK = "feature_std", "effective_rank"
 """Monitors of `numerics/spread.py` that an epoch's result has where training goes without labels."""
+
+MONITORS = {
+    SPREAD: MetricInfo(
+        title="Feature standard deviation",
+        greater_is_better=True,
+        note="0: all features are the same; 1: evenly spread.",
+    ),
+    RANK: MetricInfo(
+        title="Effective rank", greater_is_better=True, note="The number of dimensions that the features use."
+    ),
+}
+"""How they are shown."""
 
 LEAST_SPREAD = 0.01
 """Below it the embeddings point the same way up to a hundredth of what an even spread has."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Prediction
+from headstart.contracts.metric import SHARE, MetricInfo
 from headstart.engine.device import usual_batch_size
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.extract import extract
@@ -41,6 +42,8 @@ from headstart.pipeline.record import Arm
 
 KNN = "knn_accuracy"
 """The monitor of a training that has a labelled sample."""
+
+KNN_INFO = MetricInfo(title="k-NN accuracy", unit=SHARE, greater_is_better=True)
 
 MOST_KNOWN, MOST_ASKED = 2000, 1000
 """Labelled examples that the k nearest are taken from, and that are asked for, after each epoch."""
@@ -121,7 +124,7 @@ class Judgement:
             source=self.plan.data,
             task=registry.name_of(task),
             primary_metric=metrics[0].name,
-            greater_is_better={metric.name: metric.greater_is_better for metric in metrics},
+            metrics={metric.name: metric.info for metric in metrics},
             parts=data.summary.parts,
             arms={key: self.arms[key].model_copy(update={"figures": judged.figures[key]}) for key in predictions},
             comparisons=judged.comparisons,

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.kernel.settings import Settings
-from headstart.pipeline.record import Arm, BudgetRow, Comparison, DataIssue, Decision, Epoch, Number, PartRow, StageRow
+from headstart.pipeline.record import (
+    Arm,
+    BudgetRow,
+    Comparison,
+    DataIssue,
+    Decision,
+    Epoch,
+    Measured,
+    Number,
+    PartRow,
+    StageRow,
+)
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
@@ -33,13 +44,12 @@ class UnlabelledSummary(Settings):
     notes: tuple[str, ...] = ()
 
 
-class Gain(Settings):
+class Gain(Measured):
     """What the training was worth on a labelled sample: linear probes on its test part."""
 
     source: str
     task: str
     primary_metric: str
-    greater_is_better: dict[str, bool]
     parts: tuple[PartRow, ...]
     arms: dict[str, Arm]
     """'model' is the probe on the result, 'start' that on what the training began with, 'pca' and 'k_means' those on
@@ -56,7 +66,7 @@ class ViewRow(Settings):
     """Data URIs: the input, then its views."""
 
 
-class PretrainRecord(Settings):
+class PretrainRecord(Measured):
     """The whole."""
 
     kind: Literal["pretraining"] = "pretraining"

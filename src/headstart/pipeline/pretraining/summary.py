@@ -7,13 +7,16 @@ from pathlib import Path
 
 from torch import nn
 
+from headstart.contracts.metric import MetricInfo
 from headstart.contracts.model_files import model_hash
 from headstart.engine.device import machine, versions
+from headstart.engine.training.collapse import MONITORS
 from headstart.kernel.replacement import destination
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.command import command
 from headstart.pipeline.interrupted_training import what_was_kept
 from headstart.pipeline.pretraining.choices import Choices
+from headstart.pipeline.pretraining.gain import KNN, KNN_INFO
 from headstart.pipeline.pretraining.record import Gain, PretrainRecord, UnlabelledSummary
 from headstart.pipeline.pretraining.training import Course, Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
@@ -21,6 +24,10 @@ from headstart.pipeline.pretraining.verdict import verdict
 from headstart.pipeline.pretraining.view_examples import view_rows
 from headstart.pipeline.record import BudgetRow, Epoch, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, trained_rows
+
+LOSS = MetricInfo(
+    title="Loss", greater_is_better=False, note="The objective's own; held-out inputs are never trained on."
+)
 
 MOST_NAMED = 1000
 """Unreadable inputs that a record names."""
@@ -53,6 +60,7 @@ def summarise(
         objective=plan.objective,
         augmentation=str(choices.augmentation),
         data=_about(data, training),
+        metrics={"loss": LOSS, **MONITORS, **({KNN: KNN_INFO} if KNN in history[-1].monitors else {})},
         backbone=backbone.name,
         backbone_origin=backbone.origin,
         width=backbone.width,

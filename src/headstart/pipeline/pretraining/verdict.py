@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.engine.training.collapse import RANK
-from headstart.pipeline.numbers import difference_text, figure_text, metric_title
+from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
 from headstart.pipeline.record import Epoch
 
@@ -23,13 +23,13 @@ def verdict(
 
 
 def _gain(gain: Gain) -> str:
-    metric = gain.primary_metric
-    figure = gain.arms["model"].figures[metric]
-    reached = f"A linear probe on it reaches {metric_title(metric).lower()} {figure_text(metric, figure)}"
+    metric = gain.info(gain.primary_metric)
+    figure = figure_text(metric.unit, gain.arms["model"].figures[gain.primary_metric])
+    reached = f"A linear probe on it reaches {metric.title} {figure}"
     comparison = next((found for found in gain.comparisons if found.against == "start"), None)
     if comparison is None:
         return f"{reached}."
-    difference = difference_text(metric, comparison.difference)
+    difference = difference_text(metric.unit, comparison.difference)
     if comparison.verdict == "better":
         return f"{reached}: {difference} over its start.{_simpler(gain)}"
     if comparison.verdict == "worse":
@@ -44,6 +44,6 @@ def _simpler(gain: Gain) -> str:
     if not unbeaten:
         return ""
     found = next((comparison for comparison in unbeaten if comparison.verdict == "worse"), unbeaten[0])
-    difference = difference_text(gain.primary_metric, found.difference)
+    difference = difference_text(gain.unit(gain.primary_metric), found.difference)
     word = "It is WORSE than" if found.verdict == "worse" else "It is not shown to beat"
     return f" {word} a {gain.arms[found.against].title}, which takes seconds: {difference}."

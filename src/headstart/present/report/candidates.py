@@ -6,7 +6,8 @@ import math
 
 from markupsafe import Markup
 
-from headstart.pipeline.numbers import figure_text, is_share, metric_title
+from headstart.contracts.metric import SHARE
+from headstart.pipeline.numbers import figure_text
 from headstart.pipeline.record import CandidateRow, FigureRow, RunRecord
 from headstart.present.report.intervals import Whisker, interval_plot
 
@@ -34,7 +35,7 @@ def style(candidate: CandidateRow) -> str:
 
 def ranked(record: RunRecord) -> list[CandidateRow]:
     """The one that was kept, then the others from best to worst; last those without a figure."""
-    sign = -1 if record.greater_is_better.get(record.primary_metric, True) else 1
+    sign = 1 if record.info(record.primary_metric).greater_is_better is False else -1
 
     def place(candidate: CandidateRow) -> tuple[bool, bool, float]:
         unknown = math.isnan(candidate.val_metric)
@@ -46,13 +47,12 @@ def ranked(record: RunRecord) -> list[CandidateRow]:
 def plot(record: RunRecord) -> Markup:
     """The best ones with their intervals; the one that was kept has the model's colour and says so."""
     rows = [_whisker(record, one) for one in ranked(record)[:MOST_DRAWN] if not math.isnan(one.val_metric)]
-    title = f"{metric_title(record.primary_metric)} on validation"
-    return interval_plot(title, rows, share=is_share(record.primary_metric))
+    metric = record.info(record.primary_metric)
+    return interval_plot(f"{metric.title} on validation", rows, share=metric.unit == SHARE)
 
 
 def _whisker(record: RunRecord, candidate: CandidateRow) -> Whisker:
     figure = figure_of(candidate)
     name = f"{candidate.name} (kept)" if kept(candidate) else candidate.name
-    return Whisker(
-        name, figure, figure_text(record.primary_metric, figure), "series-1" if kept(candidate) else "series-4"
-    )
+    series = "series-1" if kept(candidate) else "series-4"
+    return Whisker(name, figure, figure_text(record.unit(record.primary_metric), figure), series)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.pipeline.numbers import is_share, metric_title, value_text
+from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import Arm
 from headstart.present.report import svg
 
@@ -21,7 +22,8 @@ class Curve(NamedTuple):
     """One line of a chart."""
 
     name: str
-    metric: str
+    unit: str
+    """As in `MetricInfo.unit`."""
     values: list[float]
     css: str
 
@@ -29,20 +31,19 @@ class Curve(NamedTuple):
 def loss_chart(arm: Arm, series: str) -> Markup:
     """Training and validation loss."""
     curves = [
-        Curve("training", "loss", [epoch.train_loss for epoch in arm.history], "training"),
-        Curve("validation", "loss", [epoch.val_loss for epoch in arm.history], "validation"),
+        Curve("training", "", [epoch.train_loss for epoch in arm.history], "training"),
+        Curve("validation", "", [epoch.val_loss for epoch in arm.history], "validation"),
     ]
     shown = [value for curve in curves for value in curve.values]
     return _of_arm(f"Loss of {arm.title}", "Loss", arm, curves, svg.span(shown), series)
 
 
-def metric_chart(arm: Arm, metric: str, values_of_all: Sequence[float], series: str) -> Markup:
+def metric_chart(arm: Arm, metric: MetricInfo, values_of_all: Sequence[float], series: str) -> Markup:
     """The primary metric on validation, on an axis that fits the values of all arms, so that arms can be compared."""
     values = [epoch.val_metric for epoch in arm.history]
-    curve = Curve("validation", metric, values, "validation")
-    title = metric_title(metric)
-    y_range = svg.span(values_of_all, share=is_share(metric))
-    return _of_arm(f"{title} of {arm.title}", title, arm, [curve], y_range, series)
+    curve = Curve("validation", metric.unit, values, "validation")
+    y_range = svg.span(values_of_all, share=metric.unit == SHARE)
+    return _of_arm(f"{metric.title} of {arm.title}", metric.title, arm, [curve], y_range, series)
 
 
 def _of_arm(
@@ -67,7 +68,7 @@ def chart(
     x_range = (first, last) if last > first else (first - 1, last + 1)
     x = svg.Scale(*x_range, 46, svg.WIDTH - 12)
     y = svg.Scale(*y_range, HEIGHT - 36, 24)
-    share = is_share(curves[0].metric)
+    share = curves[0].unit == SHARE
     parts = [svg.axes(svg.Frame(x, y, "epoch", y_label, y_share=share, whole_x=True))]
     if kept is not None and first <= kept <= last:
         parts.append(svg.line(x(kept), y.start, x(kept), y.stop, "kept"))
@@ -81,5 +82,5 @@ def chart(
 
 
 def _sentence(curve: Curve, epochs: list[int]) -> str:
-    start, end = (value_text(curve.metric, value) for value in (curve.values[0], curve.values[-1]))
+    start, end = (value_text(curve.unit, value) for value in (curve.values[0], curve.values[-1]))
     return f"{curve.name.capitalize()}: {start} at epoch {epochs[0]}, {end} at epoch {epochs[-1]}."

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.pipeline.numbers import difference_text, figure_text, is_share, metric_title
+from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.pretraining.record import Gain
 from headstart.pipeline.record import Arm, Comparison, RunRecord, SliceRow
 from headstart.present.report.curves import loss_chart, metric_chart
@@ -68,43 +69,44 @@ def class_names(record: RunRecord) -> list[str]:
 
 def direction(record: RunRecord | Gain, metric: str) -> str:
     """Which way is better, for the axis of a plot; empty where it is not known."""
-    known = record.greater_is_better.get(metric)
+    known = record.info(metric).greater_is_better
     return "" if known is None else "more is better →" if known else "← less is better"
 
 
 def figure_plot(record: RunRecord | Gain, metric: str) -> Markup:
     """One metric of all arms that have it."""
+    unit = record.unit(metric)
     rows = [
-        Whisker(name, arm.figures[metric], figure_text(metric, arm.figures[metric]), series_of(name))
+        Whisker(name, arm.figures[metric], figure_text(unit, arm.figures[metric]), series_of(name))
         for name, arm in record.arms.items()
         if metric in arm.figures
     ]
     better = direction(record, metric)
-    return interval_plot(metric_title(metric), rows, share=is_share(metric), better=better)
+    return interval_plot(record.title(metric), rows, share=unit == SHARE, better=better)
 
 
 def comparison_plots(record: RunRecord | Gain) -> list[tuple[str, Markup]]:
     """Per metric: the paired differences to the other arms, with the line of no difference."""
     return [
-        (metric, _difference_plot(metric, [c for c in record.comparisons if c.metric == metric]))
+        (metric, _difference_plot(record.info(metric), [c for c in record.comparisons if c.metric == metric]))
         for metric in _once(comparison.metric for comparison in record.comparisons)
     ]
 
 
-def _difference_plot(metric: str, comparisons: list[Comparison]) -> Markup:
+def _difference_plot(metric: MetricInfo, comparisons: list[Comparison]) -> Markup:
     rows = [
         Whisker(
             f"model − {comparison.against}",
             comparison.difference,
-            difference_text(metric, comparison.difference),
+            difference_text(metric.unit, comparison.difference),
             VERDICTS.get(comparison.verdict, "neutral"),
         )
         for comparison in comparisons
     ]
     reference = Reference(0.0, "no difference")
     better = "right: the model is better"
-    title = f"{metric_title(metric)}: the model minus the others"
-    return interval_plot(title, rows, share=is_share(metric), signed=True, better=better, reference=reference)
+    title = f"{metric.title}: the model minus the others"
+    return interval_plot(title, rows, share=metric.unit == SHARE, signed=True, better=better, reference=reference)
 
 
 def forgetting_plot(record: RunRecord) -> Markup | None:
@@ -112,13 +114,14 @@ def forgetting_plot(record: RunRecord) -> Markup | None:
     old = record.forgetting
     if old is None:
         return None
+    unit = record.unit(old.metric)
     rows = [
-        Whisker(name, figures[old.metric], figure_text(old.metric, figures[old.metric]), series)
+        Whisker(name, figures[old.metric], figure_text(unit, figures[old.metric]), series)
         for name, figures, series in (("before", old.before, "series-4"), ("after", old.after, "series-1"))
         if old.metric in figures
     ]
-    title = f"{metric_title(old.metric)} on the old test part"
-    return interval_plot(title, rows, share=is_share(old.metric), better=direction(record, old.metric))
+    title = f"{record.title(old.metric)} on the old test part"
+    return interval_plot(title, rows, share=unit == SHARE, better=direction(record, old.metric))
 
 
 def curves(record: RunRecord) -> list[ArmCurves]:
@@ -130,7 +133,7 @@ def curves(record: RunRecord) -> list[ArmCurves]:
             name,
             arm,
             loss_chart(arm, series_of(name)),
-            metric_chart(arm, record.primary_metric, values, series_of(name)),
+            metric_chart(arm, record.info(record.primary_metric), values, series_of(name)),
         )
         for name, arm in trained.items()
     ]
@@ -147,9 +150,9 @@ def slice_tables(record: RunRecord) -> list[SliceTable]:
 
 
 def _slice_plot(record: RunRecord, column: str, rows: list[SliceRow]) -> Markup | None:
-    metric = record.primary_metric
+    metric, unit = record.primary_metric, record.unit(record.primary_metric)
     whiskers = [
-        Whisker(row.value, row.figures[metric], figure_text(metric, row.figures[metric]), "series-1")
+        Whisker(row.value, row.figures[metric], figure_text(unit, row.figures[metric]), "series-1")
         for row in rows
         if metric in row.figures
     ]
@@ -158,8 +161,8 @@ def _slice_plot(record: RunRecord, column: str, rows: list[SliceRow]) -> Markup 
     arm = main_arm(record)
     overall = arm.figures.get(metric) if arm else None
     reference = Reference(overall.value, "all examples") if overall else None
-    title = f"{metric_title(metric)} by {column}"
-    return interval_plot(title, whiskers[:MOST_SLICES_DRAWN], share=is_share(metric), reference=reference)
+    title = f"{record.title(metric)} by {column}"
+    return interval_plot(title, whiskers[:MOST_SLICES_DRAWN], share=unit == SHARE, reference=reference)
 
 
 def is_worst(record: RunRecord, row: SliceRow) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from markupsafe import Markup
 
@@ -66,8 +67,8 @@ def confusions(matrix: Matrix, most: int) -> list[Confusion]:
 def table_rows(table: Table, most: int) -> list[list[tuple[str, bool]]]:
     """Per row its cells: the text, and whether it is set as a number."""
     columns = [
-        list(zip(column_texts(name, values), (value is None or not isinstance(value, str) for value in values)))
-        for name, values in zip(table.header, zip(*table.rows[:most]))
+        list(zip(column_texts(unit, values), (value is None or not isinstance(value, str) for value in values)))
+        for unit, values in zip_longest(table.units[: len(table.header)], zip(*table.rows[:most]), fillvalue="")
     ]
     return [list(row) for row in zip(*columns)]
 

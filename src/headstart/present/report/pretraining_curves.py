@@ -7,20 +7,12 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.engine.training.collapse import RANK, SPREAD
-from headstart.pipeline.numbers import is_share, metric_title
+from headstart.contracts.metric import SHARE, MetricInfo
 from headstart.pipeline.pretraining.record import PretrainRecord, ViewRow
 from headstart.present.report import svg
 from headstart.present.report.curves import Curve
 from headstart.present.report.curves import chart as drawn
 from headstart.present.report.pictures import PICTURE
-
-NOTES = {
-    "loss": "The objective's own, on inputs that are not trained on.",
-    SPREAD: "0: all features are the same; 1: evenly spread.",
-    RANK: "How many dimensions the features use.",
-}
-"""What a monitor means; any other says it by its name."""
 
 MOST_VIEWS = 12
 
@@ -29,8 +21,7 @@ class Monitor(NamedTuple):
     """A number that was followed."""
 
     name: str
-    title: str
-    note: str
+    info: MetricInfo
     epochs: list[int]
     """From 0, before the first step, where that was looked at."""
     values: list[float]
@@ -54,13 +45,13 @@ def monitors(record: PretrainRecord) -> list[Monitor]:
 
 def chart(record: PretrainRecord, monitor: Monitor) -> Markup:
     """One monitor over the epochs; the loss beside that of the training."""
-    curves = [Curve("held out", monitor.name, monitor.values, "validation")]
+    curves = [Curve("held out", monitor.info.unit, monitor.values, "validation")]
     if monitor.name == "loss":
         before = [math.nan] * (len(monitor.epochs) - len(record.history))
-        curves.insert(0, Curve("training", "loss", [*before, *(e.train_loss for e in record.history)], "training"))
+        curves.insert(0, Curve("training", "", [*before, *(e.train_loss for e in record.history)], "training"))
     shown = [value for curve in curves for value in curve.values]
-    y_range = svg.span(shown, share=is_share(monitor.name))
-    return drawn(monitor.title, monitor.title, monitor.epochs, curves, y_range, "series-1")
+    y_range = svg.span(shown, share=monitor.info.unit == SHARE)
+    return drawn(monitor.info.title, monitor.info.title, monitor.epochs, curves, y_range, "series-1")
 
 
 def shown_views(record: PretrainRecord) -> list[ViewRow]:
@@ -74,5 +65,4 @@ def _monitor(record: PretrainRecord, name: str) -> Monitor:
     values = [epoch.val_loss if name == "loss" else epoch.monitors.get(name, math.nan) for epoch in record.history]
     if name in record.start:
         epochs, values = [0, *epochs], [record.start[name], *values]
-    title = "Held-out loss" if name == "loss" else metric_title(name)
-    return Monitor(name, title, NOTES.get(name, ""), epochs, values)
+    return Monitor(name, record.info(name), epochs, values)

@@ -102,7 +102,6 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         clip=clip,
-        metric_title=numbers.metric_title,
         seconds=numbers.seconds_text,
         parameters=numbers.parameters_text,
         number=numbers.number_text,
@@ -118,7 +117,6 @@ def _environment() -> Environment:
         value_text=numbers.value_text,
         difference_text=numbers.difference_text,
         spread_text=numbers.spread_text,
-        is_share=numbers.is_share,
         candidates=candidates,
         evidence=evidence,
         panels=panels,

@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import weighted_means
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
@@ -30,17 +31,25 @@ Reweighted = Callable[[np.ndarray, np.ndarray], Replicates]
 def classification_metrics() -> tuple[Metric, ...]:
     """Accuracy first; the rest in the order in which a report shows them."""
     return (
-        _metric("accuracy", True, _accuracy, _accuracy_replicates),
-        _metric("balanced_accuracy", True, _balanced_accuracy, _balanced_accuracy_replicates),
-        _metric("macro_f1", True, _macro_f1, _macro_f1_replicates),
-        _metric("roc_auc", True, _roc_auc, _roc_auc_replicates),
-        _metric("log_loss", False, _log_loss, _log_loss_replicates, (0.0, np.inf)),
-        _metric("ece", False, _calibration_error, _calibration_error_replicates),
+        _metric("accuracy", "Accuracy", True, _accuracy, _accuracy_replicates, SHARE),
+        _metric(
+            "balanced_accuracy", "Balanced accuracy", True, _balanced_accuracy, _balanced_accuracy_replicates, SHARE
+        ),
+        _metric("macro_f1", "Macro F1", True, _macro_f1, _macro_f1_replicates, SHARE),
+        _metric("roc_auc", "ROC AUC", True, _roc_auc, _roc_auc_replicates),
+        _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf)),
+        _metric("ece", "Calibration error (ECE)", False, _calibration_error, _calibration_error_replicates),
     )
 
 
 def _metric(
-    name: str, greater: bool, score: Score, reweighted: Reweighted, bounds: tuple[float, float] = (0.0, 1.0)
+    name: str,
+    title: str,
+    greater: bool,
+    score: Score,
+    reweighted: Reweighted,
+    unit: str = "",
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with (
@@ -52,7 +61,7 @@ def _metric(
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
 
-    return Metric(name, greater, value, replicates, bounds)
+    return Metric(name, title, greater, value, replicates, unit, bounds)
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 
@@ -89,7 +90,8 @@ def _per_class(classes: tuple[str, ...], labels: np.ndarray, predicted: np.ndarr
     return Table(
         title="Each class",
         note="Precision is empty for a class that was never predicted, recall for one without test examples.",
-        header=("class", "precision", "recall", "f1", "examples"),
+        header=("class", "precision", "recall", "F1", "examples"),
+        units=("", SHARE, SHARE, SHARE),
         rows=tuple(
             (name, *(_defined(value) for value in values), int(support))
             for name, *values, support in zip(classes, *columns)

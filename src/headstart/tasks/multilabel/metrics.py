@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score, f1_score
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import mean_of_present, quiet
 
@@ -31,9 +32,15 @@ Reweighted = Callable[[np.ndarray, np.ndarray], Replicates]
 def multilabel_metrics(classes: Sequence[str]) -> tuple[Metric, ...]:
     """Mean average precision first, F1 over all decisions and over labels, then the average precision of each label."""
     return (
-        _metric("mean_average_precision", PROBABILITIES, _mean_precision, _mean_precision_replicates),
-        _metric("micro_f1", CHOSEN, _micro_f1, _micro_f1_replicates),
-        _metric("macro_f1", CHOSEN, _macro_f1, _macro_f1_replicates),
+        _metric(
+            "mean_average_precision",
+            "Mean average precision",
+            PROBABILITIES,
+            _mean_precision,
+            _mean_precision_replicates,
+        ),
+        _metric("micro_f1", "Micro F1", CHOSEN, _micro_f1, _micro_f1_replicates, SHARE),
+        _metric("macro_f1", "Macro F1", CHOSEN, _macro_f1, _macro_f1_replicates, SHARE),
         *(_of_label(name, k) for k, name in enumerate(classes)),
     )
 
@@ -43,7 +50,7 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(average_precision_score(truth, scores)) if truth.any() else np.nan
 
 
-def _metric(name: str, column: str, score: Score, reweighted: Reweighted) -> Metric:
+def _metric(name: str, title: str, column: str, score: Score, reweighted: Reweighted, unit: str = "") -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with warnings.catch_warnings():  # of labels without a row; they are left out on purpose
             warnings.simplefilter("ignore")
@@ -52,7 +59,7 @@ def _metric(name: str, column: str, score: Score, reweighted: Reweighted) -> Met
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return quiet(reweighted(targets[TARGET], prediction.columns[column]))
 
-    return Metric(name, True, value, replicates, (0.0, 1.0))
+    return Metric(name, title, True, value, replicates, unit, (0.0, 1.0))
 
 
 def _of_label(name: str, k: int) -> Metric:
@@ -62,7 +69,7 @@ def _of_label(name: str, k: int) -> Metric:
     def reweighted(truth: np.ndarray, scores: np.ndarray) -> Replicates:
         return _ranking(truth[:, k], scores[:, k])
 
-    return _metric(f"average_precision_{name}", PROBABILITIES, score, reweighted)
+    return _metric(f"average_precision_{name}", f"Average precision ({name})", PROBABILITIES, score, reweighted)
 
 
 def _mean_precision(truth: np.ndarray, scores: np.ndarray) -> float:

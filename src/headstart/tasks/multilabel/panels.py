@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Mistake, Panel, Reliability, Table
 from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, average_precision
@@ -59,7 +60,8 @@ def _per_label(classes: Sequence[str], truth: np.ndarray, prediction: Prediction
     return Table(
         title="Each label",
         note="Precision is empty for a label that was never predicted, recall for one without test examples.",
-        header=("label", "average precision", "precision", "recall", "f1", "examples"),
+        header=("label", "average precision", "precision", "recall", "F1", "examples"),
+        units=("", "", SHARE, SHARE, SHARE),
         rows=tuple(rows),
     )
 

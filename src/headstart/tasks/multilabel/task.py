@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import Metric, PlainTask, Targets
+from headstart.contracts.task import PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets

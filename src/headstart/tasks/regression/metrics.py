@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import weighted_means
 from headstart.tasks._label_kinds import TARGET
 
@@ -14,9 +15,9 @@ from headstart.tasks._label_kinds import TARGET
 def regression_metrics() -> tuple[Metric, ...]:
     """R2 first, then the errors in the unit of the target."""
     return (
-        Metric("r2", True, _r2, _r2_replicates, (-np.inf, 1.0)),
-        Metric("mae", False, _mae, _mae_replicates, (0.0, np.inf)),
-        Metric("rmse", False, _rmse, _rmse_replicates, (0.0, np.inf)),
+        Metric("r2", "R²", True, _r2, _r2_replicates, bounds=(-np.inf, 1.0)),
+        Metric("mae", "Mean absolute error", False, _mae, _mae_replicates, bounds=(0.0, np.inf)),
+        Metric("rmse", "Root mean squared error", False, _rmse, _rmse_replicates, bounds=(0.0, np.inf)),
     )
 
 

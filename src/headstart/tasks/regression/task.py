@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import Metric, PlainTask, Targets
+from headstart.contracts.task import PlainTask, Targets
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import (
     TARGET,

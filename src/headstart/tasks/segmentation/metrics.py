@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import weighted_means
 from headstart.tasks.segmentation.mask_overlap import counts, distances
 from headstart.tasks.segmentation.mask_scan import MASK
@@ -32,14 +33,16 @@ def segmentation_metrics(names: Sequence[str], shown: Sequence[int], in_mm: bool
         in_mm: whether distances are in millimetres, else in pixels.
     """
     unit = "mm" if in_mm else "px"
-    measures: list[tuple[str, bool, PerClass, float]] = [
-        ("dice", True, dice_per_class, 1.0),
-        ("iou", True, iou_per_class, 1.0),
-        (f"hd95_{unit}", False, _distances(shown, in_mm), np.inf),
-    ]
-    metrics = [_metric(name, greater, of, shown, top) for name, greater, of, top in measures]
+    overlaps = (("dice", "Dice", dice_per_class), ("iou", "IoU", iou_per_class))
+    distance = _per_picture(_distances(shown, in_mm), shown)
+    metrics = [_overlap(name, title, of, shown) for name, title, of in overlaps]
+    metrics.append(Metric(f"hd95_{unit}", "Hausdorff distance, 95 %", False, *distance, unit, (0.0, np.inf)))
     if 1 < len(shown) <= MOST_CLASSES:
-        metrics += [_metric(f"{m[0]}_{names[k]}", m[1], m[2], [k], m[3]) for k in shown for m in measures[:2]]
+        metrics += [
+            _overlap(f"{name}_{names[k]}", f"{title} ({names[k]})", of, [k])
+            for k in shown
+            for name, title, of in overlaps
+        ]
     return tuple(metrics)
 
 
@@ -76,7 +79,15 @@ def _distances(shown: Sequence[int], in_mm: bool) -> PerClass:
     return lambda targets, prediction: distances_per_class(targets, prediction, shown, in_mm)
 
 
-def _metric(name: str, greater: bool, measured: PerClass, shown: Sequence[int], top: float) -> Metric:
+def _overlap(name: str, title: str, measured: PerClass, shown: Sequence[int]) -> Metric:
+    return Metric(name, title, True, *_per_picture(measured, shown), bounds=(0.0, 1.0))
+
+
+def _per_picture(
+    measured: PerClass, shown: Sequence[int]
+) -> tuple[Callable[[Targets, Prediction], float], Callable[[Targets, Prediction], Replicates]]:
+    """Score and replicates of a mean over pictures."""
+
     def per_picture(targets: Targets, prediction: Prediction) -> np.ndarray:
         return over_classes(measured(targets, prediction), shown)
 
@@ -89,7 +100,7 @@ def _metric(name: str, greater: bool, measured: PerClass, shown: Sequence[int], 
         defined = ~np.isnan(values)
         return lambda weights: weighted_means(weights[:, defined], values[defined])
 
-    return Metric(name, greater, score, replicates, (0.0, top))
+    return score, replicates
 
 
 def _counts(targets: Targets, prediction: Prediction) -> np.ndarray:

@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
@@ -32,13 +33,14 @@ def segmentation_exhibits(
         )
     ]
     with_class = np.sum([counts(*pair)[1] > 0 for pair in pairs], axis=0)
-    unit = "mm" if in_mm else "pixels"
+    unit = "mm" if in_mm else "px"
     classes = Table(
         title="Classes",
-        note=f"Means over the pictures in which truth or prediction has the class. HD95: the 95th-percentile Hausdorff "
-        f"distance of the borders, in {unit}, of all but the background; the picture's diagonal where only one of the "
-        "two has the class.",
+        note="Means over the pictures in which truth or prediction has the class. HD95: the 95th-percentile Hausdorff "
+        "distance of the borders, of all but the background; the picture's diagonal where only one of the two has the "
+        "class.",
         header=("class", "Dice", "IoU", "HD95", "pictures with it", "share of pixels"),
+        units=("", "", "", unit, "", SHARE),
         rows=tuple(
             (name, *(column[k] for column in measured), int(with_class[k]), float(pixels[k].sum() / pixels.sum()))
             for k, name in enumerate(names)

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
-from headstart.contracts.task import Metric, PlainTask, Reads, Targets
+from headstart.contracts.task import PlainTask, Reads, Targets
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.media.masks import encode_mask

@@ -13,7 +13,8 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Metric, Replicates, Targets
+from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import weighted_means
 from headstart.tasks.tagging.tags import TagSet
 
@@ -26,10 +27,10 @@ SeqevalScore = Callable[..., float]
 def tagging_metrics(tags: TagSet) -> tuple[Metric, ...]:
     """F1 first."""
     return (
-        _entities("f1", f1_score, (2, 0, 0), (0, 1, 1), tags),
-        _entities("precision", precision_score, (1, 0, 0), (0, 1, 0), tags),
-        _entities("recall", recall_score, (1, 0, 0), (0, 0, 1), tags),
-        Metric("accuracy", True, _accuracy, _accuracy_replicates, (0.0, 1.0)),
+        _entities("f1", "F1", f1_score, (2, 0, 0), (0, 1, 1), tags),
+        _entities("precision", "Precision", precision_score, (1, 0, 0), (0, 1, 0), tags),
+        _entities("recall", "Recall", recall_score, (1, 0, 0), (0, 0, 1), tags),
+        Metric("accuracy", "Accuracy", True, _accuracy, _accuracy_replicates, SHARE, (0.0, 1.0)),
     )
 
 
@@ -57,7 +58,9 @@ def ratios(counts: np.ndarray, above: tuple[int, ...], below: tuple[int, ...]) -
         return (counts @ np.array(above, np.float64)) / (counts @ np.array(below, np.float64))
 
 
-def _entities(name: str, seqeval: SeqevalScore, above: tuple[int, ...], below: tuple[int, ...], tags: TagSet) -> Metric:
+def _entities(
+    name: str, title: str, seqeval: SeqevalScore, above: tuple[int, ...], below: tuple[int, ...], tags: TagSet
+) -> Metric:
     def score(targets: Targets, prediction: Prediction) -> float:
         truth, predicted = targets[TAGS], prediction.columns[TAGS]
         if not ((entity_counts(truth, predicted, tags) @ np.array(below)) > 0).any():
@@ -70,7 +73,7 @@ def _entities(name: str, seqeval: SeqevalScore, above: tuple[int, ...], below: t
         counts = entity_counts(targets[TAGS], prediction.columns[TAGS], tags).sum(axis=0)
         return lambda weights: ratios(weights @ counts, above, below)
 
-    return Metric(name, True, score, replicates, (0.0, 1.0))
+    return Metric(name, title, True, score, replicates, SHARE, (0.0, 1.0))
 
 
 def _right_tags(targets: Targets, prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:

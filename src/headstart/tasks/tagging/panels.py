@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import bootstrap_weights, interval
@@ -87,7 +88,8 @@ def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
         title="Each type",
         note="Entities that are right in all their words and in their type; intervals over the texts with any. "
         "Precision is empty for a type that was never predicted, recall for one that never occurs.",
-        header=("type", "precision", "recall", "f1", "95 % interval of F1", "true", "predicted", "right"),
+        header=("type", "precision", "recall", "F1", "95 % interval of F1", "true", "predicted", "right"),
+        units=("", SHARE, SHARE, SHARE),
         rows=tuple(rows),
     )
 

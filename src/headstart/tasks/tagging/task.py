@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import ChosenBy, Metric, PlainTask, Reads, Targets
+from headstart.contracts.task import ChosenBy, PlainTask, Reads, Targets
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed

@@ -12,6 +12,7 @@ import headstart
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
 from headstart.pipeline.pretraining.verdict import verdict
 from headstart.pipeline.record import Arm, Comparison, Epoch, FigureRow
+from metric_infos import metric_infos
 
 EPOCH = Epoch(epoch=1, train_loss=1.0, val_loss=1.0, val_metric=0.0, learning_rate=0.1, seconds=1.0)
 
@@ -33,7 +34,7 @@ def gain(**against: str) -> Gain:
         source="sample",
         task="classification",
         primary_metric="accuracy",
-        greater_is_better={"accuracy": True},
+        metrics=metric_infos("accuracy"),
         parts=(),
         arms=arms,
         comparisons=tuple(comparisons),

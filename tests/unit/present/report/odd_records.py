@@ -9,6 +9,7 @@ from sample_records import classification, data, figure
 
 from headstart.contracts.panels import Scatter, Table
 from headstart.pipeline.record import Arm, Card, Comparison, DataIssue, Decision, RunRecord, SliceRow, StageRow
+from metric_infos import metric_infos
 
 HOSTILE = '<script>alert("x")</script>&\'"> <img src=http://evil.example/x.png onerror=alert(1)> 🐝🦋'
 
@@ -46,7 +47,7 @@ def regression() -> RunRecord:
             "task": "regression",
             "verdict": "The probe explains 81 % of the variance.",
             "primary_metric": "r2",
-            "greater_is_better": {"r2": True, "mae": False, "rmse": False},
+            "metrics": metric_infos("r2", "mae", "rmse"),
             "arms": {"model": Arm(title="linear probe on MiniLM", figures=figures, seconds=2.0)},
             "comparisons": (),
             "slices": (),

@@ -6,8 +6,11 @@ import math
 
 from sample_records import figure, history, stages, thumbnail
 
+from headstart.engine.training.collapse import MONITORS
+from headstart.pipeline.pretraining.gain import KNN, KNN_INFO
 from headstart.pipeline.pretraining.record import Gain, PretrainRecord, UnlabelledSummary, ViewRow
 from headstart.pipeline.record import Arm, BudgetRow, Comparison, DataIssue, Decision, FigureRow, PartRow, StageRow
+from metric_infos import metric_infos
 
 
 def pretrained() -> PretrainRecord:
@@ -57,6 +60,7 @@ def pretrained() -> PretrainRecord:
         start={"loss": 5.5, "feature_std": 0.05, "effective_rank": 2.1, "knn_accuracy": 0.41},
         history=epochs,
         rounds=2,
+        metrics={**MONITORS, KNN: KNN_INFO},
         chosen={"precision": "bfloat16"},
         stopped="the budget of 1800 s was used",
         seconds=1790.0,
@@ -104,7 +108,7 @@ def _gain(verdict: str, difference: FigureRow) -> Gain:
         source="sample",
         task="classification",
         primary_metric="accuracy",
-        greater_is_better={"accuracy": True},
+        metrics=metric_infos("accuracy"),
         parts=(
             PartRow(name="train", examples=300),
             PartRow(name="val", examples=60),

@@ -27,6 +27,7 @@ from headstart.pipeline.record import (
     SliceRow,
     StageRow,
 )
+from metric_infos import metric_infos
 
 
 def write_record(run: Path, record: RunRecord) -> None:
@@ -155,14 +156,7 @@ def classification(names: tuple[str, ...] = ("ants", "bees")) -> RunRecord:
         seed=7,
         task="classification",
         primary_metric="accuracy",
-        greater_is_better={
-            "accuracy": True,
-            "balanced_accuracy": True,
-            "macro_f1": True,
-            "roc_auc": True,
-            "log_loss": False,
-            "ece": False,
-        },
+        metrics=metric_infos("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece"),
         data=data(names),
         backbone="resnet18",
         backbone_origin="timm/resnet18.a1_in1k, weights from the local hub cache",

@@ -14,6 +14,7 @@ from headstart.present.report import svg
 from headstart.present.report.curves import loss_chart, metric_chart
 from headstart.present.report.intervals import Reference, Whisker, interval_plot
 from headstart.present.report.panels import Confusion, confusions, matrix_cells, reliability_chart, scatter_chart
+from metric_infos import metric_infos
 
 
 def whisker(name: str, value: float, half: float) -> Whisker:
@@ -133,7 +134,8 @@ def test_falling_loss_falls_on_the_page_and_gaps_stay_gaps() -> None:
 def test_metric_axis_fits_all_arms() -> None:
     one, other = arm([0.9, 0.8]), arm([0.2, 0.1])
     values = [epoch.val_metric for a in (one, other) for epoch in a.history]
-    ticks = [re.findall(r">(\d+) %<", str(metric_chart(a, "accuracy", values, "series-1"))) for a in (one, other)]
+    accuracy = metric_infos("accuracy")["accuracy"]
+    ticks = [re.findall(r">(\d+) %<", str(metric_chart(a, accuracy, values, "series-1"))) for a in (one, other)]
     assert ticks[0] == ticks[1] and len(ticks[0]) >= 3
 
 

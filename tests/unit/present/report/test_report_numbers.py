@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from headstart.contracts.metric import SHARE
 from headstart.pipeline import numbers
 from headstart.pipeline.record import FigureRow
 
@@ -15,32 +16,33 @@ def row(value: float, low: float, high: float) -> FigureRow:
 
 
 @pytest.mark.parametrize(
-    ("metric", "figure", "text"),
+    ("unit", "figure", "text"),
     [
-        ("accuracy", row(0.915, 0.87, 0.951), "91.5 % (87.0–95.1)"),
-        ("macro_f1", row(1.0, 1.0, 1.0), "100.0 % (100.0–100.0)"),
-        ("roc_auc", row(0.9712, 0.95, 1.0), "0.971 (0.950–1.000)"),
-        ("log_loss", row(0.2214, 0.1, 0.3), "0.221 (0.100–0.300)"),
-        ("r2", row(0.1, -0.12, 0.31), "0.100 (−0.120 to 0.310)"),
-        ("mae", row(12345.6, 12000, 13000), "12,346 (12,000–13,000)"),
-        ("accuracy", row(0.5, math.nan, math.nan), "50.0 %"),
-        ("accuracy", row(math.nan, math.nan, math.nan), "not defined"),
+        (SHARE, row(0.915, 0.87, 0.951), "91.5 % (87.0–95.1)"),
+        (SHARE, row(1.0, 1.0, 1.0), "100.0 % (100.0–100.0)"),
+        ("", row(0.9712, 0.95, 1.0), "0.971 (0.950–1.000)"),
+        ("", row(0.2214, 0.1, 0.3), "0.221 (0.100–0.300)"),
+        ("", row(0.1, -0.12, 0.31), "0.100 (−0.120 to 0.310)"),
+        ("mm", row(12345.6, 12000, 13000), "12,346 mm (12,000–13,000)"),
+        (SHARE, row(0.5, math.nan, math.nan), "50.0 %"),
+        (SHARE, row(math.nan, math.nan, math.nan), "not defined"),
     ],
 )
-def test_figures(metric: str, figure: FigureRow, text: str) -> None:
-    assert numbers.figure_text(metric, figure) == text
+def test_figures(unit: str, figure: FigureRow, text: str) -> None:
+    assert numbers.figure_text(unit, figure) == text
 
 
 @pytest.mark.parametrize(
-    ("metric", "figure", "text"),
+    ("unit", "figure", "text"),
     [
-        ("accuracy", row(0.021, 0.003, 0.04), "+2.1 points (+0.3 to +4.0)"),
-        ("accuracy", row(0.0, -0.02, 0.02), "0.0 points (−2.0 to +2.0)"),
-        ("log_loss", row(-0.0401, -0.1, -0.001), "−0.040 (−0.100 to −0.001)"),
+        (SHARE, row(0.021, 0.003, 0.04), "+2.1 points (+0.3 to +4.0)"),
+        (SHARE, row(0.0, -0.02, 0.02), "0.0 points (−2.0 to +2.0)"),
+        ("", row(-0.0401, -0.1, -0.001), "−0.040 (−0.100 to −0.001)"),
+        ("mm", row(-0.5, -1.0, 0.25), "−0.500 mm (−1.000 to +0.250)"),
     ],
 )
-def test_differences_are_signed(metric: str, figure: FigureRow, text: str) -> None:
-    assert numbers.difference_text(metric, figure) == text
+def test_differences_are_signed(unit: str, figure: FigureRow, text: str) -> None:
+    assert numbers.difference_text(unit, figure) == text
 
 
 @pytest.mark.parametrize(
@@ -75,20 +77,18 @@ def test_parameter_counts(count: int, text: str) -> None:
 
 
 def test_a_column_has_like_decimals() -> None:
-    assert numbers.column_texts("mean error", (72.15, -6.5, 114.0, None, math.nan)) == [
+    assert numbers.column_texts("", (72.15, -6.5, 114.0, None, math.nan)) == [
         "72.2",
         "−6.5",
         "114.0",
         "–",
         "not defined",
     ]
-    assert numbers.column_texts("recall", (0.5, 1)) == ["50.0 %", "100.0 %"]
-    assert numbers.column_texts("class", ("a", 3)) == ["a", "3"]
+    assert numbers.column_texts(SHARE, (0.5, 1)) == ["50.0 %", "100.0 %"]
+    assert numbers.column_texts("", ("a", 3)) == ["a", "3"]
 
 
-def test_titles_and_settings() -> None:
-    assert numbers.metric_title("balanced_accuracy") == "Balanced accuracy"
-    assert numbers.metric_title("ece") == "Calibration error (ECE)"
+def test_settings() -> None:
     assert [numbers.setting_text(value) for value in (13, 0.0003, 1e-5, "cosine")] == [
         "13",
         "3e-4",
@@ -98,7 +98,7 @@ def test_titles_and_settings() -> None:
 
 
 def test_cells_of_tables_follow_their_column() -> None:
-    assert numbers.cell_text("Recall", 0.5) == "50.0 %"
-    assert numbers.cell_text("n", 12345) == "12,345"
-    assert numbers.cell_text("error", 0.5) == "0.500"
-    assert numbers.cell_text("anything", None) == "–"
+    assert numbers.cell_text(SHARE, 0.5) == "50.0 %"
+    assert numbers.cell_text("", 12345) == "12,345"
+    assert numbers.cell_text("px", 3) == "3 px"
+    assert numbers.cell_text("", None) == "–"

@@ -14,6 +14,7 @@ from report_page import page
 from headstart.pipeline.record import BudgetRow, RunRecord, StageRow
 from headstart.present.report import candidates, stages
 from headstart.present.report.write import render
+from metric_infos import metric_infos
 
 
 def blocks(record: RunRecord) -> list[tuple[str, float, float, float]]:
@@ -129,7 +130,7 @@ def test_best_candidates_are_drawn_the_kept_one_first() -> None:
 
 
 def test_a_loss_ranks_candidates_the_other_way() -> None:
-    losses = {"primary_metric": "rmse", "greater_is_better": {"rmse": False}}
+    losses = {"primary_metric": "rmse", "metrics": metric_infos("rmse")}
     drawing = str(candidates.plot(found.searched().model_copy(update=losses)))
     assert re.findall(r'class="name"[^>]*>([^<]+)<', drawing)[1] == "full, 1e-4"
 
