@@ -10,7 +10,7 @@ import pytest
 
 from headstart.kernel import registry
 from headstart.kernel.settings import Settings
-from headstart.kernel.settings_text import field_help
+from headstart.kernel.user_settings import field_help
 from package_source import PLUGIN_FOLDERS, Source, sources
 
 PLUGINS = [source.plugin for source in sources() if source.plugin is not None]

@@ -18,7 +18,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.kernel import registry
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
 from tiny_text_models import SENTENCES, save_tiny
 

@@ -18,7 +18,7 @@ from headstart.contracts.carriers import Features, State, Tap
 from headstart.engine.training.optimiser import train_mode
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 
 class Loaded(NamedTuple):

@@ -19,7 +19,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from masked_pictures import save_pairs
 from scans import save_coco, save_dicom, save_nifti
 

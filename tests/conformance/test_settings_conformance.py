@@ -20,8 +20,8 @@ from headstart.contracts.task import Task
 from headstart.contracts.tuning import Tuning
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.kernel.settings import Settings, build
-from headstart.kernel.settings_text import field_help
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build, field_help
 
 CONTRACT: dict[str, Any] = {
     "formats": Format,

@@ -24,7 +24,7 @@ from headstart.contracts.task import Task
 from headstart.engine.streams import Stream
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
 from tagged_texts import tagged_texts, token_features, token_state

@@ -16,7 +16,7 @@ from tiny_training import classes
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel import registry
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.tasks.regression.task import Regression
 from headstart.tasks.segmentation.task import Segmentation
 from headstart.tasks.tagging.task import Tagging

@@ -221,6 +221,16 @@ def test_texts_and_their_slices(reviews_csv: Path, review_run: Path) -> None:
     assert found.worst_slice.startswith("shop = ")
 
 
+def test_every_domain_has_figures_in_record_evaluation_and_report(here: Path, reviews_csv: Path, bert: Path) -> None:
+    run = headstart.fit(
+        reviews_csv, text="review", label="mood", domain="shop", backbone=str(bert), scratch=False, out="domains"
+    )
+    assert {(row.column, row.value) for row in run.record.slices} == {("shop", "north"), ("shop", "south")}
+    found = headstart.evaluate(run, reviews_csv)
+    assert {row.value for row in found.slices} == {"north", "south"} and found.worst_slice.startswith("shop = ")
+    assert "south" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_pairs_of_texts(here: Path, reviews_csv: Path, bert: Path, headstart_command: Command) -> None:
     line = ["fit", reviews_csv, "--text", "review", "--text", "answer", "--label", "mood", "--out", "pairs"]
     ended = headstart_command(*line, "--backbone", bert, "--no-scratch")

@@ -19,7 +19,8 @@ from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.sound_weights import unsound
 from headstart.kernel.errors import BackboneError, SettingsError, first_line, unknown
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 
 
 class Architecture(Settings):

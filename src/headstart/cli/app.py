@@ -113,7 +113,7 @@ def fit(
     headstart fit photos/ --seeds 5              mean and spread over five fits, each with a split of its own
     """
     from headstart.cli.printing import print_fit
-    from headstart.kernel.settings_text import parse_assignments
+    from headstart.kernel.user_settings import parse_assignments
 
     chosen = given(
         {"out": out, "image": image, "label": label, "group": group, "domain": domain, "part": part, "format": format}

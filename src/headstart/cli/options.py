@@ -52,7 +52,9 @@ Label = Annotated[
     list[str] | None, option("--label", "Column of what is to be predicted; repeated for columns of 0 and 1.", "COLUMN")
 ]
 Group = Annotated[str | None, option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
-Domain = Annotated[str | None, option("--domain", "Column that names the domain.", "COLUMN")]
+Domain = Annotated[
+    str | None, option("--domain", "Column of the domain, with figures for each; a stream for objectives.", "COLUMN")
+]
 Slices = Annotated[list[str] | None, option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]
 Part = Annotated[str | None, option("--part", "Column that says train, val or test.", "COLUMN")]
 Format = Annotated[str | None, option("--format", "How the data lie on disk; recognised when left out.", "NAME")]

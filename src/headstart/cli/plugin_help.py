@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.settings_text import FieldHelp, field_help
+from headstart.kernel.user_settings import FieldHelp, field_help
 
 TRAINING = "training"
 """What `help` knows beside the families: the settings of a pretraining."""

@@ -81,7 +81,7 @@ def pretrain(
     """
     from headstart.cli.pretraining_printing import print_pretrained
     from headstart.kernel.errors import SettingsError
-    from headstart.kernel.settings_text import parse_assignments
+    from headstart.kernel.user_settings import parse_assignments
 
     chosen = given(
         {

@@ -15,8 +15,8 @@ from rich.text import Text
 from headstart.cli.console import open_console, plain_grid, plain_table
 from headstart.cli.plugin_help import Entry
 from headstart.cli.stage_table import stage_table
-from headstart.kernel.settings_text import FieldHelp
 from headstart.kernel.terminal_text import on_one_line
+from headstart.kernel.user_settings import FieldHelp
 from headstart.pipeline.numbers import difference_text, interval_text, spread_text, value_text
 from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord
 

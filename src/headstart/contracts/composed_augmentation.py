@@ -20,7 +20,8 @@ from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 
 FAMILY = "augmentations"
 

@@ -39,15 +39,19 @@ class Schema(Settings):
     legend: dict[str, str] = {}
     """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
     domain: str | None = None
-    """Column that names the domain of an example."""
+    """Column that names the domain of an example; each domain is a stream, and has figures of its own."""
     slices: tuple[str, ...] = ()
-    """Columns whose every value gets figures of its own."""
+    """Columns whose every value gets figures of its own, beside the domain."""
     part: str | None = None
     """Column with the given split: 'train', 'val', 'test'; empty where none is given."""
     origin: str
     """Column that says where an example came from, as a person would name it: a relative path, or 'file.csv:12'."""
     root: str = ""
     """Folder that relative paths of inputs start from."""
+
+    def subgroups(self) -> tuple[str, ...]:
+        """Columns whose every value gets figures of its own: the domain first."""
+        return tuple(dict.fromkeys(name for name in (self.domain, *self.slices) if name is not None))
 
 
 class Examples:

@@ -25,7 +25,7 @@ from headstart.contracts.task import Task
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line
 from headstart.kernel.files import delete, hash_bytes, write_atomic, write_json
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 _ODD = (ValueError, TypeError, KeyError, RuntimeError, OverflowError)
 """What sizes that no network has make torch raise."""

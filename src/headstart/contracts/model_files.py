@@ -18,7 +18,8 @@ from headstart.contracts.format import Columns
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json
 from headstart.kernel.regular import read_regular
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 
 FORMAT_NUMBER = 1
 """Rises when the files of a saved model change their meaning; older numbers stay readable."""

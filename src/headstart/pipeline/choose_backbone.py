@@ -10,7 +10,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, unknown
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision
 

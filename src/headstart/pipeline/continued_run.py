@@ -20,7 +20,7 @@ from headstart.contracts.model import new_head
 from headstart.contracts.task import Task
 from headstart.kernel.errors import DataError, RunError, SettingsError
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import AUTO, Plan
 from headstart.pipeline.prepare import Prepared, with_parts
 from headstart.pipeline.run_folder import RunFolder, open_run

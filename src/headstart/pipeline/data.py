@@ -12,8 +12,8 @@ from headstart.contracts.format import Columns, Format
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
 from headstart.kernel.regular import require_regular
-from headstart.kernel.settings import build
 from headstart.kernel.terminal_text import is_text
+from headstart.kernel.user_settings import build
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 

@@ -80,13 +80,13 @@ def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
 def slice_rows(
     task: Task, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
 ) -> tuple[tuple[SliceRow, ...], str, tuple[str, ...]]:
-    """The figures of every value of every slice column, the worst value in words, and notes on rare values."""
+    """Return the figures of every domain and of every value of every slice column, the worst value, and notes."""
     rows: list[SliceRow] = []
     worst: list[tuple[float, str]] = []
     notes: list[str] = []
     metric = task.metrics()[0]
     sign = 1 if metric.greater_is_better else -1
-    for column in examples.schema.slices:
+    for column in examples.schema.subgroups():
         found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
         rows += [SliceRow(column=column, value=s.value, n=s.n, figures=rows_of(s.figures)) for s in found.slices]
         values = {s.value: s.figures[metric.name].value for s in found.slices if s.figures}

@@ -12,7 +12,8 @@ from headstart.kernel.documents import parse_toml
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import write_atomic
 from headstart.kernel.regular import read_regular
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 from headstart.pipeline.record import Decision
 
 P = TypeVar("P", bound=Settings)

@@ -18,7 +18,7 @@ from headstart.evidence.splits import Split, split
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow

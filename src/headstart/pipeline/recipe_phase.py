@@ -22,7 +22,8 @@ from headstart.kernel import registry
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 from headstart.pipeline.formula_pool import FormulaPool, Pictures
 from headstart.pipeline.interrupted_training import require_whole
 

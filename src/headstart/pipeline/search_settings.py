@@ -8,7 +8,7 @@ from typing import Any
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 TUNINGS = "tunings"
 """The setting that names the tunings to try; by default those that suit the data."""

@@ -17,7 +17,7 @@ from headstart.contracts.inputs import Pixels
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs
 from headstart.pipeline.plan import AUTO

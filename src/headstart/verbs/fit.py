@@ -20,7 +20,7 @@ from headstart.kernel import registry
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.replacement import destination
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.arms import predict_rows
 from headstart.pipeline.batch_sources import pass_spec
 from headstart.pipeline.budget import TimeBudget
@@ -85,7 +85,8 @@ def fit(
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
         text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
         group: column (or regular expression over image paths) of what must not be split.
-        domain: column that names the domain. slices: columns whose values get figures of their own.
+        domain: column that names the domain; every domain has figures of its own, and is a stream for objectives.
+        slices: columns whose values get figures of their own.
         part: column that says train, val or test. format: how the data lie; recognised without it.
         task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
             Without `tuning` it is 'probe', with a `budget` 'auto': the best that is found in that time; with `from_run`

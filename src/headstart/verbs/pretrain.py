@@ -15,7 +15,7 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.replacement import destination
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.claim import claimed, refuse_taken
 from headstart.pipeline.clock import Clock
 from headstart.pipeline.destination import require_apart_from_pictures, require_new_run

@@ -24,7 +24,8 @@ from headstart.kernel.errors import RunError, SettingsError, unknown
 from headstart.kernel.files import delete, write_atomic, write_json
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 from headstart.pipeline.choose_backbone import families_of
 from headstart.pipeline.destination import require_outside_runs
 from headstart.pipeline.formula_pool import discard

@@ -15,7 +15,7 @@ from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from tiny_text_models import save_tiny
 
 TOKENS = Tokens(mask=4, special=(0, 1, 2, 4))

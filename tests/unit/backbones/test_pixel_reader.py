@@ -20,7 +20,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model, load_model
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.media.images import decode_image
 from headstart.tasks.classification.task import Classification
 

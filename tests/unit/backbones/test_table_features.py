@@ -10,7 +10,7 @@ from headstart.backbones.table_features import TableFeatures
 from headstart.contracts.carriers import State, Tap
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 
 def test_columns_come_out_as_they_went_in() -> None:

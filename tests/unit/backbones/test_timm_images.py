@@ -25,7 +25,7 @@ from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import State, Tap
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 
 def picture(width: int, height: int, seed: int = 0) -> bytes:

@@ -13,7 +13,7 @@ from headstart.contracts.composed_augmentation import composed, rebuilt
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.settings_text import parse_assignments
+from headstart.kernel.user_settings import parse_assignments
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import write_plan
 

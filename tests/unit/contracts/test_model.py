@@ -27,7 +27,7 @@ from headstart.contracts.model_files import model_hash
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from tiny_text_models import SENTENCES, save_tiny

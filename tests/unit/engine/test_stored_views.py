@@ -20,7 +20,7 @@ from headstart.engine.frozen.views import View, ViewStates
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import Stream
 from headstart.kernel import registry
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.runners.eager import Eager
 from masked_pictures import png
 from tiny_text_models import SENTENCES, save_tiny

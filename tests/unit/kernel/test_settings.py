@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from headstart.kernel.errors import SettingsError
-from headstart.kernel.settings import Settings, build
-from headstart.kernel.settings_text import field_help, parse_assignments
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build, field_help, parse_assignments
 
 
 class Oven(Settings):

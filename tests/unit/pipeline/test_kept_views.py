@@ -27,7 +27,7 @@ from headstart.evidence.splits import Split
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline import stored_views as views
 from headstart.pipeline.arms import predict_rows, train_arm
 from headstart.pipeline.context import FitContext

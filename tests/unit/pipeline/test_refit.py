@@ -16,7 +16,7 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline import refit
 from headstart.pipeline.arms import FitContext, train_arm
 from headstart.pipeline.plan import Plan

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.kernel.errors import DataError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks.classification.task import Classification
 from labelled import blobs, labelled

@@ -20,7 +20,7 @@ from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.weights import MovingWeights
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.objectives.l2_sp import L2SP
 from headstart.tasks.classification.task import Classification
 from headstart.tuning.bias_only import BiasOnly

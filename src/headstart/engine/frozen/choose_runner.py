@@ -33,7 +33,7 @@ from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, first_line
 from headstart.kernel.files import hash_json
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 
 WORTH = 0.5
 """A runner is tried when setting it up takes less than this share of the pass with the best one so far: it pays at once

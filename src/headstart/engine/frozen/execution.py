@@ -23,7 +23,8 @@ from headstart.engine.store.columns import values_of
 from headstart.kernel import registry
 from headstart.kernel.errors import first_line
 from headstart.kernel.files import hash_json
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 
 MOST_DIFFERENCE = 0.01
 """Norm of the difference to plain PyTorch as a share of the norm, of each kind of feature."""

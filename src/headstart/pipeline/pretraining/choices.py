@@ -10,7 +10,7 @@ from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.kernel.settings import build
+from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import AUTO
 from headstart.pipeline.pretraining.plan import PretrainPlan
 from headstart.pipeline.pretraining.training_settings import TrainingSettings

@@ -14,7 +14,8 @@ from headstart.contracts.format import Columns
 from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.settings import Settings, build
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
 from headstart.pipeline.plan import AUTO, Plan
 from headstart.pipeline.pretraining.training_settings import TrainingSettings
