@@ -42,7 +42,7 @@ class Table(PlainModality):
 
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:
         """The values of each column."""
-        numbers = np.array(raws, dtype=np.float64).reshape(len(raws), -1)
+        numbers = np.array(raws, dtype=np.float64).reshape(len(raws), len(names))
         return Sizes({name: numbers[:, k][~np.isnan(numbers[:, k])] for k, name in enumerate(names)})
 
     def preview(self, raw: Raw) -> str:
