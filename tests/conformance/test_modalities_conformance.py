@@ -1,4 +1,4 @@
-"""Every modality: inputs that worker processes can be sent, keys that only equal inputs share, words for what is wrong."""
+"""Every modality: inputs that can be sent to worker processes, keys that only equal inputs share, words for flaws."""
 
 from __future__ import annotations
 
