@@ -13,7 +13,7 @@ from headstart.kernel import registry
 from package_source import PACKAGE, Source, sources
 
 NAMES = frozenset(registry.names("modalities"))
-STILL = ("modalities", "evidence", "objectives")
+STILL = ("modalities", "objectives")
 """Folders that are not looked at yet; of these only `modalities` may stay."""
 
 

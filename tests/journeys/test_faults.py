@@ -107,10 +107,10 @@ def test_files_that_change_while_they_are_compared_are_left_out(mine: Path, monk
     changed = mine / "dark" / "003.png"
     shutil.copy(changed, mine / "dark" / "copy of 003.png")
 
-    def fingerprint(source: Any) -> Any:
+    def fingerprint(kind: Any, source: Any) -> Any:
         if source == changed:
             picture(200, np.random.default_rng(77)).save(changed)
-        return original(source)
+        return original(kind, source)
 
     monkeypatch.setattr(image_fingerprints, "fingerprint", fingerprint)
     found = headstart.inspect(mine)

@@ -1,7 +1,7 @@
 """Duplicates: examples whose inputs are the same or nearly so, which must not lie on two sides of a split.
 
-Exact: the same content key. Near: see `image_likeness`, `image_crops` and `text_likeness`; rows of numbers have exact
-duplicates only.
+Exact: the same content key. Near: of inputs that have pictures see `image_likeness` and `image_crops`, of those that
+have texts `text_likeness`; all others have exact duplicates only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasPicture, HasTexts, modality_named
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.image_crops import cropped_images
 from headstart.evidence.image_fingerprints import Fingerprints, fingerprint_images
@@ -33,21 +34,21 @@ class Duplicates:
     near: tuple[Pair, ...]
     """Pairs of rows with nearly the same input, enough of them to connect each cluster."""
     failures: dict[int, str]
-    """Row -> why its image cannot be decoded. Rows without a content key are not repeated here."""
+    """Row -> why its picture cannot be decoded. Rows without a content key are not repeated here."""
     fingerprints: Fingerprints | None = None
-    """Sizes and thumbnails of images."""
+    """Sizes and thumbnails of pictures; None for a modality without any."""
 
 
 def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Reporter | None = None) -> Duplicates:
-    """Find exact and near duplicates. Decodes each image once in its life; see `image_fingerprints`.
+    """Find exact and near duplicates. Decodes each picture once in its life; see `image_fingerprints`.
 
     Args:
         examples: of any modality.
         keys: their content keys, None where an input cannot be read. Empty texts are like nothing.
         reporter: is told the progress.
     """
-    modality = examples.schema.modality
-    texts = _joined_texts(examples) if modality == "text" else None
+    kind = modality_named(examples.schema.modality)
+    texts = _joined_texts(kind, examples) if isinstance(kind, HasTexts) else None
     comparable = [key if texts is None or texts[row].strip() else None for row, key in enumerate(keys)]
     first: dict[str, int] = {}
     exact: list[Pair] = []
@@ -59,7 +60,7 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
     fingerprints = None
     if texts is not None:
         near = [(distinct[a], distinct[b]) for a, b in near_texts([texts[row] for row in distinct])]
-    elif modality == "image":
+    elif isinstance(kind, HasPicture):
         fingerprints = fingerprint_images(examples, keys, reporter)
         firsts = np.unique(fingerprints.record_of, return_index=True)[1]
         rows = fingerprints.rows[firsts].tolist()
@@ -71,7 +72,7 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
     return Duplicates(clusters.labels(), tuple(exact), tuple(near), failures, fingerprints)
 
 
-def _joined_texts(examples: Examples) -> list[str]:
+def _joined_texts(kind: HasTexts, examples: Examples) -> list[str]:
     """One string per example; the halves of a pair are kept apart by a character that no normalisation removes."""
-    pairs = [raw if isinstance(raw, tuple) else (str(raw),) for raw in examples.raws()]
-    return [" ¦ ".join(pair) if any(text.strip() for text in pair) else "" for pair in pairs]
+    parts = [kind.texts(raw) for raw in examples.raws()]
+    return [" ¦ ".join(some) if any(text.strip() for text in some) else "" for some in parts]

@@ -1,4 +1,4 @@
-"""Fingerprints of images: a difference hash and a grey thumbnail, kept by content so that nothing is decoded twice.
+"""Fingerprints of pictures: a difference hash and a grey thumbnail, kept by content so that nothing is decoded twice.
 
 The difference hash is dHash: one bit per neighbouring pair of cells in a 9x8 grey reduction, set where the left cell is
 brighter (Krawetz, "Kind of Like That", 2013).
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import HasPicture, modality_named
 from headstart.engine.frozen.content_keys import changes
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feeding import Read, reading
@@ -22,13 +23,12 @@ from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.processor import cores
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.media.images import decode_image, image_size
 
 SIDE = 32
 """Width and height of the thumbnail."""
 
 RECORD = np.dtype([("width", "<u4"), ("height", "<u4"), ("bits", "<u8"), ("pixels", "u1", (SIDE, SIDE))])
-"""One fingerprint: size of the upright image, difference hash, grey thumbnail."""
+"""One fingerprint: size of the upright picture, difference hash, grey thumbnail."""
 
 MEMO = "image-fingerprints-2"
 _DECODE_AT_LEAST = 4 * SIDE
@@ -41,36 +41,37 @@ _BIT_ORDER = np.arange(64) * 29 % 64
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Fingerprints of the readable images among some examples."""
+    """Fingerprints of the readable pictures among some examples."""
 
     rows: np.ndarray
     """(readable,) int64: their rows, ascending."""
     record_of: np.ndarray
     """(readable,) int64: which record is that of each."""
     records: np.ndarray
-    """(different images,) of `RECORD`, in the order of their first rows."""
+    """(different pictures,) of `RECORD`, in the order of their first rows."""
     failures: dict[int, str]
-    """Row -> why the image cannot be read, in words that follow the file's name."""
+    """Row -> why the picture cannot be read, in words that follow the file's name."""
 
 
 @dataclass(frozen=True)
 class FingerprintReader:
-    """What makes a fingerprint out of an image, also in a worker process."""
+    """What makes a fingerprint out of an input's picture, also in a worker process."""
 
+    kind: HasPicture
     nbytes: int = RECORD.itemsize
 
     def __call__(self, raw: Raw) -> np.ndarray:
-        """The bytes of the image's `RECORD`. Raises DataError."""
-        return np.frombuffer(fingerprint(raw).tobytes(), np.uint8)
+        """The bytes of the picture's `RECORD`. Raises DataError."""
+        return np.frombuffer(fingerprint(self.kind, raw).tobytes(), np.uint8)
 
 
 def fingerprint_images(
     examples: Examples, keys: Sequence[str | None], reporter: Reporter | None = None
 ) -> Fingerprints:
-    """Fingerprint every image, each different content once, also where several processes do so at the same time.
+    """Fingerprint every picture, each different content once, also where several processes do so at the same time.
 
     Args:
-        examples: of modality 'image'.
+        examples: of a modality that has pictures.
         keys: content key of each example; rows without one are left out, their reason is known already.
         reporter: is told the progress.
     """
@@ -86,6 +87,7 @@ class _Search:
     """What is found so far."""
 
     def __init__(self, examples: Examples, keys: Sequence[str | None]) -> None:
+        self.kind = cast(HasPicture, modality_named(examples.schema.modality))
         self.examples, self.keys = examples, keys
         self.numbers = {key: number for number, key in enumerate(dict.fromkeys(filter(None, keys)))}
         self.records = np.zeros(len(self.numbers), RECORD)
@@ -95,7 +97,7 @@ class _Search:
         self.disk_cache = DiskCache(MEMO)
 
     def missing(self) -> list[int]:
-        """A row of each image that nothing is known of."""
+        """A row of each picture that nothing is known of."""
         first: dict[str, int] = {}
         for row, key in enumerate(self.keys):
             if key is not None and not self.is_known(key) and row not in self.changed:
@@ -103,11 +105,11 @@ class _Search:
         return list(first.values())
 
     def is_known(self, key: str) -> bool:
-        """Whether an image has a record, or a reason for having none."""
+        """Whether a picture has a record, or a reason for having none."""
         return bool(self.known[self.numbers[key]]) or key in self.reasons
 
     def recall(self, rows: Sequence[int]) -> list[int]:
-        """Take what is remembered of the images in some rows; the rows of the others."""
+        """Take what is remembered of the pictures in some rows; the rows of the others."""
         names = {str(self.keys[row]): row for row in rows}
         for name, value in self.disk_cache.get([name.encode() for name in names]).items():
             if len(value) == RECORD.itemsize:
@@ -115,10 +117,10 @@ class _Search:
         return [row for name, row in names.items() if not self.is_known(name)]
 
     def look(self, rows: Sequence[int], reporter: Reporter) -> None:
-        """Decode the images in some rows, unless another process does so just now."""
+        """Decode the pictures in some rows, unless another process does so just now."""
         with (
-            reporter.counter("looking at images", len(rows), "images") as advance,
-            reading(FingerprintReader(), _CHUNK, len(rows), reporter) as read,
+            reporter.counter(f"looking at {self.kind.unit}", len(rows), self.kind.unit) as advance,
+            reading(FingerprintReader(self.kind), _CHUNK, len(rows), reporter) as read,
             ThreadPoolExecutor(cores()) as pool,
         ):
             for some in _slices(rows, _AT_ONCE):
@@ -163,10 +165,10 @@ def _slices(rows: Sequence[int], size: int) -> list[Sequence[int]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def fingerprint(source: Path | bytes) -> np.ndarray:
-    """One image's `RECORD`, as an array of shape (). Raises DataError."""
-    width, height = image_size(source)
-    grey = decode_image(source, at_least=_DECODE_AT_LEAST).convert("L")
+def fingerprint(kind: HasPicture, raw: Raw) -> np.ndarray:
+    """The `RECORD` of an input's picture, as an array of shape (). Raises DataError."""
+    width, height = kind.size(raw)
+    grey = kind.picture(raw, at_least=_DECODE_AT_LEAST).convert("L")
     cells = np.asarray(grey.resize((9, 8), Image.Resampling.BILINEAR))
     bits = np.packbits((cells[:, :-1] > cells[:, 1:]).ravel()[_BIT_ORDER])
     pixels = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))

@@ -102,7 +102,7 @@ def test_a_second_look_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     data = examples("image", image=[encoded(scene(seed)) for seed in range(4)])
     before = found(data)
-    monkeypatch.setattr("headstart.evidence.image_fingerprints.decode_image", None)
+    monkeypatch.setattr("headstart.modalities.image.decode_image", None)
     after = found(data)
     assert before.fingerprints is not None
     assert after.fingerprints is not None

@@ -5,6 +5,7 @@ import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,13 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import HasPicture, modality_named
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence import image_fingerprints
 from headstart.evidence.image_fingerprints import MEMO, RECORD, Fingerprints, fingerprint, fingerprint_images
+
+IMAGE: Any = modality_named("image")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +47,7 @@ def test_each_row_has_the_record_of_its_content(tmp_path: Path) -> None:
     found = fingerprint_images(data, [*content_keys(data).keys[:5], None])
     assert found.rows.tolist() == [0, 2, 3, 4]
     assert found.record_of.tolist() == [0, 1, 0, 2]
-    assert [record.tobytes() for record in found.records] == [fingerprint(paths[k]).tobytes() for k in (0, 2, 3)]
+    assert [record.tobytes() for record in found.records] == [fingerprint(IMAGE, paths[k]).tobytes() for k in (0, 2, 3)]
     assert found.failures == {1: "is no image that Pillow can read"}
 
 
@@ -55,10 +59,10 @@ def test_two_that_look_at_the_same_pictures_at_once_decode_each_of_them_once(
     decoded: Counter[Path] = Counter()
     lock, both = threading.Lock(), threading.Barrier(2)
 
-    def counted(source: Path) -> np.ndarray:
+    def counted(kind: HasPicture, source: Path) -> np.ndarray:
         with lock:
             decoded[source] += 1
-        return fingerprint(source)
+        return fingerprint(kind, source)
 
     def look() -> Fingerprints:
         both.wait(60)
