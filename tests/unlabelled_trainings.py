@@ -45,7 +45,7 @@ class Pulled(Objective):
 class Shaken:
     """A view of rows of numbers: each moved at random, as its seed has it."""
 
-    modalities, mixes = ("table",), False
+    modalities, moves, mixes = ("table",), False, False
 
     def __init__(self, far: float = 0.2) -> None:
         self.far = far
@@ -53,10 +53,13 @@ class Shaken:
     def first_stage(self, stages: int) -> int:
         return 0
 
-    def move(self, maps: Tensor, seeds: Any) -> Tensor:
-        return maps
+    def mixable(self, kind: Any) -> bool:
+        return True
 
-    def mix(self, batch: Any, seeds: Any) -> Any:
+    def move(self, kind: Any, values: Tensor, seeds: Any, size: Any) -> Tensor:
+        return values
+
+    def mix(self, batch: Any, seeds: Any, kinds: Any) -> Any:
         return batch
 
     def view(self, state: State, seeds: Any) -> State:

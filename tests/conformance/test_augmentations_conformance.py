@@ -11,6 +11,7 @@ from plugins import sample
 from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.targets import ClassIds, ClassMaps
 from headstart.kernel import registry
 
 SEEDS = (5, 2**62 + 1, 0, 7, 5)
@@ -95,7 +96,7 @@ def test_what_it_does_shows_in_views_or_in_mixtures(name: str, modality: str) ->
 def test_the_input_is_never_written_to(name: str, modality: str) -> None:
     state = states()[modality]
     batch = Batch(state, {"label": torch.arange(5)}, torch.arange(5))
-    augmented(bound(name, modality), batch, SEEDS)
+    augmented(bound(name, modality), batch, SEEDS, {"label": ClassIds()})
     same(state, states()[modality])
     assert batch.targets["label"].tolist() == [0, 1, 2, 3, 4]
 
@@ -120,7 +121,7 @@ def test_class_maps_move_as_pictures_do(name: str, modality: str) -> None:
     if name in ("trivial", "standard"):  # colours change as well: see the tests of their own
         pytest.skip("its pictures do not keep their values")
     view = augmentation.view(State(pixels), SEEDS).hidden[:, 0]
-    moved = augmentation.move(classes, SEEDS)
+    moved = augmentation.move(ClassMaps(), classes, SEEDS, (12, 20))
     known = (moved >= 0) & (view == view.round()) & (view >= 0) & (view < 240)
     inside = known & ((view - moved).abs() < 1e-4)
     assert moved.shape == classes.shape and moved.dtype == classes.dtype
@@ -128,7 +129,7 @@ def test_class_maps_move_as_pictures_do(name: str, modality: str) -> None:
 
 
 def _changes(name: str, modality: str, state: State, seeds: list[int]) -> set[str]:
-    batch = augmented(bound(name, modality), Batch(state, {}, torch.arange(5)), seeds)
+    batch = augmented(bound(name, modality), Batch(state, {}, torch.arange(5)), seeds, {})
     now, before = batch.state.tensors(), state.tensors()
     differs = {"view"} if any(not torch.equal(now[key], before[key]) for key in before) else set()
     return differs | ({"mixed"} if batch.mixed is not None else set())
@@ -145,7 +146,7 @@ def made(name: str, modality: str, state: State, seeds: Any = SEEDS) -> State:
 
 def mixed(name: str, modality: str) -> Batch:
     batch = Batch(states()[modality], {"label": torch.arange(5)}, torch.arange(5))
-    return augmented(bound(name, modality), batch, SEEDS)
+    return augmented(bound(name, modality), batch, SEEDS, {"label": ClassIds()})
 
 
 def taken(state: State, rows: list[int]) -> State:

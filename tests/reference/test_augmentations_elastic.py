@@ -55,7 +55,7 @@ def test_pixels_and_maps_come_from_where_scipy_takes_them(height: int, width: in
     assert abs(view.numpy() - pixels).max() > 0.1  # it does something
 
     cells = (rows // 4 + columns // 4) % 7
-    moved = elastic.move(torch.from_numpy(cells)[None], [seed])[0]
+    moved = elastic.move_maps(torch.from_numpy(cells)[None], [seed])[0]
     assert np.array_equal(moved.numpy(), map_coordinates(cells, places, order=0, mode="nearest"))
 
 

@@ -13,9 +13,11 @@ from headstart.augmentations.manifold_mixup import ManifoldMixup
 from headstart.augmentations.mixup import Mixup
 from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.carriers import Batch, State
+from headstart.contracts.targets import ClassIds, ClassMaps, Values
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 
+KINDS = {"label": ClassIds(), "mask": ClassMaps()}
 SEEDS = [[11, 5, 2**62, 7], [1, 2, 3, 4], [9, 9, 8, 8]]
 every_seeds = pytest.mark.parametrize("seeds", SEEDS, ids=["a", "b", "c"])
 
@@ -28,7 +30,7 @@ def batch_of(targets: dict[str, Tensor], side: int = 16) -> Batch:
 @every_seeds
 def test_mixup_is_the_papers_formula(seeds: list[int]) -> None:
     batch = batch_of({"label": torch.tensor([0, 1, 2, 1])})
-    mixed = Mixup(alpha=0.4).mix(batch, seeds)
+    mixed = Mixup(alpha=0.4).mix(batch, seeds, KINDS)
     draws = np.random.default_rng(seeds)
     own, rows = draws.beta(0.4, 0.4), draws.permutation(4)
     assert mixed.mixed is not None
@@ -41,7 +43,7 @@ def test_mixup_is_the_papers_formula(seeds: list[int]) -> None:
 @every_seeds
 def test_the_share_that_stays_has_the_beta_distribution(seeds: list[int]) -> None:
     batch = batch_of({})
-    weights = [Mixup(alpha=0.5).mix(batch, [seed + k for seed in seeds]).mixed.weight for k in range(400)]  # type: ignore[union-attr]
+    weights = [Mixup(alpha=0.5).mix(batch, [seed + k for seed in seeds], KINDS).mixed.weight for k in range(400)]  # type: ignore[union-attr]
     assert np.mean(weights) == pytest.approx(0.5, abs=0.06)
     assert np.var(weights) == pytest.approx(1 / 8, abs=0.02)  # of Beta(a, a): 1 / (4 (2 a + 1))
 
@@ -49,7 +51,7 @@ def test_the_share_that_stays_has_the_beta_distribution(seeds: list[int]) -> Non
 @every_seeds
 def test_mixup_loss_and_gradient_equal_cross_entropy_with_soft_labels(seeds: list[int]) -> None:
     labels = torch.tensor([0, 1, 2, 1])
-    mixed = Mixup(alpha=1.0).mix(batch_of({"label": labels}), seeds)
+    mixed = Mixup(alpha=1.0).mix(batch_of({"label": labels}), seeds, KINDS)
     task = Classification(classes=("a", "b", "c"), counts=(1, 2, 1))
     logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     found = mixed_losses(task.losses)({"logits": logits}, mixed)["cross_entropy"]
@@ -64,7 +66,7 @@ def test_mixup_loss_and_gradient_equal_cross_entropy_with_soft_labels(seeds: lis
 @every_seeds
 def test_mixup_of_quantities_has_the_gradient_of_the_mixed_quantity(seeds: list[int]) -> None:
     values = torch.tensor([1.0, -2.0, 5.0, 0.5], dtype=torch.float64)
-    mixed = Mixup(alpha=1.0).mix(batch_of({"label": values}), seeds)
+    mixed = Mixup(alpha=1.0).mix(batch_of({"label": values}), seeds, {"label": Values()})
     task = Regression(mean=1.0, scale=2.0)
     standard = torch.randn(4, dtype=torch.float64, requires_grad=True)
     found = mixed_losses(task.losses)({"standard": standard}, mixed)["squared_error"]
@@ -93,7 +95,7 @@ def authors_box(height: int, width: int, share: float, middle: tuple[int, int]) 
 @every_seeds
 def test_cutmix_is_the_authors_code(seeds: list[int]) -> None:
     batch = batch_of({"label": torch.tensor([0, 1, 2, 1])})
-    mixed = Cutmix().mix(batch, seeds)
+    mixed = Cutmix().mix(batch, seeds, KINDS)
     draws = np.random.default_rng(seeds)
     share, rows = draws.beta(1.0, 1.0), draws.permutation(4)
     top, bottom, left, right = authors_box(16, 20, share, tuple(draws.integers((16, 20)).tolist()))
@@ -109,7 +111,7 @@ def test_cutmix_is_the_authors_code(seeds: list[int]) -> None:
 def test_cutmix_pastes_class_maps_as_it_pastes_pictures(seeds: list[int]) -> None:
     maps = torch.arange(4)[:, None, None].expand(4, 16, 20).contiguous()
     batch = Batch(State(maps[:, None].float().expand(4, 3, 16, 20).contiguous()), {"mask": maps}, torch.arange(4))
-    mixed = Cutmix().mix(batch, seeds)
+    mixed = Cutmix().mix(batch, seeds, KINDS)
     assert mixed.mixed is None
     assert torch.equal(mixed.targets["mask"], mixed.state.hidden[:, 0].long())
     assert not torch.equal(mixed.targets["mask"], maps)
@@ -119,7 +121,7 @@ def test_cutmix_pastes_class_maps_as_it_pastes_pictures(seeds: list[int]) -> Non
 def test_manifold_mixup_mixes_every_tensor_of_a_state_alike(seeds: list[int]) -> None:
     hidden, tap = torch.randn(4, 6), torch.randn(4, 2, 5)
     batch = Batch(State(hidden, {}, {"stage1.map": tap}), {"label": torch.arange(4)}, torch.arange(4))
-    mixed = ManifoldMixup().mix(batch, seeds)
+    mixed = ManifoldMixup().mix(batch, seeds, KINDS)
     assert mixed.mixed is not None
     own, rows = mixed.mixed.weight, mixed.mixed.targets["label"]
     torch.testing.assert_close(mixed.state.hidden, own * hidden + (1 - own) * hidden[rows])

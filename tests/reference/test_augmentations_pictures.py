@@ -111,7 +111,7 @@ def test_class_maps_move_with_the_picture_under_trivial(name: str) -> None:
     pixels = (
         (view.hidden * torch.tensor(PIXELS.std).view(-1, 1, 1) + torch.tensor(PIXELS.mean).view(-1, 1, 1)) * 255
     ).round()
-    moved = Trivial(pixels=PIXELS).move(classes, [seed])
+    moved = Trivial(pixels=PIXELS).move_maps(classes, [seed])
     expected = pixels[:, 0].long()
     expected[expected == 0] = PADDED_TARGET  # black is outside of the picture
     assert torch.equal(moved, expected)
@@ -121,7 +121,7 @@ def test_class_maps_move_with_the_picture_under_trivial(name: str) -> None:
 def test_colours_leave_class_maps_alone() -> None:
     seed, _, _ = seed_of("brightness", 20)
     classes = torch.randint(0, 5, (1, 9, 9))
-    assert torch.equal(Trivial(pixels=PIXELS).move(classes, [seed]), classes)
+    assert torch.equal(Trivial(pixels=PIXELS).move_maps(classes, [seed]), classes)
 
 
 def longhand_box(seed: int, height: int, width: int, crop: Crop) -> tuple[int, int, int, int]:
@@ -147,7 +147,7 @@ def test_class_maps_are_cropped_as_pictures_are(seed: int) -> None:
     crop = Crop(scale=(0.2, 0.8))
     edge = torch.zeros(1, 40, 56, dtype=torch.int64)
     edge[:, :, 28:] = 1
-    picture, moved = crop.view(State(edge[:, None].float()), [seed]).hidden[:, 0], crop.move(edge, [seed])
+    picture, moved = crop.view(State(edge[:, None].float()), [seed]).hidden[:, 0], crop.move_maps(edge, [seed])
     assert torch.equal(moved, (picture >= 0.5).long())
 
 
@@ -195,6 +195,6 @@ def test_erasing_fills_boxes_of_the_papers_sizes_with_noise() -> None:
 def test_nothing_is_known_of_the_class_of_what_is_erased() -> None:
     seeds, classes = range(20), torch.ones(20, 32, 32, dtype=torch.int64)
     erased = Erasing().view(State(torch.full((20, 3, 32, 32), 7.0)), seeds).hidden[:, 0] != 7
-    assert torch.equal(Erasing().move(classes, seeds) == PADDED_TARGET, erased)
+    assert torch.equal(Erasing().move_maps(classes, seeds) == PADDED_TARGET, erased)
     mean = Erasing(fill="mean").view(State(torch.full((20, 3, 32, 32), 7.0)), seeds).hidden
     assert torch.equal(mean[:, 0] == 0, erased)

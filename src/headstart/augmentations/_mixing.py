@@ -9,6 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.contracts.augmentation import Augmentation, fault_of, kind_of
+from headstart.contracts.carriers import Batch
+from headstart.contracts.targets import TargetKinds
+from headstart.kernel.errors import SettingsError
+
 
 class Partners(NamedTuple):
     """What is mixed into each example of a batch."""
@@ -30,6 +35,13 @@ def partners(seeds: Sequence[int], alpha: float) -> Partners:
 def of_partners(targets: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
     """The targets (batch, ...) of the examples at `rows`."""
     return {name: values[rows.to(values.device)] for name, values in targets.items()}
+
+
+def require_mixable(part: Augmentation, batch: Batch, kinds: TargetKinds) -> None:
+    """Refuse a batch with a target of which no mixture is defined. Raises SettingsError."""
+    fault = fault_of(part, {name: kind_of(name, kinds) for name in batch.targets})
+    if fault:
+        raise SettingsError(f"{fault}. Use --augmentation none.")
 
 
 def blended(values: Tensor, own: float, rows: Tensor) -> Tensor:

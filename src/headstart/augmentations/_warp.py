@@ -24,7 +24,7 @@ class Warp(InputViews):
         moved = functional.grid_sample(state.hidden, grid, padding_mode="border", align_corners=False)
         return State(moved, state.context, state.taps)
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+    def move_maps(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """`maps` (batch, height, width) by the same grid, each cell from the nearest one."""
         values = maps[:, None].double()  # exact for whole numbers
         grid = self.grid(values, seeds)

@@ -33,6 +33,7 @@ class Blur(InputViews):
     """Pictures out of focus."""
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)
+    moves: ClassVar[bool] = False
 
     sigma: tuple[float, float] = (0.1 / 224, 2 / 224)
     """Least and greatest standard deviation, as a share of the shorter side; >= 0."""

@@ -35,6 +35,7 @@ class Colour(InputViews):
     """Random brightness, contrast, saturation, hue and grey."""
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)
+    moves: ClassVar[bool] = False
 
     brightness: float = Field(default=0.4, ge=0, le=1)
     """Greatest relative change of brightness; in [0, 1]."""

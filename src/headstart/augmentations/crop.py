@@ -56,7 +56,7 @@ class Crop(InputViews):
         cropped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
         return State(cropped, state.context, state.taps)
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+    def move_maps(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """The same boxes of maps (batch, height, width), each cell from the nearest one."""
         exact = maps[:, None].double()  # whole numbers stay what they are
         size = [*maps.shape[1:]]

@@ -15,9 +15,10 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from headstart.augmentations._mixing import of_partners, partners
-from headstart.contracts.augmentation import Mixture, is_map_over
+from headstart.augmentations._mixing import of_partners, partners, require_mixable
+from headstart.contracts.augmentation import Mixture
 from headstart.contracts.carriers import Batch, Mixed
+from headstart.contracts.targets import Pastes, TargetKind, TargetKinds
 
 _Box = tuple[slice, slice]
 
@@ -30,22 +31,29 @@ class Cutmix(Mixture):
     alpha: float = Field(default=1.0, gt=0)
     """Of the Beta distribution of the share that stays; 1 in the paper: any share is as likely; > 0."""
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:
+    def mixable(self, kind: TargetKind) -> bool:
+        """Those that can be pasted as the pictures are, or weighed."""
+        return isinstance(kind, Pastes) or kind.additive
+
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
         """Of a batch at boundary 0: (batch, channels, height, width)."""
+        require_mixable(self, batch, kinds)
         hidden = batch.state.hidden
         own, rows, draws = partners(seeds, self.alpha)
         height, width = hidden.shape[2:]
         middle = draws.integers((height, width)).tolist()
         box = _around(middle, (height, width), math.sqrt(1 - own))
-        pasted = {name: _pasted(v, rows, box) if is_map_over(hidden, v) else v for name, v in batch.targets.items()}
-        state = replace(batch.state, hidden=_pasted(hidden, rows, box))
-        if batch.targets and all(is_map_over(hidden, values) for values in batch.targets.values()):
-            return replace(batch, state=state, targets=pasted)
-        left = 1 - (box[0].stop - box[0].start) * (box[1].stop - box[1].start) / (height * width)
-        others = {
-            name: v if is_map_over(hidden, v) else of_partners({name: v}, rows)[name] for name, v in pasted.items()
+        state, others = replace(batch.state, hidden=_pasted(hidden, rows, box)), of_partners(batch.targets, rows)
+        pasted = {
+            name: kind.pasted(values, others[name], box)
+            for name, values in batch.targets.items()
+            if isinstance(kind := kinds[name], Pastes)
         }
-        return replace(batch, state=state, targets=pasted, mixed=Mixed(others, left))
+        targets = {**batch.targets, **pasted}
+        if targets and len(pasted) == len(targets):
+            return replace(batch, state=state, targets=targets)
+        left = 1 - (box[0].stop - box[0].start) * (box[1].stop - box[1].start) / (height * width)
+        return replace(batch, state=state, targets=targets, mixed=Mixed({**others, **pasted}, left))
 
 
 def _around(middle: Sequence[int], sides: tuple[int, int], share: float) -> _Box:

@@ -53,7 +53,7 @@ class Erasing(InputViews):
             part.copy_(torch.as_tensor(noise))
         return State(images, state.context, state.taps)
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+    def move_maps(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """Maps (batch, height, width) that say nothing (`PADDED_TARGET`) where there is nothing to see."""
         maps = maps.clone()
         for classes, seed in zip(maps, seeds):

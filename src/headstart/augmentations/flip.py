@@ -41,7 +41,7 @@ class Flip(InputViews):
         """`state.hidden` (batch, channels, height, width), no pixel changed. Raises SettingsError."""
         return State(self._flipped(state.hidden, seeds), state.context, state.taps)
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+    def move_maps(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """Maps (batch, height, width), alike."""
         return self._flipped(maps, seeds)
 

@@ -13,9 +13,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.augmentations._mixing import blended, of_partners, partners
+from headstart.augmentations._mixing import blended, of_partners, partners, require_mixable
 from headstart.contracts.augmentation import Mixture
 from headstart.contracts.carriers import Batch, Mixed, State
+from headstart.contracts.targets import TargetKinds
 
 
 class ManifoldMixup(Mixture):
@@ -30,8 +31,9 @@ class ManifoldMixup(Mixture):
         """It acts wherever training begins, and needs no stage of its own."""
         return stages
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
         """Of a batch at any boundary, with its taps."""
+        require_mixable(self, batch, kinds)
         own, rows, _ = partners(seeds, self.alpha)
         state = batch.state
         taps = {name: blended(value, own, rows) for name, value in state.taps.items()}

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.augmentations._mixing import blended, of_partners, partners
+from headstart.augmentations._mixing import blended, of_partners, partners, require_mixable
 from headstart.contracts.augmentation import Mixture
 from headstart.contracts.carriers import Batch, Mixed
+from headstart.contracts.targets import TargetKinds
 
 
 class Mixup(Mixture):
@@ -24,8 +25,9 @@ class Mixup(Mixture):
     alpha: float = Field(default=0.2, gt=0)
     """Of the Beta distribution: the larger, the more even the blend; 0.1 to 0.4 in the paper; > 0."""
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
         """Of a batch at boundary 0."""
+        require_mixable(self, batch, kinds)
         own, rows, _ = partners(seeds, self.alpha)
         state = replace(batch.state, hidden=blended(batch.state.hidden, own, rows))
         return replace(batch, state=state, mixed=Mixed(of_partners(batch.targets, rows), own))

@@ -13,6 +13,7 @@ class NoAugmentation(InputViews):
     """The inputs as they are."""
 
     modalities: ClassVar[tuple[str, ...]] = ()
+    moves: ClassVar[bool] = False
 
     def first_stage(self, stages: int) -> int:
         """Nothing changes."""

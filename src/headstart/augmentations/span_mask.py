@@ -22,6 +22,7 @@ class SpanMask(InputViews):
     """Runs of tokens hidden."""
 
     modalities: ClassVar[tuple[str, ...]] = ("text",)
+    moves: ClassVar[bool] = False
 
     rate: float = Field(default=0.15, gt=0, le=0.5)
     """Share of a text's tokens that are hidden; in (0, 0.5]."""

@@ -22,6 +22,7 @@ class TokenDropout(InputViews):
     """Single tokens hidden."""
 
     modalities: ClassVar[tuple[str, ...]] = ("text",)
+    moves: ClassVar[bool] = False
 
     rate: float = Field(default=0.1, gt=0, lt=1)
     """Share of a text's tokens that are hidden; in (0, 1)."""

@@ -84,7 +84,7 @@ class Trivial(InputViews):
         changed = torch.stack([_changed(image, self._drawn(seed)) for image, seed in zip(images, seeds)])
         return State(changed.to(hidden).div_(255).sub_(mean).div_(std), state.context, state.taps)
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
+    def move_maps(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
         """Maps (batch, height, width) by the same shears, shifts and turns; `PADDED_TARGET` outside of the picture."""
         exact = maps[:, None].double()  # whole numbers stay what they are
         operations = (self._drawn(seed) for seed in seeds)

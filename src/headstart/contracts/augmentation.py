@@ -14,6 +14,9 @@ from torch import Tensor
 
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.targets import Follows, Size, TargetKind, TargetKinds
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
 
 Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
@@ -21,7 +24,11 @@ Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
 
 
 class Augmentation(Protocol):
-    """What a file in `augmentations/` offers."""
+    """What a file in `augmentations/` offers.
+
+    One that moves what lies in an input has `move_maps` or `move_points` too, of `contracts/targets.py`: targets that
+    are moved by these follow the input, and others with a place in it are refused.
+    """
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -29,8 +36,17 @@ class Augmentation(Protocol):
         ...
 
     @property
+    def moves(self) -> bool:
+        """Whether anything in an input changes its place, or is hidden from view."""
+        ...
+
+    @property
     def mixes(self) -> bool:
         """Whether it mixes the examples of a batch, by `mix`."""
+        ...
+
+    def mixable(self, kind: TargetKind) -> bool:
+        """Return whether a mixture of targets of this kind is defined."""
         ...
 
     def first_stage(self, stages: int) -> int:
@@ -49,19 +65,25 @@ class Augmentation(Protocol):
         """A random view of the state at boundary 0; `seeds` has one entry per example and decides everything."""
         ...
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Class maps (batch, height, width) of whole numbers, moved as `view` moves the pictures below them."""
+    def move(self, kind: TargetKind, values: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return targets (batch, ...) of a kind over the views of inputs that had this size. Raises SettingsError."""
         ...
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:
-        """The batch with its examples mixed; all `seeds` together decide how."""
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
+        """Return the batch with its examples mixed; all `seeds` together decide how."""
         ...
 
 
 class InputViews(Settings):
-    """What most augmentations are: a view of each input by itself, that moves nothing unless they say so."""
+    """A view of each input by itself. It may move anything, unless it says that it `moves` nothing."""
 
+    moves: ClassVar[bool] = True
     mixes: ClassVar[bool] = False
+    one_to_one: ClassVar[bool] = True
+
+    def mixable(self, kind: TargetKind) -> bool:  # noqa: ARG002
+        """Nothing is mixed."""
+        return True
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """Inputs change."""
@@ -71,19 +93,29 @@ class InputViews(Settings):
         """Itself: it acts on any numbers."""
         return self  # type: ignore[return-value]
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:  # noqa: ARG002
-        """The same maps (batch, height, width)."""
-        return maps
+    def move(self, kind: TargetKind, values: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return targets (batch, ...) moved as their kind says. Raises SettingsError where it does not say."""
+        part: Augmentation = self  # type: ignore[assignment]
+        if not part.moves:
+            return values
+        if not isinstance(kind, Follows) or not kind.movable(part):
+            raise SettingsError(f"{_cannot_move(part, kind)}. Use --augmentation none.")
+        return kind.moved(values, part, seeds, size)
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:  # noqa: ARG002
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:  # noqa: ARG002
         """The same batch."""
         return batch
 
 
 class Mixture(Settings):
-    """What mixes the examples of a batch, and has no view of an example by itself."""
+    """Mixes the examples of a batch, and has no view of an example by itself."""
 
+    moves: ClassVar[bool] = False
     mixes: ClassVar[bool] = True
+
+    def mixable(self, kind: TargetKind) -> bool:
+        """Those of which the loss of a mixture is the weighted sum of both losses."""
+        return kind.additive
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """Inputs change."""
@@ -97,30 +129,49 @@ class Mixture(Settings):
         """The same state."""
         return state
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:  # noqa: ARG002
-        """The same maps (batch, height, width)."""
-        return maps
+    def move(self, kind: TargetKind, values: Tensor, seeds: Sequence[int], size: Size) -> Tensor:  # noqa: ARG002
+        """The same targets (batch, ...)."""
+        return values
 
 
-def augmented(augmentation: Augmentation, batch: Batch, seeds: Sequence[int]) -> Batch:
-    """A batch's views, with the class maps over its pictures moved alike, and then mixed."""
-    hidden = batch.state.hidden
-    targets = {
-        name: augmentation.move(values, seeds) if is_map_over(hidden, values) else values
-        for name, values in batch.targets.items()
-    }
+def augmented(augmentation: Augmentation, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
+    """Return a batch's views, with the targets moved alike, and then mixed.
+
+    Raises:
+        SettingsError: a target's kind cannot follow, or be mixed, or is not known.
+    """
+    size = batch.state.hidden.shape[2:]
+    targets = moved_targets(augmentation, batch.targets, seeds, kinds, size)
     viewed = replace(batch, state=augmentation.view(batch.state, seeds), targets=targets)
-    return augmentation.mix(viewed, seeds)
+    return augmentation.mix(viewed, seeds, kinds)
 
 
-def is_map_over(hidden: Tensor, target: Tensor) -> bool:
-    """Whether a target (batch, height, width) is a class map over the pictures (batch, channels, height, width)."""
-    return is_map(target) and hidden.ndim == 4 and target.shape[1:] == hidden.shape[2:]
+def moved_targets(
+    augmentation: Augmentation, targets: Mapping[str, Tensor], seeds: Sequence[int], kinds: TargetKinds, size: Size
+) -> dict[str, Tensor]:
+    """Return targets (batch, ...) over the views of inputs that had this size. Raises SettingsError as `augmented`."""
+    return {name: augmentation.move(kind_of(name, kinds), values, seeds, size) for name, values in targets.items()}
 
 
-def is_map(target: Tensor) -> bool:
-    """Whether a target is a class map: whole numbers (batch, height, width)."""
-    return target.ndim == 3 and not target.is_floating_point()
+def kind_of(name: str, kinds: TargetKinds) -> TargetKind:
+    """Return the kind of a target. Raises SettingsError where the task does not say."""
+    if name not in kinds:
+        raise SettingsError(f"the task does not say of what kind its target '{name}' is. Name it in `target_kinds`.")
+    return kinds[name]
+
+
+def fault_of(part: Augmentation, kinds: TargetKinds) -> str | None:
+    """Return which targets an augmentation cannot move or mix; None where it can act on all."""
+    for name, kind in kinds.items():
+        if part.moves and not (isinstance(kind, Follows) and kind.movable(part)):
+            return f"{_cannot_move(part, kind)} ('{name}')"
+        if part.mixes and not part.mixable(kind):
+            return f"augmentation '{registry.name_of(part)}' cannot mix targets of kind '{kind.title}' ('{name}')"
+    return None
+
+
+def _cannot_move(part: Augmentation, kind: TargetKind) -> str:
+    return f"augmentation '{registry.name_of(part)}' cannot move targets of kind '{kind.title}'"
 
 
 def mixed_losses(losses: Losses) -> Losses:

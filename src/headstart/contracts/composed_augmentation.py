@@ -14,9 +14,10 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from headstart.contracts.augmentation import Augmentation
+from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.targets import Size, TargetKind, TargetKinds
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
@@ -58,6 +59,11 @@ class Composed:
         return self.first_stage(1) == 0
 
     @property
+    def moves(self) -> bool:
+        """Whether any part moves what lies in an input."""
+        return any(part.moves for part in self.parts)
+
+    @property
     def mixes(self) -> bool:
         """Whether any part mixes the examples of a batch."""
         return any(part.mixes for part in self.parts)
@@ -75,6 +81,22 @@ class Composed:
                     f"augmentation '{name_of(part)}' changes {' and '.join(part.modalities)} inputs, the data are "
                     f"{modality}. Use --augmentation none."
                 )
+
+    def require_targets(self, kinds: TargetKinds) -> None:
+        """Refuse targets that a part cannot move or mix; called when bound. Raises SettingsError."""
+        faults = [fault for part in self.parts if (fault := fault_of(part, kinds))]
+        if faults:
+            able = " or ".join(["none", *self._able(kinds)])
+            raise SettingsError("\n".join(f"{fault}. Use --augmentation {able}." for fault in faults))
+
+    def mixable(self, kind: TargetKind) -> bool:
+        """Return whether every part can mix targets of the kind."""
+        return all(part.mixable(kind) for part in self.parts)
+
+    def _able(self, kinds: TargetKinds) -> list[str]:
+        """Augmentations of as many modalities that can act on such targets."""
+        found = ((name, registry.plugin(FAMILY, name)()) for name in registry.names(FAMILY) if name != "none")
+        return [name for name, part in found if {*self.modalities} <= {*part.modalities} and not fault_of(part, kinds)]
 
     def first_stage(self, stages: int) -> int:
         """The first stage that any part touches; `stages` where none does."""
@@ -100,19 +122,19 @@ class Composed:
             state = part.view(state, _own(seeds, part))
         return state
 
-    def move(self, maps: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Class maps (batch, height, width) moved by every part in turn."""
+    def move(self, kind: TargetKind, values: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return targets (batch, ...) moved by every part in turn. Raises SettingsError."""
         for part in self.parts:
-            maps = part.move(maps, _own(seeds, part))
-        return maps
+            values = part.move(kind, values, _own(seeds, part), size)
+        return values
 
-    def mix(self, batch: Batch, seeds: Sequence[int]) -> Batch:
+    def mix(self, batch: Batch, seeds: Sequence[int], kinds: TargetKinds) -> Batch:
         """The batch mixed by one of the parts that mix, drawn anew for each batch."""
         mixing = [part for part in self.parts if part.mixes]
         if not mixing:
             return batch
         part = mixing[int(np.random.default_rng(list(seeds)).integers(len(mixing)))]
-        return part.mix(batch, _own(seeds, part))
+        return part.mix(batch, _own(seeds, part), kinds)
 
     def of_inputs(self) -> Composed:
         """The parts that make views of inputs one by one: what can be kept, and averaged over in prediction."""

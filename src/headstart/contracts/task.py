@@ -16,6 +16,7 @@ from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
+from headstart.contracts.targets import TargetKinds
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.kernel.settings import Settings
@@ -42,6 +43,8 @@ class Task(Protocol):
     """Whether each example has one class, whose number is the target 'label'."""
     has_files: ClassVar[bool]
     """Whether `files` writes any."""
+    target_kinds: ClassVar[TargetKinds]
+    """The kind of each of the `targets`."""
 
     @property
     def side(self) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,8 +12,9 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import PADDED_TARGET, Batch, Deferred, State
+from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
+from headstart.contracts.targets import TargetKinds, collated
 from headstart.engine.tile_order import Tiled
 from headstart.kernel.randomness import draw_seed
 
@@ -44,8 +44,8 @@ class StoredView(Protocol):
         """The states (batch, ...) of some rows."""
         ...
 
-    def moved(self, targets: Mapping[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
-        """The rows' targets (batch, ...) with class maps moved as their pictures are."""
+    def moved(self, targets: Mapping[str, Tensor], rows: np.ndarray, kinds: TargetKinds) -> dict[str, Tensor]:
+        """Return the rows' targets (batch, ...), moved as their inputs are."""
         ...
 
 
@@ -108,6 +108,8 @@ class Stream:
     """Where rows came from, as a person would name them; None: they go by their numbers."""
     tiled: Tiled | None = None
     """Which rows are of one picture, and drawn near each other; None where rows are read whole."""
+    target_kinds: TargetKinds = field(default_factory=dict)
+    """Target name -> its kind; one without can be neither moved nor mixed."""
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
@@ -140,15 +142,15 @@ class Stream:
         view = self.views[epoch % len(self.views)] if epoch is not None and self.views else None
         rows = rows if self.screen is None else self.screen(rows)
         state = self.source(rows) if view is None else view(rows)
-        targets = {name: as_tensor(values[rows]) for name, values in self.targets.items()}
+        targets = {name: self._collated(name, values[rows]) for name, values in self.targets.items()}
         if view is not None:
-            targets = view.moved(targets, rows)
-        head_inputs = {name: as_tensor(values[rows]) for name, values in self.head_inputs.items()}
+            targets = view.moved(targets, rows, self.target_kinds)
+        head_inputs = {name: collated(values[rows]) for name, values in self.head_inputs.items()}
         batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), head_inputs)
         if epoch is None or self.augmentation is None:
             return batch
         seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
-        return augmented(self.augmentation, batch, seeds)
+        return augmented(self.augmentation, batch, seeds, self.target_kinds)
 
     def named(self, rows: np.ndarray) -> str:
         """Some rows (batch,) in words, the first of them by name."""
@@ -156,6 +158,10 @@ class Stream:
         names = [f"row {row}" for row in first.tolist()] if self.origins is None else self.origins(first)
         more = f" and {len(rows) - len(first)} more" if len(rows) > len(first) else ""
         return ", ".join(names) + more
+
+    def _collated(self, name: str, values: np.ndarray) -> Tensor:
+        kind = self.target_kinds.get(name)
+        return collated(values) if kind is None else kind.collated(values)
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))
@@ -168,14 +174,3 @@ def _batches(rows: int, size: int) -> int:
 def by_length(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The rows, the shortest first; `lengths`, (all rows of the source,), says how long they are."""
     return rows[np.argsort(lengths[rows], kind="stable")]
-
-
-def as_tensor(values: np.ndarray) -> Tensor:
-    """A target of a batch (batch, ...); a ragged one is padded on the right, a deferred one loaded: `Batch.targets`."""
-    if values.dtype != object:
-        return torch.from_numpy(np.asarray(values))
-    if isinstance(values[0], Deferred):
-        return torch.from_numpy(np.stack([value.load() for value in values]))
-    entries = [torch.from_numpy(np.asarray(value)) for value in values]
-    padding = math.nan if entries[0].is_floating_point() else PADDED_TARGET
-    return torch.nn.utils.rnn.pad_sequence(entries, batch_first=True, padding_value=padding)

@@ -23,7 +23,16 @@ def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets,
     stages = suffix(backbone, data.task.reads, start).to(device)
     backbone.module.eval()
     head_inputs = data.task.head_inputs(data.examples)
-    stream = Stream("sampled", rows, data.targets, source, AT_ONCE, context.plan.seed, head_inputs=head_inputs)
+    stream = Stream(
+        "sampled",
+        rows,
+        data.targets,
+        source,
+        AT_ONCE,
+        context.plan.seed,
+        head_inputs=head_inputs,
+        target_kinds=data.task.target_kinds,
+    )
     vectors, targets, owners = [], [], []
     with context.reporter.counter("sampling features", len(rows), "examples") as advance:
         for some in stream.in_sequence():

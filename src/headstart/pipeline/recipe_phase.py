@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,13 @@ class PhaseTraining:
         size, bound = training.batch_size, views.bind(backbone.input_kind(), len(pool.train))
         rates = training.rates(len(backbone.stages))
         objective = registry.plugin("objectives", "supervised")()
+        kinds = self.model.task.target_kinds
+        validation = Stream("validation", pool.validation, targets, pool, size, self.seed, target_kinds=kinds)
         loop = Loop(
             self.model,
             TrainingPlan(objective, training, rates, 0, self.seed, self.budget, pretrained=False),
-            {"labelled": Stream("labelled", pool.train, targets, pool, size, self.seed, bound)},
-            Stream("validation", pool.validation, targets, pool, size, self.seed),
+            {"labelled": replace(validation, name="labelled", rows=pool.train, augmentation=bound)},
+            validation,
             checkpoint=CheckpointFile(checkpoint, self._identity()),
             reporter=self.reporter,
         )

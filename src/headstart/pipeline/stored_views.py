@@ -72,6 +72,7 @@ def beginning(
         DataError: an input could be read before and cannot any more.
     """
     bound = context.plan.plugin("augmentation").bind(backbone.input_kind(), len(context.read.split.train))
+    bound.require_targets(context.data.task.target_kinds)
     decisions = [Decision(what="augmentation", value=str(bound), reason=bound.because)] if bound.because else []
     if not bound.changes_inputs:
         start, source = source_from(context, backbone, frozen)
@@ -200,4 +201,5 @@ def _view_states(context: FitContext, backbone: Backbone, spec: FeatureSpec, vie
     def states(wanted: np.ndarray) -> Any:
         return found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
 
-    return ViewStates(view, states, {int(row): key for row, key in zip(rows, keys)})
+    size = backbone.prepare(examples.raws([0])).hidden.shape[2:]
+    return ViewStates(view, states, {int(row): key for row, key in zip(rows, keys)}, size)

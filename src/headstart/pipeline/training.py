@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.carriers import Deferred, Prediction
+from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.device import pick_device, usual_batch_size
@@ -168,7 +168,14 @@ def predict_validation(context: FitContext, model: Model, begun: Beginning) -> P
     order = np.argsort(lengths_of(model.backbone, data.examples, rows), kind="stable")
     head_inputs, size = data.task.head_inputs(data.examples), usual_batch_size(device)
     stream = Stream(
-        "validation", rows[order], data.targets, begun.source, size, context.plan.seed, head_inputs=head_inputs
+        "validation",
+        rows[order],
+        data.targets,
+        begun.source,
+        size,
+        context.plan.seed,
+        head_inputs=head_inputs,
+        target_kinds=data.task.target_kinds,
     )
     forward = Forward(model, begun.start, device, precision_in_use(model.execution, device))
     found = Validation(model, stream, forward, MicroBatches(0, context.reporter), ProcessGroup()).prediction()
@@ -214,6 +221,7 @@ def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning
         begun.views,
         origins=lambda rows: data.examples.take(rows).origins(),
         tiled=tiles_of(data.examples),
+        target_kinds=data.task.target_kinds,
     )
     in_order = by_length(data.split.val, lengths)
     return labelled, replace(labelled, name="validation", rows=in_order, augmentation=None, views=())
@@ -240,7 +248,7 @@ def _objective(plan: Plan, tuning: Any) -> Any:
 def data_identity(context: FitContext) -> str:
     """A hash of the plan and of all data that a training sees: another label makes it another one."""
     data = context.read
-    targets = {name: [_content(value) for value in values.tolist()] for name, values in data.targets.items()}
+    targets = {name: data.task.target_kinds[name].identity(values) for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
     return hash_json([context.plan.model_dump(mode="json"), data.keys, targets, parts])
 
@@ -249,10 +257,3 @@ def _identity(context: FitContext, model: Model, tuning: Any) -> str:
     """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
     weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
     return hash_json([data_identity(context), tuning.model_dump(), weights])
-
-
-def _content(target: Any) -> Any:
-    """A target as a JSON value."""
-    if isinstance(target, np.ndarray):
-        return target.tolist()
-    return target.key if isinstance(target, Deferred) else target

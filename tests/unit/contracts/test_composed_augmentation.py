@@ -11,6 +11,7 @@ from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.composed_augmentation import composed, rebuilt
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.targets import ClassIds, ClassMaps
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import parse_assignments
@@ -31,8 +32,11 @@ def test_parts_act_in_their_order_each_with_seeds_of_its_own() -> None:
     expected = Flip().view(cropped, [draw_seed(seed, "flip") for seed in SEEDS])
     assert torch.equal(both.view(pictures(), SEEDS).hidden, expected.hidden)
     maps = torch.arange(4 * 144).reshape(4, 12, 12)
-    moved = Crop(scale=(0.2, 0.5)).move(maps, [draw_seed(seed, "crop") for seed in SEEDS])
-    assert torch.equal(both.move(maps, SEEDS), Flip().move(moved, [draw_seed(seed, "flip") for seed in SEEDS]))
+    moved = Crop(scale=(0.2, 0.5)).move_maps(maps, [draw_seed(seed, "crop") for seed in SEEDS])
+    assert torch.equal(
+        both.move(ClassMaps(), maps, SEEDS, (12, 12)),
+        Flip().move_maps(moved, [draw_seed(seed, "flip") for seed in SEEDS]),
+    )
 
 
 @pytest.mark.parametrize("key", ["crop.scale", "crop", "scale"])
@@ -93,7 +97,9 @@ def test_of_several_that_mix_one_is_drawn_for_each_batch() -> None:
     labels = {"label": torch.arange(4)}
     blended = 0
     for shift in range(200):
-        batch = augmented(both, Batch(pictures(), labels, torch.arange(4)), [seed + shift for seed in SEEDS])
+        batch = augmented(
+            both, Batch(pictures(), labels, torch.arange(4)), [seed + shift for seed in SEEDS], {"label": ClassIds()}
+        )
         assert batch.mixed is not None
         kept = batch.state.hidden == pictures().hidden
         pasted = (batch.state.hidden[:, None] == pictures().hidden[None]).any(1)

@@ -13,6 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.targets import ClassIds, ClassMaps
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -113,7 +114,16 @@ def test_an_epoch_draws_from_its_view_and_validation_from_none() -> None:
         return ViewStates(view, lambda rows: State(torch.full((len(rows), 2), value)), dict.fromkeys(range(4), "ab"))
 
     plain = source(-1.0)
-    stream = Stream("labelled", np.arange(4), {"label": np.arange(4)}, plain, 4, 0, views=(source(0.0), source(1.0)))
+    stream = Stream(
+        "labelled",
+        np.arange(4),
+        {"label": np.arange(4)},
+        plain,
+        4,
+        0,
+        views=(source(0.0), source(1.0)),
+        target_kinds={"label": ClassIds()},
+    )
     rows = np.array([2, 0])
     seen = [float(stream.batch(rows, epoch).state.hidden[0, 0]) for epoch in range(5)]
     assert seen == [0.0, 1.0, 0.0, 1.0, 0.0]
@@ -124,8 +134,9 @@ def test_class_maps_lie_over_their_stored_view() -> None:
     maps = torch.arange(2 * 64).reshape(2, 8, 8)
     view = View(composed("crop+flip", {}), 3, 1)
     keys = {5: "0a", 7: "ff"}
-    found = ViewStates(view, lambda rows: State(torch.zeros(len(rows), 4)), keys)
-    moved = found.moved({"mask": maps, "label": torch.tensor([1, 2])}, np.array([7, 5]))
-    assert torch.equal(moved["mask"], view.augmentation.move(maps, view.seeds(["ff", "0a"])))
+    found = ViewStates(view, lambda rows: State(torch.zeros(len(rows), 4)), keys, (8, 8))
+    targets = {"mask": maps, "label": torch.tensor([1, 2])}
+    moved = found.moved(targets, np.array([7, 5]), {"mask": ClassMaps(), "label": ClassIds()})
+    assert torch.equal(moved["mask"], view.augmentation.move(ClassMaps(), maps, view.seeds(["ff", "0a"]), (8, 8)))
     assert not torch.equal(moved["mask"], maps)
     assert moved["label"].tolist() == [1, 2]

@@ -13,6 +13,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
+from headstart.contracts.targets import collated
 from headstart.contracts.task import Targets
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
@@ -24,7 +25,6 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, fea
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.merging import Decoded, joined, merged
 from headstart.engine.frozen.pass_key import pass_key
-from headstart.engine.streams import as_tensor
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
@@ -170,7 +170,7 @@ class _Remainder:
     ) -> Prediction:
         """From the features; not finished yet. `queries` are those of all rows."""
         task, head = self.model.task, self.model.heads["head"].to(self.device)
-        asked = {name: as_tensor(values[rows]).to(self.device) for name, values in (head_inputs or {}).items()}
+        asked = {name: collated(values[rows]).to(self.device) for name, values in (head_inputs or {}).items()}
         batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)), asked)
         with torch.inference_mode():
             return task.decode(task.apply(head, _on(features, self.device), batch))

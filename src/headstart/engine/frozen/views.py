@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from headstart.contracts.augmentation import is_map
+from headstart.contracts.augmentation import moved_targets
 from headstart.contracts.carriers import State
 from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.targets import Size, TargetKinds
 from headstart.engine.streams import StateSource
 from headstart.kernel.randomness import draw_seed
 
@@ -51,13 +52,14 @@ class ViewStates:
     states: StateSource
     keys: Mapping[int, str]
     """Row -> content key, of all rows that have a state."""
+    size: Size = ()
+    """Of the inputs."""
 
     def __call__(self, rows: np.ndarray) -> State:
         """Of some rows."""
         return self.states(rows)
 
-    def moved(self, targets: Mapping[str, Tensor], rows: np.ndarray) -> dict[str, Tensor]:
-        """The rows' targets, (batch, ...), class maps over pictures as they lie over the view."""
+    def moved(self, targets: Mapping[str, Tensor], rows: np.ndarray, kinds: TargetKinds) -> dict[str, Tensor]:
+        """Return the rows' targets, (batch, ...), as they lie over the view. Raises SettingsError."""
         seeds = self.view.seeds([self.keys[int(row)] for row in rows])
-        move = self.view.augmentation.move
-        return {name: move(values, seeds) if is_map(values) else values for name, values in targets.items()}
+        return moved_targets(self.view.augmentation, targets, seeds, kinds, self.size)

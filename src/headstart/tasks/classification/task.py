@@ -20,6 +20,7 @@ from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.targets import ClassIds, TargetKinds
 from headstart.contracts.task import PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.numerics.calibration import fit_temperature
@@ -53,6 +54,7 @@ class Classification(PlainTask):
     """One of several classes per example."""
 
     one_class: ClassVar[bool] = True
+    target_kinds: ClassVar[TargetKinds] = {TARGET: ClassIds()}
 
     classes: tuple[str, ...] = ()
     """Class names in order; empty: learnt from the labels, sorted naturally. If given, another label is an error."""

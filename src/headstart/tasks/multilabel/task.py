@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.targets import LabelSets, TargetKinds
 from headstart.contracts.task import PlainTask, Targets
 from headstart.kernel.errors import DataError, unknown
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
@@ -44,6 +45,8 @@ START_SCALE = 0.01
 
 class MultiLabel(PlainTask):
     """Any number of labels per example."""
+
+    target_kinds: ClassVar[TargetKinds] = {TARGET: LabelSets()}
 
     classes: tuple[str, ...] = ()
     """Label names in order; empty: learnt from the data, sorted naturally. If given, another label is an error."""

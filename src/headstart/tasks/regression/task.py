@@ -7,7 +7,7 @@ the unit; the loss is the mean of (head - z)^2; decoding goes back to the target
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.targets import TargetKinds, Values
 from headstart.contracts.task import PlainTask, Targets
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import (
@@ -50,6 +51,8 @@ SMALLEST_STRATUM = 10
 
 class Regression(PlainTask):
     """One number per example."""
+
+    target_kinds: ClassVar[TargetKinds] = {TARGET: Values()}
 
     mean: float = 0.0
     """Mean of the training targets, in their unit; learnt from the labels."""

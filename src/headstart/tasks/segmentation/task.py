@@ -21,6 +21,7 @@ from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Choice, Mistake, Panel, Review
+from headstart.contracts.targets import ClassMaps, TargetKinds
 from headstart.contracts.task import PlainTask, Reads, Targets
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, unknown
@@ -49,6 +50,7 @@ class Segmentation(PlainTask):
 
     reads: ClassVar[Reads] = "maps"
     has_files: ClassVar[bool] = True
+    target_kinds: ClassVar[TargetKinds] = {MASK: ClassMaps()}
 
     decoder: Literal["unet", "fpn", "linear"] = "unet"
     """What makes class scores of the maps: 'unet', 'fpn', or 'linear', one weight per map and class."""

@@ -24,6 +24,7 @@ from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShap
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.targets import TagSequences, TargetKinds
 from headstart.contracts.task import ChosenBy, PlainTask, Reads, Targets
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import DataError
@@ -63,6 +64,7 @@ class Tagging(PlainTask):
 
     reads: ClassVar[Reads] = "tokens"
     chosen_by: ClassVar[ChosenBy] = "metric"
+    target_kinds: ClassVar[TargetKinds] = {TAGS: TagSequences()}
 
     types: tuple[str, ...] = ()
     """Entity types in order; empty: learnt from the labels, sorted naturally. If given, another type is an error."""
