@@ -96,7 +96,11 @@ class Composed:
     def _able(self, kinds: TargetKinds) -> list[str]:
         """Augmentations of as many modalities that can act on such targets."""
         found = ((name, registry.plugin(FAMILY, name)()) for name in registry.names(FAMILY) if name != "none")
-        return [name for name, part in found if {*self.modalities} <= {*part.modalities} and not fault_of(part, kinds)]
+        return [
+            name
+            for name, part in found
+            if {*self.modalities} <= {*(part.modalities or self.modalities)} and not fault_of(part, kinds)
+        ]
 
     def first_stage(self, stages: int) -> int:
         """The first stage that any part touches; `stages` where none does."""
