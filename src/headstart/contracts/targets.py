@@ -43,7 +43,7 @@ class TargetKind(Protocol):
         ...
 
     def identity(self, values: np.ndarray) -> list[Any]:
-        """Return a JSON value for each target, which changes with its content."""
+        """Return a JSON value for each target (examples, ...), which changes with its content."""
         ...
 
 
@@ -139,7 +139,7 @@ class Numbers:
         return found
 
     def identity(self, values: np.ndarray) -> list[Any]:
-        """Return numbers as they are, deferred ones by their keys."""
+        """Return the numbers (examples, ...) as they are, deferred ones by their keys."""
         return [_content(value) for value in values.tolist()]
 
 
