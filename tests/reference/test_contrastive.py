@@ -76,13 +76,13 @@ def test_a_single_example_has_no_pairs() -> None:
 
 
 def test_a_search_tries_it_on_few_texts_of_one_class_each() -> None:
-    few = DataFacts(64, 7, linear=True, attention=True, modality="text", one_class=True)
+    few = DataFacts(64, 7, linear=True, attention=True, tokens=True, one_class=True)
     (suggestion,) = Contrastive.advice.tries(few)
     assert "pairs of few labelled texts" in suggestion.reason
     others = (
-        DataFacts(64, 7, linear=True, attention=True, modality="image", one_class=True),
-        DataFacts(64, 7, linear=True, attention=True, modality="text", one_class=False),
-        DataFacts(301, 7, linear=True, attention=True, modality="text", one_class=True),
+        DataFacts(64, 7, linear=True, attention=True, tokens=False, one_class=True),
+        DataFacts(64, 7, linear=True, attention=True, tokens=True, one_class=False),
+        DataFacts(301, 7, linear=True, attention=True, tokens=True, one_class=True),
     )
     assert not any(Contrastive.advice.tries(one) for one in others)
     assert Supervised.advice.tries(few) == ()

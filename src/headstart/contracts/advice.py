@@ -19,8 +19,8 @@ class DataFacts:
     """True for a task whose head is linear, so that the task's solver can find it."""
     attention: bool
     """True for a transformer."""
-    modality: str = "table"
-    """Plug-in name of the modality of the data."""
+    tokens: bool = False
+    """True for a backbone that reads texts as tokens."""
     one_class: bool = False
     """True where each example has one class."""
 

@@ -67,8 +67,8 @@ class Objective(Settings):
     """The streams it draws a batch from in every step; the first one is 'labelled' unless it needs no labels."""
     anchored: ClassVar[bool] = False
     """Whether it holds weights to their pretrained values; refused where training starts from others."""
-    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table")
-    """The kinds of input that it can learn from."""
+    modalities: ClassVar[tuple[str, ...]] = ()
+    """The modalities that it can learn from; empty for every one."""
     compares: ClassVar[bool] = False
     """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
     memory then have fewer to compare, which is said."""

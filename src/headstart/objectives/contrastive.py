@@ -33,7 +33,7 @@ FEW = 300
 
 def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
     """Few texts of which each has one class."""
-    if not (facts.one_class and facts.modality == "text" and facts.examples <= FEW):
+    if not (facts.one_class and facts.tokens and facts.examples <= FEW):
         return ()
     recipe = {"batch_size": 16, "learning_rate": 5e-5, "stage_decay": 1.0}
     return (Suggestion(0, "the pairs of few labelled texts are many", recipe),)

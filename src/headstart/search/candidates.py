@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.contracts.advice import DataFacts, Suggestion
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.inputs import Pixels
+from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
@@ -158,7 +158,8 @@ def facts_of(context: FitContext) -> DataFacts:
     task = context.data.task
     examples, stages = len(context.read.split.train), len(context.backbone.stages)
     linear, attention = task.linear() == task, _is_transformer(context.backbone)
-    return DataFacts(examples, stages, linear, attention, context.backbone.modality, task.one_class)
+    tokens = isinstance(context.backbone.input_kind(), Tokens)
+    return DataFacts(examples, stages, linear, attention, tokens, task.one_class)
 
 
 def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:

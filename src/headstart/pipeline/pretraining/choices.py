@@ -53,7 +53,7 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
         decisions.append(Decision(what="objective", value=name, reason=why))
     objective = plan.objective_plugin()
     modality = data.examples.schema.modality
-    if modality not in objective.modalities:
+    if objective.modalities and modality not in objective.modalities:
         able = ", ".join(name for name in registry.names("objectives") if _suits(name, modality)) or "none"
         raise SettingsError(
             f"objective '{plan.objective}' learns from {' and '.join(objective.modalities)} data, these are {modality}."
@@ -90,7 +90,7 @@ def _objective(data: Unlabelled, backbone: Backbone) -> tuple[str, str]:
 
 def _suits(name: str, modality: str) -> bool:
     kind = registry.plugin("objectives", name)
-    return learns_alone(kind) and modality in kind.modalities
+    return learns_alone(kind) and (not kind.modalities or modality in kind.modalities)
 
 
 def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[TrainingSettings, tuple[Decision, ...]]:
