@@ -45,7 +45,7 @@ def test_auto_takes_what_claims_the_data_and_says_why() -> None:
     named = {decision.what: decision for decision in found.decisions}
     assert found.plan.objective == named["objective"].value
     assert "table" in found.objective.modalities and named["objective"].reason
-    assert found.plan.augmentation == named["augmentation"].value == found.objective.augmentation
+    assert found.plan.augmentation == named["augmentation"].value == found.objective.advice.augmentation
 
 
 def test_auto_passes_over_what_the_backbone_cannot_do() -> None:
