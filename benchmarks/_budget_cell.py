@@ -18,7 +18,7 @@ from unittest.mock import patch
 import headstart
 from benchmarks._data import data_folder, own_cache
 from benchmarks._unfolded import FOLDED
-from headstart.verbs import completion
+from headstart.verbs import fit as fit_verb
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "search": {},
@@ -65,7 +65,7 @@ def one(kind: str, path: str, budget: float, seed: int) -> dict[str, Any]:
 def _timed_report() -> Iterator[list[float]]:
     """Within it a list fills with the seconds that reports take."""
     seconds: list[float] = []
-    write: Callable[..., Any] = completion.report
+    write: Callable[..., Any] = fit_verb.report
 
     def timed(*given: Any) -> Any:
         began = time.perf_counter()
@@ -74,7 +74,7 @@ def _timed_report() -> Iterator[list[float]]:
         finally:
             seconds.append(time.perf_counter() - began)
 
-    with patch.object(completion, "report", timed):
+    with patch.object(fit_verb, "report", timed):
         yield seconds
 
 

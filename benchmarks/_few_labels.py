@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headstart.kernel.progress import Quiet
-from headstart.pipeline.clock import Clock
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -41,7 +39,7 @@ class FewLabels:
 
 def few_labels(source: Path, per_class: int, seed: int) -> FewLabels:
     """Draw `per_class` examples of each class from all that are not for the test, whose part is at most 400."""
-    prepared = start(str(source), Plan(data=str(source)), Quiet(), Clock()).data
+    prepared = start(str(source), Plan(data=str(source))).data
     labels = prepared.targets["label"]
     pool = np.concatenate([prepared.split.train, prepared.split.val])
     test = np.random.default_rng(0).permutation(prepared.split.test)[:MOST_TESTED]

@@ -14,16 +14,14 @@ from benchmarks._cifar_resnet import load
 from benchmarks._data import data_folder
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
-from headstart.contracts.runner import CannotRun, Runner
+from headstart.contracts.runner import CannotRun
 from headstart.engine.frozen.execution import started
-from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.frozen.extract import Extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
-from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.embed import embed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -101,17 +99,16 @@ def _hits(name: str, decode: str) -> np.ndarray:
     settings = {"backbone": {"image_size": SIDE, "decode": decode}}
     backbone = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
     plan = Plan(data=str(data_folder() / "data" / name), backbone=backbone, settings=settings)
-    begun = start(plan.data, plan, Quiet(), Clock())
+    begun = start(plan.data, plan)
     prepared, loaded = begun.data, begun.backbone
-    runner, _ = pick_runner(loaded, prepared.examples, prepared.keys, FeatureSpec(), plan)
-    features = extract(loaded, prepared.examples, prepared.keys, runner=runner, store=FeatureStore(limit=0))
-    return np.concatenate([_hits_of_split(plan, seed, loaded, features, runner) for seed in range(SPLITS)])
+    features = embed(loaded, prepared.examples, keys=prepared.keys)
+    return np.concatenate([_hits_of_split(plan, seed, loaded, features) for seed in range(SPLITS)])
 
 
-def _hits_of_split(plan: Plan, seed: int, backbone: Backbone, features: Extracted, runner: Runner) -> np.ndarray:
+def _hits_of_split(plan: Plan, seed: int, backbone: Backbone, features: Extracted) -> np.ndarray:
     plan = plan.model_copy(update={"seed": seed})
-    prepared = start(plan.data, plan, Quiet(), Clock()).data
-    context = FitContext(plan, prepared, backbone, features, None, Quiet(), runner)
+    prepared = start(plan.data, plan).data
+    context = FitContext(plan, prepared, backbone, features, None, Quiet())
     test = prepared.split.test
     predicted = predict_rows(context, solve_arm(context, "model"), test)
     right: np.ndarray = predicted.columns["probabilities"].argmax(axis=1) == prepared.targets["label"][test]

@@ -16,14 +16,8 @@ from sklearn.linear_model import LogisticRegressionCV
 
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
-from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import FeatureSpec
-from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import compare, figures
-from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -58,11 +52,8 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     images = path.startswith("data/img")
     backbone_name = str(root / "weights" / "mobilenetv2_100_imagenet") if images else "all-MiniLM-L6-v2"
     plan = Plan(data=str(root / path), backbone=backbone_name)
-    begun = start(plan.data, plan, Quiet(), Clock())
-    data, backbone = begun.data, begun.backbone
-    runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
-    features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
-    context = FitContext(plan, data, backbone, features, None, Quiet(), runner)
+    context = start(plan.data, plan).embedded()
+    data, features = context.data, context.features
     started = time.monotonic()
     probe = solve_arm(context, "model")
     ours_seconds = time.monotonic() - started
@@ -91,7 +82,7 @@ def _one(root: Path, path: str) -> dict[str, Any]:
         "seconds": {"headstart": round(ours_seconds, 2), "logistic_regression_cv": round(theirs_seconds, 2)},
         "train": len(train),
         "test": len(test),
-        "width": backbone.width,
+        "width": context.backbone.width,
     }
 
 

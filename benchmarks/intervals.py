@@ -13,14 +13,8 @@ import numpy as np
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.task import Targets, Task
-from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import FeatureSpec
-from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import figures
-from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -50,11 +44,8 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 def _world(name: str) -> tuple[Task, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
-    begun = start(plan.data, plan, Quiet(), Clock())
-    data, backbone = begun.data, begun.backbone
-    runner, _ = pick_runner(backbone, data.examples, data.keys, FeatureSpec(), plan)
-    features = extract(backbone, data.examples, data.keys, runner=runner, store=FeatureStore())
-    context = FitContext(plan, data, backbone, features, None, Quiet(), runner)
+    context = start(plan.data, plan).embedded()
+    data = context.data
     test = data.split.test
     return data.task, data.targets_of(test), predict_rows(context, solve_arm(context, "model"), test)
 

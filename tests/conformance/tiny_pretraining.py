@@ -30,7 +30,7 @@ from headstart.engine.training.stepping import Moment
 from headstart.engine.training.training_plan import TrainingPlan
 from headstart.kernel import registry
 from headstart.kernel.user_settings import build
-from headstart.pipeline.pretraining.training_settings import TrainingSettings
+from headstart.pipeline.pretraining.plan import TrainingSettings
 from masked_pictures import png
 from tiny_backbone import numeric_examples
 from tiny_text_models import save_tiny

@@ -27,6 +27,7 @@ from headstart.engine.frozen.content_keys import CHANGED, content_keys
 from headstart.evidence.splits import split
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
+from headstart.pipeline.embed import embed
 from living_processes import LISTED, alive, reading_workers_of
 
 Command = Callable[..., Any]
@@ -56,15 +57,12 @@ def mine(here: Path, photos: Path) -> Path:
 
 def at_the_frozen_pass(monkeypatch: pytest.MonkeyPatch, what: Callable[[], Any]) -> None:
     """Something happens after the data were looked at and before their features are computed."""
-    from headstart.verbs import fit
 
-    original = fit.frozen_pass
-
-    def then(*given: Any) -> Any:
+    def then(*given: Any, **named: Any) -> Any:
         what()
-        return original(*given)
+        return embed(*given, **named)
 
-    monkeypatch.setattr(fit, "frozen_pass", then)
+    monkeypatch.setattr("headstart.pipeline.sequence.embed", then)
 
 
 def test_files_that_change_or_vanish_during_a_fit_are_named_and_the_fit_goes_on(

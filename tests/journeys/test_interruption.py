@@ -97,7 +97,7 @@ def test_another_command_may_take_the_name_of_one_that_was_stopped_early(
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headstart.verbs.fit.extract", stop)
+        patch.setattr("headstart.pipeline.sequence.embed", stop)
         assert headstart_command("fit", photos, *OFFLINE, "--out", "mine").code == 130
     assert not Path("mine").exists()
     assert headstart_command("fit", photos, *OFFLINE, "--no-scratch", "--out", "mine").code == 0

@@ -91,7 +91,7 @@ def test_a_report_that_could_not_be_written_is_made_up_for(
         raise ValueError("math domain error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.verbs.completion.report", fail)
+        patch.setattr("headstart.verbs.fit.report", fail)
         assert headstart_command("fit", photos, *FIT).code == 70
     assert not Path("mine/report.html").exists()
     ended = headstart_command("fit", photos, *FIT)

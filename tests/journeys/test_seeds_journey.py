@@ -90,19 +90,19 @@ def test_a_stopped_fit_goes_on_with_the_seeds_that_are_left(
     line = ("fit", photos, *OFFLINE, "--no-scratch", "--seeds", 3, "--out", "three")
     from headstart.verbs import fit as module
 
-    real, made = module.finish, []
+    real, made = module.train_arms, []
 
-    def once(*given: Any) -> None:
+    def once(context: Any) -> Any:
         if made:
             raise KeyboardInterrupt
         made.append(True)
-        real(*given)
+        return real(context)
 
-    monkeypatch.setattr(module, "finish", once)
+    monkeypatch.setattr(module, "train_arms", once)
     assert headstart_command(*line).code == 130
     assert [path.name for path in Path("three").glob("seed-*")] == ["seed-0"]
     stamp = Path("three/seed-0/record.json").stat().st_mtime_ns
-    monkeypatch.setattr(module, "finish", real)
+    monkeypatch.setattr(module, "train_arms", real)
     ended = headstart_command(*line)
     assert ended.code == 0, ended.err
     assert "three/seed-0 is there already" in ended.err

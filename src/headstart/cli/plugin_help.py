@@ -56,9 +56,10 @@ def settings(family: str, name: str) -> list[FieldHelp]:
 
 def training() -> tuple[str, list[FieldHelp]]:
     """What `--set training...` sets in a pretraining: its idea, and every setting that means something there."""
-    from headstart.pipeline.pretraining.training_settings import IDLE, TrainingSettings  # here, as it brings torch
+    from headstart.pipeline.pretraining.plan import IDLE, TrainingSettings  # here, as it brings torch
 
-    return _idea(TrainingSettings.__module__), [row for row in field_help(TrainingSettings) if row.name not in IDLE]
+    rows = [row for row in field_help(TrainingSettings) if row.name not in IDLE]
+    return (TrainingSettings.__doc__ or "").partition("\n")[0], rows
 
 
 def idea(family: str, name: str) -> str:

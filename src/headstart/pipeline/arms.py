@@ -15,21 +15,20 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model, new_head
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.training.checkpoint import Progress
-from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
+from headstart.kernel.errors import BackboneError, DataError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.prediction_time import seconds_after
-from headstart.pipeline.probe_samples import sampled
-from headstart.pipeline.record import Decision, StageRow
+from headstart.pipeline.embed import sampled
+from headstart.pipeline.record import CandidateRow, Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
-from headstart.pipeline.training import Attempt, predict_validation, train_once
+from headstart.pipeline.time_estimates import seconds_after
+from headstart.pipeline.training import Attempt, boundary, predict_validation, train_once
 from headstart.pipeline.view_averaging import averaged_where_better, views_averaged
 
 Weights = Mapping[str, torch.Tensor]
@@ -56,6 +55,26 @@ class Trained:
     """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
     validation: Prediction | None = None
     """Its calibrated prediction for the validation part; None where there is none."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What a fit has tried."""
+
+    context: FitContext
+    """Its plan repeats the model."""
+    trained: list[Trained]
+    """The model first, then the baselines it is held against."""
+    decisions: tuple[Decision, ...] = ()
+    candidates: tuple[CandidateRow, ...] = ()
+    sentence: str = ""
+    """How the model was found, or that its training was broken off, for the verdict; empty where neither."""
+    used: float = 0.0
+    """Seconds of the budget that all of it took."""
+
+    def noting(self, *decisions: Decision) -> Arms:
+        """The same with more decisions."""
+        return replace(self, decisions=(*self.decisions, *decisions))
 
 
 def weights_of(backbone: Backbone) -> Weights:
@@ -116,9 +135,9 @@ def train_arm(
     started, backbone = time.monotonic(), context.backbone
     if tuning.start == "random":
         backbone = backbone.fresh(draw_seed(context.plan.seed, "random weights"))
-    context.plan.suit(backbone.modality)
+    context.augmentation.suit(backbone.modality)
     tuning.check(backbone)
-    frozen = boundary(tuning, context.plan.plugin("objective"), len(backbone.stages))
+    frozen = boundary(tuning, context.objective, len(backbone.stages))
     begun = beginning(context, backbone, tuning, frozen, key, budget)
     averaging = views_averaged(context, begun.bound)
     first = first_head(context, tuning, backbone, probe)
@@ -165,15 +184,10 @@ def arm_of(
 
 def finished_arm(context: FitContext, arm: Trained, begun: Beginning, views: int) -> Trained:
     """The arm calibrated, and with its predictions averaged over so many views where that is better."""
-    calibrated = _calibrated(context, arm, predict_validation(context, arm.model, begun))
-    return _averaging(context, calibrated, begun.bound, views)
-
-
-def _averaging(context: FitContext, arm: Trained, augmentation: Composed, views: int) -> Trained:
-    """The arm with its predictions averaged over views where that is better."""
+    arm = _calibrated(context, arm, predict_validation(context, arm.model, begun))
     if not views:
         return arm
-    model, decision = averaged_where_better(context, arm.model, augmentation, views)
+    model, decision = averaged_where_better(context, arm.model, begun.bound, views)
     return replace(arm, model=model, decisions=(*arm.decisions, decision))
 
 
@@ -260,21 +274,6 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(context.plan.seed, "head"))
         return FirstHead(new_head(task, backbone), learnt=False, decisions=told)
-
-
-def boundary(tuning: Any, objective: Any, stages: int) -> int:
-    """The first stage that tuning or objective touch; what lies before it is frozen for good, and states can be kept.
-
-    Raises:
-        SettingsError: the objective needs a stage to move that the tuning keeps frozen.
-    """
-    moves, needs = tuning.first_stage(stages), objective.first_stage(stages)
-    if needs < moves:
-        raise SettingsError(
-            f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
-            "it would train nothing. Choose a tuning that moves more, such as full."
-        )
-    return int(min(moves, needs))
 
 
 def scaled(tuning: Recipe, factor: float) -> Recipe:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.runner import Runner
 from headstart.engine.frozen.execution import described
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """What all arms share."""
+    """What all arms share. The plug-ins that the plan names are built once, when they are first asked for."""
 
     plan: Plan
     data: Prepared
@@ -30,23 +33,43 @@ class FitContext:
     work: Path | None
     """Folder for checkpoints; None for a fit in memory."""
     reporter: Reporter
-    runner: Runner
-    """What the frozen pass ran on."""
     store: FeatureStore | None = None
     """Where states at an inner boundary are kept; in memory without one."""
     windows: Prepared | None = None
-    """The data as the backbone reads them, where some examples are longer; see `pipeline/windows.py`."""
+    """The data as the backbone reads them, where some examples are longer; see `embed.in_windows`."""
     head: nn.Module | None = None
     """What the model's head starts from, where a run goes on from another; None for a fresh one."""
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def read(self) -> Prepared:
-        """What is trained on: pieces where there are some, else the data."""
+        """What is trained on: windows where there are some, else the data."""
         return self.data if self.windows is None else self.windows
+
+    @cached_property
+    def tuning(self) -> Any:
+        """The plan's tuning, or the settings of a search for one."""
+        return self.plan.plugin("tuning")
+
+    @cached_property
+    def objective(self) -> Any:
+        """The plan's objective."""
+        return self.plan.plugin("objective")
+
+    @cached_property
+    def augmentation(self) -> Composed:
+        """The plan's augmentation, not bound to inputs."""
+        found: Composed = self.plan.plugin("augmentation")
+        return found
+
+    @cached_property
+    def named_runner(self) -> Runner | None:
+        """The plan's runner; None where the fastest correct one is chosen."""
+        return self.plan.named_runner()
 
     @property
     def execution(self) -> dict[str, Any]:
         """How the features are made: runner, precision, preprocessing with its decode policy."""
-        runner = described(self.runner)
-        how = {"runner": runner["plugin"], "runner_settings": runner["settings"], "precision": self.runner.precision}
-        return {**how, **self.backbone.preparation()}
+        runner = described(self.features.runner)
+        how = {"runner": runner["plugin"], "runner_settings": runner["settings"]}
+        return {**how, "precision": self.features.runner.precision, **self.backbone.preparation()}

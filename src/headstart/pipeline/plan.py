@@ -12,6 +12,8 @@ from pydantic import Field
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
 from headstart.contracts.objective import learns_alone
+from headstart.contracts.runner import Runner
+from headstart.engine.frozen.execution import described
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings
@@ -89,6 +91,16 @@ class Plan(Settings):
         if key == "objective" and learns_alone(kind):
             raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
         return build(kind, self.settings.get(key, {}), where=key)
+
+    def named_runner(self) -> Runner | None:
+        """The runner that is named; None for 'auto'. Raises SettingsError as `plugin` does."""
+        return None if self.runner == AUTO else self.plugin("runner")
+
+    def with_runner(self, runner: Runner) -> Plan:
+        """The same plan with that runner in place of 'auto'."""
+        found = described(runner)
+        settings = {**self.settings, **({"runner": found["settings"]} if found["settings"] else {})}
+        return self.model_copy(update={"runner": found["plugin"], "settings": settings})
 
     def scratch_recipe(self) -> Any:
         """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""

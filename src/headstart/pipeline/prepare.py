@@ -155,6 +155,13 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
     return with_parts(replace(prepared, summary=summary), parts)
 
 
+def require_all(examples: Examples, failures: Mapping[int, str]) -> None:
+    """Raises DataError where an input could not be read."""
+    if failures:
+        row, reason = min(failures.items())
+        raise DataError(f"{len(failures)} of {len(examples)} inputs cannot be read: {examples.origins()[row]} {reason}")
+
+
 def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
     labels = prepared.task.labels(prepared.examples)

@@ -26,7 +26,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline.formula_pool import FormulaPool, Pictures
-from headstart.pipeline.interrupted_training import require_whole
+from headstart.pipeline.training import require_whole
 
 
 class Views(Settings):

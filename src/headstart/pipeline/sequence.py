@@ -1,51 +1,118 @@
-"""The first steps of every fit: read the data, load the backbone, bind the task to both, split."""
+"""The one sequence of steps: read, load, bind, split, embed, train, judge, record, present.
+
+A fit, an estimator, a launcher's processes and the benchmarks all take these steps. How to train and how to present are
+passed in, as searches and reports know the pipeline and not the other way round.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
-from headstart.kernel.progress import Reporter
-from headstart.pipeline.choose_backbone import choose_backbone
-from headstart.pipeline.clock import Clock
+from headstart.engine.frozen.choose_runner import Choice
+from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.kernel import registry
+from headstart.kernel.folders import cache_folder
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.budget import Budget
+from headstart.pipeline.choose_backbone import choose_backbone, suited
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
-from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, choose_task, read_data, split_data
+from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
+from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, without
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run
-from headstart.pipeline.suit_backbone import suited
+from headstart.pipeline.time_estimates import too_long_a_pass
 
 
 @dataclass(frozen=True)
 class Start:
-    """Data and backbone of a fit, before anything has run."""
+    """Data and backbone of a fit, and how the frozen pass goes; nothing has run yet."""
 
+    plan: Plan
+    """With the names of what was chosen so far."""
     data: Prepared
+    read: Prepared
+    """The data as the backbone reads them."""
     backbone: Backbone
-    reference: str
-    """Name that the backbone was loaded by."""
-    continued: ContinuedRun | None
+    spec: FeatureSpec
+    """What the frozen pass keeps."""
+    choice: Choice
+    """Its runner."""
+    store: FeatureStore | None
+    budget: Budget
+    continued: ContinuedRun | None = None
     """The run that the fit goes on from."""
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Decision, ...] = ()
+    all_needed: bool = False
+    """Whether an input that cannot be read is an error, rather than left out."""
+
+    def embedded(self, work: Path | None = None, reporter: Reporter | None = None) -> FitContext:
+        """Send the data through the frozen backbone; checkpoints will lie in `work`.
+
+        Raises:
+            DataError: a part that is needed has no input that could be read.
+        """
+        read, reporter, runner = self.read, reporter or Quiet(), self.choice.runner
+        with self.budget.step("the frozen pass"):
+            features = embed(
+                self.backbone,
+                read.examples,
+                self.spec,
+                keys=read.keys,
+                runner=runner,
+                store=self.store,
+                reporter=reporter,
+            )
+            if self.all_needed:
+                require_all(read.examples, features.failures)
+            left = without(read, features.failures)
+        data, windows = (left, None) if read is self.data else (self.data, left)
+        head = None if self.continued is None else self.continued.head(data.task, self.backbone)
+        return FitContext(
+            self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget
+        )
 
 
-def start(data: Any, plan: Plan, reporter: Reporter, clock: Clock) -> Start:
-    """Read the data, load the backbone, bind the task and split.
+def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
+    """Read the data, load the backbone, bind the task to both, split, and choose how the frozen pass goes.
 
     Raises:
         DataError, SettingsError, BackboneError, RunError: what is wrong, and what to do.
     """
-    with clock.step("reading and splitting the data"):
-        read = read_data(data, plan, reporter)
-        task, chosen = choose_task(read.examples, plan)
-        continued = None if plan.from_run is None else ContinuedRun(open_run(plan.from_run), plan, read.examples)
-    with clock.step("loading the backbone"):
-        backbone, reference, loaded = choose_backbone(read.examples, plan)
-    with clock.step("reading and splitting the data"):
-        bound = (continued or task).bind(read.examples)
-        prepared = split_data(read, plan, bound, reporter)
+    budget, reporter = Budget(plan.budget), reporter or Quiet()
+    with budget.step("reading and splitting the data"):
+        found = read_data(data, plan, reporter)
+        task, chosen = choose_task(found.examples, plan)
+        continued = None if plan.from_run is None else ContinuedRun(open_run(plan.from_run), plan, found.examples)
+    with budget.step("loading the backbone"):
+        backbone, reference, loaded = choose_backbone(found.examples, plan)
+    with budget.step("reading and splitting the data"):
+        prepared = split_data(found, plan, (continued or task).bind(found.examples), reporter)
         prepared = prepared if continued is None else continued.apart(prepared)
-    backbone = suited(backbone, bound, plan.plugin("tuning"))
-    decisions = tuple(found for found in (chosen, *prepared.decisions, loaded) if found)
-    return Start(prepared, backbone, reference, continued, decisions)
+    tuning = plan.plugin("tuning")
+    backbone = suited(backbone, prepared.task, tuning)
+    budget.begin()
+    store = FeatureStore(cache_folder() / "features")
+    with budget.step("choosing how to run it"):
+        read = in_windows(prepared, backbone)
+        spec, kept = pass_spec(backbone, read.task, read.examples, store)
+        choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner())
+        ran = _runner_chosen(choice, reporter)
+        late = too_long_a_pass(read, backbone, spec, choice, store, budget, reporter, searched=plan.tuning == AUTO)
+    decisions = tuple(one for one in (chosen, *prepared.decisions, loaded, kept, ran, late) if one)
+    named = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})
+    return Start(named, prepared, read, backbone, spec, choice, store, budget, continued, decisions)
+
+
+def _runner_chosen(choice: Choice, reporter: Reporter) -> Decision | None:
+    """Which runner was chosen and why; None where it was named."""
+    if not choice.reason:
+        return None
+    value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
+    reporter.say(f"Runner {value}: {choice.reason}")
+    return Decision(what="runner", value=value, reason=choice.reason)

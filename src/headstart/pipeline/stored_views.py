@@ -16,20 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed, name_of
-from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.views import View, ViewStates
 from headstart.engine.process_group import process_group
 from headstart.engine.streams import StateSource
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import read_json, write_json
-from headstart.pipeline.batch_sources import bytes_each, limit_of, require_read, source_from, state_spec, too_large
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pick_runner import pick_runner
+from headstart.pipeline.embed import bytes_each, kept_states, limit_of, source_from, state_spec, too_large
 from headstart.pipeline.record import Decision
 
 MOST_VIEWS = 8
@@ -71,7 +66,7 @@ def beginning(
         SettingsError: the augmentation cannot act on the backbone's inputs, or not as its settings say.
         DataError: an input could be read before and cannot any more.
     """
-    bound = context.plan.plugin("augmentation").bind(backbone.input_kind(), len(context.read.split.train))
+    bound = context.augmentation.bind(backbone.input_kind(), len(context.read.split.train))
     bound.require_targets(context.data.task.target_kinds)
     decisions = [Decision(what="augmentation", value=str(bound), reason=bound.because)] if bound.because else []
     if not bound.changes_inputs:
@@ -180,26 +175,11 @@ def _kept_views(
 ) -> tuple[ViewStates, ...]:
     """Views go through the frozen stages one after the other, until there are enough of them."""
     data, spec, began = context.read, state_spec(backbone, context.data.task, frozen), time.monotonic()
-    runner, _ = pick_runner(backbone, data.examples, data.keys, spec, context.plan)
+    rows, keys = data.split.train, {int(row): data.keys[row] for row in data.split.train}
     views: list[ViewStates] = []
+    size = backbone.prepare(data.examples.raws(rows[:1])).hidden.shape[2:]
     while not process_group().agreed(number.enough(len(views), time.monotonic() - began)):
         view = View(bound.of_inputs(), context.plan.seed, len(views))
-        views.append(_view_states(context, backbone, spec, view, runner))
+        views.append(ViewStates(view, kept_states(context, backbone, rows, spec, view), keys, size))
     number.keep(len(views))
     return tuple(views)
-
-
-def _view_states(context: FitContext, backbone: Backbone, spec: FeatureSpec, view: View, runner: Any) -> ViewStates:
-    data, rows = context.read, context.read.split.train
-    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
-    found = extract(
-        backbone, examples, keys, spec, runner=runner, store=context.store, reporter=context.reporter, view=view
-    )
-    require_read(examples, np.arange(len(rows)), found)
-    position = {int(row): place for place, row in enumerate(rows)}
-
-    def states(wanted: np.ndarray) -> Any:
-        return found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
-
-    size = backbone.prepare(examples.raws([0])).hidden.shape[2:]
-    return ViewStates(view, states, {int(row): key for row, key in zip(rows, keys)}, size)

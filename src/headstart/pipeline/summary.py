@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model_files import model_hash
 from headstart.engine.device import machine, versions
+from headstart.engine.training.checkpoint import Progress
 from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.kernel.replacement import destination
-from headstart.pipeline.arms import FitContext, Trained
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.command import command
+from headstart.pipeline.arms import Arms, Trained
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
-from headstart.pipeline.record import Arm, Decision, Epoch, FrozenPass, RunRecord
+from headstart.pipeline.record import Arm, BudgetRow, Epoch, FrozenPass, RunRecord
 from headstart.pipeline.verdict import verdict
 
 
-def summarise(
-    context: FitContext,
-    arms: Sequence[Trained],
-    judged: Judged,
-    decisions: Sequence[Decision],
-    clock: Clock,
-    started: str,
-    folder: Path,
-) -> RunRecord:
+def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunRecord:
     """Everything in one record."""
+    context, decisions, budget = arms.context, arms.decisions, arms.context.budget
     metrics = context.data.task.metrics()
-    rows = {arm.key: _arm(arm, judged) for arm in arms}
+    rows = {arm.key: _arm(arm, judged) for arm in arms.trained}
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
     words, negative = verdict(metrics[0].name, metrics[0].info, rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
-        headstart=version("headstart"),
         name=destination(folder).name,
-        verdict=words,
+        verdict=" ".join(filter(None, (words, arms.sentence))),
         negative_transfer=negative,
         command=command("fit", destination(folder), context.plan.data),
         started=started,
@@ -52,23 +46,50 @@ def summarise(
         data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),
         backbone=context.backbone.name,
         backbone_origin=context.backbone.origin,
-        stages=arms[0].stages,
-        head=arms[0].head,
-        decisions=tuple(decisions),
+        stages=arms.trained[0].stages,
+        head=arms.trained[0].head,
+        decisions=decisions,
         arms=rows,
         comparisons=judged.comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,
+        candidates=arms.candidates,
         panels=judged.panels,
         mistakes=judged.mistakes,
         frozen_pass=FrozenPass(
             computed=context.features.computed, reused=context.features.reused, seconds=dict(context.features.seconds)
         ),
-        times={name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        times={name: round(seconds, 3) for name, seconds in budget.steps.items()},
+        budget=budget_row(budget, arms.used),
         model_hash=model_hash(folder / "model"),
-        versions=versions(),
-        machine=machine(),
+        **made_by(),
     )
+
+
+def made_by() -> dict[str, Any]:
+    """What made a run: fields of its record."""
+    return {"headstart": version("headstart"), "versions": versions(), "machine": machine()}
+
+
+def budget_row(budget: Budget, used: float) -> BudgetRow | None:
+    """What became of the time that was allowed; None where it was not limited."""
+    if budget.seconds is None:
+        return None
+    return BudgetRow(seconds=budget.seconds, used=round(used, 3), steps=dict(budget.allowed))
+
+
+def epochs_of(progress: Progress) -> tuple[Epoch, ...]:
+    """The learning curves of a training; epochs count from 1."""
+    return tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
+
+
+def command(verb: str, folder: Path, data: str) -> str:
+    """The command line as it was given, or what repeats a `verb` called from Python on `data`, as a plan names them."""
+    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
+        return shlex.join(["headstart", *sys.argv[1:]])
+    if data.startswith("<"):
+        return f"headstart.{verb}({data}, ...)"
+    return shlex.join(["headstart", verb, str(folder / "plan.toml")])
 
 
 def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> None:
@@ -87,9 +108,7 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
     return Arm(
         title=arm.title,
         figures=judged.figures[arm.key],
-        history=tuple(Epoch(**{**vars(epoch), "epoch": epoch.epoch + 1}) for epoch in progress.history)
-        if progress
-        else (),
+        history=epochs_of(progress) if progress else (),
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",

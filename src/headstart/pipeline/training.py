@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,10 @@ from headstart.engine.training.relative_gradients import BATCHES, relative_gradi
 from headstart.engine.training.training_plan import TrainingPlan
 from headstart.engine.training.validation import Validation
 from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
 from headstart.pipeline.stored_views import Beginning
@@ -144,7 +145,7 @@ def opened(
             validation = replace(validation, rows=validation.rows[np.isin(validation.rows, judged)])
         measure = _Measure(model, labelled, begun.start)
         rates = recipe.settled(recipe.rates(len(rows)), TrainingStart(head_learnt, measure))
-        plan = _loop_plan(context.plan, recipe, rates, begun.start, budget, epochs)
+        plan = _loop_plan(context, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(context.plan.seed, "additions"))
             model.additions.update(plan.objective.additions(backbone))
@@ -154,6 +155,21 @@ def opened(
     finally:
         merged.update(recipe.merge(adapted))
         model.backbone = backbone
+
+
+def boundary(tuning: Any, objective: Any, stages: int) -> int:
+    """The first stage that tuning or objective touch; what lies before it is frozen for good, and states can be kept.
+
+    Raises:
+        SettingsError: the objective needs a stage to move that the tuning keeps frozen.
+    """
+    moves, needs = tuning.first_stage(stages), objective.first_stage(stages)
+    if needs < moves:
+        raise SettingsError(
+            f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
+            "it would train nothing. Choose a tuning that moves more, such as full."
+        )
+    return int(min(moves, needs))
 
 
 def predict_validation(context: FitContext, model: Model, begun: Beginning) -> Prediction | None:
@@ -228,20 +244,21 @@ def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning
 
 
 def _loop_plan(
-    plan: Plan, recipe: Any, rates: Sequence[Rate], boundary: int, budget: float | None, epochs: int | None
+    context: FitContext, recipe: Any, rates: Sequence[Rate], boundary: int, budget: float | None, epochs: int | None
 ) -> TrainingPlan:
+    plan = context.plan
     pretrained = recipe.start == "pretrained" and plan.weights != "random"
-    objective = _objective(plan, recipe)
+    objective = _objective(context, recipe)
     calibrated = int(epochs is None)  # where a search fixes their number, it keeps the time for the calibration itself
     return TrainingPlan(
         objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained
     )
 
 
-def _objective(plan: Plan, tuning: Any) -> Any:
+def _objective(context: FitContext, tuning: Any) -> Any:
     """The plan's; for the baseline from scratch the task's loss alone in place of one that needs pretrained weights."""
-    objective = plan.plugin("objective")
-    baseline = tuning.start == "random" and plan.plugin("tuning").start != "random"
+    objective = context.objective
+    baseline = tuning.start == "random" and context.tuning.start != "random"
     return registry.plugin("objectives", "supervised")() if baseline and objective.anchored else objective
 
 
@@ -257,3 +274,18 @@ def _identity(context: FitContext, model: Model, tuning: Any) -> str:
     """A hash of all that decides a training, so that one with a corrected label does not go on from the wrong one."""
     weights = [model.backbone.weights_hash(), state_hash(model.heads.state_dict())]
     return hash_json([data_identity(context), tuning.model_dump(), weights])
+
+
+def what_was_kept(progress: Progress | None) -> str:
+    """A sentence for the report on a training that was broken off; empty for any other, and for none."""
+    if progress is None or not progress.broken_off:
+        return ""
+    return f"BROKEN OFF: {progress.stopped} The weights are the best until then, of epoch {progress.best_epoch + 1}."
+
+
+def require_whole(progress: Progress | None, folder: Path | None = None) -> None:
+    """Raises TrainingError where a training was broken off; `folder` is the run that is there all the same."""
+    if progress is None or not progress.broken_off:
+        return
+    best = f"The best weights until then, of epoch {progress.best_epoch + 1}, are kept"
+    raise TrainingError(progress.stopped if folder is None else f"{progress.stopped} {best}: {folder} is a run.")

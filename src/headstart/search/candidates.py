@@ -83,7 +83,7 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
         SettingsError: none of the tunings that the user named can work on the backbone.
     """
     facts = facts_of(context)
-    search = context.plan.plugin("tuning")
+    search = context.tuning
     chooses = search.given.get("keep") == "best" or search.given.get("soup") or search.given.get("interpolate")
     few = few_judged(context) and not chooses
     plain = context.plan.settled().objective

@@ -25,8 +25,8 @@ from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
 from headstart.pipeline.arms import arm_of, solve_arm
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.record import Decision
+from headstart.pipeline.time_estimates import Speed
 from headstart.pipeline.training import predict_validation
 from headstart.search.candidates import Candidate
 from headstart.search.cost import Cost

@@ -21,8 +21,8 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.training.checkpoint import Progress
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
-from headstart.pipeline.pass_time import some_inputs
 from headstart.pipeline.record import Decision
+from headstart.pipeline.time_estimates import some_inputs
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 
 OPERATIONS = {"cpu": 6e13, "cuda": 6e15}

@@ -19,11 +19,11 @@ from typing import Any
 
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.pipeline.arms import Trained, arm_of, finished_arm
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.record import CandidateRow, Decision
 from headstart.pipeline.stored_views import as_many_views
+from headstart.pipeline.time_estimates import Speed
 from headstart.pipeline.training import data_identity
 from headstart.pipeline.view_averaging import left_out, views_averaged
 from headstart.search.candidates import Candidate, candidates, with_views
@@ -59,7 +59,7 @@ class Search:
     """One search."""
 
     def __init__(
-        self, context: FitContext, probe: Trained, time_budget: TimeBudget, keep: float, speed: Speed = UNKNOWN
+        self, context: FitContext, probe: Trained, time_budget: Budget, keep: float, speed: Speed = UNKNOWN
     ) -> None:
         """Make ready.
 

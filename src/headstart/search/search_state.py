@@ -22,8 +22,8 @@ from headstart.engine.training.trial_training import TrialTraining, peaks_of, tr
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.arms import Trained, boundary, first_head, model_with, weights_of
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.stored_views import Beginning, beginning
+from headstart.pipeline.time_estimates import Speed
 from headstart.pipeline.training import Attempt, opened, train_once
 from headstart.pipeline.view_averaging import views_averaged
 from headstart.search.candidates import Candidate
@@ -66,7 +66,7 @@ class SearchState:
 
     def frozen(self, candidate: Candidate) -> int:
         """The first stage that moves."""
-        return boundary(candidate.recipe, candidate.context.plan.plugin("objective"), len(self.context.backbone.stages))
+        return boundary(candidate.recipe, candidate.context.objective, len(self.context.backbone.stages))
 
     def has_begun(self, candidate: Candidate) -> bool:
         """Whether the stages that are frozen in it have run."""

@@ -11,13 +11,13 @@ from typing import Any
 
 from headstart.kernel.errors import HeadstartError
 from headstart.kernel.files import read_json, write_json
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.budget import Budget
 
 
 class TrialLog:
     """Decisions by name, as JSON values."""
 
-    def __init__(self, path: Path | None, identity: str, time_budget: TimeBudget) -> None:
+    def __init__(self, path: Path | None, identity: str, time_budget: Budget) -> None:
         """Read what is in `path`, unless it is of a search with another `identity`; None keeps nothing.
 
         The time that the interrupted search had used is charged to the `allowance`: that of its last decision, and from

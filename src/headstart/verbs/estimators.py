@@ -25,9 +25,9 @@ from headstart.contracts.modality import HasNumbers, modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of
-from headstart.pipeline.model_bytes import from_bytes, to_bytes
+from headstart.pipeline.memory_fit import fit_in_memory, from_bytes, predict_in_memory, to_bytes
 from headstart.pipeline.plan import AUTO, Plan
-from headstart.verbs.memory_training import predict, train
+from headstart.search.train_arms import train_arms
 
 
 class _Transfer(BaseEstimator):
@@ -109,7 +109,7 @@ class _Transfer(BaseEstimator):
         """`task` holds settings of the task that come from the labels."""
         plan = self._plan(task)
         examples = examples_of(inputs, self.modality_, label)
-        self.model_ = train(examples, plan)
+        self.model_ = fit_in_memory(examples, plan, train_arms)
         self.plan_, self.inputs_ = plan, examples.schema.inputs
         return self
 
@@ -121,7 +121,7 @@ class _Transfer(BaseEstimator):
         examples = examples_of(inputs, self.modality_, None)
         if examples.schema.inputs != self.inputs_:
             raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")
-        return predict(self.model_, examples, self.plan_)
+        return predict_in_memory(self.model_, examples, self.plan_)
 
 
 class TransferClassifier(ClassifierMixin, _Transfer):

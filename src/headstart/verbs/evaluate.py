@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import figures
-from headstart.kernel.errors import DataError, RunError
+from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.data import read_examples, reader_of
+from headstart.pipeline.data import reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
+from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, FigureRow, Measured, SliceRow
-from headstart.pipeline.run_folder import RunFolder, open_run, write_record
+from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import predict_usable
 from headstart.present.report.write import report
 
@@ -84,7 +81,7 @@ def evaluate(
         examples = reader.read(found, columns)
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
-    reads, notes = count_reading(run, keys)
+    reads, notes = count_reading(run, keys, report)
     predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
@@ -113,39 +110,3 @@ def _columns(trained: Columns, given: Columns) -> Columns:
     if given.label or given.labels:
         named = {"label": None, "labels": (), **named}
     return trained.model_copy(update={"part": None, **named})
-
-
-def own_test_part(run: RunFolder, columns: Columns) -> Examples:
-    """What is left of a run's test part. Raises RunError or DataError when its data are gone."""
-    if run.plan.data.startswith("<"):
-        raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
-    if not Path(run.plan.data).exists():
-        raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
-    settings = run.plan.settings.get("format", {})
-    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
-    keys = content_keys(examples).keys
-    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
-    if not rows:
-        raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
-    return examples.take(np.array(rows))
-
-
-def count_reading(run: RunFolder, keys: Sequence[str | None]) -> tuple[int, tuple[str, ...]]:
-    """Count a reading of the run's test part when the data hold some of it; the report then says so."""
-    seen = Counter(run.parts.get(key, "new") for key in keys if key is not None)
-    notes = []
-    if seen["train"] + seen["val"]:
-        notes.append(
-            f"{seen['train'] + seen['val']} of these examples were used in training: figures on them say little."
-        )
-    if not seen["test"]:
-        return run.record.test_reads, tuple(notes)
-    record = run.record.model_copy(update={"test_reads": run.record.test_reads + 1})
-    write_record(run.folder, record)
-    run.record = record
-    report(run.folder)
-    notes.append(
-        f"{seen['test']} of these examples belong to the run's test part, which has now been read {record.test_reads} "
-        "times: figures on it are honest only as long as nothing is chosen by them."
-    )
-    return record.test_reads, tuple(notes)

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
-from headstart.contracts.runner import Runner
-from headstart.engine.frozen.extract import Extracted, FeatureSpec, extract
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
-from headstart.engine.store.feature_store import FeatureStore
-from headstart.kernel import registry
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.replacement import destination
 from headstart.kernel.user_settings import build
-from headstart.pipeline.arms import predict_rows
-from headstart.pipeline.batch_sources import pass_spec
-from headstart.pipeline.budget import TimeBudget
-from headstart.pipeline.claim import WORK, claimed, refuse_taken
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.context import FitContext
-from headstart.pipeline.continued_run import ContinuedRun, inherited
-from headstart.pipeline.destination import require_apart_from_pictures, require_new_run
-from headstart.pipeline.interrupted_training import require_whole
-from headstart.pipeline.judge import judge
-from headstart.pipeline.pass_time import too_long_a_pass
-from headstart.pipeline.pick_runner import pick_runner, with_runner
+from headstart.pipeline.completion import completed
+from headstart.pipeline.continued_run import inherited
+from headstart.pipeline.destination import require_new_run
+from headstart.pipeline.fit_run import run_fit
 from headstart.pipeline.plan import AUTO, Plan, read_plan
-from headstart.pipeline.plan_file import write_plan
-from headstart.pipeline.prepare import Prepared, without
-from headstart.pipeline.record import Decision
 from headstart.pipeline.repeated_plan import is_plan, repeated
-from headstart.pipeline.run_folder import RunFolder, write_record
-from headstart.pipeline.sequence import start
-from headstart.pipeline.summary import summarise, write_test_rows
-from headstart.pipeline.windows import in_windows
-from headstart.search.train_arms import Arms, train_arms, with_search
-from headstart.verbs.completion import complete, completed, is_over
-from headstart.verbs.forgetting import forgetting, with_forgetting
+from headstart.pipeline.run_folder import RunFolder
+from headstart.present.report.write import report
+from headstart.search.train_arms import train_arms
 from headstart.verbs.run import Run
 from headstart.verbs.seeds import over_seeds
 
@@ -159,115 +135,17 @@ def _settled(plan: Plan, tuning: str | None) -> Plan:
 
 
 def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
-    """Carry out a plan; its folder is claimed when data and backbone are there. Only rank 0 returns, see `fit`."""
-    if rank() > 0:
-        if not is_over(out, plan, overwrite=overwrite):
-            join_fit(data, plan)
-        raise SystemExit(0)
-    if not _trains_together(plan):
-        part()
-    if (whole := completed(out, plan, reporter, overwrite=overwrite)) is not None:
+    """Carry out a plan. Only rank 0 returns, see `fit`."""
+    if plan.seeds == 1 or rank() > 0:
+        return Run(run_fit(data, plan, out, reporter, train_arms, report, overwrite=overwrite))
+    part()
+    if (whole := completed(out, plan, reporter, report, overwrite=overwrite)) is not None:
         return Run(whole)
-    if plan.seeds > 1:
-        return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
-    refuse_taken(out, plan, overwrite=overwrite)
-    clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
-    begun = start(data, plan, reporter, clock)
-    prepared, backbone, continued = begun.data, begun.backbone, begun.continued
-    if out is not None:
-        require_apart_from_pictures(out, prepared.examples, "the run")
-    time_budget = TimeBudget(plan.budget)
-    store = FeatureStore(cache_folder() / "features")
-    with clock.step("choosing how to run it"):
-        read = in_windows(prepared, backbone)
-        spec, kept = pass_spec(backbone, read.task, read.examples, store)
-        runner, reason = pick_runner(backbone, read.examples, read.keys, spec, plan, reporter)
-        late = too_long_a_pass(read, backbone, spec, plan, store, time_budget, reporter)
-    decisions = (*begun.decisions, *(found for found in (kept, reason, late) if found))
-    with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
-        if resumes:
-            reporter.say(f"{destination(folder)} was stopped before its end: going on from there")
-        chosen = {"backbone": begun.reference, "task": registry.name_of(prepared.task)}
-
-        def write(known: Plan, reasons: tuple[Decision, ...]) -> None:
-            settled = with_runner(known.model_copy(update=chosen), runner).anchored()
-            write_plan(folder / "plan.toml", settled, reasons)
-
-        write(plan, decisions)
-        with clock.step("the frozen pass"):
-            features = frozen_pass(read, backbone, spec, runner, store, reporter)
-            left = without(read, features.failures)
-        data, windows = (left, None) if read is prepared else (prepared, left)
-        head = None if continued is None else continued.head(data.task, backbone)
-        context = FitContext(plan, data, backbone, features, folder / WORK, reporter, runner, store, windows, head)
-        arms = train_arms(context, clock, time_budget)
-        part()
-        arms = replace(arms, decisions=(*decisions, *arms.decisions))
-        write(arms.context.plan, arms.decisions)
-        finish(arms, clock, time_budget.used(), started, folder, continued)
-    if plan.tuning != AUTO:
-        require_whole(arms.trained[0].progress, out or folder)
-    return Run(out or folder)
+    return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
 
 
 def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
     return run_plan(data, plan, folder, reporter)
-
-
-def join_fit(data: Any, plan: Plan) -> None:
-    """Do a part of what `run_plan` does in another process: of the frozen pass, and of every training by steps."""
-    begun = start(data, plan, Quiet(), Clock())
-    prepared, backbone, continued = begun.data, begun.backbone, begun.continued
-    time_budget = TimeBudget(plan.budget)
-    store = FeatureStore(cache_folder() / "features")
-    read = in_windows(prepared, backbone)
-    spec, _ = pass_spec(backbone, read.task, read.examples, store)
-    runner, _ = pick_runner(backbone, read.examples, read.keys, spec, plan)
-    features = frozen_pass(read, backbone, spec, runner, store, Quiet())
-    if _trains_together(plan):
-        left = without(read, features.failures)
-        found, windows = (left, None) if read is prepared else (prepared, left)
-        head = None if continued is None else continued.head(found.task, backbone)
-        context = FitContext(plan, found, backbone, features, None, Quiet(), runner, store, windows, head)
-        train_arms(context, Clock(), time_budget)
-    part()
-
-
-def _trains_together(plan: Plan) -> bool:
-    """Whether all processes of a launcher train: a search or a series of fits is led by one clock, so by one alone."""
-    if AUTO in (plan.tuning, plan.augmentation) or plan.seeds > 1:
-        return False
-    return plan.scratch or not plan.plugin("tuning").solved
-
-
-def frozen_pass(
-    prepared: Prepared, backbone: Backbone, spec: FeatureSpec, runner: Runner, store: FeatureStore, reporter: Reporter
-) -> Extracted:
-    """Every example through the frozen backbone."""
-    return extract(backbone, prepared.examples, prepared.keys, spec, runner=runner, store=store, reporter=reporter)
-
-
-def finish(arms: Arms, clock: Clock, used: float, started: str, folder: Path, continued: ContinuedRun | None) -> None:
-    """Judge the arms, save the model and write record and report; the checkpoints go.
-
-    `used` are the seconds from where data and backbone were there to the final model.
-    """
-    context, data = arms.context, arms.context.data
-    with clock.step("judging on the test part"):
-        rows = data.split.test
-        predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
-        examples, targets = data.examples.take(rows), data.targets_of(rows)
-        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
-    with clock.step("saving the model"):
-        arms.trained[0].model.save(folder / "model")
-        write_test_rows(folder, data, predictions["model"])
-    forgot = None
-    if continued is not None:
-        with clock.step("judging on the old test part"):
-            forgot = forgetting(continued.run, arms.trained[0].model, continued.leaked(data), context.reporter)
-    record = with_search(summarise(context, arms.trained, judged, arms.decisions, clock, started, folder), arms, used)
-    write_record(folder, record if forgot is None else with_forgetting(record, forgot))
-    complete(folder)
 
 
 def _name_of(data: Any) -> str:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
-from headstart.engine.launch import rank
-from headstart.engine.process_group import part
-from headstart.engine.store.feature_store import FeatureStore
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.kernel.replacement import destination
 from headstart.kernel.user_settings import build
-from headstart.pipeline.claim import claimed, refuse_taken
-from headstart.pipeline.clock import Clock
-from headstart.pipeline.destination import require_apart_from_pictures, require_new_run
-from headstart.pipeline.interrupted_training import require_whole
-from headstart.pipeline.plan_file import write_plan
-from headstart.pipeline.pretraining.choices import Choices, choose
-from headstart.pipeline.pretraining.gain import Judgement, Watcher, read_sample
-from headstart.pipeline.pretraining.initial_backbone import initial_backbone
+from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
-from headstart.pipeline.pretraining.run import PretrainedRun, write_record
-from headstart.pipeline.pretraining.summary import summarise
-from headstart.pipeline.pretraining.training import Training
-from headstart.pipeline.pretraining.unlabelled import Unlabelled, read_unlabelled
+from headstart.pipeline.pretraining.pretrain_run import run_pretraining
+from headstart.pipeline.pretraining.run import PretrainedRun
 from headstart.pipeline.repeated_plan import is_plan, repeated
-from headstart.verbs.completion import complete, completed, is_over
-
-COUNTED = 10_000
-"""Inputs at most by which a backbone of random weights is settled."""
+from headstart.present.report.write import report
 
 
 def pretrain(
@@ -102,7 +83,7 @@ def pretrain(
     given = plan.data if is_plan(data) else data
     folder = None if out is None else Path(out)
     require_new_run(folder, plan, given, plan.labelled, plan.backbone, plan.weights)
-    return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
+    return PretrainedRun(run_pretraining(given, plan, folder, reporter or Quiet(), report, overwrite=overwrite))
 
 
 def _settled(plan: PretrainPlan) -> PretrainPlan:
@@ -111,68 +92,3 @@ def _settled(plan: PretrainPlan) -> PretrainPlan:
         plan = repeated(plan, PretrainPlan(data=plan.data), read_plan, "pretrain")
     plan.check()
     return plan
-
-
-def run_plan(
-    data: Any, plan: PretrainPlan, out: Path | None, reporter: Reporter, *, overwrite: bool = False
-) -> PretrainedRun:
-    """Carry out a plan. Only the process of rank 0 returns, see `pretrain`."""
-    if rank() > 0:
-        if not is_over(out, plan, overwrite=overwrite):
-            _join(data, plan)
-        raise SystemExit(0)
-    if (whole := completed(out, plan, reporter, overwrite=overwrite)) is not None:
-        return PretrainedRun(whole)
-    refuse_taken(out, plan, overwrite=overwrite)
-    clock, started = Clock(), datetime.now(UTC).isoformat(timespec="seconds")
-    found, choices, backbone = _ready(data, plan, clock)
-    for note in found.notes:
-        reporter.say(note[:1].upper() + note[1:])
-    if out is not None:
-        require_apart_from_pictures(out, found.examples, "the run")
-    with claimed(out, plan, overwrite=overwrite) as (folder, resumes):
-        if resumes:
-            reporter.say(f"{destination(folder)} was stopped before its end: going on from there")
-        write_plan(folder / "plan.toml", choices.plan.anchored(), choices.decisions)
-        with clock.step("the probe on the start"):
-            judgement, watcher = _judged_by(plan, found, backbone, reporter)
-        with clock.step("training"):
-            training = Training(choices, found, backbone, watcher, folder, reporter)
-            course = training.run()
-        part()
-        training.encoder.save(folder / "model")
-        with clock.step("the probe on the result"):
-            gain = None if judgement is None else judgement.finish(backbone)
-        write_record(folder, summarise(choices, found, training, course, gain, clock, started, folder))
-        complete(folder)
-    require_whole(course.progress, out or folder)
-    return PretrainedRun(out or folder)
-
-
-def _ready(data: Any, plan: PretrainPlan, clock: Clock) -> tuple[Unlabelled, Choices, Backbone]:
-    """What there is before a folder is claimed; the same in every process."""
-    with clock.step("listing the data"):
-        found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
-    with clock.step("loading the backbone"):
-        begun = initial_backbone(plan, found.examples)
-        if begun.plan.weights == "random":
-            begun.backbone.settle(found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)]))
-        return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
-
-
-def _judged_by(
-    plan: PretrainPlan, data: Unlabelled, start: Backbone, reporter: Reporter
-) -> tuple[Judgement | None, Watcher | None]:
-    """The labelled sample with its probe on the start, and what watches the training by it; None without a sample."""
-    if plan.labelled is None:
-        return None, None
-    sample, store = read_sample(plan.as_fit(), reporter), FeatureStore(cache_folder() / "features")
-    judgement = Judgement.begin(plan.as_fit(), sample, start, data, store, reporter)
-    return judgement, Watcher(sample, start, plan.seed)
-
-
-def _join(data: Any, plan: PretrainPlan) -> None:
-    """Train with the process of rank 0."""
-    found, choices, backbone = _ready(data, plan, Clock())
-    Training(choices, found, backbone, None, None, Quiet()).run()
-    part()

@@ -16,10 +16,12 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.supervised import Supervised
 from headstart.pipeline import arms
-from headstart.pipeline.arms import FitContext, boundary, predict_rows, train_arm
+from headstart.pipeline.arms import predict_rows, train_arm
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.training import boundary
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
@@ -70,7 +72,7 @@ def test_training_from_a_stored_prefix_equals_training_through_it(
         backbone = TinyBackbone(dropout=0.0)
         backbone.module.eval()
         context = FitContext(
-            plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), Eager(), store
+            plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), store
         )
         torch.manual_seed(0)
         arm = train_arm(context, "model", LastStage(epochs=3, learning_rate=0.01), "last stage", None)

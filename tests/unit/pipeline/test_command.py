@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.pipeline.command import command
+from headstart.pipeline.summary import command
 
 RUN = Path("runs/my photos")
 

@@ -9,12 +9,12 @@ from torch import nn
 
 from headstart.kernel.errors import DataError, RunError
 from headstart.pipeline.continued_run import widened
+from headstart.pipeline.own_test_part import in_words
 from headstart.pipeline.record import FigureRow, Forgetting
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.multilabel.task import MultiLabel
 from headstart.tasks.regression.task import Regression
 from headstart.tasks.tagging.task import Tagging
-from headstart.verbs.forgetting import in_words
 from labelled import labelled
 from tagged_texts import tagged_texts
 

@@ -77,9 +77,7 @@ def context(tmp_path: Path) -> FitContext:
     data = Prepared(examples, Columns(), keys, task, task.targets(examples), None, split, summary, ())
     features = extract(backbone, examples, keys, runner=Eager())
     (tmp_path / "work").mkdir()
-    return FitContext(
-        plan, data, backbone, features, tmp_path / "work", Quiet(), Eager(), FeatureStore(tmp_path / "store")
-    )
+    return FitContext(plan, data, backbone, features, tmp_path / "work", Quiet(), FeatureStore(tmp_path / "store"))
 
 
 def said(context: FitContext, augmentation: str, **settings: Any) -> FitContext:

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 import headstart
+from headstart.contracts.model_files import model_hash
 from headstart.contracts.runner import CannotRun
 from headstart.engine.frozen import execution
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.pick_runner import with_runner
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import write_plan
 from headstart.runners.compiled import Compiled
@@ -103,8 +103,10 @@ def test_where_the_runner_does_not_do_plain_pytorch_predicts_and_says_so_once(
         monkeypatch.setattr(execution, "MOST_DIFFERENCE", -1.0)
         monkeypatch.setattr(execution, "here", lambda device: {"machine": "another"})
     else:
-        model = folder / "model" / "model.json"
+        bound, model = model_hash(folder / "model"), folder / "model" / "model.json"
         model.write_text(model.read_text().replace('"runner": "openvino"', '"runner": "of_another_package"'))
+        record = folder / "record.json"
+        record.write_text(record.read_text().replace(bound, model_hash(folder / "model")))
     heard = Heard()
     np.testing.assert_allclose(scores(folder, table, heard), expected, atol=1e-5)
     assert len(heard.said) == 1
@@ -142,7 +144,7 @@ def test_auto_writes_down_what_it_chose_and_the_plan_repeats_it(table: Path, tmp
 
 @pytest.mark.parametrize("runner", [Eager(), OpenVino(computes_in="bfloat16"), Compiled(half=False)])
 def test_a_plan_with_a_runner_builds_that_runner_when_it_is_read(runner: Any, tmp_path: Path) -> None:
-    plan = with_runner(Plan(data="x.csv", settings={"tuning": {"seed": 1}}), runner)
+    plan = Plan(data="x.csv", settings={"tuning": {"seed": 1}}).with_runner(runner)
     write_plan(tmp_path / "plan.toml", plan, ())
     read = read_plan(tmp_path / "plan.toml")
     assert read.plugin("runner") == runner

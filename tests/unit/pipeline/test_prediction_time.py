@@ -14,8 +14,8 @@ from headstart.engine.frozen.infer import Predictor
 from headstart.pipeline import arms
 from headstart.pipeline.arms import first_head, model_with, train_arm
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.prediction_time import TIMED, seconds_after
 from headstart.pipeline.stored_views import beginning
+from headstart.pipeline.time_estimates import TIMED, seconds_after
 from headstart.pipeline.training import opened
 from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full

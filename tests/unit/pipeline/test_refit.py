@@ -48,7 +48,7 @@ def bench_of(train: range, val: range) -> FitContext:
     data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
-    return FitContext(plan, data, backbone, features_found, None, Quiet(), Eager(), FeatureStore())
+    return FitContext(plan, data, backbone, features_found, None, Quiet(), FeatureStore())
 
 
 def parts() -> FitContext:

@@ -11,12 +11,11 @@ from test_kept_views import context as pictures_bench  # noqa: F401
 from test_tuned_arms import numbers
 
 from headstart.engine.training.checkpoint import Progress
-from headstart.pipeline.budget import TimeBudget
-from headstart.pipeline.clock import Clock
+from headstart.pipeline.arms import Arms
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.search.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length
-from headstart.search.train_arms import Arms, train_arms
+from headstart.search.train_arms import train_arms
 from headstart.tuning.scratch import Scratch
 
 EPOCHS_OF_FEW = 100
@@ -28,7 +27,7 @@ def made(steps: int) -> Progress:
 
 def arms(**scratch: Any) -> Arms:
     plan = Plan(data="<made>", settings={"scratch": {"rates_tried": [1.0], **scratch}})
-    return train_arms(replace(numbers(), plan=plan), Clock(), TimeBudget(None))
+    return train_arms(replace(numbers(), plan=plan))
 
 
 def test_few_examples_are_seen_as_often_as_a_small_net_needs() -> None:

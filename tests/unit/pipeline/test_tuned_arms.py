@@ -22,7 +22,7 @@ from headstart.engine.training import loop as loop_module
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
-from headstart.pipeline import batch_sources as sources
+from headstart.pipeline import embed as sources
 from headstart.pipeline.arms import FitContext, first_head, solve_arm, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
@@ -53,7 +53,7 @@ def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | Non
     data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features = extract(backbone, examples, keys, runner=Eager())
-    return FitContext(plan, data, backbone, features, work, Quiet(), Eager(), FeatureStore())
+    return FitContext(plan, data, backbone, features, work, Quiet(), FeatureStore())
 
 
 def numbers(work: Path | None = None) -> FitContext:

@@ -28,15 +28,16 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
-from headstart.pipeline.arms import FitContext, arm_of, finished_arm, solve_arm, train_arm
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.arms import arm_of, finished_arm, solve_arm, train_arm
+from headstart.pipeline.budget import Budget
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
-from headstart.pipeline.pass_time import Speed
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.refit import trained_and_refitted
+from headstart.pipeline.time_estimates import Speed
 from headstart.runners.eager import Eager
 from headstart.search.candidates import Candidate, candidates
 from headstart.search.cost import Cost
@@ -75,11 +76,11 @@ def bench_of(
     data = Prepared(examples, made.columns, keys, task, task.targets(examples), None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
-    return FitContext(made, data, backbone, features_found, work, Quiet(), Eager(), FeatureStore())
+    return FitContext(made, data, backbone, features_found, work, Quiet(), FeatureStore())
 
 
-def searched(context: FitContext, time_budget: TimeBudget | None = None) -> Found:
-    return Search(context, solve_arm(context, "probe"), time_budget or TimeBudget(None), 0.0).run()
+def searched(context: FitContext, time_budget: Budget | None = None) -> Found:
+    return Search(context, solve_arm(context, "probe"), time_budget or Budget(None), 0.0).run()
 
 
 def weights(context: FitContext) -> str:
@@ -88,7 +89,7 @@ def weights(context: FitContext) -> str:
 
 def test_fine_tuning_that_beats_the_probe_is_kept_and_its_plan_repeats_it(tmp_path: Path) -> None:
     context = bench_of(tmp_path, TEACHABLE, budget=600.0)
-    found = searched(context, TimeBudget(600.0))
+    found = searched(context, Budget(600.0))
     assert found.arm is not None
     (kept,) = [one for one in found.candidates if one.fate == "kept"]
     assert found.context.plan.tuning == kept.tuning != "auto"
@@ -157,7 +158,7 @@ def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.Mo
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
     given = {"epochs": 4, "learning_rate": 0.005, "batch_size": 48, "stage_decay": 0.5, "tunings": ["full", "lp_ft"]}
-    search = Search(context := bench_of(tmp_path, given), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    search = Search(context := bench_of(tmp_path, given), solve_arm(context, "probe"), Budget(None), 0.0)
     found = search.run()
     tuned = [one for one in found.candidates if one.tuning != "probe"]
     assert {one.tuning for one in tuned} == {"full", "lp_ft"}
@@ -369,7 +370,7 @@ def test_a_search_keeps_to_its_time(
 ) -> None:
     context = bench_of(tmp_path, {"precision": "float32", "tunings": ["full", "lp_ft"]})
     clock = Clock(monkeypatch, step=0.1, validation=0.05, slower=slower)
-    time_budget = TimeBudget(seconds, lambda: clock.now)
+    time_budget = Budget(seconds, lambda: clock.now)
     found = searched(context, time_budget)
     assert time_budget.used() <= 1.05 * seconds
     assert time_budget.used() >= 0.4 * seconds, "hardly anything was tried"
@@ -378,7 +379,7 @@ def test_a_search_keeps_to_its_time(
 
 def test_without_time_the_probe_stays_and_nothing_is_begun(tmp_path: Path) -> None:
     context = bench_of(tmp_path, SHORT)
-    found = searched(context, TimeBudget(1.0, iter([0.0, *[0.5] * 999]).__next__))
+    found = searched(context, Budget(1.0, iter([0.0, *[0.5] * 999]).__next__))
     assert found.arm is None
     assert found.candidates[0].fate == "kept"
     assert math.isnan(found.candidates[0].learning_rate)
@@ -418,7 +419,7 @@ def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
     """Labels of pure chance are learnt by heart, and that helps only where they were seen."""
     wild = {**TEACHABLE, "epochs": 60, "tunings": ["full"]}
     search = Search(
-        context := bench_of(None, wild, noise=True, judged=20), solve_arm(context, "probe"), TimeBudget(None), 0
+        context := bench_of(None, wild, noise=True, judged=20), solve_arm(context, "probe"), Budget(None), 0
     )
     (candidate,) = candidates(search.context)[0]
     first = both(search, candidate, 60)
@@ -452,7 +453,7 @@ def test_there_is_time_for_folds_and_all_labels_with_as_many_epochs_as_the_candi
 def test_as_many_folds_as_there_is_time_for_and_else_fewer_epochs(
     seconds: float, chosen: tuple[int, int] | None
 ) -> None:
-    search = Search(context := bench_of(None, SHORT, judged=64), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    search = Search(context := bench_of(None, SHORT, judged=64), solve_arm(context, "probe"), Budget(None), 0.0)
     cross_fit = CrossFitting(search.trial_log, search.search_state.speed, lambda: seconds / CERTAIN, opening=1.0)
     assert cross_fit._chosen(Cost(step=0.1, steps=9, validation=0.1), 10, 1.25) == chosen
 
@@ -463,7 +464,7 @@ def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_say
     openings = iter([0.0, 0.0, 0.0, math.inf])  # for whether one fills the time, what is kept, folds, all
     monkeypatch.setattr(FinalTraining, "_opening", lambda *_: next(openings))
     context = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
-    found = searched(context, TimeBudget(1e6))
+    found = searched(context, Budget(1e6))
     assert found.arm is not None
     told = {one.what: one for one in found.arm.decisions}["the weights"]
     assert told.value == "of the training part alone" and "are left" in told.reason
@@ -474,7 +475,7 @@ def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_say
 
 
 def test_where_there_is_no_time_for_folds_validation_decides() -> None:
-    search = Search(context := bench_of(None, SHORT, judged=20), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    search = Search(context := bench_of(None, SHORT, judged=20), solve_arm(context, "probe"), Budget(None), 0.0)
     (candidate, *_), _ = candidates(search.context)
     first = both(search, candidate, 8)
     answer, decision = CrossFitting(search.trial_log, search.search_state.speed, lambda: 5.0)(
@@ -537,14 +538,14 @@ def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path, monk
 
 def test_a_way_fills_the_time_where_no_two_have_half_of_their_epochs_and_the_folds() -> None:
     cost, seconds = Cost(step=0.1, steps=9, validation=0.1), {}
-    search = Search(context := bench_of(None, SHORT, judged=48), solve_arm(context, "probe"), TimeBudget(None), 0.0)
+    search = Search(context := bench_of(None, SHORT, judged=48), solve_arm(context, "probe"), Budget(None), 0.0)
     (candidate, *_), _ = candidates(search.context)
     all_labels = FinalTraining(search.search_state, search.trial_log, lambda: seconds["left"])
     need = (2 * 4 + 3 + 4 * (3 * 320 / 272 - 1)) / CERTAIN_OF_REST  # two at 4 of 8 epochs, two folds and all labels
     for left, filled in ((need + 0.1, False), (need - 0.1, True), (math.inf, False)):
         seconds["left"] = left
         assert all_labels.fills_the_time(candidate, cost) == filled
-    many = Search(bench_of(None, SHORT), search.probe, TimeBudget(None), 0.0)
+    many = Search(bench_of(None, SHORT), search.probe, Budget(None), 0.0)
     assert not FinalTraining(many.search_state, many.trial_log, lambda: 1.0).fills_the_time(candidate, cost)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from headstart.kernel.errors import TrainingError
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.budget import Budget
 from headstart.search.trial_log import TrialLog
 
 
 def trial_log(path: Path | None, identity: str = "data", seconds: float = 7.0) -> TrialLog:
     clock = iter([0.0, *[seconds] * 99])
-    return TrialLog(path, identity, TimeBudget(100.0, lambda: next(clock)))
+    return TrialLog(path, identity, Budget(100.0, lambda: next(clock)))
 
 
 def test_a_decision_is_made_once_and_read_back(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class Extracted:
     seconds: Mapping[str, float]
     """For how long each part was at work: 'prepare' (the mean of its threads), 'runner' and 'store'."""
     spec: FeatureSpec
+    runner: Runner
+    """What the pass ran on."""
     width: int
     """Of the pooled features."""
     _space: Space
@@ -144,7 +146,7 @@ def extract(
     rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
-    return Extracted(failures, rows, *counts, frozen_pass.seconds, spec, backbone.width, space, located)
+    return Extracted(failures, rows, *counts, frozen_pass.seconds, spec, runner, backbone.width, space, located)
 
 
 def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None], frozen_pass: _Pass) -> dict[int, str]:

@@ -1,19 +1,20 @@
-"""What is chosen for a pretraining where the user left it open, each with its reason: objective, views, recipe."""
+"""Choices for a pretraining where the user left them open, with reasons: backbone, objective, views, recipe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.examples import Examples
 from headstart.contracts.objective import learns_alone
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
+from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.plan import AUTO
-from headstart.pipeline.pretraining.plan import PretrainPlan
-from headstart.pipeline.pretraining.training_settings import TrainingSettings
+from headstart.pipeline.pretraining.plan import PretrainPlan, TrainingSettings
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Decision
 
@@ -37,6 +38,33 @@ class Choices:
     rounds: int
     """Epochs of a pass over the data."""
     decisions: tuple[Decision, ...]
+
+
+class InitialBackbone(NamedTuple):
+    """A loaded backbone."""
+
+    plan: PretrainPlan
+    """That names it."""
+    backbone: Backbone
+    decision: Decision | None
+    """Why it was chosen; None where it was named."""
+
+
+def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
+    """Load it. Raises BackboneError as a fit does."""
+    backbone, reference, decision = choose_backbone(examples, plan.as_fit())
+    if plan.backbone != AUTO or any(True for _ in backbone.module.parameters()):
+        return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
+    modality = examples.schema.modality
+    kinds = [registry.plugin("objectives", name) for name in registry.names("objectives")]
+    known = (kind.advice.initial_backbone for kind in kinds if modality in kind.modalities)
+    fresh = next(filter(None, known), None)
+    if fresh is None:
+        return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
+    chosen = plan.model_copy(update={"backbone": fresh, "weights": "random"})
+    backbone, _, _ = choose_backbone(examples, chosen.as_fit())
+    reason = f"no pretrained network is known for {modality} data, and {reference} has nothing to train"
+    return InitialBackbone(chosen, backbone, Decision(what="backbone", value=f"{fresh}, random weights", reason=reason))
 
 
 def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Decision | None) -> Choices:

@@ -20,8 +20,6 @@ from headstart.contracts.carriers import Batch, Prediction
 from headstart.contracts.metric import SHARE, MetricInfo
 from headstart.engine.device import usual_batch_size
 from headstart.engine.frozen.execution import plain_runner
-from headstart.engine.frozen.extract import extract
-from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.lazy_inputs import LazyInputs
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.training.forward import Forward, channels_last
@@ -33,6 +31,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.numerics.neighbours import knn_classes
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import judge
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared, choose_task, read_data, split_data, without
@@ -133,11 +132,9 @@ class Judgement:
 
     def _probe(self, key: str, backbone: Backbone, title: str) -> None:
         runner, data = plain_runner(), self.data
-        found = extract(
-            backbone, data.examples, data.keys, FeatureSpec(), runner=runner, store=self.store, reporter=self.reporter
-        )
+        found = embed(backbone, data.examples, keys=data.keys, runner=runner, store=self.store, reporter=self.reporter)
         self.data = data = without(data, found.failures)
-        context = FitContext(self.plan, data, backbone, found, None, self.reporter, runner, self.store)
+        context = FitContext(self.plan, data, backbone, found, None, self.reporter, self.store)
         arm = solve_arm(context, key)
         self.predictions[key] = predict_rows(context, arm, data.split.test)
         self.arms[key] = Arm(title=title, figures={}, seconds=arm.seconds, chosen=dict(arm.chosen))

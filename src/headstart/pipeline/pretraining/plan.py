@@ -5,26 +5,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headstart.contracts.composed_augmentation import Composed, composed
 from headstart.contracts.format import Columns
 from headstart.contracts.objective import learns_alone
+from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
 from headstart.pipeline.plan import AUTO, Plan
-from headstart.pipeline.pretraining.training_settings import TrainingSettings
 
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
 
 PARTS = ("objective", "augmentation", "training", "backbone", "task")
 """What `--set` can set."""
+
+
+IDLE = ("rates_tried", "patience", "soup", "interpolate")
+"""What a recipe chooses by the validation loss: without labels that does not say which weights are the best."""
+
+
+class TrainingSettings(Recipe):
+    """The settings of a pretraining: the recipe of any training, with what fits the absence of labels.
+
+    The weights of the last epoch are kept.
+    """
+
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the data; with a budget as many of them as it allows; >= 1."""
+    batch_size: int = Field(default=256, ge=2)
+    """Examples per optimiser step, each in all its views; >= 2."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of the backbone's last stage; > 0."""
+    head_learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of what the objective trains beside the backbone; > 0."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        idle = [name for name in IDLE if getattr(self, name) != TrainingSettings.model_fields[name].default]
+        if idle:
+            raise ValueError(f"{idle[0]} chooses by a loss on labels, and pretraining has none. Leave it out")
+        return self
 
 
 class PretrainPlan(Settings):

@@ -15,8 +15,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.objectives.masked_tokens import MaskedTokens
 from headstart.pipeline.plan_file import write_plan
-from headstart.pipeline.pretraining.choices import MOST_STEPS, Choices, choose
-from headstart.pipeline.pretraining.initial_backbone import initial_backbone
+from headstart.pipeline.pretraining.choices import MOST_STEPS, Choices, choose, initial_backbone
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
 from headstart.pipeline.pretraining.unlabelled import ROWS_AT_ONCE, Unlabelled, read_unlabelled
 from headstart.pipeline.record import Decision

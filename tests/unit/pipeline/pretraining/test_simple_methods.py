@@ -10,7 +10,7 @@ import pytest
 
 import headstart
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
-from headstart.pipeline.pretraining.verdict import verdict
+from headstart.pipeline.pretraining.summary import verdict
 from headstart.pipeline.record import Arm, Comparison, Epoch, FigureRow
 from metric_infos import metric_infos
 

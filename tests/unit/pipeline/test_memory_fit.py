@@ -7,8 +7,9 @@ import pytest
 
 from headstart.kernel.errors import DataError
 from headstart.pipeline.memory_data import examples_of
+from headstart.pipeline.memory_fit import fit_in_memory, held_out, predict_in_memory
 from headstart.pipeline.plan import Plan
-from headstart.verbs.memory_training import held_out, predict, train
+from headstart.search.train_arms import train_arms
 
 
 @pytest.mark.parametrize("size", [3, 4, 6, 20])
@@ -36,13 +37,13 @@ def test_a_model_whose_runner_is_not_here_predicts_in_plain_pytorch(
     examples = examples_of(numbers, "table", label)
     settings = {"tuning": {"epochs": 1}} if tuning == "head_only" else {}
     plan = Plan(data="<numbers>", task="classification", tuning=tuning, settings=settings)
-    model = train(examples, plan)
-    expected = predict(model, examples, plan).columns["probabilities"]
+    model = fit_in_memory(examples, plan, train_arms)
+    expected = predict_in_memory(model, examples, plan).columns["probabilities"]
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "headstart.runners._openvino_graph", raising=False)
     model.execution = {"runner": runner, "runner_settings": {}}
     unseen = examples_of(numbers + 1e-9, "table", label)  # its features are not stored
-    np.testing.assert_allclose(predict(model, unseen, plan).columns["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(predict_in_memory(model, unseen, plan).columns["probabilities"], expected, atol=1e-5)
 
 
 def test_nothing_to_hold_out_is_told() -> None:

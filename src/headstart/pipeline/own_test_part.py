@@ -1,40 +1,82 @@
-"""Forgetting: what a model that was trained further can still do of what the run before it could.
+"""A run's own test part, read again: to evaluate the run, or to tell what a model trained further has forgotten.
 
-Both are judged on the test part of the run before, example by example, so that the interval of the difference is a
-paired one. Old test examples that the new model learnt from prove nothing; they are named and left out.
+For the latter both models are judged on it example by example, so that the interval of the difference is a paired one.
+Test examples that the new model learnt from prove nothing; they are named and left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
 from headstart.contracts.metric import MetricInfo
 from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import compare, figures
-from headstart.kernel.errors import DataError, HeadstartError
+from headstart.kernel.errors import DataError, HeadstartError, RunError
 from headstart.kernel.progress import Reporter
+from headstart.pipeline.completion import Present
+from headstart.pipeline.data import read_examples
 from headstart.pipeline.judge import figure_row, rows_of
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, Forgetting, RunRecord
-from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.unusable import predict_usable
-from headstart.verbs.evaluate import count_reading, own_test_part
 
 
-def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter: Reporter) -> Forgetting:
+def own_test_part(run: RunFolder, columns: Columns) -> Examples:
+    """What is left of a run's test part. Raises RunError or DataError when its data are gone."""
+    if run.plan.data.startswith("<"):
+        raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
+    if not Path(run.plan.data).exists():
+        raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
+    settings = run.plan.settings.get("format", {})
+    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
+    keys = content_keys(examples).keys
+    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
+    if not rows:
+        raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
+    return examples.take(np.array(rows))
+
+
+def count_reading(run: RunFolder, keys: Sequence[str | None], present: Present) -> tuple[int, tuple[str, ...]]:
+    """Count a reading of the run's test part when the data hold some of it; `present` then writes its report."""
+    seen = Counter(run.parts.get(key, "new") for key in keys if key is not None)
+    notes = []
+    if seen["train"] + seen["val"]:
+        notes.append(
+            f"{seen['train'] + seen['val']} of these examples were used in training: figures on them say little."
+        )
+    if not seen["test"]:
+        return run.record.test_reads, tuple(notes)
+    record = run.record.model_copy(update={"test_reads": run.record.test_reads + 1})
+    write_record(run.folder, record)
+    run.record = record
+    present(run.folder)
+    notes.append(
+        f"{seen['test']} of these examples belong to the run's test part, which has now been read {record.test_reads} "
+        "times: figures on it are honest only as long as nothing is chosen by them."
+    )
+    return record.test_reads, tuple(notes)
+
+
+def forgetting(
+    run: RunFolder, model: Model, leaked: Mapping[str, str], reporter: Reporter, present: Present
+) -> Forgetting:
     """Hold the model against the run that it went on from, on that run's test part.
 
     Args:
         run: the run before.
         model: what became of it.
         leaked: content key -> origin of old test examples that the model learnt from.
-        reporter: shows progress.
+        reporter: shows progress. present: writes the report of the run before, which counts this reading.
 
     Returns:
         The comparison; where the old test examples cannot be had any more, the reason in its notes.
@@ -55,7 +97,7 @@ def forgetting(run: RunFolder, model: Model, leaked: Mapping[str, str], reporter
     gone = {key for key, part in run.parts.items() if part == "test"} - set(keys)
     notes = [f"{len(gone)} old test examples are no longer in {run.plan.data}"] if gone else []
     try:
-        count_reading(run, [keys[row] for row in rows])
+        count_reading(run, [keys[row] for row in rows], present)
     except HeadstartError as error:
         notes.append(f"that the test part of {run.folder} was read once more could not be noted there: {error}")
     return found.model_copy(update={"notes": tuple(notes)})

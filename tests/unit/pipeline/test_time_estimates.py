@@ -14,6 +14,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
+from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -21,12 +22,12 @@ from headstart.engine.frozen.feeding import MOST_THREADS
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pass_time import MEASURED, speed, too_long_a_pass
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.time_estimates import MEASURED, speed, too_long_a_pass
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -79,8 +80,8 @@ def data() -> Prepared:
 
 
 def told(data: Prepared, backbone: Backbone, seconds: float, store: FeatureStore) -> str:
-    time_budget, plan = TimeBudget(seconds), PLAN.model_copy(update={"budget": seconds})
-    found = too_long_a_pass(data, backbone, FeatureSpec(), plan, store, time_budget, Quiet())
+    choice = Choice(Eager(), "")
+    found = too_long_a_pass(data, backbone, FeatureSpec(), choice, store, Budget(seconds), Quiet(), searched=True)
     return "" if found is None else found.reason
 
 
@@ -90,7 +91,7 @@ def test_where_the_pass_is_stored_and_its_runner_named_a_few_inputs_are_timed(da
     extract(backbone, data.examples, data.keys, runner=Eager(), store=store)
     again = extract(backbone, data.examples, data.keys, runner=Eager(), store=store)
     assert not again.computed
-    found = speed(FitContext(PLAN, data, backbone, again, None, Quiet(), Eager(), store))
+    found = speed(FitContext(PLAN, data, backbone, again, None, Quiet(), store))
     assert PAUSE / MEASURED <= found.plain == found.runner < PAUSE
 
 

@@ -1,31 +1,32 @@
-"""What the frozen pass says of time: whether it alone would exceed the budget, and what an input takes in training.
+"""Estimates of time: a frozen pass beside the budget, an input in training, and the predictions after a training.
 
-Both come from the short measurement by which its runner was chosen; where the runner was named, from a few inputs read
-and run in plain PyTorch.
+The first two come from the short measurement by which a runner was chosen; where the runner was named, from a few
+inputs read and run in plain PyTorch.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.model import Model
 from headstart.engine.device import pick_device, run_halving
-from headstart.engine.frozen.choose_runner import choose_runner
+from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import Fed, feed
+from headstart.engine.frozen.infer import Predictor
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
-from headstart.pipeline.budget import TimeBudget
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.pick_runner import pick_runner
-from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.embed import choice_of_runner
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Decision
 
@@ -34,6 +35,9 @@ FASTER = 4.0
 
 MEASURED = 8
 """Inputs that are read and run where the choice of a runner has measured none."""
+
+TIMED = 8
+"""Examples by which the time of predictions is estimated."""
 
 
 class Speed(NamedTuple):
@@ -48,10 +52,9 @@ class Speed(NamedTuple):
 def speed(context: FitContext) -> Speed:
     """How fast the backbone is; to be asked before anything trains on it."""
     read, features = context.read, context.features
-    if context.plan.runner == AUTO:
-        choice = choose_runner(context.backbone, read.examples, read.keys, features.spec, pick_device())
-        if choice.plain_each:
-            return Speed(choice.plain_each, choice.seconds_each)
+    choice = choice_of_runner(context.backbone, read.examples, read.keys, features.spec, context.named_runner)
+    if choice.plain_each:
+        return Speed(choice.plain_each, choice.seconds_each)
     plain = _plain_seconds(context.backbone, features.spec, some_inputs(read, context.backbone, features.rows))
     return Speed(plain, features.seconds["runner"] / features.computed if features.computed else plain)
 
@@ -60,40 +63,54 @@ def too_long_a_pass(
     read: Prepared,
     backbone: Backbone,
     spec: FeatureSpec,
-    plan: Plan,
+    choice: Choice,
     store: FeatureStore,
-    time_budget: TimeBudget,
+    budget: Budget,
     reporter: Reporter,
+    *,
+    searched: bool,
 ) -> Decision | None:
     """What is to be known where the pass takes longer than what is left; it is said at once.
 
-    The estimate is what an input takes to be read, or on the runner if that is slower, times the inputs that are not
-    stored yet. None where the pass fits.
+    The estimate is what an input takes to be read, or on the runner of `choice` if that is slower, times the inputs
+    that are not stored yet. None where the pass fits. `searched` says whether a search follows.
     """
-    if time_budget.seconds is None:
+    if budget.seconds is None:
         return None
-    runner, _ = pick_runner(backbone, read.examples, read.keys, spec, plan)
     rows = np.array([row for row, key in enumerate(read.keys) if key is not None], np.int64)
-    space = space_of_pass(pass_key(backbone, spec), backbone.name, runner, store)
+    space = space_of_pass(pass_key(backbone, spec), backbone.name, choice.runner, store)
     missing = rows[not_stored(space, [read.keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None
     fed = some_inputs(read, backbone, missing)
-    if plan.runner == AUTO:
-        running = choose_runner(backbone, read.examples, read.keys, spec, pick_device()).seconds_each
-    else:
-        running = _plain_seconds(backbone, spec, fed) / (1.0 if runner.plain else FASTER)
+    factor = 1.0 if choice.runner.plain else FASTER
+    running = choice.seconds_each or _plain_seconds(backbone, spec, fed) / factor
     reading = _each(sum(batch.seconds for batch in fed), fed)
-    seconds, left = len(missing) * max(reading, running), time_budget.left()
+    seconds, left = len(missing) * max(reading, running), budget.left()
     if seconds <= left:
         return None
-    outcome = "the model will be the probe" if plan.tuning == AUTO else "nothing will be left to train in"
+    outcome = "the model will be the probe" if searched else "nothing will be left to train in"
     reason = (
         f"the frozen pass over {len(missing)} inputs alone takes at least {seconds:.0f} s, and {left:.0f} s of the "
         f"budget are left: {outcome}. Allow more time, or choose a smaller backbone"
     )
     reporter.say(f"Warning: {reason}.")
     return Decision(what="budget", value="exceeded by the frozen pass", reason=reason)
+
+
+def seconds_after(context: FitContext, model: Model, views: int, now: Callable[[], float] = time.monotonic) -> float:
+    """About how long the predictions of the validation part take that follow a training of `model`.
+
+    They calibrate it where examples are cut into windows, and compare averages over `views` views where there are some.
+    """
+    times = (context.windows is not None) + (views + 2 if views else 0)
+    if not times:
+        return 0.0
+    rows, predictor = context.data.split.val, Predictor(model)
+    predictor(context.data.examples.take(rows[:1]))
+    began = now()
+    predictor(context.data.examples.take(rows[:TIMED]))
+    return times * (now() - began) * len(rows) / min(TIMED, len(rows))
 
 
 def some_inputs(read: Prepared, backbone: Backbone, rows: np.ndarray) -> list[Fed]:

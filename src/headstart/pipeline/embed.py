@@ -1,0 +1,234 @@
+"""Frozen passes: what is kept of each example, which runner makes it, and where the batches of a training begin.
+
+How much room kept states would take is estimated first. Where the store has less, nothing is kept and the frozen stages
+run again in every epoch: slower, and the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import State
+from headstart.contracts.examples import Examples
+from headstart.contracts.runner import Runner
+from headstart.contracts.task import Targets, Task
+from headstart.engine.device import pick_device
+from headstart.engine.frozen.choose_runner import Choice, choose_runner
+from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.extract import Extracted, extract
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, suffix
+from headstart.engine.frozen.views import View
+from headstart.engine.store.feature_store import FeatureStore
+from headstart.engine.streams import PreparedInputs, StateSource, Stream
+from headstart.evidence.splits import Split
+from headstart.kernel.errors import DataError
+from headstart.kernel.progress import Reporter
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.prepare import Prepared
+from headstart.pipeline.record import Decision
+
+LOOKED_AT = 4
+"""Inputs by which the size of kept states is estimated."""
+
+MOST_IN_MEMORY = 4_000_000_000
+"""Bytes of kept states where there is no store on disk."""
+
+SAMPLED_AT_ONCE = 32
+"""Examples whose features are in memory at a time while some of their vectors are drawn."""
+
+
+def embed(
+    backbone: Backbone,
+    examples: Examples,
+    spec: FeatureSpec | None = None,
+    *,
+    keys: Sequence[str | None] | None = None,
+    runner: Runner | None = None,
+    store: FeatureStore | None = None,
+    reporter: Reporter | None = None,
+    view: View | None = None,
+) -> Extracted:
+    """Send examples through a frozen backbone once, or read what an earlier pass has kept of them.
+
+    Args:
+        spec: what to keep; pooled features without it.
+        keys: the examples' content keys, where they are known.
+        runner: how it is executed; the fastest correct way without it.
+        store: where features are kept; in memory without one.
+        reporter: shows progress.
+        view: what is seen in place of the inputs as they are.
+    """
+    spec, keys = spec or FeatureSpec(), content_keys(examples).keys if keys is None else keys
+    runner = choice_of_runner(backbone, examples, keys, spec, runner).runner
+    return extract(backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, view=view)
+
+
+def choice_of_runner(
+    backbone: Backbone, examples: Examples, keys: Sequence[str | None], spec: FeatureSpec, named: Runner | None
+) -> Choice:
+    """The runner for a frozen pass: the one that is named, or the fastest correct one with the reason."""
+    return choose_runner(backbone, examples, keys, spec, pick_device()) if named is None else Choice(named, "")
+
+
+def pass_spec(
+    backbone: Backbone, task: Task, examples: Examples, store: FeatureStore | None
+) -> tuple[FeatureSpec, Decision | None]:
+    """What the frozen pass keeps for a task, and why it keeps less than its head reads, where that is so."""
+    if task.reads == "pooled":
+        return FeatureSpec.all_stages(backbone), None
+    spec = state_spec(backbone, task, len(backbone.stages))
+    why = too_large(backbone, spec, examples, store)
+    if why is None:
+        return spec, None
+    return FeatureSpec(), Decision(what=f"kept {task.reads}", value="none", reason=why)
+
+
+def state_spec(backbone: Backbone, task: Task, start: int) -> FeatureSpec:
+    """What training goes on from whose first `start` stages are frozen.
+
+    The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
+    is left and the head reads no more.
+    """
+    if task.reads == "pooled" and start == len(backbone.stages):
+        return FeatureSpec()
+    before = backbone.boundary_names()[1 : start + 1]
+    taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.reads == "maps" else ()
+    return FeatureSpec("state", start, tuple(taps))
+
+
+def too_large(backbone: Backbone, spec: FeatureSpec, examples: Examples, store: FeatureStore | None) -> str | None:
+    """Why what is to be kept has no room; None where it has."""
+    limit = limit_of(store)
+    needed = bytes_each(backbone, spec, examples) * len(examples)
+    if needed <= limit:
+        return None
+    return (
+        f"those of {len(examples)} examples would take {needed / 1e9:.1f} GB, the store's limit is {limit / 1e9:.1f}"
+        " GB: the frozen stages run again in every epoch. HEADSTART_CACHE_LIMIT allows more."
+    )
+
+
+def limit_of(store: FeatureStore | None) -> int:
+    """Bytes of states that may be kept."""
+    return store.limit if store is not None and store.limit else MOST_IN_MEMORY
+
+
+def bytes_each(backbone: Backbone, spec: FeatureSpec, examples: Examples) -> float:
+    """Bytes in float32 of what is kept of an example: the mean over some from all over the data that can be read."""
+    rows = np.unique(np.linspace(0, len(examples) - 1, LOOKED_AT).astype(np.int64))
+    segment, sizes = FrozenSegment(backbone, spec, 0).eval(), []
+    for raw in examples.raws(rows):
+        try:
+            state = backbone.prepare([raw])
+        except DataError:
+            continue
+        with torch.no_grad():
+            kept: State = segment(state)
+        tensors = (kept.hidden, *kept.context.values(), *kept.taps.values())
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+    return float(np.mean(sizes)) if sizes else 0.0
+
+
+def source_from(context: FitContext, backbone: Backbone, start: int) -> tuple[int, StateSource]:
+    """The boundary that batches begin at, and what gives those of the training and validation part.
+
+    It is `start`, one more where they are pooled features, or 0 where nothing is kept.
+
+    Raises:
+        DataError: an input could be read before and cannot any more.
+    """
+    data, spec = context.read, state_spec(backbone, context.data.task, start)
+    behind = start + (spec.keep == "pooled")
+    if start and backbone is context.backbone and context.features.spec.keep == spec.keep == "pooled":
+        return behind, lambda wanted: State(torch.from_numpy(context.features.pooled(wanted)))
+    if start and backbone is context.backbone and context.features.spec == spec:
+        return behind, context.features.batch_state
+    why = too_large(backbone, spec, data.examples, context.store) if start else None
+    if why is not None:
+        context.reporter.say(f"Frozen states are not kept: {why}")
+    if not start or why is not None:
+        return 0, PreparedInputs(backbone, data.examples)
+    return behind, kept_states(context, backbone, np.union1d(data.split.train, data.split.val), spec)
+
+
+def kept_states(
+    context: FitContext, backbone: Backbone, rows: np.ndarray, spec: FeatureSpec, view: View | None = None
+) -> StateSource:
+    """Send some rows, or a view of them, through frozen stages; what gives their states from then on.
+
+    Raises:
+        DataError: an input could be read before and cannot any more.
+    """
+    data = context.read
+    # the runner that suits the features at the end need not suit states on the way
+    runner = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner).runner
+    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
+    found = embed(
+        backbone, examples, spec, keys=keys, runner=runner, store=context.store, reporter=context.reporter, view=view
+    )
+    if found.failures:
+        row, reason = min(found.failures.items())
+        raise DataError(f"{examples.origins()[row]} could be read before and now {reason}")
+    position = {int(row): place for place, row in enumerate(rows)}
+    return lambda wanted: found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
+
+
+def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
+    """Draw tokens or pixels of every example, on which a probe with a target for each of them is solved.
+
+    Returns:
+        Vectors (samples, width) float32, their targets, and the row (samples,) that each came from.
+    """
+    data, backbone, device = context.read, context.backbone, pick_device()
+    start, source = source_from(context, backbone, len(backbone.stages))
+    stages = suffix(backbone, data.task.reads, start).to(device)
+    backbone.module.eval()
+    head_inputs = data.task.head_inputs(data.examples)
+    stream = Stream(
+        "sampled",
+        rows,
+        data.targets,
+        source,
+        SAMPLED_AT_ONCE,
+        context.plan.seed,
+        head_inputs=head_inputs,
+        target_kinds=data.task.target_kinds,
+    )
+    vectors, targets, owners = [], [], []
+    with context.reporter.counter("sampling features", len(rows), "examples") as advance:
+        for some in stream.in_sequence():
+            batch = stream.batch(some)
+            with torch.no_grad():
+                features = backbone.features(stages(batch.state.to(device)))
+            found, truth, positions = data.task.samples(features, batch, context.plan.seed)
+            vectors.append(found)
+            targets.append(truth)
+            owners.append(some[positions])
+            advance(len(some))
+    joined = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
+    return np.concatenate(vectors), joined, np.concatenate(owners)
+
+
+def in_windows(prepared: Prepared, backbone: Backbone) -> Prepared:
+    """The data as a backbone reads them: overlapping windows of examples that are longer than it reads at once.
+
+    Training and the frozen pass see windows, judging sees whole examples; the data themselves where nothing is longer.
+    All windows of an example lie on its side of the split.
+    """
+    windows = prepared.task.cut(prepared.examples, backbone)
+    if windows is None:
+        return prepared
+    parts = {name: np.flatnonzero(np.isin(windows.owner, rows)) for name, rows in prepared.parts().items()}
+    return replace(
+        prepared,
+        examples=windows.examples,
+        keys=[str(key) for key in content_keys(windows.examples).keys],
+        targets=windows.targets(prepared.targets),
+        groups=windows.owner if prepared.groups is None else prepared.groups[windows.owner],
+        split=Split(parts["train"], parts["val"], parts["test"]),
+    )

@@ -1,0 +1,101 @@
+"""A fit from its plan to a run folder: the steps of `sequence`, then train, judge, record and present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.runner import Runner
+from headstart.engine.launch import rank
+from headstart.engine.process_group import part
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.arms import Arms, predict_rows
+from headstart.pipeline.claim import WORK, refuse_taken
+from headstart.pipeline.completion import Present, complete, completed, led
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.continued_run import ContinuedRun
+from headstart.pipeline.destination import require_apart_from_pictures
+from headstart.pipeline.judge import judge
+from headstart.pipeline.own_test_part import forgetting, with_forgetting
+from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.plan_file import write_plan
+from headstart.pipeline.record import Decision
+from headstart.pipeline.run_folder import write_record
+from headstart.pipeline.sequence import start
+from headstart.pipeline.summary import summarise, write_test_rows
+from headstart.pipeline.training import require_whole
+
+Train = Callable[[FitContext], Arms]
+"""Tries what a plan asks for, and the baselines it is held against."""
+
+
+def run_fit(
+    data: Any, plan: Plan, out: Path | None, reporter: Reporter, train: Train, present: Present, *, overwrite: bool
+) -> Path:
+    """Carry out the plan of one seed; its folder is claimed when data and backbone are there.
+
+    Of several processes that a launcher started only rank 0 returns; the others compute with it, write nothing, and end
+    by `SystemExit(0)`.
+    """
+    leads, together, started = rank() == 0, _trains_together(plan), datetime.now(UTC).isoformat(timespec="seconds")
+    if leads and not together:
+        part()
+    if (whole := completed(out, plan, reporter, present, overwrite=overwrite)) is not None:
+        return whole
+    if leads:
+        refuse_taken(out, plan, overwrite=overwrite)
+    reporter = reporter if leads else Quiet()
+    begun = start(data, plan, reporter)
+    if leads and out is not None:
+        require_apart_from_pictures(out, begun.data.examples, "the run")
+    with led(out, plan, reporter, overwrite=overwrite) as folder:
+        if folder is None:
+            context = begun.embedded()
+            if together:
+                train(context)
+            part()
+            raise SystemExit(0)
+        _write_plan(folder, begun.plan, begun.choice.runner, begun.decisions)
+        arms = train(begun.embedded(folder / WORK, reporter))
+        part()
+        arms = replace(arms, decisions=(*begun.decisions, *arms.decisions))
+        _write_plan(folder, arms.context.plan, begun.choice.runner, arms.decisions)
+        _record(arms, begun.continued, started, folder, present)
+        complete(folder, present)
+    if plan.tuning != AUTO:
+        require_whole(arms.trained[0].progress, out or folder)
+    return out or folder
+
+
+def _write_plan(folder: Path, plan: Plan, runner: Runner, decisions: tuple[Decision, ...]) -> None:
+    write_plan(folder / "plan.toml", plan.with_runner(runner).anchored(), decisions)
+
+
+def _trains_together(plan: Plan) -> bool:
+    """Whether all processes of a launcher train: a search or a series of fits is led by one clock, so by one alone."""
+    if AUTO in (plan.tuning, plan.augmentation) or plan.seeds > 1:
+        return False
+    return plan.scratch or not plan.plugin("tuning").solved
+
+
+def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Path, present: Present) -> None:
+    """Judge the arms, save the model and write the record."""
+    context, data, budget = arms.context, arms.context.data, arms.context.budget
+    with budget.step("judging on the test part"):
+        rows = data.split.test
+        predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
+        examples, targets = data.examples.take(rows), data.targets_of(rows)
+        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
+    with budget.step("saving the model"):
+        arms.trained[0].model.save(folder / "model")
+        write_test_rows(folder, data, predictions["model"])
+    if continued is None:
+        write_record(folder, summarise(arms, judged, started, folder))
+        return
+    with budget.step("judging on the old test part"):
+        model, leaked = arms.trained[0].model, continued.leaked(data)
+        forgot = forgetting(continued.run, model, leaked, context.reporter, present)
+    write_record(folder, with_forgetting(summarise(arms, judged, started, folder), forgot))
