@@ -56,7 +56,7 @@ class TooLarge(Supervised):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         found = super().losses(step)
-        if len(step.batches["labelled"].rows) > self.most:
+        if len(step.batches["source"].rows) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory") if self.text == "cuda" else RuntimeError(self.text)
         return found
 
@@ -68,7 +68,7 @@ class NotANumber(Supervised):
     """Of the training examples."""
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        bad = step.progress > 0.4 and self.row in step.batches["labelled"].rows.tolist()
+        bad = step.progress > 0.4 and self.row in step.batches["source"].rows.tolist()
         return {name: loss * (torch.nan if bad else 1.0) for name, loss in super().losses(step).items()}
 
 
@@ -110,11 +110,11 @@ def small_loop(
         with torch.no_grad():
             states = backbone.segment(0, boundary)(source(np.arange(96))).hidden
         source = lambda rows: State(states[torch.from_numpy(rows)])  # noqa: E731
-    labelled = Stream("labelled", TRAIN, task.targets(examples), source, recipe.batch_size, 0)
+    labelled = Stream("source", TRAIN, task.targets(examples), source, recipe.batch_size, 0)
     validation = replace(labelled, name="validation", rows=VALIDATION)
     rates = [Rate(stage, 1.0) for stage in (-1, *range(first, STAGES))]
     given = TrainingPlan(objective or Supervised(), recipe, rates, boundary, 0, **plan)
-    return Loop(model, given, {"labelled": labelled}, validation, checkpoint=checkpoint)
+    return Loop(model, given, {"source": labelled}, validation, checkpoint=checkpoint)
 
 
 def weights(loop: Loop) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.objective import AGAIN, UNLABELLED, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Step
 from tiny_backbone import TinyBackbone
 
 ROWS = 12
@@ -23,7 +23,7 @@ def two_views(objective: Any, *, progress: float = 0.0) -> Step:
     backbone.module.double()
     additions = nn.ModuleDict(dict(objective.additions(backbone))).double()
     inputs = torch.randn(ROWS, 4, dtype=torch.float64)
-    views = {name: State(inputs + 0.3 * torch.randn_like(inputs)) for name in (UNLABELLED, AGAIN)}
+    views = {name: State(inputs + 0.3 * torch.randn_like(inputs)) for name in (TARGET, TARGET_AGAIN)}
     batches = {name: Batch(state, {}, torch.arange(ROWS)) for name, state in views.items()}
     return step_of(batches, backbone, additions, progress=progress)
 

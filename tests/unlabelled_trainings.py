@@ -13,7 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Encoder
-from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -31,7 +31,7 @@ COURSE = Recipe(epochs=3, batch_size=16, learning_rate=0.01, head_learning_rate=
 class Pulled(Objective):
     """Pulls two views of an input together and nothing apart: what it learns is to say the same of everything."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
+    streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
 
     def additions(self, backbone: Backbone) -> Mapping[str, nn.Module]:
         return {"bias": nn.Linear(backbone.width, 2)}
@@ -88,7 +88,7 @@ def unlabelled_loop(
     source: Any = PreparedInputs(backbone, examples)
 
     def streams(rows: np.ndarray) -> dict[str, Stream]:
-        follows = {AGAIN: UNLABELLED}
+        follows = {TARGET_AGAIN: TARGET}
         shaken: Any = Shaken(far)
         return {
             name: Stream(

@@ -22,7 +22,7 @@ from headstart.kernel import registry
 class Toy(Objective):
     """Two streams, a critic of its own, and gradients that it fills in itself."""
 
-    streams: ClassVar[tuple[str, ...]] = ("labelled", "unlabelled")
+    streams: ClassVar[tuple[str, ...]] = ("source", "target")
 
     def first_stage(self, stages: int) -> int:
         return stages - 1
@@ -31,10 +31,10 @@ class Toy(Objective):
         return {"critic": nn.Linear(backbone.width, 1)}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        batch = step.batches["labelled"]
+        batch = step.batches["source"]
         features = step.features(batch)
         task = step.task_losses(step.outputs(features, batch), batch)
-        far = step.features(step.batches["unlabelled"]).pooled
+        far = step.features(step.batches["target"]).pooled
         critic = step.additions["critic"]
         apart = nn.functional.softplus(critic(far)).mean() + nn.functional.softplus(-critic(features.pooled)).mean()
         return {**task, "critic": apart}
@@ -47,7 +47,7 @@ class Toy(Objective):
 
 
 LABELLED = {name: sample("objectives", name) for name in registry.names("objectives")}
-OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "labelled" in made.streams}, "toy": Toy()}
+OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "source" in made.streams}, "toy": Toy()}
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
 
@@ -70,7 +70,7 @@ every_head = each_with(classes, sequences, SETTINGS["tagging"], SETTINGS["segmen
 def test_streams_are_declared(objective: Any) -> None:
     assert objective.streams and len(set(objective.streams)) == len(objective.streams)
     assert all(isinstance(name, str) and name for name in objective.streams)
-    assert "labelled" not in objective.streams[1:], "the labelled stream comes first"
+    assert "source" not in objective.streams[1:], "the labelled stream comes first"
 
 
 @every_objective
@@ -101,7 +101,7 @@ def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, 
     for number, stage in enumerate(model.backbone.stages):
         reached = any(reaches(named[name]) for name in stage.parameters)
         assert reached == (number >= first), f"{stage.name} of {len(model.backbone.stages)}, first stage {first}"
-    trained = model.heads if "labelled" in objective.streams else model.additions
+    trained = model.heads if "source" in objective.streams else model.additions
     assert all(reaches(parameter) for parameter in trained.parameters() if parameter.requires_grad)
 
 

@@ -156,7 +156,7 @@ def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
     """The examples as the training loop hands them over."""
     rows = np.arange(N) if rows is None else rows
     state = c.data.state or (lambda chosen: State(c.data.features(chosen).pooled))
-    stream = Stream("labelled", rows, c.targets, state, N, 0, head_inputs=c.task.head_inputs(c.examples))
+    stream = Stream("source", rows, c.targets, state, N, 0, head_inputs=c.task.head_inputs(c.examples))
     return stream.batch(rows)
 
 

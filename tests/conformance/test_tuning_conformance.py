@@ -268,7 +268,7 @@ def short_loop(
 
     def measured() -> Sequence[float]:
         plain = loop_for(setting, objective, short, rates)
-        return relative_gradients(plain.model, plain.streams["labelled"], 0)
+        return relative_gradients(plain.model, plain.streams["source"], 0)
 
     return loop_for(setting, objective, short, short.settled(rates, TrainingStart(False, measured)), checkpoint)
 

@@ -9,7 +9,7 @@ import torch
 from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
-from headstart.contracts.objective import AGAIN, UNLABELLED, learns_alone
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, learns_alone
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
@@ -21,7 +21,7 @@ every_objective = pytest.mark.parametrize("name", NAMES)
 @every_objective
 def test_it_says_what_it_learns_from(name: str) -> None:
     objective = small(name)
-    assert objective.streams in ((UNLABELLED,), (UNLABELLED, AGAIN))
+    assert objective.streams in ((TARGET,), (TARGET, TARGET_AGAIN))
     assert set(objective.modalities) <= {*registry.names("modalities")} and objective.modalities
     assert all(0 <= objective.first_stage(stages) <= stages for stages in (1, 3, 12))
     views = composed(objective.advice.augmentation, {})

@@ -21,7 +21,7 @@ from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Encoder
-from headstart.contracts.objective import AGAIN, UNLABELLED, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Step
 from headstart.contracts.tuning import Rate
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -122,7 +122,7 @@ def loop_for(objective: Any, *, last: bool = False, checkpoint: CheckpointFile |
     bound, source = views.bind(backbone.input_kind(), len(TRAIN)), PreparedInputs(backbone, examples)
 
     def streams(which: np.ndarray) -> dict[str, Stream]:
-        follows = {AGAIN: UNLABELLED}
+        follows = {TARGET_AGAIN: TARGET}
         return {
             name: Stream(name, which, {}, source, course.batch_size, 0, bound, follows=follows.get(name, ""))
             for name in objective.streams

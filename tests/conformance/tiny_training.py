@@ -61,7 +61,7 @@ def loop_for(
     )
     streams = {
         name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)
-        if name == "labelled"
+        if name == "source"
         else Stream(name, UNLABELLED, {}, source, recipe.batch_size, 0)
         for name in objective.streams
     }

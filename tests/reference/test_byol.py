@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from headstart.contracts.objective import AGAIN, UNLABELLED, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Step
 from headstart.objectives.byol import Byol, distance
 from two_views import two_views
 
@@ -29,7 +29,7 @@ def longhand(step: Step) -> Tensor:
     """Sum over both orders of the mean of |q/|q| - z'/|z'||^2."""
     additions, network = step.additions, step.backbone.module
     total = torch.zeros((), dtype=torch.float64)
-    for online, slow in ((UNLABELLED, AGAIN), (AGAIN, UNLABELLED)):
+    for online, slow in ((TARGET, TARGET_AGAIN), (TARGET_AGAIN, TARGET)):
         projected = additions["projector"](network(step.batches[online].state.hidden))
         predicted = additions["predictor"](projected)
         with torch.no_grad():

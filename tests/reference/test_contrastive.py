@@ -24,7 +24,7 @@ def step_of(labels: list[int], mixed: Mixed | None = None) -> tuple[Step, nn.Lin
     state = State(torch.randn(len(labels), 3).double())
     batch = Batch(state, {"label": torch.tensor(labels)}, torch.arange(len(labels)), mixed=mixed)
     step = Step(
-        {"labelled": batch},
+        {"source": batch},
         lambda given: Features(backbone(given.state.hidden).tanh()),
         TinyBackbone(),
         lambda features, _: {"logits": head(features.pooled)},
@@ -49,7 +49,7 @@ def longhand(features: Tensor, same: Any) -> Tensor:
 def test_value_and_gradients_are_those_of_the_formula() -> None:
     step, backbone = step_of(LABELS)
     found = Contrastive(weight=0.4).losses(step)
-    features = step.features(step.batches["labelled"]).pooled
+    features = step.features(step.batches["source"]).pooled
     expected = 0.4 * longhand(features, lambda i, j: float(LABELS[i] == LABELS[j]))
     assert found.keys() == {"ce", "pairs"}
     assert torch.equal(found["ce"], Supervised().losses(step)["ce"])
@@ -66,7 +66,7 @@ def test_mixed_examples_are_alike_by_the_classes_they_share() -> None:
         one, other = (((LABELS[k], SHARE), (OTHERS[k], 1 - SHARE)) for k in (i, j))
         return sum(a * b for x, a in one for y, b in other if x == y)
 
-    features = step.features(step.batches["labelled"]).pooled
+    features = step.features(step.batches["source"]).pooled
     expected = longhand(features, same)
     assert Contrastive().losses(step)["pairs"].item() == pytest.approx(expected.item(), rel=1e-6)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from headstart.backbones.table_features import TableFeatures
 from headstart.backbones.table_mlp import TableMlp
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.objective import UNLABELLED, Step
+from headstart.contracts.objective import TARGET, Step
 from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.denoising import Denoising
@@ -32,7 +32,7 @@ def step() -> Step:
     rows = torch.randn(ROWS, COLUMNS, dtype=torch.float64) * torch.tensor([1.0, 1e4, 1.0])
     rows[:, 2] = (rows[:, 2] > 0).double()
     batch = Batch(State(rows), {}, torch.arange(20, 20 + ROWS))
-    return step_of({UNLABELLED: batch}, backbone, additions, seed=SEED)
+    return step_of({TARGET: batch}, backbone, additions, seed=SEED)
 
 
 def swapped(rows: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def swapped(rows: Tensor) -> Tensor:
 
 
 def longhand(step: Step) -> dict[str, Tensor]:
-    rows, additions = step.batches[UNLABELLED].state.hidden, step.additions
+    rows, additions = step.batches[TARGET].state.hidden, step.additions
     noisy = swapped(rows)
     vectors = step.backbone.module(noisy)
     decoded, found = additions["decoder"](vectors), additions["finder"](vectors)
@@ -78,7 +78,7 @@ def test_losses_and_gradients_are_those_of_the_formula(step: Step) -> None:
 
 
 def test_swapped_numbers_come_from_their_own_column(step: Step) -> None:
-    rows = step.batches[UNLABELLED].state.hidden
+    rows = step.batches[TARGET].state.hidden
     noisy = swapped(rows)
     assert bool((noisy != rows).any())
     assert all(set(noisy[:, j].tolist()) <= set(rows[:, j].tolist()) for j in range(COLUMNS))

@@ -27,7 +27,7 @@ def step() -> Step:
             p.add_(torch.randn_like(p))
     batch = Batch(State(torch.randn(5, 3).double()), {"label": torch.tensor([0, 1, 1, 0, 1])}, torch.arange(5))
     return Step(
-        {"labelled": batch},
+        {"source": batch},
         lambda given: Features(backbone(given.state.hidden).relu()),
         TinyBackbone(),
         lambda features, _: {"logits": head(features.pooled)},
@@ -41,7 +41,7 @@ def step() -> Step:
 
 def longhand(step: Step) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients: those of the task, alpha (w - w0) for the backbone and beta w for the head."""
-    batch, parameters = step.batches["labelled"], step.parameters
+    batch, parameters = step.batches["source"], step.parameters
     task = step.task_losses(step.outputs(step.features(batch), batch), batch)["ce"]
     reached = {name: p for name, p in parameters.items() if not name.startswith("additions")}
     gradients = dict(zip(reached, torch.autograd.grad(task, list(reached.values()))))

@@ -35,7 +35,7 @@ def trained_once(task: Any, labels: np.ndarray, outputs: int) -> tuple[float, nn
     inputs = np.random.default_rng(3).normal(size=(BATCH, INPUTS))
     batch = Batch(State(torch.from_numpy(inputs)), {"label": torch.from_numpy(labels)}, torch.arange(BATCH))
     step = Step(
-        {"labelled": batch},
+        {"source": batch},
         lambda given: Features(backbone(given.state.hidden)),
         TinyBackbone(),
         lambda features, given: task.apply(head, features, given),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.objective import UNLABELLED, Step
+from headstart.contracts.objective import TARGET, Step
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.mae import Mae, places
@@ -38,7 +38,7 @@ def step() -> Step:
     backbone.module.double()
     side = PATCH * GRID
     pictures = Batch(State(torch.randn(PICTURES, 3, side, side, dtype=torch.float64)), {}, torch.tensor([7, 3]))
-    return step_of({UNLABELLED: pictures}, backbone, additions, seed=SEED)
+    return step_of({TARGET: pictures}, backbone, additions, seed=SEED)
 
 
 def shown(picture: int) -> list[int]:
@@ -51,7 +51,7 @@ def shown(picture: int) -> list[int]:
 def longhand(step: Step) -> Tensor:
     """Picture by picture, with every token put back in its place before it is decoded."""
     vit, decoder, squares = step.backbone.module, step.additions["decoder"], []
-    for number, picture in enumerate(step.batches[UNLABELLED].state.hidden):
+    for number, picture in enumerate(step.batches[TARGET].state.hidden):
         order, keep = shown(number), round(0.3 * GRID * GRID)
         embedded = vit.patch_embed(picture[None])[0] + vit.pos_embed[0, 1:]
         start = vit.cls_token[0] + vit.pos_embed[0, :1]
@@ -83,7 +83,7 @@ def test_loss_and_gradients_are_those_of_the_longhand_version(step: Step) -> Non
 
 
 def test_hidden_pixels_are_not_looked_at(step: Step) -> None:
-    decoder, pictures = step.additions["decoder"], step.batches[UNLABELLED].state.hidden
+    decoder, pictures = step.additions["decoder"], step.batches[TARGET].state.hidden
     seen = torch.tensor([[0, 3, 5]] * PICTURES)
     other = pictures.clone()
     other[:, :, PATCH:, PATCH * 2 :] += 3.0

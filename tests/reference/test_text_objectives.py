@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Features, State
-from headstart.contracts.objective import UNLABELLED, Step
+from headstart.contracts.objective import TARGET, Step
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives.masked_tokens import MaskedTokens, chosen_tokens
 from headstart.objectives.simcse import SimCSE, recognition
@@ -39,7 +39,7 @@ def step_on(backbone: Backbone, objective: Any, texts: list[str], seed: int = 0)
     torch.manual_seed(0)
     batch = Batch(backbone.prepare(texts), {}, torch.arange(len(texts)))
     additions = nn.ModuleDict(dict(objective.additions(backbone))).double()
-    return step_of({UNLABELLED: batch}, backbone, additions, seed=seed)
+    return step_of({TARGET: batch}, backbone, additions, seed=seed)
 
 
 def seen_by(step: Step) -> tuple[list[State], Step]:
@@ -59,12 +59,12 @@ def test_words_are_guessed_as_in_the_longhand_version(bert: Backbone) -> None:
     objective = MaskedTokens(rate=0.4, masked=0.9, swapped=0.0)
     states, step = seen_by(step_on(bert, objective, SENTENCES, seed=3))
     found = objective.losses(step)["words"]
-    ids, shown = step.batches[UNLABELLED].state.hidden, states[0].hidden
+    ids, shown = step.batches[TARGET].state.hidden, states[0].hidden
     decoder, mask = step.additions["decoder"], bert.input_kind().mask  # type: ignore[union-attr]
     hidden = bert.module(input_ids=shown, attention_mask=states[0].context["attention_mask"])[0]
     words = bert.module.embeddings.word_embeddings.weight
     losses = []
-    _, chosen = objective._hidden(step, step.batches[UNLABELLED])
+    _, chosen = objective._hidden(step, step.batches[TARGET])
     for row, place in chosen.nonzero().tolist():
         vector = decoder.transform[0].weight @ hidden[row, place] + decoder.transform[0].bias
         vector = vector * 0.5 * (1 + torch.erf(vector / 2**0.5))
@@ -86,8 +86,8 @@ def test_words_are_guessed_as_in_the_longhand_version(bert: Backbone) -> None:
 def test_neither_special_tokens_nor_padding_are_hidden_and_the_shares_are_kept(bert: Backbone) -> None:
     objective = MaskedTokens()
     step = step_on(bert, objective, SENTENCES * 200, seed=1)
-    state, kind = step.batches[UNLABELLED].state, bert.input_kind()
-    hidden, chosen = objective._hidden(step, step.batches[UNLABELLED])
+    state, kind = step.batches[TARGET].state, bert.input_kind()
+    hidden, chosen = objective._hidden(step, step.batches[TARGET])
     special = torch.isin(state.hidden, torch.tensor(kind.special))  # type: ignore[union-attr]
     real = state.context["attention_mask"] == 1
     assert not bool((chosen & (special | ~real)).any())
@@ -102,7 +102,7 @@ def test_neither_special_tokens_nor_padding_are_hidden_and_the_shares_are_kept(b
 def test_what_is_hidden_is_a_function_of_seed_and_rows(bert: Backbone) -> None:
     objective = MaskedTokens()
     step, again, other = (step_on(bert, objective, SENTENCES, seed) for seed in (1, 1, 2))
-    found = [objective._hidden(one, one.batches[UNLABELLED])[1] for one in (step, again, other)]
+    found = [objective._hidden(one, one.batches[TARGET])[1] for one in (step, again, other)]
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
@@ -134,7 +134,7 @@ def test_encoders_learn_by_their_own_embedding(folder: Path, family: str) -> Non
     step.additions.float()
     objective.losses(step)["words"].backward()
     embedding = backbone.module.get_submodule(step.additions["decoder"].name)
-    rare = ~torch.isin(torch.arange(embedding.num_embeddings), step.batches[UNLABELLED].state.hidden)
+    rare = ~torch.isin(torch.arange(embedding.num_embeddings), step.batches[TARGET].state.hidden)
     assert bool((embedding.weight.grad[rare].abs().sum(dim=1) > 0).any()), "the embedding does not decode"
 
 

@@ -82,7 +82,7 @@ def test_relative_gradients_and_auto_rgn_rates() -> None:
     torch.manual_seed(0)
     head = nn.Linear(8, 2)
     model = Model(backbone, task, nn.ModuleDict({"head": head}), Columns(), {})
-    stream = Stream("labelled", np.arange(96), task.targets(examples), PreparedInputs(backbone, examples), 16, 0)
+    stream = Stream("source", np.arange(96), task.targets(examples), PreparedInputs(backbone, examples), 16, 0)
 
     expected = []
     backbone.module.eval()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from headstart.contracts.objective import AGAIN, UNLABELLED
+from headstart.contracts.objective import TARGET, TARGET_AGAIN
 from headstart.objectives.vicreg import Vicreg
 from two_views import two_views
 
@@ -47,7 +47,7 @@ def ours(one: Tensor, other: Tensor) -> Tensor:
     objective = Vicreg(invariance=INVARIANCE, variance=VARIANCE, covariance=COVARIANCE, width=4)
     step = two_views(objective)
     step.additions["expander"] = torch.nn.Identity()
-    found = {id(step.batches[UNLABELLED]): one, id(step.batches[AGAIN]): other}
+    found = {id(step.batches[TARGET]): one, id(step.batches[TARGET_AGAIN]): other}
     object.__setattr__(step, "features", lambda batch: _Pooled(found[id(batch)]))
     loss = objective.combine(objective.losses(step), [])
     assert loss is not None

@@ -1,7 +1,7 @@
 """Objective: what is optimised, over one or several streams of data.
 
-One whose first stream is 'labelled' is for `fit`: it stands beside the task's loss. One whose first stream is
-'unlabelled' is for `pretrain`: there are neither task nor heads, only a backbone and the objective's own additions.
+One whose first stream is `TARGET` is for `pretrain`: there are neither task nor heads, only a backbone and the
+objective's own additions. Any other is for `fit`: it stands beside the task's loss.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from headstart.contracts.carriers import Batch, Features
 from headstart.contracts.network import Network
 from headstart.kernel.settings import Settings
 
-LABELLED, UNLABELLED, AGAIN = "labelled", "unlabelled", "unlabelled_again"
-"""The streams. The last has the rows of the second in the same order, in another random view."""
+SOURCE, TARGET, TARGET_AGAIN = "source", "target", "target_again"
+"""Streams: labelled examples, examples without labels, and the latter in the same order in another random view."""
+
+DOMAIN = "domain:"
+"""Begins the name of the stream of a domain's labelled examples: 'domain:webcam'."""
+
+EACH_DOMAIN = f"{DOMAIN}*"
+"""Asks for the streams of all domains."""
 
 
 def itself(values: Tensor) -> Tensor:
@@ -63,8 +69,8 @@ class Step:
 class Objective(Settings):
     """What a file in `objectives/` derives from. By itself it is the task's loss on labelled examples."""
 
-    streams: ClassVar[tuple[str, ...]] = (LABELLED,)
-    """The streams it draws a batch from in every step; the first one is 'labelled' unless it needs no labels."""
+    streams: ClassVar[tuple[str, ...]] = (SOURCE,)
+    """The streams it draws a batch from in every step; one that is missing or empty is refused by name."""
     anchored: ClassVar[bool] = False
     """Whether it holds weights to their pretrained values; refused where training starts from others."""
     modalities: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +97,7 @@ class Objective(Settings):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """Named terms of one step, each a scalar () and a mean over the examples of its batches."""
-        batch = step.batches[LABELLED]
+        batch = step.batches[SOURCE]
         return step.task_losses(step.outputs(step.features(batch), batch), batch)
 
     def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:  # noqa: ARG002
@@ -104,4 +110,4 @@ class Objective(Settings):
 
 def learns_alone(objective: type[Objective]) -> bool:
     """Whether an objective learns from inputs without labels, and so is for `pretrain` and not for `fit`."""
-    return objective.streams[0] == UNLABELLED
+    return objective.streams[0] == TARGET

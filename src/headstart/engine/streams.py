@@ -14,8 +14,10 @@ from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
+from headstart.contracts.objective import DOMAIN, EACH_DOMAIN, SOURCE, TARGET, TARGET_AGAIN
 from headstart.contracts.targets import TargetKinds, collated
 from headstart.engine.tile_order import Tiled
+from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 
 StateSource = Callable[[np.ndarray], State]
@@ -29,6 +31,9 @@ Origins = Callable[[np.ndarray], Sequence[str]]
 
 KEPT_BYTES = 1 << 30
 """Prepared inputs kept in memory between epochs, per source."""
+
+DRAWN_AS = {SOURCE: "labelled", TARGET: "unlabelled", TARGET_AGAIN: "unlabelled_again"}
+"""Stream -> its name in random draws, which stays as it was so that old runs repeat to the bit."""
 
 NAMED = 8
 """Examples of a batch that are named at most."""
@@ -81,7 +86,7 @@ class Stream:
     """A named flow of batches over some rows."""
 
     name: str
-    """Decides what is drawn at random."""
+    """Decides what is drawn at random, by `DRAWN_AS`."""
     rows: np.ndarray
     """(examples,) int64: rows of the source that take part."""
     targets: Mapping[str, np.ndarray]
@@ -114,7 +119,7 @@ class Stream:
     def order(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as rows; near-equal sizes, so that no batch is left with a single example."""
         whole, part = divmod(epoch, self.rounds)
-        draws = np.random.default_rng(draw_seed(self.seed, f"order of {self.follows or self.name}", whole))
+        draws = np.random.default_rng(draw_seed(self.seed, f"order of {_drawn_as(self.follows or self.name)}", whole))
         rows = np.array_split(draws.permutation(self.rows), self.rounds)[part]
         if self.tiled is not None:
             return self._split(self.tiled.near(rows))
@@ -149,7 +154,7 @@ class Stream:
         batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), head_inputs)
         if epoch is None or self.augmentation is None:
             return batch
-        seeds = [draw_seed(self.seed, f"view of {self.name}", epoch, int(row)) for row in rows]
+        seeds = [draw_seed(self.seed, f"view of {_drawn_as(self.name)}", epoch, int(row)) for row in rows]
         return augmented(self.augmentation, batch, seeds, self.target_kinds)
 
     def named(self, rows: np.ndarray) -> str:
@@ -165,6 +170,34 @@ class Stream:
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))
+
+
+def _drawn_as(name: str) -> str:
+    return DRAWN_AS.get(name, name)
+
+
+def selected(wanted: Sequence[str], rows: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the names of the streams that an objective draws from.
+
+    Args:
+        wanted: `Objective.streams`.
+        rows: those (examples,) of each stream that there is.
+
+    Raises:
+        SettingsError: a stream is missing or empty.
+    """
+    domains = tuple(name for name in rows if name.startswith(DOMAIN))
+    names = [name for one in wanted for name in (domains if one == EACH_DOMAIN and domains else (one,))]
+    for name in names:
+        if name not in rows:
+            hint = " Name the column of the domain with --domain." if name.startswith(DOMAIN) and not domains else ""
+            raise SettingsError(
+                f"the objective draws from the stream '{name}', which these data do not have. Streams: "
+                f"{', '.join(rows)}.{hint}"
+            )
+        if not len(rows[name]):
+            raise SettingsError(f"the objective draws from the stream '{name}', which has no training rows")
+    return tuple(dict.fromkeys(names))
 
 
 def _batches(rows: int, size: int) -> int:

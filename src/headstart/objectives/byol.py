@@ -24,14 +24,14 @@ from torch import Tensor, nn
 from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import Batch
 from headstart.contracts.network import Network
-from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Objective, Step
 from headstart.objectives._perceptron import embeddings, perceptron
 
 
 class Byol(Objective):
     """Agreement with a moving average of the network itself on another view."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
+    streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     advice: ClassVar[Advice] = Advice(augmentation="simclr")
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.advice import Advice, DataFacts, Suggestion
 from headstart.contracts.carriers import Batch
-from headstart.contracts.objective import LABELLED, Objective, Step
+from headstart.contracts.objective import SOURCE, Objective, Step
 
 LABEL = "label"
 """The target that is the class."""
@@ -55,7 +55,7 @@ class Contrastive(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """The task's terms, and "pairs" over the batch, each a scalar ()."""
-        batch = step.batches[LABELLED]
+        batch = step.batches[SOURCE]
         features = step.features(batch)
         vectors = nn.functional.normalize(step.gathered(features.pooled), dim=1)
         pairs = squared_errors(vectors @ vectors.T, sameness(step.gathered(_classes(batch))))

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import State
 from headstart.contracts.network import Network
-from headstart.contracts.objective import UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, Objective, Step
 from headstart.kernel.errors import SettingsError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._perceptron import embeddings, perceptron
@@ -38,7 +38,7 @@ EPSILON = 1e-5
 class Denoising(Objective):
     """Finding and mending the numbers of a row that were swapped."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("table",)
     advice: ClassVar[Advice] = Advice(
         pretrains={"table": Suggestion(0, "rows teach how their columns go together")}, initial_backbone="table_mlp"
@@ -68,7 +68,7 @@ class Denoising(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "values" and "swapped", each a scalar ()."""
-        batch = step.batches[UNLABELLED]
+        batch = step.batches[TARGET]
         rows = batch.state.hidden
         draws = draws_for(step, batch, "numbers swapped")
         swaps = torch.from_numpy(draws.random(rows.shape) < self.rate).to(rows.device)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import State
 from headstart.contracts.network import Network
-from headstart.contracts.objective import UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, Objective, Step
 from headstart.objectives._draws import draws_for
 from headstart.objectives._patches import Patches, find_patches
 
@@ -38,7 +38,7 @@ HEAD_WIDTH = 32
 class Mae(Objective):
     """Painting in the patches that were hidden."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     advice: ClassVar[Advice] = Advice(augmentation="crop+flip", training={"weight_decay": 0.05})
 
@@ -65,7 +65,7 @@ class Mae(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "patches", a scalar ()."""
-        batch, decoder = step.batches[UNLABELLED], cast(_Decoder, step.additions["decoder"])
+        batch, decoder = step.batches[TARGET], cast(_Decoder, step.additions["decoder"])
         patches, pictures = decoder.patches, batch.state.hidden
         seen = min(patches.count - 1, max(1, round((1 - self.hidden) * patches.count)))
         draws = draws_for(step, batch, "patches hidden")

@@ -26,7 +26,7 @@ from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import LENGTH_MASK, Batch, State
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Network
-from headstart.contracts.objective import UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, Objective, Step
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives._draws import draws_for
 from headstart.objectives._vocabulary import sees_later_tokens, word_embedding
@@ -35,7 +35,7 @@ from headstart.objectives._vocabulary import sees_later_tokens, word_embedding
 class MaskedTokens(Objective):
     """Guessing the words that are hidden in a text."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
     advice: ClassVar[Advice] = Advice(
         pretrains={"text": Suggestion(0, "an encoder learns the words of a subject by guessing them")},
@@ -78,7 +78,7 @@ class MaskedTokens(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "words", a scalar (); 0 of texts that have none."""
-        batch, decoder = step.batches[UNLABELLED], step.additions["decoder"]
+        batch, decoder = step.batches[TARGET], step.additions["decoder"]
         ids = batch.state.hidden
         hidden, chosen = self._hidden(step, batch)
         vectors = step.features(replace(batch, state=hidden)).tokens

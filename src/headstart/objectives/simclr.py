@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.network import Network
-from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Objective, Step
 from headstart.numerics.nt_xent import nt_xent
 from headstart.objectives._perceptron import embeddings
 
@@ -29,7 +29,7 @@ from headstart.objectives._perceptron import embeddings
 class SimCLR(Objective):
     """Two views of the same picture are recognised among those of all others."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
+    streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     compares: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.network import Network
-from headstart.contracts.objective import UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, Objective, Step
 from headstart.kernel.errors import TrainingError
 from headstart.objectives._perceptron import embeddings
 
@@ -28,7 +28,7 @@ from headstart.objectives._perceptron import embeddings
 class SimCSE(Objective):
     """Two passes of a text are recognised among those of all others."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
     compares: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(
@@ -49,7 +49,7 @@ class SimCSE(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """ "texts", a scalar (). Raises TrainingError where dropout makes no difference."""
-        one, other = (step.features(step.batches[UNLABELLED]).pooled for _ in range(2))
+        one, other = (step.features(step.batches[TARGET]).pooled for _ in range(2))
         if torch.equal(one, other) and _trains(step.backbone.module):
             raise TrainingError(
                 f"simcse tells two passes of a text apart by dropout, and {step.backbone.name} has none. Use --set "

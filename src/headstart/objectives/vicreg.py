@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.advice import Advice
 from headstart.contracts.network import Network
-from headstart.contracts.objective import AGAIN, UNLABELLED, Objective, Step
+from headstart.contracts.objective import TARGET, TARGET_AGAIN, Objective, Step
 from headstart.objectives._perceptron import embeddings, perceptron
 
 EPSILON = 1e-4
@@ -32,7 +32,7 @@ EPSILON = 1e-4
 class Vicreg(Objective):
     """Invariance between two views, variance and decorrelation of their embeddings."""
 
-    streams: ClassVar[tuple[str, ...]] = (UNLABELLED, AGAIN)
+    streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
     compares: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(augmentation="simclr")

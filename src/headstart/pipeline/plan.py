@@ -148,6 +148,11 @@ class Plan(Settings):
                 f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "
                 "as they are, and --no-scratch leaves nothing to train. Use --tuning full, or --augmentation none."
             )
+        if not faults and self.plugin("tuning").solved and self.plugin("objective").first_stage(1) == 0:
+            faults.append(
+                f"objective '{self.objective}' would do nothing: the probe is solved on features of a frozen backbone. "
+                "Use --tuning full, or leave --objective out."
+            )
         if faults:
             raise SettingsError("\n".join(faults))
 

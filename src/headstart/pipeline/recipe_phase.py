@@ -15,6 +15,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model, new_head
+from headstart.contracts.objective import SOURCE
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
 from headstart.engine.training.loop import Loop
@@ -95,7 +96,7 @@ class PhaseTraining:
         loop = Loop(
             self.model,
             TrainingPlan(objective, training, rates, 0, self.seed, self.budget, pretrained=False),
-            {"labelled": replace(validation, name="labelled", rows=pool.train, augmentation=bound)},
+            {SOURCE: replace(validation, name=SOURCE, rows=pool.train, augmentation=bound)},
             validation,
             checkpoint=CheckpointFile(checkpoint, self._identity()),
             reporter=self.reporter,

@@ -26,6 +26,7 @@ from headstart.pipeline.plan import AUTO, Plan
 from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, without
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run
+from headstart.pipeline.stream_rows import require_streams
 from headstart.pipeline.time_estimates import too_long_a_pass
 
 
@@ -94,6 +95,7 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
     with budget.step("reading and splitting the data"):
         prepared = split_data(found, plan, (continued or task).bind(found.examples), reporter)
         prepared = prepared if continued is None else continued.apart(prepared)
+        require_streams(prepared, plan.plugin("objective"), plan.objective)
     tuning = plan.plugin("tuning")
     backbone = suited(backbone, prepared.task, tuning)
     budget.begin()

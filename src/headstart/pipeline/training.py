@@ -19,6 +19,7 @@ from torch import nn
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
+from headstart.contracts.objective import SOURCE
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.frozen.feeding import lengths_of
@@ -41,6 +42,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
 from headstart.pipeline.stored_views import Beginning
+from headstart.pipeline.stream_rows import stream_rows
 
 
 @dataclass(frozen=True)
@@ -140,16 +142,17 @@ def opened(
     merged: dict[str, int] = {}
     model.backbone = adapted = recipe.adapted(backbone, draw_seed(context.plan.seed, "adapters"))
     try:
-        labelled, validation = _streams(context, model, recipe, begun)
+        source, validation = _streams(context, model, recipe, begun)
         if judged is not None:
             validation = replace(validation, rows=validation.rows[np.isin(validation.rows, judged)])
-        measure = _Measure(model, labelled, begun.start)
+        measure = _Measure(model, source, begun.start)
         rates = recipe.settled(recipe.rates(len(rows)), TrainingStart(head_learnt, measure))
         plan = _loop_plan(context, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(context.plan.seed, "additions"))
             model.additions.update(plan.objective.additions(backbone))
-        loop = Loop(model, plan, {"labelled": labelled}, validation, checkpoint=checkpoint, reporter=context.reporter)
+        streams = {name: replace(source, name=name, rows=rows) for name, rows in stream_rows(context.read).items()}
+        loop = Loop(model, plan, streams, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
     finally:
@@ -220,12 +223,12 @@ class _Measure:
 
 
 def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning) -> tuple[Stream, Stream]:
-    """For training, and for validation by the shortest first."""
+    """All labelled training rows, and the validation part by the shortest first."""
     data, train = context.read, context.read.split.train
     head_inputs = data.task.head_inputs(data.examples)
     lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
-    labelled = Stream(
-        "labelled",
+    source = Stream(
+        SOURCE,
         train,
         data.targets,
         begun.source,
@@ -240,7 +243,7 @@ def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning
         target_kinds=data.task.target_kinds,
     )
     in_order = by_length(data.split.val, lengths)
-    return labelled, replace(labelled, name="validation", rows=in_order, augmentation=None, views=())
+    return source, replace(source, name="validation", rows=in_order, augmentation=None, views=())
 
 
 def _loop_plan(

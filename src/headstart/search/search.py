@@ -248,11 +248,11 @@ class Search:
     def _as_probe(self) -> FitContext:
         """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
         refit = self.trial_log.once("refit", lambda: self._left_in_all() > self.probe.seconds)
-        settings = {key: value for key, value in self.context.plan.settings.items() if key != "augmentation"}
-        settings["tuning"] = {"refit": refit}
-        changes = {"tuning": "probe", "augmentation": "none", "settings": settings}
-        plan = self.context.plan.settled().model_copy(update=changes)
-        return replace(self.context, plan=plan)
+        plan = self.context.plan
+        settings = {key: plan.settings[key] for key in plan.settings if key not in ("augmentation", "objective")}
+        plain = {key: type(plan).model_fields[key].default for key in ("tuning", "augmentation", "objective")}
+        changes = {**plain, "settings": {**settings, "tuning": {"refit": refit}}}
+        return replace(self.context, plan=plan.model_copy(update=changes))
 
 
 def _candidates(prices: Sequence[Priced]) -> list[tuple[Candidate, Cost]]:

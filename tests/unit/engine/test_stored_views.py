@@ -115,7 +115,7 @@ def test_an_epoch_draws_from_its_view_and_validation_from_none() -> None:
 
     plain = source(-1.0)
     stream = Stream(
-        "labelled",
+        "source",
         np.arange(4),
         {"label": np.arange(4)},
         plain,

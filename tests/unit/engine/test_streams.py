@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from headstart.augmentations.affine import Affine
 from headstart.contracts.carriers import State
-from headstart.engine.streams import PreparedInputs, Stream, by_length
+from headstart.engine.streams import PreparedInputs, Stream, by_length, selected
+from headstart.kernel.errors import SettingsError
 from tiny_backbone import TinyBackbone, numeric_examples
 
 
 def make_stream(rows: int = 33, batch_size: int = 8, seed: int = 0) -> Stream:
     examples = numeric_examples(np.arange(4.0 * rows).reshape(rows, 4), list(range(rows)))
     source = PreparedInputs(TinyBackbone(), examples)
-    return Stream("labelled", np.arange(rows), {"label": np.arange(rows)}, source, batch_size, seed)
+    return Stream("source", np.arange(rows), {"label": np.arange(rows)}, source, batch_size, seed)
 
 
 def test_an_epoch_sees_every_row_once_in_an_order_of_its_own() -> None:
@@ -68,10 +71,34 @@ def test_views_depend_on_seed_epoch_and_example_alone() -> None:
     images = torch.rand(4, 3, 8, 8)
 
     def stream(batch_size: int) -> Stream:
-        return Stream("labelled", np.arange(4), {}, lambda rows: State(images[rows]), batch_size, 0, Affine())
+        return Stream("source", np.arange(4), {}, lambda rows: State(images[rows]), batch_size, 0, Affine())
 
     together = stream(4).batch(np.arange(4), epoch=2).state.hidden
     alone = torch.cat([stream(1).batch(np.array([row]), epoch=2).state.hidden for row in range(4)])
     torch.testing.assert_close(together, alone)
     assert not torch.allclose(together, stream(4).batch(np.arange(4), epoch=3).state.hidden)
     assert torch.equal(stream(4).batch(np.arange(4)).state.hidden, images)
+
+
+ROWS = {"source": np.arange(4), "domain:a": np.arange(2), "domain:b": np.arange(2, 4), "domain:c": np.arange(0)}
+
+
+def test_an_objective_gets_the_streams_it_names_and_each_domain_where_it_asks_for_all() -> None:
+    some = {name: rows for name, rows in ROWS.items() if len(rows)}
+    assert selected(("source",), some) == ("source",)
+    assert selected(("domain:b", "source"), some) == ("domain:b", "source")
+    assert selected(("source", "domain:*"), some) == ("source", "domain:a", "domain:b")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows", "message"),
+    [
+        (("source", "target"), ROWS, "'target', which these data do not have"),
+        (("domain:d",), ROWS, "'domain:d', which these data do not have"),
+        (("domain:*",), {"source": np.arange(4)}, "Name the column of the domain with --domain"),
+        (("domain:*",), ROWS, "'domain:c', which has no training rows"),
+    ],
+)
+def test_a_stream_that_is_not_there_is_named(wanted: tuple[str, ...], rows: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message.replace("*", r"\*")):
+        selected(wanted, rows)

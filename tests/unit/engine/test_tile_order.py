@@ -52,7 +52,7 @@ def tiled_stream(folder: Path) -> Stream:
 
     targets = windows.targets(task.targets(examples))
     rows = np.arange(len(windows.owner))
-    return Stream("labelled", rows, targets, source, 6, 0, lengths=np.ones_like(rows), tiled=tiles_of(windows.examples))
+    return Stream("source", rows, targets, source, 6, 0, lengths=np.ones_like(rows), tiled=tiles_of(windows.examples))
 
 
 def test_pictures_and_masks_are_not_decoded_for_each_of_their_tiles(tmp_path: Path, decoded: Counter[str]) -> None:

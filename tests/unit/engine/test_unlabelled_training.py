@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.objective import AGAIN, UNLABELLED
+from headstart.contracts.objective import TARGET, TARGET_AGAIN
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -42,7 +42,7 @@ def test_monitors_are_those_of_the_held_out_inputs_as_they_are() -> None:
     loop = unlabelled_loop(watch=lambda: {"knn_accuracy": 0.5})
     progress = loop.run()
     backbone = loop.model.backbone
-    inputs = loop.streams[UNLABELLED].source(HELD_OUT)
+    inputs = loop.streams[TARGET].source(HELD_OUT)
     with torch.no_grad():
         pooled = backbone.features(backbone.segment(0, 3)(inputs)).pooled
     last = progress.history[-1].monitors
@@ -97,7 +97,7 @@ def test_a_loss_over_all_processes_is_not_computed_in_parts() -> None:
 
 
 def test_a_long_pass_is_divided_into_epochs_that_hold_each_row_once() -> None:
-    stream = Stream(UNLABELLED, TRAIN, {}, lambda rows: None, 8, 0, rounds=3)  # type: ignore[arg-type,return-value]
+    stream = Stream(TARGET, TRAIN, {}, lambda rows: None, 8, 0, rounds=3)  # type: ignore[arg-type,return-value]
     assert [stream.steps(), len(stream.order(0)), len(stream.order(4))] == [3, 3, 3]
     passed = np.sort(np.concatenate([np.concatenate(stream.order(epoch)) for epoch in range(3)]))
     assert passed.tolist() == TRAIN.tolist()
@@ -109,5 +109,5 @@ def test_the_second_view_has_the_rows_of_the_first_and_is_another_one() -> None:
     streams = unlabelled_loop().streams
     rows = [np.concatenate(stream.order(2)).tolist() for stream in streams.values()]
     assert rows[0] == rows[1]
-    one, other = (stream.batch(TRAIN[:4], 0).state.hidden for stream in (streams[UNLABELLED], streams[AGAIN]))
+    one, other = (stream.batch(TRAIN[:4], 0).state.hidden for stream in (streams[TARGET], streams[TARGET_AGAIN]))
     assert (one != other).all()

@@ -148,6 +148,13 @@ def test_an_augmentation_that_would_do_nothing_is_refused() -> None:
         Plan(data="x", augmentation="affine", scratch=False).check()
 
 
+@pytest.mark.parametrize("objective", ["l2_sp", "contrastive"])
+def test_an_objective_that_would_do_nothing_is_refused(objective: str) -> None:
+    Plan(data="x", tuning="full", objective=objective).check()
+    with pytest.raises(SettingsError, match=f"objective '{objective}' would do nothing.*--tuning full"):
+        Plan(data="x", objective=objective).check()
+
+
 def test_an_augmentation_of_other_inputs_is_refused() -> None:
     plan = Plan(data="x", tuning="full", augmentation="affine")
     plan.suit("image")

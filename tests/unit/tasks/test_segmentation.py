@@ -127,7 +127,7 @@ def test_an_unknown_loss_says_which_there_are() -> None:
 def test_targets_stay_on_disk_until_a_batch_is_made(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 40)[:24], blobs_mask(2, 40)[:24]], tmp_path)
     task = Segmentation().bind(examples)
-    stream = Stream("labelled", np.arange(2), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 2, 0)
+    stream = Stream("source", np.arange(2), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 2, 0)
     found = stream.batch(np.array([1, 0])).targets["mask"]
     assert found.shape == (2, 96, 96) and found.dtype == torch.int64
     assert (found[:, 58:] == PADDED_TARGET).all() and (found[:, :57] != PADDED_TARGET).all()  # 24/40 of 96 rows
@@ -145,7 +145,7 @@ def test_a_decoder_trains_every_weight_on_the_maps_of_any_backbone(decoder: str,
     task = Segmentation(decoder=decoder).bind(examples)  # type: ignore[arg-type]
     levels = tuple(torch.randn(6, shape.channels, 96 // shape.stride, 96 // shape.stride) for shape in maps)
     head = task.head(9, maps)
-    source = Stream("labelled", np.arange(6), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 6, 0)
+    source = Stream("source", np.arange(6), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 6, 0)
     batch = source.batch(np.arange(6))
     outputs = task.apply(head, Features(torch.zeros(6, 9), maps=levels), batch)
     assert outputs["logits"].shape == (6, 3, 96, 96)
@@ -164,7 +164,7 @@ def test_solving_on_pixels_finds_what_maps_show() -> None:
     examples = masked_pictures(30)
     task = Segmentation().bind(examples).linear()
     targets, rows = task.targets(examples), np.arange(30)
-    batch = Stream("labelled", rows, targets, lambda some: State(torch.zeros(len(some))), 30, 0).batch(rows)
+    batch = Stream("source", rows, targets, lambda some: State(torch.zeros(len(some))), 30, 0).batch(rows)
     features = maps_of(examples)
     vectors, labels, positions = task.samples(features, batch, 0)
     assert vectors.shape == (len(positions), 12) and len(positions) == 30 * task.probe_pixels

@@ -76,7 +76,7 @@ class Loop:
         Raises:
             TrainingError: nothing would move, or what the recipe or the objective asks for would do nothing.
         """
-        plan.check()
+        streams = plan.check(streams)
         keep_blocks()
         recipe, device = plan.recipe, pick_device()
         self.model, self.plan, self.streams = model, plan, streams

@@ -184,8 +184,7 @@ class Stepper:
         return [weight / sum(weights) for weight in weights]
 
     def _weight(self, batches: Batches) -> float:
-        name = self.objective.streams[0]
-        batch, task = batches[name], self.model.task
+        batch, task = next(iter(batches.values())), self.model.task
         return max(task.weight(batch) if task is not None and batch.targets else float(len(batch.rows)), TINY)
 
     def _statistics(self) -> list[Tensor]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.contracts.objective import Objective
 from headstart.contracts.tuning import Rate, Recipe
+from headstart.engine.streams import Stream, selected
 from headstart.engine.training.optimiser import HEAD
 from headstart.kernel.errors import TrainingError
 
@@ -48,8 +49,17 @@ class TrainingPlan:
         """The share of the training after which everything moves that ever does."""
         return max(rate.start for rate in self.rates)
 
-    def check(self) -> None:
-        """Refuse what would do nothing, or not what it says. Raises TrainingError."""
+    def check(self, streams: Mapping[str, Stream]) -> Mapping[str, Stream]:
+        """Refuse what would do nothing, or not what it says; return those of the streams that the objective asks for.
+
+        Raises:
+            TrainingError: something would do nothing. SettingsError: a stream is missing or empty.
+        """
+        self._check_what_moves()
+        names = selected(self.objective.streams, {name: stream.rows for name, stream in streams.items()})
+        return {name: streams[name] for name in names}
+
+    def _check_what_moves(self) -> None:
         if self.recipe.beside and self.objective.anchored:
             raise TrainingError(
                 "the objective holds weights to their pretrained values, and this tuning leaves them as they are and "

@@ -16,10 +16,10 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Encoder
-from headstart.contracts.objective import AGAIN, UNLABELLED
+from headstart.contracts.objective import TARGET, TARGET_AGAIN
 from headstart.engine.frozen.feeding import lengths_of
 from headstart.engine.frozen.lazy_inputs import LazyInputs
-from headstart.engine.streams import Stream
+from headstart.engine.streams import Stream, selected
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
 from headstart.engine.training.loop import Loop
 from headstart.engine.training.training_plan import TrainingPlan
@@ -146,6 +146,7 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
     """What the objective draws from, of some rows."""
     ragged = modality_named(data.examples.schema.modality).like_lengths
     lengths = lengths_of(inputs.backbone, data.examples, np.arange(len(data.examples))) if ragged else None
+    names = selected(choices.objective.streams, {TARGET: rows, TARGET_AGAIN: rows})
     return {
         name: Stream(
             name,
@@ -156,12 +157,12 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
             choices.plan.seed,
             choices.augmentation,
             lengths=lengths,
-            follows=UNLABELLED if name == AGAIN else "",
+            follows=TARGET if name == TARGET_AGAIN else "",
             screen=inputs.screen,
             rounds=choices.rounds if rows is data.train else 1,
             origins=lambda wanted: data.examples.take(wanted).origins(),
         )
-        for name in choices.objective.streams
+        for name in names
     }
 
 

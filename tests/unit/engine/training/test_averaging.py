@@ -50,8 +50,8 @@ def follow(loop: Loop, expected: dict[str, torch.Tensor], step: int) -> None:
     """Another step of the training, and of its average by hand."""
     loop.progress.epochs, loop.progress.steps, loop.progress.step = 1, loop.steps, step
     loop.train_mode(0.0)
-    stream = loop.streams["labelled"]
-    loop._step({"labelled": stream.batch(stream.order(0)[step], 0)})
+    stream = loop.streams["source"]
+    loop._step({"source": stream.batch(stream.order(0)[step], 0)})
     d = min(0.8, (1 + step) / (10 + step))
     for name, tensor in loop.weights.live().items():
         expected[name] = d * expected[name] + (1 - d) * tensor

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.finite import BrokenOffError
 from headstart.engine.training.loop import Loop, TrainingPlan
 from headstart.engine.training.optimiser import frozen_state, schedule
-from headstart.kernel.errors import TrainingError
+from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification.task import Classification
@@ -55,10 +56,10 @@ def make_loop(
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"})
     source = PreparedInputs(backbone, examples)
     targets = task.targets(examples)
-    train = Stream("labelled", np.arange(64), targets, source, recipe.batch_size, 0)
+    train = Stream("source", np.arange(64), targets, source, recipe.batch_size, 0)
     validation = Stream("validation", np.arange(64, 96), targets, source, recipe.batch_size, 0)
     plan = TrainingPlan(objective or Supervised(), recipe, rates, 0, 0, budget)
-    return Loop(model, plan, {"labelled": train}, validation, checkpoint=checkpoint)
+    return Loop(model, plan, {"source": train}, validation, checkpoint=checkpoint)
 
 
 def weights(loop: Loop) -> str:
@@ -109,8 +110,8 @@ def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
         for p in part
     ]
     optimiser = torch.optim.AdamW(groups)
-    rows = by_hand.streams["labelled"].order(0)[0]
-    batch = by_hand.streams["labelled"].batch(rows, 0)
+    rows = by_hand.streams["source"].order(0)[0]
+    batch = by_hand.streams["source"].batch(rows, 0)
     torch.manual_seed(draw_seed(0, "step", 0, 0, 0))
     nn.functional.cross_entropy(network(batch.state.hidden), batch.targets["label"]).backward()
     nn.utils.clip_grad_norm_(network.parameters(), 0.5)
@@ -331,18 +332,29 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 
 class TwoStreams(Supervised):
-    streams = ("labelled", "unlabelled")
+    streams = ("source", "target")
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        unlabelled = step.features(step.batches["unlabelled"]).pooled
+        unlabelled = step.features(step.batches["target"]).pooled
         return {**super().losses(step), "far": 0.1 * unlabelled.square().mean()}
 
 
 def test_an_objective_may_draw_from_several_streams() -> None:
-    loop = make_loop(objective=TwoStreams())
-    short = Stream("unlabelled", np.arange(64, 80), {}, loop.streams["labelled"].source, 16, 0)
-    loop = Loop(loop.model, loop.plan, {**loop.streams, "unlabelled": short}, loop.validation.stream)
-    assert loop.run().history[0].train_loss > 0
+    loop = make_loop()
+    short = Stream("target", np.arange(64, 80), {}, loop.streams["source"].source, 16, 0)
+    plan = replace(loop.plan, objective=TwoStreams())
+    both = Loop(loop.model, plan, {**loop.streams, "target": short}, loop.validation.stream)
+    assert both.run().history[0].train_loss > 0
+
+
+def test_a_stream_that_is_missing_or_empty_is_refused_by_name() -> None:
+    loop = make_loop()
+    plan, judged = replace(loop.plan, objective=TwoStreams()), loop.validation.stream
+    with pytest.raises(SettingsError, match="stream 'target', which these data do not have"):
+        Loop(loop.model, plan, loop.streams, judged)
+    empty = replace(loop.streams["source"], name="target", rows=np.arange(0))
+    with pytest.raises(SettingsError, match="stream 'target', which has no training rows"):
+        Loop(loop.model, plan, {**loop.streams, "target": empty}, judged)
 
 
 class SteepSomewhere(Supervised):
@@ -350,7 +362,7 @@ class SteepSomewhere(Supervised):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         found = super().losses(step)
-        batch = step.batches["labelled"]
+        batch = step.batches["source"]
         if step.progress <= 0.4 or 5 not in batch.rows.tolist():
             return found
         pooled = step.features(batch).pooled

@@ -38,15 +38,15 @@ def tensors(loop: Loop) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("most", [1, 3, 4, 7, 10, 50])
 def test_parts_are_near_equal_and_make_the_whole(most: int) -> None:
-    parts = divided({"labelled": batch(10), "other": batch(12)}, most)
-    sizes = [len(part["labelled"].rows) for part in parts]
+    parts = divided({"source": batch(10), "other": batch(12)}, most)
+    sizes = [len(part["source"].rows) for part in parts]
     assert max(len(part[name].rows) for part in parts for name in part) <= most or most == 1
     assert max(sizes) - min(sizes) <= 1
-    for name, size in (("labelled", 10), ("other", 12)):
+    for name, size in (("source", 10), ("other", 12)):
         joined = torch.cat([part[name].state.hidden for part in parts])
         assert torch.equal(joined, batch(size).state.hidden)
     for part in parts:
-        found = part["labelled"]
+        found = part["source"]
         assert found.mixed is not None
         numbers = found.rows
         assert torch.equal(found.state.context["mask"], numbers + 7)
@@ -55,7 +55,7 @@ def test_parts_are_near_equal_and_make_the_whole(most: int) -> None:
 
 
 def test_without_a_limit_batches_stay_as_they_are() -> None:
-    whole = {"labelled": batch(10)}
+    whole = {"source": batch(10)}
     assert divided(whole, 0) == [whole]
 
 
@@ -89,7 +89,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole() -> None:
         )
         loop.progress.epochs, loop.progress.steps = 1, 4
         loop.train_mode(0.0)
-        loop._step({"labelled": loop.streams["labelled"].batch(np.arange(14), 0)})
+        loop._step({"source": loop.streams["source"].batch(np.arange(14), 0)})
         gradients.append(seen)
     assert parts.micro.most == 4 and gradients[0]
     for one, other in zip(*gradients, strict=True):
@@ -125,7 +125,7 @@ def test_it_is_said_where_a_loss_then_compares_fewer_examples(compares: bool) ->
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
         return len(parts)
 
-    assert micro.run({"unlabelled": batch(8)}, work) == 2
+    assert micro.run({"target": batch(8)}, work) == 2
     assert ("only these 4 are compared with each other" in reporter.heard[0]) == compares
 
 
@@ -134,5 +134,5 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        MicroBatches(0, Quiet()).run({"labelled": batch(4)}, fails)
+        MicroBatches(0, Quiet()).run({"source": batch(4)}, fails)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"))

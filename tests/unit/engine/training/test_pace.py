@@ -90,8 +90,8 @@ def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
 
 def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual_one() -> None:
     loop = small_loop(changed(epochs=1))
-    stream = loop.streams["labelled"]
-    loop.batches.streams = {"labelled": replace(stream, lengths=np.arange(len(stream.rows)) + 1)}
+    stream = loop.streams["source"]
+    loop.batches.streams = {"source": replace(stream, lengths=np.arange(len(stream.rows)) + 1)}
     asked: list[float] = []
     loop._time_is_up = lambda work: bool(asked.append(work))  # type: ignore[method-assign]
     loop.run()
@@ -99,6 +99,6 @@ def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual
 
 
 def test_where_no_lengths_are_known_batches_are_alike() -> None:
-    stream = small_loop(changed(epochs=1)).streams["labelled"]
+    stream = small_loop(changed(epochs=1)).streams["source"]
     assert stream.work(stream.rows[:8]) == 8.0
     assert replace(stream, lengths=np.full(len(stream.rows), 3)).work(stream.rows[:8]) == 24.0

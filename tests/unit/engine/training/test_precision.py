@@ -49,9 +49,9 @@ def test_in_bfloat16_products_are_and_weights_optimiser_and_losses_are_not() -> 
     loop = small_loop(changed(precision="bfloat16", epochs=1))
     seen: list[torch.dtype] = []
     loop.model.backbone.module[0][0].register_forward_hook(lambda *given: seen.append(given[2].dtype))
-    stream = loop.streams["labelled"]
+    stream = loop.streams["source"]
     batch = stream.batch(stream.order(0)[0], 0)
-    step = loop.stepper.step({"labelled": batch}, Moment(0, 0, 0.0))
+    step = loop.stepper.step({"source": batch}, Moment(0, 0, 0.0))
     features = step.features(batch)
     assert seen == [torch.bfloat16]
     assert features.pooled.dtype == torch.float32

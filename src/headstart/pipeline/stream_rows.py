@@ -1,0 +1,41 @@
+"""The streams of a fit: named sets of training rows, from which an objective draws its batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.objective import DOMAIN, SOURCE
+from headstart.engine.streams import selected
+from headstart.kernel.errors import SettingsError
+from headstart.pipeline.prepare import Prepared
+
+UNNAMED = "(empty)"
+"""The domain of an example whose domain is not given, as for an empty value of a slice column."""
+
+
+def stream_rows(data: Prepared) -> dict[str, np.ndarray]:
+    """Return the training rows (examples,) of every stream: `SOURCE` has all, that of a domain its own."""
+    train = data.split.train
+    domains = _domains(data.examples)
+    found = {f"{DOMAIN}{name}": train[domains[train] == name] for name in sorted(set(domains.tolist()))}
+    return {SOURCE: train, **found}
+
+
+def require_streams(data: Prepared, objective: Any, name: str) -> None:
+    """Refuse an objective, called `name`, that draws from a stream which is missing or empty. Raises SettingsError."""
+    try:
+        selected(objective.streams, stream_rows(data))
+    except SettingsError as error:
+        raise SettingsError(f"objective '{name}': {error}") from error
+
+
+def _domains(examples: Examples) -> np.ndarray:
+    """(examples,) names; none without a column of domains."""
+    column = examples.schema.domain
+    if column is None:
+        return np.array([], dtype=object)
+    values = [UNNAMED if value in (None, "") else str(value) for value in examples.column(column)]
+    return np.array(values, dtype=object)
