@@ -235,7 +235,7 @@ def test_a_training_that_diverges_after_an_epoch_keeps_its_best_weights_as_a_run
     assert "became nan" in arm.stopped and "(dark/" in arm.stopped and 1 <= len(arm.history) < 8
     assert f"The weights are the best until then, of epoch {arm.chosen['best_epoch']}." in run.record.verdict
     assert run.predict(photos)["prediction"].notna().all()
-    assert "BROKEN OFF" in (run.folder / "report.html").read_text()
+    assert "STOPPED EARLY" in (run.folder / "report.html").read_text()
 
 
 def test_a_baseline_that_diverges_does_not_cost_the_model(here: Path, photos: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_cache_limit_that_is_no_size(
     ("flags", "reason"),
     [
         (["--seed", "-1"], "greater than or equal to 0"),
-        (["--budget", "5x"], "'5x' is no time. Write 90, 90s, 5m or 1h."),
+        (["--budget", "5x"], "'5x' is not a time. Write 90, 90s, 5m or 1h."),
         (["--set", "epochs"], "expected FAMILY.KEY=VALUE, for example tuning.epochs=3"),
         (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression' or 'segmentation'?"),
         (["--tuning", "scratch", "--set", "scratch.epochs=2"], "--tuning scratch has none: write --set tuning..."),

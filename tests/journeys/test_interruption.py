@@ -49,7 +49,7 @@ def test_a_training_that_was_stopped_goes_on(
     code, err = stopped(by, held_in_training, f"{arm}-1.checkpoint", HELD_EPOCH, *line)
     if by == signal.SIGINT:
         assert code == 130, err
-        assert "Stopped. What is computed is kept; the same command resumes from there." in err
+        assert "Stopped. Finished work is kept; run the same command again to resume." in err
         assert "Traceback" not in err
     else:
         assert code == -signal.SIGKILL

@@ -52,7 +52,7 @@ def pretrained(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_tells_what_was_learnt_and_leaves_no_checkpoint(pretrained: Path) -> None:
     run = headstart.load(pretrained)
     record = json.loads((pretrained / "record.json").read_text())
-    assert run.verdict.startswith("Learnt from 33 inputs without labels by simclr in 2 epochs.")
+    assert run.verdict.startswith("Trained on 33 inputs without labels with simclr for 2 epochs.")
     assert record["data"]["unreadable"][0]["origin"] == "dark/broken.png"
     assert "nothing is learnt by it" in record["data"]["notes"][0]
     assert "1 file that is no images left out (1 .txt)" in record["data"]["notes"][1]
@@ -81,9 +81,9 @@ def test_the_run_is_a_backbone_for_fit_and_predicts_nothing_itself(
 def test_the_command_says_that_labels_are_not_used(scans: Path, headstart_command: Command) -> None:
     ended = headstart_command("pretrain", scans, *FLAGS, "--set", "training.epochs=1")
     assert ended.code == 0, ended.err
-    assert "The pictures lie in 2 folders: dark (2" in ended.err
+    assert "The pictures are in 2 folders: dark (2" in ended.err
     assert "Where they are classes, nothing is learnt by it" in ended.err
-    assert "Whether it helps is not known: give a labelled sample with --labelled." in " ".join(ended.out.split())
+    assert "To learn if it helps, give a labelled sample with --labelled." in " ".join(ended.out.split())
 
 
 def test_after_a_kill_the_same_command_goes_on_to_the_same_bits(

@@ -109,8 +109,8 @@ def fit(
     headstart fit photos/
     headstart fit reviews.csv --text review --label stars --out runs/reviews
     headstart fit runs/photos/plan.toml          repeat an earlier run
-    headstart fit more-photos/ --from runs/photos    train its model further, and tell what it forgot
-    headstart fit photos/ --seeds 5              mean and spread over five fits, each with a split of its own
+    headstart fit more-photos/ --from runs/photos    continue training its model, and report what it forgot
+    headstart fit photos/ --seeds 5              mean and spread over five fits, each with its own split
     """
     from headstart.cli.printing import print_fit
     from headstart.kernel.user_settings import parse_assignments
@@ -171,7 +171,7 @@ def predict(
 def evaluate(
     run: Run,
     data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="Labelled data; the run's test part when left out.")
+        str | None, typer.Argument(metavar="DATA", help="Labelled data; the run's own test part by default.")
     ] = None,
     format: Format = None,
     text: Text = None,
@@ -181,7 +181,7 @@ def evaluate(
     slices: Slices = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """Measure a run on labelled data.
+    """Evaluate a run on labelled data.
 
     \b
     headstart evaluate runs/photos more-photos/
@@ -206,7 +206,7 @@ def inspect(
     format: Format = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """Say what is wrong with the data before anything is trained.
+    """Find problems in the data before training.
 
     \b
     headstart inspect photos/
@@ -224,10 +224,10 @@ def inspect(
 @guarded
 def report(
     run: Run,
-    out: Annotated[str | None, option("--out", "HTML file to write; RUN/report.html when left out.", "FILE")] = None,
+    out: Annotated[str | None, option("--out", "HTML file to write; RUN/report.html by default.", "FILE")] = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """Write the report of a run once more.
+    """Write the report of a run again.
 
     \b
     headstart report runs/photos --out photos.html
@@ -239,15 +239,17 @@ def report(
 @app.command()
 @guarded
 def cache(
-    clear: Annotated[bool | None, typer.Option("--clear", help="Delete all of it; asks nothing.")] = None,
-    limit: Annotated[str | None, option("--limit", "Evict down to it and keep it; or 'default'.", "SIZE")] = None,
+    clear: Annotated[bool | None, typer.Option("--clear", help="Delete everything without asking.")] = None,
+    limit: Annotated[
+        str | None, option("--limit", "Evict down to SIZE and keep that limit, or 'default'.", "SIZE")
+    ] = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """Show what is kept because it can be made again, and make it smaller.
+    """Show or clear the cache.
 
     \b
     headstart cache
-    headstart cache --limit 20GB                 the features take no more from now on
+    headstart cache --limit 20GB                 limit the stored features to 20 GB from now on
     headstart cache --clear
     """
     from headstart.cli.cache_printing import print_cache
@@ -263,7 +265,7 @@ def explain(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Such as full.")] = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """List what can be chosen, and the settings of each choice.
+    """List the plug-ins and their settings.
 
     \b
     headstart help                 the families of plug-ins

@@ -32,7 +32,7 @@ def print_cache(cache: Cache) -> None:
     if cache.stored:
         _print_stored(console, cache.stored)
     if cache.parts:
-        table = plain_table("beside the features", "size", "")
+        table = plain_table("other files", "size", "")
         for part in cache.parts:
             table.add_row(part.name, bytes_text(part.bytes), part.purpose)
         console.print()
@@ -69,4 +69,4 @@ def _what(one: Stored) -> str:
 
 def _foreign(names: tuple[str, ...]) -> list[str]:
     more = f" and {len(names) - SHOWN_FOREIGN:,} more" if len(names) > SHOWN_FOREIGN else ""
-    return [f"Not Headstart's, and left alone: {', '.join(names[:SHOWN_FOREIGN])}{more}"] if names else []
+    return [f"Left alone because they are not Headstart's: {', '.join(names[:SHOWN_FOREIGN])}{more}"] if names else []

@@ -25,7 +25,7 @@ NO_READER = 141
 
 EXIT_CODES: dict[int, str] = {
     0: "It worked.",
-    1: "Another fault outside Headstart, such as a folder that cannot be written.",
+    1: "An error outside Headstart, such as a folder that cannot be written.",
     **{
         kind.exit_code: (kind.__doc__ or "").strip()
         for kind in (
@@ -37,9 +37,9 @@ EXIT_CODES: dict[int, str] = {
             errors.TrainingError,
         )
     },
-    UNEXPECTED: "A fault of Headstart itself; the message says where its traceback lies.",
-    INTERRUPTED: "Stopped by Ctrl-C; the same command goes on from there.",
-    NO_READER: "Standard output was closed, or whoever read it went away.",
+    UNEXPECTED: "An internal error; the message says where the traceback is.",
+    INTERRUPTED: "Interrupted; run the same command again to resume.",
+    NO_READER: "Broken pipe: standard output was closed.",
 }
 """Exit code -> what it means; the README and `headstart --help` show the same."""
 
@@ -111,7 +111,7 @@ def _tell(error: BaseException) -> int:
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        _say("\nStopped. What is computed is kept; the same command resumes from there.")
+        _say("\nStopped. Finished work is kept; run the same command again to resume.")
         return INTERRUPTED
     if isinstance(error, errors.HeadstartError):
         _say(f"Error: {printable(str(error))}")
@@ -120,7 +120,7 @@ def _tell(error: BaseException) -> int:
         _say(f"Error: There is not enough memory. {printable(str(error))}".rstrip())
         return errors.HeadstartError.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
-    _say(f"Error in Headstart itself: {type(error).__name__}: {printable(str(error))}{where}")
+    _say(f"Internal error: {type(error).__name__}: {printable(str(error))}{where}")
     return UNEXPECTED
 
 
@@ -129,7 +129,7 @@ def _keep_traceback(error: BaseException) -> str:
     try:
         with tempfile.NamedTemporaryFile("w", prefix="headstart-", suffix=".txt", delete=False) as file:
             traceback.print_exception(error, file=file)
-        return f"The traceback lies in {Path(file.name)}; with HEADSTART_DEBUG=1 it is printed."
+        return f"The traceback is in {Path(file.name)}; with HEADSTART_DEBUG=1 it is printed."
     except OSError:
         return "With HEADSTART_DEBUG=1 the traceback is printed."
 

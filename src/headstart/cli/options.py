@@ -22,7 +22,7 @@ def seconds(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not found or not float(found[1]):
-        raise typer.BadParameter(f"{text!r} is no time. Write 90, 90s, 5m or 1h.")
+        raise typer.BadParameter(f"{text!r} is not a time. Write 90, 90s, 5m or 1h.")
     return float(found[1]) * UNITS[found[2]]
 
 
@@ -46,33 +46,37 @@ def reporter() -> Reporter:
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
 
-Text = Annotated[list[str] | None, option("--text", "Column of text; twice for pairs.", "COLUMN")]
+Text = Annotated[list[str] | None, option("--text", "Text column; give it twice for pairs of texts.", "COLUMN")]
 Image = Annotated[str | None, option("--image", "Column of image paths.", "COLUMN")]
 Label = Annotated[
-    list[str] | None, option("--label", "Column of what is to be predicted; repeated for columns of 0 and 1.", "COLUMN")
+    list[str] | None, option("--label", "Label column; repeat it for several columns of 0 and 1.", "COLUMN")
 ]
-Group = Annotated[str | None, option("--group", "Column of what stays together, such as a patient.", "COLUMN")]
+Group = Annotated[str | None, option("--group", "Column whose groups are never split, such as patients.", "COLUMN")]
 Domain = Annotated[
     str | None, option("--domain", "Column of the domain, with figures for each; a stream for objectives.", "COLUMN")
 ]
-Slices = Annotated[list[str] | None, option("--slice", "Column to give figures per value of; repeatable.", "COLUMN")]
+Slices = Annotated[
+    list[str] | None, option("--slice", "Column whose values get their own figures; repeatable.", "COLUMN")
+]
 Part = Annotated[str | None, option("--part", "Column that says train, val or test.", "COLUMN")]
-Format = Annotated[str | None, option("--format", "How the data lie on disk; recognised when left out.", "NAME")]
+Format = Annotated[str | None, option("--format", "Format of the data; detected by default.", "NAME")]
 
-Out = Annotated[str | None, option("--out", "Where to write; DATA or RUN decides when left out.", "PATH")]
-Task = Annotated[str | None, option("--task", "What is predicted; recognised when left out.", "NAME")]
+Out = Annotated[str | None, option("--out", "Where to write the run; named after DATA or RUN by default.", "PATH")]
+Task = Annotated[str | None, option("--task", "Task; detected from the labels by default.", "NAME")]
 Backbone = Annotated[str | None, option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
 Weights = Annotated[str | None, option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
-Tuning = Annotated[str | None, option("--tuning", "Which weights move; auto searches.", "NAME")]
-Objective = Annotated[str | None, option("--objective", "What is optimised beside the task loss.", "NAME")]
+Tuning = Annotated[str | None, option("--tuning", "Which weights are trained; 'auto' searches.", "NAME")]
+Objective = Annotated[str | None, option("--objective", "Loss in addition to the task's own.", "NAME")]
 Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
-Runner = Annotated[str | None, option("--runner", "How the frozen pass is executed; measured when left out.", "NAME")]
+Runner = Annotated[str | None, option("--runner", "Runs the frozen pass; the fastest is measured by default.", "NAME")]
 FromRun = Annotated[
-    str | None, option("--from", "Train this run's model further; task, columns and tuning are as there.", "RUN")
+    str | None, option("--from", "Continue training the model of this run, with its task, columns and tuning.", "RUN")
 ]
 Seeds = Annotated[
     int | None,
-    typer.Option("--seeds", min=1, help="Fit so often, with seeds from --seed on; mean and spread.", metavar="NUMBER"),
+    typer.Option(
+        "--seeds", min=1, help="Repeat the fit with N seeds, from --seed on; report mean and spread.", metavar="NUMBER"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random draw.", metavar="NUMBER")]
 Budget = Annotated[
@@ -80,13 +84,13 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         parser=seconds,
-        help="Find the best model in this time: 90, 90s, 5m or 1h; of --seeds each has as much.",
+        help="Time limit, such as 90, 90s, 5m or 1h; applies to each of --seeds.",
         metavar="TIME",
     ),
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
-Set = Annotated[list[str] | None, option("--set", "A plug-in's setting; repeatable.", "FAMILY.KEY=VALUE")]
+Set = Annotated[list[str] | None, option("--set", "Setting of a plug-in; repeatable.", "FAMILY.KEY=VALUE")]
 Overwrite = Annotated[
-    bool | None, typer.Option("--overwrite", help="Replace the run at --out when the new one is whole.")
+    bool | None, typer.Option("--overwrite", help="Replace the run at --out once the new one is complete.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a single JSON document on standard output.")]

@@ -37,16 +37,16 @@ Unlabelled = Annotated[
 ]
 Numeric = Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")]
 Label = Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")]
-Objective = Annotated[str | None, option("--objective", "What is learnt; chosen when left out.", "NAME")]
+Objective = Annotated[str | None, option("--objective", "Objective; chosen by the data by default.", "NAME")]
 Labelled = Annotated[
-    str | None, option("--labelled", "A labelled sample to judge by; nothing is learnt from its labels.", "DATA")
+    str | None, option("--labelled", "Labelled sample to evaluate on; its labels are not trained on.", "DATA")
 ]
 Recipe = Annotated[
-    str | None, option("--recipe", "In place of data: a recipe that ships with Headstart, or its file.", "NAME")
+    str | None, option("--recipe", "A recipe that ships with Headstart, or its file, in place of data.", "NAME")
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", parser=seconds, help="Train for this time at most: 90, 90s, 5m or 1h.", metavar="TIME"),
+    typer.Option("--budget", parser=seconds, help="Time limit for the training: 90, 90s, 5m or 1h.", metavar="TIME"),
 ]
 
 
@@ -101,7 +101,7 @@ def pretrain(
     if recipe is not None:
         return _recipe(recipe, {**given({"UNLABELLED": data}), **chosen})
     if data is None:
-        raise SettingsError("what is to be learnt from? Give the data, UNLABELLED, or --recipe NAME")
+        raise SettingsError("No data given. Give UNLABELLED, or --recipe NAME")
     run = headstart.pretrain(data, reporter=reporter(), **chosen)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_pretrained(run))

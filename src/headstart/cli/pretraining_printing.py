@@ -44,7 +44,7 @@ def _arms(gain: Gain) -> Table:
     """The probes, and what the one on the result is ahead of each other."""
     metric, unit = gain.primary_metric, gain.unit(gain.primary_metric)
     found = {comparison.against: comparison for comparison in gain.comparisons}
-    table = plain_table(f"{gain.title(metric)}, labelled test part", "value", "95 % interval", "the result's lead")
+    table = plain_table(f"{gain.title(metric)}, labelled test part", "value", "95 % interval", "gain of the result")
     for key, arm in gain.arms.items():
         row = arm.figures[metric]
         lead = difference_text(unit, found[key].difference) if key in found else ""

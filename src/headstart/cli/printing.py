@@ -83,12 +83,12 @@ def print_inspection(inspection: Inspection) -> None:
         grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(on_one_line(finding.text)))
     console.print(grid)
     if all(finding.severity == "note" for finding in inspection.findings):
-        console.print("Nothing wrong was found.")
+        console.print("No problems found.")
 
 
 def print_predicted(summary: PredictionSummary) -> None:
     """How many rows were predicted, and where they lie."""
-    failed = f"; {summary.failed:,} could not be predicted and say why in the column 'error'" if summary.failed else ""
+    failed = f"; {summary.failed:,} could not be predicted; the column 'error' says why" if summary.failed else ""
     print(f"{summary.rows:,} predictions in {summary.out}{failed}")
     if summary.gathered:
         print(f"{len(summary.gathered):,} scans with their masks, such as {summary.gathered[0]}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
+
+if TYPE_CHECKING:  # records are read without torch
+    from headstart.contracts.carriers import Prediction
 
 SHARE = "share"
 """Unit of a number in [0, 1] that is written in percent."""

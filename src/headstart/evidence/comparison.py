@@ -30,7 +30,7 @@ class Difference(NamedTuple):
     figure: Figure
     """Signed so that more is better."""
     verdict: str
-    """'better', 'worse' or 'no difference shown'."""
+    """'better', 'worse' or 'no significant difference'."""
 
 
 class Slice(NamedTuple):
@@ -158,7 +158,7 @@ def _judged(figure: Figure) -> Difference:
         return Difference(figure, "better")
     if figure.high < 0:
         return Difference(figure, "worse")
-    return Difference(figure, "no difference shown")
+    return Difference(figure, "no significant difference")
 
 
 def _independent(n: int, groups: np.ndarray | None) -> int:

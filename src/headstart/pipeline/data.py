@@ -104,8 +104,7 @@ def _kind(source: Any, format: str | None) -> tuple[Any, str]:
     what = str(source) if isinstance(source, Path) else f"an object of type {type(source).__name__}"
     if not seen:
         raise DataError(
-            f"{what} is nothing that is known: no images and no table were found{_content(source)}. "
-            f"Formats: {', '.join(names)}."
+            f"{what} is not recognised: found no images and no table{_content(source)}. Formats: {', '.join(names)}."
         )
     sights = "\n".join(f"  --format {name}: {words}" for name, words in seen.items())
     raise DataError(f"{what} can be read in more than one way. Say which:\n{sights}")

@@ -36,11 +36,14 @@ def _about_labels(found: Inspection) -> _Sentences:
     if found.missing_labels:
         yield "error", f"{found.missing_labels} of {found.examples} examples have no label"
     if len(found.classes) == 1 and not any(finding.severity == "error" for finding in found.findings):
-        yield "error", f"there is only one class, '{next(iter(found.classes))}': at least two are needed"
+        yield "error", f"only one class, '{next(iter(found.classes))}': at least two are needed"
     if found.conflicts:
         first = found.conflicts[0]
         labelled = ", ".join(f"{origin} ({label})" for origin, label in zip(first.origins, first.labels))
-        yield "warning", f"{_count(found.conflicts, 'input')} with copies under different labels, such as {labelled}"
+        yield (
+            "warning",
+            f"{_count(found.conflicts, 'input')} with copies that have different labels, such as {labelled}",
+        )
 
 
 def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> _Sentences:
@@ -50,20 +53,23 @@ def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -
     yield "note", f"{found.examples} examples in {_count(found.classes, 'class', 'classes')}: {listed}"
     tiny = [f"'{name}' ({count})" for name, count in found.classes.items() if count < _TINY_CLASS]
     if tiny:
-        yield "warning", f"{_count(tiny, 'class', 'classes')} of fewer than {_TINY_CLASS} examples: {_some(tiny)}"
+        yield "warning", f"{_count(tiny, 'class', 'classes')} with fewer than {_TINY_CLASS} examples: {_some(tiny)}"
     least, most = min(found.classes.values()), max(found.classes.values())
     if most >= _IMBALANCE * least:
-        yield "warning", f"the largest class is {most / least:.0f} times the smallest: read the balanced accuracy"
+        yield (
+            "warning",
+            f"the largest class is {most / least:.0f} times the smallest: plain accuracy will flatter the model",
+        )
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for name in found.classes:
         spellings[" ".join(name.casefold().split())].append(name)
     for names in spellings.values():
         if len(names) > 1:
-            yield "warning", f"classes that differ in case or spaces only: {', '.join(map(repr, names))}"
+            yield "warning", f"classes that differ only in case or spaces: {', '.join(map(repr, names))}"
     trained = classes_by_part.get("train", set())
     for part, names_in_part in classes_by_part.items():
         if trained and names_in_part - trained:
-            yield "warning", f"classes in {part} that train does not have: {_some(sorted(names_in_part - trained))}"
+            yield "warning", f"classes in {part} that are missing from train: {_some(sorted(names_in_part - trained))}"
 
 
 def _about_copies(found: Inspection) -> _Sentences:
@@ -86,12 +92,12 @@ def _about_inputs(found: Inspection) -> _Sentences:
     if found.unreadable:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unreadable]
         everything = len(found.unreadable) == found.examples
-        yield "error" if everything else "warning", f"{_count(reasons, 'file')} that cannot be read: {_some(reasons)}"
+        yield "error" if everything else "warning", f"{_count(reasons, 'file')} cannot be read: {_some(reasons)}"
     if found.unusable:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unusable]
         yield "warning", f"{len(reasons)} of {found.examples} examples cannot be learnt from: {_some(reasons)}"
     if found.constant_images:
-        yield "warning", f"{_count(found.constant_images, 'image')} of one plain colour: {_some(found.constant_images)}"
+        yield "warning", f"{_count(found.constant_images, 'image')} of a single colour: {_some(found.constant_images)}"
 
 
 def _about_sizes(found: Inspection) -> _Sentences:

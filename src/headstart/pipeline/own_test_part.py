@@ -52,7 +52,7 @@ def count_reading(run: RunFolder, keys: Sequence[str | None], present: Present) 
     notes = []
     if seen["train"] + seen["val"]:
         notes.append(
-            f"{seen['train'] + seen['val']} of these examples were used in training: figures on them say little."
+            f"{seen['train'] + seen['val']} of these examples were used in training: their figures are too good."
         )
     if not seen["test"]:
         return run.record.test_reads, tuple(notes)
@@ -62,7 +62,7 @@ def count_reading(run: RunFolder, keys: Sequence[str | None], present: Present) 
     present(run.folder)
     notes.append(
         f"{seen['test']} of these examples belong to the run's test part, which has now been read {record.test_reads} "
-        "times: figures on it are honest only as long as nothing is chosen by them."
+        "times: figures on it are honest only while nothing is chosen by them."
     )
     return record.test_reads, tuple(notes)
 
@@ -82,7 +82,7 @@ def forgetting(
         The comparison; where the old test examples cannot be had any more, the reason in its notes.
     """
     named = tuple(
-        DataIssue(origin=o, reason=f"is a test example of {run.folder} and was learnt from") for o in leaked.values()
+        DataIssue(origin=o, reason=f"is a test example of {run.folder} and was trained on") for o in leaked.values()
     )
     nothing = Forgetting(run=str(run.folder), leaked=named)
     try:
@@ -90,7 +90,7 @@ def forgetting(
         keys = content_keys(examples, reporter).keys
         rows = np.array([row for row, key in enumerate(keys) if key not in leaked], dtype=np.int64)
         if not len(rows):
-            raise DataError("all of it that is left was learnt from")
+            raise DataError("this run was trained on all of it that is left")
         found = _compared(nothing, run, model, examples.take(rows), reporter)
     except HeadstartError as error:
         return nothing.model_copy(update={"notes": (str(error),)})
@@ -99,7 +99,7 @@ def forgetting(
     try:
         count_reading(run, [keys[row] for row in rows], present)
     except HeadstartError as error:
-        notes.append(f"that the test part of {run.folder} was read once more could not be noted there: {error}")
+        notes.append(f"the test part of {run.folder} was read again, but this could not be noted there: {error}")
     return found.model_copy(update={"notes": tuple(notes)})
 
 
@@ -112,14 +112,14 @@ def with_forgetting(record: RunRecord, found: Forgetting) -> RunRecord:
 def in_words(found: Forgetting, metric: MetricInfo) -> str:
     """'FORGETTING: accuracy on 40 old test examples of runs/a falls from 95.0 % ... to ...'"""
     if found.difference is None:
-        return f"Forgetting is not known: {'; '.join(found.notes)}."
+        return f"Forgetting unknown: {'; '.join(found.notes)}."
     before, after = (figure_text(metric.unit, figures[found.metric]) for figures in (found.before, found.after))
     change = difference_text(metric.unit, found.difference)
     moved = f"{metric.title} {before} before, {after} after, {change}"
     where = f"on {found.examples} old test examples of {found.run}"
     if found.verdict == "worse":
         return f"FORGETTING {where}: {moved}."
-    return f"{'Better' if found.verdict == 'better' else 'No forgetting shown'} {where}: {moved}."
+    return f"{'Better' if found.verdict == 'better' else 'No significant forgetting'} {where}: {moved}."
 
 
 def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examples, reporter: Reporter) -> Forgetting:

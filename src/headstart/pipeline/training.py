@@ -283,7 +283,7 @@ def what_was_kept(progress: Progress | None) -> str:
     """A sentence for the report on a training that was broken off; empty for any other, and for none."""
     if progress is None or not progress.broken_off:
         return ""
-    return f"BROKEN OFF: {progress.stopped} The weights are the best until then, of epoch {progress.best_epoch + 1}."
+    return f"STOPPED EARLY: {progress.stopped} The weights are the best until then, of epoch {progress.best_epoch + 1}."
 
 
 def require_whole(progress: Progress | None, folder: Path | None = None) -> None:

@@ -44,9 +44,9 @@ def verdict(
 def _cut_off(scratch: Arm) -> str:
     """In parentheses, what ended a training before its recipe did; empty where nothing did."""
     if "budget" in scratch.stopped:
-        return " (its budget ended it)"
+        return " (stopped by its time budget)"
     if "max_steps" in scratch.chosen and scratch.stopped.startswith("all "):
-        return f" (ended by its limit of {scratch.chosen['max_steps']} steps)"
+        return f" (stopped at its limit of {scratch.chosen['max_steps']} steps)"
     return ""
 
 
@@ -54,14 +54,14 @@ def _transfer_sentence(outcome: str, difference: str, cut_off: str) -> str:
     if outcome == "better":
         return f"Transfer helps: {difference} over training from scratch{cut_off}."
     if outcome == "worse":
-        against = f"{difference} against training from scratch{cut_off}"
-        return f"NEGATIVE TRANSFER: {against}. Another backbone, or none, is better here."
-    return f"Whether transfer helps is not shown: {difference} against training from scratch{cut_off}."
+        against = f"{difference} compared with training from scratch{cut_off}"
+        return f"NEGATIVE TRANSFER: {against}. Try another backbone, or train from scratch."
+    return f"No significant transfer gain: {difference} over training from scratch{cut_off}."
 
 
 def _probe_sentence(outcome: str, difference: str) -> str:
     if outcome == "better":
-        return f"Tuning beats the frozen probe by {difference}."
+        return f"Fine-tuning beats the frozen probe: {difference}."
     if outcome == "worse":
-        return f"Tuning is WORSE than the frozen probe: {difference}. Use --tuning probe."
-    return f"Tuning is not shown to beat the frozen probe: {difference}."
+        return f"Fine-tuning is WORSE than the frozen probe: {difference}. Use --tuning probe."
+    return f"No significant gain over the frozen probe: {difference}."

@@ -89,9 +89,9 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
         reason += f"; {_told(metrics[LOSS], loss)}"
     both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
     by = " by more than a standard error" if where.one_error else ""
-    shown = "beats the frozen probe" if better else "was not shown to beat the frozen probe"
+    beaten = "beats" if better else "did not beat" if where.one_error else "did not significantly beat"
     kept = "" if better else ", so the probe is the model"
-    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {shown}{by}{kept}."
+    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {beaten} the frozen probe{by}{kept}."
     return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
 
 

@@ -221,9 +221,9 @@ class Search:
         self.decisions += told
         shown = crossed or answer
         answer = replace(answer, better=shown.better)
-        best.fate = "kept" if answer.better else "best of the fine-tunings, not shown to beat the probe"
+        best.fate = "kept" if answer.better else "best fine-tuning, no significant gain over the probe"
         for one in trial:
-            one.fate = one.fate or "second to the best"
+            one.fate = one.fate or "not the best in the last round"
         rows = (row_of_probe(self.probe, answer), *(one.row(answer if one is best else None) for one in trial))
         why = Decision(what="model", value=best.candidate.name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(candidate.context, begun.bound),)), why)

@@ -111,11 +111,9 @@ def _one_run(number: int, record: RunRecord, of: str) -> SliceRow:
 
 
 def _explanation(runs: int, of: str, overlap: float) -> Decision:
-    reason = f"what varies is the {of.removesuffix('s')}: a t interval over {runs} paired runs covers that"
+    reason = f"a t interval over {runs} paired runs, which differ in their {of.removesuffix('s')}"
     if overlap:
-        reason += (
-            ", the split included; as the runs share most of their data it is widened as Nadeau & Bengio (2003) have it"
-        )
+        reason += "; their splits differ but share most of the data, so it is widened as in Nadeau & Bengio (2003)"
     elif of == "seeds":
-        reason += ", on one test part, whose own chance the intervals of each run show"
+        reason += "; sampling of the one test part is in the intervals of each run"
     return Decision(what="intervals", value=f"over {runs} {of}", reason=reason)

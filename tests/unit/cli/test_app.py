@@ -154,7 +154,7 @@ def test_a_budget_is_a_time(
 def test_a_budget_that_is_no_time_is_refused(headstart_command: Callable[..., Ended], text: str) -> None:
     ended = headstart_command("fit", "x", "--budget", text)
     assert ended.code == 2
-    assert f"'{text}' is no time" in ended.err
+    assert f"'{text}' is not a time" in ended.err
 
 
 def test_json_is_one_document_and_the_rest_goes_to_standard_error(
@@ -227,7 +227,7 @@ def test_ctrl_c_says_that_the_same_command_resumes(
     failing(monkeypatch, KeyboardInterrupt())
     ended = headstart_command("inspect", "x")
     assert ended.code == 130
-    assert "the same command resumes" in ended.err
+    assert "run the same command again to resume" in ended.err
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

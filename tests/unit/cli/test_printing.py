@@ -160,7 +160,7 @@ def test_inspection_prints_what_the_data_are_and_its_findings(capsys: pytest.Cap
 
 def test_inspection_without_faults_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     print_inspection(inspection(Finding(severity="note", text="40 examples")))
-    assert lines(capsys)[-1] == "Nothing wrong was found."
+    assert lines(capsys)[-1] == "No problems found."
 
 
 def test_predictions_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from headstart.tasks.multilabel.task import MultiLabel
 from headstart.tasks.regression.task import Regression
 from headstart.tasks.tagging.task import Tagging
 from labelled import labelled
+from metric_infos import metric_infos
 from tagged_texts import tagged_texts
 
 
@@ -82,7 +83,7 @@ def row(value: float, low: float, high: float) -> FigureRow:
     ("verdict", "difference", "beginning"),
     [
         ("worse", row(-0.15, -0.22, -0.08), "FORGETTING on 40 old test examples of runs/a: Accuracy 95.0 %"),
-        ("no difference shown", row(-0.01, -0.05, 0.03), "No forgetting shown on 40 old test examples"),
+        ("no significant difference", row(-0.01, -0.05, 0.03), "No significant forgetting on 40 old test examples"),
         ("better", row(0.04, 0.01, 0.07), "Better on 40 old test examples"),
     ],
 )
@@ -97,13 +98,13 @@ def test_forgetting_in_words(verdict: str, difference: FigureRow, beginning: str
         difference=difference,
         verdict=verdict,
     )
-    words = in_words(found)
+    words = in_words(found, metric_infos("accuracy")["accuracy"])
     assert words.startswith(beginning) and "points" in words and "before" in words and "after" in words
 
 
 def test_what_cannot_be_compared_says_why() -> None:
     found = Forgetting(run="runs/a", notes=("the data are gone",))
-    assert in_words(found) == "Forgetting is not known: the data are gone."
+    assert in_words(found, metric_infos("accuracy")["accuracy"]) == "Forgetting unknown: the data are gone."
 
 
 def test_the_new_rows_of_a_widened_head_are_small() -> None:

@@ -42,24 +42,24 @@ def test_transfer_that_helps() -> None:
 
 def test_negative_transfer_is_named_loudly() -> None:
     words, negative = said(against("scratch", "worse", -0.05, 0.02))
-    assert "NEGATIVE TRANSFER: −5.0 points (−7.0 to −3.0) against training from scratch." in words
-    assert "Another backbone, or none, is better here." in words
+    assert "NEGATIVE TRANSFER: −5.0 points (−7.0 to −3.0) compared with training from scratch." in words
+    assert "Try another backbone, or train from scratch." in words
     assert negative
 
 
 def test_a_difference_that_may_be_chance_is_not_claimed() -> None:
     for value in (0.02, -0.02):
-        words, negative = said(against("scratch", "no difference shown", value, 0.05))
-        assert "Whether transfer helps is not shown: " in words
+        words, negative = said(against("scratch", "no significant difference", value, 0.05))
+        assert "No significant transfer gain: " in words
         assert "helps:" not in words and "NEGATIVE" not in words and not negative
 
 
 @pytest.mark.parametrize(
     ("outcome", "value", "sentence"),
     [
-        ("better", 0.04, "Tuning beats the frozen probe by +4.0 points (+3.0 to +5.0)."),
-        ("worse", -0.04, "Tuning is WORSE than the frozen probe: −4.0 points (−5.0 to −3.0). Use --tuning probe."),
-        ("no difference shown", 0.004, "Tuning is not shown to beat the frozen probe: +0.4 points (−0.6 to +1.4)."),
+        ("better", 0.04, "Fine-tuning beats the frozen probe: +4.0 points (+3.0 to +5.0)."),
+        ("worse", -0.04, "Fine-tuning is WORSE than the frozen probe: −4.0 points (−5.0 to −3.0). Use --tuning probe."),
+        ("no significant difference", 0.004, "No significant gain over the frozen probe: +0.4 points (−0.6 to +1.4)."),
     ],
 )
 def test_tuning_is_held_against_the_frozen_probe(outcome: str, value: float, sentence: str) -> None:
@@ -72,7 +72,7 @@ def test_losing_to_scratch_is_negative_transfer_also_when_the_probe_is_beaten() 
     for order in (1, -1):
         both = (against("probe", "better", 0.04, 0.01), against("scratch", "worse", -0.04, 0.01))[::order]
         words, negative = said(*both)
-        assert negative and "NEGATIVE TRANSFER" in words and "Tuning beats" in words
+        assert negative and "NEGATIVE TRANSFER" in words and "Fine-tuning beats" in words
 
 
 def test_without_training_from_scratch_the_gain_is_unknown() -> None:
@@ -90,6 +90,8 @@ def test_figures_without_an_interval_stand_alone() -> None:
 def test_a_baseline_that_was_cut_short_is_said_to_be() -> None:
     limited = ARM.model_copy(update={"chosen": {"max_steps": 57}, "stopped": "all 2 epochs done"})
     patient = limited.model_copy(update={"stopped": "nothing better on validation in 15 epochs"})
-    for scratch, words in ((limited, " (ended by its limit of 57 steps)."), (patient, " training from scratch.")):
-        said = verdict("accuracy", {"model": ARM, "scratch": scratch}, (against("scratch", "better", 0.2, 0.1),))[0]
+    for scratch, words in ((limited, " (stopped at its limit of 57 steps)."), (patient, " training from scratch.")):
+        said = verdict(
+            "accuracy", ACCURACY, {"model": ARM, "scratch": scratch}, (against("scratch", "better", 0.2, 0.1),)
+        )[0]
         assert said.endswith(words)

@@ -120,7 +120,7 @@ def test_labels_of_pure_chance_leave_the_probe_and_its_backbone(tmp_path: Path) 
     assert found.context.plan.tuning == "probe"
     assert weights(context) == before
     assert found.candidates[0].fate == "kept" and found.candidates[0].tuning == "probe"
-    assert "was not shown to beat the frozen probe, so the probe is the model" in found.sentence
+    assert "did not significantly beat the frozen probe, so the probe is the model" in found.sentence
 
 
 def test_each_round_halves_the_candidates_by_validation_loss(tmp_path: Path) -> None:

@@ -292,4 +292,4 @@ def test_what_was_freed_comes_first_and_what_to_know_last(folder: Path, capsys: 
     lines = printed(cache(limit=0), capsys).splitlines()
     assert lines[0] == "Freed:     0 B"
     assert "Limit:     0 B (kept by --limit): none are stored" in lines
-    assert lines[-1] == "- Not Headstart's, and left alone: a, b, c and 1 more"
+    assert lines[-1] == "- Left alone because they are not Headstart's: a, b, c and 1 more"

@@ -53,7 +53,7 @@ def test_every_kind_of_bad_image_is_named(photos: Path) -> None:
     Image.new("RGB", (9, 9), "blue").save(photos / "train/dogs/plain.png")
     found = inspect(photos)
     assert {trouble.origin.rsplit("/", 1)[1] for trouble in found.unreadable} == {"zero.png", "text.jpg", "cut.png"}
-    assert "3 files that cannot be read: " in sentences(found, "warning")
+    assert "3 files cannot be read: " in sentences(found, "warning")
     assert "train/cats/zero.png is empty (0 bytes)" in sentences(found, "warning")
     assert found.constant_images == ("train/dogs/plain.png",)
     assert found.examples == 44
@@ -71,7 +71,7 @@ def test_copies_leaks_and_contradictions_are_found(photos: Path) -> None:
     warnings = sentences(found, "warning")
     assert "1 example outside the train part with a copy in it" in warnings
     assert "test/cats/copy.png of train/cats/3.png" in warnings
-    assert "1 input with copies under different labels" in warnings
+    assert "1 input with copies that have different labels" in warnings
     assert "1 exact and 1 near duplicates" in warnings
 
 
@@ -99,7 +99,7 @@ def test_missing_and_mixed_labels_and_empty_texts_are_findings() -> None:
     assert [trouble.reason for trouble in found.unusable] == ["is empty"] * 2
     assert "2 of 6 examples have no label" in sentences(found, "error")
     assert "2 of 6 examples cannot be learnt from: " in sentences(found, "warning")
-    assert "classes that differ in case or spaces only: 'Good', 'good'" in sentences(found, "warning")
+    assert "classes that differ only in case or spaces: 'Good', 'good'" in sentences(found, "warning")
     mixed = inspect(frame.assign(label=[1, "good", 2, "bad", 1, 2]))
     assert "mixes values of several kinds" in sentences(mixed, "error")
     assert mixed.examples == 6
@@ -114,13 +114,13 @@ def test_missing_columns_are_an_error_among_the_findings() -> None:
 def test_tiny_and_unequal_classes_are_told() -> None:
     frame = pd.DataFrame({"text": [f"text number {k}" for k in range(33)], "label": ["often"] * 30 + ["seldom"] * 3})
     warnings = sentences(inspect(frame), "warning")
-    assert "1 class of fewer than 10 examples: 'seldom' (3)" in warnings
+    assert "1 class with fewer than 10 examples: 'seldom' (3)" in warnings
     assert "the largest class is 10 times the smallest" in warnings
 
 
 def test_classes_that_train_lacks_are_told() -> None:
     frame = pd.DataFrame({"text": TEXTS, "label": ["a", "b", "a", "c"], "split": ["train", "train", "test", "test"]})
-    assert "classes in test that train does not have: c" in sentences(inspect(frame), "warning")
+    assert "classes in test that are missing from train: c" in sentences(inspect(frame), "warning")
 
 
 def test_quantities_have_a_range_and_no_classes() -> None:

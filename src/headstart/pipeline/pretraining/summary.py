@@ -122,12 +122,12 @@ def verdict(
 ) -> str:
     """Two or three sentences; an epoch is one of `rounds` parts of a pass over the examples."""
     epochs = f"{len(history)} epoch{'s' if len(history) != 1 else ''}"
-    epochs += f" of 1/{rounds} of them each" if rounds > 1 else ""
+    epochs += f" of 1/{rounds} of the data each" if rounds > 1 else ""
     rank = history[-1].monitors.get(RANK)
     use = "" if rank is None else f" The features use about {rank:.0f} of {width} dimensions."
-    learnt = f"Learnt from {examples:,} inputs without labels by {objective} in {epochs}.{use}"
+    learnt = f"Trained on {examples:,} inputs without labels with {objective} for {epochs}.{use}"
     if gain is None:
-        return f"{learnt} Whether it helps is not known: give a labelled sample with --labelled."
+        return f"{learnt} To learn if it helps, give a labelled sample with --labelled."
     return f"{learnt} {_gain(gain)}"
 
 
@@ -142,8 +142,8 @@ def _gain(gain: Gain) -> str:
     if comparison.verdict == "better":
         return f"{reached}: {difference} over its start.{_simpler(gain)}"
     if comparison.verdict == "worse":
-        return f"{reached}: WORSE than its start, {difference}. Keep the start."
-    return f"{reached}; a gain over its start is not shown: {difference}.{_simpler(gain)}"
+        return f"{reached}: WORSE than its start, {difference}. Use the start instead."
+    return f"{reached}; no significant gain over its start: {difference}.{_simpler(gain)}"
 
 
 def _simpler(gain: Gain) -> str:
@@ -154,7 +154,7 @@ def _simpler(gain: Gain) -> str:
         return ""
     found = next((comparison for comparison in unbeaten if comparison.verdict == "worse"), unbeaten[0])
     difference = difference_text(gain.unit(gain.primary_metric), found.difference)
-    word = "It is WORSE than" if found.verdict == "worse" else "It is not shown to beat"
+    word = "It is WORSE than" if found.verdict == "worse" else "It does not significantly beat"
     return f" {word} a {gain.arms[found.against].title}, which takes seconds: {difference}."
 
 

@@ -48,6 +48,10 @@ class Unlabelled:
     notes: tuple[str, ...]
 
 
+DUPLICATE = "repeats an earlier text"
+"""Why a text is skipped that is there already."""
+
+
 def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) -> Unlabelled:
     """List every input, and hold some out.
 
@@ -71,7 +75,7 @@ def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) 
     draws = np.random.default_rng(draw_seed(seed, "held out"))
     number = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, round(HELD_OUT_SHARE * len(rows))))
     held_out = np.sort(draws.choice(rows, number, replace=False))
-    origins = examples.take(sorted(useless)[:1]).origins()
+    origins = examples.take(sorted(useless)).origins()
     return Unlabelled(
         examples,
         np.setdiff1d(rows, held_out),
@@ -106,25 +110,32 @@ def _folders(part: Examples) -> Counter[str]:
 
 
 def _useless(examples: Examples) -> dict[int, str]:
-    """Row -> why nothing is learnt from it: it holds nothing, or is a text that was there before.
+    """Row -> why it is skipped: it holds nothing, or repeats an earlier text.
 
-    Copies would be told apart from each other where texts are contrasted, and learnt by heart where words are guessed.
+    Copies would be pushed apart where texts are contrasted, and memorised where words are predicted.
     """
     found = unusable(examples)
     if isinstance(modality_named(examples.schema.modality), HasTexts):
         seen = set[Any]()
         for row, raw in enumerate(examples.raws()):
             if raw in seen:
-                found.setdefault(row, "is a copy of an earlier text")
+                found.setdefault(row, DUPLICATE)
             seen.add(raw)
     return found
 
 
 def _about_useless(useless: Mapping[int, str], origins: Sequence[str]) -> tuple[str, ...]:
-    """A note on rows that nothing is learnt from, with the origin of the first."""
-    reasons = Counter(useless.values())
-    shown = " and ".join(f"{number:,} of which each {reason}" for reason, number in reasons.items())
-    return (f"left out are {shown}; the first is {origins[0]}",) if useless else ()
+    """A note for each reason to skip rows; `origins` are those of the rows, in ascending order."""
+    first: dict[str, str] = {}
+    for row, origin in zip(sorted(useless), origins):
+        first.setdefault(useless[row], origin)
+    return tuple(_skipped(number, reason, first[reason]) for reason, number in Counter(useless.values()).items())
+
+
+def _skipped(number: int, reason: str, first: str) -> str:
+    if reason == DUPLICATE:
+        return f"Skipped {number:,} duplicate text{'s' if number > 1 else ''}, such as {first}."
+    return f"Skipped {number:,} input{'s' if number > 1 else ''}, such as {first}: it {reason}."
 
 
 def _about_columns(schema: Schema) -> tuple[str, ...]:
@@ -133,7 +144,7 @@ def _about_columns(schema: Schema) -> tuple[str, ...]:
         return ()
     names = ", ".join(schema.inputs[:MOST_COLUMNS])
     more = f" and {len(schema.inputs) - MOST_COLUMNS} more" if len(schema.inputs) > MOST_COLUMNS else ""
-    return (f"what is learnt from are the columns {names}{more}",)
+    return (f"Trained on the columns {names}{more}.",)
 
 
 def _about_folders(folders: Counter[str]) -> tuple[str, ...]:
@@ -145,4 +156,4 @@ def _about_folders(folders: Counter[str]) -> tuple[str, ...]:
     more = [f"{len(named) - 3:,} more"] if len(named) > 3 else []
     listed = [*shown, *more]
     words = f"{', '.join(listed[:-1])} and {listed[-1]}"
-    return (f"the pictures lie in {len(named):,} folders: {words}. Where they are classes, nothing is learnt by it",)
+    return (f"The pictures are in {len(named):,} folders: {words}. If these are classes, they are not used.",)

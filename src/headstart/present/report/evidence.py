@@ -70,7 +70,7 @@ def class_names(record: RunRecord) -> list[str]:
 def direction(record: RunRecord | Gain, metric: str) -> str:
     """Which way is better, for the axis of a plot; empty where it is not known."""
     known = record.info(metric).greater_is_better
-    return "" if known is None else "more is better →" if known else "← less is better"
+    return "" if known is None else "higher is better →" if known else "← lower is better"
 
 
 def figure_plot(record: RunRecord | Gain, metric: str) -> Markup:

@@ -80,7 +80,7 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
     ]
     return Reliability(
         title="Reliability",
-        note="The share of right answers among predictions of like confidence; on the diagonal, confidence is earned.",
+        note="Accuracy of predictions by confidence; on the diagonal, the confidence is right.",
         bins=tuple(bins),
     )
 

@@ -18,4 +18,4 @@ def test_a_pretraining_that_diverges_after_an_epoch_keeps_its_last_sound_weights
         headstart.pretrain(path, numeric=["a", "b", "c"], out=run, settings=wild)
     record = headstart.load(run).record
     assert len(record.history) == 1 and "in epoch 2" in record.stopped
-    assert "BROKEN OFF" in record.verdict
+    assert "STOPPED EARLY" in record.verdict

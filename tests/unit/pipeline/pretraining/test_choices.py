@@ -119,7 +119,7 @@ def test_inputs_are_listed_without_being_opened_and_some_are_held_out(tmp_path: 
     found = read_unlabelled(tmp_path, Columns(), None, 0)
     assert len(found.train) + len(found.held_out) == 200 and not np.intersect1d(found.train, found.held_out).size
     assert len(found.held_out) == 16 and found.seen == "200 images"
-    assert found.notes[0].startswith("the pictures lie in 3 folders: folder0 (67), folder1 (67) and folder2 (66)")
+    assert found.notes[0].startswith("The pictures are in 3 folders: folder0 (67), folder1 (67) and folder2 (66).")
     assert "1 file that is no images left out (1 .zip)" in found.notes[1]
     again = read_unlabelled(tmp_path, Columns(), None, 0)
     assert (again.held_out == found.held_out).all()
@@ -138,14 +138,16 @@ def test_a_named_label_is_no_number_to_learn_from_and_the_others_are_named(tmp_p
     for labels in ("income", ("income", "absent")):
         found = read_unlabelled(table, Columns(label=labels), None, 0)
         assert found.examples.schema.inputs == ("age", "hours")
-        assert "what is learnt from are the columns age, hours" in found.notes
+        assert "Trained on the columns age, hours." in found.notes
 
 
 def test_rows_that_hold_nothing_and_copies_of_texts_are_neither_learnt_from_nor_held_out() -> None:
     numbers = pd.DataFrame({"a": [float("nan")] * 3 + [*range(37)], "b": [float("inf"), *range(39)]}, dtype=float)
     found = read_unlabelled(numbers, Columns(numeric=("a", "b")), None, 0)
     assert sorted([*found.train, *found.held_out]) == list(range(3, 40))
-    assert any("3 of which each has a missing or infinite number" in note for note in found.notes)
+    assert any(
+        "Skipped 3 inputs, such as " in note and "it has a missing or infinite number." in note for note in found.notes
+    )
     texts = pd.DataFrame({"text": ["ok, thanks"] * 20 + [" "] + [f"a text of number {row}" for row in range(40)]})
     found = read_unlabelled(texts, Columns(text=("text",)), None, 0)
     assert sorted([*found.train, *found.held_out]) == [0, *range(21, 61)]

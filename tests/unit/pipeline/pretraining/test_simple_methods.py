@@ -46,8 +46,8 @@ def gain(**against: str) -> Gain:
     [
         ("better", "better", None),
         ("better", "worse", "It is WORSE than a probe on codes of k-means, which takes seconds: −5.0 points"),
-        ("no difference shown", "worse", "It is WORSE than a probe on codes of k-means"),
-        ("no difference shown", "better", "It is not shown to beat a probe on principal components"),
+        ("no significant difference", "worse", "It is WORSE than a probe on codes of k-means"),
+        ("no significant difference", "better", "It does not significantly beat a probe on principal components"),
     ],
 )
 def test_a_simple_method_that_is_not_beaten_is_named(pca: str, k_means: str, said: str | None) -> None:
@@ -82,4 +82,6 @@ def test_rows_of_a_table_are_learnt_from_and_compared_with_what_is_simple(tmp_pa
 
 def test_an_epoch_that_is_a_part_of_a_pass_is_said_to_be_one() -> None:
     said = verdict("simclr", 1_000_000, 8, (EPOCH, EPOCH), 8, None)
-    assert said.startswith("Learnt from 1,000,000 inputs without labels by simclr in 2 epochs of 1/8 of them each.")
+    assert said.startswith(
+        "Trained on 1,000,000 inputs without labels with simclr for 2 epochs of 1/8 of the data each."
+    )

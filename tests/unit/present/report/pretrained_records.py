@@ -32,7 +32,7 @@ def pretrained() -> PretrainRecord:
         headstart="0.1.0",
         name="scans",
         verdict=(
-            "Learnt from 11,990 inputs without labels by simclr in 24 epochs. The features use about 88 of 512 "
+            "Trained on 11,990 inputs without labels with simclr for 24 epochs. The features use about 88 of 512 "
             "dimensions. A linear probe on it reaches accuracy 84.1 % (79.2–88.4): +12.3 points (+7.1 to +17.4) over "
             "its start."
         ),
@@ -49,7 +49,7 @@ def pretrained() -> PretrainRecord:
             held_out=600,
             unreadable=(DataIssue(origin="a/broken.png", reason="is no image that Pillow can read"),),
             unreadable_count=1,
-            notes=("the pictures lie in 3 folders: a (400), b (300) and c (20). Where they are classes, …",),
+            notes=("The pictures are in 3 folders: a (400), b (300) and c (20). If these are classes, …",),
         ),
         backbone="resnet18",
         backbone_origin="random",

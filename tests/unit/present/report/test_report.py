@@ -103,7 +103,7 @@ def test_figures_come_with_their_intervals() -> None:
     assert "0.142 (0.081–0.203)" in text
     assert "+26.8 points (+19.4 to +34.2)" in text
     assert "+3.9 points (−0.2 to +8.0)" in text
-    assert "no difference shown" in text
+    assert "no significant difference" in text
 
 
 def test_run_can_be_repeated_from_the_page() -> None:
@@ -165,10 +165,10 @@ def test_leaks_are_a_warning_and_are_named() -> None:
 def test_what_was_forgotten_is_held_against_what_was_known() -> None:
     seen = page(found.continued())
     assert "#forgetting" in [a.get("href") for _, a in seen.tags]
-    assert "This run goes on from runs/insects . Both models on 148 examples" in seen.text
+    assert "This run continues runs/insects . Both models were evaluated on 148 examples" in seen.text
     assert "Accuracy: −6.8 points (−10.8 to −2.8) ▼ worse" in seen.text
     assert "Log loss 0.150 (0.090–0.210) 0.360 (0.270–0.450)" in seen.text
-    assert "Learnt from here, so not compared: 5" in seen.text
+    assert "Trained on in this run, so not compared: 5" in seen.text
     assert "forgetting" not in page(samples.classification()).ids()
 
 
@@ -195,7 +195,7 @@ def test_arms_without_history_have_no_curves() -> None:
     seen = page(odd.regression())
     assert "curves" not in seen.ids()
     assert "Learning curves" not in seen.text
-    assert "solved, not trained by steps" in seen.text
+    assert "solved in closed form" in seen.text
 
 
 def test_matrix_shows_counts_and_row_shares() -> None:
@@ -210,7 +210,7 @@ def test_matrix_shows_counts_and_row_shares() -> None:
 def test_matrix_of_many_names_becomes_a_list_of_confusions() -> None:
     names = tuple(f"class {i}" for i in range(300))
     seen = page(samples.classification().model_copy(update={"panels": (samples.matrix(names),)}))
-    assert "300 names are too many for a matrix" in seen.text
+    assert "300 classes are too many for a matrix" in seen.text
     assert not any("matrix" in a.get("class", "").split() for _, a in seen.tags)
 
 

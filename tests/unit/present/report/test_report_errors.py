@@ -16,7 +16,7 @@ from headstart.present.report.write import report
 def test_report_of_an_unwritable_place_says_so(tmp_path: Path) -> None:
     write_record(tmp_path, odd.regression())
     (tmp_path / "taken").mkdir()
-    with pytest.raises(HeadstartError, match="cannot write"):
+    with pytest.raises(HeadstartError, match="cannot be written to"):
         report(tmp_path, out=tmp_path / "taken")
 
 

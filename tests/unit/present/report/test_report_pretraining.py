@@ -36,8 +36,8 @@ def test_it_tells_the_gain_the_course_the_views_and_what_repeats_it() -> None:
 
 
 def test_a_result_that_is_worse_than_its_start_is_named_in_front() -> None:
-    assert "The training made the features worse" in Page(render(harmed())).text
-    assert "The training made the features worse" not in Page(render(pretrained())).text
+    assert "Training made the features worse" in Page(render(harmed())).text
+    assert "Training made the features worse" not in Page(render(pretrained())).text
 
 
 def test_names_stay_text_and_pictures_from_elsewhere_stay_out() -> None:

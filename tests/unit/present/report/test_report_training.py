@@ -112,7 +112,7 @@ def test_candidates_are_listed_with_what_became_of_them() -> None:
     assert "not defined 0.001 1 2.2 s ▼ failed: the loss is not finite in stage blocks.3" in seen.text
     assert "gradual, 1e-4 95.8 % (92.3–98.8) 1e-4 12 14.6 s ▲ kept" in seen.text
     assert "probe 91.7 % (88.2–94.7) – – 900 ms" in seen.text
-    table = seen.text[seen.text.index("What became of it") :]
+    table = seen.text[seen.text.index("Outcome") :]
     order = ("gradual, 1e-4", "partial, 1e-4", "lora, 5e-4", "probe", "full, 1e-5", "full, 1e-4", "full, 1e-3")
     places = [table.index(f"{name} ") for name in order]
     assert places == sorted(places)
