@@ -48,7 +48,7 @@ class Cache(Settings):
     stored: tuple[Stored, ...] = ()
     """Last used first."""
     parts: tuple[Part, ...] = ()
-    """What there is other files."""
+    """Files of the cache that are not features."""
     foreign: tuple[str, ...] = ()
     """What is not Headstart's and is left alone: paths within the folder."""
     freed: int | None = None

@@ -24,7 +24,7 @@ PARTS = {
     "boundaries": ("where backbones can be cut", re.compile(rf"{HASH}\.json")),
     "graphs": ("compiled graphs", re.compile(rf"{HASH}(\..*)?")),
 }
-"""Folder other files -> its purpose, and the names of Headstart's files in it."""
+"""Folder beside the features -> its purpose, and the names of Headstart's files in it."""
 UNFINISHED = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part")
 """A file that a process is writing, or was when it was killed, as `atomic_path` names it."""
 

@@ -1,6 +1,6 @@
 """OpenVINO: the segment as one compiled graph on the CPU, in bfloat16 where the processor computes in it.
 
-The graph takes batches of any size and texts of any length, and gives taps other files. Two cores with
+The graph takes batches of any size and texts of any length, and gives taps beside the features. Two cores with
 AVX512-BF16 run ResNets and MobileNets about five times as fast as plain PyTorch, vision transformers three times.
 """
 

@@ -116,7 +116,7 @@ class CrossFitting:
 
     def _predicted(self, candidate: Candidate, fold: Fold, epochs: int, folds_left: int) -> Both:
         """What is held, in its order, as the fine-tuning and the probe predict it after training on the rest."""
-        context = _bench_of(candidate.context, fold)
+        context = _context_of(candidate.context, fold)
         probe = solve_arm(context, "probe")
         changes = {"epochs": epochs, "keep": "last", "soup": False, "interpolate": False}
         recipe = candidate.recipe.model_copy(update=changes)
@@ -164,7 +164,7 @@ def time_kept(cost: Cost, wanted: int, more: float, opening: float, seconds: flo
     return time_on_all(cost, epochs, count, more, opening)
 
 
-def _bench_of(context: FitContext, fold: Fold) -> FitContext:
+def _context_of(context: FitContext, fold: Fold) -> FitContext:
     """The bench that trains on the rest and validates on what is held; it leaves nothing in the work folder."""
     split = replace(context.data.split, train=fold.rest, val=fold.held)
     return replace(context, data=replace(context.data, split=split), work=None)

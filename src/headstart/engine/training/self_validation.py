@@ -29,7 +29,7 @@ from headstart.numerics.spread import effective_rank, feature_std
 Watch = Callable[[], Mapping[str, float]]
 """What else is looked at after an epoch, by name; the learner is in evaluation mode."""
 
-OUTSET = Moment(0, 0, 0.0)
+FIRST_MOMENT = Moment(0, 0, 0.0)
 """When every validation takes place, so that it draws the same views and masks each time."""
 
 
@@ -86,7 +86,7 @@ class SelfValidation(Validator[np.ndarray]):
         batches = {name: batch.to(stepper.forward.device) for name, batch in batches.items()}
         plain = batches.pop("")
         with torch.no_grad():
-            step = replace(stepper.step(batches, OUTSET), gathered=itself)
+            step = replace(stepper.step(batches, FIRST_MOMENT), gathered=itself)
             losses: Mapping[str, Tensor] = stepper.objective.losses(step)
             loss = sum(term.item() for term in losses.values())
             embeddings = stepper.forward.features(plain).pooled

@@ -134,15 +134,15 @@ def verdict(
 def _gain(gain: Gain) -> str:
     metric = gain.info(gain.primary_metric)
     figure = figure_text(metric.unit, gain.arms["model"].figures[gain.primary_metric])
-    reached = f"A linear probe on it reaches {metric.title} {figure}"
+    reached = f"Linear probe on the result: {metric.title} {figure}"
     comparison = next((found for found in gain.comparisons if found.against == "start"), None)
     if comparison is None:
         return f"{reached}."
     difference = difference_text(metric.unit, comparison.difference)
     if comparison.verdict == "better":
-        return f"{reached}: {difference} over its start.{_simpler(gain)}"
+        return f"{reached}, {difference} over its start.{_simpler(gain)}"
     if comparison.verdict == "worse":
-        return f"{reached}: WORSE than its start, {difference}. Use the start instead."
+        return f"{reached}, WORSE than its start: {difference}. Use the start instead."
     return f"{reached}; no significant gain over its start: {difference}.{_simpler(gain)}"
 
 
