@@ -18,6 +18,7 @@ from seqeval.scheme import IOB2
 import headstart
 from benchmarks._data import data_folder
 from benchmarks._run_ner import RunNer, Sentences
+from head_shapes import SHAPES
 from headstart.backbones._text_sources import bundled_folder
 from headstart.contracts.format import Columns
 from headstart.formats.conll import Conll
@@ -74,13 +75,13 @@ def _record(ours: Run) -> dict[str, Any]:
 def _parts(source: Path) -> tuple[dict[str, Sentences], tuple[str, ...]]:
     """The words and tags of each part, and the names of the tags."""
     examples = Conll().read(source, Columns())
-    task = Tagging().bind(examples)
-    tags, places = task.targets(examples)["tags"], task.head_inputs(examples)["words"]
+    task = Tagging().bind(examples, SHAPES)
+    tags, places = task.targets(examples)["tags"], task.inputs(examples)["words"]
     words = [[str(text)[start:end] for start, end in row] for text, row in zip(examples.raws(), places)]
     given = examples.column(str(examples.schema.part))
     rows = {part: [row for row, name in enumerate(given) if name == part] for part in ("train", "val", "test")}
     found = {part: Sentences([words[r] for r in of], [tags[r].tolist() for r in of]) for part, of in rows.items()}
-    return found, task.tag_names
+    return found, task.tags.names
 
 
 def _f1(predicted: list[list[int]], truth: Sentences, names: tuple[str, ...]) -> float:

@@ -68,7 +68,7 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     probabilities = reference.predict_proba(features.pooled(test))
     theirs = Prediction({"logits": np.log(probabilities + 1e-12), "probabilities": probabilities})
     targets = data.targets_of(test)
-    accuracy = data.task.metrics()[0]
+    accuracy = data.task.evaluation.primary
     difference = compare(accuracy, targets, ours, theirs, groups=data.groups_of(test), seed=0)
     both = {
         key: figures(data.task, targets, prediction, groups=data.groups_of(test), seed=0)["accuracy"]

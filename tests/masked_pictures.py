@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional
 
 from headstart.contracts.carriers import Features, MapShape
@@ -80,3 +81,14 @@ def save_pairs(folder: Path, seeds: Sequence[int], side: int = 48) -> Path:
         Image.fromarray(picture_of(mask, seed)).save(folder / "images" / f"{seed:03d}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{seed:03d}.png")
     return folder
+
+
+class Given(nn.Module):
+    """A decoder that gives the same scores (batch, classes, side, side) whatever it sees."""
+
+    def __init__(self, scores: torch.Tensor) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def forward(self, maps: object, side: int) -> torch.Tensor:
+        return self.scores

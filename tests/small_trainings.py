@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
@@ -98,10 +99,10 @@ def small_loop(
     """A training in which the stages from `first` on move; `stored`: from the kept states before that stage."""
     features = np.random.default_rng(0).normal(size=(96, 4))
     examples = numeric_examples(features, (features[:, 0] * features[:, 1] > 0).astype(int).tolist())
-    task, backbone = Classification().bind(examples), backbone or Normalised()
+    task, backbone = Classification().bind(examples, SHAPES), backbone or Normalised()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        heads = nn.ModuleDict({"head": task.head(backbone.width)})
+        heads = nn.ModuleDict({"head": task.head(backbone)})
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"})
     source: Any = PreparedInputs(backbone, examples)
     boundary = first if stored else 0

@@ -66,7 +66,8 @@ def token_state(examples: Examples, width: int) -> State:
 
 def token_features(state: State) -> Features:
     """What a backbone would make of `token_state`."""
-    return Features(state.hidden.mean(dim=1), state.hidden, state.context["attention_mask"])
+    mask, places = state.context["attention_mask"], state.context[PLACES]
+    return Features(state.hidden.mean(dim=1), state.hidden, mask, places=places)
 
 
 def _code(of: dict[str, Any], start: int) -> int:

@@ -84,8 +84,8 @@ def _table_mlp(folder: Path) -> Case:
 
 def _run_folder(folder: Path) -> Case:
     backbone = build(registry.plugin("backbones", "timm_images"), TIMM, where="backbone").load()
-    task = Classification(classes=("a", "b"), counts=(1, 1))
-    heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    task = Classification().restore({"classes": ("a", "b"), "counts": (1, 1)})
+    heads = nn.ModuleDict({"head": task.head(backbone)})
     Model(backbone, task, heads, Columns(), {"runner": "eager"}).save(folder / "model")
     return Case({"reference": str(folder)}, PICTURES, [b"", b"no picture"])
 

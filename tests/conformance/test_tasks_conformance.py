@@ -17,13 +17,15 @@ from plugins import every
 from pydantic import TypeAdapter
 from torch import nn
 
+from head_shapes import Shapes
 from headstart.contracts.carriers import Batch, Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import Task
+from headstart.contracts.task import BoundTask
+from headstart.contracts.task_capabilities import Extends, Sampled, WritesFiles, learnt_of
 from headstart.engine.streams import Stream
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.user_settings import build
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
@@ -55,15 +57,15 @@ class Data(NamedTuple):
 
     examples: Examples
     features: FeaturesOf
-    shape: tuple[Any, ...]
-    """What `Task.head` is told of the features."""
+    shapes: Shapes
+    """The backbone as the task sees it."""
     state: StateOf | None = None
     """The pooled features where it is None."""
 
 
 def _masked() -> Data:
     examples = masked_pictures(N)
-    return Data(examples, lambda rows: maps_of(examples.take(rows)), (WIDTH, MAPS))
+    return Data(examples, lambda rows: maps_of(examples.take(rows)), Shapes(WIDTH, MAPS))
 
 
 def _spans() -> Data:
@@ -72,7 +74,7 @@ def _spans() -> Data:
     def state(rows: np.ndarray) -> State:
         return token_state(examples.take(rows), WIDTH)
 
-    return Data(examples, lambda rows: token_features(state(rows)), (WIDTH,), state)
+    return Data(examples, lambda rows: token_features(state(rows)), Shapes(WIDTH), state)
 
 
 DENSE: dict[str, Callable[[], Data]] = {"masks": _masked, "spans": _spans}
@@ -94,7 +96,7 @@ class Case(NamedTuple):
 
     def fresh(self) -> nn.Module:
         """A head that has learnt nothing."""
-        head: nn.Module = self.task.head(*self.data.shape)
+        head: nn.Module = self.task.head(self.data.shapes)
         return head
 
 
@@ -103,7 +105,7 @@ def data_of(kind: str) -> Data:
     if kind in DENSE:
         return DENSE[kind]()
     pooled = features_for(LABELS[kind])
-    return Data(labelled(LABELS[kind]), lambda rows: as_features(pooled[rows]), (WIDTH,))
+    return Data(labelled(LABELS[kind]), lambda rows: as_features(pooled[rows]), Shapes(WIDTH))
 
 
 @cache
@@ -117,7 +119,7 @@ def case(name: str, kind: str) -> Case | None:
     if reason is None:
         return None
     assert isinstance(reason, str) and reason.strip()
-    task = plugin().bind(data.examples).linear()
+    task = plugin().bind(data.examples, data.shapes).linear()
     unsolved = Case(task, data, task.targets(data.examples), nn.Identity(), {})
     head, chosen = solved(unsolved)
     return unsolved._replace(head=head, chosen=chosen)
@@ -126,10 +128,11 @@ def case(name: str, kind: str) -> Case | None:
 def solved(c: Case, groups: np.ndarray | None = None) -> tuple[nn.Module, dict[str, float]]:
     """The task's own solution, as a fit asks for it."""
     features = c.data.features(np.arange(N))
-    if c.task.reads == "pooled":
+    if not isinstance(c.task, Sampled):
         found: tuple[nn.Module, dict[str, float]] = c.task.solve(features.pooled.numpy(), c.targets, groups, 0)
         return found
-    vectors, targets, positions = c.task.samples(features, as_batch(c), 0)
+    batch = as_batch(c)
+    vectors, targets, positions = c.task.samples(features, batch.head_inputs, batch.targets, batch.rows.tolist(), 0)
     found = c.task.solve(vectors, targets, None if groups is None else groups[positions], 0)
     return found
 
@@ -156,7 +159,7 @@ def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
     """The examples as the training loop hands them over."""
     rows = np.arange(N) if rows is None else rows
     state = c.data.state or (lambda chosen: State(c.data.features(chosen).pooled))
-    stream = Stream("source", rows, c.targets, state, N, 0, head_inputs=c.task.head_inputs(c.examples))
+    stream = Stream("source", rows, c.targets, state, N, 0, head_inputs=c.task.inputs(c.examples))
     return stream.batch(rows)
 
 
@@ -184,14 +187,23 @@ def test_data_without_labels_suit_nothing(name: str) -> None:
 
 
 @every_case
-def test_binding_leaves_the_unbound_task_alone_and_survives_json(name: str, kind: str) -> None:
+def test_what_was_learnt_survives_json_apart_from_the_settings(name: str, kind: str) -> None:
     c = bound(name, kind)
-    assert registry.plugin("tasks", name)() != c.task
-    text = json.dumps(c.task.model_dump(mode="json"), allow_nan=False)
-    again = build(registry.plugin("tasks", name), json.loads(text), where="task")
+    settings, learnt = json.loads(json.dumps(learnt_of(c.task), allow_nan=False))
+    again = build(registry.plugin("tasks", name), settings, where="task").restore(learnt)
     assert again == c.task
     assert equal_columns(again.targets(c.examples), c.targets)
     assert equal_columns(finished(again, c).columns, finished(c.task, c).columns)
+
+
+@every_case
+def test_what_is_learnt_is_no_setting(name: str, kind: str) -> None:
+    c, plugin = bound(name, kind), registry.plugin("tasks", name)
+    unbound = plugin()
+    assert unbound.bind(c.examples, c.data.shapes).settings == unbound
+    for learnt in set(type(c.task).model_fields) - set(plugin.model_fields) - {"settings"}:
+        with pytest.raises(SettingsError, match=f"task.{learnt} is not a setting"):
+            build(plugin, {learnt: 1}, where="task")
 
 
 @every_case
@@ -199,23 +211,25 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
     c, rows = bound(name, kind), np.array([7, 0, 31])
     assert c.targets and all(len(values) == N for values in c.targets.values())
     assert equal_columns(c.task.targets(c.examples.take(rows)), taken(c.targets, rows))
-    strata = c.task.strata(c.targets)
-    assert strata.shape == (N,) and strata.dtype.kind == "i"
+    policy = registry.plugin("tasks", name)().split_policy(c.examples)
+    assert policy.strata.shape == (N,) and policy.strata.dtype.kind == "i"
+    assert policy.strata.min() >= 0 and policy.strata.max() < len(policy.names)
+    assert np.array_equal(policy.strata, c.task.split_policy(c.examples).strata)
 
 
 @every_case
-def test_bound_further_to_the_same_data_it_stays_as_it_is(name: str, kind: str) -> None:
+def test_extended_by_the_same_data_it_stays_as_it_is(name: str, kind: str) -> None:
     c = bound(name, kind)
-    assert c.task.continued(c.examples) == c.task
+    assert isinstance(c.task, Extends) and c.task.extended(c.examples, c.data.shapes) == c.task
 
 
 @every_case
-def test_what_it_knows_keeps_its_place_when_it_is_bound_further(name: str, kind: str) -> None:
+def test_what_it_knows_keeps_its_place_when_it_is_extended(name: str, kind: str) -> None:
     c = bound(name, kind)
     some = c.examples.take(np.arange(N // 2))
-    continued = c.task.continued(some)
-    assert equal_columns(continued.targets(some), c.task.targets(some))
-    old, new = c.fresh().state_dict(), continued.head(*c.data.shape).state_dict()
+    extended = c.task.extended(some, c.data.shapes)
+    assert equal_columns(extended.targets(some), c.task.targets(some))
+    old, new = c.fresh().state_dict(), extended.head(c.data.shapes).state_dict()
     assert {key: value.shape for key, value in new.items()} == {key: value.shape for key, value in old.items()}
 
 
@@ -224,7 +238,8 @@ def test_losses_are_finite_scalars_that_train_every_weight_of_the_head(name: str
     c = bound(name, kind)
     torch.manual_seed(0)
     head, features = c.fresh(), c.data.features(np.arange(N))
-    losses = c.task.losses(c.task.apply(head, features, as_batch(c)), as_batch(c))
+    batch = as_batch(c)
+    losses = c.task.losses(c.task.forward(head, features, batch.head_inputs), batch.targets)
     assert losses and all(loss.shape == () and bool(torch.isfinite(loss)) for loss in losses.values())
     sum(losses.values()).backward()
     assert list(head.parameters())
@@ -250,7 +265,7 @@ def test_the_solved_head_has_the_form_of_a_fresh_one_and_predicts_better(name: s
     copy.load_state_dict(c.head.state_dict(), strict=True)
     best = finished(c.task, c)
     assert equal_columns(finished(c.task, c, head=copy).columns, best.columns)
-    metric, start = c.task.metrics()[0], finished(c.task, c, head=fresh)
+    metric, start = c.task.evaluation.primary, finished(c.task, c, head=fresh)
     gain = metric.score(c.targets, best) - metric.score(c.targets, start)
     assert (gain if metric.greater_is_better else -gain) > 0.1
     assert total_loss(c, c.head) < 0.8 * total_loss(c, fresh)
@@ -275,7 +290,7 @@ def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: 
     whole = finished(c.task, c)
     assert len(whole) == N and all(len(column) == N for column in whole.columns.values())
     parts = [decoded(c.task, c, rows) for rows in np.array_split(np.arange(N), 7)]
-    joined = c.task.finish(Prediction.join(parts), {})
+    joined = c.task.evaluation.finish(Prediction.join(parts), {})
     assert joined.columns.keys() == whole.columns.keys()
     for key, column in whole.columns.items():
         assert column.dtype == joined.columns[key].dtype
@@ -286,12 +301,12 @@ def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: 
 def test_calibration_is_a_few_numbers_that_finishing_takes(name: str, kind: str) -> None:
     c = bound(name, kind)
     raw = decoded(c.task, c)
-    calibration = c.task.calibrate(raw, c.targets)
+    calibration = c.task.evaluation.calibrate(raw, c.targets)
     assert json.loads(json.dumps(dict(calibration), allow_nan=False)) == calibration
-    assert c.task.calibrate(raw, c.targets) == calibration
-    plain, calibrated = c.task.finish(raw, {}), c.task.finish(raw, calibration)
+    assert c.task.evaluation.calibrate(raw, c.targets) == calibration
+    plain, calibrated = c.task.evaluation.finish(raw, {}), c.task.evaluation.finish(raw, calibration)
     assert plain.columns.keys() == calibrated.columns.keys()
-    primary = c.task.metrics()[0]
+    primary = c.task.evaluation.primary
     assert math.isfinite(primary.score(c.targets, calibrated))
 
 
@@ -299,13 +314,15 @@ def test_calibration_is_a_few_numbers_that_finishing_takes(name: str, kind: str)
 def test_finishing_and_taking_may_change_places(name: str, kind: str) -> None:
     c, rows = bound(name, kind), np.array([40, 3, 3, 17])
     raw = decoded(c.task, c)
-    assert equal_columns(c.task.finish(raw.take(rows), {}).columns, c.task.finish(raw, {}).take(rows).columns)
+    assert equal_columns(
+        c.task.evaluation.finish(raw.take(rows), {}).columns, c.task.evaluation.finish(raw, {}).take(rows).columns
+    )
 
 
 @every_case
 def test_metrics_lie_within_their_bounds(name: str, kind: str) -> None:
     c = bound(name, kind)
-    metrics = c.task.metrics()
+    metrics = c.task.evaluation.metrics
     assert metrics and len({metric.name for metric in metrics}) == len(metrics)
     for metric in metrics:
         value = metric.score(c.targets, finished(c.task, c))
@@ -315,7 +332,7 @@ def test_metrics_lie_within_their_bounds(name: str, kind: str) -> None:
 @every_case
 def test_reweighting_by_ones_gives_the_metric_itself(name: str, kind: str) -> None:
     c, prediction = bound(name, kind), finished(bound(name, kind).task, bound(name, kind))
-    for metric in c.task.metrics():
+    for metric in c.task.evaluation.metrics:
         replicates = metric.replicates(c.targets, prediction)(np.ones((3, N)))
         assert replicates.shape == (3,)
         np.testing.assert_allclose(replicates, metric.score(c.targets, prediction), rtol=1e-9, err_msg=metric.name)
@@ -326,7 +343,7 @@ def test_a_weight_is_how_often_an_example_counts(name: str, kind: str) -> None:
     c, prediction = bound(name, kind), finished(bound(name, kind).task, bound(name, kind))
     weights = np.random.default_rng(3).integers(0, 4, (4, N)).astype(np.float64)
     weights[0] = 2.0
-    for metric in c.task.metrics():
+    for metric in c.task.evaluation.metrics:
         found = metric.replicates(c.targets, prediction)(weights)
         for row, counts in zip(found, weights):
             rows = np.repeat(np.arange(N), counts.astype(int))
@@ -337,33 +354,35 @@ def test_a_weight_is_how_often_an_example_counts(name: str, kind: str) -> None:
 @every_case
 def test_rows_are_columns_of_a_table(name: str, kind: str) -> None:
     c = bound(name, kind)
-    rows = c.task.rows(finished(c.task, c))
+    rows = c.task.presentation.columns(finished(c.task, c))
     assert "prediction" in rows and all(np.asarray(column).shape == (N,) for column in rows.values())
     assert len(pd.DataFrame(dict(rows))) == N
-    few = c.task.rows(finished(c.task, c).take(np.array([4])))
+    few = c.task.presentation.columns(finished(c.task, c).take(np.array([4])))
     assert few.keys() == rows.keys() and few["prediction"][0] == rows["prediction"][4]
 
 
 @every_case
 def test_labels_are_one_per_example(name: str, kind: str) -> None:
     c = bound(name, kind)
-    shown = c.task.labels(c.examples)
+    shown = c.task.presentation.labels(c.examples)
     assert len(shown) == N and len({str(value) for value in shown}) >= 2
+    assert sum(c.task.presentation.tally(shown).values()) > 0
 
 
 @every_case
-def test_files_are_written_for_each_example_or_for_none(name: str, kind: str, tmp_path: Path) -> None:
+def test_files_are_written_for_each_example_if_any(name: str, kind: str, tmp_path: Path) -> None:
     c, rows = bound(name, kind), np.array([4, 7])
-    some, raws = finished(c.task, c).take(rows), c.examples.take(rows).raws()
-    files = c.task.files(some, raws, ["a/one", "two"], tmp_path)
-    assert len(files) in (0, 2) and all((tmp_path / file).is_file() for file in files)
+    if isinstance(c.task.presentation, WritesFiles):
+        some, raws = finished(c.task, c).take(rows), c.examples.take(rows).raws()
+        files = c.task.presentation.files(some, raws, ["a/one", "two"], tmp_path)
+        assert len(files) == 2 and all((tmp_path / file).is_file() for file in files)
 
 
 @every_case
 def test_exhibits_survive_json(name: str, kind: str) -> None:
     c = bound(name, kind)
     panels = TypeAdapter(tuple[Panel, ...])
-    shown = c.task.panels(finished(c.task, c), c.targets)
+    shown = c.task.presentation.panels(finished(c.task, c), c.targets)
     assert shown and all(panel.title for panel in shown)
     assert panels.validate_json(panels.dump_json(shown)) == shown
 
@@ -374,7 +393,7 @@ def test_mistakes_are_real_and_the_worst_come_first(name: str, kind: str, most: 
     c = bound(name, kind)
     torch.manual_seed(0)
     poor = finished(c.task, c, head=c.fresh())
-    mistakes = c.task.mistakes(poor, c.targets, most)
+    mistakes = c.task.presentation.mistakes(poor, c.targets, most)
     assert len(mistakes) <= most and (mistakes or not most)
     assert all(isinstance(mistake, Mistake) and 0 <= mistake.row < N for mistake in mistakes)
     assert len({mistake.row for mistake in mistakes}) == len(mistakes)
@@ -387,11 +406,11 @@ def test_mistakes_are_real_and_the_worst_come_first(name: str, kind: str, most: 
 def test_one_example_can_be_predicted_and_judged(name: str, kind: str) -> None:
     c, row = bound(name, kind), np.array([5])
     alone = finished(c.task, c).take(row)
-    for metric in c.task.metrics():
+    for metric in c.task.evaluation.metrics:
         value = metric.score(taken(c.targets, row), alone)
         assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1], metric.name
-    c.task.panels(alone, taken(c.targets, row))
-    c.task.mistakes(alone, taken(c.targets, row), 3)
+    c.task.presentation.panels(alone, taken(c.targets, row))
+    c.task.presentation.mistakes(alone, taken(c.targets, row), 3)
 
 
 def bound(name: str, kind: str) -> Case:
@@ -400,21 +419,22 @@ def bound(name: str, kind: str) -> Case:
     return found
 
 
-def decoded(task: Task, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
-    """As prediction does it: without targets."""
+def decoded(task: BoundTask, c: Case, rows: np.ndarray | None = None, head: nn.Module | None = None) -> Prediction:
+    """Before calibration."""
     batch = as_batch(c, rows)
-    blind = Batch(batch.state, {}, batch.rows, batch.head_inputs)
     with torch.no_grad():
-        return task.decode(task.apply(head or c.head, c.data.features(batch.rows.numpy()), blind))
+        return task.predict(head or c.head, c.data.features(batch.rows.numpy()), batch.head_inputs)
 
 
-def finished(task: Task, c: Case, head: nn.Module | None = None) -> Prediction:
-    return task.finish(decoded(task, c, head=head), {})
+def finished(task: BoundTask, c: Case, head: nn.Module | None = None) -> Prediction:
+    return task.evaluation.finish(decoded(task, c, head=head), {})
 
 
 def total_loss(c: Case, head: nn.Module) -> float:
     with torch.no_grad():
-        losses = c.task.losses(c.task.apply(head, c.data.features(np.arange(N)), as_batch(c)), as_batch(c))
+        batch = as_batch(c)
+        outputs = c.task.forward(head, c.data.features(np.arange(N)), batch.head_inputs)
+        losses = c.task.losses(outputs, batch.targets)
     return float(sum(losses.values()))
 
 

@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, Features, Prediction, State, Tap
+from headstart.contracts.carriers import Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.network import Stage
-from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.task import PlainTask, Reads, Targets
+from headstart.contracts.targets import TagSequences, TargetKinds, Values
+from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, Presentation, Targets, Tensors
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WIDTH = 8
@@ -34,10 +34,23 @@ def words(n: int) -> Examples:
     return Examples(table, Schema(modality="text", inputs=("word",), targets={"tags": "word"}, origin="origin"))
 
 
-class SequenceTask(PlainTask):
+class SequenceTask(BoundTask):
     """Tags each letter and measures each word."""
 
-    reads: ClassVar[Reads] = "tokens"
+    target_kinds: ClassVar[TargetKinds] = {"tags": TagSequences(), "measures": Values()}
+
+    @property
+    def needs(self) -> Needs:
+        return Needs("tokens")
+
+    @property
+    def evaluation(self) -> Evaluation:
+        accuracy = Metric("tag_accuracy", "Tag accuracy", True, _tag_accuracy, _unused, SHARE, (0.0, 1.0))
+        return Evaluation((accuracy,))
+
+    @property
+    def presentation(self) -> Presentation:
+        raise NotImplementedError
 
     def targets(self, examples: Examples) -> Targets:
         tags = np.empty(len(examples), dtype=object)
@@ -45,10 +58,10 @@ class SequenceTask(PlainTask):
             tags[row] = np.array([letter in "aeiou" for letter in word], dtype=np.int64)
         return {"tags": tags, "measures": np.array([[len(row) / 10, row.mean()] for row in tags], dtype=np.float32)}
 
-    def head(self, width: int) -> nn.Module:
-        return nn.ModuleDict({"tags": nn.Linear(width, 2), "measures": nn.Linear(width, 2)})
+    def head(self, backbone: FeatureSource) -> nn.Module:
+        return nn.ModuleDict({"tags": nn.Linear(backbone.width, 2), "measures": nn.Linear(backbone.width, 2)})
 
-    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
+    def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         assert isinstance(head, nn.ModuleDict) and features.tokens is not None and features.mask is not None
         return {
             "tags": head["tags"](features.tokens),
@@ -56,57 +69,27 @@ class SequenceTask(PlainTask):
             "measures": head["measures"](features.pooled),
         }
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
+    def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
         return {
-            "tags": nn.functional.cross_entropy(outputs["tags"].transpose(1, 2), batch.targets["tags"]),
-            "measures": nn.functional.mse_loss(outputs["measures"], batch.targets["measures"]),
+            "tags": nn.functional.cross_entropy(outputs["tags"].transpose(1, 2), targets["tags"]),
+            "measures": nn.functional.mse_loss(outputs["measures"], targets["measures"]),
         }
 
-    def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
+    def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
+        outputs = self.forward(head, features, inputs)
         tags = np.empty(len(outputs["tags"]), dtype=object)
         for row, (scores, mask) in enumerate(zip(outputs["tags"], outputs["mask"])):
             tags[row] = scores[mask.bool()].argmax(dim=-1).cpu().numpy()
         return Prediction({"tags": tags, "measures": outputs["measures"].cpu().numpy()})
 
-    def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:
-        return prediction
 
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("tag_accuracy", "Tag accuracy", True, self._tag_accuracy, self._unused, SHARE, (0.0, 1.0)),)
+def _tag_accuracy(targets: Targets, prediction: Prediction) -> float:
+    truth, found = targets["tags"], prediction.columns["tags"]
+    return float(np.mean(np.concatenate([one == other for one, other in zip(truth, found)])))
 
-    def _tag_accuracy(self, targets: Targets, prediction: Prediction) -> float:
-        truth, found = targets["tags"], prediction.columns["tags"]
-        return float(np.mean(np.concatenate([one == other for one, other in zip(truth, found)])))
 
-    def _unused(self, targets: Targets, prediction: Prediction) -> Replicates:
-        raise NotImplementedError
-
-    @classmethod
-    def suits(cls, examples: Examples) -> str | None:
-        return None
-
-    def bind(self, examples: Examples) -> SequenceTask:
-        return self
-
-    def strata(self, targets: Targets) -> np.ndarray:
-        return np.zeros(len(targets["tags"]), dtype=np.int64)
-
-    def calibrate(self, prediction: Prediction, targets: Targets) -> Mapping[str, float]:
-        return {}
-
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Module, dict[str, float]]:
-        return self.head(features.shape[1]), {}
-
-    def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
-        return prediction.columns
-
-    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
-        return ()
-
-    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
-        return ()
+def _unused(targets: Targets, prediction: Prediction) -> Replicates:
+    raise NotImplementedError
 
 
 class LetterBackbone(Backbone):

@@ -13,6 +13,7 @@ import pyarrow as pa
 from offline_backbones import TIMM
 from tiny_training import classes
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel import registry
@@ -35,13 +36,13 @@ def numbers_of_pictures() -> Setting:
     table = pa.table({"picture": pictures, "size": draws.normal(size=N), "origin": [f"row {k}" for k in range(N)]})
     schema = Schema(modality="image", inputs=("picture",), targets={"label": "size"}, origin="origin")
     examples = Examples(table, schema)
-    return _resnet(), Regression().bind(examples), examples
+    return _resnet(), Regression().bind(examples, SHAPES), examples
 
 
 def masks_of_pictures() -> Setting:
     """A ResNet and a decoder over its maps."""
     examples = masked_pictures(N)
-    task = Segmentation(image_side=32).bind(examples)
+    task = Segmentation(image_side=32).bind(examples, SHAPES)
     return _resnet().whole(32), task, examples
 
 
@@ -49,7 +50,7 @@ def tags_of_texts() -> Setting:
     """A BERT, and spans in texts."""
     examples = tagged_texts(N)
     backbone = build(registry.plugin("backbones", "hf_text"), {"reference": str(_bert())}, where="backbone").load()
-    return backbone.placed(), Tagging().bind(examples), examples
+    return backbone.placed(), Tagging().bind(examples, SHAPES), examples
 
 
 SETTINGS: dict[str, Callable[[], Setting]] = {

@@ -10,10 +10,11 @@ import torch
 from tiny_sequences import LetterBackbone, SequenceTask, words
 from torch import Tensor, nn
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
-from headstart.contracts.model import Model, new_head
+from headstart.contracts.model import Model
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
@@ -32,7 +33,7 @@ def classes() -> tuple[Backbone, Any, Examples]:
     """Three stages on rows of numbers, with BatchNorm and dropout, and one integer per row."""
     features = np.random.default_rng(0).normal(size=(80, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
-    return TinyBackbone(), Classification().bind(examples), examples
+    return TinyBackbone(), Classification().bind(examples, SHAPES), examples
 
 
 def sequences() -> tuple[Backbone, Any, Examples]:
@@ -51,13 +52,13 @@ def loop_for(
     backbone, task, examples = setting
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        heads = nn.ModuleDict({"head": new_head(task, backbone)})
+        heads = nn.ModuleDict({"head": task.head(backbone)})
         additions = nn.ModuleDict(dict(objective.additions(backbone)))
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
     source, targets, head_inputs = (
         PreparedInputs(backbone, examples),
         task.targets(examples),
-        task.head_inputs(examples),
+        task.inputs(examples),
     )
     streams = {
         name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)

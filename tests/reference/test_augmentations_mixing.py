@@ -52,7 +52,7 @@ def test_the_share_that_stays_has_the_beta_distribution(seeds: list[int]) -> Non
 def test_mixup_loss_and_gradient_equal_cross_entropy_with_soft_labels(seeds: list[int]) -> None:
     labels = torch.tensor([0, 1, 2, 1])
     mixed = Mixup(alpha=1.0).mix(batch_of({"label": labels}), seeds, KINDS)
-    task = Classification(classes=("a", "b", "c"), counts=(1, 2, 1))
+    task = Classification().restore({"classes": ("a", "b", "c"), "counts": (1, 2, 1)})
     logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     found = mixed_losses(task.losses)({"logits": logits}, mixed)["cross_entropy"]
     assert mixed.mixed is not None
@@ -67,7 +67,7 @@ def test_mixup_loss_and_gradient_equal_cross_entropy_with_soft_labels(seeds: lis
 def test_mixup_of_quantities_has_the_gradient_of_the_mixed_quantity(seeds: list[int]) -> None:
     values = torch.tensor([1.0, -2.0, 5.0, 0.5], dtype=torch.float64)
     mixed = Mixup(alpha=1.0).mix(batch_of({"label": values}), seeds, {"label": Values()})
-    task = Regression(mean=1.0, scale=2.0)
+    task = Regression().restore({"mean": 1.0, "scale": 2.0})
     standard = torch.randn(4, dtype=torch.float64, requires_grad=True)
     found = mixed_losses(task.losses)({"standard": standard}, mixed)["squared_error"]
     assert mixed.mixed is not None
@@ -77,10 +77,11 @@ def test_mixup_of_quantities_has_the_gradient_of_the_mixed_quantity(seeds: list[
 
 
 def test_a_batch_that_is_not_mixed_keeps_its_loss() -> None:
-    task = Classification(classes=("a", "b"), counts=(1, 1))
+    task = Classification().restore({"classes": ("a", "b"), "counts": (1, 1)})
     outputs, batch = {"logits": torch.randn(4, 2)}, batch_of({"label": torch.tensor([0, 1, 0, 1])})
     assert torch.equal(
-        mixed_losses(task.losses)(outputs, batch)["cross_entropy"], task.losses(outputs, batch)["cross_entropy"]
+        mixed_losses(task.losses)(outputs, batch)["cross_entropy"],
+        task.losses(outputs, batch.targets)["cross_entropy"],
     )
 
 

@@ -8,9 +8,10 @@ import torch
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
-from headstart.contracts.carriers import Batch, Prediction, State
+from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Table
 from headstart.tasks.tagging.metrics import tagging_metrics
+from headstart.tasks.tagging.presentation import TaggingPresentation
 from headstart.tasks.tagging.tags import TagSet
 from headstart.tasks.tagging.task import Tagging
 from headstart.tasks.tagging.words import as_ragged
@@ -69,8 +70,7 @@ def test_a_resample_has_the_figure_of_its_texts(name: str) -> None:
 
 
 def test_the_report_has_seqevals_figures_of_every_type() -> None:
-    task = Tagging(types=TAGS.types)
-    table = task.panels(Prediction({"tags": PREDICTED}), {"tags": TRUTH})[0]
+    table = TaggingPresentation(TAGS).panels(Prediction({"tags": PREDICTED}), {"tags": TRUTH})[0]
     assert isinstance(table, Table)
     for name, precision, recall, f1, _, true, *_ in table.rows:
         theirs = REPORT[name]
@@ -83,7 +83,6 @@ def test_the_loss_is_the_mean_of_minus_log_probabilities_over_words_with_a_token
     logits = torch.randn(2, 4, 7, generator=draws)
     tags = torch.tensor([[0, 1, 2, 0], [3, 0, -100, -100]])
     has_token = torch.tensor([[True, True, False, True], [True, True, True, True]])
-    batch = Batch(State(torch.zeros(2, 1)), {"tags": tags}, torch.arange(2))
     outputs = {"logits": logits, "has_token": has_token}
     losses = [
         -(float(logits[row, word, tags[row, word]]) - float(torch.logsumexp(logits[row, word], dim=0)))
@@ -92,10 +91,11 @@ def test_the_loss_is_the_mean_of_minus_log_probabilities_over_words_with_a_token
         if tags[row, word] >= 0 and has_token[row, word]
     ]
     assert len(losses) == 5
-    assert float(Tagging(types=TAGS.types).losses(outputs, batch)["cross_entropy"]) == pytest.approx(np.mean(losses))
+    task = Tagging().restore({"types": TAGS.types, "several_words": True})
+    assert float(task.losses(outputs, {"tags": tags})["cross_entropy"]) == pytest.approx(np.mean(losses))
 
 
 def test_a_batch_without_words_loses_nothing() -> None:
     outputs = {"logits": torch.zeros(1, 2, 7), "has_token": torch.zeros(1, 2, dtype=torch.bool)}
-    batch = Batch(State(torch.zeros(1, 1)), {"tags": torch.tensor([[0, 1]])}, torch.arange(1))
-    assert float(Tagging(types=TAGS.types).losses(outputs, batch)["cross_entropy"]) == 0
+    task = Tagging().restore({"types": TAGS.types, "several_words": True})
+    assert float(task.losses(outputs, {"tags": torch.tensor([[0, 1]])})["cross_entropy"]) == 0

@@ -10,6 +10,7 @@ import torch
 from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
 
+from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.carriers import Batch, Features, State
 from headstart.contracts.objective import Step
 from headstart.objectives.supervised import Supervised
@@ -38,8 +39,8 @@ def trained_once(task: Any, labels: np.ndarray, outputs: int) -> tuple[float, nn
         {"source": batch},
         lambda given: Features(backbone(given.state.hidden)),
         TinyBackbone(),
-        lambda features, given: task.apply(head, features, given),
-        task.losses,
+        lambda features, given: task.forward(head, features, given.head_inputs),
+        mixed_losses(task.losses),
         nn.ModuleDict(),
         0.0,
     )
@@ -72,7 +73,9 @@ def outputs_of(backbone: nn.Linear, head: nn.Linear, inputs: np.ndarray) -> np.n
 @pytest.mark.parametrize("weighting", ["none", "balanced"])
 def test_with_cross_entropy(weighting: str) -> None:
     counts = np.array([30, 9, 3])
-    task = Classification(classes=("a", "b", "c"), counts=tuple(counts.tolist()), class_weights=weighting)
+    task = Classification(class_weights=weighting).restore(
+        {"classes": ("a", "b", "c"), "counts": tuple(counts.tolist())}
+    )
     labels = np.array([0, 1, 2, 0, 0, 2, 1])
     total, backbone, head, inputs = trained_once(task, labels, 3)
     logits = outputs_of(backbone, head, inputs)
@@ -84,7 +87,7 @@ def test_with_cross_entropy(weighting: str) -> None:
 
 
 def test_with_squared_error() -> None:
-    task = Regression(mean=5.0, scale=2.5)
+    task = Regression().restore({"mean": 5.0, "scale": 2.5})
     labels = np.random.default_rng(4).normal(5.0, 2.5, BATCH)
     total, backbone, head, inputs = trained_once(task, labels, 1)
     found, wanted = outputs_of(backbone, head, inputs)[:, 0], (labels - 5.0) / 2.5

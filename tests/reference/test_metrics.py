@@ -11,11 +11,11 @@ from sklearn import metrics as reference
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric
-from headstart.tasks.classification.task import Classification
-from headstart.tasks.regression.task import Regression
+from headstart.tasks.classification.metrics import classification_metrics
+from headstart.tasks.regression.metrics import regression_metrics
 
-CLASSIFICATION = {metric.name: metric for metric in Classification().metrics()}
-REGRESSION = {metric.name: metric for metric in Regression().metrics()}
+CLASSIFICATION = {metric.name: metric for metric in classification_metrics()}
+REGRESSION = {metric.name: metric for metric in regression_metrics()}
 
 
 def problem(classes: int, n: int = 80, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

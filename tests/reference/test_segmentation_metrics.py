@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, jaccard_score
 
+from head_shapes import SHAPES
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Table
 from headstart.evidence.comparison import figures
@@ -80,11 +81,11 @@ def scored(
     truths: list[int], predictions: list[np.ndarray], spacing: tuple[float, float] | None = None
 ) -> dict[str, float]:
     examples = masked_pictures(6, spacing)
-    task = Segmentation(classes=("background", "outer", "inner")).bind(examples)
+    task = Segmentation(classes=("background", "outer", "inner")).bind(examples, SHAPES)
     targets = {"mask": task.targets(examples)["mask"][truths]}
     masks = np.empty(len(predictions), dtype=object)
-    masks[:] = [encode_mask(Whole(task.side or 0).classes(values, 0)) for values in predictions]
-    return {metric.name: metric.score(targets, Prediction({"mask": masks})) for metric in task.metrics()}
+    masks[:] = [encode_mask(Whole(task.image_side).classes(values, 0)) for values in predictions]
+    return {metric.name: metric.score(targets, Prediction({"mask": masks})) for metric in task.evaluation.metrics}
 
 
 def test_the_truth_itself_is_perfect() -> None:
@@ -140,12 +141,12 @@ def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and
     measured = []
     monkeypatch.setattr(mask_overlap, "hausdorff95", lambda *pair: measured.append(pair) or hausdorff95(*pair))
     examples = masked_pictures(6)
-    task = Segmentation(classes=("background", "outer", "inner")).bind(examples)
+    task = Segmentation(classes=("background", "outer", "inner")).bind(examples, SHAPES)
     targets, masks = task.targets(examples), np.empty(6, dtype=object)
     masks[:] = [encode_mask(np.roll(blobs_mask(k), 2, axis=0)) for k in range(6)]
     prediction = Prediction({"mask": masks})
     figures(task, targets, prediction, seed=0, resamples=10)
-    table = task.panels(prediction, targets)[0]
+    table = task.presentation.panels(prediction, targets)[0]
     figures(task, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
     assert len(measured) == 6 * 2
     assert isinstance(table, Table) and table.rows[0][3] is None and table.rows[1][3] is not None

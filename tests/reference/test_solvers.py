@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+from head_shapes import SHAPES
 from headstart.numerics.standardisation import MANY, PRIOR
 from headstart.tasks import _logistic
 from headstart.tasks.classification.task import Classification
@@ -21,7 +22,7 @@ from labelled import blobs, labelled
 
 def solved(features: np.ndarray, labels: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     """Probabilities (examples, classes) of the solved head on fresh features."""
-    task = Classification().bind(labelled([f"c{k:02}" for k in labels]))
+    task = Classification().bind(labelled([f"c{k:02}" for k in labels]), SHAPES)
     head, _ = task.solve(features.astype(np.float32), {"label": labels}, None, seed=0)
     with torch.no_grad():
         return head(torch.from_numpy(fresh.astype(np.float32))).double().softmax(dim=1).numpy()
@@ -81,7 +82,7 @@ def test_the_head_is_the_minimum_that_scikit_learn_finds_at_the_chosen_strength(
 
 def test_ridge_equals_scikit_learn() -> None:
     features, values = load_diabetes(return_X_y=True)
-    task = Regression().bind(labelled(values.tolist()))
+    task = Regression().bind(labelled(values.tolist()), SHAPES)
     head, chosen = task.solve(features.astype(np.float32), {"label": values}, None, seed=0)
     standard = StandardScaler().fit_transform(features)
     expected = RidgeCV(np.logspace(-2, 6, 17)).fit(standard, (values - task.mean) / task.scale)

@@ -13,6 +13,7 @@ from timm.models.eva import EvaAttention
 from timm.models.swin_transformer_v2 import WindowAttention as SwinAttention
 from torch import nn
 
+from head_shapes import SHAPES
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
@@ -78,7 +79,7 @@ def test_relative_gradients_and_auto_rgn_rates() -> None:
     """Lee et al. 2023, section 4, by the authors' loop: the mean of ||g|| / ||w|| over batches, by the greatest."""
     features = np.random.default_rng(0).normal(size=(96, 4))
     examples = numeric_examples(features, (features[:, 0] > 0).astype(int).tolist())
-    backbone, task = TinyBackbone(), Classification().bind(examples)
+    backbone, task = TinyBackbone(), Classification().bind(examples, SHAPES)
     torch.manual_seed(0)
     head = nn.Linear(8, 2)
     model = Model(backbone, task, nn.ModuleDict({"head": head}), Columns(), {})

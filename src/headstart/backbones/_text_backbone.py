@@ -16,7 +16,7 @@ from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import PLACES, Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Stage
@@ -120,7 +120,8 @@ class TextBackbone(Backbone):
     def features(self, state: State) -> Features:
         """Token vectors (batch, length, width) with their mask, and what they pool to (batch, width)."""
         mask = state.context["attention_mask"]
-        return Features(pool(state.hidden, mask, self._pooling), tokens=state.hidden, mask=mask)
+        pooled = pool(state.hidden, mask, self._pooling)
+        return Features(pooled, tokens=state.hidden, mask=mask, places=state.context.get(PLACES))
 
     def describe(self) -> dict[str, Any]:
         """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept.

@@ -174,14 +174,14 @@ def _cannot_move(part: Augmentation, kind: TargetKind) -> str:
     return f"augmentation '{registry.name_of(part)}' cannot move targets of kind '{kind.title}'"
 
 
-def mixed_losses(losses: Losses) -> Losses:
+def mixed_losses(losses: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Losses:
     """The task's losses, of mixed batches as well: weight * loss(own targets) + (1 - weight) * loss(the others')."""
 
     def of_both(outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        own = losses(outputs, batch)
+        own = losses(outputs, batch.targets)
         if batch.mixed is None:
             return own
-        weight, others = batch.mixed.weight, losses(outputs, replace(batch, targets=batch.mixed.targets))
+        weight, others = batch.mixed.weight, losses(outputs, batch.mixed.targets)
         return {name: weight * loss + (1 - weight) * others[name] for name, loss in own.items()}
 
     return of_both

@@ -106,6 +106,13 @@ class Features:
     """(batch, length), 1 at real tokens"""
     maps: tuple[Tensor, ...] = ()
     """Each (batch, channels, height, width), finest first."""
+    places: Tensor | None = None
+    """(batch, length, 2), as the context `PLACES`: the characters that each token stands for."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Features:
+        """Return the same features with every tensor (batch, ...) changed."""
+        tokens, mask, places = (None if v is None else change(v) for v in (self.tokens, self.mask, self.places))
+        return Features(change(self.pooled), tokens, mask, tuple(change(level) for level in self.maps), places)
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Batch:
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
     head_inputs: Mapping[str, Tensor] = field(default_factory=dict)
-    """What is asked of each example, by name, known without labels: the words to tag, a size. Padded as targets are."""
+    """What the head must know of each example, by name, without labels: the words to tag. Padded as targets are."""
     mixed: Mixed | None = None
     """What was mixed into the inputs; None where each is one example's."""
 

@@ -19,13 +19,14 @@ from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
-from headstart.contracts.model_files import FORMAT_NUMBER, Description, PluginEntry, read_description, read_state
+from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
-from headstart.contracts.task import Task
+from headstart.contracts.task import BoundTask, Task
+from headstart.contracts.task_capabilities import learnt_of
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line
 from headstart.kernel.files import delete, hash_bytes, write_atomic, write_json
-from headstart.kernel.user_settings import build
+from headstart.kernel.user_settings import build, naming_faults
 
 _ODD = (ValueError, TypeError, KeyError, RuntimeError, OverflowError)
 """What sizes that no network has make torch raise."""
@@ -40,7 +41,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def task(self) -> Task | None:
+    def task(self) -> BoundTask | None:
         """None where nothing is predicted."""
         ...
 
@@ -71,7 +72,7 @@ class Model:
     """Everything that prediction needs."""
 
     backbone: Backbone
-    task: Task
+    task: BoundTask
     heads: nn.ModuleDict
     """By name; a plain task has one, called 'head'."""
     columns: Columns
@@ -79,7 +80,7 @@ class Model:
     execution: Mapping[str, Any]
     """Runner, precision and decode policy that the features were made with."""
     calibration: Mapping[str, float] = field(default_factory=dict)
-    """What `Task.calibrate` returned."""
+    """What `Evaluation.calibrate` returned."""
     additions: nn.ModuleDict = field(default_factory=nn.ModuleDict)
     """Modules that an objective trains beside the head, by name; prediction needs none, so they are not saved."""
 
@@ -90,9 +91,9 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write the model; `model.json` comes last, so that a folder with it is whole. Raises HeadstartError."""
-        task = self.task
+        settings, learnt = learnt_of(self.task)
         described = {
-            "task": {"plugin": registry.name_of(task), "settings": task.model_dump(mode="json")},  # type: ignore[attr-defined]
+            "task": {"plugin": registry.name_of(self.task), "settings": settings, "learnt": learnt},
             "heads": list(self.heads),
             "columns": self.columns.model_dump(mode="json"),
             "execution": dict(self.execution),
@@ -135,11 +136,6 @@ class Encoder:
         _write(folder, self.backbone, state, described)
 
 
-def new_head(task: Task, backbone: Backbone) -> nn.Module:
-    """A fresh head of the task for the backbone's features."""
-    return task.head(backbone.width, backbone.maps()) if task.reads == "maps" else task.head(backbone.width)
-
-
 def load_model(folder: Path) -> Model:
     """Read a saved model.
 
@@ -153,7 +149,7 @@ def load_model(folder: Path) -> Model:
     if "head" not in described.heads:
         raise RunError(f"{folder / 'model.json'} is damaged: its model has no head named 'head'")
     state = read_state(folder, described)
-    task = _task(folder, described.task, described.calibration)
+    task = _task(folder, described, described.task)
     backbone = _rebuilt(folder, described, state)
     heads = _heads(folder, described, task, backbone, state)
     return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()
@@ -187,14 +183,20 @@ def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], descri
     write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
 
 
-def _task(folder: Path, entry: PluginEntry, calibration: Mapping[str, float]) -> Task:
+def _task(folder: Path, described: Description, entry: TaskEntry) -> BoundTask:
     """The task, with what it learnt. Raises RunError where it cannot have learnt that."""
     try:
-        task: Task = build(registry.plugin("tasks", entry.plugin), entry.settings, where="task")
-        task.require_learnt(calibration)
+        kind = registry.plugin("tasks", entry.plugin)
+        settings, learnt = entry.settings, entry.learnt
+        if described.format == 1:
+            settings, learnt = {name: value for name, value in settings.items() if name in kind.model_fields}, settings
+        task: Task = build(kind, settings, where="task")
+        with naming_faults(kind, "task"):
+            bound = task.restore(learnt)
+        bound.evaluation.check(described.calibration)
     except SettingsError as error:
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
-    return task
+    return bound
 
 
 def _rebuilt(folder: Path, described: Description, state: Mapping[str, Tensor]) -> Backbone:
@@ -214,12 +216,12 @@ def _rebuilt(folder: Path, described: Description, state: Mapping[str, Tensor]) 
 
 
 def _heads(
-    folder: Path, described: Description, task: Task, backbone: Backbone, state: Mapping[str, Tensor]
+    folder: Path, described: Description, task: BoundTask, backbone: Backbone, state: Mapping[str, Tensor]
 ) -> nn.ModuleDict:
     """The heads with their weights."""
     try:
         with weights_at_most(Stored.of(state)):
-            heads = nn.ModuleDict({name: new_head(task, backbone) for name in described.heads})
+            heads = nn.ModuleDict({name: task.head(backbone) for name in described.heads})
     except (HeadstartError, *_ODD) as error:
         raise RunError(f"{folder} describes heads that cannot be built: {first_line(error)}") from error
     _fill(heads, "heads.", state, folder)

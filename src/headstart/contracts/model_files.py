@@ -21,8 +21,10 @@ from headstart.kernel.regular import read_regular
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 
-FORMAT_NUMBER = 1
-"""Rises when the files of a saved model change their meaning; older numbers stay readable."""
+FORMAT_NUMBER = 2
+"""Rises when the files of a saved model change their meaning; older numbers stay readable.
+
+In format 1 the settings of a task held what it had learnt, too."""
 
 DESCRIPTION, RECORD = "model.json", "record.json"
 
@@ -36,6 +38,12 @@ class PluginEntry(Settings):
     settings: dict[str, Any]
 
 
+class TaskEntry(PluginEntry):
+    """A task, its settings, and what it learnt from the data."""
+
+    learnt: dict[str, Any] = {}
+
+
 class Description(Settings):
     """What model.json says."""
 
@@ -46,7 +54,7 @@ class Description(Settings):
     """File in `assets` -> its hash."""
     backbone: PluginEntry
     backbone_name: str
-    task: PluginEntry | None
+    task: TaskEntry | None
     """None where a backbone was saved alone."""
     heads: tuple[Annotated[str, Field(pattern=r"^\w{1,64}$")], ...]
     columns: Columns

@@ -79,7 +79,7 @@ class Objective(Settings):
     """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
     memory then have fewer to compare, which is said."""
     of_classes: ClassVar[bool] = False
-    """Whether each example must have one class, the target 'label'; see `Task.one_class`."""
+    """Whether each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
     advice: ClassVar[Advice] = Advice()
     """What a search or `auto` should know of it."""
 

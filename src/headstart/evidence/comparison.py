@@ -15,7 +15,7 @@ from scipy import stats
 
 from headstart.contracts.carriers import Figure, Prediction
 from headstart.contracts.metric import Metric
-from headstart.contracts.task import Targets, Task
+from headstart.contracts.task import BoundTask, Targets
 from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval
 
 RESAMPLES = 1000
@@ -53,7 +53,7 @@ class Slices(NamedTuple):
 
 
 def figures(
-    task: Task,
+    task: BoundTask,
     targets: Targets,
     prediction: Prediction,
     *,
@@ -72,7 +72,7 @@ def figures(
         resamples: how many.
     """
     n = len(prediction)
-    metrics = task.metrics()
+    metrics = task.evaluation.metrics
     reweighted = [metric.replicates(targets, prediction) for metric in metrics]
     blocks = [[f(weights) for f in reweighted] for weights in bootstrap_weights(n, groups, resamples, seed)]
     found = {}
@@ -109,7 +109,7 @@ def compare(
 
 
 def slice_figures(
-    task: Task,
+    task: BoundTask,
     targets: Targets,
     prediction: Prediction,
     values: Sequence[object],
@@ -131,7 +131,7 @@ def slice_figures(
         slices.append(Slice(name, count, measured))
     rare = [piece for piece in slices if not piece.figures]
     note = f"{len(rare)} values have fewer than {FEWEST} examples and no figures" if rare else ""
-    return Slices(tuple(slices), _worst(task.metrics()[0], slices), note)
+    return Slices(tuple(slices), _worst(task.evaluation.primary, slices), note)
 
 
 def paired_over_draws(differences: Sequence[float], *, overlap: float = 0.0) -> Difference:

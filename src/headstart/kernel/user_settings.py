@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -24,15 +25,22 @@ def build(settings: type[S], values: Mapping[str, Any], *, where: str) -> S:
     Raises:
         SettingsError: with all faults at once, each with the value received and the nearest known key.
     """
-    try:
+    with naming_faults(settings, where):
         built = settings.model_validate(dict(values))
-    except ValidationError as error:
-        raise SettingsError("\n".join(_fault(settings, fault, where) for fault in error.errors())) from error
     given = {name: getattr(built, name) for name in built.model_fields_set}
     endless = [name for name, value in given.items() if isinstance(value, float) and not math.isfinite(value)]
     if endless:
         raise SettingsError("\n".join(f"{where}.{name} = {_short(values[name])}: not finite" for name in endless))
     return built
+
+
+@contextmanager
+def naming_faults(settings: type[Settings], where: str) -> Iterator[None]:
+    """Turn pydantic's errors into a SettingsError that names every fault."""
+    try:
+        yield
+    except ValidationError as error:
+        raise SettingsError("\n".join(_fault(settings, fault, where) for fault in error.errors())) from error
 
 
 def _fault(settings: type[Settings], fault: Any, where: str) -> str:

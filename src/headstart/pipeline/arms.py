@@ -15,13 +15,15 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.model import Model, new_head
-from headstart.contracts.task import Task
+from headstart.contracts.model import Model
+from headstart.contracts.task import BoundTask
+from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
 from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.training.checkpoint import Progress
-from headstart.kernel.errors import BackboneError, DataError, TrainingError
+from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
+from headstart.kernel.registry import name_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import sampled
 from headstart.pipeline.record import CandidateRow, Decision, StageRow
@@ -85,30 +87,40 @@ def weights_of(backbone: Backbone) -> Weights:
 def solve_arm(context: FitContext, key: str) -> Trained:
     """The task's own solver on the frozen features of the training part, calibrated on validation."""
     started = time.monotonic()
-    task = context.read.task.linear()
+    task = solvable(context.read.task).linear()
     head, chosen = solved(context, task, context.read.split.train)
     model, title = model_with(context, context.backbone, head, task), f"linear probe on {context.backbone.name}"
     stages, row = frozen_rows(context.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
-    stored = context.data.task.reads == "pooled" or (context.windows is None and context.features.spec.keep == "state")
+    stored = context.data.task.needs.features == "pooled" or (
+        context.windows is None and context.features.spec.keep == "state"
+    )
     weights = None if stored else weights_of(context.backbone)
     arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
     return _calibrated(context, arm)
 
 
-def solved(context: FitContext, task: Task, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
+def solved(context: FitContext, task: BoundTask, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
     """The head of the task's own solver for some rows of what is read, and what it chose."""
     data = context.read
-    if task.reads == "pooled":
+    solver = solvable(task)
+    if not isinstance(solver, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
         groups = None if data.groups is None else data.groups[rows]
     else:
-        features, targets, owners = sampled(context, rows)
+        features, targets, owners = sampled(context, solver, rows)
         groups = owners if data.groups is None else data.groups[owners]
     if not np.isfinite(features).all():
         raise BackboneError(f"{context.backbone.name} gives features of NaN or infinity: its weights are of no use")
-    head, chosen = task.solve(features, targets, groups, context.plan.seed)
+    head, chosen = solver.solve(features, targets, groups, context.plan.seed)
     return head, chosen
+
+
+def solvable(task: BoundTask) -> ClosedForm:
+    """Return the task as one whose head can be solved for. Raises SettingsError where there is no closed form."""
+    if not isinstance(task, ClosedForm):
+        raise SettingsError(f"the head of the task {name_of(task)} has no closed form. Use --tuning head_only.")
+    return task
 
 
 def train_arm(
@@ -222,10 +234,10 @@ def _attempts(
 
 def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
-    if arm.progress is None and context.data.task.reads == "pooled":
+    if arm.progress is None and context.data.task.needs.features == "pooled":
         return heads_on_features(arm.model, context.features.pooled(rows))
     if arm.progress is None and context.windows is None and context.features.spec.keep == "state":
-        head_inputs = context.data.task.head_inputs(context.data.examples)
+        head_inputs = context.data.task.inputs(context.data.examples)
         return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
     with _own_weights(arm):
         predicted = Predictor(arm.model, reporter=context.reporter)(context.data.examples.take(rows))
@@ -265,7 +277,7 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     if context.head is not None and backbone is context.backbone:
         return FirstHead(context.head, learnt=True)
     task, what = context.data.task, "the head's start"
-    if recipe.head == "solved" and task.linear() == task and backbone is context.backbone:
+    if recipe.head == "solved" and is_linear(task) and backbone is context.backbone:
         solved = probe or solve_arm(context, "probe")
         why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
@@ -273,7 +285,7 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(context.plan.seed, "head"))
-        return FirstHead(new_head(task, backbone), learnt=False, decisions=told)
+        return FirstHead(task.head(backbone), learnt=False, decisions=told)
 
 
 def scaled(tuning: Recipe, factor: float) -> Recipe:
@@ -282,7 +294,7 @@ def scaled(tuning: Recipe, factor: float) -> Recipe:
     return tuning.model_copy(update=rates)
 
 
-def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: Task | None = None) -> Model:
+def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: BoundTask | None = None) -> Model:
     """A model of the bench's task, or of another one, with a head; not calibrated."""
     heads = nn.ModuleDict({"head": head})
     return Model(backbone, task or context.data.task, heads, context.data.columns, context.execution)
@@ -295,6 +307,6 @@ def _calibrated(context: FitContext, arm: Trained, validation: Prediction | None
     if not len(rows):
         return arm
     found = predict_rows(context, arm, rows) if validation is None else validation
-    arm.model.calibration = task.calibrate(found, context.data.targets_of(rows))
-    finished = task.finish(found, arm.model.calibration)
+    arm.model.calibration = task.evaluation.calibrate(found, context.data.targets_of(rows))
+    finished = task.evaluation.finish(found, arm.model.calibration)
     return replace(arm, chosen={**arm.chosen, **arm.model.calibration}, validation=finished)

@@ -8,7 +8,7 @@ from typing import Any
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
-from headstart.contracts.task import Task
+from headstart.contracts.task import BoundTask
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.kernel.user_settings import build
@@ -42,7 +42,7 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     return backbone, reference, decision
 
 
-def suited(backbone: Backbone, task: Task, tuning: Any = None) -> Backbone:
+def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
     """The backbone as the task needs it.
 
     Raises:
@@ -52,18 +52,18 @@ def suited(backbone: Backbone, task: Task, tuning: Any = None) -> Backbone:
     if tuning is not None and not tuning.solved:
         tuning.check(backbone)
     name = registry.name_of(task)
-    if task.reads == "maps" and not backbone.maps():
+    if task.needs.features == "maps" and not backbone.maps():
         raise BackboneError(
             f"{name} needs maps of several strides, and {backbone.name} has none: its features are pooled vectors or "
             "tokens of one size. Take a convolutional or hierarchical model, such as resnet50, mobilenetv2_100, "
             "convnext_tiny or swin_tiny_patch4_window7_224."
         )
-    if task.reads == "tokens":
+    if task.needs.features == "tokens":
         return backbone.placed()
     try:
-        return backbone if task.side is None else backbone.whole(task.side)
+        return backbone if task.needs.side is None else backbone.whole(task.needs.side)
     except BackboneError as error:
-        raise BackboneError(f"{name} sees pictures whole, in squares of {task.side} pixels: {error}") from error
+        raise BackboneError(f"{name} sees pictures whole, in squares of {task.needs.side} pixels: {error}") from error
 
 
 def families_of(modality: str) -> list[Any]:

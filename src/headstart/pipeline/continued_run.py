@@ -7,6 +7,7 @@ the head, whose old rows stay bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +17,8 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.model import new_head
-from headstart.contracts.task import Task
+from headstart.contracts.task import BoundTask, SplitPolicy
+from headstart.contracts.task_capabilities import Extends
 from headstart.kernel.errors import DataError, RunError, SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import build
@@ -75,12 +76,17 @@ class ContinuedRun:
         self.run = run
         self.plan = plan
 
-    def bind(self, examples: Examples) -> Task:
+        self.known = _extensible(run, plan.settings.get("task", {}))
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Return how more data are to be split. Raises DataError where a label cannot be taken."""
+        return self.known.split_policy(examples)
+
+    def bind(self, examples: Examples, backbone: Backbone) -> BoundTask:
         """Bind the run's task to more data. Raises DataError where a label cannot be taken."""
-        task: Any = self.run.model.task
-        given = self.plan.settings.get("task", {})
-        known: Task = build(type(task), {**task.model_dump(), **given}, where="task") if given else task
-        return known.continued(examples)
+        found: Any = self.known.extended(examples, backbone)
+        bound: BoundTask = found
+        return bound
 
     def apart(self, prepared: Prepared) -> Prepared:
         """The data without what would flatter the figures: the run learnt from some held-out examples already.
@@ -115,16 +121,32 @@ class ContinuedRun:
         rows = np.concatenate([prepared.split.train, prepared.split.val])
         return {prepared.keys[row]: origins[row] for row in rows if was[row] == "test"}
 
-    def head(self, task: Task, backbone: Backbone) -> nn.Module:
+    def head(self, task: BoundTask, backbone: Backbone) -> nn.Module:
         """The run's head for the classes of `task`: its weights stay, those of new classes are small and random."""
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(self.plan.seed, "head"))
-            return widened(self.run.model.heads["head"], new_head(task, backbone))
+            return widened(self.run.model.heads["head"], task.head(backbone))
 
     def _parts_of(self, prepared: Prepared) -> np.ndarray:
         """(examples,) the part of the run that each example was in; '' for a new one."""
         known = self.run.parts
         return np.array([known.get(key, "") for key in prepared.keys], dtype="<U5")
+
+
+def _extensible(run: RunFolder, given: Mapping[str, Any]) -> Extends:
+    """The run's task with some of its settings given anew. Raises SettingsError."""
+    task: Any = run.model.task
+    if not isinstance(task, Extends):
+        raise SettingsError(
+            f"{run.folder} does {run.record.task}, which cannot go on with more data. To begin anew with its backbone, "
+            f"give --backbone {run.folder} in place of --from."
+        )
+    if not given:
+        return task
+    known: Any = task
+    settings = build(type(known.settings), {**known.settings.model_dump(), **given}, where="task")
+    widened: Extends = known.model_copy(update={"settings": settings})
+    return widened
 
 
 def widened(old: nn.Module, new: nn.Module) -> nn.Module:

@@ -16,7 +16,8 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
 from headstart.contracts.runner import Runner
-from headstart.contracts.task import Targets, Task
+from headstart.contracts.task import Targets
+from headstart.contracts.task_capabilities import BoundTask, Sampled, Windowed
 from headstart.engine.device import pick_device
 from headstart.engine.frozen.choose_runner import Choice, choose_runner
 from headstart.engine.frozen.content_keys import content_keys
@@ -76,28 +77,28 @@ def choice_of_runner(
 
 
 def pass_spec(
-    backbone: Backbone, task: Task, examples: Examples, store: FeatureStore | None
+    backbone: Backbone, task: BoundTask, examples: Examples, store: FeatureStore | None
 ) -> tuple[FeatureSpec, Decision | None]:
     """What the frozen pass keeps for a task, and why it keeps less than its head reads, where that is so."""
-    if task.reads == "pooled":
+    if task.needs.features == "pooled":
         return FeatureSpec.all_stages(backbone), None
     spec = state_spec(backbone, task, len(backbone.stages))
     why = too_large(backbone, spec, examples, store)
     if why is None:
         return spec, None
-    return FeatureSpec(), Decision(what=f"kept {task.reads}", value="none", reason=why)
+    return FeatureSpec(), Decision(what=f"kept {task.needs.features}", value="none", reason=why)
 
 
-def state_spec(backbone: Backbone, task: Task, start: int) -> FeatureSpec:
+def state_spec(backbone: Backbone, task: BoundTask, start: int) -> FeatureSpec:
     """What training goes on from whose first `start` stages are frozen.
 
     The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
     is left and the head reads no more.
     """
-    if task.reads == "pooled" and start == len(backbone.stages):
+    if task.needs.features == "pooled" and start == len(backbone.stages):
         return FeatureSpec()
     before = backbone.boundary_names()[1 : start + 1]
-    taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.reads == "maps" else ()
+    taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.needs.features == "maps" else ()
     return FeatureSpec("state", start, tuple(taps))
 
 
@@ -178,7 +179,7 @@ def kept_states(
     return lambda wanted: found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
 
 
-def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
+def sampled(context: FitContext, task: Sampled, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
     """Draw tokens or pixels of every example, on which a probe with a target for each of them is solved.
 
     Returns:
@@ -186,9 +187,9 @@ def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets,
     """
     data, backbone, device = context.read, context.backbone, pick_device()
     start, source = source_from(context, backbone, len(backbone.stages))
-    stages = suffix(backbone, data.task.reads, start).to(device)
+    stages = suffix(backbone, data.task.needs.features, start).to(device)
     backbone.module.eval()
-    head_inputs = data.task.head_inputs(data.examples)
+    head_inputs = data.task.inputs(data.examples)
     stream = Stream(
         "sampled",
         rows,
@@ -205,7 +206,9 @@ def sampled(context: FitContext, rows: np.ndarray) -> tuple[np.ndarray, Targets,
             batch = stream.batch(some)
             with torch.no_grad():
                 features = backbone.features(stages(batch.state.to(device)))
-            found, truth, positions = data.task.samples(features, batch, context.plan.seed)
+            found, truth, positions = task.samples(
+                features, batch.head_inputs, batch.targets, batch.rows.tolist(), context.plan.seed
+            )
             vectors.append(found)
             targets.append(truth)
             owners.append(some[positions])
@@ -220,7 +223,8 @@ def in_windows(prepared: Prepared, backbone: Backbone) -> Prepared:
     Training and the frozen pass see windows, judging sees whole examples; the data themselves where nothing is longer.
     All windows of an example lie on its side of the split.
     """
-    windows = prepared.task.cut(prepared.examples, backbone)
+    task = prepared.task
+    windows = task.cut(prepared.examples, backbone) if isinstance(task, Windowed) else None
     if windows is None:
         return prepared
     parts = {name: np.flatnonzero(np.isin(windows.owner, rows)) for name, rows in prepared.parts().items()}

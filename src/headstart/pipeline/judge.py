@@ -13,7 +13,7 @@ from headstart.contracts.carriers import Figure, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.modality import HasPicture, Modality, modality_named
 from headstart.contracts.panels import Panel
-from headstart.contracts.task import Targets, Task
+from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
 from headstart.media.masks import overlay, read_mask, side_by_side
@@ -38,7 +38,7 @@ class Judged:
 
 
 def judge(
-    task: Task,
+    task: BoundTask,
     examples: Examples,
     targets: Targets,
     predictions: Mapping[str, Prediction],
@@ -48,7 +48,7 @@ def judge(
     """Judge the predictions of every arm, 'model' first, on the same examples."""
     found = {key: rows_of(figures(task, targets, p, groups=groups, seed=seed)) for key, p in predictions.items()}
     model = predictions["model"]
-    primary = task.metrics()[0]
+    primary = task.evaluation.primary
     comparisons = []
     for key, prediction in predictions.items():
         if key != "model":
@@ -62,7 +62,7 @@ def judge(
         slices,
         worst,
         notes,
-        task.panels(model, targets),
+        task.presentation.panels(model, targets),
         cards(task, examples, targets, model),
     )
 
@@ -78,13 +78,13 @@ def rows_of(found: Mapping[str, Figure]) -> dict[str, FigureRow]:
 
 
 def slice_rows(
-    task: Task, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
+    task: BoundTask, examples: Examples, targets: Targets, prediction: Prediction, groups: np.ndarray | None, seed: int
 ) -> tuple[tuple[SliceRow, ...], str, tuple[str, ...]]:
     """Return the figures of every domain and of every value of every slice column, the worst value, and notes."""
     rows: list[SliceRow] = []
     worst: list[tuple[float, str]] = []
     notes: list[str] = []
-    metric = task.metrics()[0]
+    metric = task.evaluation.primary
     sign = 1 if metric.greater_is_better else -1
     for column in examples.schema.subgroups():
         found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
@@ -97,9 +97,9 @@ def slice_rows(
     return tuple(rows), min(worst)[1] if worst else "", tuple(notes)
 
 
-def cards(task: Task, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:
+def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:
     """The worst predictions with their inputs, as a report shows them."""
-    mistakes = task.mistakes(prediction, targets, MOST_MISTAKES)
+    mistakes = task.presentation.mistakes(prediction, targets, MOST_MISTAKES)
     chosen = examples.take([mistake.row for mistake in mistakes])
     kind = modality_named(examples.schema.modality)
     shown = zip(mistakes, chosen.origins(), chosen.raws())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.task import Task
+from headstart.contracts.task_capabilities import WritesFiles
 from headstart.kernel.errors import HeadstartError, SettingsError
 from headstart.kernel.files import atomic_folder, hash_bytes, read_json, write_json
 from headstart.pipeline.destination import GIVE_ANOTHER
@@ -36,9 +36,9 @@ class MaskFiles:
         """Origin -> file."""
         self._names = FileNames()
 
-    def write(self, task: Task, prediction: Prediction, examples: Examples) -> list[str]:
+    def write(self, shown: WritesFiles, prediction: Prediction, examples: Examples) -> list[str]:
         """Those of some examples, as the table names them."""
-        written = task.files(prediction, examples.raws(), self._names.of(names_of(examples)), self.folder)
+        written = shown.files(prediction, examples.raws(), self._names.of(names_of(examples)), self.folder)
         self.of |= {origin: self.folder / file for origin, file in zip(examples.origins(), written)}
         return [f"{self.final.name}/{file}" for file in written]
 

@@ -32,7 +32,7 @@ from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner, embed
 from headstart.pipeline.plan import AUTO, Plan
-from headstart.pipeline.prepare import Prepared, choose_task, require_all
+from headstart.pipeline.prepare import Prepared, choose_task, require_all, require_classes
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.sequence import Start
 from headstart.pipeline.training import require_whole
@@ -61,13 +61,15 @@ def start_in_memory(examples: Examples, plan: Plan) -> Start:
     """Load the backbone, bind the task, and hold a part out where training goes by steps. Raises as `fit_in_memory`."""
     task, _ = choose_task(examples, plan)
     backbone, _, _ = choose_backbone(examples, plan)
-    bound, hashed, spec = task.bind(examples), content_keys(examples), FeatureSpec()
+    bound, hashed, spec = task.bind(examples, backbone), content_keys(examples), FeatureSpec()
+    require_classes(plan, bound)
+    strata = task.split_policy(examples).strata
     targets, rows, none = bound.targets(examples), np.arange(len(examples)), np.array([], dtype=np.int64)
     keys = cast("Sequence[str]", hashed.keys)  # an input that cannot be read has none, which ends the fit
     solved = plan.plugin("tuning").solved
-    parts = Split(rows, none, none) if solved else held_out(bound.strata(targets), keys, plan.seed)
+    parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
-    data = Prepared(examples, plan.columns, keys, bound, targets, None, parts, summary, ())
+    data = Prepared(examples, plan.columns, keys, bound, targets, strata, None, parts, summary, ())
     choice = choice_of_runner(backbone, examples, keys, spec, plan.named_runner())
     plan, store = plan.model_copy(update={"scratch": False}), _store(backbone)
     return Start(plan, data, data, backbone, spec, choice, store, Budget(), all_needed=True)

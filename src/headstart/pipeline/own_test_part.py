@@ -131,7 +131,7 @@ def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examp
     groups = codes(judged, judged.schema.group)
     before, after = (f.prediction.take(np.searchsorted(f.rows, rows)) for f in (old, new) if f.prediction is not None)
     was, now = run.model.task.targets(judged), model.task.targets(judged)
-    metric, earlier = model.task.metrics()[0], run.model.task.metrics()[0]
+    metric, earlier = model.task.evaluation.primary, run.model.task.evaluation.primary
     difference = compare(metric, now, after, before, groups=groups, seed=seed, other_by=(earlier, was))
     return nothing.model_copy(
         update={

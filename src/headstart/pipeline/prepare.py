@@ -11,7 +11,8 @@ import numpy as np
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
-from headstart.contracts.task import Targets, Task
+from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task, one_class_each
+from headstart.contracts.task_capabilities import Remarks
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import find_duplicates
 from headstart.evidence.splits import Split, split
@@ -34,9 +35,10 @@ class Prepared:
     """The plan's columns, with what was recognised filled in."""
     keys: Sequence[str]
     """Content key of each row."""
-    task: Task
-    """Bound to the data."""
+    task: BoundTask
     targets: Targets
+    strata: np.ndarray
+    """(examples,) int: what a split keeps in proportion."""
     groups: np.ndarray | None
     """(examples,) int codes; None without a group column."""
     split: Split
@@ -93,30 +95,31 @@ def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:
     return ReadData(everything.take(rows), seen, keys, copies.cluster[rows], troubles)
 
 
-def split_data(read: ReadData, plan: Plan, task: Task, reporter: Reporter) -> Prepared:
+def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy, reporter: Reporter) -> Prepared:
     """Split what was read for a task that is bound to it.
 
     Raises:
         DataError: what is wrong with the data, and what to do.
+        SettingsError: the plan's objective needs another task.
     """
     examples = read.examples
-    choices = tuple(Decision(**choice._asdict()) for choice in task.choices())
+    chosen = task.choices() if isinstance(task, Remarks) else ()
+    choices = tuple(Decision(**choice._asdict()) for choice in chosen)
     for choice in choices:
         reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
     targets = task.targets(examples)
+    require_classes(plan, task)
     group = examples.schema.group
     groups = codes(examples, group)
     given = None if examples.schema.part is None else examples.column(examples.schema.part)
-    strata = task.strata(targets)
-    labels = task.labels(examples)
-    names = task.strata_names(strata, labels)
+    labels = task.presentation.labels(examples)
     parts = split(
-        strata,
+        policy.strata,
         clusters=read.clusters,
         groups=None if group is None else examples.column(group),
         given=given,
         keys=read.keys,
-        names=names,
+        names=policy.names,
         seed=plan.seed,
     )
     _require_parts(parts, groups, read.clusters)
@@ -130,10 +133,10 @@ def split_data(read: ReadData, plan: Plan, task: Task, reporter: Reporter) -> Pr
         unreadable=read.troubles,
         duplicates=len(examples) - len(np.unique(read.clusters)),
         leaks=_leaks(parts, examples),
-        notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, strata, names)),
+        notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, policy)),
     )
     columns = _recognised(plan.columns, examples.schema)
-    return Prepared(examples, columns, read.keys, task, targets, groups, parts, summary, choices)
+    return Prepared(examples, columns, read.keys, task, targets, policy.strata, groups, parts, summary, choices)
 
 
 def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
@@ -164,7 +167,7 @@ def require_all(examples: Examples, failures: Mapping[int, str]) -> None:
 
 def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
-    labels = prepared.task.labels(prepared.examples)
+    labels = prepared.task.presentation.labels(prepared.examples)
     counted = _part_rows(parts, prepared.split, prepared.task, labels, prepared.groups)
     split = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
     return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
@@ -175,29 +178,32 @@ def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
 
     Raises:
         DataError: no task or several suit the targets.
-        SettingsError: the plan's objective needs another task.
+        SettingsError: a setting that the task does not have.
     """
     given = plan.settings.get("task", {})
     if plan.task != "auto":
-        return _suited(build(registry.plugin("tasks", plan.task), given, where="task"), plan), None
+        return _settled(plan.task, given), None
     reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
     suited = {name: reason for name, reason in reasons.items() if reason}
     if len(suited) != 1:
         found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
         raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
     ((name, reason),) = suited.items()
-    task = _suited(build(registry.plugin("tasks", name), given, where="task"), plan)
-    return task, Decision(what="task", value=name, reason=reason)
+    return _settled(name, given), Decision(what="task", value=name, reason=reason)
 
 
-def _suited(task: Any, plan: Plan) -> Any:
-    """The task, unless the plan's objective needs another. Raises SettingsError."""
-    if plan.plugin("objective").of_classes and not task.one_class:
+def _settled(name: str, given: Mapping[str, Any]) -> Task:
+    task: Task = build(registry.plugin("tasks", name), given, where="task")
+    return task
+
+
+def require_classes(plan: Plan, task: BoundTask) -> None:
+    """Refuse a task whose examples have not one class each where the plan's objective needs that: SettingsError."""
+    if plan.plugin("objective").of_classes and not one_class_each(task):
         raise SettingsError(
             f"objective '{plan.objective}' needs data of which each example has one class, and the task is "
             f"{registry.name_of(task)}. Leave --objective out."
         )
-    return task
 
 
 def codes(examples: Examples, column: str | None) -> np.ndarray | None:
@@ -233,14 +239,14 @@ def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray
             )
 
 
-def _never_trained_on(parts: Split, strata: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+def _never_trained_on(parts: Split, policy: SplitPolicy) -> tuple[str, ...]:
     """A note on strata that a given split keeps from the training part."""
-    unseen = np.setdiff1d(strata, strata[parts.train]).tolist()
-    return (f"in no training example: {', '.join(repr(names[k]) for k in unseen[:10])}",) if unseen else ()
+    unseen = np.setdiff1d(policy.strata, policy.strata[parts.train]).tolist()
+    return (f"in no training example: {', '.join(repr(policy.names[k]) for k in unseen[:10])}",) if unseen else ()
 
 
 def _part_rows(
-    parts: Mapping[str, np.ndarray], split: Split, task: Task, labels: Sequence[Any], groups: np.ndarray | None
+    parts: Mapping[str, np.ndarray], split: Split, task: BoundTask, labels: Sequence[Any], groups: np.ndarray | None
 ) -> tuple[PartRow, ...]:
     leaked = [row for row, _ in split.leaks]
     found = {name: _part_row(name, rows, task, labels, groups) for name, rows in parts.items()}
@@ -248,8 +254,10 @@ def _part_rows(
     return tuple(row.model_copy(update={"leaks": counts[name]}) for name, row in found.items())
 
 
-def _part_row(name: str, rows: np.ndarray, task: Task, labels: Sequence[Any], groups: np.ndarray | None) -> PartRow:
-    counts = task.tally([labels[row] for row in rows])
+def _part_row(
+    name: str, rows: np.ndarray, task: BoundTask, labels: Sequence[Any], groups: np.ndarray | None
+) -> PartRow:
+    counts = task.presentation.tally([labels[row] for row in rows])
     classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
     return PartRow(
         name=name,

@@ -14,8 +14,9 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.format import Columns
-from headstart.contracts.model import Model, new_head
+from headstart.contracts.model import Model
 from headstart.contracts.objective import SOURCE
+from headstart.contracts.task import Task
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile, Progress
 from headstart.engine.training.loop import Loop
@@ -120,8 +121,9 @@ def _model(phase: Phase, backbone: Backbone, seed: int) -> Model:
     names = tuple(f"{number:0{digits}d}" for number in range(phase.pictures.classes))
     counts = (phase.pictures.per_class,) * len(names)
     kind = registry.plugin("tasks", "classification")
-    task = build(kind, {"classes": names, "counts": counts, **phase.task}, where="task")
+    settings: Task = build(kind, {"classes": names, **phase.task}, where="task")
+    task = settings.restore({"classes": names, "counts": counts})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw_seed(seed, "head weights"))
-        heads = nn.ModuleDict({"head": new_head(task, backbone)})
+        heads = nn.ModuleDict({"head": task.head(backbone)})
     return Model(backbone, task, heads, Columns(), {})

@@ -93,7 +93,9 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
     with budget.step("loading the backbone"):
         backbone, reference, loaded = choose_backbone(found.examples, plan)
     with budget.step("reading and splitting the data"):
-        prepared = split_data(found, plan, (continued or task).bind(found.examples), reporter)
+        source = continued or task
+        bound = source.bind(found.examples, backbone)
+        prepared = split_data(found, plan, bound, source.split_policy(found.examples), reporter)
         prepared = prepared if continued is None else continued.apart(prepared)
         require_streams(prepared, plan.plugin("objective"), plan.objective)
     tuning = plan.plugin("tuning")

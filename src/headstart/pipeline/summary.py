@@ -28,7 +28,7 @@ from headstart.pipeline.verdict import verdict
 def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunRecord:
     """Everything in one record."""
     context, decisions, budget = arms.context, arms.decisions, arms.context.budget
-    metrics = context.data.task.metrics()
+    metrics = context.data.task.evaluation.metrics
     rows = {arm.key: _arm(arm, judged) for arm in arms.trained}
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
@@ -99,7 +99,13 @@ def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> Non
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    frame = pd.DataFrame({"origin": test.origins(), "truth": data.task.labels(test), **data.task.rows(prediction)})
+    frame = pd.DataFrame(
+        {
+            "origin": test.origins(),
+            "truth": data.task.presentation.labels(test),
+            **data.task.presentation.columns(prediction),
+        }
+    )
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
 
 

@@ -185,7 +185,7 @@ def predict_validation(context: FitContext, model: Model, begun: Beginning) -> P
         return None
     device, data, rows = pick_device(), context.read, context.read.split.val
     order = np.argsort(lengths_of(model.backbone, data.examples, rows), kind="stable")
-    head_inputs, size = data.task.head_inputs(data.examples), usual_batch_size(device)
+    head_inputs, size = data.task.inputs(data.examples), usual_batch_size(device)
     stream = Stream(
         "validation",
         rows[order],
@@ -225,7 +225,7 @@ class _Measure:
 def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning) -> tuple[Stream, Stream]:
     """All labelled training rows, and the validation part by the shortest first."""
     data, train = context.read, context.read.split.train
-    head_inputs = data.task.head_inputs(data.examples)
+    head_inputs = data.task.inputs(data.examples)
     lengths = lengths_of(model.backbone, data.examples, np.arange(len(data.examples)))
     source = Stream(
         SOURCE,

@@ -58,12 +58,13 @@ def averaged_where_better(
     views = AveragedViews(count, context.plan.seed, augmentation.of_inputs())
     averaging = replace(model, execution={**model.execution, KEY: views.to_json()}, calibration={})
     rows, task = context.data.split.val, context.data.task
-    targets, metric = context.data.targets_of(rows), task.metrics()[0]
+    targets, metric = context.data.targets_of(rows), task.evaluation.primary
     found = _predicted(context, averaging)
-    averaging.calibration = task.calibrate(found, targets)
+    averaging.calibration = task.evaluation.calibrate(found, targets)
+    finished = task.evaluation.finish(found, averaging.calibration)
     plain = _predicted(context, model)
     groups, seed = context.data.groups_of(rows), context.plan.seed
-    difference = compare(metric, targets, task.finish(found, averaging.calibration), plain, groups=groups, seed=seed)
+    difference = compare(metric, targets, finished, plain, groups=groups, seed=seed)
     figure = difference.figure
     change = f"{metric.name} on validation changes by {figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
     if difference.verdict != "better":
@@ -76,8 +77,8 @@ def averaged_where_better(
 def _why_not(context: FitContext, augmentation: Composed) -> str:
     if not augmentation.of_inputs().changes_inputs:
         return "the augmentation makes no views of inputs one by one"
-    if context.data.task.reads != "pooled":
-        return f"scores of {context.data.task.reads} move with the view and cannot be averaged"
+    if context.data.task.needs.features != "pooled":
+        return f"scores of {context.data.task.needs.features} move with the view and cannot be averaged"
     if not len(context.data.split.val):
         return "there is no validation part to show whether it helps"
     return ""

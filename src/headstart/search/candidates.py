@@ -14,6 +14,8 @@ from torch import nn
 from headstart.contracts.advice import DataFacts, Suggestion
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.task import one_class_each
+from headstart.contracts.task_capabilities import is_linear
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
@@ -148,18 +150,17 @@ def _with_objective(candidate: Candidate, name: str, offered: Suggestion, facts:
 
 def few_judged(context: FitContext) -> bool:
     """Whether the validation part is too small to choose by; pixels and words of a few examples are many."""
-    return (
-        context.windows is None and context.data.task.reads == "pooled" and 0 < len(context.data.split.val) < FEW_JUDGED
-    )
+    pooled = context.data.task.needs.features == "pooled"
+    return context.windows is None and pooled and 0 < len(context.data.split.val) < FEW_JUDGED
 
 
 def facts_of(context: FitContext) -> DataFacts:
     """What the tunings are asked by."""
     task = context.data.task
     examples, stages = len(context.read.split.train), len(context.backbone.stages)
-    linear, attention = task.linear() == task, _is_transformer(context.backbone)
+    linear, attention = is_linear(task), _is_transformer(context.backbone)
     tokens = isinstance(context.backbone.input_kind(), Tokens)
-    return DataFacts(examples, stages, linear, attention, tokens, task.one_class)
+    return DataFacts(examples, stages, linear, attention, tokens, one_class_each(task))
 
 
 def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:

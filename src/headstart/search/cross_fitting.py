@@ -100,7 +100,7 @@ class CrossFitting:
         data = candidate.context.data
         train, val = data.split.train, data.split.val
         labelled = np.union1d(train, val)
-        cut = folds(train, data.task.strata(data.targets), data.split.units, count - 1, candidate.context.plan.seed)
+        cut = folds(train, data.strata, data.split.units, count - 1, candidate.context.plan.seed)
         others = [Fold(np.union1d(fold.rest, val), fold.held) for fold in cut]
         found = [
             first,
@@ -171,8 +171,8 @@ def _context_of(context: FitContext, fold: Fold) -> FitContext:
 
 
 def _calibrated(context: FitContext, rows: np.ndarray, found: Prediction) -> Prediction:
-    task = context.data.task
-    return task.finish(found, task.calibrate(found, context.data.targets_of(rows)))
+    evaluation = context.data.task.evaluation
+    return evaluation.finish(found, evaluation.calibrate(found, context.data.targets_of(rows)))
 
 
 def _decision(value: str, reason: str) -> Decision:

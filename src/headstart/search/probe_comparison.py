@@ -78,8 +78,8 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
     """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
     data, seed = context.data, context.plan.seed
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
-    metrics = {metric.name: metric for metric in data.task.metrics()}
-    primary = data.task.metrics()[0]
+    metrics = {metric.name: metric for metric in data.task.evaluation.metrics}
+    primary = data.task.evaluation.primary
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
     reason = _told(primary, found)
     better = _is_better(found, where)

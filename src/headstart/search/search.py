@@ -156,7 +156,7 @@ class Search:
             for one in alive:
                 self._train(one, rung.until(one.epochs))
             self.context.reporter.say(
-                f"Round {number}: {len(alive)} candidates, {reached(self.context.data.task, alive)}"
+                f"Round {number}: {len(alive)} candidates, {reached(self.context.data.task.evaluation, alive)}"
             )
 
     def _survivors(self, alive: Sequence[Trial], rung: Rung, number: int) -> list[Trial]:
@@ -243,7 +243,7 @@ class Search:
 
     def _told(self, rows: Sequence[CandidateRow]) -> list[Decision]:
         """All decisions so far, with what became of each candidate but the first, which is the probe."""
-        return [*self.decisions, *(decision_of(self.context.data.task, row) for row in rows[1:])]
+        return [*self.decisions, *(decision_of(self.context.data.task.evaluation, row) for row in rows[1:])]
 
     def _as_probe(self) -> FitContext:
         """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.contracts.task import Task
+from headstart.contracts.task import Evaluation
 from headstart.pipeline.arms import Trained
 from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import CandidateRow, Decision
@@ -65,19 +65,19 @@ class Trial:
         )
 
 
-def reached(task: Task, alive: Sequence[Trial]) -> str:
+def reached(evaluation: Evaluation, alive: Sequence[Trial]) -> str:
     """How far the best of the candidates has come, by what they are compared by."""
     best = min(alive, key=lambda one: one.lowest, default=None)
-    if task.chosen_by == "loss":
+    if evaluation.chosen_by == "loss":
         return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
-    metric = task.metrics()[0]
+    metric = evaluation.primary
     value = value_text(metric.unit, math.nan if best is None else best.metric)
     return f"best {metric.title} on validation {value}"
 
 
-def decision_of(task: Task, row: CandidateRow) -> Decision:
+def decision_of(evaluation: Evaluation, row: CandidateRow) -> Decision:
     """What became of a candidate, for the plan."""
-    metric = task.metrics()[0]
+    metric = evaluation.primary
     best = f"{metric.title} {value_text(metric.unit, row.val_metric)} on validation at its best"
     reason = f"{best}, {row.epochs} epochs in {row.seconds:.1f} s"
     return Decision(what=f"candidate {row.name}", value=row.fate, reason=reason)

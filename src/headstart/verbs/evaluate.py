@@ -93,8 +93,8 @@ def evaluate(
     return Evaluation(
         data=source,
         n=len(judged),
-        metrics={metric.name: metric.info for metric in task.metrics()},
-        primary_metric=task.metrics()[0].name,
+        metrics={metric.name: metric.info for metric in task.evaluation.metrics},
+        primary_metric=task.evaluation.primary.name,
         figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
         slices=found,
         worst_slice=worst,

@@ -12,6 +12,7 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import Sizes, modality_named
+from headstart.contracts.task_capabilities import Reviews
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
@@ -150,7 +151,8 @@ def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
     tasks = [registry.plugin("tasks", name) for name in registry.names("tasks")]
     findings: list[Finding] = []
     spreads: dict[str, Spread] = {}
-    for review in [task.review(examples) for task in tasks if task.suits(examples)]:
+    suited = [task for task in tasks if task.suits(examples)]
+    for review in [task.review(examples) for task in suited if isinstance(task, Reviews)]:
         said: dict[Severity, tuple[str, ...]] = {
             "error": review.faults,
             "warning": review.warnings,

@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Gathers
+from headstart.contracts.task_capabilities import Remarks, WritesFiles
 from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import atomic_path
@@ -101,7 +102,7 @@ def predict(
             raise DataError("there is nothing to predict: the data have no rows")
         return pd.concat(found, ignore_index=True)
     out = Path(out)
-    if not model.task.has_files:
+    if not isinstance(model.task.presentation, WritesFiles):
         with atomic_path(out) as table:
             rows, failed = _write(_frames(predictor, chunks, None, reporter), table, WRITERS[out.suffix])
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
@@ -147,10 +148,15 @@ def _frames(
             continue
         if masks is not None:
             require_apart_from_pictures(masks.final, examples, "masks")
-        for remark in set(predictor.model.task.warnings(examples)) - said:
+        for remark in _warnings(predictor, examples) - said:
             reporter.say(remark)
             said.add(remark)
         yield _frame(predictor, examples, masks)
+
+
+def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
+    task = predictor.model.task
+    return set(task.warnings(examples)) if isinstance(task, Remarks) else set()
 
 
 def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:
@@ -158,10 +164,10 @@ def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) ->
     predicted = predict_usable(predictor, examples)
     frame = pd.DataFrame({"origin": examples.origins()})
     if predicted.prediction is not None:
-        task, done = predictor.model.task, examples.take(predicted.rows)
-        scores = pd.DataFrame(dict(task.rows(predicted.prediction)), index=predicted.rows)
-        if masks is not None:
-            scores["file"] = masks.write(task, predicted.prediction, done)
+        shown, done = predictor.model.task.presentation, examples.take(predicted.rows)
+        scores = pd.DataFrame(dict(shown.columns(predicted.prediction)), index=predicted.rows)
+        if masks is not None and isinstance(shown, WritesFiles):
+            scores["file"] = masks.write(shown, predicted.prediction, done)
         frame = frame.join(scores)
     frame["error"] = [predicted.failures.get(row) for row in range(len(examples))]
     return frame

@@ -144,8 +144,8 @@ def decode_of(backbone: Backbone) -> tuple[Any, type]:
 @pytest.mark.parametrize("decode", ["fast", "full"])
 def test_the_way_of_decoding_belongs_to_the_preparation_and_to_a_saved_model(decode: str, tmp_path: Path) -> None:
     backbone = loaded(decode=decode)
-    task = Classification(classes=("ant", "bee"), counts=(3, 4))
-    heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    task = Classification().restore({"classes": ("ant", "bee"), "counts": (3, 4)})
+    heads = nn.ModuleDict({"head": task.head(backbone)})
     execution = {"runner": "eager", "precision": "float32"}
     Model(backbone, task, heads, Columns(), execution, {"temperature": 1.0}).save(tmp_path / "model")
     again = load_model(tmp_path / "model").backbone

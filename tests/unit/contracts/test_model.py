@@ -27,16 +27,16 @@ from headstart.contracts.model_files import model_hash
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes
-from headstart.kernel.user_settings import build
+from headstart.kernel.user_settings import naming_faults
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from tiny_text_models import SENTENCES, save_tiny
 
 
 def model_on(backbone: Backbone, task: Any = None) -> Model:
-    task = task or Classification(classes=("ant", "bee", "Ä"), counts=(3, 4, 5))
-    heads = nn.ModuleDict({"head": task.head(backbone.width)})
-    calibration = {} if isinstance(task, Regression) else {"temperature": 1.25}
+    task = task or Classification().restore({"classes": ("ant", "bee", "Ä"), "counts": (3, 4, 5)})
+    heads = nn.ModuleDict({"head": task.head(backbone)})
+    calibration = {"temperature": 1.25} if "temperature" in task.evaluation.limits else {}
     columns = Columns(text=("review",), label="stars", slices=("camera",))
     return Model(backbone, task, heads, columns, {"runner": "eager", "precision": "float32"}, calibration)
 
@@ -68,7 +68,7 @@ def test_everything_comes_back_bit_for_bit(saved: Path) -> None:
     again = load_model(saved.parent / "again")
     assert (saved.parent / "again" / "model.json").read_bytes() == (saved / "model.json").read_bytes()
     assert again.backbone.weights_hash() == first.backbone.weights_hash()
-    assert again.task == Classification(classes=("ant", "bee", "Ä"), counts=(3, 4, 5))
+    assert again.task == Classification().restore({"classes": ("ant", "bee", "Ä"), "counts": (3, 4, 5)})
     assert again.columns == Columns(text=("review",), label="stars", slices=("camera",))
     assert again.execution == {"runner": "eager", "precision": "float32"}
     assert again.calibration == {"temperature": 1.25}
@@ -91,7 +91,7 @@ def test_a_text_model_takes_its_tokenizer_along(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fresh_process_predicts_the_same(tmp_path: Path) -> None:
-    model = model_on(TableFeatures(columns=2).load(), Regression(mean=3.0, scale=0.1))
+    model = model_on(TableFeatures(columns=2).load(), Regression().restore({"mean": 3.0, "scale": 0.1}))
     model.save(tmp_path / "model")
     program = (
         "import sys, numpy, torch\nfrom pathlib import Path\nfrom headstart.contracts.model import load_model\n"
@@ -198,7 +198,7 @@ def test_a_newer_format_says_what_to_do(saved: Path, described: dict[str, Any]) 
         (lambda d: d["task"]["settings"].update(classes=7), r"task\.classes = 7"),
         (lambda d: d["backbone"]["settings"].pop("reference"), r"backbone\.reference is missing"),
         (
-            lambda d: d["task"]["settings"].update(classes=["ant", "bee"], counts=[3, 4]),
+            lambda d: d["task"]["learnt"].update(classes=["ant", "bee"], counts=[3, 4]),
             "does not fit its own description",
         ),
         (lambda d: d.update(heads=["head", "another"]), "does not fit its own description"),
@@ -235,7 +235,19 @@ def table(**settings: int) -> dict[str, Any]:
 
 CLASSES = {"classes": ("ant", "bee"), "counts": (3, 4)}
 LABELS = {**CLASSES, "examples": 5, "separator": "|"}
-MASKS = {**CLASSES, "values": (0, 7), "pixels": (9, 1), "image_side": 64}
+NUMBERS = {"mean": -1.0, "scale": 2.0}
+TYPES = {"types": ("PER", "LOC"), "several_words": True}
+MASKS = {
+    "classes": ("ant", "bee"),
+    "values": (0, 7),
+    "coloured": False,
+    "pixels": (9, 1),
+    "image_side": 64,
+    "tile": None,
+    "longest": 64,
+    "reachable": 1.0,
+    "in_mm": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -243,24 +255,24 @@ MASKS = {**CLASSES, "values": (0, 7), "pixels": (9, 1), "image_side": 64}
     [
         ("classification", CLASSES, {"temperature": 1.0}),
         ("multilabel", LABELS, {"threshold ant": 0.3, "threshold bee": 0.7}),
-        ("regression", {"mean": -1.0, "scale": 2.0}, {}),
-        ("tagging", {"types": ("PER", "LOC")}, {"temperature": 20.0}),
-        ("segmentation", {k: v for k, v in MASKS.items() if k != "counts"}, {}),
+        ("regression", NUMBERS, {}),
+        ("tagging", TYPES, {"temperature": 20.0}),
+        ("segmentation", MASKS, {}),
     ],
 )
 def test_what_binding_and_calibration_leave_is_taken(
     plugin: str, sound: dict[str, Any], calibration: dict[str, float]
 ) -> None:
-    build(registry.plugin("tasks", plugin), sound, where="task").require_learnt(calibration)
+    registry.plugin("tasks", plugin)().restore(sound).evaluation.check(calibration)
 
 
 @pytest.mark.parametrize(
     ("plugin", "settings", "calibration", "reason"),
     [
-        ("classification", {"classes": ("ant", "ant")}, {}, "'ant' stands 2 times"),
-        ("classification", {"classes": ("ant",), "counts": (1,)}, {}, "has 1 names"),
+        ("classification", {**CLASSES, "classes": ("ant", "ant")}, {}, "'ant' stands 2 times"),
+        ("classification", {"classes": ("ant",), "counts": (1,)}, {}, "at least 2 items"),
         ("classification", {**CLASSES, "counts": (3,)}, {}, "has 1 numbers for 2 names"),
-        ("classification", {**CLASSES, "counts": (3, -1)}, {}, "task.counts = -1"),
+        ("classification", {**CLASSES, "counts": (3, -1)}, {}, "task.counts.1 = -1"),
         *(
             ("classification", CLASSES, {"temperature": number}, "calibration.temperature = ")
             for number in (0.0, -1.0, float("nan"), float("inf"), 1e-300)
@@ -271,25 +283,26 @@ def test_what_binding_and_calibration_leave_is_taken(
         ("multilabel", LABELS, {"threshold ant": 0.0}, "calibration.threshold ant = 0.0"),
         ("multilabel", LABELS, {"threshold bee": float("nan")}, "calibration.threshold bee = nan"),
         ("multilabel", LABELS, {"threshold cat": 0.5}, "calibration 'threshold cat' is not known"),
-        ("regression", {"mean": float("nan")}, {}, "task.mean = nan"),
-        ("regression", {"scale": 0.0}, {}, "task.scale = 0.0"),
-        ("regression", {"scale": float("inf")}, {}, "task.scale = inf"),
-        ("regression", {}, {"temperature": 1.0}, "calibration 'temperature' is not known"),
-        ("tagging", {"types": ()}, {}, "task.types has 0 names"),
-        ("tagging", {"types": ("PER", "PER")}, {}, "'PER' stands 2 times"),
-        ("tagging", {"types": ("PER",)}, {"temperature": 0.0}, "calibration.temperature = 0.0"),
-        ("segmentation", {"classes": ("a", "a")}, {}, "'a' stands 2 times"),
-        ("segmentation", {"classes": ("a", "b"), "values": (1, 1)}, {}, "'1' stands 2 times"),
-        ("segmentation", {"classes": ("a", "b"), "pixels": (1, 2), "values": (1,)}, {}, "has 1 numbers for 2"),
-        ("segmentation", {"reachable": float("nan")}, {}, "task.reachable = nan"),
-        ("segmentation", {"image_side": 10**6}, {}, "task.image_side = 1000000"),
+        ("regression", {**NUMBERS, "mean": float("nan")}, {}, "task.mean = nan"),
+        ("regression", {**NUMBERS, "scale": 0.0}, {}, "task.scale = 0.0"),
+        ("regression", {**NUMBERS, "scale": float("inf")}, {}, "task.scale = inf"),
+        ("regression", NUMBERS, {"temperature": 1.0}, "calibration 'temperature' is not known"),
+        ("tagging", {**TYPES, "types": ()}, {}, "at least 1 item"),
+        ("tagging", {**TYPES, "types": ("PER", "PER")}, {}, "'PER' stands 2 times"),
+        ("tagging", {**TYPES, "types": ("PER",)}, {"temperature": 0.0}, "calibration.temperature = 0.0"),
+        ("segmentation", {**MASKS, "classes": ("a", "a")}, {}, "'a' stands 2 times"),
+        ("segmentation", {**MASKS, "classes": ("a", "b"), "values": (1, 1)}, {}, "'1' stands 2 times"),
+        ("segmentation", {**MASKS, "values": (1,)}, {}, "has 1 numbers for 2"),
+        ("segmentation", {**MASKS, "reachable": float("nan")}, {}, "task.reachable = nan"),
+        ("segmentation", {**MASKS, "image_side": 10**6}, {}, "task.image_side = 1000000"),
     ],
 )
 def test_what_no_training_leaves_is_refused_by_name(
     plugin: str, settings: dict[str, Any], calibration: dict[str, float], reason: str
 ) -> None:
-    with pytest.raises(SettingsError, match=reason):
-        build(registry.plugin("tasks", plugin), settings, where="task").require_learnt(calibration)
+    kind = registry.plugin("tasks", plugin)
+    with pytest.raises(SettingsError, match=reason), naming_faults(kind, "task"):
+        kind().restore(settings).evaluation.check(calibration)
 
 
 def test_a_temperature_of_0_is_refused_where_the_model_is_read(saved: Path, described: dict[str, Any]) -> None:
@@ -378,7 +391,8 @@ def test_a_model_of_format_1_stays_readable(tmp_path: Path) -> None:
     write(tmp_path, {**FORMAT_1, "weights_hash": hash_bytes(weights)})
     model = load_model(tmp_path)
     assert predicted(model, [np.array([1.0, -1.0])]).tolist() == [[-1.0, 1.5]]
-    assert model.task == Classification(classes=("no", "yes"), counts=(7, 3))
+    known = {"classes": ("no", "yes"), "counts": (7, 3)}
+    assert model.task == Classification(classes=known["classes"]).restore(known)
     assert model.columns.numeric == ("x", "y") and model.columns.label == "answer"
     assert model.calibration == {"temperature": 2.0} and model.execution["runner"] == "eager"
 

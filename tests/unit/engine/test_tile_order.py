@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from head_shapes import SHAPES
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
 from headstart.engine.streams import Stream
@@ -42,7 +43,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def tiled_stream(folder: Path) -> Stream:
     """Batches of six tiles, so that none has tiles of two pools of 18."""
     examples = MaskFolder().read(save_pairs(folder, range(PICTURES), side=SIDE), Columns())
-    task = Segmentation(tile=48, classes=("background", "outer", "inner")).bind(examples)
+    task = Segmentation(tile=48, classes=("background", "outer", "inner")).bind(examples, SHAPES)
     windows = task.cut(examples, None)  # type: ignore[arg-type]
     assert windows is not None and len(windows.owner) == PICTURES * TILES
 

@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from head_shapes import SHAPES
 from headstart.contracts.carriers import Prediction
 from headstart.evidence.comparison import compare, figures, paired_over_draws, slice_figures
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
-TASK = Classification().bind(labelled(["a", "b"]))
-ACCURACY, LOG_LOSS = TASK.metrics()[0], TASK.metrics()[4]
+TASK = Classification().bind(labelled(["a", "b"]), SHAPES)
+ACCURACY, LOG_LOSS = TASK.evaluation.primary, TASK.evaluation.metrics[4]
 
 
 def predicted(labels: np.ndarray, right: np.ndarray, confidence: float = 0.8) -> Prediction:
@@ -73,7 +74,7 @@ def test_regression_has_figures_too() -> None:
     generator = np.random.default_rng(0)
     truth = generator.normal(size=150)
     prediction = Prediction({"value": truth + 0.5 * generator.normal(size=150)})
-    found = figures(Regression(), {"label": truth}, prediction, seed=0)
+    found = figures(Regression().restore({"mean": 0.0, "scale": 1.0}), {"label": truth}, prediction, seed=0)
     assert list(found) == ["r2", "mae", "rmse"]
     assert found["r2"].low < found["r2"].value < found["r2"].high < 1
     assert 0.5 * math.sqrt(2 / math.pi) == pytest.approx(found["mae"].value, abs=0.08)
@@ -176,9 +177,9 @@ def test_the_other_may_be_of_a_task_that_knows_fewer_classes() -> None:
     labels = np.arange(60) % 2
     right = np.arange(60) % 5 > 0
     old, better = predicted(labels, right), predicted(labels, np.ones(60, dtype=bool))
-    wider = Classification().bind(labelled(["a", "b", "c"]))
+    wider = Classification().bind(labelled(["a", "b", "c"]), SHAPES)
     three = Prediction({"probabilities": np.pad(better.columns["probabilities"], ((0, 0), (0, 1)))})
-    targets, metric = {"label": labels}, wider.metrics()[1]
-    found = compare(metric, targets, three, old, seed=0, other_by=(TASK.metrics()[1], targets))
-    assert found == compare(TASK.metrics()[1], targets, better, old, seed=0)
+    targets, metric = {"label": labels}, wider.evaluation.metrics[1]
+    found = compare(metric, targets, three, old, seed=0, other_by=(TASK.evaluation.metrics[1], targets))
+    assert found == compare(TASK.evaluation.metrics[1], targets, better, old, seed=0)
     assert found.verdict == "better"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from head_shapes import SHAPES
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
@@ -64,11 +65,12 @@ def test_training_from_a_stored_prefix_equals_training_through_it(
         features = np.random.default_rng(0).normal(size=(90, 4))
         examples = numeric_examples(features, (features[:, 0] > 0).astype(int).tolist())
         keys = [str(key) for key in content_keys(examples).keys]
-        task = Classification().bind(examples)
+        task = Classification().bind(examples, SHAPES)
         split = Split(np.arange(60), np.arange(60, 75), np.arange(75, 90))
         summary = DataSummary(source="", seen="", modality="table", parts=())
         plan = Plan(data="<made>")
-        data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
+        targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+        data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
         backbone = TinyBackbone(dropout=0.0)
         backbone.module.eval()
         context = FitContext(

@@ -36,8 +36,8 @@ def plan(**values: Any) -> Plan:
 
 
 def save_run(folder: Path, backbone: Backbone) -> str:
-    task = Classification(classes=("a", "b"), counts=(1, 1))
-    heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    task = Classification().restore({"classes": ("a", "b"), "counts": (1, 1)})
+    heads = nn.ModuleDict({"head": task.head(backbone)})
     Model(backbone, task, heads, Columns(), {"runner": "eager"}).save(folder / "model")
     return str(folder)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from head_shapes import SHAPES, Shapes
 from headstart.kernel.errors import DataError, RunError
 from headstart.pipeline.continued_run import widened
 from headstart.pipeline.own_test_part import in_words
@@ -46,33 +47,35 @@ def test_a_head_that_has_no_place_for_the_old_one_is_refused(new: nn.Module) -> 
 
 
 def test_new_classes_come_after_the_known_ones_and_missing_ones_stay() -> None:
-    task = Classification().bind(labelled(["cat", "dog", "cat"])).continued(labelled(["ant", "dog", "bee"]))
+    task = (
+        Classification().bind(labelled(["cat", "dog", "cat"]), SHAPES).extended(labelled(["ant", "dog", "bee"]), SHAPES)
+    )
     assert task.classes == ("cat", "dog", "ant", "bee") and task.counts == (0, 1, 1, 1)
     assert task.targets(labelled(["bee", "cat"]))["label"].tolist() == [3, 0]
 
 
 def test_more_data_may_hold_one_class_alone() -> None:
-    task = Classification().bind(labelled(["cat", "dog"]))
-    assert task.continued(labelled(["dog", "dog"])).classes == ("cat", "dog")
+    task = Classification().bind(labelled(["cat", "dog"]), SHAPES)
+    assert task.extended(labelled(["dog", "dog"]), SHAPES).classes == ("cat", "dog")
 
 
 def test_regression_keeps_mean_and_scale_and_refuses_texts() -> None:
-    task = Regression().bind(labelled([1.5, 2.5, 9.25]))
-    assert task.continued(labelled([100.5, 900.5])) == task
-    assert task.continued(labelled([3.5, 3.5])) == task
+    task = Regression().bind(labelled([1.5, 2.5, 9.25]), SHAPES)
+    assert task.extended(labelled([100.5, 900.5]), SHAPES) == task
+    assert task.extended(labelled([3.5, 3.5]), SHAPES) == task
     with pytest.raises(DataError, match="is no number"):
-        task.continued(labelled(["a", "b"]))
+        task.extended(labelled(["a", "b"]), SHAPES)
 
 
 def test_label_sets_and_tags_grow_too() -> None:
-    sets = MultiLabel().bind(labelled([["b"], []])).continued(labelled([["a", "b"], []]))
+    sets = MultiLabel().bind(labelled([["b"], []]), SHAPES).extended(labelled([["a", "b"], []]), SHAPES)
     assert sets.classes == ("b", "a")
     texts = tagged_texts(30)
-    known = Tagging().bind(texts)
+    known = Tagging().bind(texts, SHAPES)
     first = known.types[:1]
     few = known.model_copy(update={"types": first})
-    assert few.continued(texts).types[:1] == first and set(few.continued(texts).types) == set(known.types)
-    assert few.continued(texts).tag_names[: len(few.tag_names)] == few.tag_names
+    assert few.extended(texts, SHAPES).types[:1] == first and set(few.extended(texts, SHAPES).types) == set(known.types)
+    assert few.extended(texts, SHAPES).tags.names[: len(few.tags.names)] == few.tags.names
 
 
 def row(value: float, low: float, high: float) -> FigureRow:
@@ -108,7 +111,7 @@ def test_what_cannot_be_compared_says_why() -> None:
 
 
 def test_the_new_rows_of_a_widened_head_are_small() -> None:
-    task = Classification().bind(labelled(["cat", "dog"])).continued(labelled(["ant", "dog"]))
+    task = Classification().bind(labelled(["cat", "dog"]), SHAPES).extended(labelled(["ant", "dog"]), SHAPES)
     torch.manual_seed(0)
-    new = widened(linear(2, 0), task.head(5))
+    new = widened(linear(2, 0), task.head(Shapes(5)))
     assert 0 < np.abs(new.weight.detach().numpy()[2]).max() < 0.1 and new.bias[2].item() == 0.0  # type: ignore[operator, union-attr, index]

@@ -21,7 +21,7 @@ from headstart.tasks.regression.task import Regression
 
 N = 200
 LABELS = np.arange(N) % 2
-TASK = Classification(classes=("ant", "bee"), counts=(50, 50))
+TASK = Classification().restore({"classes": ("ant", "bee"), "counts": (50, 50)})
 
 
 def prediction(error: float, seed: int) -> Prediction:
@@ -53,7 +53,7 @@ def test_the_figures_of_every_arm_are_scikit_learns_with_intervals_around_them()
         assert row.value == pytest.approx(accuracy_score(LABELS, chances.argmax(axis=1)))
         assert row.low < row.value < row.high and row.n == N
         assert found.figures[arm]["log_loss"].value == pytest.approx(log_loss(LABELS, chances))
-    assert found.figures["model"].keys() == {metric.name for metric in TASK.metrics()}
+    assert found.figures["model"].keys() == {metric.name for metric in TASK.evaluation.metrics}
 
 
 def test_the_model_is_compared_with_every_other_arm_by_the_primary_metric() -> None:
@@ -103,7 +103,7 @@ def test_without_slices_nothing_is_said_of_them() -> None:
 def test_exhibits_are_those_of_the_model() -> None:
     arms = {"model": prediction(0.05, 0), "scratch": prediction(0.35, 2)}
     found = judge(TASK, texts(), {"label": LABELS}, arms, None, 0)
-    assert found.panels == TASK.panels(arms["model"], {"label": LABELS})
+    assert found.panels == TASK.presentation.panels(arms["model"], {"label": LABELS})
 
 
 def test_mistakes_come_with_input_and_origin_the_worst_first() -> None:
@@ -128,7 +128,7 @@ def test_a_perfect_model_has_no_mistakes() -> None:
 def card_of(examples: Examples) -> Any:
     """The card of the one wrong prediction, in the first row."""
     wrong = Prediction({"value": np.array([9.0, 2.0])})
-    (card,) = cards(Regression(mean=0, scale=1), examples, {"label": np.array([1.0, 2.0])}, wrong)
+    (card,) = cards(Regression().restore({"mean": 0, "scale": 1}), examples, {"label": np.array([1.0, 2.0])}, wrong)
     return card
 
 

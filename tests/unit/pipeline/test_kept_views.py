@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
@@ -70,11 +71,12 @@ def context(tmp_path: Path) -> FitContext:
     backbone: Backbone = build(registry.plugin("backbones", "timm_images"), settings, where="backbone").load()
     examples = pictures(24)
     keys = [str(key) for key in content_keys(examples).keys]
-    task = Classification().bind(examples)
+    task = Classification().bind(examples, SHAPES)
     split = Split(np.arange(12), np.arange(12, 18), np.arange(18, 24))
     summary = DataSummary(source="", seen="", modality="image", parts=())
     plan = Plan(data="<made>", runner="eager", augmentation="crop", settings={"augmentation": {"test_views": 0}})
-    data = Prepared(examples, Columns(), keys, task, task.targets(examples), None, split, summary, ())
+    targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+    data = Prepared(examples, Columns(), keys, task, targets, strata, None, split, summary, ())
     features = extract(backbone, examples, keys, runner=Eager())
     (tmp_path / "work").mkdir()
     return FitContext(plan, data, backbone, features, tmp_path / "work", Quiet(), FeatureStore(tmp_path / "store"))
@@ -227,7 +229,7 @@ def test_what_the_size_of_the_data_decides_is_told(context: FitContext) -> None:
 
 
 def model_of(context: FitContext) -> Model:
-    head = context.data.task.head(context.backbone.width)
+    head = context.data.task.head(context.backbone)
     model = Model(context.backbone, context.data.task, nn.ModuleDict({"head": head}), Columns(), context.execution)
     return model.eval()
 
@@ -280,7 +282,7 @@ def test_averaging_is_kept_only_where_the_interval_is_above_zero(
     def predicted(_: FitContext, model: Model) -> Any:
         right = (KEY in model.execution) == helps
         logits = np.eye(2)[truth if right else 1 - truth] * 4.0
-        return context.data.task.finish(Prediction({"logits": logits}), model.calibration)
+        return context.data.task.evaluation.finish(Prediction({"logits": logits}), model.calibration)
 
     monkeypatch.setattr("headstart.pipeline.view_averaging._predicted", predicted)
     augmentation = context.plan.plugin("augmentation")

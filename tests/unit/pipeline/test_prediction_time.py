@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_tuned_arms import bench_of
 
+from head_shapes import SHAPES
 from headstart.contracts.model import Model
 from headstart.engine.frozen.infer import Predictor
 from headstart.pipeline import arms
@@ -26,7 +27,7 @@ from tiny_backbone import TinyBackbone, numeric_examples
 def context() -> FitContext:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] > 0).astype(int).tolist())
-    return bench_of(TinyBackbone(), examples, Classification().bind(examples))
+    return bench_of(TinyBackbone(), examples, Classification().bind(examples, SHAPES))
 
 
 def model_of(context: FitContext) -> Model:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import state_hash
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
@@ -41,11 +42,12 @@ ONCE, TWICE = Full(**RECIPE), Full(**RECIPE, refit=True)
 def bench_of(train: range, val: range) -> FitContext:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
-    backbone, task, plan = TinyBackbone(dropout=0.0), Classification().bind(examples), Plan(data="<made>")
+    backbone, task, plan = TinyBackbone(dropout=0.0), Classification().bind(examples, SHAPES), Plan(data="<made>")
     keys = [str(key) for key in content_keys(examples).keys]
     split = Split(np.array(train), np.array(val), np.arange(75, 90))
     summary = DataSummary(source="", seen="", modality="table", parts=())
-    data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
+    targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
     return FitContext(plan, data, backbone, features_found, None, Quiet(), FeatureStore())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
@@ -61,13 +62,14 @@ def slow_to_run() -> Backbone:
 
 
 def prepared(examples: Examples) -> Prepared:
-    task, rows = Classification().bind(examples), np.arange(len(examples))
+    task, rows = Classification().bind(examples, SHAPES), np.arange(len(examples))
     keys = [str(key) for key in content_keys(examples).keys]
     split, summary = (
         Split(rows[:-20], rows[-20:-10], rows[-10:]),
         DataSummary(source="", seen="", modality="", parts=()),
     )
-    return Prepared(examples, PLAN.columns, keys, task, task.targets(examples), None, split, summary, ())
+    targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+    return Prepared(examples, PLAN.columns, keys, task, targets, strata, None, split, summary, ())
 
 
 PLAN = Plan(data="<made>", runner="eager", tuning="auto")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from head_shapes import SHAPES
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
@@ -50,7 +51,8 @@ def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | Non
     split = Split(np.arange(0, n - 30), np.arange(n - 30, n - 15), np.arange(n - 15, n))
     summary = DataSummary(source="", seen="", modality=backbone.modality, parts=())
     plan = Plan(data="<made>")
-    data = Prepared(examples, plan.columns, keys, task, task.targets(examples), None, split, summary, ())
+    targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
     backbone.module.eval()
     features = extract(backbone, examples, keys, runner=Eager())
     return FitContext(plan, data, backbone, features, work, Quiet(), FeatureStore())
@@ -59,7 +61,7 @@ def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | Non
 def numbers(work: Path | None = None) -> FitContext:
     features = np.random.default_rng(0).normal(size=(90, 4))
     examples = numeric_examples(features, (features[:, 0] + features[:, 1] > 0).astype(int).tolist())
-    return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples), work)
+    return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples, SHAPES), work)
 
 
 def test_a_rate_at_which_training_breaks_off_counts_where_there_is_no_other() -> None:
@@ -116,7 +118,7 @@ def test_the_solved_head_of_the_probe_is_left_as_it_is() -> None:
 
 def test_behind_a_decoder_that_nobody_can_solve_for_lp_ft_trains_it_alone_first() -> None:
     examples = masked_pictures(60)
-    task = Segmentation(image_side=32).bind(examples)
+    task = Segmentation(image_side=32).bind(examples, SHAPES)
     backbone = TimmImages(reference="test_resnet", weights="random", image_size=32).load().whole(32)
     arm = train_arm(bench_of(backbone, examples, task), "model", LpFt(**SHORT), "lp_ft", None)
     assert {row.start for row in arm.stages} == {0.3}
@@ -170,7 +172,7 @@ def test_rows_say_what_moved_and_how_fast() -> None:
 def test_an_adapted_model_is_saved_as_an_ordinary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It loads, and does the same, where there is no peft."""
     examples = masked_pictures(60)
-    task = Segmentation(image_side=32).bind(examples)
+    task = Segmentation(image_side=32).bind(examples, SHAPES)
     backbone = TimmImages(reference="test_resnet", weights="random", image_size=32).load().whole(32)
     names, before = list(backbone.module.state_dict()), backbone.weights_hash()
     arm = train_arm(bench_of(backbone, examples, task), "model", Lora(**SHORT), "lora", None)

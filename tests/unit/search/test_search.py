@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from head_shapes import SHAPES
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.task import Evaluation
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.store.feature_store import FeatureStore
@@ -47,6 +49,7 @@ from headstart.search.final_training import FinalTraining
 from headstart.search.search import Found, Search
 from headstart.search.search_state import SearchState
 from headstart.search.trial import Trial, reached
+from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.classification.task import Classification
 from headstart.tuning.full import Full
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -68,12 +71,13 @@ def bench_of(
     features = draws.normal(size=(400, 4))
     labels = draws.integers(2, size=400) if noise else (features[:, 0] * features[:, 1] > 0).astype(int)
     examples = numeric_examples(features, labels.tolist())
-    task, backbone = Classification().bind(examples), TinyBackbone(dropout=0.0)
+    task, backbone = Classification().bind(examples, SHAPES), TinyBackbone(dropout=0.0)
     keys = [str(key) for key in content_keys(examples).keys]
     split = Split(np.arange(0, 320 - judged), np.arange(320 - judged, 320), np.arange(320, 400))
     summary = DataSummary(source="", seen="", modality="table", parts=())
     made = Plan(data="<made>", tuning="auto", augmentation="auto", settings={"tuning": dict(tuning)}, **plan)
-    data = Prepared(examples, made.columns, keys, task, task.targets(examples), None, split, summary, ())
+    targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
+    data = Prepared(examples, made.columns, keys, task, targets, strata, None, split, summary, ())
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
     return FitContext(made, data, backbone, features_found, work, Quiet(), FeatureStore())
@@ -147,13 +151,14 @@ def test_tunings_that_are_never_tried_unless_they_are_named_are_told_of() -> Non
     assert not [one for one in candidates(bench_of(None, SHORT))[1] if one.what == "tunings left out"]
 
 
-def test_a_round_says_what_its_candidates_are_compared_by(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_says_what_its_candidates_are_compared_by() -> None:
     candidate = candidates(bench_of(None, SHORT))[0][0]
     courses = (0.5, 0.75), (0.25, 0.875)
     alive = [Trial(candidate, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in courses]
-    assert reached(Classification(), alive) == "lowest validation loss 0.25"
-    monkeypatch.setattr(Classification, "chosen_by", "metric")
-    assert reached(Classification(), alive) == "best Accuracy on validation 87.5 %"
+    assert reached(Evaluation(classification_metrics()), alive) == "lowest validation loss 0.25"
+    assert (
+        reached(Evaluation(classification_metrics(), chosen_by="metric"), alive) == "best Accuracy on validation 87.5 %"
+    )
 
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:

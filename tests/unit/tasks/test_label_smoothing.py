@@ -4,24 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.contracts.carriers import Batch, State
-from headstart.tasks.classification.task import Classification
+from head_shapes import SHAPES
+from headstart.tasks.classification.task import BoundClassification, Classification
 from tiny_backbone import numeric_examples
 
 
-def bound(**settings: object) -> Classification:
+def bound(**settings: object) -> BoundClassification:
     examples = numeric_examples(np.zeros((6, 2)), ["a", "a", "a", "b", "b", "c"])
-    return Classification(**settings).bind(examples)  # type: ignore[arg-type]
+    return Classification(**settings).bind(examples, SHAPES)  # type: ignore[arg-type]
 
 
-def batch(*labels: int) -> Batch:
-    rows = torch.arange(len(labels))
-    return Batch(State(torch.zeros(len(labels), 2)), {"label": torch.tensor(labels)}, rows)
+def targets(*labels: int) -> dict[str, torch.Tensor]:
+    return {"label": torch.tensor(labels)}
 
 
 def test_smoothing_spreads_a_share_of_each_label_over_all_classes_in_training() -> None:
     logits = torch.tensor([[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]], requires_grad=True)
-    loss = bound(label_smoothing=0.3).losses({"logits": logits}, batch(0, 1))["cross_entropy"]
+    loss = bound(label_smoothing=0.3).losses({"logits": logits}, targets(0, 1))["cross_entropy"]
     target = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
     torch.testing.assert_close(loss, -(target * logits.log_softmax(dim=1)).sum(dim=1).mean())
 
@@ -29,8 +28,8 @@ def test_smoothing_spreads_a_share_of_each_label_over_all_classes_in_training() 
 def test_validation_measures_the_plain_cross_entropy() -> None:
     logits = {"logits": torch.tensor([[2.0, 0.5, -1.0]])}
     assert torch.equal(
-        bound(label_smoothing=0.3).losses(logits, batch(0))["cross_entropy"],
-        bound().losses(logits, batch(0))["cross_entropy"],
+        bound(label_smoothing=0.3).losses(logits, targets(0))["cross_entropy"],
+        bound().losses(logits, targets(0))["cross_entropy"],
     )
 
 
@@ -38,9 +37,9 @@ def test_validation_measures_the_plain_cross_entropy() -> None:
 def test_losses_of_parts_weighted_make_the_loss_of_the_whole(class_weights: str) -> None:
     task, logits = bound(class_weights=class_weights), torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     labels = (0, 2, 1, 1, 0)
-    whole = task.losses({"logits": logits}, batch(*labels))["cross_entropy"]
-    cuts = [(slice(0, 2), batch(*labels[:2])), (slice(2, 5), batch(*labels[2:]))]
+    whole = task.losses({"logits": logits}, targets(*labels))["cross_entropy"]
+    cuts = [(slice(0, 2), targets(*labels[:2])), (slice(2, 5), targets(*labels[2:]))]
     weights = [task.weight(part) for _, part in cuts]
     losses = [task.losses({"logits": logits[at]}, part)["cross_entropy"] for at, part in cuts]
-    mean = sum(w * loss for w, loss in zip(weights, losses)) / task.weight(batch(*labels))
+    mean = sum(w * loss for w, loss in zip(weights, losses)) / task.weight(targets(*labels))
     torch.testing.assert_close(mean, whole)

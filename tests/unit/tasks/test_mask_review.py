@@ -10,14 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from head_shapes import SHAPES
 from headstart import inspect
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
 from headstart.tasks.segmentation.mask_classes import Classes
 from headstart.tasks.segmentation.mask_files import write_masks
 from headstart.tasks.segmentation.task import Segmentation
-from masked_pictures import masked_pictures, picture_of, png, save_pairs
+from masked_pictures import Given, masked_pictures, picture_of, png, save_pairs
 
 
 def test_classes_are_counted_by_pictures_and_pixels() -> None:
@@ -75,12 +76,15 @@ def test_what_lies_beside_the_picture_in_its_square_is_no_part_of_it(tile: int |
     table = {"picture": [png(picture_of(mask, 0)) for mask in masks], "mask": [encode_mask(mask) for mask in masks]}
     schema = Schema(modality="image", inputs=("picture",), targets={"mask": "mask"}, origin="origin")
     examples = Examples(pa.table({**table, "origin": ["a", "b"]}), schema)
-    task = Segmentation(image_side=64, tile=tile, classes=("rest", "left", "below"), values=(7, 0, 1)).bind(examples)
+    learnt = {"classes": ("rest", "left", "below"), "values": (7, 0, 1), "coloured": False, "pixels": (0, 1, 1)}
+    view = {"image_side": 64, "tile": tile, "longest": 40, "reachable": 1.0, "in_mm": False}
+    task = Segmentation().restore({**learnt, **view})
     logits = torch.zeros(2, 3, 64, 64)
     logits[:, 1, :, 16:32], logits[:, 2, 16:] = 5, 5  # the picture takes the 16 uppermost rows
-    inside = torch.from_numpy(task.head_inputs(examples)["inside"])
-    found = task.finish(task.decode({"logits": logits, "inside": inside}), {})
-    rows = task.rows(found)
+    inside = torch.from_numpy(task.inputs(examples)["inside"])
+    found = task.predict(Given(logits), Features(torch.zeros(2, 1)), {"inside": inside})
+    found = task.evaluation.finish(found, {})
+    rows = task.presentation.columns(found)
     assert rows["prediction"].tolist() == ["rest, left"] * 2
     assert rows["share of left"].tolist() == [0.25] * 2 and rows["share of below"].tolist() == [0, 0]
 
@@ -93,7 +97,7 @@ def test_values_to_be_ignored_are_neither_learnt_nor_judged() -> None:
     schema = Schema(modality="image", inputs=("picture",), targets={"mask": "mask"}, origin="origin")
     examples = Examples(pa.table(table), schema)
     assert "--set task.ignore=[255]" in Segmentation.review(examples).notes[-1]
-    task = Segmentation(ignore=(255,), image_side=32).bind(examples)
+    task = Segmentation(ignore=(255,), image_side=32).bind(examples, SHAPES)
     assert task.values == (0, 1, 2) and task.pixels == (2 * 24 * 6, 2 * 24 * 8, 2 * 24 * 8)
     targets = task.targets(examples)
     loaded = targets["mask"][0].load()
@@ -101,5 +105,5 @@ def test_values_to_be_ignored_are_neither_learnt_nor_judged() -> None:
     predicted = np.where(mask == 255, 1, mask)  # wrong where nothing is known
     column = np.empty(2, object)
     column[:] = [encode_mask(predicted)] * 2
-    scores = {metric.name: metric.score(targets, Prediction({"mask": column})) for metric in task.metrics()}
+    scores = {metric.name: metric.score(targets, Prediction({"mask": column})) for metric in task.evaluation.metrics}
     assert scores["dice"] == scores["iou_class 1"] == 1 and scores["hd95_px"] == 0

@@ -11,7 +11,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from head_shapes import SHAPES, Shapes
+from headstart.contracts.carriers import Features, Prediction
 from headstart.kernel.errors import DataError
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.multilabel.task import MultiLabel
@@ -23,7 +24,7 @@ DRAWS = np.random.default_rng(0)
 
 
 def bound(labels: Any = LISTS, **settings: Any) -> MultiLabel:
-    return MultiLabel(**settings).bind(labelled(labels))
+    return MultiLabel(**settings).bind(labelled(labels), SHAPES)
 
 
 def problem(n: int = 200, labels: int = 3, width: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +37,7 @@ def problem(n: int = 200, labels: int = 3, width: int = 6) -> tuple[np.ndarray, 
 
 def finished(task: MultiLabel, logits: np.ndarray, **thresholds: float) -> Prediction:
     calibration = {f"threshold {name}": value for name, value in thresholds.items()}
-    return task.finish(Prediction({"logits": logits}), calibration)
+    return task.evaluation.finish(Prediction({"logits": logits}), calibration)
 
 
 # --- which labels are sets ---
@@ -107,8 +108,8 @@ def test_an_empty_cell_among_separated_names_is_no_label_and_repeats_count_once(
 def test_labels_are_written_as_they_are_read() -> None:
     examples = labelled(["b;a", "a", None])
     task = bound(["b;a", "a", None])
-    assert task.labels(examples) == ["a;b", "a", ""]
-    assert task.tally(task.labels(examples)) == {"a": 2, "b": 1}
+    assert task.presentation.labels(examples) == ["a;b", "a", ""]
+    assert task.presentation.tally(task.presentation.labels(examples)) == {"a": 2, "b": 1}
 
 
 def test_lists_of_names_with_a_bar_are_written_with_another_separator() -> None:
@@ -155,7 +156,7 @@ def test_one_label_that_some_examples_lack_is_enough() -> None:
 
 
 def test_new_labels_come_after_the_known_ones() -> None:
-    more = bound().continued(labelled([["apple"], ["zoo", "red"], []]))
+    more = bound().extended(labelled([["apple"], ["zoo", "red"], []]), SHAPES)
     assert more.classes == ("big", "red", "round", "apple", "zoo")
     assert (more.counts, more.examples) == ((0, 1, 0, 1, 1), 3)
 
@@ -166,15 +167,14 @@ def test_new_labels_come_after_the_known_ones() -> None:
 def test_the_loss_is_the_binary_cross_entropy_over_examples_and_labels() -> None:
     task, truth = bound(), torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3]])
-    batch = Batch(State(torch.zeros(2, 1)), {"label": truth}, torch.arange(2))
     p = torch.sigmoid(logits)
     expected = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean()
-    torch.testing.assert_close(task.losses({"logits": logits}, batch)["binary_cross_entropy"], expected)
+    torch.testing.assert_close(task.losses({"logits": logits}, {"label": truth})["binary_cross_entropy"], expected)
 
 
 def test_a_fresh_head_predicts_each_labels_frequency() -> None:
     task = bound([["rare", "often"], *[["often"]] * 15, *[[]] * 16])
-    outputs = task.apply(task.head(4), Features(torch.zeros(1, 4)), Batch(State(torch.zeros(1, 4)), {}, torch.zeros(1)))
+    outputs = task.forward(task.head(Shapes(4)), Features(torch.zeros(1, 4)), {})
     p = torch.sigmoid(outputs["logits"])[0].tolist()
     assert p == pytest.approx([16.5 / 33, 1.5 / 33], rel=1e-4)
 
@@ -213,10 +213,10 @@ def test_thresholds_are_chosen_per_label_for_f1_and_taken() -> None:
     _, truth = problem(400)
     task = bound([["a", "b", "c"], []])
     logits = 0.3 * (truth * 2 - 1) + DRAWS.normal(size=truth.shape) - 2.0  # all probabilities are low
-    calibration = task.calibrate(Prediction({"logits": logits}), {"label": truth})
+    calibration = task.evaluation.calibrate(Prediction({"logits": logits}), {"label": truth})
     assert set(calibration) == {"threshold a", "threshold b", "threshold c"}
-    chosen = task.finish(Prediction({"logits": logits}), calibration).columns["chosen"]
-    plain = task.finish(Prediction({"logits": logits}), {}).columns["chosen"]
+    chosen = task.evaluation.finish(Prediction({"logits": logits}), calibration).columns["chosen"]
+    plain = task.evaluation.finish(Prediction({"logits": logits}), {}).columns["chosen"]
     for k, name in enumerate("abc"):
         p = expit(logits[:, k])
         every = max(f1_score(truth[:, k], p >= cut) for cut in p)
@@ -228,7 +228,9 @@ def test_thresholds_are_chosen_per_label_for_f1_and_taken() -> None:
 def test_with_few_examples_of_a_label_its_threshold_stays() -> None:
     truth = np.zeros((40, 3), dtype=np.float32)
     truth[:4] = 1
-    found = bound([["a", "b", "c"], []]).calibrate(Prediction({"logits": DRAWS.normal(size=(40, 3))}), {"label": truth})
+    logits = DRAWS.normal(size=(40, 3))
+    evaluation = bound([["a", "b", "c"], []]).evaluation
+    found = evaluation.calibrate(Prediction({"logits": logits}), {"label": truth})
     assert set(found.values()) == {0.5}
 
 
@@ -239,20 +241,20 @@ def test_metrics_are_scikit_learns() -> None:
     _, truth = problem(120)
     task = bound([["a", "b", "c"], []])
     prediction = finished(task, np.round(DRAWS.normal(size=truth.shape), 1), a=0.4, b=0.6)  # rounded: ties
-    values = {metric.name: metric.score({"label": truth}, prediction) for metric in task.metrics()}
+    values = {metric.name: metric.score({"label": truth}, prediction) for metric in task.evaluation.metrics}
     p, chosen = prediction.columns["probabilities"], prediction.columns["chosen"]
     assert values["mean_average_precision"] == pytest.approx(average_precision_score(truth, p, average="macro"))
     assert values["micro_f1"] == pytest.approx(f1_score(truth, chosen, average="micro"))
     assert values["macro_f1"] == pytest.approx(f1_score(truth, chosen, average="macro"))
     assert values["average_precision_b"] == pytest.approx(average_precision_score(truth[:, 1], p[:, 1]))
-    assert task.metrics()[0].name == "mean_average_precision"
+    assert task.evaluation.primary.name == "mean_average_precision"
 
 
 def test_a_label_without_a_positive_leaves_the_means_in_resamples_too() -> None:
     truth = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=np.float32)
     task = bound([["a", "b", "c"], []])
     prediction = finished(task, np.array([[2.0, -1, -1], [-1, 1, -2], [1, -2, -1], [-2, -1, -3]]))
-    by_name = {metric.name: metric for metric in task.metrics()}
+    by_name = {metric.name: metric for metric in task.evaluation.metrics}
     assert np.isnan(by_name["average_precision_c"].score({"label": truth}, prediction))
     assert by_name["mean_average_precision"].score({"label": truth}, prediction) == 1.0
     assert by_name["macro_f1"].score({"label": truth}, prediction) == 1.0
@@ -266,16 +268,14 @@ def test_a_label_without_a_positive_leaves_the_means_in_resamples_too() -> None:
 
 
 def test_strata_are_the_rarest_label_of_each_example() -> None:
-    truth = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1], [1, 0, 0]], dtype=np.float32)
-    task = bound([["a", "b", "c"], []])
-    strata = task.strata({"label": truth})
+    strata, names = MultiLabel().split_policy(labelled([["a", "c"], ["a", "b"], [], ["a", "c"], ["a"]]))
     assert strata.tolist() == [3, 2, 0, 3, 1]
-    assert [task.strata_names(strata, [])[k] for k in strata] == ["c", "b", "no label", "c", "a"]
+    assert [names[k] for k in strata] == ["c", "b", "no label", "c", "a"]
 
 
 def test_rows_hold_the_labels_taken_and_every_probability() -> None:
     task = bound(["a|b", "b|c", None])
-    rows = task.rows(finished(task, np.array([[3.0, -3, 3], [-3, -3, -3]])))
+    rows = task.presentation.columns(finished(task, np.array([[3.0, -3, 3], [-3, -3, -3]])))
     assert rows["prediction"].tolist() == ["a|c", ""]
     assert list(rows) == ["prediction", "p_a", "p_b", "p_c"]
     np.testing.assert_allclose(rows["p_b"], expit([-3, -3]))
@@ -285,7 +285,7 @@ def test_the_report_has_a_row_per_label() -> None:
     _, truth = problem(60)
     task = bound([["a", "b", "c"], []])
     prediction = finished(task, DRAWS.normal(size=truth.shape))
-    table, reliability = task.panels(prediction, {"label": truth})
+    table, reliability = task.presentation.panels(prediction, {"label": truth})
     assert [row[0] for row in table.rows] == ["a", "b", "c"]
     assert [row[-1] for row in table.rows] == truth.sum(axis=0).astype(int).tolist()
     assert table.rows[0][1] == pytest.approx(
@@ -298,6 +298,6 @@ def test_mistakes_name_the_surest_error_of_an_example() -> None:
     task = bound(["a|b", "b|c", None])
     truth = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
     prediction = finished(task, np.array([[-4.0, 3.0, -3], [-1, 2, -1], [-1, -1, 1.0]]))
-    worst, second = task.mistakes(prediction, {"label": truth}, 5)
+    worst, second = task.presentation.mistakes(prediction, {"label": truth}, 5)
     assert (worst.row, worst.truth, worst.predicted, worst.weight_text) == (0, "a", "b", "a: 1 % sure")
     assert (second.row, second.truth, second.predicted) == (2, "", "c")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from head_shapes import SHAPES, Shapes
+from headstart.contracts.carriers import Features, Prediction
 from headstart.kernel.errors import DataError
+from headstart.tasks.regression.presentation import RegressionPresentation
 from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
@@ -19,7 +21,7 @@ def linear_data(n: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray
 
 
 def test_binding_learns_mean_and_scale() -> None:
-    task = Regression().bind(labelled([1, 2, 3.0]))
+    task = Regression().bind(labelled([1, 2, 3.0]), SHAPES)
     assert (task.mean, task.scale) == (2.0, pytest.approx(np.sqrt(2 / 3)))
 
 
@@ -35,39 +37,44 @@ def test_binding_learns_mean_and_scale() -> None:
 )
 def test_labels_that_cannot_serve_are_refused(labels: list[object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Regression().bind(labelled(labels))
+        Regression().bind(labelled(labels), SHAPES)
 
 
 def test_decoding_goes_back_to_the_unit_of_the_target() -> None:
-    task = Regression(mean=100.0, scale=5.0)
-    batch = Batch(State(torch.zeros(2, 1)), {"label": torch.tensor([100.0, 110.0])}, torch.arange(2))
-    outputs = task.apply(torch.nn.Identity(), Features(torch.tensor([[0.0], [1.0]])), batch)
-    prediction = task.decode(outputs)
+    task = Regression().restore({"mean": 100.0, "scale": 5.0})
+    targets = {"label": torch.tensor([100.0, 110.0])}
+    features = Features(torch.tensor([[0.0], [1.0]]))
+    outputs = task.forward(torch.nn.Identity(), features, {})
+    prediction = task.predict(torch.nn.Identity(), features, {})
     assert prediction.columns["value"].tolist() == [100.0, 105.0]
-    assert task.losses(outputs, batch)["squared_error"].item() == pytest.approx(0.5)
-    assert task.finish(prediction, task.calibrate(prediction, {"label": np.zeros(2)})) is prediction
-    assert task.rows(prediction)["prediction"].tolist() == [100.0, 105.0]
+    assert task.losses(outputs, targets)["squared_error"].item() == pytest.approx(0.5)
+    calibration = task.evaluation.calibrate(prediction, {"label": np.zeros(2)})
+    assert task.evaluation.finish(prediction, calibration) is prediction
+    assert task.presentation.columns(prediction)["prediction"].tolist() == [100.0, 105.0]
 
 
 def test_strata_are_quantile_bins_of_equal_size() -> None:
-    task = Regression()
+    def strata(values: np.ndarray) -> list[int]:
+        found: list[int] = Regression().split_policy(labelled(values.tolist())).strata.tolist()
+        return found
+
     values = np.random.default_rng(0).exponential(size=200)
-    assert np.bincount(task.strata({"label": values})).tolist() == [20] * 10
-    assert task.strata({"label": values[:9]}).tolist() == [0] * 9
-    tied = task.strata({"label": np.array([0.0] * 60 + [1.0] * 40)})
+    assert np.bincount(strata(values)).tolist() == [20] * 10
+    assert strata(values[:9]) == [0] * 9
+    tied = strata(np.array([0.5] * 60 + [1.5] * 40))
     assert len(set(tied[:60])) == len(set(tied[60:])) == 1
 
 
 def test_the_solved_head_predicts_in_the_unit_of_the_target() -> None:
     features, values = linear_data(80, 0, noise=1.0)
-    task = Regression().bind(labelled(values.tolist()))
+    task = Regression().bind(labelled(values.tolist()), SHAPES)
     head, chosen = task.solve(features, {"label": values}, None, seed=0)
     fresh, truth = linear_data(200, 1, noise=0.0)
     with torch.no_grad():
-        predicted = task.decode({"standard": head(torch.from_numpy(fresh)).squeeze(-1)}).columns["value"]
+        predicted = task.predict(head, Features(torch.from_numpy(fresh)), {}).columns["value"]
     assert np.abs(predicted - truth).mean() < 1.0
     assert chosen["folds"] == 0 and chosen["alpha"] < 10
-    assert head.state_dict().keys() == task.head(6).state_dict().keys()
+    assert head.state_dict().keys() == task.head(Shapes(6)).state_dict().keys()
 
 
 def test_groups_are_held_out_whole() -> None:
@@ -75,7 +82,7 @@ def test_groups_are_held_out_whole() -> None:
     groups = np.repeat(np.arange(30), 8)
     values = generator.normal(size=30)[groups]
     features = (generator.normal(size=(30, 50))[groups] + 0.1 * generator.normal(size=(240, 50))).astype(np.float32)
-    task = Regression().bind(labelled(values.tolist()))
+    task = Regression().bind(labelled(values.tolist()), SHAPES)
     leaky = task.solve(features, {"label": values}, None, seed=0)[1]
     honest = task.solve(features, {"label": values}, groups, seed=0)[1]
     assert leaky["cv_score"] > -0.1 and honest["cv_score"] < -0.5
@@ -84,7 +91,7 @@ def test_groups_are_held_out_whole() -> None:
 
 def test_mistakes_are_the_largest_errors() -> None:
     prediction = Prediction({"value": np.array([1.0, 5.0, 2.0])})
-    mistakes = Regression().mistakes(prediction, {"label": np.array([1.0, 1.75, 3.0])}, most=5)
+    mistakes = RegressionPresentation().mistakes(prediction, {"label": np.array([1.0, 1.75, 3.0])}, most=5)
     assert [(m.row, m.truth, m.predicted, m.weight_text) for m in mistakes] == [
         (1, "1.75", "5", "off by 3.25"),
         (2, "3", "2", "off by 1"),
@@ -93,7 +100,7 @@ def test_mistakes_are_the_largest_errors() -> None:
 
 def test_exhibits_thin_the_scatter_and_show_errors_by_size() -> None:
     truth = np.arange(5000.0)
-    scatter, table = Regression().panels(Prediction({"value": truth * 0.9}), {"label": truth})
+    scatter, table = RegressionPresentation().panels(Prediction({"value": truth * 0.9}), {"label": truth})
     assert len(scatter.x) == 2000 and scatter.x[0] == 0 and scatter.x[-1] == 4999
     assert "2000 of 5000" in scatter.note
     assert [row[4] for row in table.rows] == [1000] * 5

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.contracts.carriers import PADDED_TARGET, Batch, Features, MapShape, Prediction, State
+from head_shapes import SHAPES, Shapes
+from headstart.contracts.carriers import PADDED_TARGET, Features, MapShape, Prediction, State
 from headstart.contracts.examples import Examples, Schema
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.streams import Stream
@@ -21,7 +22,7 @@ from headstart.media.images import read_pixels
 from headstart.media.masks import encode_mask, read_mask
 from headstart.tasks.segmentation.task import Segmentation
 from headstart.tasks.segmentation.tiles import Tiles
-from masked_pictures import MAPS, blobs_mask, maps_of, masked_pictures, picture_of, png
+from masked_pictures import MAPS, Given, blobs_mask, maps_of, masked_pictures, picture_of, png
 
 
 def examples_of(masks: list[np.ndarray], folder: Path, legend: dict[str, str] | None = None) -> Examples:
@@ -41,26 +42,28 @@ def grey(*values: int, kind: type = np.uint8) -> np.ndarray:
 
 
 def test_class_numbers_are_classes(tmp_path: Path) -> None:
-    task = Segmentation().bind(examples_of([grey(0, 1), grey(0, 5)], tmp_path))
+    task = Segmentation().bind(examples_of([grey(0, 1), grey(0, 5)], tmp_path), SHAPES)
     assert task.classes == ("background", "class 1", "class 5") and task.values == (0, 1, 5)
     assert task.pixels == (64, 32, 32)
 
 
 def test_black_and_white_is_foreground(tmp_path: Path) -> None:
-    task = Segmentation().bind(examples_of([grey(0, 255)], tmp_path))
+    task = Segmentation().bind(examples_of([grey(0, 255)], tmp_path), SHAPES)
     assert task.classes == ("background", "foreground") and task.values == (0, 255)
 
 
 def test_many_numbers_that_run_on_are_objects_of_one_class(tmp_path: Path) -> None:
     masks = [np.arange(64, dtype=np.uint16).reshape(8, 8) % n for n in (30, 41, 25)]
-    task = Segmentation().bind(examples_of(masks, tmp_path))
+    task = Segmentation().bind(examples_of(masks, tmp_path), SHAPES)
     assert task.classes == ("background", "foreground") and task.values == ()
     targets = task.targets(examples_of(masks, tmp_path))["mask"]
     assert np.array_equal(targets[0].truth, masks[0] > 0)
 
 
 def test_the_user_may_say_that_values_are_objects_and_name_them(tmp_path: Path) -> None:
-    task = Segmentation(instances=True, classes=("nothing", "cell")).bind(examples_of([grey(0, 1, 2)], tmp_path))
+    task = Segmentation(instances=True, classes=("nothing", "cell")).bind(
+        examples_of([grey(0, 1, 2)], tmp_path), SHAPES
+    )
     assert task.classes == ("nothing", "cell") and task.pixels[1] > 0
 
 
@@ -68,7 +71,7 @@ def test_colours_with_a_legend_are_classes(tmp_path: Path) -> None:
     mask = np.zeros((8, 8, 3), np.uint8)
     mask[:4] = (255, 0, 16)
     legend = {"#000000": "background", "#ff0010": "cell", "#00ff00": "stroma"}
-    task = Segmentation().bind(examples_of([mask, np.zeros((8, 8, 3), np.uint8)], tmp_path, legend))
+    task = Segmentation().bind(examples_of([mask, np.zeros((8, 8, 3), np.uint8)], tmp_path, legend), SHAPES)
     assert task.classes == ("background", "cell", "stroma") and task.pixels == (96, 32, 0)
 
 
@@ -80,12 +83,12 @@ def test_a_palettes_indices_are_the_classes(tmp_path: Path) -> None:
 def test_values_outside_the_legend_are_named_with_their_files(tmp_path: Path) -> None:
     legend = {"0": "background", "1": "cell"}
     with pytest.raises(DataError, match=r"1 of 2 masks hold values that are no class: 7 in 1\.jpg.* 1 \(cell\)"):
-        Segmentation().bind(examples_of([grey(0, 1), grey(0, 7)], tmp_path, legend))
+        Segmentation().bind(examples_of([grey(0, 1), grey(0, 7)], tmp_path, legend), SHAPES)
 
 
 def test_new_data_with_other_values_are_refused_too(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    task = Segmentation().bind(examples_of([grey(0, 1)], tmp_path / "a"))
+    task = Segmentation().bind(examples_of([grey(0, 1)], tmp_path / "a"), SHAPES)
     with pytest.raises(DataError, match=r"hold values that are no class: 3 in 0\.jpg"):
         task.targets(examples_of([grey(0, 3)], tmp_path))
 
@@ -96,7 +99,7 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None
     with pytest.raises(
         DataError, match=r"1 of 2 masks cannot be used:\s+1\.jpg: the picture has 8x8 pixels, its mask 9x5"
     ):
-        Segmentation().bind(examples)
+        Segmentation().bind(examples, SHAPES)
 
 
 def test_masks_that_jpeg_has_changed_and_missing_ones_are_named(tmp_path: Path) -> None:
@@ -106,17 +109,17 @@ def test_masks_that_jpeg_has_changed_and_missing_ones_are_named(tmp_path: Path) 
     with pytest.raises(
         DataError, match=r"2 of 3 masks .*\s+0\.jpg: the mask is a JPEG.*\s+2\.jpg: the mask is missing"
     ):
-        Segmentation().bind(examples)
+        Segmentation().bind(examples, SHAPES)
 
 
 def test_a_single_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="every pixel of the 2 masks has the value 0"):
-        Segmentation().bind(examples_of([grey(0), grey(0)], tmp_path))
+        Segmentation().bind(examples_of([grey(0), grey(0)], tmp_path), SHAPES)
 
 
 def test_names_must_go_with_the_values(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2 class names are given .* the masks hold 3 values: 0, 1, 9"):
-        Segmentation(classes=("a", "b")).bind(examples_of([grey(0, 1, 9)], tmp_path))
+        Segmentation(classes=("a", "b")).bind(examples_of([grey(0, 1, 9)], tmp_path), SHAPES)
 
 
 def test_an_unknown_loss_says_which_there_are() -> None:
@@ -126,7 +129,7 @@ def test_an_unknown_loss_says_which_there_are() -> None:
 
 def test_targets_stay_on_disk_until_a_batch_is_made(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 40)[:24], blobs_mask(2, 40)[:24]], tmp_path)
-    task = Segmentation().bind(examples)
+    task = Segmentation().bind(examples, SHAPES)
     stream = Stream("source", np.arange(2), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 2, 0)
     found = stream.batch(np.array([1, 0])).targets["mask"]
     assert found.shape == (2, 96, 96) and found.dtype == torch.int64
@@ -142,14 +145,14 @@ def test_targets_stay_on_disk_until_a_batch_is_made(tmp_path: Path) -> None:
 )
 def test_a_decoder_trains_every_weight_on_the_maps_of_any_backbone(decoder: str, maps: tuple[MapShape, ...]) -> None:
     examples = masked_pictures(6)
-    task = Segmentation(decoder=decoder).bind(examples)  # type: ignore[arg-type]
+    task = Segmentation(decoder=decoder).bind(examples, SHAPES)  # type: ignore[arg-type]
     levels = tuple(torch.randn(6, shape.channels, 96 // shape.stride, 96 // shape.stride) for shape in maps)
-    head = task.head(9, maps)
+    head = task.head(Shapes(9, maps))
     source = Stream("source", np.arange(6), task.targets(examples), lambda rows: State(torch.zeros(len(rows))), 6, 0)
     batch = source.batch(np.arange(6))
-    outputs = task.apply(head, Features(torch.zeros(6, 9), maps=levels), batch)
+    outputs = task.forward(head, Features(torch.zeros(6, 9), maps=levels), {})
     assert outputs["logits"].shape == (6, 3, 96, 96)
-    losses = task.losses(outputs, batch)
+    losses = task.losses(outputs, batch.targets)
     assert losses.keys() == {"cross_entropy", "dice"}
     sum(losses.values()).backward()  # type: ignore[union-attr]
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in head.parameters())
@@ -157,31 +160,31 @@ def test_a_decoder_trains_every_weight_on_the_maps_of_any_backbone(decoder: str,
 
 def test_without_maps_there_is_no_head() -> None:
     with pytest.raises(BackboneError, match="segmentation needs maps"):
-        Segmentation().bind(masked_pictures(3)).head(8)
+        Segmentation().bind(masked_pictures(3), SHAPES).head(SHAPES)
 
 
 def test_solving_on_pixels_finds_what_maps_show() -> None:
     examples = masked_pictures(30)
-    task = Segmentation().bind(examples).linear()
+    task = Segmentation().bind(examples, SHAPES).linear()
     targets, rows = task.targets(examples), np.arange(30)
     batch = Stream("source", rows, targets, lambda some: State(torch.zeros(len(some))), 30, 0).batch(rows)
     features = maps_of(examples)
-    vectors, labels, positions = task.samples(features, batch, 0)
-    assert vectors.shape == (len(positions), 12) and len(positions) == 30 * task.probe_pixels
+    vectors, labels, positions = task.samples(features, {}, batch.targets, batch.rows.tolist(), 0)
+    assert vectors.shape == (len(positions), 12) and len(positions) == 30 * task.settings.probe_pixels
     head, _ = task.solve(vectors, labels, positions, 0)
     with torch.no_grad():
-        prediction = task.decode(task.apply(head, features, Batch(batch.state, {}, batch.rows)))
-    assert task.metrics()[0].score(targets, prediction) > 0.9
+        prediction = task.predict(head, features, {})
+    assert task.evaluation.primary.score(targets, prediction) > 0.9
 
 
 def test_masks_are_written_at_the_size_of_their_pictures_with_a_legend(tmp_path: Path) -> None:
     mask = blobs_mask(2, 50)[:30]
     table = pa.table({"p": [png(picture_of(mask, 2))], "mask": [encode_mask(mask)], "origin": ["x"]})
     examples = Examples(table, Schema(modality="image", inputs=("p",), targets={"mask": "mask"}, origin="origin"))
-    task = Segmentation().bind(examples)
+    task = Segmentation().bind(examples, SHAPES)
     masks = np.empty(1, dtype=object)
     masks[0] = encode_mask(task.targets(examples)["mask"][0].load().clip(0).astype(np.uint8))
-    assert task.files(Prediction({"mask": masks}), examples.raws(), ["deep/x"], tmp_path) == ["deep/x.png"]
+    assert task.presentation.files(Prediction({"mask": masks}), examples.raws(), ["deep/x"], tmp_path) == ["deep/x.png"]
     found = read_mask(tmp_path / "deep" / "x.png").values
     assert found.shape == (30, 50) and np.mean(found != mask) == 0
     assert json.loads((tmp_path / "legend.json").read_text()) == {"0": "background", "1": "class 1", "2": "class 2"}
@@ -189,8 +192,8 @@ def test_masks_are_written_at_the_size_of_their_pictures_with_a_legend(tmp_path:
 
 def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
-    task = Segmentation(tile=64).bind(examples)
-    assert task.side == 64
+    task = Segmentation(tile=64).bind(examples, SHAPES)
+    assert task.image_side == 64
     windows = task.cut(examples, None)  # type: ignore[arg-type]
     assert isinstance(windows, Tiles) and windows.owner.tolist() == [0] * 6 + [1]
     seen = np.zeros((100, 150), int)
@@ -207,7 +210,7 @@ def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path:
         assert np.array_equal(windows.targets({"mask": whole})["mask"][tile].truth, expected)
         pixels = read_pixels(windows.examples.raws([tile])[0])  # type: ignore[arg-type]
         assert pixels.shape == (box.height, box.width, 3)
-    assert Segmentation(tile=160).bind(examples).cut(examples, None) is None  # type: ignore[arg-type]
+    assert Segmentation(tile=160).bind(examples, SHAPES).cut(examples, None) is None  # type: ignore[arg-type]
 
 
 def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
@@ -215,7 +218,7 @@ def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
     pictures = [png(picture_of(mask, seed)) for seed, mask in enumerate(masks)]
     table = pa.table({"p": pictures, "mask": [*map(encode_mask, masks)], "origin": ["a", "b", "c"]})
     examples = Examples(table, Schema(modality="image", inputs=("p",), targets={"mask": "mask"}, origin="origin"))
-    windows = Segmentation(tile=32).bind(examples).cut(examples, None)  # type: ignore[arg-type]
+    windows = Segmentation(tile=32).bind(examples, SHAPES).cut(examples, None)  # type: ignore[arg-type]
     assert windows is not None and len(windows.owner) == 3 * 25
     assert windows.examples.table.column("p").nbytes < 2 * table.column("p").nbytes
     assert [raw.source for raw in windows.examples.raws([0, 30, 74])] == pictures  # type: ignore[union-attr]
@@ -223,7 +226,7 @@ def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
 
 def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: Path) -> None:
     examples = examples_of([blobs_mask(1, 150)[:100], blobs_mask(2, 60)], tmp_path)
-    task = Segmentation(tile=64).bind(examples)
+    task = Segmentation(tile=64).bind(examples, SHAPES)
     windows = task.cut(examples, None)  # type: ignore[arg-type]
     assert isinstance(windows, Tiles)
     targets = task.targets(examples)
@@ -232,5 +235,6 @@ def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: P
     # what lies at the border of a tile is wrong: the neighbours see it better
     logits[0, :, :, -3:] = 0
     logits[0, 0, :, -3:] = 9
-    found = task.finish(task.merged(task.decode({"logits": logits}), windows), {})
-    assert task.metrics()[0].score(targets, found) == 1
+    decoded = task.predict(Given(logits), Features(torch.zeros(len(logits), 1)), {})
+    found = task.evaluation.finish(task.merged(decoded, windows), {})
+    assert task.evaluation.primary.score(targets, found) == 1

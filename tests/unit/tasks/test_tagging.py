@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from head_shapes import SHAPES, Shapes
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.carriers import Features, Prediction, State
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.words import words_of
-from headstart.tasks.tagging.task import Tagging
+from headstart.tasks.tagging.task import BoundTagging, Tagging
 from headstart.tasks.tagging.windows import _most_context
 from headstart.tasks.tagging.words import as_ragged
 from tagged_texts import examples_of, span, tagged_texts
@@ -26,8 +27,8 @@ SPANS = [span(0, 7, "per"), span(12, 14, "per"), span(18, 22, "loc")]
 EXAMPLES = examples_of([ANN, "it rained"], [SPANS, []])
 
 
-def bound(examples: Examples = EXAMPLES, **settings: Any) -> Tagging:
-    return Tagging(**settings).bind(examples)
+def bound(examples: Examples = EXAMPLES, **settings: Any) -> BoundTagging:
+    return Tagging(**settings).bind(examples, SHAPES)
 
 
 def test_binding_learns_the_types() -> None:
@@ -37,7 +38,7 @@ def test_binding_learns_the_types() -> None:
 
 def test_tags_begin_and_go_on() -> None:
     task = bound()
-    names = task._tags.names
+    names = task.tags.names
     tags = task.targets(EXAMPLES)["tags"]
     assert [names[tag] for tag in tags[0]] == ["B-per", "I-per", "O", "B-per", "O", "B-loc", "O"]
     assert tags[1].tolist() == [0, 0]
@@ -46,12 +47,12 @@ def test_tags_begin_and_go_on() -> None:
 def test_neighbours_of_one_type_stay_two() -> None:
     examples = examples_of(["Ann Bo"], [[span(0, 3, "per"), span(4, 6, "per")]])
     task = bound(examples, types=("per",))
-    assert len(task._tags.entities(task.targets(examples)["tags"][0])) == 2
+    assert len(task.tags.entities(task.targets(examples)["tags"][0])) == 2
 
 
 def test_where_every_tag_is_a_words_own_there_are_no_tags_for_going_on() -> None:
     examples = examples_of(["it rains now"], [[span(0, 2, "PRON"), span(3, 8, "VERB")]])
-    assert bound(examples)._tags.names == ("O", "B-PRON", "B-VERB")
+    assert bound(examples).tags.names == ("O", "B-PRON", "B-VERB")
     with pytest.raises(DataError, match="span of several words"):
         bound(examples).targets(examples_of(["it rains"], [[span(0, 8, "VERB")]]))
 
@@ -68,7 +69,7 @@ def test_given_words_are_taken_before_found_ones() -> None:
     schema = Schema(modality="text", inputs=("text",), targets={"spans": "spans"}, words="words", origin="origin")
     examples = Examples(table, schema)
     assert bound(examples).targets(examples)["tags"][0].tolist() == [0, 0, 1]
-    assert bound(examples).head_inputs(examples)["words"][0].tolist() == [[0, 2], [3, 5], [6, 13]]
+    assert bound(examples).inputs(examples)["words"][0].tolist() == [[0, 2], [3, 5], [6, 13]]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_given_words_are_taken_before_found_ones() -> None:
 )
 def test_what_cannot_be_tagged_is_refused(examples: Examples, fault: str) -> None:
     with pytest.raises(DataError, match=fault):
-        Tagging().bind(examples)
+        Tagging().bind(examples, SHAPES)
 
 
 def test_a_type_that_training_had_not_is_named_with_its_row() -> None:
@@ -104,21 +105,21 @@ def test_a_type_that_training_had_not_is_named_with_its_row() -> None:
 
 def test_a_backbone_without_places_is_refused() -> None:
     features = Features(torch.zeros(1, 4), torch.zeros(1, 3, 4), torch.ones(1, 3))
-    batch = Batch(State(torch.zeros(1, 3)), {}, torch.arange(1), {"words": torch.zeros(1, 1, 2, dtype=torch.int64)})
+    words = {"words": torch.zeros(1, 1, 2, dtype=torch.int64)}
     with pytest.raises(BackboneError, match="does not say where its tokens lie"):
-        bound().apply(bound().head(4), features, batch)
+        bound().forward(bound().head(Shapes(4)), features, words)
 
 
-def certain(task: Tagging, examples: Examples) -> Prediction:
+def certain(task: BoundTagging, examples: Examples) -> Prediction:
     """Scores that leave no doubt about the truth."""
-    tags, words = task.targets(examples)["tags"], task.head_inputs(examples)["words"]
-    logits = [np.eye(len(task._tags.names))[row] * 9 for row in tags]
-    return task.finish(Prediction({"logits": as_ragged(logits), "words": words}), {})
+    tags, words = task.targets(examples)["tags"], task.inputs(examples)["words"]
+    logits = [np.eye(len(task.tags.names))[row] * 9 for row in tags]
+    return task.evaluation.finish(Prediction({"logits": as_ragged(logits), "words": words}), {})
 
 
 def test_rows_give_spans_in_characters_with_scores() -> None:
     task = bound()
-    found = [json.loads(cell) for cell in task.rows(certain(task, EXAMPLES))["prediction"]]
+    found = [json.loads(cell) for cell in task.presentation.columns(certain(task, EXAMPLES))["prediction"]]
     assert [{k: v for k, v in item.items() if k != "score"} for item in found[0]] == SPANS
     assert all(0.99 < item["score"] <= 1 for item in found[0]) and found[1] == []
 
@@ -127,7 +128,7 @@ def test_the_worst_texts_have_marks() -> None:
     task = bound()
     prediction = certain(task, EXAMPLES)
     wrong = {"tags": as_ragged([np.zeros(7, np.int64), np.zeros(2, np.int64)])}
-    (mistake,) = task.mistakes(prediction, wrong, 5)
+    (mistake,) = task.presentation.mistakes(prediction, wrong, 5)
     assert mistake.row == 0 and mistake.weight == 3 and mistake.truth == "no entity"
     assert mistake.predicted == "per 0-7, per 12-14, loc 18-22"
     assert [(mark.start, mark.end, mark.label) for mark in mistake.predicted_marks] == [
@@ -141,7 +142,7 @@ def test_a_type_in_a_single_text_says_little_of_itself() -> None:
     examples = examples_of([ANN, *["it rained"] * 40], [SPANS, *[[]] * 40])
     task = bound(examples)
     nothing = {"tags": as_ragged([np.zeros_like(row) for row in task.targets(examples)["tags"]])}
-    (table, *_) = task.panels(Prediction(nothing), task.targets(examples))
+    (table, *_) = task.presentation.panels(Prediction(nothing), task.targets(examples))
     assert [row[:4] for row in table.rows] == [("loc", None, 0.0, 0.0), ("per", None, 0.0, 0.0)]
     assert all(float(row[4].split("–")[1].removesuffix(" %")) > 90 for row in table.rows)
 
@@ -149,8 +150,8 @@ def test_a_type_in_a_single_text_says_little_of_itself() -> None:
 def test_strata_are_the_rarest_types() -> None:
     examples = tagged_texts(60)
     task = bound(examples)
-    tags, strata = task.targets(examples)["tags"], task.strata(task.targets(examples))
-    kinds = [set(task._tags.kinds[row].tolist()) - {-1} for row in tags]
+    tags, strata = task.targets(examples)["tags"], Tagging().split_policy(examples).strata
+    kinds = [set(task.tags.kinds[row].tolist()) - {-1} for row in tags]
     counts = {kind: sum(kind in held for held in kinds) for kind in (0, 1)}
     rarest = min(counts, key=lambda kind: counts[kind])
     assert all(stratum == 0 for stratum, held in zip(strata, kinds) if not held)
@@ -158,7 +159,7 @@ def test_strata_are_the_rarest_types() -> None:
 
 
 def test_labels_are_counted_by_type() -> None:
-    assert dict(bound().tally(bound().labels(EXAMPLES))) == {"per": 2, "loc": 1}
+    assert dict(bound().presentation.tally(bound().presentation.labels(EXAMPLES))) == {"per": 2, "loc": 1}
 
 
 class ShortSighted(Backbone):
@@ -191,16 +192,16 @@ def test_every_word_of_a_long_text_belongs_to_one_window() -> None:
     task = bound(CUT)
     windows = task.cut(CUT, ShortSighted())
     assert windows is not None and windows.owner.tolist() == [0, 1, 1, 1, 1, 2]
-    texts, words = windows.examples.raws(), task.head_inputs(windows.examples)["words"]
+    texts, words = windows.examples.raws(), task.inputs(windows.examples)["words"]
     owned = [[text[start:end] for start, end in row] for text, row in zip(texts, words)]
     assert [word for row, owner in zip(owned, windows.owner) if owner == 1 for word in row] == LONG.split()
     assert owned[0] == ["Bo"] and owned[-1] == ["Ann"]
 
 
 def test_a_word_lies_in_the_middle_of_its_window() -> None:
-    windows = Tagging().cut(CUT, ShortSighted())
+    windows = bound().cut(CUT, ShortSighted())
     assert windows is not None
-    words = Tagging().head_inputs(windows.examples)["words"]
+    words = bound().inputs(windows.examples)["words"]
     inner = [row for row, owner in zip(words, windows.owner) if owner == 1][1:-1]
     assert all(row[:, 0].min() >= 3 and row[:, 1].max() <= 17 for row in inner)
 
@@ -225,7 +226,7 @@ def test_each_word_goes_where_its_nearer_end_is_farthest_by_longhand() -> None:
 def test_a_text_of_many_windows_is_cut_in_time_that_grows_with_its_length() -> None:
     text = " ".join(f"w{k % 100:02d}" for k in range(10_000))
     started = time.process_time()
-    windows = Tagging().cut(examples_of([text], [[span(0, 3, "per")]]), ShortSighted())
+    windows = bound().cut(examples_of([text], [[span(0, 3, "per")]]), ShortSighted())
     assert time.process_time() - started < 2  # by every pair of a word and a window it would be seven
     assert windows is not None and windows.items[-1, 1] == 10_000
 
@@ -237,12 +238,12 @@ def test_windows_have_their_words_tags_and_merge_to_the_whole() -> None:
     whole = task.targets(CUT)
     parts = windows.targets(whole)["tags"]
     assert np.concatenate([*parts]).tolist() == np.concatenate([*whole["tags"]]).tolist()
-    words = task.head_inputs(windows.examples)["words"]
-    logits = as_ragged([np.eye(len(task._tags.names))[row] for row in parts])
-    merged = task.finish(task.merged(Prediction({"logits": logits, "words": words}), windows), {})
+    words = task.inputs(windows.examples)["words"]
+    logits = as_ragged([np.eye(len(task.tags.names))[row] for row in parts])
+    merged = task.evaluation.finish(task.merged(Prediction({"logits": logits, "words": words}), windows), {})
     assert all(np.array_equal(a, b) for a, b in zip(merged.columns["tags"], whole["tags"]))
     assert merged.columns["words"][1].tolist() == [list(place) for place in words_of(LONG)]
 
 
 def test_short_texts_are_not_cut() -> None:
-    assert Tagging().cut(EXAMPLES.take([1]), ShortSighted()) is None
+    assert bound().cut(EXAMPLES.take([1]), ShortSighted()) is None

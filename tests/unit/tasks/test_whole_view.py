@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from head_shapes import SHAPES
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
 from headstart.tasks.segmentation.task import Segmentation
@@ -23,8 +24,8 @@ def large(width: int) -> Examples:
 
 
 def test_fine_masks_of_large_pictures_ask_for_tiles() -> None:
-    task = Segmentation().bind(large(2))
-    assert task.tile == task.side == 512 and task.reachable < 0.9
+    task = Segmentation().bind(large(2), SHAPES)
+    assert task.tile == task.image_side == 512 and task.reachable < 0.9
     (choice,) = task.choices()
     assert (choice.what, choice.value) == ("tiles", "512 px") and "up to 700 px long" in choice.reason
     assert Segmentation.review(large(2)).notes[-1] == f"tiles: 512 px; {choice.reason}"
@@ -33,22 +34,22 @@ def test_fine_masks_of_large_pictures_ask_for_tiles() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"image_side": 256}])
 def test_coarse_masks_and_a_side_that_was_given_do_not(given: dict[str, int]) -> None:
-    task = Segmentation(**given).bind(large(100 if not given else 2))
-    assert task.tile is None and task.side == given.get("image_side", 512)
+    task = Segmentation(**given).bind(large(100 if not given else 2), SHAPES)
+    assert task.tile is None and task.image_side == given.get("image_side", 512)
     (choice,) = task.choices()
     assert choice.what == "size of the pictures" and "--set task.tile=512" in choice.reason
 
 
 def test_nothing_is_told_of_pictures_seen_as_they_are_nor_of_tiles_that_were_asked_for() -> None:
-    assert Segmentation().bind(masked_pictures(4)).choices() == ()
-    assert Segmentation(tile=256).bind(large(2)).choices() == ()
+    assert Segmentation().bind(masked_pictures(4), SHAPES).choices() == ()
+    assert Segmentation(tile=256).bind(large(2), SHAPES).choices() == ()
 
 
 def test_larger_pictures_than_those_learnt_from_are_told_before_predicting() -> None:
-    task = Segmentation().bind(masked_pictures(4))
+    task = Segmentation().bind(masked_pictures(4), SHAPES)
     assert task.warnings(masked_pictures(2)) == ()
     (remark,) = task.warnings(large(2))
     assert remark.startswith(
         "2 pictures of 2 are up to 700 px long and are seen at 96 px; those learnt from had up to 24"
     )
-    assert Segmentation(tile=64).bind(masked_pictures(4)).warnings(large(2)) == ()
+    assert Segmentation(tile=64).bind(masked_pictures(4), SHAPES).warnings(large(2)) == ()

@@ -73,10 +73,7 @@ class FrozenSegment(nn.Module):
             return state
         features = self._features(state)
         taps = {tap.key: state.taps[tap.key] for tap in self.spec.taps}
-        beside = _beside(features, self.keep)
-        if "tokens" in beside and PLACES in state.context:
-            beside[PLACES] = state.context[PLACES]
-        return State(features.pooled, beside, taps)
+        return State(features.pooled, _beside(features, self.keep), taps)
 
 
 def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
@@ -92,7 +89,8 @@ def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
 def features_of(kept: State) -> Features:
     """The features that a `FrozenSegment` has put into a state."""
     maps = [kept.context[f"maps.{i}"] for i in range(sum(name.startswith("maps.") for name in kept.context))]
-    return Features(kept.hidden, kept.context.get("tokens"), kept.context.get(LENGTH_MASK), tuple(maps))
+    tokens, mask, places = (kept.context.get(name) for name in ("tokens", LENGTH_MASK, PLACES))
+    return Features(kept.hidden, tokens, mask, tuple(maps), places)
 
 
 def take_apart(kept: State, keep: Keep) -> dict[str, Column]:
@@ -120,6 +118,8 @@ def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
         kept["tokens"] = features.tokens
         if features.mask is not None:
             kept[LENGTH_MASK] = features.mask
+        if features.places is not None:
+            kept[PLACES] = features.places
     if keep in ("maps", "features"):
         kept |= {f"maps.{i}": level for i, level in enumerate(features.maps)}
     if keep in ("tokens", "maps") and not kept:

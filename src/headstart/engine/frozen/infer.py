@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.carriers import Features, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.contracts.targets import collated
 from headstart.contracts.task import Targets
+from headstart.contracts.task_capabilities import Windowed
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, run_halving, usual_batch_size
 from headstart.engine.frozen.averaged_views import averaged, averaged_views
@@ -67,9 +68,11 @@ class Predictor:
 
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
-        windows = self.model.task.cut(examples, self.model.backbone)
-        decoded = self._decoded(examples if windows is None else windows.examples)
-        found = joined(decoded if windows is None else merged(decoded, windows, self.model.task))
+        task = self.model.task
+        if isinstance(task, Windowed) and (windows := task.cut(examples, self.model.backbone)) is not None:
+            found = joined(merged(self._decoded(windows.examples), windows, task))
+        else:
+            found = joined(self._decoded(examples))
         finished = None if found.prediction is None else _finished(self.model, [found.prediction])
         return Predicted(finished, found.rows, found.failures)
 
@@ -79,13 +82,13 @@ class Predictor:
         batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
         if self._views is not None:
             batches = self._views.each(batches, self.model.backbone.entry)
-        head_inputs = self.model.task.head_inputs(examples)
+        head_inputs = self.model.task.inputs(examples)
         unit = modality_named(self.model.backbone.modality).unit
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
                 fed, prediction = ran.fed, None
                 if fed.state is not None and ran.result is not None:
-                    same.append(self._remainder.head(features_of(ran.result), fed.state, fed.rows, head_inputs))
+                    same.append(self._remainder.head(features_of(ran.result), fed.rows, head_inputs))
                     if self._views is not None and len(same) <= self._views.count:
                         continue
                     prediction = averaged(same) if self._views is not None else same[0]
@@ -118,11 +121,11 @@ def predict_stored(
     for batch in _pieces(chosen, batch_size or remainder.batch_size):
         state = extracted.batch_state(batch)
         if extracted.spec.keep != "state":
-            parts.append(remainder.head(features_of(state), state, batch, head_inputs))
+            parts.append(remainder.head(features_of(state), batch, head_inputs))
         elif boundary == len(model.backbone.stages):
             with torch.inference_mode():
                 features = model.backbone.features(state)
-            parts.append(remainder.head(features, state, batch, head_inputs))
+            parts.append(remainder.head(features, batch, head_inputs))
         else:
             parts.append(remainder(state, batch, head_inputs))
     return _finished(model, parts)
@@ -134,7 +137,7 @@ def heads_on_features(model: Model, pooled: np.ndarray) -> Prediction:
     parts = []
     for rows in _pieces(np.arange(len(pooled)), HEAD_BATCH):
         features = Features(torch.from_numpy(pooled[rows]))
-        parts.append(remainder.head(features, State(features.pooled), rows))
+        parts.append(remainder.head(features, rows))
     return _finished(model, parts)
 
 
@@ -151,11 +154,11 @@ class _Remainder:
         """From the state at the boundary."""
         if self.execute is None:
             self.execute = self.started(state)
-        return self.head(features_of(run_halving(self.execute, state)), state, rows, head_inputs)
+        return self.head(features_of(run_halving(self.execute, state)), rows, head_inputs)
 
     def started(self, state: State) -> Execute:
         """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
-        spec = FeatureSpec(self.model.task.reads)
+        spec = FeatureSpec(self.model.task.needs.features)
         segment, key = FrozenSegment(self.model.backbone, spec, self.start), pass_key(self.model.backbone, spec)
         try:
             runner = runner_of(self.model.execution)
@@ -165,26 +168,18 @@ class _Remainder:
             self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
             return plain_runner().start(segment, state, self.device)
 
-    def head(
-        self, features: Features, state: State, rows: np.ndarray, head_inputs: Targets | None = None
-    ) -> Prediction:
-        """From the features; not finished yet. `queries` are those of all rows."""
+    def head(self, features: Features, rows: np.ndarray, head_inputs: Targets | None = None) -> Prediction:
+        """Predict from features, not finished yet. `head_inputs` are those of all rows."""
         task, head = self.model.task, self.model.heads["head"].to(self.device)
         asked = {name: collated(values[rows]).to(self.device) for name, values in (head_inputs or {}).items()}
-        batch = Batch(state.to(self.device), {}, torch.from_numpy(np.asarray(rows)), asked)
         with torch.inference_mode():
-            return task.decode(task.apply(head, _on(features, self.device), batch))
-
-
-def _on(features: Features, device: torch.device) -> Features:
-    tokens, mask = (value if value is None else value.to(device) for value in (features.tokens, features.mask))
-    return Features(features.pooled.to(device), tokens, mask, tuple(level.to(device) for level in features.maps))
+            return task.predict(head, features.map(lambda value: value.to(self.device)), asked)
 
 
 def _finished(model: Model, parts: Sequence[Prediction]) -> Prediction:
     if not parts:
         raise DataError("there is nothing to predict: no rows are given")
-    return model.task.finish(Prediction.join(parts), model.calibration)
+    return model.task.evaluation.finish(Prediction.join(parts), model.calibration)
 
 
 def _pieces(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Task
+from headstart.contracts.task_capabilities import Windowed
 from headstart.contracts.windows import Windows
 
 HELD = 256
@@ -31,7 +31,7 @@ class Decoded:
     """Row -> why its input could not be read."""
 
 
-def merged(found: Iterable[Decoded], windows: Windows, task: Task) -> Iterator[Decoded]:
+def merged(found: Iterable[Decoded], windows: Windows, task: Windowed) -> Iterator[Decoded]:
     """The examples that the pieces were cut from; one with a piece that cannot be read has failed."""
     sizes = np.bincount(windows.owner)
     awaited, complete = sizes.copy(), 0
@@ -66,7 +66,7 @@ def _of(found: Decoded, chosen: np.ndarray) -> Decoded:
     return Decoded(found.rows[kept], prediction, {row: why for row, why in found.failures.items() if chosen[row]})
 
 
-def _merged(found: Decoded, windows: Windows, task: Task) -> Decoded:
+def _merged(found: Decoded, windows: Windows, task: Windowed) -> Decoded:
     failures = {int(windows.owner[piece]): reason for piece, reason in found.failures.items()}
     kept = np.flatnonzero(~np.isin(windows.owner[found.rows], list(failures)))
     if found.prediction is None or not len(kept):

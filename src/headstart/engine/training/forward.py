@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import Batch, Features
+from headstart.contracts.carriers import Batch, Features, Prediction
 from headstart.contracts.model import Learner
 from headstart.engine.frozen.feature_spec import suffix
 from headstart.engine.training.precision import Precision, computing_in
@@ -23,7 +23,7 @@ class Forward:
         """Shares the model's live weights; past the last stage batches hold pooled features."""
         self.model, self.device, self.precision = model, device, precision
         self.pooled = boundary > len(model.backbone.stages)
-        self.suffix = suffix(model.backbone, "pooled" if model.task is None else model.task.reads, boundary)
+        self.suffix = suffix(model.backbone, "pooled" if model.task is None else model.task.needs.features, boundary)
 
     def computing(self) -> AbstractContextManager[object]:
         """Within it products are computed in the forward pass's precision."""
@@ -35,16 +35,26 @@ class Forward:
             return Features(batch.state.hidden.float())
         with self.computing():
             found = self.model.backbone.features(self.suffix(batch.state))
-        tokens = None if found.tokens is None else found.tokens.float()
-        return Features(found.pooled.float(), tokens, found.mask, tuple(level.float() for level in found.maps))
+        return found.map(_as_float32)
 
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         """Runs the task's head. Raises TrainingError where there is no task."""
         if self.model.task is None:
             raise TrainingError("the objective asks for the outputs of a head, and without a task there is none")
         with self.computing():
-            found = self.model.task.apply(self.model.heads["head"], features, batch)
-        return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+            found = self.model.task.forward(self.model.heads["head"], features, batch.head_inputs)
+        return {name: _as_float32(value) for name, value in found.items()}
+
+    def predict(self, features: Features, batch: Batch) -> Prediction:
+        """Decode the task's predictions, before calibration. Raises TrainingError where there is no task."""
+        if self.model.task is None:
+            raise TrainingError("without a task there is nothing to predict")
+        with self.computing():
+            return self.model.task.predict(self.model.heads["head"], features, batch.head_inputs)
+
+
+def _as_float32(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 def channels_last(batch: Batch) -> Batch:

@@ -42,7 +42,7 @@ def relative_gradients(model: Model, stream: Stream, boundary: int) -> list[floa
     norms = torch.zeros(len(weights))
     for rows in batches:
         batch = channels_last(stream.batch(rows)).to(device)
-        losses = model.task.losses(forward.outputs(forward.features(batch), batch), batch)
+        losses = model.task.losses(forward.outputs(forward.features(batch), batch), batch.targets)
         loss = torch.stack([*losses.values()]).sum()
         found = iter(torch.autograd.grad(loss, moving, allow_unused=True)) if moving else iter(())
         norms += torch.tensor([_norm([next(found) for _ in stage]) for stage in weights])

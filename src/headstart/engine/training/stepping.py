@@ -16,6 +16,7 @@ from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.optimisation import Optimisation
+from headstart.contracts.task_capabilities import weight_of
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, unsound_gradient, watched
@@ -184,8 +185,7 @@ class Stepper:
         return [weight / sum(weights) for weight in weights]
 
     def _weight(self, batches: Batches) -> float:
-        batch, task = next(iter(batches.values())), self.model.task
-        return max(task.weight(batch) if task is not None and batch.targets else float(len(batch.rows)), TINY)
+        return max(weight_of(self.model.task, next(iter(batches.values()))), TINY)
 
     def _statistics(self) -> list[Tensor]:
         """What BatchNorm has renewed by its share of the batch."""

@@ -9,6 +9,7 @@ import torch
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
+from headstart.contracts.task_capabilities import weight_of
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.forward import Forward, channels_last
@@ -35,14 +36,15 @@ class Validation(Validator[Prediction]):
 
     def _validated(self, loss: float, found: Sequence[Prediction]) -> Validated:
         truth = {name: values[self.stream.rows] for name, values in self.stream.targets.items()}
-        primary = self.task.metrics()[0]
+        evaluation = self.task.evaluation
+        primary = evaluation.primary
         metric = primary.score(truth, self._finished(found))
-        if self.task.chosen_by == "loss":
+        if evaluation.chosen_by == "loss":
             return Validated(loss, metric, loss)
         return Validated(loss, metric, (-metric if primary.greater_is_better else metric) + TIE * loss)
 
     def _finished(self, found: Sequence[Prediction]) -> Prediction:
-        return self.task.finish(Prediction.join(found), {})
+        return self.task.evaluation.finish(Prediction.join(found), {})
 
     def _batches(self, rows: np.ndarray) -> Batches:
         return {self.stream.name: channels_last(self.stream.batch(rows))}
@@ -50,6 +52,7 @@ class Validation(Validator[Prediction]):
     def _part(self, batches: Batches) -> Part[Prediction]:
         batch = batches[self.stream.name].to(self.forward.device)
         with torch.no_grad():
-            outputs = self.forward.outputs(self.forward.features(batch), batch)
-            loss = sum(term.item() for term in self.task.losses(outputs, batch).values())
-        return Part(self.task.weight(batch), loss, self.task.decode(outputs))
+            features = self.forward.features(batch)
+            losses = self.task.losses(self.forward.outputs(features, batch), batch.targets)
+            loss = sum(term.item() for term in losses.values())
+            return Part(weight_of(self.task, batch), loss, self.forward.predict(features, batch))

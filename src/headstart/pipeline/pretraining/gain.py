@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, Prediction
 from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.contracts.task import one_class_each
 from headstart.engine.device import usual_batch_size
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.lazy_inputs import LazyInputs
@@ -48,13 +48,14 @@ MOST_KNOWN, MOST_ASKED = 2000, 1000
 """Labelled examples that the k nearest are taken from, and that are asked for, after each epoch."""
 
 
-def read_sample(plan: Plan, reporter: Reporter) -> Prepared:
+def read_sample(plan: Plan, backbone: Backbone, reporter: Reporter) -> Prepared:
     """Read and split a labelled sample. Raises DataError as a fit does, and where an example has no single label."""
     read = read_data(plan.data, plan, reporter)
     task, _ = choose_task(read.examples, plan)
-    if task.reads != "pooled":
+    bound = task.bind(read.examples, backbone)
+    if bound.needs.features != "pooled":
         raise DataError(f"{plan.data} is no sample to judge a backbone by: it needs one label per example")
-    return split_data(read, plan, task.bind(read.examples), reporter)
+    return split_data(read, plan, bound, task.split_policy(read.examples), reporter)
 
 
 class Watcher:
@@ -63,9 +64,8 @@ class Watcher:
     def __init__(self, sample: Prepared, backbone: Backbone, seed: int) -> None:
         """Of classes; of other labels it sees nothing."""
         targets, split = sample.targets, sample.split
-        values = np.asarray(next(iter(targets.values())))
-        one_class = len(targets) == 1 and values.dtype.kind in "iu" and values.ndim == 1
-        self.classes = torch.from_numpy(values.astype(np.int64)) if one_class and len(split.val) else None
+        judged = one_class_each(sample.task) and len(split.val)
+        self.classes = torch.from_numpy(targets["label"]) if judged else None
         self.known = _some(split.train, MOST_KNOWN, seed)
         self.asked = _some(split.val, MOST_ASKED, seed)
         self.inputs = LazyInputs(backbone, sample.examples, lambda row, reason: None)  # noqa: ARG005
@@ -117,11 +117,10 @@ class Judgement:
         predictions = {"model": self.predictions["model"], **self.predictions}
         examples, targets, groups = data.examples.take(rows), data.targets_of(rows), data.groups_of(rows)
         judged = judge(data.task, examples, targets, predictions, groups, self.plan.seed)
-        metrics = data.task.metrics()
-        task: Any = data.task
+        metrics = data.task.evaluation.metrics
         return Gain(
             source=self.plan.data,
-            task=registry.name_of(task),
+            task=registry.name_of(data.task),
             primary_metric=metrics[0].name,
             metrics={metric.name: metric.info for metric in metrics},
             parts=data.summary.parts,

@@ -83,6 +83,6 @@ def _judged_by(
     """The labelled sample with its probe on the start, and what watches the training by it; None without a sample."""
     if plan.labelled is None:
         return None, None
-    sample, store = read_sample(plan.as_fit(), reporter), FeatureStore(cache_folder() / "features")
+    sample, store = read_sample(plan.as_fit(), start, reporter), FeatureStore(cache_folder() / "features")
     judgement = Judgement.begin(plan.as_fit(), sample, start, data, store, reporter)
     return judgement, Watcher(sample, start, plan.seed)

@@ -7,35 +7,26 @@ reaches a threshold of its own, chosen on validation data; see `thresholds.py`.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from pydantic import field_validator
+from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 from scipy.special import expit
-from torch import Tensor, nn
+from torch import nn
 
-from headstart.contracts.carriers import Batch, Features, MapShape, Prediction
+from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.metric import Metric
-from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.targets import LabelSets, TargetKinds
-from headstart.contracts.task import PlainTask, Targets
+from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
+from headstart.kernel.settings import Settings
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
-from headstart.tasks._learnt_state import (
-    distinct,
-    require_calibration,
-    require_counts,
-    require_names,
-    require_within,
-)
+from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
-from headstart.tasks.multilabel.panels import multilabel_exhibits, surest_errors
+from headstart.tasks.multilabel.presentation import MultiLabelPresentation
 from headstart.tasks.multilabel.solve import solve_labels
 from headstart.tasks.multilabel.thresholds import LOWEST, PLAIN, best_threshold
 
@@ -43,17 +34,11 @@ START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from each label's own frequency."""
 
 
-class MultiLabel(PlainTask):
+class MultiLabel(Settings):
     """Any number of labels per example."""
-
-    target_kinds: ClassVar[TargetKinds] = {TARGET: LabelSets()}
 
     classes: tuple[str, ...] = ()
     """Label names in order; empty: learnt from the data, sorted naturally. If given, another label is an error."""
-    counts: tuple[int, ...] = ()
-    """Training examples that have each label; learnt from the data."""
-    examples: int = 0
-    """Training examples; learnt from the data."""
     separator: str = ""
     """What stands between the labels of a cell, read and written: '|', ';' or ','; recognised without it."""
 
@@ -61,7 +46,7 @@ class MultiLabel(PlainTask):
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
-        """Why the labels are sets: lists, or names with a separator between them; else None."""
+        """Return why the labels are sets: lists, or names with a separator between them; else None."""
         form = form_of(examples)
         if form is None:
             return None
@@ -69,69 +54,128 @@ class MultiLabel(PlainTask):
         how = "lists" if form == LISTS else f"sets separated by '{form}'"
         return f"the labels are {how} ({len(names)} different ones)"
 
-    def bind(self, examples: Examples) -> Self:
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest label of each example in proportion."""
+        sets = label_sets(examples, self._separator(examples))
+        return _by_rarest(sets, self.classes or _sorted(sets), examples)
+
+    def bind(self, examples: Examples, backbone: FeatureSource) -> BoundMultiLabel:
         """Learn names, counts and the separator.
 
         Raises:
             DataError: a label is missing, no example has any, or every example has the same ones.
         """
-        form = form_of(examples)
-        separator = self.separator or (form if form not in (None, LISTS) else "") or ""
+        separator = self._separator(examples)
         sets = label_sets(examples, separator)
-        found = sorted({name for some in sets for name in some}, key=natural_order)
-        classes = self.classes or tuple(found)
+        classes = self.classes or _sorted(sets)
         if not classes:
             raise DataError(f"{column_of(examples)}: none of the {len(examples)} examples has a label")
-        encoded = _encode(sets, classes, examples)
-        counts = encoded.sum(axis=0).astype(int)
-        if not ((counts > 0) & (counts < len(examples))).any():
-            raise DataError(
-                f"{column_of(examples)}: all {len(examples)} examples have the same labels ({', '.join(found[:10])}); "
-                "there is nothing to tell apart"
-            )
-        learnt = {"classes": classes, "counts": tuple(counts.tolist()), "examples": len(examples)}
-        return self.model_copy(update={**learnt, "separator": separator or joining(classes)})
+        return BoundMultiLabel(
+            settings=self,
+            classes=classes,
+            counts=_counts(sets, classes, examples),
+            examples=len(examples),
+            separator=separator or joining(classes),
+        )
 
-    def continued(self, examples: Examples) -> Self:
+    def restore(self, learnt: Mapping[str, Any]) -> BoundMultiLabel:
+        """Take names, counts and separator as they were learnt."""
+        return BoundMultiLabel.model_validate({**learnt, "settings": self})
+
+    def _separator(self, examples: Examples) -> str:
+        form = form_of(examples)
+        return self.separator or (form if form not in (None, LISTS) else "") or ""
+
+
+class BoundMultiLabel(BoundTask):
+    """Multi-label classification whose labels are known."""
+
+    target_kinds: ClassVar[TargetKinds] = {TARGET: LabelSets()}
+
+    settings: MultiLabel
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Label names in order."""
+    counts: tuple[NonNegativeInt, ...]
+    """Training examples that have each label."""
+    examples: int
+    """Training examples."""
+    separator: str
+    """What stands between the labels of a cell."""
+
+    _distinct = field_validator("classes")(distinct)
+    _counted = field_validator("counts")(one_for_each("classes"))
+
+    @field_validator("examples")
+    @classmethod
+    def _enough(cls, examples: int, info: ValidationInfo) -> int:
+        if examples < max(info.data.get("counts", ()), default=0):
+            raise ValueError("are fewer than have one of the labels")
+        return examples
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """mean_average_precision, micro_f1, macro_f1, average_precision_LABEL for every label; a threshold for each."""
+        limits = dict.fromkeys(map(_threshold, self.classes), (LOWEST, 1 - LOWEST))
+        return Evaluation(multilabel_metrics(self.classes), self._thresholds, self._chosen, limits=limits)
+
+    @property
+    def presentation(self) -> MultiLabelPresentation:
+        """Label sets as texts, with the separator between the labels."""
+        return MultiLabelPresentation(self.classes, self.separator, self.targets)
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest label of each example in proportion, new labels after the known ones."""
+        return _by_rarest(label_sets(examples, self.separator), self._with_new(examples), examples)
+
+    def extended(self, examples: Examples, backbone: FeatureSource) -> Self:
         """New labels come after the known ones. Raises DataError as `bind`."""
-        sets = label_sets(examples, self.separator)
-        new = {name for some in sets for name in some} - set(self.classes)
-        classes = (*self.classes, *sorted(new, key=natural_order))
-        return self.model_copy(update={"classes": classes}).bind(examples)
-
-    def require_learnt(self, calibration: Mapping[str, float]) -> None:
-        """A label or more with their counts, and thresholds of labels in (0, 1). Raises SettingsError."""
-        require_names("classes", self.classes, 1)
-        require_counts("counts", self.counts, self.classes)
-        require_within("task.examples", self.examples, max(self.counts), math.inf)
-        require_calibration(calibration, [_threshold(name) for name in self.classes])
-        for name, threshold in calibration.items():
-            require_within(f"calibration.{name}", threshold, LOWEST, 1 - LOWEST)
+        classes = self._with_new(examples)
+        counts = _counts(label_sets(examples, self.separator), classes, examples)
+        return self.model_copy(update={"classes": classes, "counts": counts, "examples": len(examples)})
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples, labels) float32 of 0 and 1}. Raises DataError on a label that is not known."""
         return {TARGET: _encode(label_sets(examples, self.separator), self.classes, examples)}
 
-    def labels(self, examples: Examples) -> Sequence[Any]:
-        """The labels of each example in one text, in the order of the classes."""
-        return [self._written(row) for row in self.targets(examples)[TARGET]]
-
-    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
-        """Examples that have each label."""
-        return Counter(name for text in labels for name in text.split(self.separator) if name)
-
-    def strata(self, targets: Targets) -> np.ndarray:
-        """The rarest label of each example, numbered from 1; 0 for an example without any."""
-        truth = targets[TARGET].astype(bool)
-        rarity = np.where(truth, truth.sum(axis=0), np.inf)
-        return np.where(truth.any(axis=1), rarity.argmin(axis=1) + 1, 0).astype(np.int64)
-
-    def strata_names(self, strata: np.ndarray, labels: Sequence[Any]) -> Sequence[str]:  # noqa: ARG002
-        """The labels; `strata` (examples,) counts from 0 for none."""
-        return ("no label", *self.classes)
-
-    def head(self, width: int, maps: tuple[MapShape, ...] = ()) -> nn.Linear:  # noqa: ARG002
+    def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, labels); weights normal with deviation 0.01, biases each label's log odds."""
+        return self._linear(backbone.width)
+
+    def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
+        """{"logits": (batch, labels)}"""
+        return {"logits": head(features.pooled)}
+
+    def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """{"binary_cross_entropy": scalar}, the mean over examples and labels."""
+        logits = outputs["logits"]
+        truth = targets[TARGET].to(logits.dtype)
+        return {"binary_cross_entropy": nn.functional.binary_cross_entropy_with_logits(logits, truth)}
+
+    def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
+        """Column "logits" (batch, labels) float64."""
+        return Prediction({"logits": self.forward(head, features, inputs)["logits"].detach().double().cpu().numpy()})
+
+    def linear(self) -> Self:
+        """Return itself."""
+        return self
+
+    def solve(
+        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
+    ) -> tuple[nn.Linear, dict[str, float]]:
+        """Fit a logistic regression per label; see `tasks/multilabel/solve.py`.
+
+        Returns:
+            The head, and {"C", "cv_score", "folds"}: the median inverse regularisation over labels, the mean log
+            likelihood of held-out examples per label, and the fewest folds of a label (0: its C is fixed).
+        """
+        solution = solve_labels(features, targets[TARGET], groups=groups, seed=seed)
+        head = self._linear(features.shape[1])
+        with torch.no_grad():
+            head.weight.copy_(torch.from_numpy(solution.weight))
+            head.bias.copy_(torch.from_numpy(solution.bias))
+        return head, {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
+
+    def _linear(self, width: int) -> nn.Linear:
         head = nn.Linear(width, len(self.classes))
         nn.init.normal_(head.weight, std=START_SCALE)
         having = np.array(self.counts) + 0.5
@@ -139,74 +183,51 @@ class MultiLabel(PlainTask):
             head.bias.copy_(torch.from_numpy(np.log(having / (self.examples + 1 - having))))
         return head
 
-    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG002
-        """{"logits": (batch, labels)}"""
-        return {"logits": head(features.pooled)}
-
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        """{"binary_cross_entropy": scalar}, the mean over examples and labels."""
-        logits = outputs["logits"]
-        truth = batch.targets[TARGET].to(logits.dtype)
-        return {"binary_cross_entropy": nn.functional.binary_cross_entropy_with_logits(logits, truth)}
-
-    def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
-        """Column "logits" (batch, labels) float64."""
-        return Prediction({"logits": outputs["logits"].detach().double().cpu().numpy()})
-
-    def calibrate(self, prediction: Prediction, targets: Targets) -> Mapping[str, float]:
+    def _thresholds(self, prediction: Prediction, targets: Targets) -> Calibration:
         """{"threshold NAME": the probability in (0, 1) from which a label is taken}; 0.5 with fewer than 5 examples."""
         probabilities, truth = expit(prediction.columns["logits"]), targets[TARGET]
         found = zip(self.classes, probabilities.T, truth.T)
         return {_threshold(name): best_threshold(column, true) for name, column, true in found}
 
-    def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:
-        """Adds columns "probabilities" and "chosen" (examples, labels); thresholds are 0.5 where none were chosen."""
+    def _chosen(self, prediction: Prediction, calibration: Calibration) -> Prediction:
+        """Add columns "probabilities" and "chosen" (examples, labels); thresholds are 0.5 where none were chosen."""
         probabilities = expit(prediction.columns["logits"])
         thresholds = np.array([calibration.get(_threshold(name), PLAIN) for name in self.classes])
         found = {PROBABILITIES: probabilities, CHOSEN: probabilities >= thresholds}
         return Prediction({**prediction.columns, **found})
 
-    def metrics(self) -> tuple[Metric, ...]:
-        """mean_average_precision, micro_f1, macro_f1, and average_precision_LABEL for every label."""
-        return multilabel_metrics(self.classes)
-
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """A logistic regression per label; see `tasks/multilabel/solve.py`.
-
-        Returns:
-            The head, and {"C", "cv_score", "folds"}: the median inverse regularisation over labels, the mean log
-            likelihood of held-out examples per label, and the fewest folds of a label (0: its C is fixed).
-        """
-        solution = solve_labels(features, targets[TARGET], groups=groups, seed=seed)
-        head = self.head(features.shape[1])
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        return head, {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
-
-    def rows(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
-        """ "prediction" (the labels taken, with the separator between them), and "p_LABEL" for every label."""
-        probabilities = prediction.columns[PROBABILITIES]
-        chosen = [self._written(row) for row in prediction.columns[CHOSEN]]
-        scores = {f"p_{name}": probabilities[:, k] for k, name in enumerate(self.classes)}
-        return {"prediction": np.array(chosen, dtype=object), **scores}
-
-    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
-        """The figures of each label, and the reliability diagram of all of them."""
-        return multilabel_exhibits(self.classes, targets[TARGET], prediction)
-
-    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
-        """Examples with a label too many or too few, the surest errors first."""
-        return surest_errors(self.classes, targets[TARGET], prediction, most, self._written)
-
-    def _written(self, has: np.ndarray) -> str:
-        return self.separator.join(name for name, one in zip(self.classes, has) if one)
+    def _with_new(self, examples: Examples) -> tuple[str, ...]:
+        sets = [self.settings.classes, *label_sets(examples, self.separator)]
+        return (*self.classes, *(name for name in _sorted(sets) if name not in self.classes))
 
 
 def _threshold(name: str) -> str:
     return f"threshold {name}"
+
+
+def _sorted(sets: Collection[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted({name for some in sets for name in some}, key=natural_order))
+
+
+def _by_rarest(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> SplitPolicy:
+    """Number the labels from 1; 0 is an example without any."""
+    truth = _encode(sets, classes, examples).astype(bool)
+    if not classes:
+        return SplitPolicy(np.zeros(len(sets), np.int64), ("no label",))
+    rarity = np.where(truth, truth.sum(axis=0), np.inf)
+    strata = np.where(truth.any(axis=1), rarity.argmin(axis=1) + 1, 0).astype(np.int64)
+    return SplitPolicy(strata, ("no label", *classes))
+
+
+def _counts(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> tuple[int, ...]:
+    """Examples that have each label. Raises DataError where there is nothing to tell apart."""
+    counts = _encode(sets, classes, examples).sum(axis=0).astype(int)
+    if not ((counts > 0) & (counts < len(examples))).any():
+        raise DataError(
+            f"{column_of(examples)}: all {len(examples)} examples have the same labels "
+            f"({', '.join(_sorted(sets)[:10])}); there is nothing to tell apart"
+        )
+    return tuple(counts.tolist())
 
 
 def _encode(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> np.ndarray:

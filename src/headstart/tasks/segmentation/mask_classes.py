@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Choice
 from headstart.kernel.errors import DataError
 from headstart.tasks.segmentation.mask_scan import WHITE, Seen, named
 
@@ -18,6 +19,13 @@ MANY_VALUES = 20
 """Values in all masks from which numbers that run on from 1 in each mask are those of objects."""
 
 BACKGROUND = "background"
+
+OBJECTS = Choice(
+    "values of the masks",
+    "objects",
+    "they count up from 1 in each mask: all but 0 is one class. --set task.instances=false makes each a class",
+)
+"""What is said where numbers of objects were seen in the values."""
 
 
 class Classes(NamedTuple):
@@ -30,6 +38,15 @@ class Classes(NamedTuple):
     """Whether the values are colours."""
     ignored: tuple[int, ...] = ()
     """Values that stand for no class: nothing is known of such pixels."""
+
+    @property
+    def shown(self) -> list[int]:
+        """The classes that count: all but the background."""
+        return [k for k, name in enumerate(self.names) if name.lower() != BACKGROUND] or [*range(len(self.names))]
+
+    def listed(self, present: Iterable[int]) -> str:
+        """Name those of some classes that count: 'cell, nucleus'."""
+        return ", ".join(self.names[k] for k in present if k in self.shown) or BACKGROUND
 
 
 def understand(
@@ -126,6 +143,11 @@ def pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
     numbers = encoded(values, mask.coloured, classes)
     found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
     return found[: len(classes.names)].astype(np.int64)
+
+
+def present_in(mask: Seen, classes: Classes) -> tuple[int, ...]:
+    """Return the classes that occur in a mask, ascending."""
+    return tuple(np.flatnonzero(pixels_of(mask, classes)).tolist())
 
 
 def _require_distinct(names: Sequence[str]) -> None:

@@ -50,6 +50,11 @@ class Tiles(Windows):
             found[tile] = replace(whole[MASK][row], box=box)
         return {MASK: found}
 
+    def masks(self, scores: np.ndarray, side: int) -> list[bytes]:
+        """Blend the packed probabilities (tiles,) of tiles of `side` pixels to a mask for each picture."""
+        each = (np.flatnonzero(self.owner == row) for row in np.unique(self.owner))
+        return [blended([*scores[tiles]], [self.boxes[tile] for tile in tiles], side) for tiles in each]
+
 
 def cut(examples: Examples, side: int) -> Tiles | None:
     """Every picture in tiles of at most `side` pixels; None where none of them is larger.

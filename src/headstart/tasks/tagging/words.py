@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import PLACES, Batch, Features
+from headstart.contracts.carriers import Features
 from headstart.contracts.examples import Examples
 from headstart.kernel.errors import BackboneError
 from headstart.media.words import Place, words_of
@@ -30,21 +30,24 @@ def as_ragged(entries: Sequence[np.ndarray]) -> np.ndarray:
     return column
 
 
-def word_vectors(features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The vector of each word's first token (batch, words, width), and whether it has one (batch, words).
+def word_vectors(features: Features, words: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the vector of each word's first token (batch, words, width), and whether it has one (batch, words).
+
+    Args:
+        features: with tokens and their places.
+        words: (batch, words, 2) places of the words; padding lies before the text.
 
     A word has no token where the tokenizer knows none of its characters, or where the text was cut before it.
 
     Raises:
         BackboneError: the backbone has no tokens, or does not know where they lie in the text.
     """
-    if features.tokens is None or PLACES not in batch.state.context:
+    if features.tokens is None or features.places is None:
         raise BackboneError(
             "the backbone does not say where its tokens lie in the text, so no words can be tagged: its tokenizer is "
             "none of the fast ones. Take another backbone."
         )
-    places = (batch.head_inputs["words"], batch.state.context[PLACES])
-    first = first_tokens(*(values.to(features.tokens.device) for values in places))
+    first = first_tokens(*(values.to(features.tokens.device) for values in (words, features.places)))
     rows = torch.arange(len(first), device=first.device)[:, None]
     return features.tokens[rows, first.clamp(min=0)], first >= 0
 

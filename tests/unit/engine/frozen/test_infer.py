@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
+from headstart.contracts.task import Evaluation, Needs
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
@@ -28,28 +29,22 @@ class Scores:
 
     def __init__(self, tokens: bool = False) -> None:
         self.tokens = tokens
-        self.reads = "tokens" if tokens else "pooled"
+        self.needs = Needs("tokens" if tokens else "pooled")
+        self.evaluation = Evaluation((), finish=scaled)
 
-    def cut(self, examples: Any, backbone: Any) -> None:
-        return None
+    def inputs(self, examples: Any) -> dict[str, np.ndarray]:
+        return {"row": np.arange(len(examples))}
 
-    def head_inputs(self, examples: Any) -> dict[str, np.ndarray]:
-        return {}
-
-    def apply(self, head: nn.Module, features: Features, batch: Batch) -> Mapping[str, Tensor]:
+    def predict(self, head: nn.Module, features: Features, inputs: Mapping[str, Tensor]) -> Prediction:
         read = features.pooled
         if self.tokens:
             assert features.tokens is not None and features.mask is not None
             read = (features.tokens * features.mask.unsqueeze(-1)).sum(dim=1)
-        assert len(batch.rows) == len(batch.state.hidden) == len(read)
-        return {"scores": head(read), "row": batch.rows}
+        return Prediction({"scores": head(read).numpy(), **{name: value.numpy() for name, value in inputs.items()}})
 
-    def decode(self, outputs: Mapping[str, Tensor]) -> Prediction:
-        return Prediction({name: value.numpy() for name, value in outputs.items()})
 
-    def finish(self, prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:
-        scaled = prediction.columns["scores"] / calibration["temperature"]
-        return Prediction({**prediction.columns, "scaled": scaled})
+def scaled(prediction: Prediction, calibration: Mapping[str, float]) -> Prediction:
+    return Prediction({**prediction.columns, "scaled": prediction.columns["scores"] / calibration["temperature"]})
 
 
 def model_of(backbone: TinyBackbone, tokens: bool = False) -> Model:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from head_shapes import SHAPES
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
@@ -28,7 +29,7 @@ from headstart.engine.training.optimiser import frozen_state, schedule
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.objectives.supervised import Supervised
-from headstart.tasks.classification.task import Classification
+from headstart.tasks.classification.task import BoundClassification, Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
 EVERYTHING = tuple(Rate(stage, 1.0) for stage in (-1, 0, 1, 2))
@@ -49,10 +50,10 @@ def make_loop(
         features = draws.normal(size=(96, 4))
     labels = (features[:, 0] + features[:, 1] > 0).astype(int)
     examples = numeric_examples(features, labels.tolist())
-    task = Classification().bind(examples)
+    task = Classification().bind(examples, SHAPES)
     backbone = TinyBackbone()
     torch.manual_seed(0)
-    heads = nn.ModuleDict({"head": task.head(backbone.width)})
+    heads = nn.ModuleDict({"head": task.head(backbone)})
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"})
     source = PreparedInputs(backbone, examples)
     targets = task.targets(examples)
@@ -81,7 +82,9 @@ def test_a_task_that_is_chosen_by_its_metric_keeps_the_epoch_that_is_best_by_tha
 ) -> None:
     recipe = RECIPE.model_copy(update={"epochs": 12, "patience": 12, "learning_rate": 0.05})
     by_loss = make_loop(recipe).run()
-    monkeypatch.setattr(Classification, "chosen_by", "metric")
+    own = BoundClassification.evaluation.fget
+    by_metric_too = property(lambda task: replace(own(task), chosen_by="metric"))
+    monkeypatch.setattr(BoundClassification, "evaluation", by_metric_too)
     loop = make_loop(recipe)
     by_metric = loop.run()
     accuracies = [epoch.val_metric for epoch in by_metric.history]

@@ -1,18 +1,27 @@
-"""What a report shows of a tagger: figures of each type, what is taken for what, and the worst texts."""
+"""Spans as tables and reports show them: figures of each type, what is taken for what, and the worst texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from headstart.contracts.carriers import Prediction
+from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import bootstrap_weights, interval
+from headstart.tasks.tagging.chain import entity_probabilities
+from headstart.tasks.tagging.labels import as_json, labelled_spans
 from headstart.tasks.tagging.metrics import TAGS, entity_counts, ratios
 from headstart.tasks.tagging.tags import Entity, TagSet
+
+WORDS = "words"
+"""Head input and column of predictions: the places of each text's words."""
 
 RESAMPLES = 1000
 LARGEST_MATRIX = 39
@@ -21,28 +30,58 @@ LARGEST_MATRIX = 39
 NOTHING = "no entity"
 
 
-def tagging_exhibits(tags: TagSet, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
-    """A row per type, kinds of errors, and confusions word by word."""
-    truth, predicted = targets[TAGS], prediction.columns[TAGS]
-    shown: list[Panel] = [_each_type(tags, truth, predicted), _errors(tags, truth, predicted)]
-    if len(tags.types) <= LARGEST_MATRIX:
-        shown.append(_confusions(tags, truth, predicted))
-    return tuple(shown)
+class TaggingPresentation(NamedTuple):
+    """Labelled spans, shown."""
 
+    tags: TagSet
 
-def worst_texts(
-    tags: TagSet, prediction: Prediction, targets: Targets, words: np.ndarray, most: int
-) -> tuple[Mistake, ...]:
-    """Texts with wrong entities, those with the most of them first; `words` (texts,) holds the places (words, 2)."""
-    truth, predicted = targets[TAGS], prediction.columns[TAGS]
-    counts = entity_counts(truth, predicted, tags).sum(axis=0)
-    wrong = counts[:, 1] + counts[:, 2] - 2 * counts[:, 0]
-    rows = np.argsort(-wrong, kind="stable")
-    return tuple(
-        _mistake(int(row), wrong[row], tags, truth[row], predicted[row], words[row])
-        for row in rows[:most]
-        if wrong[row]
-    )
+    def labels(self, examples: Examples) -> Sequence[Any]:
+        """Return the spans of each text as JSON."""
+        return [as_json(spans) for spans in labelled_spans(examples)]
+
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """Count the entities of each type."""
+        return Counter(span["label"] for text in labels for span in json.loads(text))
+
+    def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
+        """ "prediction": the spans as JSON, [{"start", "end", "label", "score"}, ...], in characters of the text.
+
+        The score is the probability of exactly this span, in [0, 1].
+        """
+        columns = (prediction.columns[name] for name in (TAGS, WORDS, "log_probabilities"))
+        return {"prediction": np.array([as_json(self._spans(*row)) for row in zip(*columns)], dtype=object)}
+
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
+        """Return figures of each type, what became of the entities, and confusions word by word."""
+        truth, predicted = targets[TAGS], prediction.columns[TAGS]
+        shown: list[Panel] = [_each_type(self.tags, truth, predicted), _errors(self.tags, truth, predicted)]
+        if len(self.tags.types) <= LARGEST_MATRIX:
+            shown.append(_confusions(self.tags, truth, predicted))
+        return tuple(shown)
+
+    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
+        """Return texts with wrong entities, those with the most of them first."""
+        truth, predicted, words = targets[TAGS], prediction.columns[TAGS], prediction.columns[WORDS]
+        counts = entity_counts(truth, predicted, self.tags).sum(axis=0)
+        wrong = counts[:, 1] + counts[:, 2] - 2 * counts[:, 0]
+        return tuple(
+            _mistake(int(row), wrong[row], self.tags, truth[row], predicted[row], words[row])
+            for row in np.argsort(-wrong, kind="stable")[:most]
+            if wrong[row]
+        )
+
+    def _spans(self, tags: np.ndarray, words: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
+        entities = self.tags.entities(tags)
+        certain = entity_probabilities(scores, entities, self.tags)
+        return [
+            {
+                "start": int(words[first, 0]),
+                "end": int(words[stop - 1, 1]),
+                "label": self.tags.types[kind],
+                "score": round(float(score), 4),
+            }
+            for (first, stop, kind), score in zip(entities, certain)
+        ]
 
 
 def _mistake(

@@ -1,15 +1,22 @@
-"""What a report shows of a classifier: which classes it confuses, whether confidence is earned, the worst mistakes."""
+"""Class names and probabilities as tables and reports show them: confusions, reliability, the worst mistakes."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
+from headstart.contracts.task import Targets
 from headstart.numerics.calibration import BINS, confidence_bins
+from headstart.tasks._label_kinds import TARGET
 
 LARGEST_MATRIX = 40
 """Classes up to which confusions are shown as a matrix."""
@@ -18,35 +25,54 @@ MOST_CONFUSIONS = 30
 """Rows of the table that stands in for a larger matrix."""
 
 
-def classification_panels(classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray) -> tuple[Panel, ...]:
-    """Confusions, reliability, and a row per class, from labels (examples,) and probabilities (examples, classes)."""
-    predicted = probabilities.argmax(axis=1)
-    confusions = _confusion_matrix if len(classes) <= LARGEST_MATRIX else _confusion_table
-    return (
-        confusions(classes, labels, predicted),
-        _reliability(probabilities.max(axis=1), labels == predicted),
-        _per_class(classes, labels, predicted),
-    )
+class ClassificationPresentation(NamedTuple):
+    """Class names and probabilities, shown."""
 
+    classes: tuple[str, ...]
 
-def confident_mistakes(
-    classes: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray, most: int
-) -> tuple[Mistake, ...]:
-    """Wrong predictions, the most confident first, from labels (examples,) and probabilities (examples, classes)."""
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    return tuple(
-        Mistake(
-            row=int(row),
-            truth=classes[labels[row]],
-            predicted=classes[predicted[row]],
-            weight=float(confidence[row]),
-            weight_text=f"{math.floor(100 * confidence[row])} % sure",
+    def labels(self, examples: Examples) -> Sequence[Any]:
+        """Return the labels as they stand in the data."""
+        return examples.target(TARGET)
+
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """Count the examples of each class."""
+        return Counter(str(label) for label in labels)
+
+    def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
+        """ "prediction" (class name), "confidence" in [0, 1], and "p_CLASS" for every class."""
+        probabilities = prediction.columns["probabilities"]
+        return {
+            "prediction": np.array(self.classes, dtype=object)[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+            **{f"p_{name}": probabilities[:, k] for k, name in enumerate(self.classes)},
+        }
+
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
+        """Return the confusions, the reliability diagram, and precision and recall of every class."""
+        labels, probabilities = targets[TARGET], prediction.columns["probabilities"]
+        predicted = probabilities.argmax(axis=1)
+        confusions = _confusion_matrix if len(self.classes) <= LARGEST_MATRIX else _confusion_table
+        return (
+            confusions(self.classes, labels, predicted),
+            _reliability(probabilities.max(axis=1), labels == predicted),
+            _per_class(self.classes, labels, predicted),
         )
-        for row in worst
-    )
+
+    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
+        """Return wrong predictions, the most confident first."""
+        labels, probabilities = targets[TARGET], prediction.columns["probabilities"]
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        wrong = np.flatnonzero(predicted != labels)
+        return tuple(
+            Mistake(
+                row=int(row),
+                truth=self.classes[labels[row]],
+                predicted=self.classes[predicted[row]],
+                weight=float(confidence[row]),
+                weight_text=f"{math.floor(100 * confidence[row])} % sure",
+            )
+            for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+        )
 
 
 def _confusion_matrix(classes: tuple[str, ...], labels: np.ndarray, predicted: np.ndarray) -> Matrix:

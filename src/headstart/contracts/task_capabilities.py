@@ -1,0 +1,140 @@
+"""Capabilities that a task has or has not, each a protocol that is asked for by `isinstance`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from torch import nn
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.panels import Choice, Review
+from headstart.contracts.task import BoundTask, FeatureSource, SplitPolicy, Targets, Tensors
+from headstart.contracts.windows import Windows
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A bound task whose head can be solved for: the frozen probe."""
+
+    def linear(self) -> BoundTask:
+        """Return the task whose `head` has the form that `solve` returns: itself where its head is linear."""
+        ...
+
+    def solve(
+        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
+    ) -> tuple[nn.Module, dict[str, float]]:
+        """Return the best linear head on frozen features (examples, width), regularised by cross-validation.
+
+        Where the head does not read pooled features, features and targets are those of `Sampled.samples`.
+
+        Returns:
+            The head, in the form that `linear().head` has, and what was chosen, for the report.
+        """
+        ...
+
+
+@runtime_checkable
+class Sampled(ClosedForm, Protocol):
+    """A bound task with a target per token or pixel, which is solved on some of them."""
+
+    def samples(
+        self, features: Features, inputs: Tensors, targets: Tensors, rows: Sequence[int], seed: int
+    ) -> tuple[np.ndarray, Targets, np.ndarray]:
+        """Return tokens or pixels of a batch with these rows as `solve` takes them.
+
+        Returns:
+            (samples, width), their targets, and (samples,) the position of each in the batch.
+        """
+        ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A bound task whose examples may be longer than the backbone reads at once."""
+
+    def cut(self, examples: Examples, backbone: Backbone) -> Windows | None:
+        """Cut long examples into windows that overlap; None where the backbone reads each of them whole."""
+        ...
+
+    def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
+        """Join the decoded prediction of windows to one of the examples that they were cut from."""
+        ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A bound task whose batches count by something else than their examples: by words, or by rare classes more."""
+
+    def weight(self, targets: Tensors) -> float:
+        """Return how much the mean losses of a batch (batch, ...) count beside those of others, >= 0."""
+        ...
+
+
+def weight_of(task: BoundTask | None, batch: Batch) -> float:
+    """Return how much the mean losses of a batch count: by its examples, unless the task weighs otherwise."""
+    return task.weight(batch.targets) if isinstance(task, Weighs) and batch.targets else float(len(batch.rows))
+
+
+@runtime_checkable
+class Extends(Protocol):
+    """A bound task that can go on in a later run: what it knows stays in its place, new classes come after it."""
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Return how labelled examples are to be split, as `Task.split_policy` does."""
+        ...
+
+    def extended(self, examples: Examples, backbone: FeatureSource) -> Self:
+        """Return this task bound to more data.
+
+        Raises:
+            DataError: as `Task.bind`, or the labels are of a kind that it cannot take.
+        """
+        ...
+
+
+@runtime_checkable
+class Reviews(Protocol):
+    """A task whose labels can be judged before anything is trained."""
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """Return what labels of more than a value per example say of themselves, where the task suits them."""
+        ...
+
+
+@runtime_checkable
+class Remarks(Protocol):
+    """A bound task with something to tell its user."""
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Return what it chose when it was bound and the data do not plainly say."""
+        ...
+
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
+        """Return what is to be known before predicting for examples that are unlike those it learnt from."""
+        ...
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A presentation of predictions that are too large for the cell of a table, such as masks."""
+
+    def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
+        """Write a file per example below `folder`, called after its name, a path without suffix; return the files."""
+        ...
+
+
+def is_linear(task: BoundTask) -> bool:
+    """Return whether the task's own head has the form that its closed form gives."""
+    return isinstance(task, ClosedForm) and task.linear() == task
+
+
+def learnt_of(task: BoundTask) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the settings of a bound task and what it learnt, as JSON values."""
+    learnt = task.model_dump(mode="json")
+    return learnt.pop("settings"), learnt
