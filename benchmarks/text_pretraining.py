@@ -22,7 +22,7 @@ from benchmarks._cells import cells
 from benchmarks._paired import interval_over_draws
 from benchmarks._reviews import few_reviews, reviews
 from benchmarks._text_pretraining_cell import ENCODER, LENGTH
-from headstart.pipeline.pretraining.run import PretrainedRun
+from headstart.pipeline.run_folder import PretrainedRun
 
 OBJECTIVES, COUNTS, WAYS = ("masked_tokens", "simcse"), (50, 500), ("probe", "fine_tuned")
 

@@ -9,7 +9,7 @@ from headstart.cli.console import open_console, plain_table
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.numbers import difference_text, interval_text, value_text
 from headstart.pipeline.pretraining.record import Gain, PretrainRecord
-from headstart.pipeline.pretraining.run import PretrainedRun
+from headstart.pipeline.run_folder import PretrainedRun
 
 MOST_LINES = 5
 

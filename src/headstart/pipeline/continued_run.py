@@ -22,7 +22,8 @@ from headstart.contracts.task_capabilities import Extends
 from headstart.kernel.errors import DataError, RunError, SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import build
-from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, with_parts
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import require_kind

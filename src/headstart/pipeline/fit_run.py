@@ -20,8 +20,8 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.judge import judge
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
-from headstart.pipeline.plan import AUTO, Plan
-from headstart.pipeline.plan_file import write_plan
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO, write_plan
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import start

@@ -31,7 +31,8 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner, embed
-from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, choose_task, require_all, require_classes
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.sequence import Start

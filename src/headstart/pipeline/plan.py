@@ -10,22 +10,15 @@ from typing import Any
 from pydantic import Field
 
 from headstart.contracts.composed_augmentation import composed
-from headstart.contracts.format import Columns
 from headstart.contracts.objective import learns_alone
 from headstart.contracts.runner import Runner
 from headstart.engine.frozen.execution import described
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
+from headstart.pipeline.plan_file import AUTO, AnyPlan
 from headstart.pipeline.search_settings import SearchSettings
-
-FORMAT_NUMBER = 1
-"""Rises when a field changes its meaning; older numbers stay readable."""
-
-AUTO = "auto"
-"""Leaves a choice to Headstart."""
 
 FAMILY_OF = {
     "format": "formats",
@@ -39,23 +32,13 @@ FAMILY_OF = {
 """The key of `--set KEY.field=value` -> the family of the plug-in that it sets."""
 
 
-class Plan(Settings):
+class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    format_number: int = FORMAT_NUMBER
-    """Of this file."""
-    data: str
-    """Path of the data; a description in angle brackets when they were handed over in memory."""
-    format: str | None = None
-    """How the data lie on disk; recognised when None."""
-    columns: Columns = Columns()
-    """Which columns the user named."""
+    PATHS = (*AnyPlan.PATHS, "from_run")
+
     task: str = AUTO
     """What is predicted."""
-    backbone: str = AUTO
-    """The pretrained model: a name, a folder or file, or a run."""
-    weights: str = "pretrained"
-    """'pretrained', 'random', or a file of weights for the architecture."""
     tuning: str = "probe"
     """Which weights move; 'auto' searches for what is best in the time that there is."""
     objective: str = "supervised"
@@ -66,16 +49,10 @@ class Plan(Settings):
     """How the frozen pass is executed."""
     from_run: str | None = None
     """The run folder whose backbone and head go on, on these data."""
-    seed: int = Field(default=0, ge=0)
-    """Decides every random draw; >= 0."""
     seeds: int = Field(default=1, ge=1)
     """How often the fit is made, with seeds that count up from `seed`; >= 1."""
-    budget: float | None = Field(default=None, gt=0)
-    """Seconds from where data and backbone are there to the final model; > 0. Without it, all that is asked for."""
     scratch: bool = True
     """Whether to hold the model against training from scratch."""
-    settings: dict[str, dict[str, Any]] = {}
-    """Settings of the plug-ins: format, tuning, objective, task, backbone, augmentation, runner, scratch."""
 
     def plugin(self, key: str) -> Any:
         """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
@@ -105,10 +82,6 @@ class Plan(Settings):
     def scratch_recipe(self) -> Any:
         """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
         return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
-
-    def anchored(self) -> Plan:
-        """The same plan with its paths from the root, so that it can be repeated from any folder."""
-        return plan_file.anchored(self, ("data", "backbone", "weights", "from_run"))
 
     def settled(self) -> Plan:
         """The same plan with the plain objective where a search may choose another."""
@@ -163,4 +136,4 @@ def read_plan(path: Path) -> Plan:
     Raises:
         SettingsError: no TOML, a newer format, or faults in it, all at once.
     """
-    return plan_file.plan_of(Plan, plan_file.read_content(path), path, FORMAT_NUMBER)
+    return plan_file.plan_of(Plan, plan_file.read_content(path), path)

@@ -251,8 +251,8 @@ class Forgetting(Settings):
     """Why nothing, or less than the whole old test part, was compared."""
 
 
-class RunRecord(Measured):
-    """The whole."""
+class AnyRecord(Measured):
+    """Shared fields of the record of a run, of whichever verb."""
 
     format: int = FORMAT_NUMBER
     headstart: str
@@ -260,22 +260,35 @@ class RunRecord(Measured):
     name: str
     verdict: str
     """The answer in a sentence or two."""
-    negative_transfer: bool = False
     command: str
     """The exact command that repeats the run."""
     started: str
     """ISO 8601, UTC."""
     seed: int
+    backbone: str
+    backbone_origin: str
+    """Where the weights came from that the training began with."""
+    stages: tuple[StageRow, ...]
+    head: StageRow | None = None
+    """What was trained beside the backbone: heads and additions; None where nothing was, or records do not say."""
+    decisions: tuple[Decision, ...]
+    times: dict[str, float] = {}
+    """Where the time went: step -> seconds, in order."""
+    budget: BudgetRow | None = None
+    """None where no time was set."""
+    versions: dict[str, str] = {}
+    machine: dict[str, str] = {}
+    model_hash: str = ""
+    """Of model/model.json, which has that of the weights; '' in records that do not say."""
+
+
+class RunRecord(AnyRecord):
+    """The record of a fit."""
+
+    negative_transfer: bool = False
     task: str
     primary_metric: str
     data: DataSummary
-    backbone: str
-    backbone_origin: str
-    """Where the weights came from."""
-    stages: tuple[StageRow, ...]
-    head: StageRow | None = None
-    """What the model has beside its backbone: heads and additions; None in records that do not say."""
-    decisions: tuple[Decision, ...]
     arms: dict[str, Arm]
     """'model' first; 'probe' and 'scratch' where they ran."""
     comparisons: tuple[Comparison, ...] = ()
@@ -287,18 +300,10 @@ class RunRecord(Measured):
     """What the task shows of its predictions; called `exhibits` in older records."""
     mistakes: tuple[Card, ...] = ()
     frozen_pass: FrozenPass = FrozenPass()
-    times: dict[str, float] = {}
-    """Where the time went: step -> seconds, in order."""
-    budget: BudgetRow | None = None
-    """None where no time was set."""
-    versions: dict[str, str] = {}
-    machine: dict[str, str] = {}
     test_reads: int = 1
     """How often the test part has been read."""
     forgetting: Forgetting | None = None
     """None where the run went on from no other."""
-    model_hash: str = ""
-    """Of model/model.json, which has that of the weights; '' in records that do not say."""
     runs: tuple[str, ...] = ()
     """Where this sums up several runs: their folders, relative to its own."""
     spreads: dict[str, dict[str, Number]] = {}

@@ -1,46 +1,70 @@
-"""The folder of a finished run: its record, its plan and its model."""
+"""Run folders: a finished run of whichever verb with its record, plan and model, and the record read and written.
+
+A record that is missing, foreign, damaged or newer than this Headstart is refused with a reason.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.contracts.model import Model, load_model
 from headstart.kernel import registry
-from headstart.kernel.errors import RunError
-from headstart.kernel.files import write_json
+from headstart.kernel.errors import HeadstartError, RunError
+from headstart.kernel.files import read_json, write_json
 from headstart.kernel.regular import require_regular
 from headstart.kernel.replacement import recover
-from headstart.pipeline.finished_run import FinishedRun
 from headstart.pipeline.plan import Plan, read_plan
-from headstart.pipeline.read_record import read_record
-from headstart.pipeline.record import FILE_NAME, RunRecord
+from headstart.pipeline.pretraining.plan import PretrainPlan
+from headstart.pipeline.pretraining.plan import read_plan as read_pretrain_plan
+from headstart.pipeline.pretraining.record import KIND, PretrainRecord
+from headstart.pipeline.record import FILE_NAME, FORMAT_NUMBER, REPORT, FigureRow, RunRecord
 
 
-class RunFolder(FinishedRun):
-    """A run folder. Nothing is read before it is asked for."""
+class FinishedRun(ABC):
+    """Where a run's answer is found. Nothing is read before it is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder.
-
-        Raises:
-            RunError: there is no finished run in it.
-        """
-        super().__init__(folder)
+        """Open the folder. Raises RunError where there is no finished run in it."""
         recover(folder)
+        self.folder = folder
         if not folder.is_dir():
             raise RunError(
                 f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
             )
         if not (folder / FILE_NAME).exists():
             begun = (folder / "plan.toml").exists()
-            reason = (
-                "the run was not finished: give the same fit again to resume it" if begun else "it is no run folder"
-            )
-            raise RunError(f"{folder} has no record.json: {reason}")
+            unfinished = "the run was not finished: give the same fit again to resume it"
+            raise RunError(f"{folder} has no {FILE_NAME}: {unfinished if begun else 'it is no run folder'}")
+
+    @property
+    @abstractmethod
+    def record(self) -> RunRecord | PretrainRecord:
+        """Everything the run found out."""
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a sentence or two."""
+        return self.record.verdict
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.folder / REPORT
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+
+class RunFolder(FinishedRun):
+    """The folder of a fit."""
 
     @cached_property
     def record(self) -> RunRecord:
@@ -84,7 +108,29 @@ class RunFolder(FinishedRun):
         found = {"test": self.record.arms["model"].figures}
         if self.record.forgetting is not None:
             found |= {"old_test_before": self.record.forgetting.before, "old_test_after": self.record.forgetting.after}
-        return {part: {name: row.model_dump() for name, row in figures.items()} for part, figures in found.items()}
+        return _dumped(found)
+
+
+class PretrainedRun(FinishedRun):
+    """What `headstart.pretrain` returns: give its folder to `fit` as the backbone."""
+
+    @cached_property
+    def record(self) -> PretrainRecord:
+        """Everything the run found out. Raises RunError when it is none, damaged, or newer than this Headstart."""
+        record = read_any(self.folder)
+        if not isinstance(record, PretrainRecord):
+            raise RunError(f"{self.folder} is the run of a fit: open it with headstart.load")
+        return record
+
+    @cached_property
+    def plan(self) -> PretrainPlan:
+        """The plan that repeats the run."""
+        return read_pretrain_plan(self.folder / "plan.toml")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What RUN/metrics.json says: figures of the probe on a labelled sample, and the last monitors."""
+        return metrics_of(self.record)
 
 
 def open_run(run: Path | str | RunFolder) -> RunFolder:
@@ -92,13 +138,87 @@ def open_run(run: Path | str | RunFolder) -> RunFolder:
     return run if isinstance(run, RunFolder) else RunFolder(Path(run))
 
 
-def write_record(folder: Path, record: RunRecord) -> None:
+def read_record(run: Path) -> RunRecord:
+    """The record of a fit's run folder.
+
+    Raises:
+        RunError: the folder is missing, is no run, that of a pretraining, its record is damaged, or a newer Headstart
+            wrote it.
+    """
+    record = read_any(run)
+    if isinstance(record, PretrainRecord):
+        raise predicts_nothing(run)
+    return record
+
+
+def is_pretraining(run: Path) -> bool:
+    """Whether a folder holds the record of a pretraining, whole or not."""
+    try:
+        content = read_json(run / FILE_NAME)
+    except (HeadstartError, OSError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def read_any(run: Path) -> RunRecord | PretrainRecord:
+    """The record of a fit or of a pretraining. Raises RunError as `read_record`."""
+    recover(run)
+    path = run / FILE_NAME
+    if not run.is_dir():
+        raise RunError(
+            f"{run} is {'a file, not a run folder' if run.exists() else 'missing: there is no such run folder'}"
+        )
+    if not path.exists():
+        raise RunError(f"{run} has no {FILE_NAME}: it is no run folder, or its run was not finished")
+    try:
+        content = read_json(path)
+    except (HeadstartError, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}. Repeat the run to have it written again.") from error
+    if not (isinstance(content, dict) and {"format", "headstart"} <= content.keys()):
+        raise RunError(f"{path} is no record of a Headstart run: it lacks the fields 'format' and 'headstart'")
+    return _validated(path, content)
+
+
+def _validated(path: Path, content: dict[str, Any]) -> RunRecord | PretrainRecord:
+    number = content["format"]
+    if isinstance(number, int) and number > FORMAT_NUMBER:
+        raise RunError(
+            f"{path} was written by Headstart {content['headstart']} in format {number}; this one reads formats up to"
+            f" {FORMAT_NUMBER}. Install Headstart {content['headstart']} or newer."
+        )
+    try:
+        kind = PretrainRecord if content.get("kind") == KIND else RunRecord
+        return kind.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3]]
+        more = f" and {error.error_count() - 3} more" if error.error_count() > 3 else ""
+        raise RunError(
+            f"{path} is damaged: {'; '.join(faults)}{more}. Repeat the run to have it written again."
+        ) from error
+
+
+def write_record(folder: Path, record: RunRecord | PretrainRecord) -> None:
     """Write RUN/record.json and RUN/metrics.json."""
-    metrics: dict[str, Any] = {
-        "test": {name: figure.model_dump() for name, figure in record.arms["model"].figures.items()},
-        "comparisons": [comparison.model_dump() for comparison in record.comparisons],
-    }
-    if record.forgetting is not None:
-        metrics["forgetting"] = record.forgetting.model_dump()
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics_of(record))
     write_json(folder / FILE_NAME, record.model_dump(mode="json"))
+
+
+def metrics_of(record: RunRecord | PretrainRecord) -> dict[str, Any]:
+    """What RUN/metrics.json says.
+
+    Of a fit {"test": {metric: figure}, "comparisons": [...], "forgetting": {...}}; of a pretraining that has a labelled
+    sample the figures of each probe, and of every pretraining {"monitors": {...}}.
+    """
+    if isinstance(record, RunRecord):
+        figures, comparisons = {"test": record.arms["model"].figures}, record.comparisons
+        more = {} if record.forgetting is None else {"forgetting": record.forgetting.model_dump()}
+        return {**_dumped(figures), "comparisons": [one.model_dump() for one in comparisons], **more}
+    found: dict[str, Any] = {"monitors": {"loss": record.history[-1].val_loss, **record.history[-1].monitors}}
+    if record.gain is not None:
+        found |= _dumped({"test" if key == "model" else key: arm.figures for key, arm in record.gain.arms.items()})
+        found["comparisons"] = [comparison.model_dump() for comparison in record.gain.comparisons]
+    return found
+
+
+def _dumped(parts: Mapping[str, Mapping[str, FigureRow]]) -> dict[str, dict[str, Any]]:
+    return {part: {name: row.model_dump() for name, row in figures.items()} for part, figures in parts.items()}

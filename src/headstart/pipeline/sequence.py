@@ -22,7 +22,8 @@ from headstart.pipeline.choose_backbone import choose_backbone, suited
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
-from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, without
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run

@@ -22,7 +22,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs
-from headstart.pipeline.plan import AUTO
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 
 VIEWS = "standard"

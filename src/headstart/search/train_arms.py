@@ -14,7 +14,7 @@ from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Arms, Trained, solve_arm, train_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
-from headstart.pipeline.plan import AUTO
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import solved_again, trained_and_refitted
 from headstart.pipeline.time_estimates import Speed, speed

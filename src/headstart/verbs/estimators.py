@@ -26,7 +26,8 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of
 from headstart.pipeline.memory_fit import fit_in_memory, from_bytes, predict_in_memory, to_bytes
-from headstart.pipeline.plan import AUTO, Plan
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.search.train_arms import train_arms
 
 

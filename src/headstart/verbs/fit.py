@@ -16,8 +16,8 @@ from headstart.pipeline.completion import completed
 from headstart.pipeline.continued_run import inherited
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.fit_run import run_fit
-from headstart.pipeline.plan import AUTO, Plan, read_plan
-from headstart.pipeline.repeated_plan import is_plan, repeated
+from headstart.pipeline.plan import Plan, read_plan
+from headstart.pipeline.plan_file import AUTO, is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder
 from headstart.present.report.write import report
 from headstart.search.train_arms import train_arms

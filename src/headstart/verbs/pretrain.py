@@ -10,10 +10,10 @@ from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.destination import require_new_run
+from headstart.pipeline.plan_file import is_plan, repeated
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
 from headstart.pipeline.pretraining.pretrain_run import run_pretraining
-from headstart.pipeline.pretraining.run import PretrainedRun
-from headstart.pipeline.repeated_plan import is_plan, repeated
+from headstart.pipeline.run_folder import PretrainedRun
 from headstart.present.report.write import report
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headstart.pipeline.pretraining.run import PretrainedRun
-from headstart.pipeline.read_record import is_pretraining
-from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.run_folder import PretrainedRun, RunFolder, is_pretraining
 from headstart.verbs.evaluate import Evaluation, evaluate
 from headstart.verbs.predict import predict
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
-from headstart.pipeline.plan import FAMILY_OF, FORMAT_NUMBER, Plan, read_plan
-from headstart.pipeline.plan_file import write_plan
+from headstart.pipeline.plan import FAMILY_OF, Plan, read_plan
+from headstart.pipeline.plan_file import FORMAT_NUMBER, write_plan
 from headstart.pipeline.record import Decision
 
 EVERYTHING = Plan(

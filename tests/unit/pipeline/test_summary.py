@@ -15,8 +15,8 @@ from PIL import Image
 
 import headstart
 from headstart.kernel.errors import RunError
-from headstart.pipeline.read_record import read_record
 from headstart.pipeline.record import FORMAT_NUMBER, RunRecord
+from headstart.pipeline.run_folder import read_record
 
 N = 48
 

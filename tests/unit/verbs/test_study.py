@@ -12,9 +12,8 @@ import pytest
 from scipy import stats
 
 from headstart.kernel.errors import RunError
-from headstart.pipeline.read_record import read_record
 from headstart.pipeline.record import Arm, DataSummary, Decision, FigureRow, RunRecord
-from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.pipeline.run_folder import RunFolder, read_record, write_record
 from headstart.verbs.study import study
 from metric_infos import metric_infos
 

@@ -13,7 +13,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
 from headstart.pipeline.choose_backbone import choose_backbone
-from headstart.pipeline.plan import AUTO
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.pretraining.plan import PretrainPlan, TrainingSettings
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Decision

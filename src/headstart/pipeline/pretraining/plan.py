@@ -10,18 +10,14 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from headstart.contracts.composed_augmentation import Composed, composed
-from headstart.contracts.format import Columns
 from headstart.contracts.objective import learns_alone
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
-from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
-from headstart.pipeline.plan import AUTO, Plan
-
-FORMAT_NUMBER = 1
-"""Rises when a field changes its meaning; older numbers stay readable."""
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO, AnyPlan
 
 PARTS = ("objective", "augmentation", "training", "backbone", "task")
 """What `--set` can set."""
@@ -56,38 +52,21 @@ class TrainingSettings(Recipe):
         return self
 
 
-class PretrainPlan(Settings):
+class PretrainPlan(AnyPlan):
     """One pretraining. A field that was left to 'auto' holds what was chosen once the run has begun."""
+
+    PATHS = (*AnyPlan.PATHS, "labelled")
+    from_run: ClassVar[str | None] = None
+    """A pretraining goes on from a run as its backbone."""
 
     verb: Literal["pretrain"] = "pretrain"
     """What the plan is of."""
-    format_number: int = FORMAT_NUMBER
-    """Of this file."""
-    data: str
-    """Path of the unlabelled data; a description in angle brackets when they were handed over in memory."""
-    format: str | None = None
-    """How the data lie on disk; recognised when None."""
-    columns: Columns = Columns()
-    """Which columns the user named; label and part are those of the labelled sample."""
-    backbone: str = AUTO
-    """What is trained on: a name, a folder or file, or a run."""
-    weights: str = "pretrained"
-    """'pretrained', 'random', or a file of weights for the architecture."""
     objective: str = AUTO
     """What is learnt from inputs alone."""
     augmentation: str = AUTO
     """Random views of the inputs: a plug-in, or several joined by '+'; 'auto' for those that the objective asks for."""
     labelled: str | None = None
     """Path of a labelled sample by which the result is judged, and never trained."""
-    seed: int = Field(default=0, ge=0)
-    """Decides every random draw; >= 0."""
-    budget: float | None = Field(default=None, gt=0)
-    """Seconds of training; > 0. Without it, all epochs."""
-    settings: dict[str, dict[str, Any]] = {}
-    """Settings of objective, augmentation, training, backbone and the task of the labelled sample."""
-
-    from_run: ClassVar[str | None] = None
-    """A pretraining goes on from a run as its backbone."""
 
     def objective_plugin(self) -> Any:
         """The objective. Raises SettingsError with all faults at once, also where it needs labels."""
@@ -124,10 +103,6 @@ class PretrainPlan(Settings):
         if faults:
             raise SettingsError("\n".join(faults))
 
-    def anchored(self) -> PretrainPlan:
-        """The same plan with its paths from the root, so that it can be repeated from any folder."""
-        return plan_file.anchored(self, ("data", "backbone", "weights", "labelled"))
-
     def as_fit(self, *, data: str | None = None) -> Plan:
         """The plan of a fit on the labelled sample, or on other `data`, by the same backbone: for what both share."""
         chosen = {name: values for name, values in self.settings.items() if name in ("backbone", "task")}
@@ -150,4 +125,4 @@ def read_plan(path: Path) -> PretrainPlan:
     content = plan_file.read_content(path)
     if "verb" not in content:
         raise SettingsError(f"{path} is the plan of a fit: repeat it with headstart fit {path}")
-    return plan_file.plan_of(PretrainPlan, content, path, FORMAT_NUMBER)
+    return plan_file.plan_of(PretrainPlan, content, path)

@@ -20,10 +20,10 @@ from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.pretraining.choices import Choices, choose, initial_backbone
 from headstart.pipeline.pretraining.gain import Judgement, Watcher, read_sample
 from headstart.pipeline.pretraining.plan import PretrainPlan
-from headstart.pipeline.pretraining.run import write_record
 from headstart.pipeline.pretraining.summary import summarise
 from headstart.pipeline.pretraining.training import Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled, read_unlabelled
+from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.training import require_whole
 
 COUNTED = 10_000

@@ -6,20 +6,15 @@ from typing import Literal
 
 from headstart.kernel.settings import Settings
 from headstart.pipeline.record import (
+    AnyRecord,
     Arm,
-    BudgetRow,
     Comparison,
     DataIssue,
-    Decision,
     Epoch,
     Measured,
     Number,
     PartRow,
-    StageRow,
 )
-
-FORMAT_NUMBER = 1
-"""Rises when a field changes its meaning; older numbers stay readable."""
 
 KIND = "pretraining"
 
@@ -66,34 +61,16 @@ class ViewRow(Settings):
     """Data URIs: the input, then its views."""
 
 
-class PretrainRecord(Measured):
-    """The whole."""
+class PretrainRecord(AnyRecord):
+    """The record of a pretraining."""
 
     kind: Literal["pretraining"] = "pretraining"
-    format: int = FORMAT_NUMBER
-    headstart: str
-    """Version that made the run."""
-    name: str
-    verdict: str
-    """The answer in a sentence or two."""
-    command: str
-    """The exact command that repeats the run."""
-    started: str
-    """ISO 8601, UTC."""
-    seed: int
     objective: str
     augmentation: str
     """The views, in words."""
     data: UnlabelledSummary
-    backbone: str
-    backbone_origin: str
-    """Where the weights came from that the training began with."""
     width: int
     """Of the features."""
-    stages: tuple[StageRow, ...]
-    head: StageRow | None = None
-    """What the objective trained beside the backbone; None where nothing."""
-    decisions: tuple[Decision, ...]
     start: dict[str, Number] = {}
     """Held-out loss and monitors before the first step."""
     history: tuple[Epoch, ...]
@@ -108,11 +85,3 @@ class PretrainRecord(Measured):
     views: tuple[ViewRow, ...] = ()
     gain: Gain | None = None
     """None without a labelled sample."""
-    times: dict[str, float] = {}
-    """Where the time went: step -> seconds, in order."""
-    budget: BudgetRow | None = None
-    """None where no time was set."""
-    model_hash: str = ""
-    """Of model/model.json, which has that of the weights; '' in records that do not say."""
-    versions: dict[str, str] = {}
-    machine: dict[str, str] = {}

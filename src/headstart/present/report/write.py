@@ -18,8 +18,8 @@ from headstart.kernel.files import write_atomic
 from headstart.pipeline import numbers
 from headstart.pipeline.destination import require_outside_runs, require_replaceable
 from headstart.pipeline.pretraining.record import PretrainRecord
-from headstart.pipeline.read_record import read_any
 from headstart.pipeline.record import REPORT, RunRecord
+from headstart.pipeline.run_folder import read_any
 from headstart.present.report import candidates, evidence, marks, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course

@@ -10,7 +10,7 @@ from report_page import Page
 
 from headstart.kernel.errors import RunError
 from headstart.kernel.files import write_json
-from headstart.pipeline.read_record import read_any, read_record
+from headstart.pipeline.run_folder import read_any, read_record
 from headstart.present.report.pretraining_curves import monitors
 from headstart.present.report.write import MOST_BYTES, render, report
 
