@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import pytest
@@ -12,8 +13,9 @@ from tiny_settings import SETTINGS
 from tiny_training import SHORT, classes, first_step, loop_for, sequences
 from torch import Tensor, nn
 
+from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.objective import Objective, Step
+from headstart.contracts.objective import DOMAIN, SOURCE, TARGET, TARGET_AGAIN, Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
@@ -48,6 +50,7 @@ class Toy(Objective):
 
 LABELLED = {name: sample("objectives", name) for name in registry.names("objectives")}
 OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "source" in made.streams}, "toy": Toy()}
+KNOWN = (SOURCE, TARGET, TARGET_AGAIN)
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
 
@@ -69,8 +72,17 @@ every_head = each_with(classes, sequences, SETTINGS["tagging"], SETTINGS["segmen
 @every_objective
 def test_streams_are_declared(objective: Any) -> None:
     assert objective.streams and len(set(objective.streams)) == len(objective.streams)
-    assert all(isinstance(name, str) and name for name in objective.streams)
+    assert all(name in KNOWN or name.startswith(DOMAIN) for name in objective.streams)
     assert "source" not in objective.streams[1:], "the labelled stream comes first"
+
+
+@every_objective
+def test_what_it_is_advised_for_are_settings_of_every_recipe(objective: Any) -> None:
+    for tokens, one_class in product((False, True), repeat=2):
+        facts = DataFacts(64, 12, linear=True, attention=True, tokens=tokens, one_class=one_class)
+        for suggestion in objective.advice.tries(facts):
+            assert (suggestion.reason and not objective.of_classes) or one_class
+            Recipe(**suggestion.settings)
 
 
 @every_objective

@@ -15,6 +15,7 @@ from tiny_settings import SETTINGS
 from tiny_training import SHORT, loop_for, model_hash
 from torch import Tensor
 
+from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
@@ -23,6 +24,7 @@ from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.engine.training.relative_gradients import relative_gradients
 from headstart.kernel import registry
+from headstart.kernel.user_settings import build
 from headstart.objectives.supervised import Supervised
 
 
@@ -57,6 +59,12 @@ FURTHER = [pair for pair in product(TRAINED, ("tagging", "segmentation")) if pai
 """The other tunings of heads that read tokens or maps; one short training each."""
 
 STAGES = (1, 2, 3, 5, 12)
+FACTS = [
+    DataFacts(examples, stages, linear=linear, attention=attention, tokens=tokens, one_class=linear)
+    for examples, stages, linear, attention, tokens in product(
+        (8, 5000), (1, 12), (False, True), (False, True), (False, True)
+    )
+]
 
 
 @every_tuning
@@ -87,6 +95,17 @@ def test_it_says_where_it_starts_and_how_it_is_fitted(tuning: Any) -> None:
     else:
         assert isinstance(tuning, Recipe), "training by steps needs the fields of a Recipe"
         assert tuning.head in ("fresh", "solved")
+
+
+@pytest.mark.parametrize("facts", FACTS)
+@pytest.mark.parametrize("name", registry.names("tuning"))
+def test_what_it_is_advised_for_can_be_built(name: str, facts: DataFacts) -> None:
+    kind = registry.plugin("tuning", name)
+    suggestions = kind.advice.tries(facts)
+    assert not (kind.solved and suggestions), "a search tries what trains by steps"
+    for suggestion in suggestions:
+        assert suggestion.reason and suggestion.order >= 0
+        build(kind, suggestion.settings, where=name)
 
 
 @every_trained

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from headstart.pipeline.pretraining.training_settings import TrainingSettings
 from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
@@ -28,6 +29,11 @@ def test_it_says_what_it_learns_from(name: str) -> None:
     for modality in objective.modalities:
         if views.acts:
             views.suit(modality)
+
+
+@every_objective
+def test_its_training_can_be_built(name: str) -> None:
+    TrainingSettings(**registry.plugin("objectives", name).advice.training)
 
 
 def test_each_modality_has_an_objective_that_is_advised_for_it() -> None:

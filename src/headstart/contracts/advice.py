@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of the data and the backbone before a search for the best tuning begins."""
+    """Facts on the data and the backbone, known before a search for the best tuning begins."""
 
     examples: int
     """In the training part."""

@@ -53,7 +53,7 @@ class Backbone(Network):
         """As of `Network`, inputs being those of `Examples.raws`."""
 
     def reader(self) -> Reader | None:
-        """What reads one input; `prepare` is then `entry` of what it gives. None where inputs are prepared together."""
+        """Return what reads one input, whose results `entry` makes states of; None: inputs are prepared together."""
         return None
 
     def settle(self, raws: Sequence[Raw]) -> None:
@@ -61,19 +61,19 @@ class Backbone(Network):
 
     @abstractmethod
     def length(self, raw: Raw) -> int:
-        """How long an input is, cheaply, in any unit that grows with its cost; equal lengths batch well."""
+        """Return the length of an input, cheaply, in any unit that grows with its cost; equal lengths batch well."""
 
     def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:  # noqa: ARG002
-        """Where a text is longer than is read at once: parts of it that overlap and are read whole, in characters from
-        the first to before the last, in order. None where an input is read whole."""
+        """Return overlapping parts, each read whole, of a text that is longer than is read at once: (first character,
+        one past the last), in order; none for an input that is read whole."""
         return ()
 
     def input_kind(self) -> Pixels | Tokens | None:
-        """What the numbers at boundary 0 stand for; None where they are neither pixels nor tokens."""
+        """Return the meaning of the numbers at boundary 0; None for neither pixels nor tokens."""
         return None
 
     def map_taps(self) -> tuple[Tap, ...]:
-        """What a segment must see on its way so that `features` has maps of several strides, with that of the last
+        """Return the taps that a segment needs so that `features` has maps of several strides, with that of the last
         stage; finest first."""
         return ()
 
@@ -125,7 +125,7 @@ class Backbone(Network):
 
 
 class BackboneFamily(Protocol):
-    """What a file in `backbones/` offers: settings that load a `Backbone`.
+    """Settings that load a `Backbone`: the contract of a file in `backbones/`.
 
     'auto' takes a family with the class attribute `last_resort = True` only where no other one has anything.
     """
@@ -136,7 +136,7 @@ class BackboneFamily(Protocol):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Whether this family knows what `reference` names, without loading it."""
+        """Return True for a reference of this family, without loading it."""
         ...
 
     @classmethod

@@ -38,7 +38,7 @@ class Tap(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What flows from stage to stage. At boundary 0 `hidden` is the prepared input: pixels or token numbers."""
+    """Tensors that flow from stage to stage. At boundary 0 `hidden` is the prepared input: pixels or token numbers."""
 
     hidden: Tensor
     """(batch, ...)"""
@@ -96,7 +96,7 @@ class Deferred(ABC):
 
 @dataclass(frozen=True)
 class Features:
-    """What heads read. A backbone fills what it has."""
+    """Features for heads. A backbone fills those that it has."""
 
     pooled: Tensor
     """(batch, width)"""

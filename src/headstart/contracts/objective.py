@@ -67,7 +67,7 @@ class Step:
 
 
 class Objective(Settings):
-    """What a file in `objectives/` derives from. By itself it is the task's loss on labelled examples."""
+    """Base of every objective; by itself the task's loss on labelled examples."""
 
     streams: ClassVar[tuple[str, ...]] = (SOURCE,)
     """The streams it draws a batch from in every step; one that is missing or empty is refused by name."""
@@ -109,5 +109,5 @@ class Objective(Settings):
 
 
 def learns_alone(objective: type[Objective]) -> bool:
-    """Whether an objective learns from inputs without labels, and so is for `pretrain` and not for `fit`."""
+    """Return True for an objective that learns without labels: it is for `pretrain` and not for `fit`."""
     return objective.streams[0] == TARGET

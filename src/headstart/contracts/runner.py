@@ -20,7 +20,7 @@ class Execute(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many calls, each from a thread of its own, keep the device busy; >= 1. More are not allowed."""
+        """Calls, each from a thread of its own, that keep the device busy; >= 1. More are not allowed."""
         ...
 
     def __call__(self, state: State) -> State:
@@ -29,7 +29,7 @@ class Execute(Protocol):
 
 
 class Runner(Protocol):
-    """What a file in `runners/` offers."""
+    """The contract of a file in `runners/`."""
 
     plain: ClassVar[bool]
     """Whether it is plain PyTorch in float32: what others are held against, and what is left when all others fail."""

@@ -18,7 +18,7 @@ N = TypeVar("N", bound=Network)
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast one stage moves."""
+    """Speed of one stage."""
 
     stage: int
     """Index in `Backbone.stages`; -1 is everything that is no backbone: heads and additions."""
@@ -30,7 +30,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class TrainingStart:
-    """What is known just before the first step of a training."""
+    """Facts known just before the first step of a training."""
 
     head_learnt: bool
     """Whether the head is one that knows the task: solved for on frozen features, or of the run that is continued."""
@@ -40,7 +40,7 @@ class TrainingStart:
 
 
 class Tuning(Settings):
-    """What a file in `tuning/` offers. One that trains by steps is a `Recipe`, which has more to say."""
+    """Base of every tuning. One that trains by steps is a `Recipe`, which has more to say."""
 
     start: ClassVar[str] = "pretrained"
     """'pretrained', or 'random' for training from scratch."""
@@ -81,11 +81,11 @@ class Recipe(Tuning, Optimisation):
         return rates
 
     def moves(self, parameter: str) -> bool:  # noqa: ARG002
-        """Whether a parameter of a moving stage moves, by its name in `Network.module`."""
+        """Return True for a parameter of a moving stage that moves, by its name in `Network.module`."""
         return True
 
     def goes_back(self, parameter: str) -> bool:  # noqa: ARG002
-        """Whether a moving parameter is set back for the backbone to be; of the factors of a product one alone is."""
+        """Return True for a moving parameter that interpolation moves back; of a product one factor alone is."""
         return True
 
     def check(self, backbone: Network) -> None:

@@ -61,7 +61,7 @@ def _checked(given: str) -> torch.device:
 
 
 def usual_batch_size(device: torch.device) -> int:
-    """How many examples of usual length are run at once where nobody says."""
+    """Return the default number of examples of usual length that are run at once."""
     return 32 if device.type == "cpu" else 128
 
 

@@ -21,7 +21,7 @@ def local_rank() -> int:
 
 
 def world_size() -> int:
-    """How many processes the job has, >= 1.
+    """Return the number of processes of the job, >= 1.
 
     Raises:
         SettingsError: the environment holds something that is no number.

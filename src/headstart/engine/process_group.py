@@ -34,7 +34,7 @@ class ProcessGroup:
     size: int = 1
 
     def share(self, rows: np.ndarray) -> np.ndarray:
-        """What this process runs of a batch's rows (examples,); near-equal in number and alike in length for all.
+        """Return this process's share of a batch's rows (examples,); near-equal in number and alike in length for all.
 
         Raises:
             TrainingError: there are more processes than rows.

@@ -135,7 +135,7 @@ class Stream:
         return _batches(len(self.rows) // self.rounds, self.batch_size)
 
     def work(self, rows: np.ndarray) -> float:
-        """How much a batch is to compute beside others: its inputs (batch,), each as long as the longest of them."""
+        """Return the relative cost of a batch: its inputs (batch,), each as long as the longest of them."""
         return float(len(rows) * (1 if self.lengths is None else self.lengths[rows].max(initial=1)))
 
     def in_sequence(self) -> list[np.ndarray]:

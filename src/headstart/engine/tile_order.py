@@ -19,7 +19,7 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class Tiled:
-    """Which tile is of which picture."""
+    """The picture of each tile."""
 
     picture: np.ndarray
     """(tiles,) int64: the number of each one's picture."""
@@ -40,7 +40,7 @@ class Tiled:
 
 
 def tiles_of(examples: Examples) -> Tiled | None:
-    """How tiles belong together; None where examples are read whole."""
+    """Return the grouping of tiles by picture; None where examples are read whole."""
     if examples.schema.box is None:
         return None
     boxes = np.array(examples.column(examples.schema.box), np.int64)

@@ -14,7 +14,7 @@ def cores() -> int:
 
 
 def computes_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16 by instructions of its own, as far as Linux tells."""
+    """Return True for a processor that multiplies in bfloat16 natively, as far as Linux tells."""
     try:
         information = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:

@@ -16,12 +16,12 @@ NEW, OLD = ".headstart-new", ".headstart-old"
 
 
 def successor(folder: Path) -> Path:
-    """Where what is to replace a folder is made; beside what a link leads to."""
+    """Return the place where the replacement of a folder is made; beside the target of a link."""
     return _beside(folder, NEW)
 
 
 def destination(path: Path) -> Path:
-    """Where something below a successor lies in the end; any other path as it is."""
+    """Return the final place of something below a successor; any other path as it is."""
     return Path(*(part[1 : -len(NEW)] if part.startswith(".") and part.endswith(NEW) else part for part in path.parts))
 
 

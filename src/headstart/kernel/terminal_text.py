@@ -19,7 +19,7 @@ def on_one_line(text: str) -> str:
 
 
 def is_text(name: str) -> bool:
-    """Whether every byte of a file's name is part of a character."""
+    """Return True where every byte of a file's name is part of a character."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -30,7 +30,7 @@ BLOCK = 1 << 22
 
 
 def bootstrap_weights(n: int, groups: np.ndarray | None, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each example occurs in each resample, in blocks so that memory stays bounded.
+    """Yield the count of each example in each resample, in blocks so that memory stays bounded.
 
     Args:
         n: examples; >= 1.

@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Patches:
-    """How a backbone turns a picture into tokens."""
+    """The grid of patches that a backbone makes tokens of."""
 
     boundary: int
     """The first one at which every patch is a token that knows its place."""

@@ -22,7 +22,7 @@ def perceptron(widths: Sequence[int]) -> nn.Sequential:
 
 
 def embeddings(step: Step, addition: str, vectors: Tensor) -> Tensor:
-    """What an addition makes of (batch, width), in the training's precision; (batch, ...) in the vectors' own type."""
+    """Run an addition on (batch, width), in the training's precision; return (batch, ...) in the vectors' own type."""
     with step.computing():
         found: Tensor = step.additions[addition](vectors)
     return found.to(vectors.dtype)

@@ -41,7 +41,7 @@ def word_embedding(backbone: Network) -> str:
 
 
 def sees_later_tokens(backbone: Network) -> bool:
-    """Whether what is made of a token depends on those after it, as in BERT and not in GPT."""
+    """Return True where the vector of a token depends on later tokens, as in BERT and not in GPT."""
     modes = {module: module.training for module in backbone.module.modules()}
     backbone.module.eval()
     state = _example(backbone)

@@ -71,7 +71,7 @@ class MaskedTokens(Objective):
             )
 
     def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
-        """What turns vectors into words."""
+        """The decoder from vectors to words."""
         name = word_embedding(backbone)
         words = backbone.module.get_submodule(name)
         return {"decoder": _Decoder(name, backbone.width, *words.weight.shape)}  # type: ignore[misc]
@@ -110,7 +110,7 @@ class MaskedTokens(Objective):
 
 
 def chosen_tokens(readable: np.ndarray, rate: float, draws: np.random.Generator) -> np.ndarray:
-    """Which of the readable tokens (batch, length) are chosen: `rate` of a text's on average, at least one, if any."""
+    """Choose among the readable tokens (batch, length): `rate` of a text's on average, at least one, if any."""
     order = np.where(readable, draws.random(readable.shape), 2.0).argsort(axis=1).argsort(axis=1)
     wanted = np.floor(rate * readable.sum(axis=1) + draws.random(len(readable)))
     return readable & (order < np.maximum(wanted, 1)[:, None])

@@ -23,7 +23,7 @@ class BiasOnly(Recipe):
     """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which are no biases."""
 
     def moves(self, parameter: str) -> bool:
-        """Whether it is a bias."""
+        """Return True for a bias."""
         return parameter.rpartition(".")[2] == "bias"
 
     def check(self, backbone: Network) -> None:

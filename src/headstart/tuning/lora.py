@@ -53,7 +53,7 @@ class Lora(Recipe):
         return stages - (self.last or stages)
 
     def moves(self, parameter: str) -> bool:
-        """Whether it belongs to A or B."""
+        """Return True for a parameter of A or B."""
         return ADAPTER in parameter
 
     def goes_back(self, parameter: str) -> bool:

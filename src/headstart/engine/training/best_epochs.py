@@ -39,7 +39,7 @@ class BestEpochs:
         self.kept: list[Kept] = []
 
     def wants(self, cost: float) -> bool:
-        """Whether an epoch of this cost would be kept."""
+        """Return True where an epoch of this cost would be kept."""
         return self.latest or len(self.kept) < self.most or cost < self.kept[-1].cost
 
     def add(self, found: Kept) -> None:

@@ -26,7 +26,7 @@ DIGEST = 32
 
 @dataclass
 class EpochResult:
-    """What one epoch came to."""
+    """Result of one epoch."""
 
     epoch: int
     train_loss: float
@@ -40,7 +40,7 @@ class EpochResult:
 
 @dataclass
 class Progress:
-    """Where a training stands."""
+    """Progress of a training."""
 
     epochs: int = 0
     """How many epochs are planned; 0 until that is decided."""
@@ -93,7 +93,7 @@ class Progress:
         return f"nothing better on validation in {patience} epochs" if waited else ""
 
     def choices(self) -> dict[str, float | int | str]:
-        """What was chosen at the end, and what was given way to, for the report."""
+        """Return what was chosen at the end, and what was given up, for the report."""
         found: dict[str, float | int | str] = {"precision": self.precision}
         if self.soup:
             found["soup_of_epochs"] = ", ".join(str(epoch + 1) for epoch in self.soup)

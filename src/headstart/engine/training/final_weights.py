@@ -23,12 +23,12 @@ class Final:
 
 
 def passes_needed(optimisation: Optimisation) -> int:
-    """How many validation passes `final_weights` makes at most."""
+    """Return the greatest number of validation passes of `final_weights`."""
     return (SOUP - 1 if optimisation.soup else 0) + (len(ALPHAS) if optimisation.interpolate else 0)
 
 
 def final_weights(recipe: Recipe, start: Weights, best: Sequence[Kept], cost_of: Callable[[Weights], float]) -> Final:
-    """What the recipe asks for, by their cost on validation; no worse than the best epoch.
+    """Return the weights that the recipe asks for, by their cost on validation; no worse than the best epoch.
 
     Args:
         start: the weights at the start. best: the best epochs, the best first.

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Interruption:
-    """Whether the user has asked to stop."""
+    """The user's request to stop."""
 
     asked: bool = False
 

@@ -85,7 +85,7 @@ def divided(batches: Batches, most: int) -> list[Batches]:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that memory ran out, on a GPU or on the processor."""
+    """Return True for an error of torch that says that memory ran out, on a GPU or on the processor."""
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error).lower() for text in NO_MEMORY)
 
 

@@ -26,11 +26,11 @@ class Pace:
 
     @property
     def reserved(self) -> float:
-        """What must be left for when the last step is done."""
+        """Seconds that must be left when the last step is done."""
         return self.validation * (1 + self.passes_after) + self.saving
 
     def allows_a_step(self, used: float, work: float = 1.0) -> bool:
-        """Whether another step fits into the budget after so many seconds; `work`: how much is in it, 1 as usual."""
+        """Return True where another step of relative cost `work` fits into the budget after so many seconds."""
         return self.budget is None or used + work * max(self.steps, default=0.0) + self.reserved <= self.budget
 
     def affordable(self, used: float, epochs: int, steps: int) -> tuple[int, int]:

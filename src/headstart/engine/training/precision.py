@@ -17,14 +17,14 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself, so that it gains time."""
+    """Return True for a device that computes in bfloat16 natively, which saves time."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and computes_bfloat16()
 
 
 def chosen_precision(wanted: str, device: torch.device) -> Precision:
-    """What 'auto', 'float32' or 'bfloat16' comes to on a device; only 'auto' looks at it."""
+    """Return the precision that 'auto', 'float32' or 'bfloat16' means on a device; only 'auto' depends on it."""
     if wanted == "auto":
         return "bfloat16" if has_native_bfloat16(device) else "float32"
     return "bfloat16" if wanted == "bfloat16" else "float32"

@@ -41,7 +41,11 @@ def nothing_more() -> Mapping[str, float]:
 def validator(
     stepper: Stepper, validation: Stream | Mapping[str, Stream], boundary: int, watch: Watch = nothing_more
 ) -> Validator[Any]:
-    """What judges a training: labels where its learner has a task, else its objective. Raises TrainingError."""
+    """Return the judge of a training: by labels where its learner has a task, else by its objective.
+
+    Raises:
+        TrainingError: a learner without a task, and no streams of its objective.
+    """
     if not isinstance(validation, Stream):
         return SelfValidation(stepper, validation, watch)
     model = stepper.model

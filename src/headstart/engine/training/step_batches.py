@@ -45,7 +45,7 @@ class EpochBatches:
             self._coming = step_batches(self.streams, epoch + 1, range(progress.steps), self.processes)
 
     def work(self, batches: Mapping[str, Batch]) -> float:
-        """How much a step on these is to compute, the mean of a pass over the rows being 1."""
+        """Return the relative cost of a step on these, the mean of a pass over the rows being 1."""
         return max(self.streams[name].work(batch.rows.numpy()) / self._mean[name] for name, batch in batches.items())
 
     @cached_property

@@ -25,7 +25,7 @@ from headstart.kernel.errors import TrainingError
 
 @dataclass(frozen=True)
 class TrialTraining:
-    """What a short training showed."""
+    """Result of a short training."""
 
     step: float
     """Seconds of a step with its batch: the median, the first one left out, for it warms up."""

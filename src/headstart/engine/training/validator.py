@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Validated(NamedTuple):
-    """What a pass over the validation examples came to."""
+    """Result of a pass over the validation examples."""
 
     loss: float
     """The mean over the examples, or over what the task counts by."""
@@ -36,7 +36,7 @@ class Validated(NamedTuple):
 
 
 class Part(NamedTuple, Generic[T]):
-    """What a batch, or a part of one, came to."""
+    """Result of a batch, or of a part of one."""
 
     weight: float
     """How much its loss counts beside those of others; >= 0."""
@@ -65,7 +65,7 @@ class Validator(ABC, Generic[T]):
         return self._validated(loss, [part.found for part in parts])
 
     def cost(self) -> float:
-        """What the best epoch has the lowest of; infinite where the loss is not finite."""
+        """Return the cost, which is lowest in the best epoch; infinite where the loss is not finite."""
         try:
             return self().cost
         except BrokenOffError:
