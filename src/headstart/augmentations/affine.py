@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstart.augmentations._warp import Warp
+from headstart.contracts.targets import Size
 
 
 class Affine(Warp):
@@ -30,7 +31,19 @@ class Affine(Warp):
 
     def grid(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
         """Where each pixel comes from, (batch, height, width, 2)."""
-        height, width = images.shape[2:]
+        theta = torch.from_numpy(self._matrices(seeds, *images.shape[2:])).to(images)
+        return functional.affine_grid(theta, list(images.shape), align_corners=False)
+
+    def move_points(self, points: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return points (batch, points, 2) by the inverse of the matrix that pixels come from."""
+        height, width = size
+        theta = torch.from_numpy(self._matrices(seeds, height, width)).to(points)
+        half = points.new_tensor([width, height]) / 2
+        shifted = points / half - 1 - theta[:, None, :, 2]
+        return (shifted @ torch.linalg.inv(theta[:, :, :2]).mT + 1) * half
+
+    def _matrices(self, seeds: Sequence[int], height: int, width: int) -> np.ndarray:
+        """(examples, 2, 3): a place in the view -> where it comes from, both from -1 to 1 between the outer edges."""
         draws = np.stack([np.random.default_rng(seed).uniform(-1, 1, 4) for seed in seeds])
         angle = draws[:, 0] * math.radians(self.rotation)
         scale = 1 + draws[:, 1] * self.zoom
@@ -38,6 +51,4 @@ class Affine(Warp):
         across, down = 2 * self.shift * draws[:, 2], 2 * self.shift * draws[:, 3]
         # coordinates run from -1 to 1 along both axes, whatever their lengths
         rows = [[cosine, -sine * height / width, across], [sine * width / height, cosine, down]]
-        matrix = np.moveaxis(np.array(rows), 2, 0)
-        theta = torch.from_numpy(matrix).to(images)
-        return functional.affine_grid(theta, list(images.shape), align_corners=False)
+        return np.moveaxis(np.array(rows), 2, 0)

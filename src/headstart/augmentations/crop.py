@@ -21,6 +21,7 @@ from torchvision.transforms.v2 import functional as vision
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
+from headstart.contracts.targets import Size
 
 
 class Crop(InputViews):
@@ -64,6 +65,12 @@ class Crop(InputViews):
         nearest = InterpolationMode.NEAREST_EXACT
         cropped = [vision.resized_crop(one, *box, size, nearest) for one, box in zip(exact, boxes)]
         return torch.stack(cropped)[:, 0].to(maps.dtype)
+
+    def move_points(self, points: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return points (batch, points, 2) as they lie over the same boxes resized."""
+        height, width = size
+        boxes = points.new_tensor([self._box(seed, height, width) for seed in seeds])[:, None]
+        return (points - boxes[..., [1, 0]]) * points.new_tensor([width, height]) / boxes[..., [3, 2]]
 
     def _box(self, seed: int, height: int, width: int) -> _Box:
         draws = np.random.default_rng(seed)

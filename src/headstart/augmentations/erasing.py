@@ -18,6 +18,7 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import PADDED_TARGET, State
+from headstart.contracts.targets import Size
 
 ASPECT = 0.3
 """Least height / width of a box; the greatest is its inverse."""
@@ -60,6 +61,10 @@ class Erasing(InputViews):
             box, _ = self._box(seed, *classes.shape)
             classes[box.rows, box.columns] = PADDED_TARGET
         return maps
+
+    def move_points(self, points: Tensor, seeds: Sequence[int], size: Size) -> Tensor:  # noqa: ARG002
+        """Return the same points (batch, points, 2): they are where they were, seen or not."""
+        return points
 
     def _box(self, seed: int, height: int, width: int) -> tuple[_Box, np.random.Generator]:
         """The box, empty where nothing is erased, and what draws the noise."""

@@ -21,6 +21,7 @@ from torchvision.transforms.v2 import functional as vision
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import PADDED_TARGET, State
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.targets import Size
 from headstart.kernel.errors import SettingsError
 
 LEVELS = 30
@@ -94,6 +95,13 @@ class Trivial(InputViews):
         ]
         return torch.stack(moved)[:, 0].to(maps.dtype)
 
+    def move_points(self, points: Tensor, seeds: Sequence[int], size: Size) -> Tensor:
+        """Return points (batch, points, 2) by the same shears, shifts and turns."""
+        height, width = size
+        maps = [_matrix(self._drawn(seed), height, width) for seed in seeds]
+        matrices = points.new_tensor(maps)
+        return points @ matrices[:, :, :2].mT + matrices[:, None, :, 2]
+
     def _drawn(self, seed: int) -> _Operation:
         names = (*COLOUR, *GEOMETRY) if self.geometry else COLOUR
         which, level, minus = np.random.default_rng(seed).integers((len(names), LEVELS + 1, 2)).tolist()
@@ -143,6 +151,25 @@ def _shifted(image: Tensor, across: int, down: int, fill: float | None) -> Tenso
     out_of = (slice(max(-by, 0), size + min(-by, 0)) for by, size in pairs)
     moved[:, *to] = image[:, *out_of]
     return moved
+
+
+def _matrix(drawn: _Operation, height: int, width: int) -> list[list[float]]:
+    """Where an operation moves the point (across, down) of a picture, in pixels: two rows of three."""
+    magnitude = GEOMETRY.get(drawn.name, 0.0) * drawn.level * drawn.sign
+    match drawn.name:
+        case "shear_x":
+            return [[1, -magnitude, 0], [0, 1, 0]]
+        case "shear_y":
+            return [[1, 0, 0], [-magnitude, 1, 0]]
+        case "shift_x":
+            return [[1, 0, int(magnitude * width)], [0, 1, 0]]
+        case "shift_y":
+            return [[1, 0, 0], [0, 1, int(magnitude * height)]]
+        case "turn":
+            cosine, sine = math.cos(math.radians(magnitude)), math.sin(math.radians(magnitude))
+            x, y = width / 2, height / 2
+            return [[cosine, sine, x - cosine * x - sine * y], [-sine, cosine, y + sine * x - cosine * y]]
+    return [[1, 0, 0], [0, 1, 0]]
 
 
 def _moved(image: Tensor, drawn: _Operation, fill: float | None) -> Tensor:
