@@ -19,7 +19,8 @@ from headstart.contracts.carriers import Features, Prediction, State, Tap
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.network import Stage
-from headstart.contracts.targets import TagSequences, TargetKinds, Values
+from headstart.contracts.target_kinds import TagSequences, Values
+from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, Presentation, Targets, Tensors
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

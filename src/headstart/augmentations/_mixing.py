@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.augmentation import Augmentation, fault_of, kind_of
+from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch
-from headstart.contracts.targets import TargetKinds
+from headstart.contracts.targets import TargetKinds, kind_of
 from headstart.kernel.errors import SettingsError
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.targets import Follows, Size, TargetKind, TargetKinds
+from headstart.contracts.targets import Follows, Size, TargetKind, TargetKinds, kind_of
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
@@ -151,13 +151,6 @@ def moved_targets(
 ) -> dict[str, Tensor]:
     """Return targets (batch, ...) over the views of inputs that had this size. Raises SettingsError as `augmented`."""
     return {name: augmentation.move(kind_of(name, kinds), values, seeds, size) for name, values in targets.items()}
-
-
-def kind_of(name: str, kinds: TargetKinds) -> TargetKind:
-    """Return the kind of a target. Raises SettingsError where the task does not say."""
-    if name not in kinds:
-        raise SettingsError(f"the task does not say of what kind its target '{name}' is. Name it in `target_kinds`.")
-    return kinds[name]
 
 
 def fault_of(part: Augmentation, kinds: TargetKinds) -> str | None:

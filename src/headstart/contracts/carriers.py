@@ -133,15 +133,16 @@ class Batch:
     state: State
     """At boundary 0, or at a later one when the prefix was stored."""
     targets: Mapping[str, Tensor]
-    """Target name -> (batch, ...). Ragged ones are padded on the right: whole numbers with `PADDED_TARGET`, others with
-    NaN; deferred ones are loaded. Whole numbers (batch, height, width) of a picture's size are a map over it, which an
-    augmentation moves with it. Empty for an unlabelled stream."""
+    """Target name -> (batch, ...), collated by its kind. Empty for an unlabelled stream."""
     rows: Tensor
     """(batch,) int64: the row of each example in its `Examples`."""
     head_inputs: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the head must know of each example, by name, without labels: the words to tag. Padded as targets are."""
+    """What the head must know of each example, by name, without labels: the words to tag. Ragged ones are padded on the
+    right: whole numbers with `PADDED_TARGET`, others with NaN."""
     mixed: Mixed | None = None
     """What was mixed into the inputs; None where each is one example's."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Entries that left their inputs in a random view, such as boxes, of each target that has entries."""
 
     def to(self, device: Any) -> Batch:
         """The same batch on another device; the rows stay."""
@@ -150,7 +151,8 @@ class Batch:
             return {name: value.to(device) for name, value in named.items()}
 
         mixed = None if self.mixed is None else Mixed(moved(self.mixed.targets), self.mixed.weight)
-        return Batch(self.state.to(device), moved(self.targets), self.rows, moved(self.head_inputs), mixed)
+        state, targets, asked = self.state.to(device), moved(self.targets), moved(self.head_inputs)
+        return Batch(state, targets, self.rows, asked, mixed, self.left_out)
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,9 @@ class Composed:
         """Refuse targets that a part cannot move or mix; called when bound. Raises SettingsError."""
         faults = [fault for part in self.parts if (fault := fault_of(part, kinds))]
         if faults:
-            able = " or ".join(["none", *self._able(kinds)])
-            raise SettingsError("\n".join(f"{fault}. Use --augmentation {able}." for fault in faults))
+            *others, last = ["none", *self._able(kinds)]
+            able = f"{', '.join(others)} or {last}" if others else last
+            raise SettingsError(f"{'; '.join(faults)}. Use --augmentation {able}.")
 
     def mixable(self, kind: TargetKind) -> bool:
         """Return whether every part can mix targets of the kind."""

@@ -19,7 +19,8 @@ from headstart.contracts.carriers import Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.targets import ClassIds, TargetKinds
+from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.targets import TargetKinds
 from headstart.kernel.errors import SettingsError, unknown
 
 Targets = Mapping[str, np.ndarray]

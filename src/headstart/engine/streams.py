@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.objective import DOMAIN, EACH_DOMAIN, SOURCE, TARGET, TARGET_AGAIN
-from headstart.contracts.targets import TargetKinds, collated
+from headstart.contracts.targets import Counts, TargetKinds, collated
 from headstart.engine.tile_order import Tiled
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
@@ -147,15 +147,14 @@ class Stream:
         view = self.views[epoch % len(self.views)] if epoch is not None and self.views else None
         rows = rows if self.screen is None else self.screen(rows)
         state = self.source(rows) if view is None else view(rows)
-        targets = {name: self._collated(name, values[rows]) for name, values in self.targets.items()}
-        if view is not None:
-            targets = view.moved(targets, rows, self.target_kinds)
+        whole = {name: self._collated(name, values[rows]) for name, values in self.targets.items()}
+        targets = whole if view is None else view.moved(whole, rows, self.target_kinds)
         head_inputs = {name: collated(values[rows]) for name, values in self.head_inputs.items()}
         batch = Batch(state, targets, torch.from_numpy(np.asarray(rows)), head_inputs)
-        if epoch is None or self.augmentation is None:
-            return batch
-        seeds = [draw_seed(self.seed, f"view of {_drawn_as(self.name)}", epoch, int(row)) for row in rows]
-        return augmented(self.augmentation, batch, seeds, self.target_kinds)
+        if epoch is not None and self.augmentation is not None:
+            seeds = [draw_seed(self.seed, f"view of {_drawn_as(self.name)}", epoch, int(row)) for row in rows]
+            batch = augmented(self.augmentation, batch, seeds, self.target_kinds)
+        return replace(batch, left_out=self._left_out(whole, batch.targets))
 
     def named(self, rows: np.ndarray) -> str:
         """Some rows (batch,) in words, the first of them by name."""
@@ -167,6 +166,12 @@ class Stream:
     def _collated(self, name: str, values: np.ndarray) -> Tensor:
         kind = self.target_kinds.get(name)
         return collated(values) if kind is None else kind.collated(values)
+
+    def _left_out(self, whole: Mapping[str, Tensor], left: Mapping[str, Tensor]) -> dict[str, int]:
+        kinds = ((name, self.target_kinds.get(name)) for name in whole)
+        return {
+            name: kind.count(whole[name]) - kind.count(left[name]) for name, kind in kinds if isinstance(kind, Counts)
+        }
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))

@@ -11,6 +11,7 @@ import numpy as np
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
+from headstart.contracts.targets import kind_of
 from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task, one_class_each
 from headstart.contracts.task_capabilities import Remarks
 from headstart.engine.frozen.content_keys import content_keys
@@ -100,7 +101,7 @@ def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy,
 
     Raises:
         DataError: what is wrong with the data, and what to do.
-        SettingsError: the plan's objective needs another task.
+        SettingsError: the plan's objective needs another task, or a target has no kind.
     """
     examples = read.examples
     chosen = task.choices() if isinstance(task, Remarks) else ()
@@ -109,6 +110,8 @@ def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy,
         reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
     targets = task.targets(examples)
     require_classes(plan, task)
+    for name in targets:
+        kind_of(name, task.target_kinds)
     group = examples.schema.group
     groups = codes(examples, group)
     given = None if examples.schema.part is None else examples.column(examples.schema.part)

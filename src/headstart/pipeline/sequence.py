@@ -101,6 +101,8 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
         require_streams(prepared, plan.plugin("objective"), plan.objective)
     tuning = plan.plugin("tuning")
     backbone = suited(backbone, prepared.task, tuning)
+    views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
+    views.require_targets(prepared.task.target_kinds)
     budget.begin()
     store = FeatureStore(cache_folder() / "features")
     with budget.step("choosing how to run it"):

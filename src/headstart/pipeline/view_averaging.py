@@ -12,6 +12,7 @@ from dataclasses import replace
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model
+from headstart.contracts.targets import has_place
 from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import compare
@@ -77,8 +78,9 @@ def averaged_where_better(
 def _why_not(context: FitContext, augmentation: Composed) -> str:
     if not augmentation.of_inputs().changes_inputs:
         return "the augmentation makes no views of inputs one by one"
-    if context.data.task.needs.features != "pooled":
-        return f"scores of {context.data.task.needs.features} move with the view and cannot be averaged"
+    placed = [kind.title for kind in context.data.task.target_kinds.values() if has_place(kind)]
+    if placed:
+        return f"predictions of {placed[0]} move with the view and cannot be averaged"
     if not len(context.data.split.val):
         return "there is no validation part to show whether it helps"
     return ""

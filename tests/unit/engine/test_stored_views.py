@@ -13,7 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.targets import ClassIds, ClassMaps
+from headstart.contracts.target_kinds import ClassIds, ClassMaps
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec

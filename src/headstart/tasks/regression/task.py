@@ -16,7 +16,8 @@ from torch import nn
 
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.targets import TargetKinds, Values
+from headstart.contracts.target_kinds import Values
+from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings

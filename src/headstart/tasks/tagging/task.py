@@ -21,7 +21,8 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import PADDED_TARGET, Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.targets import TagSequences, TargetKinds
+from headstart.contracts.target_kinds import TagSequences
+from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import (
     BoundTask,
     Calibration,

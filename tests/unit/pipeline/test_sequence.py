@@ -1,0 +1,50 @@
+"""Targets that an augmentation would leave behind are refused before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from headstart.contracts.target_kinds import Numbers
+from headstart.kernel.errors import SettingsError
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.sequence import start
+from headstart.tasks.classification.task import Classification
+from masked_pictures import png
+
+
+class Corners(Numbers):
+    """A kind without geometry."""
+
+    title: ClassVar[str] = "corners"
+    whole: ClassVar[bool] = True
+    axes: ClassVar[tuple[int, ...]] = (1,)
+
+
+def begin(folder: Path, augmentation: str) -> Any:
+    draws = np.random.default_rng(0)
+    for k in range(12):
+        path = folder / ("cat", "dog")[k % 2] / f"{k}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png(draws.integers(0, 255, (32, 32, 3), dtype=np.uint8)))
+    plan = Plan(data=str(folder), backbone="test_resnet", weights="random", tuning="full", augmentation=augmentation)
+    return start(str(folder), plan)
+
+
+@pytest.mark.parametrize("augmentation", ["crop", "standard", "blur+cutmix"])
+def test_a_kind_that_the_augmentation_cannot_move_or_mix_is_refused(
+    augmentation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classification, "target_kinds", {"label": Corners()})
+    with pytest.raises(SettingsError, match=r"of kind 'corners' \('label'\).*Use --augmentation none, blur or colour"):
+        begin(tmp_path, augmentation)
+    assert begin(tmp_path, "blur+colour").data.task.classes == ("cat", "dog")
+
+
+def test_a_target_without_a_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Classification, "target_kinds", {})
+    with pytest.raises(SettingsError, match="of what kind its target 'label' is"):
+        begin(tmp_path, "none")
