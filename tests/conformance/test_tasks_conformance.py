@@ -159,7 +159,8 @@ def as_batch(c: Case, rows: np.ndarray | None = None) -> Batch:
     """The examples as the training loop hands them over."""
     rows = np.arange(N) if rows is None else rows
     state = c.data.state or (lambda chosen: State(c.data.features(chosen).pooled))
-    stream = Stream("source", rows, c.targets, state, N, 0, head_inputs=c.task.inputs(c.examples))
+    inputs, kinds = c.task.inputs(c.examples), c.task.target_kinds
+    stream = Stream("source", rows, c.targets, state, N, 0, head_inputs=inputs, target_kinds=kinds)
     return stream.batch(rows)
 
 
@@ -215,6 +216,16 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
     assert policy.strata.shape == (N,) and policy.strata.dtype.kind == "i"
     assert policy.strata.min() >= 0 and policy.strata.max() < len(policy.names)
     assert np.array_equal(policy.strata, c.task.split_policy(c.examples).strata)
+
+
+@every_case
+def test_each_target_has_a_kind_that_collates_and_identifies_it(name: str, kind: str) -> None:
+    c = bound(name, kind)
+    assert c.task.target_kinds.keys() == c.targets.keys()
+    for target, values in c.targets.items():
+        of_kind = c.task.target_kinds[target]
+        assert len(of_kind.collated(values[:5])) == 5 and of_kind.title
+        assert json.loads(json.dumps(of_kind.identity(values))) == of_kind.identity(values)
 
 
 @every_case

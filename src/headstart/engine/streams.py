@@ -168,10 +168,12 @@ class Stream:
         return collated(values) if kind is None else kind.collated(values)
 
     def _left_out(self, whole: Mapping[str, Tensor], left: Mapping[str, Tensor]) -> dict[str, int]:
-        kinds = ((name, self.target_kinds.get(name)) for name in whole)
-        return {
-            name: kind.count(whole[name]) - kind.count(left[name]) for name, kind in kinds if isinstance(kind, Counts)
-        }
+        found = {}
+        for name in whole:
+            kind = self.target_kinds.get(name)
+            if isinstance(kind, Counts):
+                found[name] = kind.count(whole[name]) - kind.count(left[name])
+        return found
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))
