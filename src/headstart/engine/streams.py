@@ -168,7 +168,7 @@ class Stream:
         return collated(values) if kind is None else kind.collated(values)
 
     def _left_out(self, whole: Mapping[str, Tensor], left: Mapping[str, Tensor]) -> dict[str, int]:
-        found = {}
+        found: dict[str, int] = {}
         for name in whole:
             kind = self.target_kinds.get(name)
             if isinstance(kind, Counts):
