@@ -12,7 +12,7 @@ from headstart.contracts.target_kinds import Numbers
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
-from headstart.tasks.classification.task import Classification
+from headstart.tasks.classification.task import BoundClassification
 from masked_pictures import png
 
 
@@ -38,13 +38,13 @@ def begin(folder: Path, augmentation: str) -> Any:
 def test_a_kind_that_the_augmentation_cannot_move_or_mix_is_refused(
     augmentation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Classification, "target_kinds", {"label": Corners()})
+    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Corners()})
     with pytest.raises(SettingsError, match=r"of kind 'corners' \('label'\).*Use --augmentation none, blur or colour"):
         begin(tmp_path, augmentation)
     assert begin(tmp_path, "blur+colour").data.task.classes == ("cat", "dog")
 
 
 def test_a_target_without_a_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classification, "target_kinds", {})
+    monkeypatch.setattr(BoundClassification, "target_kinds", {})
     with pytest.raises(SettingsError, match="of what kind its target 'label' is"):
         begin(tmp_path, "none")
