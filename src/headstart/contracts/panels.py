@@ -1,12 +1,14 @@
-"""Exhibits: what a task wants shown of its predictions, in plain forms that a report draws without knowing the task.
+"""Panels: a task's view of its predictions, in plain forms that a report draws without knowing the task.
 
-And what it says of data before there are any predictions.
+`Table`, `Matrix`, `Reliability` and `Scatter` are drawn by the report; a task draws anything else itself, as a `Picture`.
+`Review` is a task's view of labelled data before there are any predictions.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -22,7 +24,7 @@ class Table(Settings):
     header: tuple[str, ...]
     rows: tuple[tuple[str | float | int | None, ...], ...]
     units: tuple[str, ...] = ()
-    """Of the columns, as in `MetricInfo.unit`; columns without one hold plain numbers or words."""
+    """Unit of each column, as in `MetricInfo.unit`; columns without one hold plain numbers or words."""
 
 
 class Matrix(Settings):
@@ -67,7 +69,34 @@ class Scatter(Settings):
     y: tuple[float, ...]
 
 
-Panel = Annotated[Table | Matrix | Reliability | Scatter, Field(discriminator="kind")]
+class Picture(Settings):
+    """A picture that the task drew itself.
+
+    A report shows it as an image only, in which no script runs and nothing is loaded.
+    """
+
+    kind: Literal["picture"] = "picture"
+    title: str
+    note: str = ""
+    image: str = Field(pattern=r"^data:image/(svg\+xml|png|jpeg);base64,[A-Za-z0-9+/]+=*$", max_length=400_000)
+    """Data URI."""
+    alternative: str
+    """What it shows, in words, for readers who cannot see it."""
+
+    @classmethod
+    def of(cls, title: str, content: str | bytes, alternative: str, note: str = "") -> Self:
+        """Return the panel of a drawing: SVG as text, or the bytes of a PNG or JPEG file.
+
+        Raises:
+            ValueError: it is larger than 300 kB.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        kind = "svg+xml" if isinstance(content, str) else "png" if data.startswith(b"\x89PNG") else "jpeg"
+        image = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        return cls(title=title, note=note, image=image, alternative=alternative)
+
+
+Panel = Annotated[Table | Matrix | Reliability | Scatter | Picture, Field(discriminator="kind")]
 
 
 class Mark(Settings):

@@ -1,4 +1,4 @@
-"""How a task's exhibits are drawn: reliability and scatter as charts, a matrix as a shaded table."""
+"""Panels of a task as HTML: reliability and scatter as charts, a matrix as a shaded table."""
 
 from __future__ import annotations
 

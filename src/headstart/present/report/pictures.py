@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from headstart.contracts.panels import Panel, Picture
 from headstart.pipeline.record import Card
 
 PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
@@ -11,6 +12,21 @@ PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
 
 THUMBNAIL_BYTES = 1_600_000
 """What the pictures may take of it; the mistakes come worst first, so the last ones lose theirs."""
+
+
+DRAWN_BYTES = 800_000
+"""What the panels that tasks drew themselves may take of it."""
+
+
+def with_room(panels: tuple[Panel, ...]) -> list[Panel]:
+    """The panels; pictures beyond `DRAWN_BYTES` are without their image."""
+    shown, left = [], DRAWN_BYTES
+    for panel in panels:
+        if isinstance(panel, Picture):
+            left -= len(panel.image)
+            panel = panel if left >= 0 else panel.model_copy(update={"image": ""})
+        shown.append(panel)
+    return shown
 
 
 def pictures(cards: tuple[Card, ...]) -> list[str]:

@@ -23,7 +23,7 @@ from headstart.pipeline.run_folder import read_any
 from headstart.present.report import candidates, evidence, marks, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
-from headstart.present.report.pictures import pictures
+from headstart.present.report.pictures import pictures, with_room
 from headstart.present.report.svg import clip
 
 MOST_BYTES = 3_000_000
@@ -74,6 +74,7 @@ def render(record: RunRecord | PretrainRecord) -> str:
         curves=evidence.curves(record),
         slice_tables=evidence.slice_tables(record),
         pictures=pictures(record.mistakes),
+        task_panels=with_room(record.panels),
     )
 
 

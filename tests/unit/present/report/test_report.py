@@ -11,10 +11,11 @@ import odd_records as odd
 import pytest
 import sample_records as samples
 import searched_records as found
+from pydantic import ValidationError
 from report_page import Page, page
 from sample_records import write_record
 
-from headstart.contracts.panels import Matrix, Reliability, Scatter, Table
+from headstart.contracts.panels import Matrix, Picture, Reliability, Scatter, Table
 from headstart.pipeline.record import Arm, DataIssue, Forgetting, FrozenPass, RunRecord, SliceRow
 from headstart.present.report.write import MOST_BYTES, render, report
 
@@ -283,6 +284,22 @@ def test_degenerate_run_is_drawn() -> None:
     assert "not defined" in html and "yesterday" in html
     assert not re.search(r'(?:d|x|y|x1|y1|cx|cy)="[^"]*(nan|inf)', html)
     assert render(record.model_copy(update={"arms": {}, "comparisons": ()}))
+
+
+def test_a_picture_that_a_task_drew_is_shown_as_an_image_only() -> None:
+    drawn = Picture.of(
+        "Boxes", '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "two <boxes>"
+    )
+    record = samples.classification().model_copy(update={"panels": (drawn,)})
+    page = Page(render(RunRecord.model_validate_json(record.model_dump_json())))
+    (image,) = [attributes for tag, attributes in page.tags if tag == "img" and attributes.get("class") == "drawn"]
+    assert image["alt"] == "two <boxes>" and image["src"].startswith("data:image/svg+xml;base64,")
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert "too large for a report" not in page.text
+    many = record.model_copy(update={"panels": (Picture.of("Large", b"\xff\xd8" + b"0" * 250_000, "noise"),) * 4})
+    assert len(render(many)) < MOST_BYTES and Page(render(many)).text.count("too large for a report") == 2
+    with pytest.raises(ValidationError):
+        Picture(title="x", image='data:image/png;base64,AA" onerror="alert(1)', alternative="")
 
 
 def test_undefined_figures_survive_the_file(tmp_path: Path) -> None:
