@@ -1,6 +1,6 @@
 """Panels: a task's view of its predictions, in plain forms that a report draws without knowing the task.
 
-`Table`, `Matrix`, `Reliability` and `Scatter` are drawn by the report; a task draws anything else itself, as a `Picture`.
+The report draws `Table`, `Matrix`, `Reliability` and `Scatter`; anything else a task draws itself, as a `Picture`.
 `Review` is a task's view of labelled data before there are any predictions.
 """
 

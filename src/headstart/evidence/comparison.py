@@ -16,9 +16,7 @@ from scipy import stats
 from headstart.contracts.carriers import Figure, Prediction
 from headstart.contracts.metric import Metric
 from headstart.contracts.task import BoundTask, Targets
-from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval
-
-RESAMPLES = 1000
+from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval
 
 FEWEST = 5
 """Examples of a slice below which it gets no figures."""
@@ -71,15 +69,12 @@ def figures(
         seed: of the resamples.
         resamples: how many.
     """
-    n = len(prediction)
-    metrics = task.evaluation.metrics
-    reweighted = [metric.replicates(targets, prediction) for metric in metrics]
-    blocks = [[f(weights) for f in reweighted] for weights in bootstrap_weights(n, groups, resamples, seed)]
+    metrics, drawn = task.evaluation.metrics, Resamples(len(prediction), groups, seed, resamples)
     found = {}
-    for metric, parts in zip(metrics, zip(*blocks)):
+    for metric, replicates in zip(metrics, drawn.of(*(metric.replicates(targets, prediction) for metric in metrics))):
         value = metric.score(targets, prediction)
-        low, high = interval(np.concatenate(parts), value, _independent(n, groups), metric.bounds)
-        found[metric.name] = Figure(value, low, high, _independent(n, groups))
+        low, high = interval(replicates, value, drawn.independent, metric.bounds)
+        found[metric.name] = Figure(value, low, high, drawn.independent)
     return found
 
 
@@ -98,14 +93,13 @@ def compare(
 
     `other_by` are metric and targets of `other`, where its task knows other classes.
     """
-    n, sign = len(one), 1.0 if metric.greater_is_better else -1.0
+    sign, drawn = 1.0 if metric.greater_is_better else -1.0, Resamples(len(one), groups, seed, resamples)
     others, seen = other_by or (metric, targets)
     first, second = metric.replicates(targets, one), others.replicates(seen, other)
-    parts = [sign * (first(weights) - second(weights)) for weights in bootstrap_weights(n, groups, resamples, seed)]
+    (replicates,) = drawn.of(lambda weights: sign * (first(weights) - second(weights)))
     value = sign * (metric.score(targets, one) - others.score(seen, other))
-    span = metric.bounds[1] - metric.bounds[0]
-    low, high = difference_interval(np.concatenate(parts), value, _independent(n, groups), span)
-    return _judged(Figure(value, low, high, _independent(n, groups)))
+    low, high = difference_interval(replicates, value, drawn.independent, metric.bounds[1] - metric.bounds[0])
+    return _judged(Figure(value, low, high, drawn.independent))
 
 
 def slice_figures(
@@ -159,10 +153,6 @@ def _judged(figure: Figure) -> Difference:
     if figure.high < 0:
         return Difference(figure, "worse")
     return Difference(figure, "no significant difference")
-
-
-def _independent(n: int, groups: np.ndarray | None) -> int:
-    return n if groups is None else len(np.unique(np.asarray(groups)))
 
 
 def _worst(metric: Metric, slices: Sequence[Slice]) -> str | None:

@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap resamples (Efron 1979) of examples, or of whole groups, and 95 % intervals from them.
+"""Uncertainty of a figure: bootstrap resamples (Efron 1979) of examples or whole groups, and 95 % intervals from them.
 
 Three things differ from the plain percentile interval, each because of how it covers the truth on small test parts:
 
@@ -15,7 +15,8 @@ Three things differ from the plain percentile interval, each because of how it c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -25,8 +26,31 @@ from headstart.kernel.randomness import draw_seed
 LEVEL = 0.95
 """Of every interval in the house."""
 
+RESAMPLES = 1000
+
 BLOCK = 1 << 22
 """Weights in one block at most: 32 MB."""
+
+
+class Resamples(NamedTuple):
+    """Resamples of what was drawn independently: examples, or whole groups such as documents, patients or users."""
+
+    examples: int
+    groups: np.ndarray | None
+    """(examples,) any values; equal ones are drawn together. None draws examples."""
+    seed: int
+    number: int = RESAMPLES
+
+    @property
+    def independent(self) -> int:
+        """Number of examples, or of groups, that are drawn from."""
+        return self.examples if self.groups is None else len(np.unique(np.asarray(self.groups)))
+
+    def of(self, *figures: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+        """Return each figure, a function of weights (block, examples), in all resamples (number,)."""
+        weights = bootstrap_weights(self.examples, self.groups, self.number, self.seed)
+        blocks = [[figure(block) for figure in figures] for block in weights]
+        return [np.concatenate(parts) for parts in zip(*blocks)]
 
 
 def bootstrap_weights(n: int, groups: np.ndarray | None, resamples: int, seed: int) -> Iterator[np.ndarray]:

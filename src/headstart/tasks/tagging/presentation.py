@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
 from headstart.contracts.task import Targets
-from headstart.numerics.bootstrap import bootstrap_weights, interval
+from headstart.numerics.bootstrap import Resamples, interval
 from headstart.tasks.tagging.chain import entity_probabilities
 from headstart.tasks.tagging.labels import as_json, labelled_spans
 from headstart.tasks.tagging.metrics import TAGS, entity_counts, ratios
@@ -23,7 +24,8 @@ from headstart.tasks.tagging.tags import Entity, TagSet
 WORDS = "words"
 """Head input and column of predictions: the places of each text's words."""
 
-RESAMPLES = 1000
+F1 = (2, 0, 0), (0, 1, 1)
+"""Weights of an entity count's right, predicted and true ones, above and below."""
 LARGEST_MATRIX = 39
 """Types up to which confusions are shown as a matrix."""
 
@@ -112,13 +114,13 @@ def _in_words(marks: Sequence[Mark]) -> str:
 
 def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
     counts = entity_counts(truth, predicted, tags)
-    weights = list(bootstrap_weights(len(truth), None, RESAMPLES, 0))
+    drawn = Resamples(len(truth), None, seed=0)
+    in_all = drawn.of(*(partial(_f1_of, of_type) for of_type in counts))
     rows = []
-    for name, of_type in zip(tags.types, counts):
+    for name, of_type, replicates in zip(tags.types, counts, in_all):
         right, found, true = of_type.sum(axis=0)
         values = [_defined(ratios(of_type.sum(axis=0), (1, 0, 0), below)) for below in ((0, 1, 0), (0, 0, 1))]
-        f1 = float(ratios(of_type.sum(axis=0), (2, 0, 0), (0, 1, 1)))
-        replicates = np.concatenate([ratios(block @ of_type, (2, 0, 0), (0, 1, 1)) for block in weights])
+        f1 = float(ratios(of_type.sum(axis=0), *F1))
         holding = int((of_type.sum(axis=1) > 0).sum())  # texts without the type say nothing of it
         low, high = interval(replicates, f1, holding, (0.0, 1.0))
         written = None if np.isnan(f1) else f"{100 * low:.1f}–{100 * high:.1f} %"
@@ -131,6 +133,11 @@ def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
         units=("", SHARE, SHARE, SHARE),
         rows=tuple(rows),
     )
+
+
+def _f1_of(of_type: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return F1 (resamples,) from counts (texts, 3) under weights (resamples, texts)."""
+    return ratios(weights @ of_type, *F1)
 
 
 def _errors(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
