@@ -19,12 +19,14 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from benchmarks._data import data_folder
+from headstart.contracts.modality import modality_named
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.image_crops import cropped_images
 from headstart.evidence.image_fingerprints import RECORD, SIDE, fingerprint
 from headstart.evidence.image_likeness import near_images
 from headstart.evidence.text_likeness import near_texts, normalised
 
+IMAGE: Any = modality_named("image")
 Picture = Image.Image
 Turn = Image.Transpose
 PICTURES = {
@@ -80,11 +82,11 @@ def _changes() -> dict[str, Callable[[Picture], bytes]]:
 
 def _of_pictures(paths: Sequence[Path], drawn: int) -> dict[str, Any]:
     """What is joined in a data set as it is, and which shares of changed copies are found beside it."""
-    records = np.array([fingerprint(path) for path in paths], RECORD)
+    records = np.array([fingerprint(IMAGE, path) for path in paths], RECORD)
     originals = random.Random(0).sample(range(len(paths)), min(drawn, len(paths)))
     found = {}
     for name, change in _changes().items():
-        copies = np.array([fingerprint(change(_opened(paths[row]))) for row in originals], RECORD)
+        copies = np.array([fingerprint(IMAGE, change(_opened(paths[row]))) for row in originals], RECORD)
         labels = _labels(_near(np.concatenate([records, copies])), len(records) + len(copies))
         found[name] = float(np.mean(labels[originals] == labels[len(records) :]))
     return {**_joined_pictures(records), "found": found}
@@ -160,7 +162,7 @@ def _digits() -> np.ndarray:
     from sklearn.datasets import load_digits
 
     pixels = (load_digits().images * 255 / 16).astype(np.uint8)
-    return np.array([fingerprint(_encoded(Image.fromarray(some))) for some in pixels], RECORD)
+    return np.array([fingerprint(IMAGE, _encoded(Image.fromarray(some))) for some in pixels], RECORD)
 
 
 def _thumbnails(folder: Path) -> np.ndarray:

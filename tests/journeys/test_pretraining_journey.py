@@ -81,7 +81,7 @@ def test_the_run_is_a_backbone_for_fit_and_predicts_nothing_itself(
 def test_the_command_says_that_labels_are_not_used(scans: Path, headstart_command: Command) -> None:
     ended = headstart_command("pretrain", scans, *FLAGS, "--set", "training.epochs=1")
     assert ended.code == 0, ended.err
-    assert "The pictures are in 2 folders: dark (2" in ended.err
+    assert "The files are in 2 folders: dark (2" in ended.err
     assert "Where they are classes, nothing is learnt by it" in ended.err
     assert "To learn if it helps, give a labelled sample with --labelled." in " ".join(ended.out.split())
 

@@ -1,4 +1,4 @@
-"""Examples: the one shape in which data of every kind reach the rest of the house.
+"""Examples: the one shape that data of every kind take.
 
 A thin wrapper over a `pyarrow.Table`, one row per example, with a `Schema` that says which column is what. Inputs stay
 where they are (a path, a text, numbers) and are decoded when a backbone prepares them.
@@ -21,7 +21,7 @@ Raw = Any
 
 
 class Schema(Settings):
-    """Which column of the table is what."""
+    """The roles of a table's columns."""
 
     modality: str
     """Plug-in name of the modality of the inputs, such as 'image'."""
@@ -103,7 +103,7 @@ class Examples:
         return self.column(self.schema.targets[name])
 
     def origins(self) -> list[str]:
-        """Where each example came from."""
+        """The origin of each example."""
         return [str(value) for value in self.column(self.schema.origin)]
 
     def raws(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Raw]:

@@ -26,7 +26,7 @@ PREVIEW = 600
 
 
 class Sizes(NamedTuple):
-    """How large inputs are, as `inspect` shows it."""
+    """Sizes of inputs, as `inspect` shows them."""
 
     values: Mapping[str, Sequence[float] | np.ndarray]
     """Measure, such as 'words' -> its values; inputs that have none are left out."""
@@ -35,16 +35,16 @@ class Sizes(NamedTuple):
 
 
 class Modality(Protocol):
-    """What a file in `modalities/` offers."""
+    """A kind of input; a file in `modalities/` defines one."""
 
     unit: ClassVar[str]
-    """Several inputs in a word: 'images'."""
+    """Plural noun for inputs, such as 'images'."""
     role: ClassVar[str]
     """The field of `Columns` that names the input columns, so that prediction finds them again; '' for none."""
     like_lengths: ClassVar[bool]
-    """Whether inputs differ so much in length that a batch is better made of inputs of like length."""
+    """True where lengths differ so much that a batch is better made of inputs of similar length."""
     no_backbone: ClassVar[str]
-    """What a user can do where no pretrained backbone is within reach; '' where nothing is known."""
+    """Advice for users where no pretrained backbone can be had; '' for none."""
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """The input of each row of a table, not decoded. Each can be pickled."""
@@ -60,11 +60,11 @@ class Modality(Protocol):
         ...
 
     def flaw(self, raw: Raw) -> str:
-        """Why nothing can be learnt from an input that can be read, in words that follow its name; '' where it can."""
+        """Return why an input that can be read is of no use, in words that follow its name, or ''."""
         ...
 
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:
-        """How large inputs are, without decoding them; `names` are those of the input columns."""
+        """Measure inputs without decoding them; `names` are those of the input columns."""
         ...
 
     def preview(self, raw: Raw) -> str:
@@ -72,7 +72,7 @@ class Modality(Protocol):
         ...
 
     def recognises(self, inputs: Any) -> float:
-        """How surely inputs in memory are of this modality, in [0, 1]; the surest is taken, and none at 0.
+        """Return how certain it is, in [0, 1], that inputs in memory are of this modality; the highest wins.
 
         Args:
             inputs: an array with two or more axes, or a sequence with at least one input.
@@ -129,7 +129,7 @@ class HasNumbers(Modality, Protocol):
 
 
 class PlainModality(Settings):
-    """What most modalities leave as it is; `raws` and `key` are for each to say."""
+    """Defaults for all but `raws` and `key`."""
 
     unit: ClassVar[str] = "examples"
     role: ClassVar[str] = ""
@@ -137,7 +137,7 @@ class PlainModality(Settings):
     no_backbone: ClassVar[str] = ""
 
     def flaw(self, raw: Raw) -> str:  # noqa: ARG002
-        """None: every input that can be read is of use."""
+        """Every input that can be read is of use."""
         return ""
 
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:  # noqa: ARG002
@@ -145,7 +145,7 @@ class PlainModality(Settings):
         return Sizes({})
 
     def preview(self, raw: Raw) -> str:
-        """The beginning of what Python prints."""
+        """The beginning of the input's `str`."""
         return str(raw)[:PREVIEW]
 
     def recognises(self, inputs: Any) -> float:  # noqa: ARG002
@@ -153,7 +153,7 @@ class PlainModality(Settings):
         return 0.0
 
     def columns(self, inputs: Any) -> Mapping[str, Any]:
-        """Refused: such inputs are read by a format."""
+        """Refuse: such inputs are read by a format. Raises DataError."""
         raise DataError(f"{self.unit} cannot be handed over in memory: X is of type {type(inputs).__name__}")
 
 

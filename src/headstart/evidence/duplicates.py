@@ -25,7 +25,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Which examples repeat others."""
+    """Examples that repeat others."""
 
     cluster: np.ndarray
     """(examples,) int64: the first row of the cluster that each example belongs to; itself where it is unique."""

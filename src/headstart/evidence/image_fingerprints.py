@@ -55,7 +55,7 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class FingerprintReader:
-    """What makes a fingerprint out of an input's picture, also in a worker process."""
+    """Makes the fingerprint of an input's picture, also in a worker process."""
 
     kind: HasPicture
     nbytes: int = RECORD.itemsize
@@ -84,7 +84,7 @@ def fingerprint_images(
 
 
 class _Search:
-    """What is found so far."""
+    """Fingerprints found so far."""
 
     def __init__(self, examples: Examples, keys: Sequence[str | None]) -> None:
         self.kind = cast(HasPicture, modality_named(examples.schema.modality))
@@ -105,7 +105,7 @@ class _Search:
         return list(first.values())
 
     def is_known(self, key: str) -> bool:
-        """Whether a picture has a record, or a reason for having none."""
+        """True where a picture has a record, or a reason for having none."""
         return bool(self.known[self.numbers[key]]) or key in self.reasons
 
     def recall(self, rows: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What simple methods find in data without labels: principal components, and codes of k-means.
+"""Simple codes of data without labels: principal components, and distances to centroids of k-means.
 
 They take seconds, and a backbone that learnt for hours without labels is worth something only where it beats them.
 Of pictures: their pixels at 32 x 32, and the patches of these (Coates, Ng & Lee 2011); of texts: TF-IDF, whose
@@ -30,7 +30,7 @@ from headstart.media.framing import Framing
 from headstart.numerics.standardisation import standardise
 
 MOST_INPUTS = 10_000
-"""That the codes are fitted on."""
+"""Inputs that the codes are fitted on, at most."""
 
 COMPONENTS, CENTROIDS = 128, 256
 """At most."""
@@ -39,7 +39,7 @@ SIDE = 32
 """Pixels of a picture."""
 
 PATCHES = 50_000
-"""That the centroids are fitted on."""
+"""Patches that the centroids are fitted on, at most."""
 
 WHITENING = 0.1
 """Added to the variances of the patches, of which the least are noise."""
@@ -50,7 +50,7 @@ WORDS = 5_000
 
 @dataclass(frozen=True)
 class _Data:
-    """What is read of some inputs, and how others are read alike."""
+    """Some inputs as numbers, and how to read others alike."""
 
     inputs: Any
     """(examples, ...); a sparse matrix of texts."""
@@ -96,7 +96,7 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
 
 
 def _data(kind: Modality, raws: Sequence[Raw]) -> _Data | None:
-    """What codes are fitted on; None where there is nothing that they could be fitted on."""
+    """Return the inputs as codes are fitted on them; None for inputs without pictures, texts and numbers."""
     if isinstance(kind, HasPicture):
         return _pictures(kind, raws)
     if isinstance(kind, HasTexts):

@@ -54,12 +54,12 @@ class ImageInput(PlainModality):
         return decode_image(raw, at_least=at_least)
 
     def size(self, raw: Raw) -> tuple[int, int]:
-        """That of the upright image, which is not decoded."""
+        """Size of the upright image, which is not decoded."""
         return image_size(raw)
 
     def recognises(self, inputs: Any) -> float:
-        """Surely where there are four axes, or three of bytes, or the first input is an image; also where most are
-        names of image files: a missing file is an error to be told, not a text."""
+        """Certain of four axes, of three of bytes, and where the first input is an image or most are names of image
+        files: a missing file is reported, not taken for a text."""
         if isinstance(inputs, np.ndarray) and inputs.ndim > 1:
             return float(inputs.ndim == 4 or (inputs.ndim == 3 and inputs.dtype == np.uint8))
         first = next(iter(inputs))
@@ -70,7 +70,7 @@ class ImageInput(PlainModality):
         return float(2 * sum(hits) > len(hits))
 
     def columns(self, inputs: Any) -> Mapping[str, Any]:
-        """Files stay where they are, so that their hashes are remembered by path; pixels become files in memory."""
+        """Paths stay paths, so that the hashes of files are found again; pixels become encoded files in memory."""
         kinds = pa.struct({"path": pa.string(), "bytes": pa.binary()})
         found = [
             {"path": os.fspath(item)} if isinstance(item, _FILE) else {"bytes": _encoded(item, row)}

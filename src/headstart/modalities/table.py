@@ -33,7 +33,7 @@ class Table(PlainModality):
         return hash_bytes(b"table", (self.numbers(raw) + 0.0).tobytes())
 
     def flaw(self, raw: Raw) -> str:
-        """Every number must be there."""
+        """Every number must be present and finite."""
         return "" if np.isfinite(self.numbers(raw)).all() else "has a missing or infinite number"
 
     def numbers(self, raw: Raw) -> np.ndarray:
@@ -50,7 +50,7 @@ class Table(PlainModality):
         return ", ".join(f"{value:.4g}" for value in self.numbers(raw)[:_SHOWN])
 
     def recognises(self, inputs: Any) -> float:  # noqa: ARG002
-        """Whatever nothing else takes: what is no number is named when it is read."""
+        """Last resort: values that are no numbers are reported when they are read."""
         return 0.1
 
     def columns(self, inputs: Any) -> Mapping[str, Any]:

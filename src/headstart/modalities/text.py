@@ -39,7 +39,7 @@ class Text(PlainModality):
         return hash_bytes(b"text", *(text.encode("utf-8", "surrogatepass") for text in self.texts(raw)))
 
     def flaw(self, raw: Raw) -> str:
-        """Blank texts teach nothing."""
+        """Blank texts are of no use."""
         return "" if any(text.strip() for text in self.texts(raw)) else "is empty"
 
     def texts(self, raw: Raw) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class Text(PlainModality):
         return " ⟂ ".join(self.texts(raw))[:PREVIEW]
 
     def recognises(self, inputs: Any) -> float:
-        """Strings or pairs of strings, where nothing takes them for names of files."""
+        """Strings or pairs of strings, unless another modality takes them for names of files."""
         if isinstance(inputs, np.ndarray) and inputs.ndim > 1:
             narrow = inputs.ndim == 2 and 1 <= inputs.shape[1] <= 2 and len(inputs) > 0
             return 0.5 * (narrow and _are_texts(inputs[0]))

@@ -17,14 +17,14 @@ LABEL = "y"
 
 
 def modality_of(inputs: Any) -> str:
-    """The modality that recognises the inputs most surely; of none what is taken for lack of a better one."""
+    """The modality that is most certain of the inputs."""
     looked_at = _in_rows(inputs) if getattr(inputs, "ndim", 0) > 1 or is_sequence(inputs) else ()
     seen = looked_at if len(looked_at) else np.empty((0, 0))
     return max(registry.names("modalities"), key=lambda name: modality_named(name).recognises(seen))
 
 
 def is_sequence(inputs: Any) -> bool:
-    """Whether these are inputs one by one: a list, a tuple, an array or Series with one axis."""
+    """True for inputs one by one: a list, a tuple, an array or Series with one axis."""
     return getattr(inputs, "ndim", 1) == 1 and all(hasattr(inputs, name) for name in ("__len__", "__getitem__"))
 
 

@@ -1,6 +1,6 @@
-"""Inputs that can be read and yet hold nothing: blank texts, and rows with a missing or infinite number.
+"""Inputs that can be read but are of no use, such as blank texts and rows with a missing number.
 
-They are named and counted like files that cannot be read: nothing is learnt from them and nothing is predicted.
+They are reported like files that cannot be read: nothing is learnt from them and nothing is predicted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from headstart.kernel.errors import DataError
 
 
 def unusable(examples: Examples) -> dict[int, str]:
-    """Row -> why its input is of no use, in words that follow its origin."""
+    """Return row -> why its input is of no use, in words that follow its origin."""
     kind = modality_named(examples.schema.modality)
     flaws = ((row, kind.flaw(raw)) for row, raw in enumerate(examples.raws()))
     return {row: flaw for row, flaw in flaws if flaw}
 
 
 def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
-    """Predictions for the rows that are of use, and the reason for every other row.
+    """Predict the rows that are of use; every other row has a reason.
 
     Raises:
         DataError: the inputs are of another kind than those that the model learnt from.

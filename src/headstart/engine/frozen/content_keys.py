@@ -85,7 +85,7 @@ def content_keys(examples: Examples, reporter: Reporter | None = None) -> Conten
 
 
 def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) -> dict[int, str]:
-    """Those of some rows whose files are no longer what `content_keys` found, and what became of them, in words.
+    """Return the rows whose files have changed since `content_keys` read them, and what became of each.
 
     A file whose hash is remembered costs a look at its size and time of change, any other is read again.
     """
@@ -148,7 +148,7 @@ def _read(kind: InFiles, raws: Sequence[Raw], advance: Callable[[int], None] = l
 
 
 def _stamp(position: int, source: Path | bytes) -> _Stamp | str:
-    """What tells a file's states apart; or why there is nothing to read."""
+    """Return the stamp that changes with a file, or why there is nothing to read."""
     if source == b"":
         return "is empty (0 bytes)"
     path = Path(os.path.abspath(str(source)))

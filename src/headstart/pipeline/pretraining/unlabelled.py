@@ -114,13 +114,13 @@ def _useless(examples: Examples) -> dict[int, str]:
 
     Copies would be pushed apart where texts are contrasted, and memorised where words are predicted.
     """
-    found = unusable(examples)
-    if isinstance(modality_named(examples.schema.modality), HasTexts):
-        seen = set[Any]()
-        for row, raw in enumerate(examples.raws()):
-            if raw in seen:
+    found, kind = unusable(examples), modality_named(examples.schema.modality)
+    if isinstance(kind, HasTexts):
+        seen = set[tuple[str, ...]]()
+        for row, texts in enumerate(map(kind.texts, examples.raws())):
+            if texts in seen:
                 found.setdefault(row, DUPLICATE)
-            seen.add(raw)
+            seen.add(texts)
     return found
 
 
@@ -156,4 +156,4 @@ def _about_folders(folders: Counter[str]) -> tuple[str, ...]:
     more = [f"{len(named) - 3:,} more"] if len(named) > 3 else []
     listed = [*shown, *more]
     words = f"{', '.join(listed[:-1])} and {listed[-1]}"
-    return (f"The pictures are in {len(named):,} folders: {words}. If these are classes, they are not used.",)
+    return (f"The files are in {len(named):,} folders: {words}. If these are classes, they are not used.",)
