@@ -54,7 +54,7 @@ def test_the_run_tells_what_was_learnt_and_leaves_no_checkpoint(pretrained: Path
     record = json.loads((pretrained / "record.json").read_text())
     assert run.verdict.startswith("Trained on 33 inputs without labels with simclr for 2 epochs.")
     assert record["data"]["unreadable"][0]["origin"] == "dark/broken.png"
-    assert "nothing is learnt by it" in record["data"]["notes"][0]
+    assert "they are not used" in record["data"]["notes"][0]
     assert "1 file that is no images left out (1 .txt)" in record["data"]["notes"][1]
     assert {"feature_std", "effective_rank", "knn_accuracy"} == set(record["history"][-1]["monitors"])
     assert {"model", "start"} <= set(record["gain"]["arms"])
@@ -82,7 +82,7 @@ def test_the_command_says_that_labels_are_not_used(scans: Path, headstart_comman
     ended = headstart_command("pretrain", scans, *FLAGS, "--set", "training.epochs=1")
     assert ended.code == 0, ended.err
     assert "The files are in 2 folders: dark (2" in ended.err
-    assert "Where they are classes, nothing is learnt by it" in ended.err
+    assert "If these are classes, they are not used." in ended.err
     assert "To learn if it helps, give a labelled sample with --labelled." in " ".join(ended.out.split())
 
 
