@@ -17,7 +17,6 @@ WHOSE = {
     "kept": "kept by --limit",
     "default": "the default: a tenth of the free disk, at most 20 GB",
 }
-SHOWN_FOREIGN = 3
 
 
 def print_cache(cache: Cache) -> None:
@@ -37,10 +36,9 @@ def print_cache(cache: Cache) -> None:
             table.add_row(part.name, bytes_text(part.bytes), part.purpose)
         console.print()
         console.print(table)
-    notes = [*cache.notes, *_foreign(cache.foreign)]
-    if notes:
+    if cache.notes:
         console.print()
-    for note in notes:
+    for note in cache.notes:
         console.print(Text(f"- {note}"))
 
 
@@ -61,12 +59,6 @@ def _name(one: Stored) -> str:
 
 
 def _what(one: Stored) -> str:
-    runner = f"; {one.runner}, {one.precision}" if one.runner else ""
     files = "file is" if one.damaged == 1 else "files are"
     damaged = f"; {one.damaged:,} {files} damaged and will be computed again" if one.damaged else ""
-    return f"{one.purpose}{runner}{damaged}"
-
-
-def _foreign(names: tuple[str, ...]) -> list[str]:
-    more = f" and {len(names) - SHOWN_FOREIGN:,} more" if len(names) > SHOWN_FOREIGN else ""
-    return [f"Left alone because they are not Headstart's: {', '.join(names[:SHOWN_FOREIGN])}{more}"] if names else []
+    return f"{one.purpose}{damaged}"

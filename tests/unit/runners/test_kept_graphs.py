@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headstart.kernel.files import hash_bytes
-from headstart.pipeline import cache_folders as cache_parts
+from headstart.pipeline import cache_contents as cache_parts
 from headstart.runners import _kept_graphs as module
 from headstart.runners._flat import Signature
 from headstart.runners._kept_graphs import DIGEST, MOST_BYTES, Graph, keep, kept

@@ -74,12 +74,11 @@ def test_what_is_stored_is_told_last_used_first(folder: Path) -> None:
     found = cache()
     assert [one.backbone for one in found.stored] == ["mobilenet", "resnet18"]
     assert [one.examples for one in found.stored] == [5, 10]
-    assert found.stored[0].purpose == "the state at layer3, augmented view 3"
-    assert found.stored[1].purpose == "pooled features at layer3, taps at 2 earlier boundaries"
-    assert (found.stored[1].runner, found.stored[1].precision) == ("openvino", "bfloat16")
+    assert found.stored[0].purpose == "the state at layer3, augmented view 3; openvino, bfloat16"
+    assert found.stored[1].purpose == "pooled features at layer3; openvino, bfloat16"
     assert time.time() - found.stored[1].last_used == pytest.approx(7200, abs=60)
     assert found.features == sum(one.bytes for one in found.stored) > 60_000
-    assert (found.limit_origin, found.freed, found.notes, found.foreign) == ("default", None, (), ())
+    assert (found.limit_origin, found.freed, found.notes) == ("default", None, ())
 
 
 def test_the_other_parts_are_told_with_their_size(folder: Path) -> None:
@@ -156,8 +155,7 @@ def test_clear_leaves_everything_that_is_not_headstarts(folder: Path) -> None:
     found = cache(clear=True)
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == sorted(foreign)
     assert not space.exists()
-    tops = {"thesis.tex", "photos", f"features/{'cd' * 16}", *foreign[2:-1]}
-    assert set(found.foreign) == tops
+    assert found.bytes == 0
 
 
 def test_clear_deletes_a_link_and_not_what_it_leads_to(folder: Path, tmp_path: Path) -> None:
@@ -274,7 +272,7 @@ def test_the_cache_as_people_read_it(folder: Path, capsys: pytest.CaptureFixture
     assert lines[1] == "Features:  80.9 kB"
     assert says_the_default(lines[2])
     assert "resnet18                                    10  40.4 kB  2 hours ago" in lines
-    assert "  pooled features at layer3, taps at 2 earlier boundaries; openvino, bfloat16" in lines
+    assert "  pooled features at layer3; openvino, bfloat16" in lines
     assert "a_backbone_with_a_name_that_is_long         10  40.4 kB  1 day ago" in lines
     assert "1 file is damaged and will be computed again" in " ".join(text.split())
     assert any(line.split() == ["graphs", "5.00", "kB", "compiled", "graphs"] for line in lines)
@@ -287,9 +285,7 @@ def says_the_default(line: str) -> bool:
 
 def test_what_was_freed_comes_first_and_what_to_know_last(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill()
-    for name in "abcd":
-        (folder / name).mkdir()
     lines = printed(cache(limit=0), capsys).splitlines()
     assert lines[0] == "Freed:     0 B"
     assert "Limit:     0 B (kept by --limit): none are stored" in lines
-    assert lines[-1] == "- Left alone because they are not Headstart's: a, b, c and 1 more"
+    assert "may be using them" in " ".join(" ".join(lines).split())
