@@ -18,8 +18,8 @@ from seqeval.scheme import IOB2
 import headstart
 from benchmarks._data import data_folder
 from benchmarks._run_ner import RunNer, Sentences
-from head_shapes import SHAPES
 from headstart.backbones._text_sources import bundled_folder
+from headstart.contracts.carriers import MapShape
 from headstart.contracts.format import Columns
 from headstart.formats.conll import Conll
 from headstart.tasks.tagging.task import Tagging
@@ -72,10 +72,19 @@ def _record(ours: Run) -> dict[str, Any]:
     }
 
 
+class _Features:
+    """A backbone as tasks see it: that of the recipe has token vectors and no maps."""
+
+    width = 384
+
+    def maps(self) -> tuple[MapShape, ...]:
+        return ()
+
+
 def _parts(source: Path) -> tuple[dict[str, Sentences], tuple[str, ...]]:
     """The words and tags of each part, and the names of the tags."""
     examples = Conll().read(source, Columns())
-    task = Tagging().bind(examples, SHAPES)
+    task = Tagging().bind(examples, _Features())
     tags, places = task.targets(examples)["tags"], task.inputs(examples)["words"]
     words = [[str(text)[start:end] for start, end in row] for text, row in zip(examples.raws(), places)]
     given = examples.column(str(examples.schema.part))

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks._data import data_folder
 from headstart.contracts.carriers import Prediction
-from headstart.contracts.task import Targets, Task
+from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import figures
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.plan import Plan
@@ -42,7 +42,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, {"cases": len(everything), "coverage": shares, "truth": truths}
 
 
-def _world(name: str) -> tuple[Task, Targets, Prediction]:
+def _world(name: str) -> tuple[BoundTask, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
     context = start(plan.data, plan).embedded()
     data = context.data
@@ -51,7 +51,7 @@ def _world(name: str) -> tuple[Task, Targets, Prediction]:
 
 
 def _covers(
-    task: Task, targets: Targets, prediction: Prediction, size: int, draws: np.random.Generator, truth: float
+    task: BoundTask, targets: Targets, prediction: Prediction, size: int, draws: np.random.Generator, truth: float
 ) -> bool:
     rows = draws.integers(0, len(prediction), size)
     sample = {name: values[rows] for name, values in targets.items()}

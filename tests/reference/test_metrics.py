@@ -45,7 +45,7 @@ def replicated(metric: Metric, labels: np.ndarray, columns: dict[str, np.ndarray
     return metric.replicates({"label": labels}, Prediction(columns))(weights)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("classes", [2, 3, 7, 60])
 @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss"])
 def test_classification_metrics_equal_scikit_learn_plain_and_weighted(name: str, classes: int) -> None:
     labels, probabilities = problem(classes)

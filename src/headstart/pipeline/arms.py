@@ -35,6 +35,9 @@ from headstart.pipeline.view_averaging import averaged_where_better, views_avera
 
 Weights = Mapping[str, torch.Tensor]
 
+LARGE = 10_000_000
+"""Numbers whose handling takes so long that it is said beforehand."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -107,6 +110,10 @@ def solved(context: FitContext, task: BoundTask, rows: np.ndarray) -> tuple[nn.M
     if not isinstance(solver, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
         groups = None if data.groups is None else data.groups[rows]
+        shown = data.task.presentation
+        classes = len(shown.tally(shown.labels(data.examples.take(rows))))
+        if classes * len(rows) > LARGE:
+            context.reporter.say(f"Solving a head of {classes:,} classes on {len(rows):,} examples takes a while")
     else:
         features, targets, owners = sampled(context, solver, rows)
         groups = owners if data.groups is None else data.groups[owners]

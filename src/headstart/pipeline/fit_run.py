@@ -12,7 +12,7 @@ from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.arms import Arms, predict_rows
+from headstart.pipeline.arms import LARGE, Arms, predict_rows
 from headstart.pipeline.claim import WORK, refuse_taken
 from headstart.pipeline.completion import Present, complete, completed, led
 from headstart.pipeline.context import FitContext
@@ -88,6 +88,9 @@ def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Pa
         rows = data.split.test
         predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
         examples, targets = data.examples.take(rows), data.targets_of(rows)
+        numbers = sum(column.size for column in predictions["model"].columns.values())
+        if numbers > LARGE:
+            context.reporter.say(f"Judging {numbers:,} numbers on {len(rows):,} test examples takes a while")
         judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
     with budget.step("saving the model"):
         arms.trained[0].model.save(folder / "model")

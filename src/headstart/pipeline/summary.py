@@ -24,6 +24,9 @@ from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Epoch, FrozenPass, RunRecord
 from headstart.pipeline.verdict import verdict
 
+MOST_PROBABILITIES = 2_000_000
+"""In a run's own table of the test part; `predict` writes as many as there are."""
+
 
 def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunRecord:
     """Everything in one record."""
@@ -85,7 +88,8 @@ def epochs_of(progress: Progress) -> tuple[Epoch, ...]:
 
 def command(verb: str, folder: Path, data: str) -> str:
     """The command line as it was given, or what repeats a `verb` called from Python on `data`, as a plan names them."""
-    if Path(sys.argv[0]).name in ("headstart", "__main__.py"):
+    started = getattr(sys.modules["__main__"], "__spec__", None)
+    if Path(sys.argv[0]).name == "headstart" or (started and started.name == "headstart.__main__"):
         return shlex.join(["headstart", *sys.argv[1:]])
     if data.startswith("<"):
         return f"headstart.{verb}({data}, ...)"
@@ -93,19 +97,19 @@ def command(verb: str, folder: Path, data: str) -> str:
 
 
 def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> None:
-    """RUN/split.csv (where each example went, with its content key) and RUN/test_predictions.csv."""
+    """RUN/split.csv (where each example went, with its content key) and RUN/test_predictions.csv.
+
+    Where the probabilities of all classes are more than `MOST_PROBABILITIES`, those of the test part are left out.
+    """
     origins = data.examples.origins()
     parts = [(origins[row], data.keys[row], name) for name, rows in data.parts().items() for row in rows]
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    frame = pd.DataFrame(
-        {
-            "origin": test.origins(),
-            "truth": data.task.presentation.labels(test),
-            **data.task.presentation.columns(prediction),
-        }
-    )
+    columns = data.task.presentation.columns(prediction)
+    if len(test) * len(columns) > MOST_PROBABILITIES:  # of 10,000 classes they took 2 GB and minutes
+        columns = {name: values for name, values in columns.items() if not name.startswith("p_")}
+    frame = pd.DataFrame({"origin": test.origins(), "truth": data.task.presentation.labels(test), **columns})
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
 
 

@@ -143,6 +143,19 @@ def test_test_predictions_agree_with_the_figures(run: headstart.Run) -> None:
     np.testing.assert_allclose(rows["p_bright"] + rows["p_dark"], 1.0)
 
 
+@pytest.mark.slow
+def test_of_very_many_classes_the_probabilities_of_the_test_part_are_left_out(tmp_path: Path) -> None:
+    classes = 1500
+    draws = np.random.default_rng(0)
+    frame = pd.DataFrame(np.repeat(draws.normal(size=(classes, 8)), 4, axis=0) + draws.normal(size=(4 * classes, 8)))
+    frame["label"] = np.repeat([f"class {k}" for k in range(classes)], 4)
+    run = headstart.fit(frame, tuning="probe", out=tmp_path / "run")
+    rows = pd.read_csv(run.folder / "test_predictions.csv")
+    assert list(rows.columns) == ["origin", "truth", "prediction", "confidence"] and len(rows) >= classes / 2
+    assert 0 <= run.record.arms["model"].figures["roc_auc"].value <= 1
+    assert f"p_class {classes - 1}" in headstart.predict(run, frame.iloc[:3])
+
+
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}
 FORMAT_1: dict[str, Any] = {
     "format": 1,

@@ -33,6 +33,10 @@ def test_binding_learns_mean_and_scale() -> None:
         ([1.5, None, 2.0], "1 of 3 examples have no label .*row-1"),
         ([1.5, float("inf"), 2.0], "infinite labels in row-1"),
         ([2.5, 2.5], "all 2 labels are 2.5"),
+        ([1.5, 1e160, -2e300], r"labels beyond 1e\+100, such as 1e\+160, in row-1, row-2.*another unit"),
+        ([1.7e308, -1.7e308], r"labels beyond 1e\+100"),
+        ([1e-300, 2e-300], "differ by 1e-300 at most.*another unit"),
+        ([1e9, 1e9 + 1e-6], "differ by .* rounding.*Subtract"),
     ],
 )
 def test_labels_that_cannot_serve_are_refused(labels: list[object], message: str) -> None:

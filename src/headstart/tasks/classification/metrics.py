@@ -1,4 +1,4 @@
-"""The metrics of classification: each by scikit-learn for one set of predictions, and for many reweightings at once.
+"""The metrics of classification: by scikit-learn for one set of predictions, and for many reweightings at once.
 
 A replicate equals the point value of the rows repeated as often as their weights say: classes that a resample leaves
 without a row leave the averages over classes too, as they leave the point value. Undefined is NaN.
@@ -20,6 +20,15 @@ from headstart.numerics.bootstrap import weighted_means
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import mean_of_present, quiet
+
+MANY = 50
+"""Classes from which on scikit-learn, which takes each by itself, is not asked."""
+
+PASS = 20
+"""Examples that a product of matrices adds up in the time of one step of a cumulative sum."""
+
+BLOCK = 1 << 22
+"""Pairs of examples that are compared at once: 32 MB."""
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 """(labels (examples,), probabilities (examples, classes)) -> value."""
@@ -112,16 +121,44 @@ def _roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
         return np.nan
     if probabilities.shape[1] == 2:
         present = present[1:]
+    if len(present) > MANY:
+        return float(_areas_of_many(labels, probabilities)(np.ones((1, len(labels))))[0])
     return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
 
 
 def _roc_auc_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
     present = [1] if probabilities.shape[1] == 2 else np.unique(labels)
+    if len(present) > MANY and len(present) * PASS > len(labels):
+        return _areas_of_many(labels, probabilities)
     rankings = [_ranking(labels == k, probabilities[:, k]) for k in present]
 
     def replicates(weights: np.ndarray) -> np.ndarray:
         by_example = np.ascontiguousarray(weights.T)
         return mean_of_present(np.stack([ranking(by_example) for ranking in rankings], axis=1))
+
+    return replicates
+
+
+def _areas_of_many(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
+    """The mean area of many classes with few examples each, by products of matrices.
+
+    Example i is a positive of one class alone. With M_ij = [s_j < s_i] + [s_j = s_i] / 2 by the scores of that class,
+    and 0 where j has it too, the pairs in the right order are sum_i w_i (M w)_i over the examples i of a class.
+    """
+    _, member = np.unique(labels, return_inverse=True)
+    classes, rows = int(member.max()) + 1, max(1, BLOCK // len(labels))
+
+    def replicates(weights: np.ndarray) -> np.ndarray:
+        pairs = np.zeros((len(weights), classes))
+        for start in range(0, len(labels), rows):
+            some = np.arange(start, min(start + rows, len(labels)))
+            scores = probabilities[:, labels[some]].T
+            own = probabilities[some, labels[some]][:, None]
+            below = np.add(scores < own, scores <= own, dtype=np.float64) / 2
+            below[labels[some][:, None] == labels] = 0
+            pairs += _class_sums(weights[:, some] * (weights @ below.T), member[some], classes)
+        positives = _class_sums(weights, member, classes)
+        return mean_of_present(pairs / (positives * (weights.sum(axis=1, keepdims=True) - positives)))
 
     return replicates
 
@@ -144,6 +181,8 @@ def _ranking(positive: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray],
 
 
 def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    if probabilities.shape[1] > MANY:  # scikit-learn makes several matrices of their size
+        return float(_log_loss_replicates(labels, probabilities)(np.ones((1, len(labels))))[0])
     return log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1]))
 
 
