@@ -14,9 +14,9 @@ from test_augmentations_conformance import PAIRS, SEEDS, states
 
 from headstart.contracts import target_kinds
 from headstart.contracts.augmentation import augmented, fault_of
-from headstart.contracts.carriers import PADDED_TARGET, Batch
+from headstart.contracts.carriers import Batch
 from headstart.contracts.composed_augmentation import Composed, composed
-from headstart.contracts.targets import Counts, Follows, has_place
+from headstart.contracts.targets import PADDED_TARGET, Counts, Follows, has_place
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 

@@ -16,8 +16,9 @@ from headstart.augmentations.crop import Crop
 from headstart.augmentations.erasing import Erasing
 from headstart.augmentations.flip import Flip
 from headstart.augmentations.trivial import COLOUR, GEOMETRY, LEVELS, Trivial
-from headstart.contracts.carriers import PADDED_TARGET, State
+from headstart.contracts.carriers import State
 from headstart.contracts.inputs import Pixels
+from headstart.contracts.targets import PADDED_TARGET
 
 PIXELS = Pixels(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import PADDED_TARGET
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.tasks.segmentation.losses import LOSSES
 
 SHOWN = (1, 2)

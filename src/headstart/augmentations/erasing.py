@@ -17,8 +17,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from headstart.contracts.augmentation import InputViews
-from headstart.contracts.carriers import PADDED_TARGET, State
-from headstart.contracts.targets import Size
+from headstart.contracts.carriers import State
+from headstart.contracts.targets import PADDED_TARGET, Size
 
 ASPECT = 0.3
 """Least height / width of a box; the greatest is its inverse."""

@@ -19,9 +19,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
 from headstart.contracts.augmentation import InputViews
-from headstart.contracts.carriers import PADDED_TARGET, State
+from headstart.contracts.carriers import State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.targets import Size
+from headstart.contracts.targets import PADDED_TARGET, Size
 from headstart.kernel.errors import SettingsError
 
 LEVELS = 30

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
-
-PADDED_TARGET = -100
-"""Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
 
 LENGTH_MASK = "attention_mask"
 """The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
@@ -81,19 +77,6 @@ class MapShape(NamedTuple):
     """Pixels of the input per cell, along each axis."""
 
 
-class Deferred(ABC):
-    """A target too large to lie in memory for every example: it is loaded when a batch is made."""
-
-    @abstractmethod
-    def load(self) -> np.ndarray:
-        """The target (...), of one shape and type for all examples. Raises DataError when it can no longer be read."""
-
-    @property
-    @abstractmethod
-    def key(self) -> str:
-        """Names the content: another content has another key."""
-
-
 @dataclass(frozen=True)
 class Features:
     """Features for heads. A backbone fills those that it has."""
@@ -138,7 +121,7 @@ class Batch:
     """(batch,) int64: the row of each example in its `Examples`."""
     head_inputs: Mapping[str, Tensor] = field(default_factory=dict)
     """What the head must know of each example, by name, without labels: the words to tag. Ragged ones are padded on the
-    right: whole numbers with `PADDED_TARGET`, others with NaN."""
+    right: whole numbers with -100, others with NaN."""
     mixed: Mixed | None = None
     """What was mixed into the inputs; None where each is one example's."""
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -82,13 +82,17 @@ class Composed:
                     f"{modality}. Use --augmentation none."
                 )
 
+    def fault(self, kinds: TargetKinds) -> str | None:
+        """Return which targets the bound parts cannot move or mix; None where they can act on all."""
+        return "; ".join(fault for part in self.parts if (fault := fault_of(part, kinds))) or None
+
     def require_targets(self, kinds: TargetKinds) -> None:
-        """Refuse targets that a part cannot move or mix; called when bound. Raises SettingsError."""
-        faults = [fault for part in self.parts if (fault := fault_of(part, kinds))]
-        if faults:
+        """Refuse targets that a bound part cannot move or mix. Raises SettingsError."""
+        fault = self.fault(kinds)
+        if fault:
             *others, last = ["none", *self._able(kinds)]
             able = f"{', '.join(others)} or {last}" if others else last
-            raise SettingsError(f"{'; '.join(faults)}. Use --augmentation {able}.")
+            raise SettingsError(f"{fault}. Use --augmentation {able}.")
 
     def mixable(self, kind: TargetKind) -> bool:
         """Return whether every part can mix targets of the kind."""

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import Deferred
-from headstart.contracts.targets import MovesMaps, MovesPoints, Size, collated
+from headstart.contracts.targets import Deferred, MovesMaps, MovesPoints, Size, collated
 
 EDGE_POINTS = 8
 """Points that stand for each edge of a box: a warp bends edges."""

@@ -8,6 +8,7 @@ of maps or of points. Any other kind is refused under such an augmentation befor
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,11 +16,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import PADDED_TARGET, Deferred
 from headstart.kernel.errors import SettingsError
+
+PADDED_TARGET = -100
+"""Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
 
 Size = Sequence[int]
 """Height and width in pixels of the pictures at boundary 0; empty for other inputs."""
+
+
+class Deferred(ABC):
+    """A target too large to lie in memory for every example: it is loaded when a batch is made."""
+
+    @abstractmethod
+    def load(self) -> np.ndarray:
+        """The target (...), of one shape and type for all examples. Raises DataError when it can no longer be read."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Names the content: another content has another key."""
 
 
 class TargetKind(Protocol):

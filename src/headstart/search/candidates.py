@@ -13,6 +13,7 @@ from torch import nn
 
 from headstart.contracts.advice import DataFacts, Suggestion
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.task import one_class_each
 from headstart.contracts.task_capabilities import is_linear
@@ -164,12 +165,14 @@ def facts_of(context: FitContext) -> DataFacts:
 
 
 def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:
-    """The bench with the augmentation that suits pictures, where the user has not said."""
+    """The context with the augmentation that suits pictures and their targets, where the user has not said."""
     plan = context.plan
     if plan.augmentation != AUTO:
         return context, None
-    kind = VIEWS if isinstance(context.backbone.input_kind(), Pixels) else "none"
-    reason = "random views make much of few pictures" if kind == VIEWS else "there is none that helps for certain"
+    inputs, kind, reason = context.backbone.input_kind(), "none", "there is none that helps for certain"
+    if isinstance(inputs, Pixels):
+        fault = composed(VIEWS, {}).bind(inputs, len(context.read.split.train)).fault(context.data.task.target_kinds)
+        kind, reason = ("none", fault) if fault else (VIEWS, "random views make much of few pictures")
     decision = Decision(what="augmentation", value=kind, reason=reason)
     return replace(context, plan=plan.model_copy(update={"augmentation": kind})), decision
 

@@ -12,6 +12,7 @@ from headstart.contracts.target_kinds import Numbers
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
+from headstart.search.candidates import with_views
 from headstart.tasks.classification.task import BoundClassification
 from masked_pictures import png
 
@@ -42,6 +43,16 @@ def test_a_kind_that_the_augmentation_cannot_move_or_mix_is_refused(
     with pytest.raises(SettingsError, match=r"of kind 'corners' \('label'\).*Use --augmentation none, blur or colour"):
         begin(tmp_path, augmentation)
     assert begin(tmp_path, "blur+colour").data.task.classes == ("cat", "dog")
+
+
+def test_a_search_takes_no_views_that_targets_cannot_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = begin(tmp_path, "auto").embedded()
+    chosen, decision = with_views(context)
+    assert chosen.plan.augmentation == "standard" and decision is not None
+    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Corners()})
+    chosen, decision = with_views(context)
+    assert chosen.plan.augmentation == "none" and decision is not None
+    assert decision.reason.startswith("augmentation 'crop' cannot move targets of kind 'corners'")
 
 
 def test_a_target_without_a_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

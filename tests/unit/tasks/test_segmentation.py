@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from head_shapes import SHAPES, Shapes
-from headstart.contracts.carriers import PADDED_TARGET, Features, MapShape, Prediction, State
+from headstart.contracts.carriers import Features, MapShape, Prediction, State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.streams import Stream
 from headstart.kernel.errors import BackboneError, DataError

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.contracts.carriers import PADDED_TARGET
+from headstart.contracts.targets import PADDED_TARGET
 
 SMOOTH = 1.0
 """Pixels added above and below, so that a class that is nowhere counts as found."""

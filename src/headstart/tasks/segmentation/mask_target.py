@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.contracts.carriers import PADDED_TARGET, Deferred
+from headstart.contracts.targets import PADDED_TARGET, Deferred
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import Box

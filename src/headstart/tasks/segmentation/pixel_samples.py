@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.contracts.carriers import PADDED_TARGET
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.randomness import draw_seed
 
 

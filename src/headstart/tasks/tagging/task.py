@@ -19,10 +19,10 @@ from scipy.special import log_softmax
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import PADDED_TARGET, Features, Prediction
+from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.target_kinds import TagSequences
-from headstart.contracts.targets import TargetKinds
+from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import (
     BoundTask,
     Calibration,
