@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from headstart.pipeline.pretraining.training_settings import TrainingSettings
 from tiny_pretraining import learned, loop_for, small, step_of
 
 from headstart.contracts.composed_augmentation import composed
@@ -14,6 +13,7 @@ from headstart.contracts.objective import TARGET, TARGET_AGAIN, learns_alone
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
+from headstart.pipeline.pretraining.plan import TrainingSettings
 
 NAMES = [name for name in registry.names("objectives") if learns_alone(registry.plugin("objectives", name))]
 every_objective = pytest.mark.parametrize("name", NAMES)
