@@ -42,7 +42,7 @@ class Normalised(TinyBackbone):
         super().__init__(inputs, seed, dropout)
         for stage in list(self.module)[:2]:
             stage[1] = nn.LayerNorm(8)
-        self.stages = tuple(self._stage(k) for k in range(STAGES))
+        self.stages = tuple(self.stage_at(k) for k in range(STAGES))
 
 
 class TooLarge(Supervised):
@@ -148,7 +148,7 @@ def train(kind: str, folder: Path, killed_at: int | None = None) -> Loop:
     """Train with a checkpoint after every step; this very process is killed before step number `killed_at`."""
     loop_module.CHECKPOINT_SECONDS = 0.0
     loop = KINDS[kind](checkpoint=CheckpointFile(folder / "a.checkpoint", "same"))
-    step, done = loop._step, 0
+    step, done = loop.step, 0
 
     def counted(batches: Any) -> None:
         nonlocal done
@@ -157,6 +157,6 @@ def train(kind: str, folder: Path, killed_at: int | None = None) -> Loop:
         done += 1
         step(batches)
 
-    loop._step = counted  # type: ignore[method-assign]
+    loop.step = counted  # type: ignore[method-assign]
     loop.run()
     return loop

@@ -47,9 +47,9 @@ class TinyBackbone(Backbone):
                 nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(dropout)),
                 nn.Sequential(nn.Linear(8, 8), nn.Tanh()),
             )
-        self.stages = tuple(self._stage(k) for k in range(3))
+        self.stages = tuple(self.stage_at(k) for k in range(3))
 
-    def _stage(self, k: int) -> Stage:
+    def stage_at(self, k: int) -> Stage:
         parameters = tuple(f"{k}.{name}" for name, _ in self.module[k].named_parameters())
         buffers = tuple(f"{k}.{name}" for name, _ in self.module[k].named_buffers())
         return Stage(f"stage{k}", parameters, buffers, (str(k),))

@@ -225,7 +225,7 @@ def killed_and_resumed(
     broken, resumed = (
         short_loop(tuning, task, changes, checkpoint=CheckpointFile(folder / "checkpoint", "same")) for _ in range(2)
     )
-    made, done = broken._step, 0
+    made, done = broken.step, 0
 
     def dies(batches: Any) -> None:
         nonlocal done
@@ -234,7 +234,7 @@ def killed_and_resumed(
         done += 1
         made(batches)
 
-    monkeypatch.setattr(broken, "_step", dies)
+    monkeypatch.setattr(broken, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
     resumed.run()

@@ -105,9 +105,9 @@ class LetterBackbone(Backbone):
             torch.manual_seed(seed)
             layers = [nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH), nn.Tanh()) for _ in range(2)]
             self.module = nn.Sequential(nn.Embedding(len(LETTERS), WIDTH), *layers)
-        self.stages = tuple(self._stage(k) for k in range(len(self.module)))
+        self.stages = tuple(self.stage_at(k) for k in range(len(self.module)))
 
-    def _stage(self, k: int) -> Stage:
+    def stage_at(self, k: int) -> Stage:
         return Stage(f"stage{k}", tuple(f"{k}.{name}" for name, _ in self.module[k].named_parameters()), (), (str(k),))
 
     def prepare(self, raws: Sequence[Any]) -> State:

@@ -90,4 +90,4 @@ def stage_hashes(backbone: Backbone) -> list[str]:
 
 def model_hash(model: Model) -> str:
     """A hash of everything that a training may change."""
-    return state_hash(model._state())
+    return state_hash({**model.backbone.module.state_dict(), **model.heads.state_dict()})

@@ -52,7 +52,7 @@ def held_in_training(checkpoint: str, epoch: int, *line: object) -> None:
         epoch: from 0; so many are done then, and a checkpoint says so.
     """
     loop.CHECKPOINT_SECONDS = 0.0
-    step = loop.Loop._step
+    step = loop.Loop.step
 
     def held(training: loop.Loop, batches: Mapping[str, Any]) -> None:
         progress, file = training.progress, training.checkpoint
@@ -60,7 +60,7 @@ def held_in_training(checkpoint: str, epoch: int, *line: object) -> None:
             wait(lambda: training.interruption.asked)
         step(training, batches)
 
-    loop.Loop._step = held  # type: ignore[method-assign]
+    loop.Loop.step = held  # type: ignore[method-assign]
     command(*line)
 
 
@@ -87,14 +87,14 @@ def held_in_the_frozen_pass(processes_from: int, *line: object) -> None:
 
 def killed_at_step(number: int, *line: object) -> None:
     """A command that is killed before a step of a training, counted over all its trainings from 0."""
-    step, steps = loop.Loop._step, itertools.count()
+    step, steps = loop.Loop.step, itertools.count()
 
     def counted(training: loop.Loop, batches: Mapping[str, Any]) -> None:
         if next(steps) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         step(training, batches)
 
-    loop.Loop._step = counted  # type: ignore[method-assign]
+    loop.Loop.step = counted  # type: ignore[method-assign]
     command(*line)
 
 

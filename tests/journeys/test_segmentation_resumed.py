@@ -40,7 +40,7 @@ def test_what_was_stopped_at_a_step_ends_as_what_was_not(
     data = save_pairs(tmp_path / "cells", range(30))
     whole = fit(data, tmp_path / "whole", tuning, augmentation)
 
-    step, left = loop_module.Loop._step, [3]
+    step, left = loop_module.Loop.step, [3]
 
     def stopped(*arguments: Any) -> None:
         if not left[0]:
@@ -49,7 +49,7 @@ def test_what_was_stopped_at_a_step_ends_as_what_was_not(
         step(*arguments)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop_module.Loop, "_step", stopped)
+        patched.setattr(loop_module.Loop, "step", stopped)
         fit(data, tmp_path / "run", tuning, augmentation)
     assert list((tmp_path / "run" / "work").glob("*.checkpoint"))
     assert fit(data, tmp_path / "run", tuning, augmentation) == whole

@@ -64,7 +64,7 @@ def test_words_are_guessed_as_in_the_longhand_version(bert: Backbone) -> None:
     hidden = bert.module(input_ids=shown, attention_mask=states[0].context["attention_mask"])[0]
     words = bert.module.embeddings.word_embeddings.weight
     losses = []
-    _, chosen = objective._hidden(step, step.batches[TARGET])
+    _, chosen = objective.hide(step, step.batches[TARGET])
     for row, place in chosen.nonzero().tolist():
         vector = decoder.transform[0].weight @ hidden[row, place] + decoder.transform[0].bias
         vector = vector * 0.5 * (1 + torch.erf(vector / 2**0.5))
@@ -87,7 +87,7 @@ def test_neither_special_tokens_nor_padding_are_hidden_and_the_shares_are_kept(b
     objective = MaskedTokens()
     step = step_on(bert, objective, SENTENCES * 200, seed=1)
     state, kind = step.batches[TARGET].state, bert.input_kind()
-    hidden, chosen = objective._hidden(step, step.batches[TARGET])
+    hidden, chosen = objective.hide(step, step.batches[TARGET])
     special = torch.isin(state.hidden, torch.tensor(kind.special))  # type: ignore[union-attr]
     real = state.context["attention_mask"] == 1
     assert not bool((chosen & (special | ~real)).any())
@@ -102,7 +102,7 @@ def test_neither_special_tokens_nor_padding_are_hidden_and_the_shares_are_kept(b
 def test_what_is_hidden_is_a_function_of_seed_and_rows(bert: Backbone) -> None:
     objective = MaskedTokens()
     step, again, other = (step_on(bert, objective, SENTENCES, seed) for seed in (1, 1, 2))
-    found = [objective._hidden(one, one.batches[TARGET])[1] for one in (step, again, other)]
+    found = [objective.hide(one, one.batches[TARGET])[1] for one in (step, again, other)]
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 

@@ -121,7 +121,7 @@ def test_what_lora_adds_to_a_weight_is_alpha_over_rank_times_b_a(layer: Any) -> 
     """Hu et al. 2022, section 4.1; of a convolution, B A is B's 1 x 1 kernel after A's."""
     backbone, before = TinyBackbone(), layer.weight.detach().clone()
     backbone.module[2][0] = layer
-    backbone.stages = tuple(backbone._stage(k) for k in range(3))
+    backbone.stages = tuple(backbone.stage_at(k) for k in range(3))
     recipe = Lora(rank=3, alpha=7.5, last=1)
     twin = recipe.adapted(backbone, 0)
     named = dict(twin.module.named_parameters())
@@ -151,7 +151,7 @@ def test_lora_reaches_attention_that_reads_its_weights_and_calls_no_layer(attent
     more = {SwinAttention: {"window_size": (2, 2)}, EvaAttention: {"norm_layer": nn.LayerNorm}}
     backbone, tokens = TinyBackbone(), State(torch.randn(3, 4, 8))
     backbone.module[2] = nn.Sequential(attention(8, num_heads=2, **more.get(attention, {})), nn.Tanh())
-    backbone.stages = tuple(backbone._stage(k) for k in range(3))
+    backbone.stages = tuple(backbone.stage_at(k) for k in range(3))
     recipe = Lora(layers=("qkv",), last=1)
     twin = recipe.adapted(backbone, 0)
     named = dict(twin.module.named_parameters())

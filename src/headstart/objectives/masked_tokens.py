@@ -80,7 +80,7 @@ class MaskedTokens(Objective):
         """ "words", a scalar (); 0 of texts that have none."""
         batch, decoder = step.batches[TARGET], step.additions["decoder"]
         ids = batch.state.hidden
-        hidden, chosen = self._hidden(step, batch)
+        hidden, chosen = self.hide(step, batch)
         vectors = step.features(replace(batch, state=hidden)).tokens
         if vectors is None:
             raise TrainingError(f"{step.backbone.name} gives one vector per text and none per token")
@@ -89,8 +89,8 @@ class MaskedTokens(Objective):
         sum_of_all = nn.functional.cross_entropy(scores.to(vectors.dtype), ids[chosen], reduction="sum")
         return {"words": sum_of_all / max(1, int(chosen.sum()))}
 
-    def _hidden(self, step: Step, batch: Batch) -> tuple[State, Tensor]:
-        """The texts with the chosen tokens hidden, and which those are (batch, length)."""
+    def hide(self, step: Step, batch: Batch) -> tuple[State, Tensor]:
+        """Hide tokens of the texts of a step; return the texts, and which tokens were chosen (batch, length)."""
         kind, state = step.backbone.input_kind(), batch.state
         if not isinstance(kind, Tokens) or kind.mask is None:
             raise TrainingError(f"{step.backbone.name} has no mask token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int
 
 def train_for(seconds: float, folder: Path) -> None:
     """Train, and be ended by the kernel after so much processor time from the first step on: in the third at latest."""
-    step, numbers = loop_module.Loop._step, itertools.count()
+    step, numbers = loop_module.Loop.step, itertools.count()
 
     def timed(loop: loop_module.Loop, batches: Any) -> None:
         number = next(numbers)
@@ -51,7 +52,7 @@ def train_for(seconds: float, folder: Path) -> None:
             pass
         step(loop, batches)
 
-    loop_module.Loop._step = timed  # type: ignore[method-assign]
+    loop_module.Loop.step = timed  # type: ignore[method-assign]
     train("everything", folder)
 
 
@@ -65,14 +66,16 @@ def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
     assert weights(train("everything", tmp_path)) == weights(whole)
 
 
-def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(tmp_path: Path) -> None:
+def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "whole").mkdir()
     whole = train("soup_and_interpolation", tmp_path / "whole")
     file = CheckpointFile(tmp_path / "a.checkpoint", "same")
     broken = KINDS["soup_and_interpolation"](checkpoint=file)
-    broken._finish = lambda: None  # type: ignore[method-assign]
-    broken.run()
-    broken._save()
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(loop_module, "final_weights", lambda *_: sys.exit("killed"))
+        broken.run()
     kept = broken.checkpoint.read() if broken.checkpoint else None
     assert kept is not None and kept.progress.stopped and not kept.progress.finished
     resumed = train("soup_and_interpolation", tmp_path)

@@ -60,15 +60,16 @@ def test_an_objective_that_pulls_everything_together_is_stopped_as_collapsed() -
     assert loop.validate().monitors["feature_std"] >= 0.01, "the weights before the collapse are kept"
 
 
+COLLAPSED = {"feature_std": 0.001, "effective_rank": 1.0}
+
+
 def test_a_first_epoch_that_collapses_is_stopped_where_the_start_was_sound() -> None:
     loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 1, "learning_rate": 0.5}), far=1.0)
     loop.initial_monitors = {"feature_std": 0.9, "effective_rank": 3.0}
-    loop.validation._validated = lambda loss, found: Validated(  # type: ignore[method-assign]
-        loss, math.nan, loss, {"feature_std": 0.001, "effective_rank": 1.0}
-    )
+    loop.validation = lambda _: Validated(1.0, math.nan, 1.0, COLLAPSED)  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="collapsed in epoch 1: inputs that differ"):
         loop.run()
-    require_spread(0, {"feature_std": 0.001, "effective_rank": 1.0}, {"feature_std": 0.001, "effective_rank": 1.0})
+    require_spread(0, COLLAPSED, COLLAPSED)
 
 
 def test_looking_at_the_embeddings_counts_in_the_time_of_a_pass() -> None:

@@ -135,7 +135,7 @@ def test_surgical_tells_what_was_measured_and_a_resumed_run_has_the_same_rates(
     assert max(peaks) == pytest.approx(0.01) and len(set(peaks)) == 3
 
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
-    step, done = loop_module.Loop._step, 0
+    step, done = loop_module.Loop.step, 0
 
     def dies(self: Any, batches: Any) -> None:
         nonlocal done
@@ -145,7 +145,7 @@ def test_surgical_tells_what_was_measured_and_a_resumed_run_has_the_same_rates(
         step(self, batches)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop_module.Loop, "_step", dies)
+        patched.setattr(loop_module.Loop, "step", dies)
         train_arm(numbers(tmp_path), "model", Surgical(**SHORT), "surgical", None)
     resumed = train_arm(numbers(tmp_path), "model", Surgical(**SHORT), "surgical", None)
     assert resumed.stages == whole.stages

@@ -315,7 +315,7 @@ class Died(BaseException):
 
 def test_a_killed_search_goes_on_and_is_the_same_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
-    step = Loop._step
+    step = Loop.step
 
     def counted(self: Any, batches: Any) -> None:
         steps.append(1)
@@ -323,7 +323,7 @@ def test_a_killed_search_goes_on_and_is_the_same_search(tmp_path: Path, monkeypa
             raise Died
         step(self, batches)
 
-    monkeypatch.setattr(Loop, "_step", counted)
+    monkeypatch.setattr(Loop, "step", counted)
     whole_bench = bench_of(tmp_path / "whole", SHORT)
     with pytest.raises(Died):
         searched(bench_of(tmp_path / "killed", SHORT))

@@ -110,7 +110,7 @@ def test_one_that_was_stopped_goes_on_with_the_same_bits(
     """Among the eight steps of the first phase, or the twelve of the second one."""
     pretrain_recipe(recipe, tmp_path / "whole")
     steps = 0
-    step = Loop._step
+    step = Loop.step
 
     def stopped(self: Loop, batches: Any) -> None:
         nonlocal steps
@@ -119,7 +119,7 @@ def test_one_that_was_stopped_goes_on_with_the_same_bits(
         self.interruption.asked = steps == stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_step", stopped)
+        patch.setattr(Loop, "step", stopped)
         with pytest.raises(KeyboardInterrupt):
             pretrain_recipe(recipe, tmp_path / "stopped")
     assert not (tmp_path / "stopped" / "model").exists()

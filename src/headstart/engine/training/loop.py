@@ -1,8 +1,7 @@
 """The training loop. It knows streams, a task, an objective and rates, and no plug-in by name.
 
-Three levels: `run` (epochs until something ends them), `_epoch` (steps, then validation), `_step` (losses, gradients,
-one optimiser step). A run that was killed at any step goes on from its checkpoint, and one that was paused from where
-it stands, with the same bits.
+`run` makes epochs until something ends them, `_epoch` steps and a validation, `step` one optimiser step. A run that was
+killed at any step goes on from its checkpoint, a paused one from where it stands, with the same bits.
 """
 
 from __future__ import annotations
@@ -173,7 +172,7 @@ class Loop:
             work = self.batches.work(batches)
             if self._time_is_up(work):
                 break
-            self._step(batches)
+            self.step(batches)
             progress.step += 1
             self.pace.steps.append((time.monotonic() - last) / work)
             progress.seconds = time.monotonic() - self.began
@@ -184,7 +183,8 @@ class Loop:
             self._judge(time.monotonic() - started)
             progress.seconds = time.monotonic() - self.began
 
-    def _step(self, batches: Mapping[str, Batch]) -> None:
+    def step(self, batches: Mapping[str, Batch]) -> None:
+        """Make one optimiser step on batches by stream."""
         progress, done = self.progress, self.progress.done()
         if self.plan.moving(done) != self.begun:
             self.train_mode(done)

@@ -150,14 +150,14 @@ def test_what_is_frozen_stays_bit_for_bit_also_batchnorm() -> None:
 
 def test_something_frozen_that_changes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = make_loop(rates=(Rate(-1, 1.0),))
-    original = loop._step
+    original = loop.step
 
     def meddle(batches: Any) -> None:
         with torch.no_grad():
             loop.model.backbone.module[0][0].weight.add_(1)
         original(batches)
 
-    monkeypatch.setattr(loop, "_step", meddle)
+    monkeypatch.setattr(loop, "step", meddle)
     with pytest.raises(TrainingError, match="frozen stage has changed"):
         loop.run()
 
@@ -188,7 +188,7 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_weights(
     whole.run()
     file = CheckpointFile(tmp_path / "a.checkpoint", "same")
     broken = make_loop(checkpoint=file)
-    original, steps = broken._step, 0
+    original, steps = broken.step, 0
 
     def dies(batches: Any) -> None:
         nonlocal steps
@@ -197,7 +197,7 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_weights(
         steps += 1
         original(batches)
 
-    monkeypatch.setattr(broken, "_step", dies)
+    monkeypatch.setattr(broken, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         broken.run()
     resumed = make_loop(checkpoint=CheckpointFile(tmp_path / "a.checkpoint", "same"))
@@ -212,7 +212,7 @@ def test_ctrl_c_lets_the_step_end_and_loses_none(monkeypatch: pytest.MonkeyPatch
     stopped = make_loop(checkpoint=CheckpointFile(tmp_path / "a.checkpoint", "same"))
     resumed = make_loop(checkpoint=CheckpointFile(tmp_path / "a.checkpoint", "same"))
     done = {"stopped": 0, "resumed": 0}
-    original = {"stopped": stopped._step, "resumed": resumed._step}
+    original = {"stopped": stopped.step, "resumed": resumed.step}
 
     def step(name: str, batches: Any) -> None:
         done[name] += 1
@@ -220,8 +220,8 @@ def test_ctrl_c_lets_the_step_end_and_loses_none(monkeypatch: pytest.MonkeyPatch
             signal.raise_signal(signal.SIGINT)
         original[name](batches)
 
-    monkeypatch.setattr(stopped, "_step", partial(step, "stopped"))
-    monkeypatch.setattr(resumed, "_step", partial(step, "resumed"))
+    monkeypatch.setattr(stopped, "step", partial(step, "stopped"))
+    monkeypatch.setattr(resumed, "step", partial(step, "resumed"))
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
     done["stopped"] = 0
@@ -235,7 +235,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
     first = make_loop(checkpoint=file)
     first.run()
     second = make_loop(checkpoint=file)
-    second._step = None  # type: ignore[method-assign, assignment]
+    second.step = None  # type: ignore[method-assign, assignment]
     assert second.run().stopped
     assert weights(second) == weights(first)
 
@@ -266,14 +266,14 @@ def test_nan_stops_with_the_place_and_keeps_the_best_weights() -> None:
 
 def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = make_loop()
-    head, step = loop.model.heads["head"].weight, loop._step
+    head, step = loop.model.heads["head"].weight, loop.step
 
     def ruining(batches: Any) -> None:
         step(batches)
         if (loop.progress.epoch, loop.progress.step) == (2, loop.steps - 1):
             head.data.fill_(torch.nan)
 
-    monkeypatch.setattr(loop, "_step", ruining)
+    monkeypatch.setattr(loop, "step", ruining)
     progress = loop.run()
     said = r"validation loss became nan in epoch 3 \(row \d+, .* and \d more\); it first appeared in head\.head\. Try"
     assert progress.broken_off and re.search(said, progress.stopped)

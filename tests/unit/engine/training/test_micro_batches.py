@@ -89,7 +89,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole() -> None:
         )
         loop.progress.epochs, loop.progress.steps = 1, 4
         loop.train_mode(0.0)
-        loop._step({"source": loop.streams["source"].batch(np.arange(14), 0)})
+        loop.step({"source": loop.streams["source"].batch(np.arange(14), 0)})
         gradients.append(seen)
     assert parts.micro.most == 4 and gradients[0]
     for one, other in zip(*gradients, strict=True):

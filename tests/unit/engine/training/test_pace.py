@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.training.pace import Pace
+from headstart.engine.training.step_batches import step_batches
 from small_trainings import changed, small_loop
 
 
@@ -65,9 +66,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("budget", [1.0, 2.5])
 def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[str, Any], clock: Clock) -> None:
     loop = small_loop(changed(epochs=100_000, patience=100_000, **extra), budget=budget)
-    step, judged = loop.stepper._gradients_of, loop.validation._judged
-    loop.stepper._gradients_of = lambda *given: (clock.take(0.02), step(*given))[1]  # type: ignore[method-assign]
-    loop.validation._judged = lambda parts: (clock.take(0.05), judged(parts))[1]  # type: ignore[method-assign]
+    run = loop.micro.run
+    loop.micro.run = lambda *given: (clock.take(0.02), run(*given))[1]  # type: ignore[method-assign]
     progress = loop.run()
     assert 0.5 * budget <= clock.now <= budget
     assert progress.epochs < 100_000 and progress.stopped
@@ -75,8 +75,8 @@ def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[s
 
 def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
     loop = small_loop(changed(epochs=100_000, patience=100_000), budget=1.0)
-    step = loop.stepper._gradients_of
-    loop.stepper._gradients_of = lambda *given: (clock.take(0.01 + 0.2 * clock.now), step(*given))[1]  # type: ignore[method-assign]
+    run = loop.micro.run
+    loop.micro.run = lambda *given: (clock.take(0.01 + 0.2 * clock.now), run(*given))[1]  # type: ignore[method-assign]
     progress = loop.run()
     assert progress.stopped == "the budget of 1 s was used"
     assert 0.5 <= clock.now <= 1.25
@@ -92,10 +92,11 @@ def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual
     loop = small_loop(changed(epochs=1))
     stream = loop.streams["source"]
     loop.batches.streams = {"source": replace(stream, lengths=np.arange(len(stream.rows)) + 1)}
-    asked: list[float] = []
-    loop._time_is_up = lambda work: bool(asked.append(work))  # type: ignore[method-assign]
-    loop.run()
-    assert len(asked) == loop.steps and np.mean(asked) == pytest.approx(1.0) and np.ptp(asked) > 0.2
+    found = [
+        loop.batches.work(batches)
+        for batches in step_batches(loop.batches.streams, 0, range(loop.steps), loop.processes)
+    ]
+    assert np.mean(found) == pytest.approx(1.0) and np.ptp(found) > 0.2
 
 
 def test_where_no_lengths_are_known_batches_are_alike() -> None:
