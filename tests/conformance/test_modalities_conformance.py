@@ -40,7 +40,7 @@ class Sample:
     columns: dict[str, Any]
     """Input columns of four rows: the third has the input of the first, the second and the fourth have their own."""
     flawed: dict[str, Any]
-    """Input columns of one row from which nothing can be learnt; empty where there is no such input."""
+    """Input columns of one row of no use; empty where there is no such input."""
     in_memory: Any
     """Some inputs as a user has them in memory; None where a format alone reads them."""
 

@@ -60,7 +60,7 @@ class Modality(Protocol):
         ...
 
     def flaw(self, raw: Raw) -> str:
-        """Return why an input that can be read is of no use, in words that follow its name, or ''."""
+        """Return why an input that is no file is of no use, in words that follow its origin; '' where it is of use."""
         ...
 
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:

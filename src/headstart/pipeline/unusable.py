@@ -8,15 +8,17 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import InFiles, modality_named
 from headstart.contracts.model import Model
 from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.kernel.errors import DataError
 
 
 def unusable(examples: Examples) -> dict[int, str]:
-    """Return row -> why its input is of no use, in words that follow its origin."""
+    """Return row -> why its input is of no use, in words that follow its origin. Files are judged when they are read."""
     kind = modality_named(examples.schema.modality)
+    if isinstance(kind, InFiles):
+        return {}
     flaws = ((row, kind.flaw(raw)) for row, raw in enumerate(examples.raws()))
     return {row: flaw for row, flaw in flaws if flaw}
 
