@@ -15,7 +15,7 @@ from headstart.kernel.errors import DataError
 
 
 def unusable(examples: Examples) -> dict[int, str]:
-    """Return row -> why its input is of no use, in words that follow its origin. Files are judged when they are read."""
+    """Return row -> why its input is of no use, in words that follow its origin. Files are judged when read."""
     kind = modality_named(examples.schema.modality)
     if isinstance(kind, InFiles):
         return {}
