@@ -169,7 +169,7 @@ def test_a_series_replaces_a_run_when_it_is_whole(
 
     line = ("fit", photos, *FIT, "--seeds", "2", "--overwrite")
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.verbs.seeds.study", fail)
+        patch.setattr("headstart.pipeline.seeds.sum_up", fail)
         assert headstart_command(*line).code == HeadstartError.exit_code
     assert headstart.load(old).record.seed == 7 and not headstart.load(old).record.runs
     ended = headstart_command(*line)

@@ -19,10 +19,10 @@ from headstart.pipeline.fit_run import run_fit
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import AUTO, is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.seeds import over_seeds
 from headstart.present.report.write import report
 from headstart.search.train_arms import train_arms
 from headstart.verbs.run import Run
-from headstart.verbs.seeds import over_seeds
 
 
 def fit(
@@ -141,7 +141,7 @@ def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, ove
     part()
     if (whole := completed(out, plan, reporter, report, overwrite=overwrite)) is not None:
         return Run(whole)
-    return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, overwrite=overwrite))
+    return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, report, overwrite=overwrite))
 
 
 def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from scipy import stats
 
 from headstart.kernel.errors import RunError
 from headstart.pipeline.record import Arm, DataSummary, Decision, FigureRow, RunRecord
-from headstart.pipeline.run_folder import RunFolder, read_record, write_record
-from headstart.verbs.study import study
+from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.pipeline.seeds import sum_up
 from metric_infos import metric_infos
 
 MODEL = [0.90, 0.92, 0.88, 0.95]
@@ -63,7 +62,7 @@ def runs_of(folder: Path, model: list[float], scratch: list[float], **changes: A
 
 @pytest.fixture
 def summed(tmp_path: Path) -> RunRecord:
-    return study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "study", of="label draws")[0]
+    return sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "study")
 
 
 def student(values: list[float]) -> tuple[float, float, float]:
@@ -98,19 +97,19 @@ def test_differences_are_paired_run_by_run(summed: RunRecord) -> None:
 
 def test_the_verdict_counts_runs_and_names_the_gain(summed: RunRecord) -> None:
     assert summed.verdict.startswith("Accuracy 91.3 % (")
-    assert "on 4 label draws." in summed.verdict and "examples" not in summed.verdict
+    assert "on 4 seeds." in summed.verdict and "examples" not in summed.verdict
     assert "Transfer helps: +20.0 points" in summed.verdict
     assert not summed.negative_transfer
 
 
 def test_negative_transfer_over_the_runs_is_named(tmp_path: Path) -> None:
-    record, _ = study(runs_of(tmp_path, SCRATCH, MODEL), tmp_path / "study", of="seeds")
+    record = sum_up(runs_of(tmp_path, SCRATCH, MODEL), tmp_path / "study")
     assert record.negative_transfer and "NEGATIVE TRANSFER" in record.verdict and "on 4 seeds." in record.verdict
 
 
 def test_less_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, MODEL, SCRATCH, primary_metric="log_loss")
-    record, _ = study(runs, tmp_path / "study", of="seeds")
+    record = sum_up(runs, tmp_path / "study")
     against = {comparison.against: comparison for comparison in record.comparisons}
     assert against["scratch"].difference.value == pytest.approx(np.mean(MODEL) - np.mean(SCRATCH))
     assert against["scratch"].verdict == "better"
@@ -118,47 +117,30 @@ def test_less_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
 
 def test_each_run_has_a_row_of_its_own_and_what_belongs_to_one_run_is_left_out(summed: RunRecord) -> None:
     assert [(row.column, row.value, row.n) for row in summed.slices] == [
-        ("label draws", str(k), 100) for k in range(1, 5)
+        ("seeds", str(one.seed), 100) for one in [summed] * 4
     ]
     assert [row.figures["accuracy"].value for row in summed.slices] == MODEL
     assert summed.arms["model"].seconds == 8.0 and summed.arms["model"].chosen == {}
     assert not summed.panels and not summed.mistakes and not summed.worst_slice
     assert summed.times == {f"run {k}": 5.0 for k in range(1, 5)}
-    assert summed.decisions[0].what == "task" and "label draw" in summed.decisions[-1].reason
-
-
-def test_record_metrics_and_report_are_written(tmp_path: Path) -> None:
-    record, page = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "study", of="seeds")
-    assert page == tmp_path / "study" / "report.html" and "<html" in page.read_text(encoding="utf-8")
-    assert read_record(tmp_path / "study") == record
-    metrics = json.loads((tmp_path / "study" / "metrics.json").read_text())
-    assert metrics["test"]["accuracy"]["value"] == pytest.approx(np.mean(MODEL))
-    assert record.name == "study"
-
-
-def test_the_runs_themselves_stay_as_they_are(tmp_path: Path) -> None:
-    runs = runs_of(tmp_path, MODEL, SCRATCH)
-    before = [(run.folder / "record.json").read_bytes() for run in runs]
-    study(runs, tmp_path / "study", of="seeds")
-    assert [(run.folder / "record.json").read_bytes() for run in runs] == before
+    assert summed.decisions[0].what == "task" and "seed" in summed.decisions[-1].reason
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_one_run_is_no_study(tmp_path: Path, number: int) -> None:
     with pytest.raises(RunError, match=f"at least two runs, got {number}"):
-        study(runs_of(tmp_path, MODEL[:number], SCRATCH), tmp_path / "study", of="seeds")
-    assert not (tmp_path / "study").exists()
+        sum_up(runs_of(tmp_path, MODEL[:number], SCRATCH), tmp_path / "study")
 
 
 def test_two_runs_give_a_wide_but_finite_interval(tmp_path: Path) -> None:
-    record, _ = study(runs_of(tmp_path, MODEL[:2], SCRATCH[:2]), tmp_path / "study", of="seeds")
+    record = sum_up(runs_of(tmp_path, MODEL[:2], SCRATCH[:2]), tmp_path / "study")
     found = record.arms["model"].figures["accuracy"]
     assert math.isfinite(found.low) and found.high - found.low > 0.2
 
 
 def test_runs_that_split_the_same_data_anew_have_a_wider_interval(tmp_path: Path) -> None:
-    apart, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "apart", of="seeds")
-    shared, _ = study(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "shared", of="seeds", overlap=0.25)
+    apart = sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "apart")
+    shared = sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "shared", 0.25)
     widths = [
         r.arms["model"].figures["accuracy"].high - r.arms["model"].figures["accuracy"].low for r in (apart, shared)
     ]
@@ -173,12 +155,12 @@ def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord,
 
 def test_no_interval_leaves_what_a_metric_can_be(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, [0.99, 0.7], SCRATCH)
-    record, _ = study(runs, tmp_path / "study", of="seeds")
+    record = sum_up(runs, tmp_path / "study")
     found = record.arms["model"].figures["accuracy"]
     assert (found.low, found.high) == (0.0, 1.0)
 
 
 def test_an_arm_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
     runs = [*runs_of(tmp_path, MODEL[:2], SCRATCH), run(tmp_path / "draw-9", {"model": 0.9, "probe": 0.8})]
-    record, _ = study(runs, tmp_path / "study", of="seeds")
+    record = sum_up(runs, tmp_path / "study")
     assert set(record.arms) == {"model", "probe"}

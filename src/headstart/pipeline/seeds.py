@@ -1,0 +1,181 @@
+"""One fit over several seeds: what its figures owe to chance.
+
+A seed decides every draw of a run: the split where the data have none, first weights, order, views, folds. The inputs
+are the same, so the frozen pass is made once and shared through the store. Each seed has a run folder of its own below
+the common one; what is finished is not made again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import stdev
+
+from headstart.evidence.comparison import paired_over_draws
+from headstart.kernel.errors import RunError
+from headstart.kernel.progress import Reporter
+from headstart.kernel.replacement import destination
+from headstart.pipeline.claim import claimed, is_done, refuse_taken
+from headstart.pipeline.completion import Present
+from headstart.pipeline.judge import figure_row
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import write_plan
+from headstart.pipeline.record import Arm, Comparison, Decision, RunRecord, SliceRow
+from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.pipeline.verdict import verdict
+
+One = Callable[[Plan, Path], RunFolder]
+"""Carries out the plan of one seed in a folder."""
+
+
+def over_seeds(
+    plan: Plan, out: Path | None, one: One, reporter: Reporter, present: Present, *, overwrite: bool
+) -> Path:
+    """Fit `plan.seeds` times and sum up; the common folder, with plan, record and report.
+
+    Raises:
+        RunError: the folder is taken, or the data changed while the seeds ran.
+    """
+    refuse_taken(out, plan, overwrite=overwrite)
+    with claimed(out, plan, overwrite=overwrite) as (folder, _):
+        runs: list[RunFolder] = []
+        for seed in range(plan.seed, plan.seed + plan.seeds):
+            single, where = _single(plan, seed, runs), folder / f"seed-{seed}"
+            if is_done(where, single):
+                reporter.say(f"{destination(where)} is there already")
+                runs.append(RunFolder(where))
+            else:
+                reporter.say(f"Seed {seed}, {len(runs) + 1} of {plan.seeds}")
+                runs.append(one(single, where))
+        _require_same_data(runs)
+        write_plan(folder / "plan.toml", plan.anchored(), ())
+        write_record(folder, sum_up(runs, folder, _overlap(runs)))
+        present(folder)
+    return out or folder
+
+
+def _single(plan: Plan, seed: int, runs: Sequence[RunFolder]) -> Plan:
+    """The plan of one seed; what was measured or found for the first one holds for all."""
+    single = plan.model_copy(update={"seed": seed, "seeds": 1})
+    if not runs:
+        return single
+    first = runs[0].plan
+    settings = {**plan.settings, "runner": first.settings.get("runner", {})}
+    return single.model_copy(update={"backbone": first.backbone, "runner": first.runner, "settings": settings})
+
+
+def _require_same_data(runs: Sequence[RunFolder]) -> None:
+    """A run that was finished before the data changed says nothing about the others."""
+    for run in runs[1:]:
+        same = run.parts.keys() == runs[0].parts.keys() and _classes(run.record) == _classes(runs[0].record)
+        if not same:
+            raise RunError(
+                f"the data of {runs[0].folder} and {run.folder} are not the same: they changed in between. Give "
+                "--overwrite to make all seeds anew."
+            )
+
+
+def _classes(record: RunRecord) -> Counter[str]:
+    return sum((Counter(part.classes) for part in record.data.parts), Counter())
+
+
+def _overlap(runs: Sequence[RunFolder]) -> float:
+    """Test examples per example that is not one, where each seed drew its own split; 0 where the data have one."""
+    tests = [{key for key, part in run.parts.items() if part == "test"} for run in runs]
+    if all(test == tests[0] for test in tests):
+        return 0.0
+    return len(tests[0]) / (len(runs[0].parts) - len(tests[0]))
+
+
+def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> RunRecord:
+    """Sum up runs that differ in their seed.
+
+    Args:
+        runs: at least two, with the same metrics and arms.
+        folder: of the record.
+        overlap: test examples per other example, where each run split the same data anew; 0 where the test part is one.
+
+    Returns:
+        A record whose figures are means over the runs with a t interval.
+
+    Raises:
+        RunError: fewer than two runs.
+    """
+    if len(runs) < 2:
+        raise RunError(f"summing up needs at least two runs, got {len(runs)}")
+    records = [run.record for run in runs]
+    first = records[0]
+    shared = [key for key in first.arms if all(key in record.arms for record in records)]
+    arms = {key: _mean_arm(key, records, overlap) for key in shared}
+    comparisons = tuple(_paired(key, records, overlap) for key in shared if key != "model")
+    words, negative = verdict(first.primary_metric, first.info(first.primary_metric), arms, comparisons, unit="seeds")
+    return first.model_copy(
+        update={
+            "name": destination(folder).name,
+            "verdict": words,
+            "negative_transfer": negative,
+            "arms": arms,
+            "comparisons": comparisons,
+            "slices": tuple(_one_run(record) for record in records),
+            "worst_slice": "",
+            "panels": (),
+            "mistakes": (),
+            "decisions": (*first.decisions, _explanation(len(runs), overlap)),
+            "forgetting": None,
+            "model_hash": "",
+            "runs": tuple(os.path.relpath(run.folder, folder) for run in runs),
+            "spreads": {key: _spreads(key, records) for key in shared},
+            "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},
+        }
+    )
+
+
+def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
+    arms = [record.arms[key] for record in records]
+    figures = {}
+    for name in arms[0].figures:
+        info = records[0].info(name)
+        low = -math.inf if info.least is None else info.least
+        high = math.inf if info.greatest is None else info.greatest
+        found = figure_row(paired_over_draws([arm.figures[name].value for arm in arms], overlap=overlap).figure)
+        figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
+    return arms[0].model_copy(
+        update={
+            "figures": figures,
+            "history": (),
+            "chosen": {},
+            "stopped": f"{len(arms)} runs, each with its own report",
+            "seconds": sum(a.seconds for a in arms),
+        }
+    )
+
+
+def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
+    """Metric -> standard deviation over the runs."""
+    arms = [record.arms[key] for record in records]
+    return {name: stdev(arm.figures[name].value for arm in arms) for name in arms[0].figures}
+
+
+def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Comparison:
+    metric = records[0].primary_metric
+    sign = -1 if records[0].info(metric).greater_is_better is False else 1
+    values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
+    found = paired_over_draws([sign * (model - other) for model, other in values], overlap=overlap)
+    return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
+
+
+def _one_run(record: RunRecord) -> SliceRow:
+    figures = record.arms["model"].figures
+    return SliceRow(column="seeds", value=str(record.seed), n=figures[record.primary_metric].n, figures=figures)
+
+
+def _explanation(runs: int, overlap: float) -> Decision:
+    reason = f"a t interval over {runs} paired runs, which differ in their seed"
+    if overlap:
+        reason += "; their splits differ but share most of the data, so it is widened as in Nadeau & Bengio (2003)"
+    else:
+        reason += "; sampling of the one test part is in the intervals of each run"
+    return Decision(what="intervals", value=f"over {runs} seeds", reason=reason)
