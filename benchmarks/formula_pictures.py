@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from headstart.media.formula.pictures import kind_of, picture
+from recipes.formula.pictures import kind_of, picture
 
 CORES, SIDE, CLASSES = 2, 64, 100
 

@@ -35,7 +35,6 @@ ALLOWED = {
     ("search/candidates.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
     ("pipeline/continued_run.py", "full"): "how a run goes on whose head was solved for",
-    ("pipeline/recipe_phase.py", "classification"): "generated pictures are told apart by the formula behind them",
     ("verbs/estimators.py", "classification"): "what a classifier does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
 }

@@ -17,7 +17,6 @@ import headstart
 from headstart.cli.app import app
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.media.masks import read_mask
-from headstart.verbs.recipe import pretrain_recipe
 from masked_pictures import save_pairs
 from scans import save_dicom, save_nifti
 
@@ -281,8 +280,6 @@ def test_a_run_is_not_begun_within_a_run_that_one_stands_in(place: Path, monkeyp
     for verb in (headstart.fit, headstart.pretrain):
         with pytest.raises(RunError, match="other is a run"):
             verb("../../photos")
-    with pytest.raises(RunError, match="other is a run"):
-        pretrain_recipe("embedded", Path("again"))
     assert seen(place) == before
 
 

@@ -128,7 +128,6 @@ def test_a_time_is_kept_and_the_look_at_the_start_counts(
         (("--set", "training.patience=2"), 2, "patience chooses by a loss on labels, and pretraining has none"),
         (("--set", "training.batch_size=64"), 2, "there are 33 inputs to train on"),
         (("--set", "tuning.epochs=2"), 2, "--set part 'tuning' is not known. Did you mean 'training'?"),
-        (("--recipe", "embedded"), 2, "says everything itself: leave UNLABELLED"),
     ],
 )
 def test_what_does_not_suit_is_refused_before_anything_runs(

@@ -1,8 +1,8 @@
-"""The image backbone that ships inside: a small ResNet that learnt from generated pictures, for work without a network.
+"""The image backbone that ships inside: a small ResNet pretrained on generated pictures, for work without a network.
 
-Formula-driven supervised pretraining (Kataoka et al. 2020; `headstart.media.formula`): no picture was taken, so neither
-licences nor persons are involved. Its weights lie beside this file, in 16 bits; `headstart pretrain --recipe embedded`
-makes them again. It begins with finer features than chance, and ends below a model that has seen photographs.
+Formula-driven supervised pretraining (Kataoka et al. 2020): no photograph was used, so neither licences nor persons are
+involved. The weights lie beside this file, in 16 bits; `recipes/embedded.toml` of the repository reproduces them. Its
+features are better than random ones and worse than those of a model pretrained on photographs.
 """
 
 from __future__ import annotations

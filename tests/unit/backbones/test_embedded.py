@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from headstart.backbones.embedded import WEIGHTS, Embedded
 from headstart.contracts.carriers import State
 from headstart.kernel.errors import BackboneError
-from headstart.media.formula.pictures import picture
+from recipes.formula.pictures import picture
 
 MOST_BYTES = 6_000_000
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.media.formula.frame import Layer, Movement, places
+from recipes.formula.frame import Layer, Movement, places
 
 
 class Texture(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.kernel.files import hash_bytes
-from headstart.media.formula.pictures import FORMULAS, kind_of, picture
+from recipes.formula.pictures import FORMULAS, kind_of, picture
 
 CLASSES = range(20)
 
@@ -23,7 +23,7 @@ def test_a_picture_is_a_function_of_seed_class_and_number() -> None:
 
 def test_another_process_makes_the_same_pictures() -> None:
     code = (
-        "from headstart.media.formula.pictures import picture; from headstart.kernel.files import hash_bytes;"
+        "from recipes.formula.pictures import picture; from headstart.kernel.files import hash_bytes;"
         "print(hash_bytes(*(picture(0, number, 3, 32).tobytes() for number in range(10))))"
     )
     there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300)

@@ -102,7 +102,7 @@ def splat(points: np.ndarray, tones: np.ndarray, side: int, *, width: float, ink
 
 @cache
 def _smoothing(side: int, eighths: int) -> np.ndarray:
-    """(side, side): what smooths along one axis by a Gaussian whose deviation is given in eighths of a pixel."""
+    """(side, side) matrix that smooths one axis by a Gaussian whose deviation is given in eighths of a pixel."""
     places = np.arange(side)
     matrix = np.exp(-0.5 * ((places[:, None] - places) / max(eighths / 8, 0.25)) ** 2)
     return (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.media.formula.frame import Layer, Movement, places
+from recipes.formula.frame import Layer, Movement, places
 
 LOOSE = 0.1
 """How much the parts of a picture differ from those of its class."""

@@ -1,7 +1,7 @@
-"""A pool of generated pictures: each is rendered when it is first needed and kept, uncompressed, in the cache.
+"""A pool of generated pictures, each rendered when first needed and kept, uncompressed, in the cache.
 
-It is a source of batches as `PreparedInputs` is: rows -> state at boundary 0. A training that was killed finds what it
-had rendered. Many pictures are rendered by the processes that read inputs, one for each core.
+It feeds batches as `PreparedInputs` does: rows -> state at boundary 0. A resumed training finds the pictures rendered
+before. Large numbers of pictures are rendered by worker processes, one per core.
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ from headstart.kernel.files import delete, hash_json
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.processor import cores
 from headstart.kernel.settings import Settings
-from headstart.media.formula.pictures import FORMAT_NUMBER, picture
+from recipes.formula.pictures import FORMAT_NUMBER, picture
 
 AT_ONCE = 64
-"""Pictures that a worker process has room for."""
+"""Pictures that a worker process renders in one call, at most."""
 
 
 class Pictures(Settings):
-    """Which generated pictures are learnt from."""
+    """The generated pictures of a phase."""
 
     classes: int = Field(ge=2)
-    """How many classes; >= 2."""
+    """Number of classes; >= 2."""
     per_class: int = Field(ge=1)
-    """Pictures of each class to train on; >= 1."""
+    """Training pictures per class; >= 1."""
     validation_per_class: int = Field(ge=1)
-    """Further pictures of each class to validate on; >= 1."""
+    """Further pictures per class for validation; >= 1."""
     side: int = Field(ge=16)
     """Height and width in pixels; >= 16."""
 
 
 @dataclass(frozen=True)
 class FormulaReader:
-    """Renders a picture, as others read a file: a worker process can do it."""
+    """Renders a picture as other readers read a file, so that worker processes can do it."""
 
     seed: int
-    """Names the world of classes."""
+    """Seed of the classes."""
     side: int
     """Height and width in pixels."""
 
     @property
     def nbytes(self) -> int:
-        """Of a picture."""
+        """Bytes of a picture."""
         return 3 * self.side**2
 
     def __call__(self, raw: Raw) -> np.ndarray:
-        """(side, side, 3) uint8 of an array (class, number)."""
+        """Render picture `raw` = (class, number): (side, side, 3) uint8."""
         number, index = np.asarray(raw).tolist()
         return picture(self.seed, number, index, self.side)
 
 
 class FormulaPool:
-    """The pictures of a recipe. Row r is picture r // classes of class r % classes."""
+    """The pictures of a phase. Row r is picture r // classes of class r % classes."""
 
     def __init__(self, pictures: Pictures, seed: int, entry: torch.nn.Module) -> None:
-        """Open or begin the pool in the cache.
+        """Open the pool in the cache, or create it.
 
         Args:
-            pictures: how many of what size. seed: names the world of classes.
-            entry: a backbone's, from pixels to boundary 0.
+            pictures: their number and size. seed: of the classes.
+            entry: the backbone's module from pixels to boundary 0.
 
         Raises:
-            HeadstartError: there is no room for it.
+            HeadstartError: the disk has no room for it.
         """
         self.pictures, self.seed, self.entry = pictures, seed, entry
         self._reader = FormulaReader(seed, pictures.side)
@@ -91,16 +91,16 @@ class FormulaPool:
 
     @property
     def train(self) -> np.ndarray:
-        """(examples,) rows to train on."""
+        """Training rows, (examples,)."""
         return np.arange(self.pictures.classes * self.pictures.per_class)
 
     @property
     def validation(self) -> np.ndarray:
-        """(examples,) rows to validate on."""
+        """Validation rows, (examples,)."""
         return np.arange(len(self.train), len(self.labels))
 
     def __call__(self, rows: np.ndarray) -> State:
-        """The state of the rows at boundary 0, on the CPU."""
+        """Return the state of the rows at boundary 0, on the CPU."""
         missing = np.unique(rows[self._there[rows] == 0])
         if len(missing):
             self._pixels[missing] = self._rendered(missing)
@@ -110,7 +110,7 @@ class FormulaPool:
 
     @contextmanager
     def by_workers(self) -> Iterator[None]:
-        """Within it, what is missing is rendered by worker processes, one for each core, where it is much."""
+        """Render missing pictures in worker processes, one per core, if there are many of them."""
         missing, here = int(np.count_nonzero(self._there == 0)), (self._read, self._map)
         with reading(self._reader, AT_ONCE, missing) as read, ThreadPoolExecutor(cores()) as threads:
             self._read, self._map = read, threads.map
@@ -120,7 +120,7 @@ class FormulaPool:
                 self._read, self._map = here
 
     def _rendered(self, rows: np.ndarray) -> np.ndarray:
-        """(rows, side, side, 3). Raises HeadstartError when a worker process is killed, as for want of memory."""
+        """Render pictures, (rows, side, side, 3). Raises HeadstartError when a worker process is killed."""
         asked = np.stack([rows % self.pictures.classes, rows // self.pictures.classes], axis=1)
         found = joined(list(self._map(self._read, map(list, np.array_split(asked, min(cores(), len(rows)))))))
         if found.failures:
@@ -129,21 +129,21 @@ class FormulaPool:
 
 
 def discard(pictures: Pictures, seed: int, but: Sequence[Pictures] = ()) -> None:
-    """Give the room of a pool back, unless one of `but` lies there too: the pictures can be made again."""
+    """Delete the files of a pool, unless one of `but` uses them too."""
     for path in _files(pictures, seed):
         if not any(path in _files(other, seed) for other in but):
             delete(path)
 
 
 def _files(pictures: Pictures, seed: int) -> tuple[Path, Path]:
-    """The file of the pixels, and that of a byte for each picture, which says whether it is there."""
+    """Return the file of the pixels and the file of flags, one byte per picture that has been rendered."""
     key = hash_json([FORMAT_NUMBER, seed, pictures.classes, pictures.side])
     folder = cache_folder() / "formula"
     return folder / f"{key}.pixels", folder / f"{key}.there"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of bytes in a file, zeros where nothing was written; a longer pool of the same pictures extends it."""
+    """Map a file of bytes, zeros where nothing was written; a longer pool of the same pictures extends it."""
     size = int(np.prod(shape))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.media.formula.frame import Movement, blurred, places, splat
+from recipes.formula.frame import Movement, blurred, places, splat
 
 
 def movement(seed: int, bend: float = 0.1) -> Movement:

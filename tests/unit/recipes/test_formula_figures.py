@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.media.formula.bodies import body, draw_body
-from headstart.media.formula.fractals import attractor, draw_fractal, fractal
-from headstart.media.formula.frame import Movement
-from headstart.media.formula.strokes import KNOTS, _through, draw_sign, sign
-from headstart.media.formula.textures import Texture, dead_leaves, draw_texture, natural_noise, texture
+from recipes.formula.bodies import body, draw_body
+from recipes.formula.fractals import attractor, draw_fractal, fractal
+from recipes.formula.frame import Movement
+from recipes.formula.strokes import KNOTS, _through, draw_sign, sign
+from recipes.formula.textures import Texture, dead_leaves, draw_texture, natural_noise, texture
 
 SEEDS = range(12)
 PLAIN = Movement(np.eye(2, dtype=np.float32), np.zeros(2), np.zeros((2, 2)), np.zeros(2), 0.0)

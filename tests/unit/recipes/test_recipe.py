@@ -14,9 +14,9 @@ from headstart.backbones.embedded import Embedded
 from headstart.engine.training.loop import Loop
 from headstart.kernel.errors import RunError, SettingsError
 from headstart.kernel.folders import cache_folder
-from headstart.media.formula.pictures import picture
-from headstart.pipeline.formula_pool import FormulaPool, Pictures, discard
-from headstart.verbs.recipe import pretrain_recipe, read_recipe, recipes
+from recipes.formula.pictures import picture
+from recipes.picture_pool import FormulaPool, Pictures, discard
+from recipes.recipe import known_recipes, pretrain_recipe, read_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def recipe(tmp_path: Path) -> str:
 
 
 def test_the_recipe_that_ships_is_of_the_backbone_that_ships() -> None:
-    assert recipes() == ["embedded"]
+    assert known_recipes() == ["embedded"]
     shipped = read_recipe("embedded")
     assert Embedded.suits(shipped.backbone)
 
@@ -66,7 +66,7 @@ def test_a_pool_gives_the_pictures_of_its_rows_and_renders_each_once(monkeypatch
     expected = np.stack([picture(5, 0, 0, 32), picture(5, 1, 3, 32), picture(5, 2, 1, 32)])
     assert np.array_equal(pool(rows).hidden.numpy(), expected)
     assert pool.labels[rows].tolist() == [0, 1, 2]
-    monkeypatch.setattr("headstart.pipeline.formula_pool.picture", None)
+    monkeypatch.setattr("recipes.picture_pool.picture", None)
     again = FormulaPool(pictures.model_copy(update={"per_class": 4}), 5, torch.nn.Identity())
     assert np.array_equal(again(rows).hidden.numpy(), expected), "a longer pool knows what a shorter one rendered"
     discard(pictures, 5)
@@ -79,7 +79,7 @@ def test_worker_processes_render_where_much_is_missing(monkeypatch: pytest.Monke
     rows = np.array([3, 4000, 512])
     expected = np.stack([picture(5, 3, 0, 16), picture(5, 0, 8, 16), picture(5, 12, 1, 16)])
     with monkeypatch.context() as patch, pool.by_workers():
-        patch.setattr("headstart.pipeline.formula_pool.picture", None)
+        patch.setattr("recipes.picture_pool.picture", None)
         assert np.array_equal(pool(rows).hidden.numpy(), expected)
     assert np.array_equal(pool(np.array([3, 9])).hidden.numpy(), np.stack([expected[0], picture(5, 9, 0, 16)]))
     discard(pictures, 5)
@@ -131,7 +131,7 @@ def test_one_that_was_stopped_goes_on_with_the_same_bits(
 def test_a_folder_of_something_else_is_left_alone(recipe: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("important")
-    with pytest.raises(RunError, match="holds something else"):
+    with pytest.raises(RunError, match="already holds something else"):
         pretrain_recipe(recipe, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
@@ -145,7 +145,7 @@ def test_a_budget_is_shared_out_by_the_pixels_of_the_phases(recipe: str) -> None
 def test_a_finished_result_and_that_of_another_recipe_are_left_alone(recipe: str, tmp_path: Path) -> None:
     (tmp_path / "finished" / "model").mkdir(parents=True)
     (tmp_path / "finished" / "model" / "model.json").write_text("{}")
-    with pytest.raises(RunError, match="finished model already"):
+    with pytest.raises(RunError, match="already holds a finished model"):
         pretrain_recipe(recipe, tmp_path / "finished")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "recipe.toml").write_text("seed = 2")

@@ -1,4 +1,4 @@
-"""A phase of a recipe: a backbone learns to tell classes of generated pictures apart, in the loop of every training."""
+"""A phase of a recipe: a backbone learns to classify generated pictures, in the training loop of every fit."""
 
 from __future__ import annotations
 
@@ -27,64 +27,64 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
-from headstart.pipeline.formula_pool import FormulaPool, Pictures
 from headstart.pipeline.training import require_whole
+from recipes.picture_pool import FormulaPool, Pictures
 
 
 class Views(Settings):
-    """The random views that are trained on."""
+    """Random views to train on."""
 
     name: str = "none"
-    """Augmentations, joined by '+'."""
+    """Names of augmentations, joined by '+'."""
     settings: dict[str, Any] = {}
-    """Settings of each."""
+    """Settings of each augmentation, by name."""
 
 
 class Phase(Settings):
-    """What is learnt at a time; each phase goes on with the weights of the one before, and a head of its own."""
+    """Settings of a phase, which starts from the weights of the one before with a new head."""
 
     pictures: Pictures
-    """What is learnt from."""
+    """The pictures to train and validate on."""
     task: dict[str, Any] = {}
-    """Settings of the task of telling the classes apart."""
+    """Settings of the classification task."""
     tuning: dict[str, Any] = {}
-    """Settings of the training, beside the usual ones of training from scratch."""
+    """Settings of training from scratch that differ from its defaults."""
     augmentation: Views = Views()
     """Random views."""
 
     def training(self) -> Any:
-        """How it is trained: settings of training from scratch. Raises SettingsError."""
+        """Build the settings of training from scratch. Raises SettingsError."""
         return build(registry.plugin("tuning", "scratch"), self.tuning, where="tuning")
 
     def pixels(self) -> int:
-        """How many it sees in all its epochs: what its time is in proportion to."""
+        """Count the pixels seen in all epochs, to which the training time is proportional."""
         return self.pictures.classes * self.pictures.per_class * self.pictures.side**2 * int(self.training().epochs)
 
 
 class PhaseTraining:
-    """A phase that is ready to run."""
+    """A phase ready to run."""
 
     def __init__(
         self, phase: Phase, backbone: Backbone, world: int, seed: int, budget: float | None, reporter: Reporter
     ) -> None:
-        """Make ready.
+        """Build the model and the pool of pictures.
 
         Args:
-            phase: what is learnt. backbone: learns it, in place.
-            world: names the classes. seed: decides every random draw.
-            budget: seconds at most; None is no limit. reporter: shows progress.
+            phase: its settings. backbone: trained in place.
+            world: seed of the classes. seed: of every random draw.
+            budget: seconds at most; None for no limit. reporter: shows progress.
 
         Raises:
-            SettingsError: the phase's settings are faulty.
+            SettingsError: the phase's settings are not valid.
         """
         self.phase, self.seed, self.budget, self.reporter = phase, seed, budget, reporter
         self.model = _model(phase, backbone, seed)
         self.pool = FormulaPool(phase.pictures, world, backbone.entry)
 
     def run(self, checkpoint: Path, after_epoch: Callable[[Progress], None]) -> Progress:
-        """Train, or go on from the checkpoint; in the end the model has its best weights.
+        """Train, or resume from the checkpoint; at the end the model has its best weights.
 
-        `after_epoch` is called with the course after each epoch, while the model has the best weights so far.
+        `after_epoch` is called after each epoch with the progress, while the model has the best weights so far.
         """
         training, backbone, pool = self.phase.training(), self.model.backbone, self.pool
         views = composed(self.phase.augmentation.name, self.phase.augmentation.settings)
@@ -111,12 +111,12 @@ class PhaseTraining:
         return progress
 
     def _identity(self) -> str:
-        """A hash of all that decides the training."""
+        """Hash everything that determines the training."""
         return hash_json([self.phase.model_dump(mode="json"), self.model.backbone.weights_hash(), self.seed])
 
 
 def _model(phase: Phase, backbone: Backbone, seed: int) -> Model:
-    """The backbone with a new head for the classes."""
+    """Put a new head for the classes on the backbone."""
     digits = len(str(phase.pictures.classes - 1))
     names = tuple(f"{number:0{digits}d}" for number in range(phase.pictures.classes))
     counts = (phase.pictures.per_class,) * len(names)

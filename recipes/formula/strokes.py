@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.media.formula.frame import Layer, Movement, splat
+from recipes.formula.frame import Layer, Movement, splat
 
 KNOTS = 5
 """Points that a line goes through."""

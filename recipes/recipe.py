@@ -1,7 +1,7 @@
-"""Recipes: pretrainings that ship with Headstart, each a file of settings, on pictures that are generated.
+"""Recipes: supervised pretraining on generated pictures, each recipe a TOML file in this folder.
 
-A recipe has phases. Every one ends with a rate of zero and leaves its weights, so that a long recipe that is stopped
-after any of them was a shorter one; one that is stopped within a phase goes on from its checkpoint with the same bits.
+A recipe has phases. Each ends at a learning rate of zero and leaves its weights, so a long recipe stopped after any
+phase equals a shorter one. A recipe stopped within a phase resumes from its checkpoint, bit for bit.
 """
 
 from __future__ import annotations
@@ -28,68 +28,67 @@ from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline.choose_backbone import families_of
 from headstart.pipeline.destination import require_outside_runs
-from headstart.pipeline.formula_pool import discard
 from headstart.pipeline.plan_file import read_toml
-from headstart.pipeline.recipe_phase import Phase, PhaseTraining
+from recipes.phase import Phase, PhaseTraining
+from recipes.picture_pool import discard
 
-FOLDER = Path(__file__).with_name("recipes")
-RECIPE, COURSE, WEIGHTS = "recipe.toml", "training.json", "backbone.safetensors"
+FOLDER = Path(__file__).parent
+RECIPE, HISTORY, WEIGHTS = "recipe.toml", "training.json", "backbone.safetensors"
 KEPT, CHECKPOINT = "phase.safetensors", "phase.checkpoint"
-"""What the phases that are done left, and what the one that runs goes on from; there until the recipe is done."""
+"""The weights of the last finished phase, and the checkpoint of the running one; deleted when the recipe is done."""
 
 
 class PretrainingRecipe(Settings):
-    """What a recipe's file says."""
+    """The settings in a recipe file."""
 
     backbone: str
-    """The architecture, by the name of a backbone; its weights are random at first."""
+    """Name of the image backbone whose architecture is trained, from random weights."""
     seed: int = Field(default=0, ge=0)
-    """Decides the pictures and every random draw; >= 0."""
+    """Seed of the pictures and of every random draw; >= 0."""
     phases: tuple[Phase, ...] = Field(min_length=1)
-    """What is learnt, one after the other."""
+    """The phases, in order."""
 
     def budgets(self, seconds: float | None) -> list[float | None]:
-        """Each phase's share of so many seconds, in proportion to the pixels that it sees."""
+        """Split `seconds` among the phases in proportion to the pixels each of them sees."""
         pixels = [phase.pixels() for phase in self.phases]
         return [None if seconds is None else seconds * count / sum(pixels) for count in pixels]
 
 
-def recipes() -> list[str]:
-    """The names of the recipes that ship with Headstart."""
+def known_recipes() -> list[str]:
+    """Names of the recipes in this folder."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def read_recipe(name: str) -> PretrainingRecipe:
-    """A recipe by its name, or by its file.
+    """Read a recipe by its name or its path.
 
     Raises:
-        SettingsError: there is none, or its file is faulty; all faults at once.
+        SettingsError: no such recipe, or its file is not valid; all faults at once.
     """
-    path = FOLDER / f"{name}.toml" if name in recipes() else Path(name)
+    path = FOLDER / f"{name}.toml" if name in known_recipes() else Path(name)
     if path.suffix != ".toml" or not path.is_file():
-        raise SettingsError(unknown("recipe", name, recipes()))
-    return build(PretrainingRecipe, read_toml(path, "is no TOML file"), where=path.name)
+        raise SettingsError(unknown("recipe", name, known_recipes()))
+    return build(PretrainingRecipe, read_toml(path, "is not a TOML file"), where=path.name)
 
 
 def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, reporter: Reporter | None = None) -> Progress:
-    """Carry a recipe out: random weights in, `out` a backbone for every fit.
+    """Train the recipe's backbone from random weights into `out`, which then serves as a backbone for `fit`.
 
-    Given again after it was stopped, it goes on; a phase that had begun keeps its epochs, whatever the budget is by
-    then. `out` has the recipe and after every epoch the course of the training
-    (`training.json`) and the best weights so far, of the backbone alone and in 16 bits (`backbone.safetensors`); at the
-    end the model.
+    Calling it again after an interruption resumes; a phase that has begun keeps its number of epochs whatever the
+    budget. `out` holds the recipe and, after every epoch, the history (`training.json`) and the best weights so far of
+    the backbone alone in 16 bits (`backbone.safetensors`); at the end it also holds the model.
 
     Args:
-        name: of a recipe that ships with Headstart, or a file of one.
-        out: the folder for the result.
-        budget: seconds at most, shared out to the phases.
+        name: of a recipe in this folder, or the path of a recipe file.
+        out: folder for the result.
+        budget: seconds of training at most, split among the phases.
         reporter: shows progress; silent without it.
 
     Returns:
-        The course of the last phase.
+        Progress of the last phase.
 
     Raises:
-        SettingsError: the recipe is not known or faulty.
+        SettingsError: the recipe is unknown or not valid.
         RunError: `out` holds something else, or a finished model.
     """
     recipe = read_recipe(name)
@@ -99,7 +98,7 @@ def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, report
     done = _finished(out, backbone)
 
     def note(progress: Progress) -> None:
-        write_json(out / COURSE, {"phases": [*done, asdict(progress)]})
+        write_json(out / HISTORY, {"phases": [*done, asdict(progress)]})
         write_atomic(out / WEIGHTS, save(_halved(_weights(backbone))))
 
     budgets = recipe.budgets(budget)
@@ -122,19 +121,19 @@ def pretrain_recipe(name: str, out: Path, *, budget: float | None = None, report
 
 
 def _claim(out: Path, recipe: bytes) -> None:
-    """Write the recipe to `out`, which is new, or the unfinished result of the same one. Raises RunError."""
+    """Write the recipe to `out`, which is new or the unfinished result of the same recipe. Raises RunError."""
     path = out / RECIPE
     if (out / "model" / "model.json").exists():
-        raise RunError(f"{out} holds a finished model already. Give another --out.")
+        raise RunError(f"{out} already holds a finished model. Give another --out.")
     if path.exists() and path.read_bytes() != recipe:
         raise RunError(f"{out} holds the unfinished result of another recipe. Give another --out, or delete it.")
     if not path.exists() and out.exists() and any(out.iterdir()):
-        raise RunError(f"{out} holds something else already. Give another --out.")
+        raise RunError(f"{out} already holds something else. Give another --out.")
     write_atomic(path, recipe)
 
 
 def _architecture(recipe: PretrainingRecipe) -> Backbone:
-    """The recipe's backbone with random weights. Raises SettingsError when it is not known."""
+    """Build the recipe's backbone with random weights. Raises SettingsError when it is unknown."""
     families = families_of("image")
     family = next((family for family in families if family.suits(recipe.backbone)), None)
     if family is None:
@@ -146,13 +145,13 @@ def _architecture(recipe: PretrainingRecipe) -> Backbone:
 
 
 def _finished(out: Path, backbone: Backbone) -> list[dict[str, Any]]:
-    """The courses of the phases that an earlier session finished; the backbone gets the weights that they left."""
+    """Load the last finished phase's weights into the backbone; return the history of the finished phases."""
     if not (out / KEPT).exists():
         return []
     with safe_open(out / KEPT, "pt") as file:
-        courses: list[dict[str, Any]] = json.loads(file.metadata()["courses"])
+        phases: list[dict[str, Any]] = json.loads(file.metadata()["courses"])
     backbone.module.load_state_dict(load_file(out / KEPT))
-    return courses
+    return phases
 
 
 def _weights(backbone: Backbone) -> dict[str, Tensor]:
@@ -160,5 +159,5 @@ def _weights(backbone: Backbone) -> dict[str, Tensor]:
 
 
 def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Half precision; whole numbers stay."""
+    """Convert to half precision; integers stay."""
     return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.media.formula.frame import Layer, Movement, splat
+from recipes.formula.frame import Layer, Movement, splat
 
 CHANGE = 0.12
 """Greatest relative change of a parameter between pictures of a class."""

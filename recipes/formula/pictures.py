@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headstart.kernel.randomness import draw_seed
-from headstart.media.formula.bodies import body, draw_body
-from headstart.media.formula.fractals import draw_fractal, fractal
-from headstart.media.formula.frame import Layer, Movement, blurred, places
-from headstart.media.formula.strokes import draw_sign, sign
-from headstart.media.formula.textures import dead_leaves, draw_texture, natural_noise, texture
+from recipes.formula.bodies import body, draw_body
+from recipes.formula.fractals import draw_fractal, fractal
+from recipes.formula.frame import Layer, Movement, blurred, places
+from recipes.formula.strokes import draw_sign, sign
+from recipes.formula.textures import dead_leaves, draw_texture, natural_noise, texture
 
 FORMAT_NUMBER = 1
 """Rises whenever the same (seed, class, number) becomes another picture."""
@@ -58,7 +58,7 @@ class Kind(NamedTuple):
     palette: np.ndarray
     """(3, 3) RGB in [0, 1]."""
     coloured: bool
-    """Whether its pictures tend to its own palette; else their colours say nothing."""
+    """True where pictures tend to the palette of the class; elsewhere colours carry no information."""
 
 
 @lru_cache(maxsize=8192)
