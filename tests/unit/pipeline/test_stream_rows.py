@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from head_shapes import SHAPES
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
@@ -26,7 +27,7 @@ def prepared(folder: Path, domain: str | None) -> Prepared:
     plan = Plan(data=str(folder / "numbers.csv"), columns=Columns(label="kind", domain=domain), task="classification")
     read = read_data(folder / "numbers.csv", plan, Quiet())
     task, _ = choose_task(read.examples, plan)
-    return split_data(read, plan, task.bind(read.examples), Quiet())
+    return split_data(read, plan, task.bind(read.examples, SHAPES), task.split_policy(read.examples), Quiet())
 
 
 def test_each_domain_is_a_stream_of_its_training_rows(tmp_path: Path) -> None:
