@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from headstart.kernel import registry
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import field_help
-from package_source import PLUGIN_FOLDERS, Source, sources
+from package_source import PACKAGE, PLUGIN_FOLDERS, Source, sources
 
 PLUGINS = [source.plugin for source in sources() if source.plugin is not None]
 NAMES = {name for _, name in PLUGINS}
@@ -78,6 +79,55 @@ def test_every_exception_is_still_needed(where: str, name: str) -> None:
 def test_the_registry_and_the_folders_agree() -> None:
     assert set(registry.FAMILY_NOUN) == set(PLUGIN_FOLDERS)
     assert {family for family, _ in PLUGINS} <= set(PLUGIN_FOLDERS)
+
+
+def test_no_metric_and_no_task_is_named_above_the_tasks() -> None:
+    assert not named_above(sources()), "\n" + "\n".join(named_above(sources()))
+
+
+def test_no_template_names_a_metric_or_a_task() -> None:
+    words = metric_names() | {name for family, name in PLUGINS if family == "tasks"}
+    faults = [
+        f"{path.relative_to(PACKAGE)} names '{word}'"
+        for path in sorted(PACKAGE.rglob("*.j2"))
+        for word in sorted(words & set(re.findall(r"['\"](\w+)['\"]", path.read_text(encoding="utf-8"))))
+    ]
+    assert not faults, "\n" + "\n".join(faults)
+
+
+@pytest.mark.parametrize("line", ['x = "balanced_accuracy"', "if metric in {'dice', 'r2'}:\n    pass", 'f("log_loss")'])
+def test_a_planted_metric_is_found(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    assert {"balanced_accuracy", "dice", "r2", "log_loss", "mean_average_precision"} <= metric_names()
+    known = metric_names()
+    monkeypatch.setattr("test_plugins.metric_names", lambda: known)
+    monkeypatch.setattr("package_source._tree", lambda _: ast.parse(line))
+    assert named_above([Source(PACKAGE / "present" / "planted.py")])
+
+
+def metric_names() -> set[str]:
+    """Names in the metrics of tasks: the strings that a title follows, in a call or a tuple."""
+    nodes = (
+        node.args if isinstance(node, ast.Call) else node.elts
+        for source in sources()
+        if source.folder.startswith("tasks/") and source.path.stem == "metrics"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call | ast.Tuple)
+    )
+    pairs = [[str(getattr(part, "value", "")) for part in parts[:2]] for parts in nodes if len(parts) > 1]
+    named = {name for name, title in pairs if name == name.lower() and title[:1].isupper() and name.isidentifier()}
+    return named - {"precision"}  # also that of a processor
+
+
+def named_above(files: Iterable[Source]) -> list[str]:
+    """Strings above the tasks that are the name of a metric."""
+    names = metric_names()
+    return [
+        f"{source.at(node)} names the metric '{node.value}': ask Metric, or the record's `metrics`"
+        for source in files
+        if source.folder.partition("/")[0] in BLIND
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
 
 
 def names_outside() -> Iterator[tuple[Source, ast.Constant]]:

@@ -56,6 +56,9 @@ class Metric:
     """As in `MetricInfo`."""
     bounds: tuple[float, float] = (-math.inf, math.inf)
     """The least and the greatest value that the metric can have."""
+    breaks_ties: bool = False
+    """Whether it sees by how much each prediction is right, so that it can tell models apart whose primary metric is
+    nearly the same: a loss of predicted probabilities."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError where the metric has no title, or is a share that may leave [0, 1]."""

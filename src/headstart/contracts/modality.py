@@ -32,6 +32,8 @@ class Sizes(NamedTuple):
     """Measure, such as 'words' -> its values; inputs that have none are left out."""
     notes: tuple[str, ...] = ()
     """Sentences on what the sizes mean for a training."""
+    unit: str = ""
+    """Of the values, such as 'px'."""
 
 
 class Modality(Protocol):

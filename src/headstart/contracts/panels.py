@@ -137,13 +137,20 @@ class Choice(NamedTuple):
 
 
 class Review(NamedTuple):
-    """What a task says of labelled data before anything is trained."""
+    """A task's view of labelled data before anything is trained."""
 
     faults: tuple[str, ...] = ()
-    """What binding would refuse."""
+    """Sentences on what binding would refuse."""
     warnings: tuple[str, ...] = ()
-    """What would be learnt or judged wrongly."""
+    """Sentences on what would be learnt or judged wrongly."""
     notes: tuple[str, ...] = ()
-    """What is good to know."""
+    """Sentences on what is good to know."""
+    missing: int = 0
+    """Examples without a label."""
+    labels: Sequence[tuple[str, ...] | None] = ()
+    """Names that each example is labelled with, in a fixed order; None where the label is missing. Empty where labels
+    are no names: copies are then not compared by them."""
     spreads: Mapping[str, Sequence[float]] = {}
-    """Quantity -> its value in each example; 'share of ...' in percent."""
+    """Quantity -> its values over the examples."""
+    unit: str = ""
+    """Of the quantities, as it stands behind their numbers: '% of a picture'."""

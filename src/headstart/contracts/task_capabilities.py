@@ -103,7 +103,7 @@ class Reviews(Protocol):
 
     @classmethod
     def review(cls, examples: Examples) -> Review:
-        """Return what labels of more than a value per example say of themselves, where the task suits them."""
+        """Return the review of labels that suit the task; some may be missing."""
         ...
 
 

@@ -97,17 +97,19 @@ def _about_inputs(found: Inspection) -> _Sentences:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unusable]
         yield "warning", f"{len(reasons)} of {found.examples} examples cannot be learnt from: {_some(reasons)}"
     if found.constant_images:
-        yield "warning", f"{_count(found.constant_images, 'image')} of a single colour: {_some(found.constant_images)}"
+        yield (
+            "warning",
+            f"{_count(found.constant_images, 'picture')} of a single colour: {_some(found.constant_images)}",
+        )
 
 
 def _about_sizes(found: Inspection) -> _Sentences:
-    units = {"width": " px", "height": " px"}
     for name, spread in list(found.spreads.items())[:20]:
-        unit = " % of a picture" if name.startswith("share of ") else units.get(name, "")
-        yield "note", f"{name}: {_in_words(spread, unit)}"
+        yield "note", f"{name}: {_in_words(spread)}"
 
 
-def _in_words(spread: Spread, unit: str) -> str:
+def _in_words(spread: Spread) -> str:
+    unit = f" {spread.unit}" if spread.unit else ""
     if spread.minimum == spread.maximum:
         return f"always {spread.minimum:g}{unit}"
     return f"{spread.minimum:g} to {spread.maximum:g}{unit}, median {spread.median:g}"

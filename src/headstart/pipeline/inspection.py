@@ -44,6 +44,8 @@ class Spread(Settings):
     minimum: float
     median: float
     maximum: float
+    unit: str = ""
+    """As it stands behind the numbers: 'px'; empty for plain numbers."""
 
 
 class Inspection(Settings):

@@ -28,9 +28,6 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text
 
-LOSS = "log_loss"
-"""The metric that is finer than the primary one, where a task has it."""
-
 FEWEST = 30
 """Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so
 few its interval is too narrow."""
@@ -78,15 +75,16 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
     """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
     data, seed = context.data, context.plan.seed
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
-    metrics = {metric.name: metric for metric in data.task.evaluation.metrics}
+    metrics = data.task.evaluation.metrics
     primary = data.task.evaluation.primary
     found = compare(primary, targets, one, other, groups=groups, seed=seed)
     reason = _told(primary, found)
     better = _is_better(found, where)
-    if not better and LOSS in metrics and _may_ask_loss(found.figure, where):
-        loss = compare(metrics[LOSS], targets, one, other, groups=groups, seed=seed)
+    finer = next((metric for metric in metrics if metric.breaks_ties), None)
+    if not better and finer is not None and _may_ask_loss(found.figure, where):
+        loss = compare(finer, targets, one, other, groups=groups, seed=seed)
         better = _is_better(loss, where)
-        reason += f"; {_told(metrics[LOSS], loss)}"
+        reason += f"; {_told(finer, loss)}"
     both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
     by = " by more than a standard error" if where.one_error else ""
     beaten = "beats" if better else "did not beat" if where.one_error else "did not significantly beat"

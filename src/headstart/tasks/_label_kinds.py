@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
 
 FEW_VALUES = 20
@@ -100,6 +101,13 @@ def class_name(value: Any) -> str:
     if kind_of(value) == "whole":
         return str(int(value))
     return str(value)
+
+
+def review_labels(examples: Examples) -> Review:
+    """Review labels of which each names one class."""
+    known = (None if kind_of(value) == "missing" else value for value in examples.target(TARGET))
+    labels = [None if value is None else (class_name(value),) for value in known]
+    return Review(missing=labels.count(None), labels=labels)
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:

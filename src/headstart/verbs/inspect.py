@@ -12,6 +12,7 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import Sizes, modality_named
+from headstart.contracts.panels import Review
 from headstart.contracts.task_capabilities import Reviews
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
@@ -29,7 +30,6 @@ from headstart.pipeline.unusable import unusable
 
 MOST_SHOWN = 50
 """Copies that are listed; all are counted."""
-_MOST_CLASSES_OF_NUMBERS = 100
 
 
 def inspect(
@@ -65,9 +65,11 @@ def inspect(
     copies = find_duplicates(examples, hashed.keys, reporter)
     origins = examples.origins()
     failures = sorted({**copies.failures, **hashed.failures}.items())
-    labels, inputs = _labels(examples, copies, origins), _inputs(examples, copies, origins)
-    about_masks, shares = _about_masks(examples)
-    spreads = {**labels.pop("spreads", {}), **inputs.pop("spreads"), **shares}
+    inputs = _inputs(examples, copies, origins)
+    reviews, about_labels = _reviews(examples)
+    spreads = {
+        name: _spread(values, review.unit) for review in reviews for name, values in review.spreads.items() if values
+    }
     found: dict[str, Any] = {
         "source": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
         "seen": seen,
@@ -75,15 +77,15 @@ def inspect(
         "examples": len(examples),
         "unreadable": tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in failures),
         **_copies(copies, origins),
-        **labels,
+        **_labels(reviews, copies, origins),
         **inputs,
-        "spreads": spreads,
+        "spreads": {**inputs["spreads"], **spreads},
     }
     leaks, about_parts = _across_parts(examples, copies, origins)
-    notes = [Finding(severity="note", text=note) for note in (*examples.notes, *_about_spans(examples))]
-    findings = (*faults, *about_masks, *about_parts, *notes, *found.pop("findings"))
+    notes = [Finding(severity="note", text=note) for note in examples.notes]
+    findings = (*faults, *about_labels, *about_parts, *notes, *found.pop("findings"))
     inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
-    return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples))})
+    return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples, reviews))})
 
 
 def _read(data: Any, columns: Columns, format: str | None) -> tuple[Examples, str, list[Finding]]:
@@ -108,59 +110,43 @@ def _copies(copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _labels(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
-    if "spans" in examples.schema.targets:
-        return {"missing_labels": examples.target("spans").count(None)}
-    if "label" not in examples.schema.targets:
-        return {}
-    values = [_plain_label(value) for value in examples.target()]
-    known = [value for value in values if value is not None]
-    found: dict[str, Any] = {"missing_labels": len(values) - len(known)}
-    if _are_quantities(known):
-        return found | {"spreads": {examples.schema.targets["label"]: _spread(known)}}
+def _reviews(examples: Examples) -> tuple[list[Review], list[Finding]]:
+    """The reviews of the tasks that the labels suit, with their findings; labels of no clear kind are a fault."""
+    reviews: list[Review] = []
+    faults: dict[str, None] = {}
+    for task in (registry.plugin("tasks", name) for name in registry.names("tasks")):
+        try:
+            if task.suits(examples) and isinstance(task, Reviews):
+                reviews.append(task.review(examples))
+        except DataError as error:
+            faults[str(error)] = None  # of several tasks in the same words
+    said: list[tuple[Severity, str]] = [("error", text) for text in faults]
+    for review in reviews:
+        said += [("error", text) for text in review.faults]
+        said += [("warning", text) for text in review.warnings]
+        said += [("note", text) for text in review.notes]
+    return reviews, [Finding(severity=severity, text=text) for severity, text in said]
+
+
+def _labels(reviews: Sequence[Review], copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
+    """Classes, missing labels and copies that have different labels."""
+    labels = next((review.labels for review in reviews if review.labels), ())
     clusters: defaultdict[int, list[int]] = defaultdict(list)
-    for row, cluster in enumerate(copies.cluster.tolist()):
-        if values[row] is not None:
+    for row, (cluster, label) in enumerate(zip(copies.cluster.tolist(), labels)):
+        if label is not None:
             clusters[cluster].append(row)
-    contradicting = [rows for rows in clusters.values() if len({values[row] for row in rows}) > 1]
-    return found | {
-        "classes": dict(sorted(Counter(name for value in known for name in _names(value)).items())),
+    contradicting = [rows for rows in clusters.values() if len({labels[row] for row in rows}) > 1]
+    return {
+        "missing_labels": max((review.missing for review in reviews), default=0),
+        "classes": dict(sorted(Counter(name for label in labels for name in label or ()).items())),
         "conflicts": tuple(
             Conflict(
                 origins=tuple(origins[row] for row in rows),
-                labels=tuple(", ".join(_names(values[row])) for row in rows),
+                labels=tuple(", ".join(labels[row] or ()) for row in rows),
             )
             for rows in contradicting
         ),
     }
-
-
-def _about_spans(examples: Examples) -> list[str]:
-    """How many spans of which labels there are."""
-    if "spans" not in examples.schema.targets:
-        return []
-    counts = Counter(span["label"] for spans in examples.target("spans") for span in spans or ())
-    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
-    return [f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"]
-
-
-def _about_masks(examples: Examples) -> tuple[list[Finding], dict[str, Spread]]:
-    """What the task that takes masks says of them."""
-    if "mask" not in examples.schema.targets:
-        return [], {}
-    tasks = [registry.plugin("tasks", name) for name in registry.names("tasks")]
-    findings: list[Finding] = []
-    spreads: dict[str, Spread] = {}
-    suited = [task for task in tasks if task.suits(examples)]
-    for review in [task.review(examples) for task in suited if isinstance(task, Reviews)]:
-        said: dict[Severity, tuple[str, ...]] = {
-            "error": review.faults,
-            "warning": review.warnings,
-            "note": review.notes,
-        }
-        findings += [Finding(severity=kind, text=text) for kind, texts in said.items() for text in texts]
-        spreads |= {name: _spread(values) for name, values in review.spreads.items()}
-    return findings, spreads
 
 
 def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
@@ -172,11 +158,11 @@ def _inputs(examples: Examples, copies: Duplicates, origins: Sequence[str]) -> d
         records, record_of = copies.fingerprints.records, copies.fingerprints.record_of
         blank = np.ptp(records["pixels"].reshape(-1, SIDE * SIDE), axis=1) <= 1
         plain = copies.fingerprints.rows[blank[record_of]]
-        sizes = Sizes({name: records[name][record_of] for name in ("width", "height")})
+        sizes = Sizes({name: records[name][record_of] for name in ("width", "height")}, unit="px")
         found["constant_images"] = tuple(origins[row] for row in plain)
     else:
         sizes = modality_named(examples.schema.modality).sizes(examples.raws(), examples.schema.inputs)
-    found["spreads"] = {name: _spread(values) for name, values in sizes.values.items() if len(values)}
+    found["spreads"] = {name: _spread(values, sizes.unit) for name, values in sizes.values.items() if len(values)}
     return found | {"findings": tuple(Finding(severity="note", text=note) for note in sizes.notes)}
 
 
@@ -187,13 +173,13 @@ def _parts(examples: Examples) -> dict[str, int]:
     return {name: counts[name] for name in ("train", "val", "test") if counts[name]}
 
 
-def _classes_by_part(examples: Examples) -> dict[str, set[str]]:
-    """Part -> names of its classes; empty without labels or parts."""
+def _classes_by_part(examples: Examples, reviews: Sequence[Review]) -> dict[str, set[str]]:
+    """Part -> names of its classes; empty without classes or parts."""
     found: defaultdict[str, set[str]] = defaultdict(set)
-    if examples.schema.part is not None and "label" in examples.schema.targets:
-        for part, value in zip(examples.column(examples.schema.part), examples.target()):
-            if not _missing(value):
-                found[part].update(_names(_plain_label(value)))
+    if examples.schema.part is not None:
+        for review in reviews:
+            for part, label in zip(examples.column(examples.schema.part), review.labels):
+                found[part].update(label or ())
     return dict(found)
 
 
@@ -219,29 +205,7 @@ def _across_parts(
     return tuple(leaks), findings + [Finding(severity="note", text=note) for note in given.notes]
 
 
-def _spread(values: Sequence[float] | np.ndarray) -> Spread:
+def _spread(values: Sequence[float] | np.ndarray, unit: str) -> Spread:
     numbers = np.asarray(values, dtype=np.float64)
-    return Spread(minimum=float(numbers.min()), median=float(np.median(numbers)), maximum=float(numbers.max()))
-
-
-def _are_quantities(values: Sequence[Any]) -> bool:
-    """Numbers that are no classes: with fractions, or of very many values."""
-    if not values or not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return False
-    return any(value != int(value) for value in values) or len(set(values)) > _MOST_CLASSES_OF_NUMBERS
-
-
-def _plain_label(value: Any) -> Any:
-    """A label that can be compared: a set of labels in one order, None where it is missing."""
-    if isinstance(value, list):
-        return tuple(sorted(map(str, value)))
-    return None if _missing(value) else value
-
-
-def _names(label: Any) -> tuple[str, ...]:
-    """The labels in a set, or the one label."""
-    return label if isinstance(label, tuple) else (str(label),)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value) or (isinstance(value, str) and not value)
+    low, middle, high = numbers.min(), np.median(numbers), numbers.max()
+    return Spread(minimum=float(low), median=float(middle), maximum=float(high), unit=unit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -46,7 +47,10 @@ def classification_metrics() -> tuple[Metric, ...]:
         ),
         _metric("macro_f1", "Macro F1", True, _macro_f1, _macro_f1_replicates, SHARE),
         _metric("roc_auc", "ROC AUC", True, _roc_auc, _roc_auc_replicates),
-        _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf)),
+        replace(
+            _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf)),
+            breaks_ties=True,
+        ),
         _metric("ece", "Calibration error (ECE)", False, _calibration_error, _calibration_error_replicates),
     )
 

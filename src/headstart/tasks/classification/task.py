@@ -18,6 +18,7 @@ from torch import nn
 
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Review
 from headstart.contracts.target_kinds import ClassIds
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
@@ -33,6 +34,7 @@ from headstart.tasks._label_kinds import (
     natural_order,
     origins_of,
     require_labels,
+    review_labels,
 )
 from headstart.tasks._label_sets import form_of
 from headstart.tasks._learnt_state import TEMPERATURE, distinct, one_for_each
@@ -66,6 +68,11 @@ class Classification(Settings):
         if TARGET not in examples.schema.targets or form_of(examples) is not None:
             return None
         return class_reason(examples)
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """Return the class of each example."""
+        return review_labels(examples)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the classes in proportion."""

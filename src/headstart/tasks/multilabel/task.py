@@ -18,13 +18,14 @@ from torch import nn
 
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Review
 from headstart.contracts.target_kinds import LabelSets
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
 from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
-from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
+from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets, review_sets
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
 from headstart.tasks.multilabel.presentation import MultiLabelPresentation
@@ -54,6 +55,11 @@ class MultiLabel(Settings):
         names = {name for some in label_sets(examples, "" if form == LISTS else form) for name in some}
         how = "lists" if form == LISTS else f"sets separated by '{form}'"
         return f"the labels are {how} ({len(names)} different ones)"
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """Return the labels of each example."""
+        return review_sets(examples)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest label of each example in proportion."""

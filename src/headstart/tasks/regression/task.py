@@ -16,6 +16,7 @@ from torch import nn
 
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Review
 from headstart.contracts.target_kinds import Values
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
@@ -65,6 +66,12 @@ class Regression(Settings):
             return None
         distinct = len({value for value in examples.target(TARGET) if kind_of(value) != "missing"})
         return f"the labels are numbers with {distinct} different values"
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """Return the range of the known values."""
+        known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
+        return Review(missing=len(examples) - len(known), spreads={examples.schema.targets[TARGET]: known})
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep quantile bins of equal size in proportion, at most 10."""

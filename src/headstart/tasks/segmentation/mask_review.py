@@ -44,6 +44,7 @@ def review_masks(examples: Examples) -> Review:
         faults=faults,
         warnings=_warnings(usable, pixels, classes, shown),
         notes=(*_notes(seen, pixels, classes), *viewed),
+        unit="% of a picture",
         spreads={f"share of {name}": shares[:, k].round(2).tolist() for k, name in enumerate(classes.names)},
     )
 

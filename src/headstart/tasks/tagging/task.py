@@ -21,6 +21,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.panels import Review
 from headstart.contracts.target_kinds import TagSequences
 from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import (
@@ -78,6 +79,14 @@ class Tagging(Settings):
             return None
         spans = sum(len(value) for value in examples.target(TARGET) if value)
         return f"the labels are {spans} spans in {len(examples)} texts"
+
+    @classmethod
+    def review(cls, examples: Examples) -> Review:
+        """Return how many spans have which label."""
+        counts = Counter(span["label"] for spans in examples.target(TARGET) for span in spans or ())
+        listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
+        said = f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"
+        return Review(missing=examples.target(TARGET).count(None), notes=(said,))
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest type of each text in proportion."""
