@@ -147,8 +147,8 @@ class PlainModality(Settings):
         return Sizes({})
 
     def preview(self, raw: Raw) -> str:
-        """The beginning of the input's `str`."""
-        return str(raw)[:PREVIEW]
+        """The name of a file, or the beginning of the input's `str`."""
+        return str(raw.name if isinstance(raw, Path) else raw)[:PREVIEW]
 
     def recognises(self, inputs: Any) -> float:  # noqa: ARG002
         """Never."""
