@@ -14,6 +14,7 @@ from small_data import OFFLINE, measurements, own_copy, photo_folder, reviews
 
 import headstart
 from forked_processes import Forked
+from headstart.pipeline import prediction_table
 from headstart.verbs import predict as predict_module
 
 Command = Callable[..., Any]
@@ -321,13 +322,13 @@ def test_a_long_table_is_predicted_in_pieces(here: Path, number_run: Path, monke
     frame.loc[bad, "width"] = np.nan
     frame.to_csv("many.csv", index=False)
     sizes: list[int] = []
-    original = predict_module.predict_usable
+    original = prediction_table.predict_usable
 
     def noting(predictor: Any, examples: Any) -> Any:
         sizes.append(len(examples))
         return original(predictor, examples)
 
-    monkeypatch.setattr(predict_module, "predict_usable", noting)
+    monkeypatch.setattr(prediction_table, "predict_usable", noting)
     monkeypatch.setattr(predict_module, "ROWS_AT_ONCE", 150)
     for name in ("answers.csv", "answers.parquet"):
         summary = headstart.predict(number_run, "many.csv", out=name)

@@ -19,7 +19,8 @@ LABEL = "y"
 def modality_of(inputs: Any) -> str:
     """The modality that is most certain of the inputs."""
     looked_at = _in_rows(inputs) if getattr(inputs, "ndim", 0) > 1 or is_sequence(inputs) else ()
-    seen = looked_at if len(looked_at) else np.empty((0, 0))
+    known = getattr(looked_at, "ndim", 1) > 0 and len(looked_at) > 0  # a sparse matrix becomes an array without axes
+    seen = looked_at if known else np.empty((0, 0))
     return max(registry.names("modalities"), key=lambda name: modality_named(name).recognises(seen))
 
 
