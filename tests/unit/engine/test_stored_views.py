@@ -13,7 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.target_kinds import ClassIds, ClassMaps
+from headstart.contracts.target_kinds import Boxes, ClassIds, ClassMaps
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -130,13 +130,17 @@ def test_an_epoch_draws_from_its_view_and_validation_from_none() -> None:
     assert float(stream.batch(rows).state.hidden[0, 0]) == -1.0
 
 
-def test_class_maps_lie_over_their_stored_view() -> None:
+def test_targets_lie_over_their_stored_view() -> None:
     maps = torch.arange(2 * 64).reshape(2, 8, 8)
     view = View(composed("crop+flip", {}), 3, 1)
     keys = {5: "0a", 7: "ff"}
     found = ViewStates(view, lambda rows: State(torch.zeros(len(rows), 4)), keys, (8, 8))
-    targets = {"mask": maps, "label": torch.tensor([1, 2])}
-    moved = found.moved(targets, np.array([7, 5]), {"mask": ClassMaps(), "label": ClassIds()})
+    boxes = torch.tensor([[[0.0, 0.0, 4.0, 8.0]], [[2.0, 2.0, 7.0, 5.0]]])
+    targets = {"mask": maps, "boxes": boxes, "label": torch.tensor([1, 2])}
+    kinds = {"mask": ClassMaps(), "boxes": Boxes(), "label": ClassIds()}
+    moved = found.moved(targets, np.array([7, 5]), kinds)
+    assert torch.equal(moved["boxes"], view.augmentation.move(Boxes(), boxes, view.seeds(["ff", "0a"]), (8, 8)))
+    assert not torch.equal(moved["boxes"], boxes)
     assert torch.equal(moved["mask"], view.augmentation.move(ClassMaps(), maps, view.seeds(["ff", "0a"]), (8, 8)))
     assert not torch.equal(moved["mask"], maps)
     assert moved["label"].tolist() == [1, 2]
