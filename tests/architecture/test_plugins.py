@@ -38,6 +38,7 @@ ALLOWED = {
     ("pipeline/continued_run.py", "full"): "how a run goes on whose head was solved for",
     ("verbs/estimators.py", "classification"): "what a classifier does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
+    ("pipeline/arms.py", "head_only"): "the probe of a task whose head cannot be solved for",
 }
 """(beginning of a file's path, plug-in) -> why it may be named there."""
 

@@ -21,10 +21,11 @@ from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
 from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.training.checkpoint import Progress
+from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
-from headstart.kernel.registry import name_of
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
 from headstart.pipeline.record import CandidateRow, Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row
@@ -88,9 +89,14 @@ def weights_of(backbone: Backbone) -> Weights:
 
 
 def solve_arm(context: FitContext, key: str) -> Trained:
-    """The task's own solver on the frozen features of the training part, calibrated on validation."""
+    """The frozen probe: the task's own solver on the features of the training part, calibrated on validation.
+
+    Where the task has no closed form, its head is trained by steps on the same features.
+    """
+    if not isinstance(context.read.task, ClosedForm):
+        return _head_alone(context, key)
     started = time.monotonic()
-    task = solvable(context.read.task).linear()
+    task = context.read.task.linear()
     head, chosen = solved(context, task, context.read.split.train)
     model, title = model_with(context, context.backbone, head, task), f"linear probe on {context.backbone.name}"
     stages, row = frozen_rows(context.backbone), head_row(head, 0.0)
@@ -106,8 +112,9 @@ def solve_arm(context: FitContext, key: str) -> Trained:
 def solved(context: FitContext, task: BoundTask, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
     """The head of the task's own solver for some rows of what is read, and what it chose."""
     data = context.read
-    solver = solvable(task)
-    if not isinstance(solver, Sampled):
+    if not isinstance(task, ClosedForm):
+        raise SettingsError(f"the head of the task {registry.name_of(task)} has no closed form")
+    if not isinstance(task, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
         groups = None if data.groups is None else data.groups[rows]
         shown = data.task.presentation
@@ -115,19 +122,18 @@ def solved(context: FitContext, task: BoundTask, rows: np.ndarray) -> tuple[nn.M
         if classes * len(rows) > LARGE:
             context.reporter.say(f"Solving a head of {classes:,} classes on {len(rows):,} examples takes a while")
     else:
-        features, targets, owners = sampled(context, solver, rows)
+        features, targets, owners = sampled(context, task, rows)
         groups = owners if data.groups is None else data.groups[owners]
     if not np.isfinite(features).all():
         raise BackboneError(f"{context.backbone.name} gives features of NaN or infinity: its weights are of no use")
-    head, chosen = solver.solve(features, targets, groups, context.plan.seed)
+    head, chosen = task.solve(features, targets, groups, context.plan.seed)
     return head, chosen
 
 
-def solvable(task: BoundTask) -> ClosedForm:
-    """Return the task as one whose head can be solved for. Raises SettingsError where there is no closed form."""
-    if not isinstance(task, ClosedForm):
-        raise SettingsError(f"the head of the task {name_of(task)} has no closed form. Use --tuning head_only.")
-    return task
+def _head_alone(context: FitContext, key: str) -> Trained:
+    recipe, _ = with_enough_epochs(registry.plugin("tuning", "head_only")(), len(context.data.split.train))
+    arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", None)
+    return replace(arm, weights=weights_of(context.backbone))
 
 
 def train_arm(

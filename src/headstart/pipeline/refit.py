@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.contracts.task_capabilities import ClosedForm
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Trained, Weights, model_with, scaled, solved, train_arm, weights_of
@@ -30,7 +31,7 @@ def solved_again(context: FitContext, probe: Trained) -> Trained:
     For when nothing is left to be chosen on validation: few labels are then all used.
     """
     task, split = probe.model.task, context.read.split
-    if not len(split.val):
+    if not len(split.val) or not isinstance(task, ClosedForm):
         return probe
     head, chosen = solved(context, task, np.union1d(split.train, split.val))
     model = model_with(context, context.backbone, head, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import torch
 
 from head_shapes import SHAPES
 from headstart.backbones.timm_images import TimmImages
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import load_model
 from headstart.engine.frozen.content_keys import content_keys
@@ -24,12 +24,13 @@ from headstart.evidence.splits import Split
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.pipeline import embed as sources
-from headstart.pipeline.arms import FitContext, first_head, solve_arm, train_arm
+from headstart.pipeline.arms import FitContext, first_head, predict_rows, solve_arm, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.refit import solved_again
 from headstart.runners.eager import Eager
-from headstart.tasks.classification.task import Classification
+from headstart.tasks.classification.task import BoundClassification, Classification
 from headstart.tasks.segmentation.task import Segmentation
 from headstart.tuning.bias_only import BiasOnly
 from headstart.tuning.full import Full
@@ -114,6 +115,23 @@ def test_the_solved_head_of_the_probe_is_left_as_it_is() -> None:
     before = {name: value.clone() for name, value in probe.model.heads.state_dict().items()}
     train_arm(context, "model", LpFt(**SHORT), "lp_ft", None, probe)
     assert all(value.equal(before[name]) for name, value in probe.model.heads.state_dict().items())
+
+
+class Unsolvable(BoundClassification):
+    """Classification whose head nobody can solve for."""
+
+    solve: ClassVar[None] = None  # type: ignore[assignment]
+
+
+def test_where_no_head_can_be_solved_for_the_probe_is_the_head_trained_on_kept_features() -> None:
+    context = numbers()
+    task = Unsolvable(**dict(context.data.task))
+    context = replace(context, data=replace(context.data, task=task))
+    before = state_hash(context.backbone.module.state_dict())
+    probe = solve_arm(context, "probe")
+    assert probe.progress is not None and state_hash(context.backbone.module.state_dict()) == before
+    assert predict_rows(context, probe, context.data.split.test).columns["probabilities"].shape == (15, 2)
+    assert solved_again(context, probe) is probe
 
 
 def test_behind_a_decoder_that_nobody_can_solve_for_lp_ft_trains_it_alone_first() -> None:
