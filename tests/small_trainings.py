@@ -30,7 +30,15 @@ from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
-RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.01, head_learning_rate=0.02, patience=9, precision="float32")
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=16,
+    learning_rate=0.01,
+    head_learning_rate=0.02,
+    patience=9,
+    precision="float32",
+    renew_statistics=True,
+)
 TRAIN, VALIDATION = np.arange(64), np.arange(64, 96)
 STAGES = 3
 

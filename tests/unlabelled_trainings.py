@@ -25,7 +25,9 @@ from small_trainings import Normalised
 from tiny_backbone import TinyBackbone, numeric_examples
 
 TRAIN, HELD_OUT, STAGES = np.arange(64), np.arange(64, 96), 3
-COURSE = Recipe(epochs=3, batch_size=16, learning_rate=0.01, head_learning_rate=0.01, precision="float32")
+COURSE = Recipe(
+    epochs=3, batch_size=16, learning_rate=0.01, head_learning_rate=0.01, precision="float32", renew_statistics=True
+)
 
 
 class Pulled(Objective):

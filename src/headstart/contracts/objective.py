@@ -72,16 +72,16 @@ class Objective(Settings):
     streams: ClassVar[tuple[str, ...]] = (SOURCE,)
     """The streams it draws a batch from in every step; one that is missing or empty is refused by name."""
     anchored: ClassVar[bool] = False
-    """Whether it holds weights to their pretrained values; refused where training starts from others."""
+    """True where it holds weights to their pretrained values; refused where training starts from others."""
     modalities: ClassVar[tuple[str, ...]] = ()
     """The modalities that it can learn from; empty for every one."""
     compares: ClassVar[bool] = False
-    """Whether its terms compare the examples of a batch with each other: the parts of one that does not fit into the
+    """True where its terms compare the examples of a batch with each other: the parts of one that does not fit into the
     memory then have fewer to compare, which is said."""
     of_classes: ClassVar[bool] = False
-    """Whether each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
+    """True where each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
     advice: ClassVar[Advice] = Advice()
-    """What a search or `auto` should know of it."""
+    """For searches and `auto`."""
 
     def first_stage(self, stages: int) -> int:
         """The first backbone stage it must reach to do anything; `stages` when a head is enough."""

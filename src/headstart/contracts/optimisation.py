@@ -38,7 +38,7 @@ class Optimisation(Settings):
     keep: Literal["best", "last"] = "best"
     """Whose weights are kept: those of the best epoch on validation, or of the last, which then comes for certain."""
     refit: bool = False
-    """Whether to train once more, on training and validation part, with the calibration found before; keep = 'last'."""
+    """Train once more, on training and validation part, with the calibration found before; needs keep = 'last'."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the products in training: 'auto' is bfloat16 where the device has it natively; weights stay float32."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
@@ -48,9 +48,9 @@ class Optimisation(Settings):
     averaging: float = Field(default=0.0, ge=0, lt=1)
     """Decay per step of an exponential average of the weights, which is then what is kept; 0 is off; in [0, 1)."""
     soup: bool = False
-    """Whether to average the best epochs' weights where that is better on validation (Wortsman et al. 2022)."""
+    """Average the best epochs' weights where that is better on validation (Wortsman et al. 2022)."""
     interpolate: bool = False
-    """Whether to go back towards the pretrained backbone as far as is better on validation (WiSE-FT)."""
+    """Move back towards the pretrained backbone as far as is better on validation (WiSE-FT, Wortsman et al. 2022)."""
 
     @model_validator(mode="after")
     def _keep_suits_the_rest(self) -> Self:

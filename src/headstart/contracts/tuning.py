@@ -33,7 +33,7 @@ class TrainingStart:
     """Facts known just before the first step of a training."""
 
     head_learnt: bool
-    """Whether the head is one that knows the task: solved for on frozen features, or of the run that is continued."""
+    """True for a head that knows the task: solved for on frozen features, or of the run that is continued."""
     relative_gradients: Callable[[], Sequence[float]]
     """Measures the task loss's gradient beside the weights, ||g|| / ||w||, of each stage (stages,) on some training
     batches; the same in a training that is resumed."""
@@ -47,7 +47,7 @@ class Tuning(Settings):
     solved: ClassVar[bool] = False
     """True when the task's own solver fits the head on frozen features and no loop runs."""
     advice: ClassVar[Advice] = Advice()
-    """What a search should know of it."""
+    """For searches."""
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """The first stage that moves; `stages` when the whole backbone is frozen."""
@@ -62,14 +62,15 @@ class Recipe(Tuning, Optimisation):
     """A tuning that trains by steps, with the settings of its optimisation."""
 
     beside: ClassVar[bool] = False
-    """Whether matrices beside the backbone's weights move and not these themselves; `adapted` puts them there."""
+    """True where matrices beside the backbone's weights move and not these themselves; `adapted` puts them there."""
     head: ClassVar[Literal["fresh", "solved"]] = "fresh"
     """'solved': training starts from the head of the task's solver, where the task's head has that form."""
 
     stage_decay: float = Field(default=1.0, gt=0, le=1)
     """Each stage's rate as a share of that of the stage above it, the last stage having the full one; in (0, 1]."""
-    renew_statistics: bool = True
-    """Whether BatchNorm of a moving stage normalises by the batch and renews its running statistics."""
+    renew_statistics: bool = False
+    """BatchNorm of moving stages normalises by the batch and renews its statistics; else it keeps the pretrained ones,
+    which few examples spoil."""
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head, and the stages from the first on at rates that fall by `stage_decay` from the last one down."""

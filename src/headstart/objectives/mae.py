@@ -49,7 +49,7 @@ class Mae(Objective):
     depth: int = Field(default=4, ge=1)
     """Blocks of the decoder; >= 1."""
     normalised: bool = True
-    """Whether each patch's pixels are brought to mean 0 and variance 1 before they are compared."""
+    """Bring each patch's pixels to mean 0 and variance 1 before they are compared."""
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """It sees pixels and patches."""

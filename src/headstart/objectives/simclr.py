@@ -44,7 +44,7 @@ class SimCLR(Objective):
     width: int = Field(default=128, ge=1)
     """Width of the embeddings that are compared; >= 1."""
     batch_norm: bool = True
-    """Whether the projector has BatchNorm; LayerNorm in its place where not."""
+    """The projector has BatchNorm; without it LayerNorm."""
 
     def first_stage(self, stages: int) -> int:
         """A stage must move."""

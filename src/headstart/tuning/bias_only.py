@@ -19,8 +19,6 @@ class BiasOnly(Recipe):
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of the biases; > 0."""
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which are no biases."""
 
     def moves(self, parameter: str) -> bool:
         """Return True for a bias."""

@@ -25,6 +25,3 @@ class Full(Recipe):
     """Everything from the pretrained weights on."""
 
     advice: ClassVar[Advice] = Advice(_tries)
-
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""

@@ -23,8 +23,6 @@ class Gradual(Recipe):
     """Share of the training after which the first stage begins to move too; in (0, 1)."""
     stage_decay: float = Field(default=0.9, gt=0, le=1)
     """Each stage's rate as a share of that of the stage above it, the last stage having the full one; in (0, 1]."""
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     def rates(self, stages: int) -> tuple[Rate, ...]:
         """The head at once, each stage from its own time on."""

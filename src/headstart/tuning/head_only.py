@@ -33,8 +33,6 @@ class HeadOnly(Recipe):
     """Of the backbone, nothing of which moves: the head's own is `head_learning_rate`; > 0."""
     stage_decay: float = Field(default=1.0, gt=0, le=1)
     """Of the backbone's rates, nothing of which moves; in (0, 1]."""
-    renew_statistics: bool = False
-    """Of BatchNorm in the backbone; nothing of it moves."""
 
     def first_stage(self, stages: int) -> int:
         """No stage moves."""

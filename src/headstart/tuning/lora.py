@@ -45,8 +45,6 @@ class Lora(Recipe):
     """How many stages are adapted, counted from the end; >= 1; by default all. Stages before them run only once."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak rate of A and B; > 0."""
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     def first_stage(self, stages: int) -> int:
         """The first that is adapted."""

@@ -51,8 +51,6 @@ class LpFt(Recipe):
     """How many stages move, counted from the end; >= 1; by default all. Stages before them run only once."""
     head_alone: float = Field(default=0.3, ge=0, lt=1)
     """Share of the training in which a head that could not be solved for trains alone; in [0, 1)."""
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, as the probe saw them."""
 
     def check(self, backbone: Network) -> None:
         """Raises SettingsError when more stages are to move than there are."""

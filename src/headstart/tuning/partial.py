@@ -32,8 +32,6 @@ class Partial(Recipe):
 
     last: int | None = Field(default=None, ge=1)
     """How many stages move, counted from the end; >= 1; by default a quarter of them."""
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""

@@ -17,7 +17,7 @@ class Probe(Tuning):
     solved: ClassVar[bool] = True
 
     refit: bool = False
-    """Whether the head is solved once more with the validation part, when that has served for calibration."""
+    """Solve the head once more with the validation part, when that has served for calibration."""
 
     def first_stage(self, stages: int) -> int:
         """No stage moves."""

@@ -24,3 +24,5 @@ class Scratch(Recipe):
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     patience: int = Field(default=15, ge=1)
     """Epochs without a better one on validation before training stops; >= 1."""
+    renew_statistics: bool = True
+    """BatchNorm normalises by the batch and renews its statistics, which are random at first."""

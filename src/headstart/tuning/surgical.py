@@ -30,9 +30,6 @@ class Surgical(Recipe):
     advice: ClassVar[Advice] = Advice(_tries)
     head: ClassVar[Literal["fresh", "solved"]] = "solved"
 
-    renew_statistics: bool = False
-    """Whether BatchNorm normalises by the batch; False keeps the pretrained statistics, which few examples spoil."""
-
     def settled(self, rates: tuple[Rate, ...], training_start: TrainingStart) -> tuple[Rate, ...]:
         """The stages' rates times RGN / max RGN; unchanged where no gradient reaches any of them."""
         measured = training_start.relative_gradients()

@@ -43,6 +43,8 @@ class TrainingSettings(Recipe):
     """Peak rate of what the objective trains beside the backbone; > 0."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
+    renew_statistics: bool = True
+    """BatchNorm normalises by the batch and renews its statistics; False keeps those that it has."""
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> Self:

@@ -33,7 +33,7 @@ from headstart.tasks.classification.task import BoundClassification, Classificat
 from tiny_backbone import TinyBackbone, numeric_examples
 
 EVERYTHING = tuple(Rate(stage, 1.0) for stage in (-1, 0, 1, 2))
-RECIPE = Recipe(epochs=6, batch_size=16, learning_rate=0.01, head_learning_rate=0.02, patience=3)
+RECIPE = Recipe(epochs=6, batch_size=16, learning_rate=0.01, head_learning_rate=0.02, patience=3, renew_statistics=True)
 
 
 def make_loop(
@@ -96,7 +96,7 @@ def test_a_task_that_is_chosen_by_its_metric_keeps_the_epoch_that_is_best_by_tha
 
 def test_one_step_equals_the_same_step_written_out_by_hand() -> None:
     rates = {"learning_rate": 0.01, "head_learning_rate": 0.02, "clip": 0.5, "warmup": 0.0}
-    recipe = Recipe(epochs=1, batch_size=64, precision="float32", **rates)  # type: ignore[arg-type]
+    recipe = Recipe(epochs=1, batch_size=64, precision="float32", renew_statistics=True, **rates)  # type: ignore[arg-type]
     loop = make_loop(recipe)
     by_hand = make_loop(recipe)
     loop.run()
