@@ -94,5 +94,5 @@ def _row(
         "before": round(float(before[candidate].mean()), 2),
         "after": round(float(after[candidate].mean()), 2),
         "gain": [round(value, 2) for value in (gain, low, high)],
-        "verdict": "helps" if low > 0 else "hurts" if high < 0 else "no significant difference",
+        "verdict": "helps" if low > 0 else "hurts" if high < 0 else "not significant",
     }

@@ -16,7 +16,7 @@ from headstart.kernel.errors import SettingsError
 
 
 class Partners(NamedTuple):
-    """What is mixed into each example of a batch."""
+    """The partner of each example of a batch, and its share."""
 
     own: float
     """Share of the example itself, in [0, 1]: drawn from Beta(alpha, alpha)."""

@@ -35,7 +35,7 @@ class Elastic(Warp):
 
     @property
     def one_to_one(self) -> bool:  # type: ignore[override]
-        """Whether neighbouring nodes are displaced too little to fold the image."""
+        """Return whether neighbouring nodes are displaced too little to fold the image."""
         return self.magnitude * (self.nodes - 1) <= STEEPEST
 
     def grid(self, images: Tensor, seeds: Sequence[int]) -> Tensor:

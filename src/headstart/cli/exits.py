@@ -46,7 +46,7 @@ EXIT_CODES: dict[int, str] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found, in the two forms in which it can be printed."""
+    """The result of a command, in the two forms in which it can be printed."""
 
     document: Callable[[], Any]
     """For `--json`: plain values."""

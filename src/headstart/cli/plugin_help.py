@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 def family_names() -> dict[str, str]:
-    """What a user calls a family -> its folder: 'objective' -> 'objectives'."""
+    """Return what a user calls a family -> its folder: 'objective' -> 'objectives'."""
     return {re.sub("ies$", "y", folder).removesuffix("s"): folder for folder in registry.FAMILY_NOUN}
 
 
@@ -55,7 +55,7 @@ def settings(family: str, name: str) -> list[FieldHelp]:
 
 
 def training() -> tuple[str, list[FieldHelp]]:
-    """What `--set training...` sets in a pretraining: its idea, and every setting that means something there."""
+    """Return what `--set training...` sets in a pretraining: its idea, and every setting that means something there."""
     from headstart.pipeline.pretraining.plan import IDLE, TrainingSettings  # here, as it brings torch
 
     rows = [row for row in field_help(TrainingSettings) if row.name not in IDLE]

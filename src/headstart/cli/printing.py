@@ -75,7 +75,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def print_inspection(inspection: Inspection) -> None:
-    """What the data are, then every finding, gravest first."""
+    """Return what the data are, then every finding, gravest first."""
     console = open_console()
     console.print(Text(on_one_line(f"{inspection.source}: {inspection.seen}"), "bold"))
     grid = plain_grid()
@@ -87,7 +87,7 @@ def print_inspection(inspection: Inspection) -> None:
 
 
 def print_predicted(summary: PredictionSummary) -> None:
-    """How many rows were predicted, and where they lie."""
+    """Return how many rows were predicted, and where they lie."""
     failed = f"; {summary.failed:,} could not be predicted; the column 'error' says why" if summary.failed else ""
     print(f"{summary.rows:,} predictions in {summary.out}{failed}")
     if summary.gathered:

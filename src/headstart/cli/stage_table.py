@@ -1,4 +1,4 @@
-"""What was frozen and what was trained, as the table that a fit prints: stages alike stand in one row."""
+"""Frozen and trained stages as the table that a fit prints: stages alike stand in one row."""
 
 from __future__ import annotations
 

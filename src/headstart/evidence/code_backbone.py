@@ -42,7 +42,7 @@ class CodeBackbone(Backbone):
         self.stages = (Stage("codes", (), names, tuple(name for name, _ in module.named_children())),)
 
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """What the module takes."""
+        """Return what the module takes."""
         return State(self._read(raws))
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002

@@ -38,7 +38,7 @@ class Projection(nn.Module):
 
 
 class Triangle(nn.Module):
-    """How much nearer than the mean each centroid is."""
+    """Codes that say how much nearer than the mean each centroid is."""
 
     def __init__(self, centroids: Tensor) -> None:
         """`centroids` (number, width)"""

@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     figure: Figure
     """Signed so that more is better."""
     verdict: str
-    """'better', 'worse' or 'no significant difference'."""
+    """'better', 'worse' or 'not significant'."""
 
 
 class Slice(NamedTuple):
@@ -152,7 +152,7 @@ def _judged(figure: Figure) -> Difference:
         return Difference(figure, "better")
     if figure.high < 0:
         return Difference(figure, "worse")
-    return Difference(figure, "no significant difference")
+    return Difference(figure, "not significant")
 
 
 def _worst(metric: Metric, slices: Sequence[Slice]) -> str | None:

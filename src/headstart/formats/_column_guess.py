@@ -29,7 +29,7 @@ _CLEARLY_LONGER = 2.0
 
 
 class Inputs(NamedTuple):
-    """What an example's input is."""
+    """The input of an example."""
 
     modality: str
     columns: tuple[str, ...]

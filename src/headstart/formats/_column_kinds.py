@@ -41,7 +41,7 @@ def holds_images(column: pa.ChunkedArray, root: str) -> bool:
 
 
 def looks_like_paths(column: pa.ChunkedArray) -> bool:
-    """Whether all values end as image files do."""
+    """Return whether all values end as image files do."""
     values = sample(column) if is_text(column.type) else []
     return bool(values) and all(Path(value).suffix.lower() in SUFFIXES for value in values)
 

@@ -117,7 +117,7 @@ class ConllLines:
 
 
 def is_tag(column: str) -> bool:
-    """Whether it is written as tags of spans are: 'O', 'B-person'."""
+    """Return whether it is written as tags of spans are: 'O', 'B-person'."""
     return _TAG.fullmatch(column) is not None
 
 

@@ -15,7 +15,7 @@ _IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
 
 @dataclass
 class Leftovers:
-    """What a walk passed by, for the user to know."""
+    """Files that a walk passed by, to be told to the user."""
 
     other: dict[str, int] = field(default_factory=dict)
     """Suffix -> number of files that are no images; '' for files without a suffix."""
@@ -121,5 +121,5 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def is_image_path(path: str) -> bool:
-    """Whether a path ends as a picture's name does."""
+    """Return whether a path ends as a picture's name does."""
     return PurePosixPath(path).suffix.lower() in SUFFIXES

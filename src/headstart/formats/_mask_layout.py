@@ -47,7 +47,7 @@ class Pairs:
 
 
 def has_mask_folders(root: Path) -> bool:
-    """Whether there are both folders of pictures and folders of masks below `root`, be they empty."""
+    """Return whether there are both folders of pictures and folders of masks below `root`, be they empty."""
     found: set[str] = set()
     for folder, names, _ in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
@@ -57,7 +57,7 @@ def has_mask_folders(root: Path) -> bool:
 
 
 def has_mask_endings(paths: Sequence[str]) -> bool:
-    """Whether at least half of the pictures have a mask beside them under their name and an ending."""
+    """Return whether at least half of the pictures have a mask beside them under their name and an ending."""
     # most folders of pictures have none at all, and a hundred thousand names are soon looked through
     if not any(ENDING.search(os.path.splitext(path)[0]) for path in paths):
         return False

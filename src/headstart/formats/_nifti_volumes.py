@@ -56,7 +56,7 @@ class Volume(NamedTuple):
         return _AXES[self.order[0]]
 
     def apart(self, other: Volume) -> float:
-        """How far one of this volume's corners lies from the same one of another of its shape at most, mm."""
+        """Return how far one of this volume's corners lies from the same one of another of its shape at most, mm."""
         last = {axis: length - 1 for axis, length in zip(self.order, self.slices.shape)}
         corners = np.array([*product(*((0, last[axis]) for axis in range(3)), (1,))])
         return float(np.linalg.norm((self.affine - other.affine) @ corners.T, axis=0).max())

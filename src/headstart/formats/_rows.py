@@ -16,7 +16,7 @@ MIXED = b"mixed"
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column type is one of arrow's strings."""
+    """Return whether a column type is one of arrow's strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

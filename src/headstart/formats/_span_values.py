@@ -30,7 +30,7 @@ class _Span(NamedTuple):
 
 
 def holds_spans(column: pa.ChunkedArray) -> bool:
-    """Whether a column holds lists, or text of which every value begins as a list of JSON does; but lists of names are
+    """Return whether a column holds lists, or text whose every value begins like a list of JSON; but lists of names are
     sets of labels."""
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return not _are_names(column.to_pylist())

@@ -98,7 +98,7 @@ def arrow_rows(table: pa.Table) -> ArrowRows:
 
 
 def is_dataset(source: Any) -> bool:
-    """Whether `source` behaves like a `datasets.Dataset`."""
+    """Return whether `source` behaves like a `datasets.Dataset`."""
     return all(hasattr(source, name) for name in ("features", "column_names", "with_format", "__len__"))
 
 

@@ -71,7 +71,7 @@ class Dicom(Settings):
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
-        """How many slices and masks."""
+        """Return how many slices and masks."""
         if not isinstance(source, (str, Path)) or source == "":
             return None
         if Path(source).is_dir() and not _has_slices(Path(source)):

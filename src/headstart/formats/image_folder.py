@@ -33,7 +33,7 @@ class ImageFolder(Settings):
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
-        """How many images in how many class folders, when there are any images."""
+        """Return how many images in how many class folders, when there are any images."""
         if _is_path_list(source):
             return f"a list of {len(source)} image paths"
         if not isinstance(source, (str, Path)) or source == "":

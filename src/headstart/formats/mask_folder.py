@@ -26,7 +26,7 @@ class MaskFolder(Settings):
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
-        """How many pictures and masks, where folders or names say that there are masks."""
+        """Return how many pictures and masks, where folders or names say that there are masks."""
         if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
             return None
         paths = list(walk_images(Path(source), Leftovers()))

@@ -49,7 +49,7 @@ class Nifti(Settings):
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
-        """How many scans and label maps."""
+        """Return how many scans and label maps."""
         if not isinstance(source, (str, Path)) or source == "":
             return None
         pairs = _pairs(Path(source))

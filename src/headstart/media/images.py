@@ -158,7 +158,7 @@ def _cropped(crop: Crop) -> np.ndarray:
 
 
 def looks_like_image(path: Path) -> bool:
-    """Whether a file begins as one of the common picture formats do; for files without a telling name."""
+    """Return whether a file begins as one of the common picture formats do; for files without a telling name."""
     try:
         with open_regular(path) as file:
             start = file.read(16)

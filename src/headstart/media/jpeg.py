@@ -38,7 +38,7 @@ def decode_jpeg(content: bytes, at_least: int | None = None) -> np.ndarray | Non
 
 
 def is_plain_jpeg(content: bytes) -> bool:
-    """Whether any decoder of JPEGs gives the right pixels: no CMYK, nothing huge, nothing to turn."""
+    """Return whether any decoder of JPEGs gives the right pixels: no CMYK, nothing huge, nothing to turn."""
     return _usual_colours(content) and _orientation(content) == 1
 
 

@@ -106,7 +106,7 @@ class Comparison(Settings):
     difference: FigureRow
     """Model minus the other, signed so that more is better."""
     verdict: str
-    """'better', 'worse' or 'no significant difference'."""
+    """'better', 'worse' or 'not significant'."""
 
 
 class Decision(Settings):
@@ -244,7 +244,7 @@ class Forgetting(Settings):
     difference: FigureRow | None = None
     """After minus before, paired, signed so that more is better; forgetting where the interval is below zero."""
     verdict: str = ""
-    """'better', 'worse' or 'no significant difference'."""
+    """'better', 'worse' or 'not significant'."""
     leaked: tuple[DataIssue, ...] = ()
     """Old test examples that this run learnt from; they are not compared."""
     notes: tuple[str, ...] = ()

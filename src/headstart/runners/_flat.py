@@ -16,7 +16,7 @@ from headstart.contracts.carriers import LENGTH_MASK, State
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes into the graph and what comes out, by name and in order."""
+    """Inputs and outputs of the graph, by name and in order."""
 
     context: tuple[str, ...]
     """Context entries that go in, after `hidden`."""
@@ -39,7 +39,7 @@ class Signature:
         return (state.hidden, *(state.context[name] for name in self.context))
 
     def state(self, outputs: Sequence[Tensor], given: State) -> State:
-        """What came out for `given`."""
+        """Return what came out for `given`."""
         handed = {f"context.{name}": given.context[name] for name in self.handed_through}
         return State.of({**handed, **dict(zip(self.outputs, outputs))})
 

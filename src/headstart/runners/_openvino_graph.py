@@ -42,7 +42,7 @@ def core() -> Any:
 
 @cache
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively."""
+    """Return whether the processor multiplies bfloat16 natively."""
     return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 

@@ -17,7 +17,7 @@ from headstart.contracts.carriers import State
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether PyTorch has kernels in bfloat16 for the device; what they gain is measured."""
+    """Return whether PyTorch has kernels in bfloat16 for the device; what they gain is measured."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     known = device.type == "cpu" and torch.backends.mkldnn.is_available()

@@ -24,7 +24,7 @@ from headstart.present.report.write import report
 
 
 class Evaluation(Measured):
-    """What an evaluation found."""
+    """The result of an evaluation."""
 
     data: str
     """What was evaluated on."""

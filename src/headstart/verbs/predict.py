@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 2048
 
 
 class PredictionSummary(Settings):
-    """What a prediction to a file came to."""
+    """Summary of a prediction that was written to a file."""
 
     rows: int
     """Examples predicted."""

@@ -11,7 +11,7 @@ from headstart.verbs.predict import predict
 
 
 class Run(RunFolder):
-    """What `headstart.fit` returns and `headstart.load` gives back."""
+    """A finished run, as `headstart.fit` and `headstart.load` return it."""
 
     def predict(self, data: Any, *, out: Path | str | None = None) -> Any:
         """As `headstart.predict`."""

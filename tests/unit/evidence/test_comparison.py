@@ -109,14 +109,14 @@ def test_a_lead_of_two_examples_is_no_difference_shown() -> None:
     labels = labels_of(100)
     one, other = predicted(labels, np.arange(100) >= 5), predicted(labels, np.arange(100) >= 7)
     found = compare(ACCURACY, {"label": labels}, one, other, seed=0)
-    assert found.verdict == "no significant difference" and found.figure.value == pytest.approx(0.02)
+    assert found.verdict == "not significant" and found.figure.value == pytest.approx(0.02)
 
 
 def test_equal_predictions_on_few_examples_leave_room_for_a_difference() -> None:
     labels = labels_of(20)
     prediction = predicted(labels, np.arange(20) > 3)
     found = compare(ACCURACY, {"label": labels}, prediction, prediction, seed=0)
-    assert found.verdict == "no significant difference"
+    assert found.verdict == "not significant"
     assert -found.figure.low == found.figure.high == pytest.approx(0.18, abs=0.01)
 
 
@@ -164,13 +164,13 @@ def test_draws_of_labels_have_a_t_interval() -> None:
     half = 2.7764451 * np.std([0.02, 0.05, 0.03, 0.06, 0.04], ddof=1) / math.sqrt(5)
     assert found.figure == pytest.approx((0.04, 0.04 - half, 0.04 + half, 5))
     assert found.verdict == "better"
-    assert paired_over_draws([0.1, -0.1, 0.02]).verdict == "no significant difference"
+    assert paired_over_draws([0.1, -0.1, 0.02]).verdict == "not significant"
     assert paired_over_draws([-0.1, -0.11, -0.12]).verdict == "worse"
 
 
 def test_one_draw_shows_nothing() -> None:
     found = paired_over_draws([0.3])
-    assert math.isnan(found.figure.low) and found.verdict == "no significant difference"
+    assert math.isnan(found.figure.low) and found.verdict == "not significant"
 
 
 def test_the_other_may_be_of_a_task_that_knows_fewer_classes() -> None:

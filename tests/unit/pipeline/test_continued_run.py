@@ -86,7 +86,7 @@ def row(value: float, low: float, high: float) -> FigureRow:
     ("verdict", "difference", "beginning"),
     [
         ("worse", row(-0.15, -0.22, -0.08), "FORGETTING on 40 old test examples of runs/a: Accuracy 95.0 %"),
-        ("no significant difference", row(-0.01, -0.05, 0.03), "No significant forgetting on 40 old test examples"),
+        ("not significant", row(-0.01, -0.05, 0.03), "No significant forgetting on 40 old test examples"),
         ("better", row(0.04, 0.01, 0.07), "Better on 40 old test examples"),
     ],
 )

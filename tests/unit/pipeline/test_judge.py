@@ -60,7 +60,7 @@ def test_the_model_is_compared_with_every_other_arm_by_the_primary_metric() -> N
     against = {comparison.against: comparison for comparison in judged().comparisons}
     assert against.keys() == {"probe", "scratch"}
     assert against["scratch"].verdict == "better" and against["scratch"].difference.low > 0
-    assert against["probe"].verdict == "no significant difference"
+    assert against["probe"].verdict == "not significant"
     assert {comparison.metric for comparison in against.values()} == {"accuracy"}
     found = judged()
     expected = found.figures["model"]["accuracy"].value - found.figures["scratch"]["accuracy"].value

@@ -49,7 +49,7 @@ def test_negative_transfer_is_named_loudly() -> None:
 
 def test_a_difference_that_may_be_chance_is_not_claimed() -> None:
     for value in (0.02, -0.02):
-        words, negative = said(against("scratch", "no significant difference", value, 0.05))
+        words, negative = said(against("scratch", "not significant", value, 0.05))
         assert "No significant transfer gain: " in words
         assert "helps:" not in words and "NEGATIVE" not in words and not negative
 
@@ -59,7 +59,7 @@ def test_a_difference_that_may_be_chance_is_not_claimed() -> None:
     [
         ("better", 0.04, "Fine-tuning beats the frozen probe: +4.0 points (+3.0 to +5.0)."),
         ("worse", -0.04, "Fine-tuning is WORSE than the frozen probe: −4.0 points (−5.0 to −3.0). Use --tuning probe."),
-        ("no significant difference", 0.004, "No significant gain over the frozen probe: +0.4 points (−0.6 to +1.4)."),
+        ("not significant", 0.004, "No significant gain over the frozen probe: +0.4 points (−0.6 to +1.4)."),
     ],
 )
 def test_tuning_is_held_against_the_frozen_probe(outcome: str, value: float, sentence: str) -> None:

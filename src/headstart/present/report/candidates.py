@@ -1,4 +1,4 @@
-"""What was tried on the way to the model, judged on validation: never a figure of the test part."""
+"""Candidates for the model, judged on validation: never a figure of the test part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def figure_of(candidate: CandidateRow) -> FigureRow:
 
 
 def kept(candidate: CandidateRow) -> bool:
-    """Whether it became the model."""
+    """Return whether it became the model."""
     return candidate.fate.startswith("kept")
 
 

@@ -166,7 +166,7 @@ def _slice_plot(record: RunRecord, column: str, rows: list[SliceRow]) -> Markup 
 
 
 def is_worst(record: RunRecord, row: SliceRow) -> bool:
-    """Whether the record names this subgroup as the worst."""
+    """Return whether the record names this subgroup as the worst."""
     return record.worst_slice.replace(" ", "") == f"{row.column}={row.value}".replace(" ", "")
 
 

@@ -1,4 +1,4 @@
-"""What was frozen and what was trained, as a picture: the stages from input to head, each as wide as it is large.
+"""Frozen and trained stages as a picture: the stages from input to head, each as wide as it is large.
 
 A block that was trained stands taller, the taller the faster it moved; a frozen one lies low behind a dashed edge.
 Widths are in percent of the page, so that the picture fills any screen while its letters keep their size; a label that
@@ -54,14 +54,14 @@ class Block(NamedTuple):
 
 
 def kind(row: StageRow) -> Kind:
-    """Whether nothing, some or all of it moved; a record of before adapters says only whether."""
+    """Return whether nothing, some or all of it moved; a record of before adapters says only whether."""
     if row.state == "frozen":
         return "frozen"
     return "partly" if 0 < row.trained < row.parameters else "trained"
 
 
 def moved(row: StageRow) -> int:
-    """How many of its parameters moved."""
+    """Return how many of its parameters moved."""
     if row.state == "frozen":
         return 0
     return row.trained or row.parameters
@@ -117,7 +117,7 @@ def picture(record: RunRecord | PretrainRecord) -> Markup:
     alike = groupby(blocks, key=lambda block: (_bracket_label(block.row), block.row is record.head))
     parts += [_bracket(list(run), base) for _, run in alike]
     shape = Markup('<svg class="stages" role="img" width="100%" height="{}"><title>{}</title><desc>{}</desc>{}</svg>')
-    return shape.format(f"{base + BELOW:.0f}", "What was frozen, what was trained", in_words(record), svg.join(parts))
+    return shape.format(f"{base + BELOW:.0f}", "Frozen and trained stages", in_words(record), svg.join(parts))
 
 
 def _blocks(record: RunRecord | PretrainRecord) -> list[Block]:

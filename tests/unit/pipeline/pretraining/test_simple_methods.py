@@ -46,8 +46,8 @@ def gain(**against: str) -> Gain:
     [
         ("better", "better", None),
         ("better", "worse", "It is WORSE than a probe on codes of k-means, which takes seconds: −5.0 points"),
-        ("no significant difference", "worse", "It is WORSE than a probe on codes of k-means"),
-        ("no significant difference", "better", "It does not significantly beat a probe on principal components"),
+        ("not significant", "worse", "It is WORSE than a probe on codes of k-means"),
+        ("not significant", "better", "It does not significantly beat a probe on principal components"),
     ],
 )
 def test_a_simple_method_that_is_not_beaten_is_named(pca: str, k_means: str, said: str | None) -> None:

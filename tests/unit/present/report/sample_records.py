@@ -141,9 +141,7 @@ def classification(names: tuple[str, ...] = ("ants", "bees")) -> RunRecord:
         ),
     }
     comparisons = (
-        Comparison(
-            against="probe", metric="accuracy", difference=figure(0.039, 0.041), verdict="no significant difference"
-        ),
+        Comparison(against="probe", metric="accuracy", difference=figure(0.039, 0.041), verdict="not significant"),
         Comparison(against="scratch", metric="accuracy", difference=figure(0.268, 0.074), verdict="better"),
         Comparison(against="probe", metric="log_loss", difference=figure(0.079, 0.05), verdict="better"),
         Comparison(against="scratch", metric="log_loss", difference=figure(0.489, 0.09), verdict="better"),

@@ -104,7 +104,7 @@ def test_figures_come_with_their_intervals() -> None:
     assert "0.142 (0.081–0.203)" in text
     assert "+26.8 points (+19.4 to +34.2)" in text
     assert "+3.9 points (−0.2 to +8.0)" in text
-    assert "no significant difference" in text
+    assert "not significant" in text
 
 
 def test_run_can_be_repeated_from_the_page() -> None:
