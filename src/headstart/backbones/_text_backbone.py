@@ -14,7 +14,7 @@ from headstart.backbones._layer_segment import Segment
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import PLACES, Features, State, Tap
 from headstart.contracts.examples import Raw
@@ -137,7 +137,7 @@ class TextBackbone(Backbone):
     def fresh(self, seed: int) -> TextBackbone:
         """The same architecture, tokenizer and boundaries with random weights."""
         twin = copy.copy(self)
-        twin.module, twin.origin = random_model(self._config, seed), "random"
+        twin.module, twin.origin, twin.licence = random_model(self._config, seed), "random", NO_LICENCE
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 

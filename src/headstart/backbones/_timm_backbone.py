@@ -16,7 +16,7 @@ from headstart.backbones._fx_trace import trace
 from headstart.backbones._normalise import Normalise
 from headstart.backbones._pixel_reader import PixelReader, reader_of, whole_reader
 from headstart.backbones._timm_architecture import Architecture
-from headstart.contracts.backbone import Backbone, Reader
+from headstart.contracts.backbone import NO_LICENCE, UNKNOWN_LICENCE, Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
@@ -42,13 +42,14 @@ class TimmBackbone(Backbone):
         origin: str,
         decode: str,
         framing: str = "crop",
+        licence: str = UNKNOWN_LICENCE,
     ) -> None:
         """Cut `module` and verify the boundaries; `decode` and `framing` are those of `timm_images`, which can be had.
 
         Raises:
             BackboneError: the model cannot give features, or not at its image size.
         """
-        self.name, self.module, self.origin = name, module.eval(), origin
+        self.name, self.module, self.origin, self.licence = name, module.eval(), origin, licence
         self._architecture = architecture
         self._preprocessing = architecture.preprocessing()
         self._decode, self._framing = decode, framing
@@ -134,12 +135,12 @@ class TimmBackbone(Backbone):
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
         module = self._architecture.random(seed)
-        return TimmBackbone(self.name, self._architecture, module, "random", self._decode, self._framing)
+        return TimmBackbone(self.name, self._architecture, module, "random", self._decode, self._framing, NO_LICENCE)
 
     def whole(self, side: int) -> TimmBackbone:
         """On whole pictures in squares of `side` pixels."""
         architecture = self._architecture.resized(side)
-        return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole")
+        return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole", self.licence)
 
     def _gpu_decoding(self) -> tuple[Framing, torch.device] | None:
         """How the GPU decodes, where it does."""

@@ -11,8 +11,10 @@ import timm
 from timm.models import get_pretrained_cfg, is_model, list_pretrained
 
 from headstart.backbones._hub import OutOfReach, hub_files
+from headstart.backbones._licence import licence_beside, stated_licence
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._weights_file import WEIGHT_SUFFIXES
+from headstart.contracts.backbone import UNKNOWN_LICENCE
 from headstart.kernel.errors import BackboneError, HeadstartError, unknown
 from headstart.kernel.files import read_json
 from headstart.kernel.regular import read_regular
@@ -53,7 +55,9 @@ class Source(NamedTuple):
     weights: Path | OnHub | None
     """None where there are none, or only on their authors' site."""
     elsewhere: bool = False
-    """Whether timm knows the authors' site."""
+    """True where timm knows the authors' site."""
+    licence: str = UNKNOWN_LICENCE
+    """Licence of the weights."""
 
 
 def find(reference: str, image_size: int | None) -> Source:
@@ -149,7 +153,8 @@ def _in_folder(path: Path, image_size: int | None) -> Source:
             f" Give the architecture by its timm name and the file with --weights, as in resnet50 --weights {path}"
         )
     architecture = _described(config, image_size)
-    return Source(architecture, path if path.is_file() else _best_file(folder))
+    weights = path if path.is_file() else _best_file(folder)
+    return Source(architecture, weights, licence=licence_beside(folder))
 
 
 def _best_file(folder: Path) -> Path | None:
@@ -161,7 +166,8 @@ def _best_file(folder: Path) -> Path | None:
 def _in_repository(reference: str, image_size: int | None) -> Source:
     repository, _, revision = reference.partition("@")
     config = fetched(OnHub(repository, revision or None, ("config.json",)))
-    return Source(_described(config, image_size), OnHub(repository, revision or None, _NAMES))
+    weights = OnHub(repository, revision or None, _NAMES)
+    return Source(_described(config, image_size), weights, licence=licence_beside(config.parent))
 
 
 def _described(config: Path, image_size: int | None) -> Architecture:
@@ -193,7 +199,8 @@ def _by_name(reference: str, image_size: int | None) -> Source:
     hub: str | None = values.get("hf_hub_id")
     names: Sequence[str] = (values["hf_hub_filename"],) if values.get("hf_hub_filename") else _NAMES
     weights = OnHub(hub, None, tuple(names)) if hub else None
-    return Source(Architecture.of(name, {}, values, image_size), weights, elsewhere=bool(values.get("url")))
+    architecture = Architecture.of(name, {}, values, image_size)
+    return Source(architecture, weights, bool(values.get("url")), stated_licence(values))
 
 
 def _known(reference: str) -> Iterable[str]:

@@ -12,11 +12,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from headstart.backbones._licence import licence_beside
 from headstart.backbones._own_name import OwnName
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._weights_file import read_weights
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError
 
 NAME = "embedded"
@@ -82,7 +83,8 @@ class Embedded(OwnName):
             raise BackboneError(f"{path.name} is missing from this installation of Headstart: please install it again")
         origin = "inside Headstart, learnt from generated pictures" if inside else f"file {path}"
         module = architecture.filled(read_weights(path), origin)
-        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing)
+        licence = "Apache-2.0" if inside else licence_beside(path.parent)
+        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, licence)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller."""
@@ -92,4 +94,5 @@ class Embedded(OwnName):
         return Architecture.of(TIMM_NAME, ARGUMENTS, CONFIGURATION, self.image_size)
 
     def _backbone(self, architecture: Architecture, origin: str) -> TimmBackbone:
-        return TimmBackbone(NAME, architecture, architecture.random(self.seed), origin, self.decode, self.framing)
+        module = architecture.random(self.seed)
+        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, NO_LICENCE)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
+from headstart.backbones._licence import licence_beside
 from headstart.backbones._text_backbone import TextBackbone
 from headstart.backbones._text_loading import (
     load_config,
@@ -23,7 +24,7 @@ from headstart.backbones._text_loading import (
 from headstart.backbones._text_pooling import declared_pooling
 from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
 from headstart.backbones._text_sources import KNOWN, best_available, find
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError, HeadstartError
 from headstart.kernel.files import read_json
 from headstart.kernel.settings import Settings
@@ -73,14 +74,18 @@ class HfText(Settings):
         folder, origin = find(self.reference, with_weights=self.weights == "pretrained")
         config, tokenizer = load_config(folder), load_tokenizer(folder)
         if self.weights == "random":
-            model, origin = random_model(config, self.seed), "random"
+            model, origin, licence = random_model(config, self.seed), "random", NO_LICENCE
         elif self.weights == "pretrained":
-            model = pretrained_model(config, folder)
+            model, licence = pretrained_model(config, folder), licence_beside(folder)
         else:
-            model, origin = pretrained_model(config, self._weights_path()), f"file {self.weights}"
+            path = self._weights_path()
+            model, origin = pretrained_model(config, path), f"file {self.weights}"
+            licence = licence_beside(path if path.is_dir() else path.parent)
         files = {"config.json": (folder / "config.json").read_bytes(), **tokenizer_files(tokenizer)}
         settled = self.model_copy(update={"pool": declared_pooling(folder)}) if self.pool == "auto" else self
-        return settled._assembled(config, model, tokenizer, files, origin)
+        backbone = settled._assembled(config, model, tokenizer, files, origin)
+        backbone.licence = licence
+        return backbone
 
     def rebuild(self, assets: Path) -> Backbone:
         """The architecture alone, from the configuration and tokenizer in `assets`. Raises BackboneError."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.network import Stage
@@ -47,6 +47,7 @@ class TableFeatures(OwnName):
 
 class _Identity(Backbone):
     modality = "table"
+    licence = NO_LICENCE
     stages = (Stage("columns", ()),)
 
     def __init__(self, columns: int) -> None:

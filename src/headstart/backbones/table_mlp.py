@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.carriers import Features, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.network import Stage
@@ -74,6 +74,7 @@ class TableMlp(OwnName):
 
 class _TableNet(Backbone):
     modality = "table"
+    licence = NO_LICENCE
 
     def __init__(self, settings: TableMlp) -> None:
         self.name, self.origin, self.width = NAME, "random", settings.width

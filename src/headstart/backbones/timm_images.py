@@ -13,11 +13,12 @@ import timm
 from pydantic import Field
 
 from headstart.backbones._device_pixels import lacking
+from headstart.backbones._licence import licence_beside
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
 from headstart.backbones._weights_file import read_weights
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
@@ -68,13 +69,14 @@ class TimmImages(Settings):
         source = self._source()
         architecture = source.architecture
         if self.weights == "random":
-            module, origin = architecture.random(self.seed), "random"
+            module, origin, licence = architecture.random(self.seed), "random", NO_LICENCE
         elif self.weights == "pretrained" and source.weights is None and source.elsewhere:
-            module, origin = architecture.downloaded(), "the authors' site, by timm"
+            module, origin, licence = architecture.downloaded(), "the authors' site, by timm", source.licence
         else:
             path, origin = self._file(source)
             module = architecture.filled(read_weights(path), origin)
-        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast", self.framing)
+            licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
+        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast", self.framing, licence)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller; it decodes as it can on this machine."""

@@ -35,6 +35,7 @@ def print_pretrained(run: PretrainedRun) -> None:
     if left > 0:
         console.print(f"  and {left:,} more")
     console.print()
+    console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))
     for name, place in {"Run": run.folder, "Report": run.report}.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
     console.print(Text(on_one_line(f"Use it:  headstart fit LABELLED --backbone {run.folder}")), soft_wrap=True)

@@ -59,6 +59,7 @@ def print_fit(run: Run) -> None:
         console.print()
         console.print(stage_table(record))
     console.print()
+    console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))
     for name, place in {"Run": run.folder, "Report": run.report}.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
 

@@ -22,6 +22,9 @@ from headstart.kernel.errors import BackboneError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
 
+UNKNOWN_LICENCE = "unknown"
+NO_LICENCE = "none: no pretrained weights"
+
 
 class Reader(Protocol):
     """The part of preparing that costs time per input and needs no weights. Picklable: worker processes run it."""
@@ -41,6 +44,8 @@ class Backbone(Network):
 
     origin: str
     """Where its weights come from, as a person would say it: 'timm hub, tag a1_in1k', 'file X', 'random'."""
+    licence: str = UNKNOWN_LICENCE
+    """Licence of the weights as their publisher states it, such as 'apache-2.0'; 'unknown' where nobody does."""
     modality: str
     """Plug-in name of the modality of its inputs, such as 'image'."""
     entry: nn.Module = nn.Identity()

@@ -178,6 +178,7 @@ def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], descri
         "assets": {name: hash_bytes(content) for name, content in assets.items()},
         "backbone": backbone.describe(),
         "backbone_name": backbone.name,
+        "licence": backbone.licence,
         **described,
     }
     write_json(folder / "model.json", Description.model_validate(description).model_dump(mode="json"))
@@ -210,7 +211,7 @@ def _rebuilt(folder: Path, described: Description, state: Mapping[str, Tensor]) 
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
     except _ODD as error:
         raise RunError(f"{folder} describes a backbone that cannot be built: {first_line(error)}") from error
-    backbone.name = described.backbone_name
+    backbone.name, backbone.licence = described.backbone_name, described.licence
     _fill(backbone.module, "backbone.", state, folder)
     return backbone
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from headstart.contracts.backbone import UNKNOWN_LICENCE
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json
@@ -54,6 +55,8 @@ class Description(Settings):
     """File in `assets` -> its hash."""
     backbone: PluginEntry
     backbone_name: str
+    licence: str = UNKNOWN_LICENCE
+    """Licence of the pretrained weights that the training began with."""
     task: TaskEntry | None
     """None where a backbone was saved alone."""
     heads: tuple[Annotated[str, Field(pattern=r"^\w{1,64}$")], ...]

@@ -268,6 +268,8 @@ class AnyRecord(Measured):
     backbone: str
     backbone_origin: str
     """Where the weights came from that the training began with."""
+    backbone_licence: str = "unknown"
+    """Licence of the pretrained weights, as their publisher states it."""
     stages: tuple[StageRow, ...]
     head: StageRow | None = None
     """What was trained beside the backbone: heads and additions; None where nothing was, or records do not say."""

@@ -49,6 +49,7 @@ def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunReco
         data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),
         backbone=context.backbone.name,
         backbone_origin=context.backbone.origin,
+        backbone_licence=context.backbone.licence,
         stages=arms.trained[0].stages,
         head=arms.trained[0].head,
         decisions=decisions,

@@ -75,6 +75,7 @@ def summarise(
         metrics={"loss": LOSS, **MONITORS, **({KNN: KNN_INFO} if KNN in history[-1].monitors else {})},
         backbone=backbone.name,
         backbone_origin=backbone.origin,
+        backbone_licence=backbone.licence,
         width=backbone.width,
         stages=trained_rows(frozen_rows(backbone), backbone, recipe.rates(len(backbone.stages)), recipe),
         head=_head(training.encoder.additions, recipe.head_learning_rate),
