@@ -170,6 +170,7 @@ def test_a_run_is_the_backbone_of_the_next(here: Path, photos: Path, photo_run: 
     for start in (photo_run, tuned.folder):
         following = headstart.fit(photos, backbone=str(start), scratch=False)
         assert following.record.backbone_origin == f"run {start}"
+        assert following.record.backbone_licence == headstart.load(start).record.backbone_licence
         assert following.predict(photos)["prediction"].notna().all()
     last = headstart.load("runs/photos-3").model.backbone
     assert last.weights_hash() == tuned.model.backbone.weights_hash()

@@ -59,6 +59,7 @@ def finished_run(**changes: object) -> SimpleNamespace:
         ),
         backbone="mobilenetv2_100",
         backbone_origin="hub",
+        backbone_licence="mit",
         stages=(),
         decisions=(),
         arms={
@@ -87,6 +88,7 @@ def test_fit_starts_with_the_verdict_and_ends_with_the_report(capsys: pytest.Cap
     assert printed[0] == "Transfer helps: accuracy 91.2 % on 153 unseen examples."
     assert printed[-1] == f"Report: {run.report}"
     assert printed[-2] == "Run:    runs/photos"
+    assert printed[-3] == "Licence of the pretrained weights: mit"
     assert all(len(line) <= 80 for line in printed[:-1])
 
 

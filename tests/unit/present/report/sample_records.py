@@ -160,6 +160,7 @@ def classification(names: tuple[str, ...] = ("ants", "bees")) -> RunRecord:
         data=data(names),
         backbone="resnet18",
         backbone_origin="timm/resnet18.a1_in1k, weights from the local hub cache",
+        backbone_licence="apache-2.0",
         stages=stages(),
         decisions=(
             Decision(what="backbone", value="resnet18", reason="the best of 3 probed models on validation"),
