@@ -11,7 +11,8 @@ from plugins import sample
 from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.target_kinds import ClassIds, ClassMaps
+from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.target_kinds import ClassIds
 from headstart.kernel import registry
 
 SEEDS = (5, 2**62 + 1, 0, 7, 5)

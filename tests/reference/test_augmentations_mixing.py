@@ -13,7 +13,8 @@ from headstart.augmentations.manifold_mixup import ManifoldMixup
 from headstart.augmentations.mixup import Mixup
 from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.carriers import Batch, State
-from headstart.contracts.target_kinds import ClassIds, ClassMaps, Values
+from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.target_kinds import ClassIds, Values
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 

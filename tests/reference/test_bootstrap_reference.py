@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.numerics.bootstrap import bootstrap_weights, interval, weighted_means
+from headstart.numerics.bootstrap import bootstrap_weights, interval
+from headstart.tasks._reweighted import weighted_means
 
 
 def test_group_weights_equal_resampling_groups_longhand() -> None:

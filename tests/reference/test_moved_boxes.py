@@ -20,7 +20,7 @@ from headstart.augmentations.trivial import GEOMETRY, LEVELS, Trivial
 from headstart.contracts.carriers import State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.inputs import Pixels
-from headstart.contracts.target_kinds import Boxes
+from headstart.contracts.placed_targets import Boxes
 
 HEIGHT, WIDTH = 96, 120
 PIXELS = Pixels(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

@@ -76,12 +76,6 @@ def bootstrap_weights(n: int, groups: np.ndarray | None, resamples: int, seed: i
         yield counts if member is None else counts[:, member]
 
 
-def weighted_means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(resamples,): the mean of values (n,) under each row of weights (resamples, n); NaN where no weight is left."""
-    with np.errstate(invalid="ignore"):
-        return weights @ values / weights.sum(axis=1)
-
-
 def interval(
     replicates: np.ndarray,
     value: float,

@@ -11,7 +11,8 @@ from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.composed_augmentation import composed, rebuilt
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.target_kinds import ClassIds, ClassMaps
+from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.target_kinds import ClassIds
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import parse_assignments

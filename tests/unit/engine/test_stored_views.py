@@ -13,7 +13,8 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.target_kinds import Boxes, ClassIds, ClassMaps
+from headstart.contracts.placed_targets import Boxes, ClassMaps
+from headstart.contracts.target_kinds import ClassIds
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec

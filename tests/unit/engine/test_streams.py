@@ -10,7 +10,8 @@ import torch
 from headstart.augmentations.affine import Affine
 from headstart.augmentations.crop import Crop
 from headstart.contracts.carriers import State
-from headstart.contracts.target_kinds import Boxes, ClassIds
+from headstart.contracts.placed_targets import Boxes
+from headstart.contracts.target_kinds import ClassIds
 from headstart.engine.streams import PreparedInputs, Stream, by_length, selected
 from headstart.kernel.errors import SettingsError
 from tiny_backbone import TinyBackbone, numeric_examples

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from headstart.numerics import bootstrap
-from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval, weighted_means
+from headstart.numerics.bootstrap import bootstrap_weights, difference_interval, interval
+from headstart.tasks._reweighted import weighted_means
 
 
 def drawn(*arguments: object) -> np.ndarray:

@@ -17,10 +17,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, l
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.task import Targets
-from headstart.numerics.bootstrap import weighted_means
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import mean_of_present, quiet
+from headstart.tasks._reweighted import mean_of_present, quiet, weighted_means
 
 MANY = 50
 """Classes from which on scikit-learn, which takes each by itself, is not asked."""

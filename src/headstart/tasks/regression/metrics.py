@@ -8,8 +8,8 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric, Replicates
 from headstart.contracts.task import Targets
-from headstart.numerics.bootstrap import weighted_means
 from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._reweighted import weighted_means
 
 
 def regression_metrics() -> tuple[Metric, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric, Replicates
 from headstart.contracts.task import Targets
-from headstart.numerics.bootstrap import weighted_means
+from headstart.tasks._reweighted import weighted_means
 from headstart.tasks.segmentation.mask_overlap import counts, distances
 from headstart.tasks.segmentation.mask_scan import MASK
 

@@ -19,7 +19,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Choice, Review
-from headstart.contracts.target_kinds import ClassMaps
+from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
 from headstart.contracts.windows import Windows

@@ -15,7 +15,7 @@ from seqeval.scheme import IOB2
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.task import Targets
-from headstart.numerics.bootstrap import weighted_means
+from headstart.tasks._reweighted import weighted_means
 from headstart.tasks.tagging.tags import TagSet
 
 TAGS = "tags"
