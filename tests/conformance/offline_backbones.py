@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from plugins import entry
+from plugins import sample_for
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
@@ -38,7 +38,7 @@ class Case:
 def case_of(name: str, folder: Path) -> Case:
     """The tiny instance of a family; its files go to `folder`."""
     needs = "settings of a tiny instance that loads offline, inputs it reads and some it cannot"
-    return entry(CASES, name, where="CASES in tests/conformance/offline_backbones.py", needs=needs)(folder / name)
+    return sample_for("backbones", name, folder / name, CASES, Case, needs=needs)
 
 
 def load(name: str, case: Case) -> Backbone:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from plugins import entry, every
+from plugins import every, sample_for
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
@@ -40,7 +40,7 @@ class Sample:
 def sample_of(name: str, folder: Path) -> Sample:
     needs = "a function that writes labelled, unlabelled and empty data of this format"
     folder.mkdir(parents=True, exist_ok=True)
-    return entry(SAMPLES, name, where="SAMPLES in tests/conformance/test_formats_conformance.py", needs=needs)(folder)
+    return sample_for("formats", name, folder, SAMPLES, Sample, needs=needs)
 
 
 def _image_folder(folder: Path) -> Sample:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from plugins import entry, every
+from plugins import every, sample_for
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
@@ -67,9 +67,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {"image": _image, "text": _text, 
 
 def sample_of(name: str, folder: Path) -> Sample:
     needs = "four rows, a row that is of no use, and inputs in memory"
-    return entry(SAMPLES, name, where="SAMPLES in tests/conformance/test_modalities_conformance.py", needs=needs)(
-        folder
-    )
+    return sample_for("modalities", name, folder, SAMPLES, Sample, needs=needs)
 
 
 def examples_from(name: str, columns: dict[str, Any]) -> Examples:

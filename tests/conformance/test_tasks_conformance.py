@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from plugins import every
+from plugins import every, samples_outside
 from pydantic import TypeAdapter
 from torch import nn
 
@@ -77,8 +77,18 @@ def _spans() -> Data:
     return Data(examples, lambda rows: token_features(state(rows)), Shapes(WIDTH), state)
 
 
-DENSE: dict[str, Callable[[], Data]] = {"masks": _masked, "spans": _spans}
-"""Candidate labels with more than a value per example."""
+def _outside(name: str) -> Data:
+    found = samples_outside()["tasks", name](N)
+    pooled = found["features"]
+    return Data(found["examples"], lambda rows: as_features(pooled[rows]), Shapes(pooled.shape[1]))
+
+
+DENSE: dict[str, Callable[[], Data]] = {
+    "masks": _masked,
+    "spans": _spans,
+    **{f"of {name}": partial(_outside, name) for family, name in samples_outside() if family == "tasks"},
+}
+"""Candidate labels with more than a value per example, and those of packages outside."""
 
 
 class Case(NamedTuple):
