@@ -22,8 +22,12 @@ from sklearn.datasets import load_digits
 
 import headstart
 from headstart.cli.terminal import RichReporter
+from headstart.contracts.metric import SHARE
 from headstart.pipeline.numbers import figure_text
-from headstart.verbs.study import study
+from headstart.pipeline.record import RunRecord
+from headstart.pipeline.run_folder import write_record
+from headstart.pipeline.seeds import sum_up
+from headstart.present.report.write import report
 
 LABELS_PER_CLASS = 5
 DRAWS = 6
@@ -81,6 +85,13 @@ def fit_draws(digits: pd.DataFrame, folder: Path, name: str, reporter: RichRepor
     return runs
 
 
+def summed_up(runs: list[headstart.Run], folder: Path) -> tuple[RunRecord, Path]:
+    """The means over the draws, each of which has a seed of its own, with their report."""
+    record = sum_up(runs, folder)
+    write_record(folder, record)
+    return record, report(folder)
+
+
 def main(folder: Path) -> None:
     """Run the demonstration in `folder`."""
     started = time.monotonic()
@@ -103,10 +114,10 @@ def main(folder: Path) -> None:
     later = digits[digits["label"].isin(list("56789"))]
     recipe = {"augmentation": "affine", "settings": {"tuning": TRANSFER, "scratch": SCRATCH}}
     runs = fit_draws(later, folder, "digits-5-9", reporter, backbone=str(source.folder), tuning="full", **recipe)
-    record, page = study(runs, folder, of="label draws")
+    record, page = summed_up(runs, folder)
     reporter.say("3. The same draws with a frozen probe on the backbone that ships inside")
     frozen = fit_draws(later, folder, "embedded", reporter, backbone="embedded", tuning="probe", scratch=False)
-    inside, _ = study(frozen, folder / "embedded", of="label draws")
+    inside, _ = summed_up(frozen, folder / "embedded")
     print()
     arms = {
         "transfer from 0-4": record.arms["model"],
@@ -115,7 +126,7 @@ def main(folder: Path) -> None:
         "frozen probe on the embedded backbone": inside.arms["model"],
     }
     for words, arm in arms.items():
-        print(f"{words:>37}: accuracy {figure_text('accuracy', arm.figures['accuracy'])}")
+        print(f"{words:>37}: accuracy {figure_text(SHARE, arm.figures['accuracy'])}")
     print(f"\n{record.verdict}\nReport: {page}\n({time.monotonic() - started:.0f} s)")
 
 

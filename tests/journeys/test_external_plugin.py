@@ -122,7 +122,7 @@ def test_evaluate_prints_the_figures_of_later_data(said: dict[str, str]) -> None
 
 def test_the_run_is_a_backbone_that_can_be_fine_tuned(said: dict[str, str], work: Path) -> None:
     assert METRIC in said["fine-tune"] and "second/report.html" in said["fine-tune"]
-    assert 'backbone = "first"' in (work / "second" / "plan.toml").read_text()
+    assert f'backbone = "{work}/first"' in (work / "second" / "plan.toml").read_text()
 
 
 @pytest.mark.usefixtures("said")
