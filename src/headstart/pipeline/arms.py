@@ -52,9 +52,9 @@ class Trained:
     progress: Progress | None = None
     """None when the arm was solved."""
     decisions: tuple[Decision, ...] = ()
-    """What was chosen for its training, and why."""
+    """Choices made for its training, with reasons."""
     stages: tuple[StageRow, ...] = ()
-    """What became of each stage of the backbone."""
+    """Each stage of the backbone after the training."""
     head: StageRow | None = None
     """The same of its head."""
     weights: Weights | None = None
@@ -65,7 +65,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Arms:
-    """What a fit has tried."""
+    """All arms of a fit."""
 
     context: FitContext
     """Its plan repeats the model."""
@@ -74,7 +74,7 @@ class Arms:
     decisions: tuple[Decision, ...] = ()
     candidates: tuple[CandidateRow, ...] = ()
     sentence: str = ""
-    """How the model was found, or that its training was broken off, for the verdict; empty where neither."""
+    """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
     used: float = 0.0
     """Seconds of the budget that all of it took."""
 
@@ -142,7 +142,7 @@ def train_arm(
     """Training by steps, at each of the recipe's rates; the best on validation is kept.
 
     Args:
-        bench: data and backbone. key, title: the arm's.
+        context: data and backbone. key, title: the arm's.
         tuning: a `Recipe`.
         budget: seconds; None is no limit.
         probe: the solved arm, for a tuning that starts from its head; solved here where it is needed and missing.
@@ -281,12 +281,12 @@ class FirstHead:
 
     head: nn.Module
     learnt: bool
-    """Whether it knows the task already."""
+    """True where it knows the task already."""
     decisions: tuple[Decision, ...] = ()
 
 
 def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
-    """That of the run which is continued; the solver's, where the recipe starts from it; else a fresh one."""
+    """Choose the first head: that of a continued run, the solver's where a recipe starts from it, or a fresh one."""
     if context.head is not None and backbone is context.backbone:
         return FirstHead(context.head, learnt=True)
     task, what = context.data.task, "the head's start"
@@ -308,7 +308,7 @@ def scaled(tuning: Recipe, factor: float) -> Recipe:
 
 
 def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: BoundTask | None = None) -> Model:
-    """A model of the bench's task, or of another one, with a head; not calibrated."""
+    """A model of the context's task, or of another one, with a head; not calibrated."""
     heads = nn.ModuleDict({"head": head})
     return Model(backbone, task or context.data.task, heads, context.data.columns, context.execution)
 

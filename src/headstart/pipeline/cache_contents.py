@@ -38,7 +38,7 @@ KINDS = {
     "features": "all features",
     "state": "the state",
 }
-"""What a frozen pass keeps -> in words."""
+"""Features that a frozen pass keeps -> their description."""
 
 
 class Stored(Settings):
@@ -47,7 +47,7 @@ class Stored(Settings):
     backbone: str
     """Its name; empty where the description cannot be read."""
     purpose: str
-    """What is stored, in words."""
+    """Description of what is stored."""
     examples: int
     bytes: int
     last_used: float
@@ -67,7 +67,7 @@ class Part(Settings):
 
 
 class Cache(Settings):
-    """What the cache folder holds."""
+    """Contents of the cache folder."""
 
     folder: str
     bytes: int
@@ -77,19 +77,19 @@ class Cache(Settings):
     limit: int
     """Bytes of features at most; 0 where none are stored."""
     limit_origin: Origin
-    """Who set the limit: 'environment' (`HEADSTART_CACHE_LIMIT`), 'kept' (an earlier `limit`), or 'default'."""
+    """Origin of the limit: 'environment' (`HEADSTART_CACHE_LIMIT`), 'kept' (an earlier `limit`), or 'default'."""
     stored: tuple[Stored, ...] = ()
     """Last used first."""
     parts: tuple[Part, ...] = ()
-    """What there is beside the features."""
+    """Other folders beside the features."""
     freed: int | None = None
     """Bytes that `clear` or `limit` has freed."""
     notes: tuple[str, ...] = ()
-    """What a user must know beside it."""
+    """Remarks for the user."""
 
 
 def contents(folder: Path, freed: int | None = None, notes: Sequence[str] = ()) -> Cache:
-    """What a cache folder holds."""
+    """List the contents of a cache folder."""
     store = FeatureStore(folder / FEATURES)
     sizes = {part: sum(map(_size, own(folder, part))) for part in PARTS}
     return Cache(
@@ -106,7 +106,7 @@ def contents(folder: Path, freed: int | None = None, notes: Sequence[str] = ()) 
 
 
 def own(folder: Path, part: str) -> list[Path]:
-    """What is Headstart's in a part of the cache folder other than the features; none where there is no such folder."""
+    """Headstart's own files in a part of the cache folder other than the features; none where that is missing."""
     known = PARTS[part][1]
     try:
         found = sorted(os.listdir(folder / part))

@@ -25,7 +25,7 @@ REQUEST = "request.json"
 """The file that marks a folder as a run from its first second on; who works on the run holds its lock."""
 
 RUNS = Path("runs")
-"""Where runs go without `out`."""
+"""Folder of runs without `out`."""
 
 WORK = "work"
 """Folder of the checkpoints, in the folder of a run that is not finished."""
@@ -107,17 +107,17 @@ def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tup
 
 
 def default_folder(plan: Request) -> Path:
-    """Where a new run goes without `out`."""
+    """The folder of a new run without `out`."""
     return next(folder for folder in _candidates(plan) if not os.path.lexists(folder))
 
 
 def is_done(folder: Path, plan: Request) -> bool:
-    """Whether a folder holds the finished run of this very request, its report included."""
+    """True where a folder holds the finished run of this very request, its report included."""
     return _standing(folder, _hash(plan)) == "finished" and _request_in(folder) == _hash(plan)
 
 
 def lacks_report(out: Path | None, plan: Request, *, overwrite: bool) -> bool:
-    """Whether the run of this very request has its record, and only the report or less is left to be done."""
+    """True where the run of this very request has its record, and only the report or less is left to be done."""
     request = _hash(plan)
     if out is None:
         return _standing(_free_name(plan), request) == "incomplete"
@@ -152,7 +152,7 @@ def _claim(out: Path | None, plan: Request, stack: ExitStack, *, overwrite: bool
 
 
 def _work_place(run: Path, request: str) -> tuple[Path, bool]:
-    """Where a claimed run is written, and whether something of it is there already."""
+    """The folder that a claimed run is written to, and True where something of it is there already."""
     if _request_in(run) == request and not is_whole(run):
         return run, any(path.name != REQUEST for path in run.iterdir())
     new = successor(run)
@@ -177,7 +177,7 @@ def _put_in_place(new: Path, run: Path) -> None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a run has its record and its report, and nothing that only an unfinished one needs."""
+    """True where a run has its record and its report, and nothing that only an unfinished one needs."""
     return (folder / FILE_NAME).exists() and (folder / REPORT).exists() and not (folder / WORK).exists()
 
 
@@ -206,7 +206,7 @@ def _locked(folder: Path) -> IO[bytes] | None:
 
 
 def _in_use(folder: Path) -> bool:
-    """Whether another process holds the lock of a run; False where that cannot be told."""
+    """True where another process holds the lock of a run; False also where that cannot be told."""
     with suppress(OSError), open(folder / REQUEST, "rb") as file:
         return not flock(file)
     return False
@@ -243,13 +243,13 @@ def _require_replaceable(out: Path, plan: Request) -> None:
 
 
 def _lies_in(given: str, folder: Path) -> bool:
-    """Whether a name is that of a file or folder at or below `folder`."""
+    """True for the name of a file or folder at or below `folder`."""
     path = os.path.expanduser(given)
     return os.path.exists(path) and Path(path).resolve().is_relative_to(folder)
 
 
 def _standing(folder: Path, request: str) -> str:
-    """What a folder is to a request.
+    """The state of a folder for a request.
 
     'free', 'resumes' (same request, unfinished), 'incomplete' (same request, but for the report finished), 'finished',
     'unfinished' (of another request) or 'foreign'.
@@ -265,7 +265,7 @@ def _standing(folder: Path, request: str) -> str:
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether there is nothing in a folder, or a request alone that was not written yet."""
+    """True where a folder is empty, or holds a request alone that was not written yet."""
     return all(path.name == REQUEST and path.is_file() and not path.stat().st_size for path in folder.iterdir())
 
 

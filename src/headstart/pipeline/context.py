@@ -23,7 +23,7 @@ from headstart.pipeline.prepare import Prepared
 
 @dataclass(frozen=True)
 class FitContext:
-    """What all arms share. The plug-ins that the plan names are built once, when they are first asked for."""
+    """Data, backbone and plan of a fit. The plan's plug-ins are built once, when they are first asked for."""
 
     plan: Plan
     data: Prepared
@@ -34,16 +34,16 @@ class FitContext:
     """Folder for checkpoints; None for a fit in memory."""
     reporter: Reporter
     store: FeatureStore | None = None
-    """Where states at an inner boundary are kept; in memory without one."""
+    """Store of states at an inner boundary; in memory without one."""
     windows: Prepared | None = None
     """The data as the backbone reads them, where some examples are longer; see `embed.in_windows`."""
     head: nn.Module | None = None
-    """What the model's head starts from, where a run goes on from another; None for a fresh one."""
+    """First head of the model where a run goes on from another; None for a fresh one."""
     budget: Budget = field(default_factory=Budget)
 
     @property
     def read(self) -> Prepared:
-        """What is trained on: windows where there are some, else the data."""
+        """The data that are trained on: windows where there are some."""
         return self.data if self.windows is None else self.windows
 
     @cached_property
@@ -69,7 +69,7 @@ class FitContext:
 
     @property
     def execution(self) -> dict[str, Any]:
-        """How the features are made: runner, precision, preprocessing with its decode policy."""
+        """Runner, precision and preprocessing, with its decode policy, that make the features."""
         runner = described(self.features.runner)
         how = {"runner": runner["plugin"], "runner_settings": runner["settings"]}
         return {**how, "precision": self.features.runner.precision, **self.backbone.preparation()}

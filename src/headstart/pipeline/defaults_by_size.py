@@ -1,4 +1,4 @@
-"""What the size of the data asks of a training by steps, where the user does not say: no one constant suits all.
+"""Settings of a training by steps that follow the size of the data, as no one constant suits all.
 
 Ten thousand examples need few epochs and can move every stage freely; fifty need many epochs of small batches, or there
 would be but a handful of steps, and early stages that hardly move, for there is little to tell them how. Weight decay,
@@ -89,7 +89,7 @@ def enough_epochs(examples: int, batch: int) -> int:
 
 
 def patience(epochs: int) -> int:
-    """How many epochs without a gain are waited for, of so many."""
+    """Number of epochs without a gain that are waited for, of so many."""
     return max(5, epochs // 3)
 
 

@@ -100,7 +100,7 @@ def require_apart_from_pictures(place: Path, examples: Examples, what: str = "th
 
 
 def _locations(place: Path) -> list[Path]:
-    """Where a path leads, and where it lies itself: a link is replaced, a folder that a link leads to is written to."""
+    """The place that a path leads to, and its own: a link is replaced, a folder that a link leads to is written to."""
     try:
         return list(dict.fromkeys((place.resolve(), place.parent.resolve() / place.name)))
     except (OSError, RuntimeError, ValueError) as error:
@@ -108,7 +108,7 @@ def _locations(place: Path) -> list[Path]:
 
 
 def _fault(place: Path, given: Path) -> str | None:
-    """What a place is to an input that it must not be."""
+    """A word for a place that is, holds or lies in an input; None for any other."""
     if _same(place, given):
         return "is"
     if given.is_dir() and any(_same(folder, given) for folder in place.parents):
@@ -117,7 +117,7 @@ def _fault(place: Path, given: Path) -> str | None:
 
 
 def _among_runs(place: Path, given: Path) -> bool:
-    """Whether a place is in a folder `runs`, right below the given one, in which nothing else is."""
+    """True for a place in a folder `runs`, right below the given one, in which nothing else is."""
     above = [place.resolve(), *place.resolve().parents]
     found = next((child for child, folder in pairwise(above) if _same(folder, given)), None)
     if found is None or found == above[0] or found.name != RUNS.name:
@@ -141,7 +141,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run of whichever verb, finished or not; the result of a recipe is one too."""
+    """True for a run of whichever verb, finished or not; the result of a recipe is one too."""
     for names in ((FILE_NAME, "plan.toml"), ("recipe.toml", "training.json")):
         if all(os.path.isfile(folder / name) for name in names):
             return True

@@ -79,7 +79,7 @@ def choice_of_runner(
 def pass_spec(
     backbone: Backbone, task: BoundTask, examples: Examples, store: FeatureStore | None
 ) -> tuple[FeatureSpec, Decision | None]:
-    """What the frozen pass keeps for a task, and why it keeps less than its head reads, where that is so."""
+    """The features that the frozen pass keeps for a task, and the reason where they are less than its head reads."""
     if task.needs.features == "pooled":
         return FeatureSpec.all_stages(backbone), None
     spec = state_spec(backbone, task, len(backbone.stages))
@@ -90,7 +90,7 @@ def pass_spec(
 
 
 def state_spec(backbone: Backbone, task: BoundTask, start: int) -> FeatureSpec:
-    """What training goes on from whose first `start` stages are frozen.
+    """The features that a training goes on from whose first `start` stages are frozen.
 
     The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
     is left and the head reads no more.
@@ -103,7 +103,7 @@ def state_spec(backbone: Backbone, task: BoundTask, start: int) -> FeatureSpec:
 
 
 def too_large(backbone: Backbone, spec: FeatureSpec, examples: Examples, store: FeatureStore | None) -> str | None:
-    """Why what is to be kept has no room; None where it has."""
+    """The reason why features have no room; None where they have."""
     limit = limit_of(store)
     needed = bytes_each(backbone, spec, examples) * len(examples)
     if needed <= limit:

@@ -75,7 +75,7 @@ def _write_plan(folder: Path, plan: Plan, runner: Runner, decisions: tuple[Decis
 
 
 def _trains_together(plan: Plan) -> bool:
-    """Whether all processes of a launcher train: a search or a series of fits is led by one clock, so by one alone."""
+    """True where all processes of a launcher train; one clock, so one process, leads a search or a series of fits."""
     if AUTO in (plan.tuning, plan.augmentation) or plan.seeds > 1:
         return False
     return plan.scratch or not plan.plugin("tuning").solved

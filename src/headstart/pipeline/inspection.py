@@ -27,7 +27,7 @@ class Copy(Settings):
     other: str
     """Origin of the second."""
     exact: bool
-    """Whether the inputs are the same to the bit."""
+    """True where the inputs are the same to the bit."""
 
 
 class Conflict(Settings):
@@ -54,7 +54,7 @@ class Inspection(Settings):
     source: str
     """Path of the data, or what they are."""
     seen: str
-    """How they lie, in words."""
+    """Description of how they lie."""
     modality: str
     """Of the inputs: 'image', 'text', 'table' or that of a plug-in."""
     examples: int

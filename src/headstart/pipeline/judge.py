@@ -25,7 +25,7 @@ MOST_MISTAKES = 24
 
 @dataclass(frozen=True)
 class Judged:
-    """What the test part says."""
+    """Results on the test part."""
 
     figures: Mapping[str, dict[str, FigureRow]]
     """Arm -> metric -> figure."""

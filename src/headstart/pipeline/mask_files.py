@@ -30,7 +30,7 @@ LEFT_BY_VIEWERS = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
 
 
 ENDINGS = SUFFIXES | {".dcm", ".dicom", ".ima"}
-"""What is left out of a name; in others a point may stand for something, as in 1.2.840.113619."""
+"""File endings that are left out of a name; another point may mean something, as in 1.2.840.113619."""
 
 MOST_BYTES = 1000
 """Of a path below the folder; a longer one has its last name alone."""
@@ -78,7 +78,7 @@ class FileNames:
                 return found
 
     def _take(self, name: str) -> bool:
-        """Whether a name was free, also where upper and lower case are one."""
+        """Take a name; False where it is taken already, also in upper or lower case."""
         key = unicodedata.normalize("NFC", name).casefold()
         free = key not in self._taken
         self._taken.add(key)
@@ -160,7 +160,7 @@ def _hash(path: Path) -> str:
 
 
 def names_of(examples: Examples) -> list[str]:
-    """What each example is called: the path of its picture from the folder of the data, else its origin."""
+    """Name each example: the path of its picture from the folder of the data, else its origin."""
     names = examples.origins()
     for row, file in enumerate(files_of(examples)):
         if file is not None:

@@ -32,7 +32,7 @@ from headstart.pipeline.unusable import predict_usable
 
 
 def own_test_part(run: RunFolder, columns: Columns) -> Examples:
-    """What is left of a run's test part. Raises RunError or DataError when its data are gone."""
+    """Read what is left of a run's test part. Raises RunError or DataError when its data are gone."""
     if run.plan.data.startswith("<"):
         raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
     if not Path(run.plan.data).exists():

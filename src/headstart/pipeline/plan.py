@@ -38,21 +38,21 @@ class Plan(AnyPlan):
     PATHS = (*AnyPlan.PATHS, "from_run")
 
     task: str = AUTO
-    """What is predicted."""
+    """The task: what is predicted."""
     tuning: str = "probe"
-    """Which weights move; 'auto' searches for what is best in the time that there is."""
+    """The tuning: which weights move; 'auto' searches for what is best in the time that there is."""
     objective: str = "supervised"
-    """What is optimised beside the task loss; 'auto' where a search chooses."""
+    """The objective beside the task loss; 'auto' where a search chooses."""
     augmentation: str = "none"
     """Random views of the training inputs: a plug-in, or several joined by '+'; 'auto' where a search chooses."""
     runner: str = AUTO
-    """How the frozen pass is executed."""
+    """The runner of the frozen pass."""
     from_run: str | None = None
     """The run folder whose backbone and head go on, on these data."""
     seeds: int = Field(default=1, ge=1)
-    """How often the fit is made, with seeds that count up from `seed`; >= 1."""
+    """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True
-    """Whether to hold the model against training from scratch."""
+    """Compare the model with training from scratch."""
 
     def plugin(self, key: str) -> Any:
         """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
@@ -80,7 +80,7 @@ class Plan(AnyPlan):
         return self.model_copy(update={"runner": found["plugin"], "settings": settings})
 
     def scratch_recipe(self) -> Any:
-        """How the baseline is trained from scratch. Raises SettingsError with all faults at once."""
+        """The recipe of the baseline from scratch. Raises SettingsError with all faults at once."""
         return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
 
     def settled(self) -> Plan:

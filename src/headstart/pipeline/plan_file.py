@@ -25,7 +25,7 @@ AUTO = "auto"
 """Leaves a choice to Headstart."""
 
 WORDS = (AUTO, "pretrained", "random")
-"""What may stand where a path may, and is none."""
+"""Words that may stand in the place of a path."""
 
 
 class AnyPlan(Settings):
@@ -39,9 +39,9 @@ class AnyPlan(Settings):
     data: str
     """Path of the data; a description in angle brackets when they were handed over in memory."""
     format: str | None = None
-    """How the data lie on disk; recognised when None."""
+    """Name of the format of the data; recognised when None."""
     columns: Columns = Columns()
-    """Which columns the user named."""
+    """Columns that the user named."""
     backbone: str = AUTO
     """The pretrained model: a name, a folder or file, or a run."""
     weights: str = "pretrained"
@@ -71,7 +71,7 @@ def write_plan(path: Path, plan: AnyPlan, decisions: tuple[Decision, ...]) -> No
 
 
 def read_toml(path: Path, fault: str) -> dict[str, Any]:
-    """What a file says. Raises SettingsError: the path and, in words, the `fault` where it is no TOML."""
+    """Read a file. Raises SettingsError: the path and, in words, the `fault` where it is no TOML."""
     try:
         return parse_toml(read_regular(path).decode())
     except (OSError, ValueError) as error:
@@ -79,7 +79,7 @@ def read_toml(path: Path, fault: str) -> dict[str, Any]:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """What the file of a plan says, without what auto chose. Raises SettingsError where it is no TOML."""
+    """Read the file of a plan, without what auto chose. Raises SettingsError where it is no TOML."""
     content = read_toml(path, "cannot be read as a plan")
     content.pop("decisions", None)
     return content
@@ -100,7 +100,7 @@ def plan_of(kind: type[P], content: Mapping[str, Any], path: Path) -> P:
 
 
 def is_plan(data: Any) -> bool:
-    """Whether what was given as data is the file of a plan."""
+    """True where the file of a plan was given as data."""
     return isinstance(data, (str, Path)) and Path(data).suffix == ".toml"
 
 

@@ -40,7 +40,7 @@ def require_place_of_table(out: Path, data: Any, run: RunFolder) -> None:
 
 
 def _holds_predictions(file: Path) -> bool:
-    """Whether a file is a table as it is written here, by its columns."""
+    """True for a table as it is written here, by its columns."""
     try:
         if file.suffix == ".parquet":
             names = pa.parquet.read_schema(file).names

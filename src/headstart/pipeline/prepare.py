@@ -65,13 +65,13 @@ class ReadData:
 
     examples: Examples
     seen: str
-    """What the format recognised, in words."""
+    """Description of what the format recognised."""
     keys: Sequence[str]
     """Content key of each row."""
     clusters: np.ndarray
     """(rows,) int: the cluster of copies of each row."""
     troubles: tuple[DataIssue, ...]
-    """What is wrong with every other row."""
+    """Every other row with the reason why it cannot be used."""
 
 
 def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:

@@ -57,7 +57,7 @@ def refitted(context: FitContext, first: Trained, tuning: Recipe, budget: float 
     """An arm with the weights of a training on training and validation part together.
 
     Args:
-        bench: what `first` was trained on.
+        context: data and backbone that `first` was trained on.
         first: the arm, whose weights are in the backbone; it stays as it is where the second training fails.
         tuning: its recipe. budget: seconds; None is no limit.
         start: the backbone's weights before the first training.

@@ -29,7 +29,7 @@ from headstart.pipeline.record import FILE_NAME, FORMAT_NUMBER, REPORT, FigureRo
 
 
 class FinishedRun(ABC):
-    """Where a run's answer is found. Nothing is read before it is asked for."""
+    """A finished run. Nothing is read before it is asked for."""
 
     def __init__(self, folder: Path) -> None:
         """Open the folder. Raises RunError where there is no finished run in it."""
@@ -112,7 +112,7 @@ class RunFolder(FinishedRun):
 
 
 class PretrainedRun(FinishedRun):
-    """What `headstart.pretrain` returns: give its folder to `fit` as the backbone."""
+    """The folder of a pretraining, as `headstart.pretrain` returns it: give it to `fit` as the backbone."""
 
     @cached_property
     def record(self) -> PretrainRecord:
@@ -129,7 +129,7 @@ class PretrainedRun(FinishedRun):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What RUN/metrics.json says: figures of the probe on a labelled sample, and the last monitors."""
+        """The content of RUN/metrics.json: figures of the probe on a labelled sample, and the last monitors."""
         return metrics_of(self.record)
 
 
@@ -152,7 +152,7 @@ def read_record(run: Path) -> RunRecord:
 
 
 def is_pretraining(run: Path) -> bool:
-    """Whether a folder holds the record of a pretraining, whole or not."""
+    """True for the folder of a pretraining, whole or not."""
     try:
         content = read_json(run / FILE_NAME)
     except (HeadstartError, OSError):
@@ -204,7 +204,7 @@ def write_record(folder: Path, record: RunRecord | PretrainRecord) -> None:
 
 
 def metrics_of(record: RunRecord | PretrainRecord) -> dict[str, Any]:
-    """What RUN/metrics.json says.
+    """The content of RUN/metrics.json.
 
     Of a fit {"test": {metric: figure}, "comparisons": [...], "forgetting": {...}}; of a pretraining that has a labelled
     sample the figures of each probe, and of every pretraining {"monitors": {...}}.

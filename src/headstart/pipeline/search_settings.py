@@ -1,4 +1,4 @@
-"""What a user may say of a search for the best tuning: which tunings, and settings of theirs, which are then fixed."""
+"""Settings of a search for the best tuning: which tunings it tries, and settings of theirs, which are then fixed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SearchSettings:
             raise SettingsError("\n".join(faults))
 
     def of(self, kind: type[Recipe]) -> dict[str, Any]:
-        """What was given that a tuning has; the rest is of others."""
+        """The given settings that a tuning has; the rest is of others."""
         return {key: value for key, value in self.given.items() if key in kind.model_fields}
 
     def kinds(self) -> dict[str, type[Recipe]]:

@@ -42,7 +42,7 @@ class Start:
     """The data as the backbone reads them."""
     backbone: Backbone
     spec: FeatureSpec
-    """What the frozen pass keeps."""
+    """Features that the frozen pass keeps."""
     choice: Choice
     """Its runner."""
     store: FeatureStore | None
@@ -51,7 +51,7 @@ class Start:
     """The run that the fit goes on from."""
     decisions: tuple[Decision, ...] = ()
     all_needed: bool = False
-    """Whether an input that cannot be read is an error, rather than left out."""
+    """True where an input that cannot be read is an error, rather than left out."""
 
     def embedded(self, work: Path | None = None, reporter: Reporter | None = None) -> FitContext:
         """Send the data through the frozen backbone; checkpoints will lie in `work`.
@@ -117,7 +117,7 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
 
 
 def _runner_chosen(choice: Choice, reporter: Reporter) -> Decision | None:
-    """Which runner was chosen and why; None where it was named."""
+    """The chosen runner with the reason; None where it was named."""
     if not choice.reason:
         return None
     value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"

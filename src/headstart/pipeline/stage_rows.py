@@ -1,4 +1,4 @@
-"""What becomes of each stage in a training: frozen or trained, how many of its parameters, how fast, from when on."""
+"""Rows of a training's stages: frozen or trained, how many of their parameters, how fast, from when on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the loop's batches begin: at inputs, at kept states, or at kept states of augmented views.
+"""The beginning of a training's batches: inputs, kept states, or kept states of augmented views.
 
 Where the tuning leaves stages frozen, an augmentation of the inputs does not make them run in every epoch: K views of
 each training example go through them once, on the runner of the frozen pass, and epoch e draws from view e modulo K.
@@ -36,7 +36,7 @@ SHARE_OF_BUDGET = 0.25
 
 @dataclass(frozen=True)
 class Beginning:
-    """What the loop's batches are made of."""
+    """The source of a training's batches."""
 
     start: int
     """The boundary at which they begin."""
@@ -88,7 +88,7 @@ def beginning(
 
 
 def as_many_views(context: FitContext, begun: Beginning) -> FitContext:
-    """The bench whose plan names as many views as were kept: a clock that runs otherwise does not change them."""
+    """The context whose plan names as many views as were kept, so that another clock does not change them."""
     if not begun.bound.changes_inputs:
         return context
     settings = context.plan.settings
@@ -100,7 +100,7 @@ _OUT_OF_TIME = f"{100 * SHARE_OF_BUDGET:.0f} % of the budget is for them; the fr
 
 
 def _most_views(context: FitContext, backbone: Backbone, bound: Composed, recipe: Any, frozen: int) -> tuple[int, str]:
-    """How many views may be kept, and why so many."""
+    """The number of views that may be kept, and the reason."""
     given = bound.settings.views
     if given == 0:
         return 0, "augmentation.views = 0: every epoch makes new ones, and the frozen stages run in every epoch"
@@ -141,7 +141,7 @@ def _why_none(context: FitContext, backbone: Backbone, bound: Composed, frozen: 
 
 @dataclass(frozen=True)
 class _Number:
-    """How many views there are to be: what an interrupted run had, else as many as the time allows."""
+    """The number of views: as many as an interrupted run had, else as many as the time allows."""
 
     work: Path | None
     key: str
@@ -149,7 +149,7 @@ class _Number:
     seconds: float | None
 
     def enough(self, made: int, spent: float) -> bool:
-        """Whether no more are made."""
+        """True where no more are made."""
         kept = self._kept()
         if kept is not None:
             return made >= kept

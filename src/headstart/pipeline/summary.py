@@ -71,12 +71,12 @@ def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunReco
 
 
 def made_by() -> dict[str, Any]:
-    """What made a run: fields of its record."""
+    """Version and machine that made a run: fields of its record."""
     return {"headstart": version("headstart"), "versions": versions(), "machine": machine()}
 
 
 def budget_row(budget: Budget, used: float) -> BudgetRow | None:
-    """What became of the time that was allowed; None where it was not limited."""
+    """Use of the time that was allowed; None where it was not limited."""
     if budget.seconds is None:
         return None
     return BudgetRow(seconds=budget.seconds, used=round(used, 3), steps=dict(budget.allowed))

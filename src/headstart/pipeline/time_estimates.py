@@ -50,7 +50,7 @@ class Speed(NamedTuple):
 
 
 def speed(context: FitContext) -> Speed:
-    """How fast the backbone is; to be asked before anything trains on it."""
+    """Measure the speed of the backbone, before anything trains on it."""
     read, features = context.read, context.features
     choice = choice_of_runner(context.backbone, read.examples, read.keys, features.spec, context.named_runner)
     if choice.plain_each:
@@ -70,7 +70,7 @@ def too_long_a_pass(
     *,
     searched: bool,
 ) -> Decision | None:
-    """What is to be known where the pass takes longer than what is left; it is said at once.
+    """Warn where the pass takes longer than the time that is left.
 
     The estimate is what an input takes to be read, or on the runner of `choice` if that is slower, times the inputs
     that are not stored yet. None where the pass fits. `searched` says whether a search follows.
@@ -125,7 +125,7 @@ def _each(seconds: float, fed: Sequence[Fed]) -> float:
 
 
 def _plain_seconds(backbone: Backbone, spec: FeatureSpec, fed: Sequence[Fed]) -> float:
-    """What one of these inputs takes in plain PyTorch; 0 where there are none."""
+    """Seconds that one of these inputs takes in plain PyTorch; 0 where there are none."""
     states = [batch.state for batch in fed if batch.state is not None]
     if not states:
         return 0.0

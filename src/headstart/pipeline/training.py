@@ -47,7 +47,7 @@ from headstart.pipeline.stream_rows import stream_rows
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a training came to."""
+    """Outcome of a training."""
 
     recipe: Recipe
     progress: Progress
@@ -67,7 +67,7 @@ class Opened:
 
     loop: Loop
     rows: tuple[StageRow, ...]
-    """What is to become of the stages."""
+    """Rows of the stages as they will be after the training."""
     head_rate: float
     """Peak rate of the head."""
     measure: _Measure
@@ -88,7 +88,7 @@ def train_once(
     """Train `model` in place.
 
     Args:
-        bench: data and backbone.
+        context: data and backbone.
         key: names the checkpoint, from which a training goes on that was killed, or paused by `until`.
         model: with the head that training starts from; `head_learnt` says whether that one knows the task.
         recipe: its tuning. budget: seconds; None is no limit.
@@ -125,7 +125,7 @@ def opened(
     """The loop that trains `model`, which until the block ends has what the recipe trains beside its weights.
 
     Args:
-        bench, model, recipe, begun, head_learnt, budget, epochs: as for `train_once`.
+        context, model, recipe, begun, head_learnt, budget, epochs: as for `train_once`.
         key: names the checkpoint; there is none without it.
         judged: the rows to validate on, in place of the validation part.
 
@@ -179,7 +179,7 @@ def predict_validation(context: FitContext, model: Model, begun: Beginning) -> P
     """The finished prediction of a trained model for the validation part, without calibration, in its order.
 
     It is made as the training validates: from the states that are kept, with nothing to be set up. None where examples
-    are cut into pieces, which must be put together again.
+    are cut into windows, which must be put together again.
     """
     if context.windows is not None:
         return None
@@ -213,7 +213,7 @@ class _Measure:
         return self.found
 
     def decisions(self) -> tuple[Decision, ...]:
-        """What was measured, if it was."""
+        """The measured norms, if there are any."""
         if not self.found:
             return ()
         named = zip(self.model.backbone.stages, self.found)

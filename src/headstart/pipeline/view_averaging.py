@@ -1,4 +1,4 @@
-"""Whether predictions are averaged over views of an input: only where validation shows that it helps.
+"""Averaging predictions over views of an input, where validation shows that it helps.
 
 The model predicts the validation part both ways, each calibrated on it; averaging is kept where the paired 95 %
 interval of the primary metric lies above zero. A prediction then takes as many times as long as it has views, and one
@@ -41,7 +41,7 @@ def views_averaged(context: FitContext, augmentation: Composed) -> int:
 
 
 def left_out(context: FitContext, augmentation: Composed) -> Decision | None:
-    """Where a budget alone is why averaging is not tried, that it is so."""
+    """A note where a budget alone keeps averaging from being tried."""
     if context.plan.budget is None or augmentation.settings.test_views is not None or _why_not(context, augmentation):
         return None
     reason = "under a budget they are tried only where augmentation.test_views says over how many"

@@ -32,7 +32,7 @@ from headstart.search.train_arms import train_arms
 
 
 class _Transfer(BaseEstimator):
-    """What classifier and regressor share."""
+    """Shared parts of classifier and regressor."""
 
     _task: ClassVar[str]
 

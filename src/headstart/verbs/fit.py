@@ -117,7 +117,7 @@ def fit(
 def _choices(
     tuning: str | None, objective: str | None, augmentation: str | None, *, searched: bool
 ) -> dict[str, str | None]:
-    """What the user named, or left to a search; what is not in it is the plan's default."""
+    """Choices that the user named or left to a search; the rest is the plan's default."""
     chosen = AUTO if tuning is None and searched else tuning
     other = AUTO if chosen == AUTO else None
     found = {"tuning": chosen, "objective": objective or other, "augmentation": augmentation or other}

@@ -34,7 +34,7 @@ class Choices:
     objective: Any
     augmentation: Composed
     """Bound."""
-    course: TrainingSettings
+    recipe: TrainingSettings
     rounds: int
     """Epochs of a pass over the data."""
     decisions: tuple[Decision, ...]
@@ -44,10 +44,10 @@ class InitialBackbone(NamedTuple):
     """A loaded backbone."""
 
     plan: PretrainPlan
-    """That names it."""
+    """The plan that names it."""
     backbone: Backbone
     decision: Decision | None
-    """Why it was chosen; None where it was named."""
+    """The reason for it; None where it was named."""
 
 
 def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
@@ -95,9 +95,9 @@ def choose(plan: PretrainPlan, data: Unlabelled, backbone: Backbone, first: Deci
     views = plan.augmentation_plugin()
     views.suit(modality)
     bound = views.bind(backbone.input_kind(), len(data.train))
-    course, more = _course(plan, objective, data)
-    rounds = max(1, round(len(data.train) / course.batch_size / MOST_STEPS))
-    return Choices(plan, objective, bound, course, rounds, (*decisions, *more))
+    recipe, more = _recipe(plan, objective, data)
+    rounds = max(1, round(len(data.train) / recipe.batch_size / MOST_STEPS))
+    return Choices(plan, objective, bound, recipe, rounds, (*decisions, *more))
 
 
 def _objective(data: Unlabelled, backbone: Backbone) -> tuple[str, str]:
@@ -121,7 +121,7 @@ def _suits(name: str, modality: str) -> bool:
     return learns_alone(kind) and (not kind.modalities or modality in kind.modalities)
 
 
-def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[TrainingSettings, tuple[Decision, ...]]:
+def _recipe(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[TrainingSettings, tuple[Decision, ...]]:
     """The recipe: the user's settings before the objective's before the usual ones."""
     given, decisions = plan.settings.get("training", {}), []
     offered = dict(objective.advice.training)
@@ -130,15 +130,15 @@ def _course(plan: PretrainPlan, objective: Any, data: Unlabelled) -> tuple[Train
         offered["learning_rate"] = GENTLE * float(TrainingSettings.model_fields["learning_rate"].default)
         why = "pretrained weights go on: less than from scratch, so that what they know is not lost"
         decisions.append(Decision(what="learning rate", value=f"{offered['learning_rate']:g}", reason=why))
-    course = build(TrainingSettings, {**offered, **given}, where="training")
-    fewest = min(course.batch_size, len(data.train))
-    if fewest < course.batch_size:
+    recipe = build(TrainingSettings, {**offered, **given}, where="training")
+    fewest = min(recipe.batch_size, len(data.train))
+    if fewest < recipe.batch_size:
         if "batch_size" in given:
             raise SettingsError(
-                f"training.batch_size = {course.batch_size}: there are {len(data.train)} inputs to train on. Give "
+                f"training.batch_size = {recipe.batch_size}: there are {len(data.train)} inputs to train on. Give "
                 "less, or leave it out."
             )
-        why = f"there are {len(data.train)} inputs to train on, fewer than the usual batch of {course.batch_size}"
+        why = f"there are {len(data.train)} inputs to train on, fewer than the usual batch of {recipe.batch_size}"
         decisions.append(Decision(what="batch size", value=str(fewest), reason=why))
-        course = course.model_copy(update={"batch_size": fewest})
-    return course, tuple(decisions)
+        recipe = recipe.model_copy(update={"batch_size": fewest})
+    return recipe, tuple(decisions)

@@ -20,11 +20,11 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, AnyPlan
 
 PARTS = ("objective", "augmentation", "training", "backbone", "task")
-"""What `--set` can set."""
+"""Parts that `--set` can set."""
 
 
 IDLE = ("rates_tried", "patience", "soup", "interpolate")
-"""What a recipe chooses by the validation loss: without labels that does not say which weights are the best."""
+"""Settings that choose by the validation loss: without labels it does not say which weights are the best."""
 
 
 class TrainingSettings(Recipe):
@@ -62,9 +62,9 @@ class PretrainPlan(AnyPlan):
     """A pretraining goes on from a run as its backbone."""
 
     verb: Literal["pretrain"] = "pretrain"
-    """What the plan is of."""
+    """The verb that the plan is of."""
     objective: str = AUTO
-    """What is learnt from inputs alone."""
+    """The objective, which learns from inputs alone."""
     augmentation: str = AUTO
     """Random views of the inputs: a plug-in, or several joined by '+'; 'auto' for those that the objective asks for."""
     labelled: str | None = None

@@ -55,14 +55,14 @@ def run_pretraining(
             judgement, watcher = _judged_by(plan, found, backbone, reporter)
         with budget.step("training"):
             training = Training(choices, found, backbone, watcher, folder, reporter)
-            course = training.run()
+            outcome = training.run()
         part()
         training.encoder.save(folder / "model")
         with budget.step("the probe on the result"):
             gain = None if judgement is None else judgement.finish(backbone)
-        write_record(folder, summarise(choices, found, training, course, gain, budget, started, folder))
+        write_record(folder, summarise(choices, found, training, outcome, gain, budget, started, folder))
         complete(folder, present)
-    require_whole(course.progress, out or folder)
+    require_whole(outcome.progress, out or folder)
     return out or folder
 
 

@@ -23,11 +23,11 @@ SIMPLE = {"pca": "probe on principal components", "k_means": "probe on codes of 
 
 
 class UnlabelledSummary(Settings):
-    """What was learnt from."""
+    """The inputs of a pretraining."""
 
     source: str
     seen: str
-    """What it was, in words."""
+    """Description of the inputs."""
     modality: str
     trained: int
     """Inputs that were trained on, those among them that cannot be read included."""
@@ -40,7 +40,7 @@ class UnlabelledSummary(Settings):
 
 
 class Gain(Measured):
-    """What the training was worth on a labelled sample: linear probes on its test part."""
+    """Gain of the training on a labelled sample: linear probes on its test part."""
 
     source: str
     task: str
@@ -77,9 +77,9 @@ class PretrainRecord(AnyRecord):
     rounds: int = 1
     """Epochs of a pass over the data."""
     chosen: dict[str, int | str | Number] = {}
-    """What was chosen on the way: precision, epochs, micro-batch."""
+    """Choices made in training: precision, epochs, micro-batch."""
     stopped: str
-    """Why training ended, in words."""
+    """Reason for the end of training."""
     seconds: float
     """Of the training."""
     views: tuple[ViewRow, ...] = ()

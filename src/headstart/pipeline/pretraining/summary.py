@@ -25,7 +25,7 @@ from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.pretraining.choices import Choices
 from headstart.pipeline.pretraining.gain import KNN, KNN_INFO
 from headstart.pipeline.pretraining.record import SIMPLE, Gain, PretrainRecord, UnlabelledSummary, ViewRow
-from headstart.pipeline.pretraining.training import Course, Training
+from headstart.pipeline.pretraining.training import Outcome, Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Epoch, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, trained_rows
@@ -53,14 +53,14 @@ def summarise(
     choices: Choices,
     data: Unlabelled,
     training: Training,
-    course: Course,
+    outcome: Outcome,
     gain: Gain | None,
     budget: Budget,
     started: str,
     folder: Path,
 ) -> PretrainRecord:
     """Everything in one record."""
-    plan, recipe, backbone, progress = choices.plan, choices.course, training.encoder.backbone, course.progress
+    plan, recipe, backbone, progress = choices.plan, choices.recipe, training.encoder.backbone, outcome.progress
     history = epochs_of(progress)
     words = verdict(plan.objective, len(data.train), backbone.width, history, choices.rounds, gain)
     return PretrainRecord(
@@ -80,7 +80,7 @@ def summarise(
         stages=trained_rows(frozen_rows(backbone), backbone, recipe.rates(len(backbone.stages)), recipe),
         head=_head(training.encoder.additions, recipe.head_learning_rate),
         decisions=choices.decisions,
-        start=course.initial_backbone,
+        start=outcome.start,
         history=history,
         rounds=choices.rounds,
         chosen=progress.choices(),
@@ -148,7 +148,7 @@ def _gain(gain: Gain) -> str:
 
 
 def _simpler(gain: Gain) -> str:
-    """What to hear where a method that takes seconds is not beaten."""
+    """A sentence where a method that takes seconds is not beaten."""
     comparisons = {found.against: found for found in gain.comparisons}
     unbeaten = [comparisons[name] for name in SIMPLE if name in comparisons and comparisons[name].verdict != "better"]
     if not unbeaten:

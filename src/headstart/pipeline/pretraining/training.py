@@ -33,10 +33,10 @@ from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import DataIssue
 
 
-class Course(NamedTuple):
-    """What a training came to."""
+class Outcome(NamedTuple):
+    """Outcome of a training."""
 
-    initial_backbone: dict[str, float]
+    start: dict[str, float]
     """Held-out loss and monitors before the first step."""
     progress: Progress
 
@@ -93,15 +93,15 @@ class Training:
         unreadable = Unreadable(data, None if folder is None else folder / "unreadable.jsonl", reporter)
         self.unreadable = unreadable
         inputs = LazyInputs(backbone, data.examples, unreadable)
-        course, stages = choices.course, len(backbone.stages)
+        recipe, stages = choices.recipe, len(backbone.stages)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(choices.plan.seed, "additions"))
             additions = nn.ModuleDict(dict(choices.objective.additions(backbone)))
         self.encoder = Encoder(backbone, _columns(data, choices.plan.columns), additions=additions)
         plan = TrainingPlan(
             choices.objective,
-            course.model_copy(update={"epochs": course.epochs * choices.rounds}),
-            course.rates(stages),
+            recipe.model_copy(update={"epochs": recipe.epochs * choices.rounds}),
+            recipe.rates(stages),
             0,
             choices.plan.seed,
             choices.plan.budget,
@@ -122,7 +122,7 @@ class Training:
         )
         self._watcher = watcher
 
-    def run(self) -> Course:
+    def run(self) -> Outcome:
         """Look at the start, then train.
 
         Raises:
@@ -136,14 +136,14 @@ class Training:
         progress = self.loop.run()
         for reasons in self.loop.processes.gathered(self.unreadable.reasons):
             self.unreadable.reasons |= reasons
-        return Course({"loss": start.loss, **start.monitors}, progress)
+        return Outcome({"loss": start.loss, **start.monitors}, progress)
 
     def _watch(self) -> Mapping[str, float]:
         return {} if self._watcher is None else self._watcher(self.loop.stepper.forward)
 
 
 def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.ndarray) -> Mapping[str, Stream]:
-    """What the objective draws from, of some rows."""
+    """The streams that the objective draws from, of some rows."""
     ragged = modality_named(data.examples.schema.modality).like_lengths
     lengths = lengths_of(inputs.backbone, data.examples, np.arange(len(data.examples))) if ragged else None
     names = selected(choices.objective.streams, {TARGET: rows, TARGET_AGAIN: rows})
@@ -153,7 +153,7 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
             rows,
             {},
             inputs,
-            choices.course.batch_size,
+            choices.recipe.batch_size,
             choices.plan.seed,
             choices.augmentation,
             lengths=lengths,
@@ -167,7 +167,7 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
 
 
 def _columns(data: Unlabelled, columns: Columns) -> Columns:
-    """What a table must have again to be read as the same inputs."""
+    """The columns that a table must have again to be read as the same inputs."""
     schema = data.examples.schema
     role = modality_named(schema.modality).role
     return columns.model_copy(update={"label": None, "labels": (), **({role: schema.inputs} if role else {})})
@@ -175,7 +175,7 @@ def _columns(data: Unlabelled, columns: Columns) -> Columns:
 
 def _identity(choices: Choices, data: Unlabelled, backbone: Backbone) -> str:
     """A hash of all that decides a training; of the inputs their names, or what they are where they lie in a table."""
-    chosen = [choices.plan.model_dump(mode="json"), choices.course.model_dump(mode="json"), choices.rounds]
+    chosen = [choices.plan.model_dump(mode="json"), choices.recipe.model_dump(mode="json"), choices.rounds]
     columns = [data.examples.table.column(name) for name in (*data.examples.schema.inputs, data.examples.schema.origin)]
     buffers = (buffer for column in columns for chunk in column.chunks for buffer in chunk.buffers() if buffer)
     listed = hash_bytes(*(hash_bytes(memoryview(buffer)).encode() for buffer in buffers))

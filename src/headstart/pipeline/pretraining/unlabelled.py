@@ -44,12 +44,12 @@ class Unlabelled:
     """(rows,) int64, ascending: the loss and the monitors are computed on them."""
     source: str
     seen: str
-    """What the inputs are, in words."""
+    """Description of the inputs."""
     notes: tuple[str, ...]
 
 
 DUPLICATE = "repeats an earlier text"
-"""Why a text is skipped that is there already."""
+"""Reason to skip a text that is there already."""
 
 
 def read_unlabelled(data: Any, columns: Columns, format: str | None, seed: int) -> Unlabelled:

@@ -65,17 +65,17 @@ def test_numbers_begin_with_a_network_that_has_something_to_train() -> None:
 
 
 def test_pretrained_weights_go_on_more_slowly_unless_a_rate_is_named() -> None:
-    assert chosen(PretrainPlan(data="it", weights="random")).course.learning_rate == 1e-3
+    assert chosen(PretrainPlan(data="it", weights="random")).recipe.learning_rate == 1e-3
     gentle = chosen(PretrainPlan(data="it"))
-    assert gentle.course.learning_rate == pytest.approx(3e-4)
+    assert gentle.recipe.learning_rate == pytest.approx(3e-4)
     assert any(decision.what == "learning rate" for decision in gentle.decisions)
     named = chosen(PretrainPlan(data="it", settings={"training": {"learning_rate": 0.01}}))
-    assert named.course.learning_rate == 0.01
+    assert named.recipe.learning_rate == 0.01
 
 
 def test_fewer_inputs_than_a_batch_are_said_or_refused() -> None:
     small = chosen(PretrainPlan(data="it"), data(number=150))
-    assert small.course.batch_size == 100
+    assert small.recipe.batch_size == 100
     assert any(d.what == "batch size" and "100 inputs to train on" in d.reason for d in small.decisions)
     with pytest.raises(SettingsError, match=r"training\.batch_size = 256: there are 100 inputs"):
         chosen(PretrainPlan(data="it", settings={"training": {"batch_size": 256}}), data(number=150))
