@@ -93,7 +93,7 @@ def test_a_head_that_was_solved_for_says_so() -> None:
 
 def test_a_picture_in_which_nothing_moved_is_low() -> None:
     heights = [
-        int(re.search(r'height="(\d+)"><title>What', str(stages.picture(record)))[1])  # type: ignore[index]
+        int(re.search(r'height="(\d+)"><title>Frozen', str(stages.picture(record)))[1])  # type: ignore[index]
         for record in (samples.classification().model_copy(update={"stages": samples.stages(5)}), found.searched())
     ]
     assert heights[0] + 40 < heights[1]
