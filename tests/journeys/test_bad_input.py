@@ -41,7 +41,7 @@ def test_an_empty_folder(here: Path, headstart_command: Command) -> None:
     Path("photos").mkdir()
     ended = headstart_command("fit", "photos")
     assert ended.code == DataError.exit_code
-    assert "photos is nothing that is known" in ended.err and "the folder is empty" in ended.err
+    assert "photos is not recognised" in ended.err and "the folder is empty" in ended.err
     assert nothing_was_left(here)
 
 
@@ -68,8 +68,8 @@ def test_the_corrected_command_takes_the_name_that_the_wrong_one_had(here: Path,
     ("data", "reason"),
     [
         ("", "the path of the data is empty"),
-        (None, "an object of type NoneType is nothing that is known"),
-        (["a", "b"], "an object of type list is nothing that is known"),
+        (None, "an object of type NoneType is not recognised"),
+        (["a", "b"], "an object of type list is not recognised"),
     ],
 )
 def test_what_is_no_data_at_all(data: Any, reason: str, here: Path) -> None:
