@@ -153,7 +153,7 @@ def test_what_cannot_be_written_leaves_everything_as_it_was(place: Path, monkeyp
     def full(*_: Any) -> list[str]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("headstart.tasks.segmentation.task.write_masks", full)
+    monkeypatch.setattr("headstart.tasks.segmentation.presentation.write_masks", full)
     with pytest.raises(HeadstartError, match=r"No space left on device. Nothing was changed"):
         headstart.predict("runs/nuclei", "photos", out="found.csv")
     assert seen(place) == before

@@ -159,7 +159,7 @@ def test_old_data_that_are_gone_are_told(more_photos: Path, here: Path) -> None:
     run = headstart.fit(more_photos, from_run=first, out=here / "run", **FEW)
     found = run.record.forgetting
     assert found is not None and not found.examples and found.difference is None
-    assert "are no longer there" in found.notes[0] and "Forgetting is not known" in run.verdict
+    assert "are no longer there" in found.notes[0] and "Forgetting unknown" in run.verdict
 
 
 def test_regression_keeps_its_scale(number_run: Path, here: Path) -> None:

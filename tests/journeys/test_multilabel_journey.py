@@ -47,7 +47,7 @@ def test_separated_labels_are_recognised_and_judged_per_label(
     ended = headstart_command("fit", complaints_csv, "--backbone", bert, "--no-scratch", "--out", "run")
     assert ended.code == 0, ended.err
     words = " ".join(ended.out.split())
-    assert "Mean average precision" in words and "Average precision rude" in words
+    assert "Mean average precision" in words and "Average precision (rude)" in words
     document = json.loads(Path("run/metrics.json").read_text())["test"]
     assert set(document) == {
         "mean_average_precision",

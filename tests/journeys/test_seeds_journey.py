@@ -129,7 +129,7 @@ def test_a_given_split_is_the_same_for_every_seed(photos: Path, here: Path) -> N
     }
     run = headstart.fit(split, **small, scratch=False, seeds=2, out=here / "run")
     intervals = next(d for d in run.record.decisions if d.what == "intervals")
-    assert "on one test part" in intervals.reason
+    assert "the one test part" in intervals.reason
 
 
 # --- mistakes ---
