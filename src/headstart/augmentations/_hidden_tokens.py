@@ -1,4 +1,4 @@
-"""What the augmentations of texts share: which tokens may be hidden, and how they are.
+"""Shared by the augmentations of texts: choosing the tokens that may be hidden, and hiding them.
 
 Nothing is removed or moved, so that whatever is said about places in the text - words, tags - stays true; the tokens
 that begin and end a text are left alone, and of every text something stays to be read.

@@ -1,4 +1,4 @@
-"""What the augmentations that mix share: how much of which other example, drawn from all the batch's seeds."""
+"""Shared by the augmentations that mix: partners and shares, drawn from the seeds of the whole batch."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from headstart.contracts.carriers import State, Tap
 
 
 class Layout(NamedTuple):
-    """How hidden tensors are laid out."""
+    """Axis order of hidden tensors."""
 
     channels_last: bool
     """Whether maps are (batch, height, width, channels) rather than (batch, channels, height, width)."""

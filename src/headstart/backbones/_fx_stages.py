@@ -12,7 +12,7 @@ from headstart.contracts.network import Stage
 
 
 def has_weights(trace: Trace, node: fx.Node) -> bool:
-    """Whether the node calls a module with a weight matrix; normalisation has vectors only."""
+    """Return whether the node calls a module with a weight matrix; normalisation has vectors only."""
     if node.op != "call_module":
         return False
     return any(weight.ndim > 1 for weight in trace.model.get_submodule(str(node.target)).parameters())

@@ -1,4 +1,4 @@
-"""What `forward_features` of a timm model computes, in order, and where a single tensor carries it all.
+"""Trace of a timm model's `forward_features`: its calls in order, and the points where a single tensor carries it all.
 
 `torch.fx` (Reed et al. 2022) records the calls. Every module is a leaf save Sequential and ModuleList containers, so
 the record holds whole blocks, which stay the model's own live modules.

@@ -22,6 +22,6 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, state: State) -> State:
-        """What torchvision's ToTensor and Normalize give, bit for bit."""
+        """Return the result of torchvision's ToTensor and Normalize, bit for bit."""
         pixels = state.hidden.permute(0, 3, 1, 2).float() / 255
         return State((pixels - self.mean) / self.std, state.context, state.taps)

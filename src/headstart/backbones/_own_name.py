@@ -8,7 +8,7 @@ from headstart.kernel.settings import Settings
 
 
 class OwnName(Settings):
-    """What such families share."""
+    """Base of the families that are asked for by their own name."""
 
     own_name: ClassVar[str]
     """What is asked for."""
@@ -17,7 +17,7 @@ class OwnName(Settings):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Whether it is asked for by its own name."""
+        """Return whether the reference is the family's own name."""
         return reference == cls.own_name
 
     @classmethod

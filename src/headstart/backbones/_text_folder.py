@@ -1,4 +1,4 @@
-"""What of a transformers folder is read, and what its files say that is not followed.
+"""Files that are read of a transformers folder, and the references in them that are not followed.
 
 The files of a folder can name others: a base model for an adapter, parts of the weights, the vocabulary, code on the
 hub. A name leads on only where it stands for a file of the same folder; what would need more than that is refused.

@@ -46,7 +46,7 @@ def pool(hidden: Tensor, mask: Tensor, how: Pooling) -> Tensor:
 
 
 def declared_pooling(folder: Path) -> Pooling:
-    """What the folder's `1_Pooling/config.json` asks for; the mean without one, or where it asks for a mixture."""
+    """Return the pooling that `1_Pooling/config.json` declares; the mean without one, or for a mixture."""
     try:
         declared = read_json(folder / "1_Pooling" / "config.json")
     except HeadstartError:

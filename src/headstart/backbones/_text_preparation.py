@@ -64,7 +64,7 @@ class TextPreparation:
         return TextPreparation(self._tokenizer, self._files, self._config, self.max_length, places=True)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the token numbers, as JSON values."""
+        """Return everything that decides the token numbers, as JSON values."""
         parts = [part for name in sorted(self._files) for part in (name.encode(), self._files[name])]
         return {
             "tokenizer": hash_bytes(*parts),
@@ -124,13 +124,13 @@ class TextPreparation:
 
 
 def reads_first_word_apart(tokenizer: Any) -> bool:
-    """Whether a text's first word is read otherwise than later ones, and a space before it mends that."""
+    """Return whether a text's first word is tokenised differently from later ones, and a leading space mends that."""
     one, first, spaced = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" a", "a a", " a a"))
     return bool(first != one * 2 and spaced == one * 2)
 
 
 def longest_readable(tokenizer: Any, config: Any, model: nn.Module) -> int:
-    """How many tokens the model can read: its tokenizer's limit and the positions it has."""
+    """Return how many tokens the model can read: its tokenizer's limit and the positions it has."""
     positions = getattr(config, "max_position_embeddings", None) or 0
     if positions <= 0:
         return int(tokenizer.model_max_length)

@@ -24,7 +24,7 @@ from headstart.kernel.user_settings import build
 
 
 class Architecture(Settings):
-    """What of a timm model is no weight. Plain JSON values throughout."""
+    """Everything about a timm model but its weights, as plain JSON values."""
 
     name: str
     """timm's name of the architecture, without a tag."""
@@ -92,7 +92,7 @@ class Architecture(Settings):
 
     @property
     def fixed_size(self) -> bool:
-        """Whether the model takes images of one size only."""
+        """Return whether the model takes images of one size only."""
         return bool(self.configuration.get("fixed_input_size"))
 
     def preprocessing(self) -> dict[str, Any]:

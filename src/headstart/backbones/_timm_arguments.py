@@ -90,7 +90,7 @@ class Configuration(Settings):
 
 
 def fault_of(arguments: Mapping[str, Any]) -> str:
-    """What is wrong with the first argument that must not pass, with what is allowed; empty where all may."""
+    """Describe the first argument that is not allowed, and what is; empty where all are."""
     for name, value in arguments.items():
         if name not in ARGUMENTS:
             close = difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.8)

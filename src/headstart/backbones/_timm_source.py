@@ -1,4 +1,4 @@
-"""What a reference to an image model names: an architecture, and where its weights lie."""
+"""References to image models: an architecture, and where its weights lie."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OnHub(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a reference names."""
+    """A parsed reference: an architecture, and where its weights lie."""
 
     architecture: Architecture
     weights: Path | OnHub | None
@@ -76,7 +76,7 @@ def find(reference: str, image_size: int | None) -> Source:
 
 
 def is_timm(reference: str) -> bool:
-    """Whether the reference names an image model, judged without a network."""
+    """Return whether the reference names an image model, judged without a network."""
     path = _local(reference)
     if path is not None and path.is_dir():
         return (path / "config.json").is_file() and b'"architecture"' in read_regular(path / "config.json")

@@ -50,7 +50,7 @@ class HfText(Settings):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Whether `reference` may name a text model: a folder with a transformers config.json, or a hub id."""
+        """Return whether `reference` may name a text model: a folder with a transformers config.json, or a hub id."""
         folder = Path(reference).expanduser()
         if not folder.is_dir():
             return not reference.startswith(("timm/", "hf-hub:", "hf_hub:"))

@@ -25,7 +25,7 @@ class RunFolder(Settings):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Whether the reference is a folder that holds a saved model."""
+        """Return whether the reference is a folder that holds a saved model."""
         return (Path(reference) / "model" / "model.json").exists()
 
     @classmethod

@@ -125,7 +125,7 @@ class _TableNet(Backbone):
         return _Segment(dict(zip(inside, parts)), tuple(taps))
 
     def features(self, state: State) -> Features:
-        """What the last block gives, normalised and rectified: (batch, width)."""
+        """Return the output of the last block, normalised and rectified: (batch, width)."""
         return Features(state.hidden)
 
     def describe(self) -> dict[str, Any]:

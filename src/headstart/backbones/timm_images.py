@@ -45,7 +45,7 @@ class TimmImages(Settings):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Whether timm knows the name, or it is a timm folder, a file of weights, or a repository on the hub."""
+        """Return whether timm knows the name, or it is a timm folder, a file of weights, or a repository on the hub."""
         return is_timm(reference)
 
     @classmethod

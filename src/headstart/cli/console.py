@@ -1,4 +1,4 @@
-"""How answers for people look: without frames, without guessed colours, the same on a terminal and in a file."""
+"""Consoles and tables for people: no frames, no guessed colours, the same on a terminal and in a file."""
 
 from __future__ import annotations
 

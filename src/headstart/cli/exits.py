@@ -1,4 +1,4 @@
-"""How a command ends: one answer on standard output, or one message on standard error and a documented exit code."""
+"""The end of a command: one answer on standard output, or one message on standard error and a documented exit code."""
 
 from __future__ import annotations
 

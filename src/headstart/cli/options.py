@@ -1,4 +1,4 @@
-"""What the commands of the command line take: each argument and flag once, with its meaning."""
+"""Arguments and options of the command line, each defined once with its help text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be chosen: the families of plug-ins, the plug-ins of a family, the settings of a plug-in."""
+"""Contents of `headstart help`: the families of plug-ins, the plug-ins of a family, the settings of a plug-in."""
 
 from __future__ import annotations
 

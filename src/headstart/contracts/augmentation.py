@@ -24,7 +24,7 @@ Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
 
 
 class Augmentation(Protocol):
-    """What a file in `augmentations/` offers.
+    """Contract of a file in `augmentations/`.
 
     One that moves what lies in an input has `move_maps` or `move_points` too, of `contracts/targets.py`: targets that
     are moved by these follow the input, and others with a place in it are refused.
@@ -37,12 +37,12 @@ class Augmentation(Protocol):
 
     @property
     def moves(self) -> bool:
-        """Whether anything in an input changes its place, or is hidden from view."""
+        """Return whether anything in an input changes its place, or is hidden from view."""
         ...
 
     @property
     def mixes(self) -> bool:
-        """Whether it mixes the examples of a batch, by `mix`."""
+        """Return whether it mixes the examples of a batch, by `mix`."""
         ...
 
     def mixable(self, kind: TargetKind) -> bool:

@@ -28,7 +28,7 @@ FAMILY = "augmentations"
 
 
 class ViewSettings(Settings):
-    """What is set of all parts together: `--set augmentation.views=4`."""
+    """Settings of all parts together: `--set augmentation.views=4`."""
 
     views: int | None = Field(default=None, ge=0)
     """Views of each training example that are kept of the frozen stages, where some are; 0 makes new ones in every
@@ -55,22 +55,22 @@ class Composed:
 
     @property
     def changes_inputs(self) -> bool:
-        """Whether any part changes the inputs."""
+        """Return whether any part changes the inputs."""
         return self.first_stage(1) == 0
 
     @property
     def moves(self) -> bool:
-        """Whether any part moves what lies in an input."""
+        """Return whether any part moves what lies in an input."""
         return any(part.moves for part in self.parts)
 
     @property
     def mixes(self) -> bool:
-        """Whether any part mixes the examples of a batch."""
+        """Return whether any part mixes the examples of a batch."""
         return any(part.mixes for part in self.parts)
 
     @property
     def acts(self) -> bool:
-        """Whether anything is done at all."""
+        """Return whether any part does anything at all."""
         return self.changes_inputs or self.mixes
 
     def suit(self, modality: str) -> None:

@@ -30,14 +30,14 @@ MOST_TENSORS = 20_000
 
 
 class Stored(NamedTuple):
-    """What weights are there."""
+    """Number and size of the stored weights."""
 
     numbers: int
     tensors: int = MOST_TENSORS
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Stored:
-        """What some named tensors hold."""
+        """Return the number and size of some named tensors."""
         return cls(sum(tensor.numel() for tensor in state.values()), len(state))
 
 

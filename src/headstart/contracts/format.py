@@ -51,11 +51,11 @@ class Columns(Settings):
 
 
 class Format(Protocol):
-    """What a file in `formats/` offers."""
+    """Contract of a file in `formats/`."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
-        """What it sees in `source`, in words ('12 class folders with 800 images'); None when it is something else."""
+        """Describe `source` in words ('12 class folders with 800 images'); None when it is in another format."""
         ...
 
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:

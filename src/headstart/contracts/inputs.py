@@ -1,4 +1,4 @@
-"""What the numbers at boundary 0 stand for: what an augmentation must know to act on them."""
+"""Meaning of the numbers at boundary 0: the facts that an augmentation needs to act on them."""
 
 from __future__ import annotations
 

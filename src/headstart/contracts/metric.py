@@ -23,7 +23,7 @@ Replicates = Callable[[np.ndarray], np.ndarray]
 
 
 class MetricInfo(Settings):
-    """How a metric is called and written; records keep it beside the figures, so that reports need no task."""
+    """Title and unit of a metric; records keep it beside the figures, so that reports need no task."""
 
     title: str
     """'Balanced accuracy'."""
@@ -69,7 +69,7 @@ class Metric:
 
     @property
     def info(self) -> MetricInfo:
-        """What a record keeps of it."""
+        """Return the part of the metric that a record keeps."""
         least, greatest = (bound if math.isfinite(bound) else None for bound in self.bounds)
         return MetricInfo(
             title=self.title,

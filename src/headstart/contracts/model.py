@@ -33,7 +33,7 @@ _ODD = (ValueError, TypeError, KeyError, RuntimeError, OverflowError)
 
 
 class Learner(Protocol):
-    """What a training moves: a `Model`, or an `Encoder`, which learns without a task."""
+    """The module that is trained: a `Model`, or an `Encoder`, which learns without a task."""
 
     @property
     def backbone(self) -> Backbone:
@@ -52,12 +52,12 @@ class Learner(Protocol):
 
     @property
     def additions(self) -> nn.ModuleDict:
-        """What the objective asked for, by name."""
+        """Modules that the objective added, by name."""
         ...
 
     @property
     def execution(self) -> Mapping[str, Any]:
-        """How it computes where it is used."""
+        """Execution of the model at prediction: runner, precision, preprocessing."""
         ...
 
 

@@ -46,7 +46,7 @@ class TaskEntry(PluginEntry):
 
 
 class Description(Settings):
-    """What model.json says."""
+    """Contents of model.json."""
 
     format: int
     weights_hash: str
@@ -66,7 +66,7 @@ class Description(Settings):
 
 
 def model_hash(folder: Path) -> str:
-    """What a run's record knows its model by: the hash of model.json; empty where there is none."""
+    """Return the hash of model.json, by which a run's record knows its model; empty where there is none."""
     path = folder / DESCRIPTION
     return hash_bytes(path.read_bytes()) if path.is_file() else ""
 
@@ -90,7 +90,7 @@ def read_state(folder: Path, described: Description) -> dict[str, Tensor]:
 
 
 def read_description(folder: Path) -> Description:
-    """What model.json says.
+    """Return the contents of model.json.
 
     Raises:
         RunError: it is missing, damaged, foreign, newer than this Headstart, or not of the run that it lies in.

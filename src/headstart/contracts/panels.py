@@ -128,7 +128,7 @@ class Mistake(Settings):
 
 
 class Choice(NamedTuple):
-    """What a task chose by itself when it was bound, for the user to know."""
+    """A choice that a task made by itself when it was bound, reported to the user."""
 
     what: str
     value: str

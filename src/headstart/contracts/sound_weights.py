@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def unsound(module: nn.Module) -> str:
-    """What is wrong with the first unsound tensor of a module, by its name; empty where all are sound.
+    """Describe the first unsound tensor of a module, by its name; empty where all are sound.
 
     Minus infinity is allowed in buffers, where it stands for what attention may not see.
     """

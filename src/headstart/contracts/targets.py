@@ -48,7 +48,7 @@ class TargetKind(Protocol):
 
     @property
     def additive(self) -> bool:
-        """Whether the loss of a blend of two inputs is the sum of the losses of both targets, weighted by shares."""
+        """Return whether the loss of a blend of two inputs is the sum of both targets' losses, weighted by shares."""
         ...
 
     def collated(self, values: np.ndarray) -> Tensor:
@@ -66,7 +66,7 @@ class Follows(Protocol):
 
     @property
     def placed(self) -> bool:
-        """Whether it has a place in the input."""
+        """Return whether the target has a place in the input."""
         ...
 
     def movable(self, augmentation: object) -> bool:

@@ -161,18 +161,18 @@ class BoundTask(BaseModel, ABC):
 
     @property
     def needs(self) -> Needs:
-        """What its head asks of the backbone: pooled features."""
+        """Features that its head needs from the backbone: pooled ones."""
         return Needs()
 
     @property
     @abstractmethod
     def evaluation(self) -> Evaluation:
-        """How its predictions are calibrated and judged."""
+        """Return how its predictions are calibrated and judged."""
 
     @property
     @abstractmethod
     def presentation(self) -> Presentation:
-        """How labels and predictions are shown."""
+        """Return how labels and predictions are shown."""
 
     @abstractmethod
     def targets(self, examples: Examples) -> Targets:

@@ -1,4 +1,4 @@
-"""What a given split says: which rows are fixed, which part is still to be cut, and which duplicates lie across it."""
+"""Given splits: the rows they fix, the parts that are still to be cut, and the duplicates across them."""
 
 from __future__ import annotations
 

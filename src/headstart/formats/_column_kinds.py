@@ -1,4 +1,4 @@
-"""What a column holds, as far as recognising inputs needs it, and the list of columns that errors show."""
+"""Kinds of columns, as far as recognising inputs needs them, and the list of columns that errors show."""
 
 from __future__ import annotations
 

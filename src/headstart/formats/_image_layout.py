@@ -1,4 +1,4 @@
-"""What the folders above images mean: a wrapper, a part of a given split, a class."""
+"""Meaning of the folders above images: a wrapper, a part of a given split, a class."""
 
 from __future__ import annotations
 

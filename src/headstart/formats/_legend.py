@@ -1,4 +1,4 @@
-"""What the values of masks mean, where a file beside them says so.
+"""Legends: files beside the masks that say what their values mean.
 
 `legend.json` ({"0": "background", "1": "cell"} or {"#ff0000": "cell"}), `classes.txt` (a name per line, from 0 on) or
 `labelmap.txt` as CVAT writes it (`name:red,green,blue::`).

@@ -1,4 +1,4 @@
-"""What DICOM and NIfTI share: the optional libraries, grey values in 8 bits, slices as files in memory.
+"""Shared by DICOM and NIfTI: the optional libraries, grey values in 8 bits, slices as files in memory.
 
 A slice is kept as a PNG of 8 bits, some 50 to 200 KB, so that everything behind it treats it as any other picture;
 10,000 of them are about a gigabyte.

@@ -1,4 +1,4 @@
-"""What long work tells its caller: counters with a rate, and sentences. Who shows them is decided elsewhere."""
+"""Progress of long work: counters with a rate, and sentences. Showing them is the caller's part."""
 
 from __future__ import annotations
 

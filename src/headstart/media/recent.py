@@ -1,4 +1,4 @@
-"""What was decoded last, kept for its other parts, which are asked for soon after: tiles of pictures and of masks."""
+"""Cache of the files decoded last, for their other parts, which are asked for soon after: tiles of images and masks."""
 
 from __future__ import annotations
 

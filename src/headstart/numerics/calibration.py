@@ -1,4 +1,4 @@
-"""Whether a confidence of 0.8 is right in 8 of 10 cases: temperature scaling and expected calibration error.
+"""Calibration, so that a confidence of 0.8 is right in 8 of 10 cases: temperature scaling, expected calibration error.
 
 Temperature scaling (Guo et al. 2017) divides all logits by one T > 0 that minimises the negative log-likelihood on
 validation data; no prediction changes. Here log T has a standard normal prior, worth about one example, so that a

@@ -1,4 +1,4 @@
-"""How far embeddings are spread: what tells a representation that has collapsed from one that has not.
+"""Spread of embeddings: tells a representation that has collapsed from one that has not.
 
 With embeddings of length 1 in d dimensions, `feature_std` is sqrt(d) times the standard deviation of their coordinates
 over the examples, as the root of the mean variance: 0 where all are equal, 1 where they are evenly spread over the

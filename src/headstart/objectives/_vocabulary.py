@@ -1,4 +1,4 @@
-"""What objectives on texts find out about a backbone: its embedding of words, and whether a token sees later ones."""
+"""Facts about a backbone for objectives on texts: its word embedding, and whether a token sees later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an inspection found, in sentences."""
+"""Findings of an inspection, in sentences."""
 
 from __future__ import annotations
 

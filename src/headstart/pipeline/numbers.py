@@ -1,4 +1,4 @@
-"""How numbers are written: shares in percent, the rest with as many decimals as their size deserves.
+"""Numbers as text: shares in percent, the rest with as many decimals as their size deserves.
 
 A `unit` is that of `MetricInfo`: 'share' for percent, '' for a plain number, any other stands behind the number.
 """

@@ -184,7 +184,7 @@ class DataIssue(Settings):
 
 
 class DataSummary(Settings):
-    """What the data were."""
+    """Summary of the data."""
 
     source: str
     seen: str
@@ -218,7 +218,7 @@ class Card(Mistake):
 
 
 class FrozenPass(Settings):
-    """What the frozen pass had to do."""
+    """Work of the frozen pass."""
 
     computed: int = 0
     """Distinct inputs that went through the backbone."""
@@ -229,7 +229,7 @@ class FrozenPass(Settings):
 
 
 class Forgetting(Settings):
-    """What a run that goes on from another can still do of what that one could: both on the other's test part."""
+    """Retention of a continued run: old and new model on the test part of the earlier run."""
 
     run: str
     """The run folder that it went on from."""

@@ -57,7 +57,7 @@ class Candidate:
 
     @property
     def rate(self) -> float:
-        """That rate."""
+        """Learning rate of the weights that `sought` names."""
         return float(getattr(self.recipe, self.sought))
 
     def at(self, factor: float, epochs: int | None = None) -> Candidate:
@@ -150,13 +150,13 @@ def _with_objective(candidate: Candidate, name: str, offered: Suggestion, facts:
 
 
 def few_judged(context: FitContext) -> bool:
-    """Whether the validation part is too small to choose by; pixels and words of a few examples are many."""
+    """Return whether the validation part is too small to choose by; pixels and words of a few examples are many."""
     pooled = context.data.task.needs.features == "pooled"
     return context.windows is None and pooled and 0 < len(context.data.split.val) < FEW_JUDGED
 
 
 def facts_of(context: FitContext) -> DataFacts:
-    """What the tunings are asked by."""
+    """Return the facts that tunings base their candidates on."""
     task = context.data.task
     examples, stages = len(context.read.split.train), len(context.backbone.stages)
     linear, attention = is_linear(task), _is_transformer(context.backbone)

@@ -1,4 +1,4 @@
-"""What a training costs in seconds on this machine: measured on a few of its steps, corrected as it goes on.
+"""Cost of a training in seconds on this machine: measured on a few of its steps, corrected as it goes on.
 
     seconds(epochs) = start + epochs * pace * (steps * step + validation)
 

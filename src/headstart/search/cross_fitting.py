@@ -152,7 +152,7 @@ def time_on_all(cost: Cost, epochs: float, count: int, more: float, opening: flo
 
 
 def time_kept(cost: Cost, wanted: int, more: float, opening: float, seconds: float) -> float:
-    """How many of so many seconds to keep for `time_on_all`, so that all are trained for as long as the candidate.
+    """Return the seconds to reserve for `time_on_all`, so that all are trained for as long as the candidate.
 
     Where they do not suffice for the epochs `wanted`, all have fewer, in as many folds as leave them enough steps.
     """

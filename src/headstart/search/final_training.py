@@ -1,4 +1,4 @@
-"""What a search does beside where few are labelled: the folds, the training on all, and the time kept for both."""
+"""Extra work of a search where few are labelled: the folds, the training on all, and the time kept for both."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class FinalTraining:
 
     @property
     def few(self) -> bool:
-        """Whether validation examples are too few to choose by."""
+        """Return whether validation examples are too few to choose by."""
         return few_judged(self.search_state.context)
 
     def fills_the_time(self, candidate: Candidate, cost: Cost) -> bool:
-        """Whether with all that follows no two candidates have time for half of their epochs."""
+        """Return whether, with all that follows, no two candidates have time for half of their epochs."""
         if not self.few or math.isinf(self.left()):
             return False
         epochs = HALF * candidate.recipe.epochs
@@ -47,7 +47,7 @@ class FinalTraining:
         return 2 * cost.seconds(epochs) + after > CERTAIN * self.left()
 
     def seconds_kept(self, candidate: Candidate, cost: Cost) -> float:
-        """How much time the candidates must leave, `way` being the most promising one."""
+        """Return the seconds that the candidates must leave, `way` being the most promising one."""
         if not self.few or math.isinf(self.left()):
             return 0.0
         return time_kept(
@@ -55,7 +55,7 @@ class FinalTraining:
         )
 
     def compared(self, best: Trial, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
-        """What all that are labelled say of the best candidate, `arm`, and the probe; None where they are not asked."""
+        """Compare the best candidate, `arm`, with the probe on all labelled examples; None where they are not asked."""
         if not self.few or arm.validation is None or probe.validation is None:
             return None, ()
         found = weights_of(arm.model.backbone)

@@ -100,7 +100,7 @@ def worst_case(contenders: Sequence[Contender], epochs: Mapping[str, int]) -> fl
 
 
 def affordable(costs: Sequence[tuple[float, float]], seconds: float) -> int:
-    """How many of the candidates at a rung, the best first, can train on while one of them can still be finished.
+    """Return how many candidates of a rung, best first, can train on while one of them can still be finished.
 
     Args:
         costs: for each its seconds in this rung, and from there to its end.

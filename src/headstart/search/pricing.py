@@ -1,4 +1,4 @@
-"""What each way costs on this machine and at which rates it is worth trying, from short trainings that leave no trace.
+"""Cost of each candidate on this machine and the rates worth trying, from short trainings that leave no trace.
 
 A way is not even rehearsed when the speed of the backbone alone says that this would take too much of the time, or that
 its epochs cannot fit: a step runs the stages forwards and backwards, which is about three times the work of a pass. One

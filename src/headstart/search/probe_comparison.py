@@ -1,4 +1,4 @@
-"""Whether a fine-tuning replaces the probe: only where it beats it on validation beyond noise.
+"""Choice between fine-tuning and probe: a fine-tuning replaces it only where it beats it on validation beyond noise.
 
 Both predict the validation part, each calibrated on it, and the paired 95 % interval of the difference decides: that of
 the primary metric, or, where the primary metric is higher but its few examples cannot show it, that of the loss of the
@@ -50,7 +50,7 @@ class Where(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the comparison says."""
+    """Outcome of the comparison."""
 
     better: bool
     tuned: Figure

@@ -32,7 +32,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Range:
-    """What the short trainings say."""
+    """Learning rates found by the short trainings."""
 
     rate: float
     """The one to train at."""

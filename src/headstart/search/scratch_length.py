@@ -37,7 +37,7 @@ FEWEST_STEPS = 8
 
 @dataclass(frozen=True)
 class Length:
-    """How long the baseline trains."""
+    """Length of the baseline's training."""
 
     recipe: Recipe
     """With its epochs, and the most steps where they are cut."""

@@ -43,7 +43,7 @@ UNKNOWN = Speed()
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to."""
+    """Outcome of a search."""
 
     context: FitContext
     """Its plan is that of the model: the one that repeats it."""

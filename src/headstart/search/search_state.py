@@ -69,7 +69,7 @@ class SearchState:
         return boundary(candidate.recipe, candidate.context.objective, len(self.context.backbone.stages))
 
     def has_begun(self, candidate: Candidate) -> bool:
-        """Whether the stages that are frozen in it have run."""
+        """Return whether the stages that are frozen in it have run."""
         return self.frozen(candidate) in self._begun
 
     def begun(self, candidate: Candidate) -> Beginning:

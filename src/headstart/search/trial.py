@@ -40,7 +40,7 @@ class Trial:
 
     @property
     def timed(self) -> Cost:
-        """What its epochs really took, without taking it up."""
+        """Return the measured time of its epochs, without taking it up."""
         return Cost(self.seconds / self.done, 1, 0.0)
 
     def rest(self, until: int | None = None) -> float:
@@ -66,7 +66,7 @@ class Trial:
 
 
 def reached(evaluation: Evaluation, alive: Sequence[Trial]) -> str:
-    """How far the best of the candidates has come, by what they are compared by."""
+    """Return how far the best of the candidates has come, by what they are compared by."""
     best = min(alive, key=lambda one: one.lowest, default=None)
     if evaluation.chosen_by == "loss":
         return f"lowest validation loss {math.inf if best is None else best.lowest:.4g}"
@@ -76,7 +76,7 @@ def reached(evaluation: Evaluation, alive: Sequence[Trial]) -> str:
 
 
 def decision_of(evaluation: Evaluation, row: CandidateRow) -> Decision:
-    """What became of a candidate, for the plan."""
+    """Return the outcome of a candidate, for the plan."""
     metric = evaluation.primary
     best = f"{metric.title} {value_text(metric.unit, row.val_metric)} on validation at its best"
     reason = f"{best}, {row.epochs} epochs in {row.seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""What a search has decided, kept in the work folder: one that was killed reads it back and is the same search.
+"""Decisions of a search, kept in the work folder: one that was killed reads them back and is the same search.
 
 Times differ from one measurement to the next, and decisions follow from them; so each is made once and written down.
 """
@@ -29,7 +29,7 @@ class TrialLog:
             self._write()  # from here on the time of this session counts, and not that between the two
 
     def once(self, name: str, decide: Callable[[], Any]) -> Any:
-        """What was decided under this name, or what `decide` returns now: a JSON value."""
+        """Return the decision kept under this name, or keep and return that of `decide`: a JSON value."""
         if name not in self._decided:
             self._decided[name] = decide()
             self._write()

@@ -1,4 +1,4 @@
-"""What kind of value the labels are, and which of the plain tasks that speaks for.
+"""Kinds of label values, and the plain task that each suggests.
 
 Labels arrive as Python values: text, true/false, whole numbers (1.0 counts as one), other numbers, or nothing at all
 (None, NaN, blank text). Kinds are not mixed: where they are, the data, not the task, should be put right.
@@ -119,7 +119,7 @@ def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:
 
 
 def column_of(examples: Examples) -> str:
-    """How an error names the column of the labels."""
+    """Return the name of the label column for error messages."""
     return f"column '{examples.schema.targets[TARGET]}'"
 
 

@@ -27,7 +27,7 @@ OFTEN = 0.02
 
 
 def form_of(examples: Examples) -> str | None:
-    """How the labels name sets: `LISTS`, or the separator between names; None where each cell is a single label."""
+    """Return how the labels name sets: `LISTS`, or the separator between names; None where each cell is one label."""
     if TARGET not in examples.schema.targets:
         return None
     known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]

@@ -1,4 +1,4 @@
-"""How many stages of a backbone move, counted from its end."""
+"""Number of a backbone's stages that move, counted from its end."""
 
 from __future__ import annotations
 

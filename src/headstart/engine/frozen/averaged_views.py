@@ -25,7 +25,7 @@ KEY = "views"
 
 @dataclass(frozen=True)
 class AveragedViews:
-    """How many views of each input are predicted from beside it, and which."""
+    """Views over which predictions are averaged: how many beside the input itself, and which."""
 
     count: int
     seed: int
@@ -54,7 +54,7 @@ class AveragedViews:
 
 
 def averaged_views(execution: Mapping[str, Any]) -> AveragedViews | None:
-    """What a model's execution says of them; None where it predicts from inputs as they are. Raises RunError."""
+    """Return the views of a model's execution; None where it predicts from inputs as they are. Raises RunError."""
     said = execution.get(KEY)
     if said is None:
         return None

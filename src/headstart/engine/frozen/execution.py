@@ -67,7 +67,7 @@ def plain_runner() -> Runner:
 
 
 def here(device: torch.device) -> dict[str, Any]:
-    """What beside weights and inputs decides how a runner computes: the machine and the libraries."""
+    """Return everything beside weights and inputs that decides how a runner computes: the machine and the libraries."""
     computer = {name: value for name, value in machine().items() if name != "memory"}
     return {"machine": computer, "versions": versions(), "device": str(device)}
 

@@ -42,7 +42,7 @@ from headstart.kernel.progress import Quiet, Reporter
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a frozen pass has found, one entry per example; it lies in the store and is read when asked for."""
+    """Result of a frozen pass, one entry per example; it lies in the store and is read when asked for."""
 
     failures: Mapping[int, str]
     """Row -> why its input could not be read."""

@@ -1,4 +1,4 @@
-"""What a frozen pass keeps of each example, and its way into the store and back.
+"""The part of a frozen pass that is kept of each example, and its way into the store and back.
 
 A batch leaves the runner as a `State`; here it is taken apart into columns, one entry per example, without the padding
 of its batch, and put together again, padded to the longest of the examples that are then asked for.
@@ -24,7 +24,7 @@ Keep = Literal["pooled", "tokens", "maps", "features", "state"]
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What to keep of a pass from the input to a boundary."""
+    """Outputs to keep of a pass from the input to a boundary."""
 
     keep: Keep = "pooled"
     """'pooled'; with 'tokens' or 'maps' these beside it, with 'features' what the backbone has of both; or the 'state'

@@ -117,7 +117,7 @@ def feed_batches(
 
 @contextmanager
 def reading(reader: Reader, at_once: int, total: int, reporter: Reporter | None = None) -> Iterator[Read]:
-    """How inputs are read, up to `at_once` in a call: by worker processes where `total` is large, else here."""
+    """Return the reader of inputs, up to `at_once` in a call: worker processes where `total` is large, else here."""
     if not many(total):
         yield partial(read_inputs, reader)
         return
@@ -133,7 +133,7 @@ def reading(reader: Reader, at_once: int, total: int, reporter: Reporter | None 
 
 
 def many(total: int) -> bool:
-    """Whether so many inputs are read by worker processes, one for each core."""
+    """Return whether so many inputs are read by worker processes, one for each core."""
     return POSSIBLE and total >= PROCESSES_FROM
 
 
@@ -172,7 +172,7 @@ def why_unreadable(backbone: Backbone, raw: Raw) -> str | None:
 
 
 def lengths_of(backbone: Backbone, examples: Examples, rows: np.ndarray) -> np.ndarray:
-    """How long each of the rows' inputs is, (rows,) int64."""
+    """Return the length of each of the rows' inputs, (rows,) int64."""
     starts = range(0, len(rows), READ_AT_ONCE)
     found = (backbone.length(raw) for start in starts for raw in examples.raws(rows[start : start + READ_AT_ONCE]))
     return np.fromiter(found, np.int64, len(rows))

@@ -21,7 +21,7 @@ HELD = 256
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of some examples, or of some pieces; not finished yet."""
+    """Examples or windows that were decoded, or failed to be; still unfinished."""
 
     rows: np.ndarray
     """(readable,) int64: what could be read, in any order."""

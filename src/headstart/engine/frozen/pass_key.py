@@ -1,4 +1,4 @@
-"""What names a frozen pass: everything but the input, the runner and the machine that decides a feature."""
+"""Key of a frozen pass: everything that decides a feature but the input, the runner and the machine."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def pass_key(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:
 
 
 def with_view(key: Mapping[str, Any], view: View | None) -> dict[str, Any]:
-    """That of the same pass over views of the inputs; itself without a view."""
+    """Return the key of the same pass over views of the inputs; itself without a view."""
     return dict(key) if view is None else {**key, "view_seed": view.number, "view": view.name()}

@@ -13,7 +13,7 @@ from headstart.kernel.errors import DataError
 
 
 class Inputs(NamedTuple):
-    """What became of some inputs."""
+    """Inputs that were read, and those that could not be."""
 
     arrays: np.ndarray
     """(readable, ...): what the reader gave, in the order of the inputs."""
@@ -34,7 +34,7 @@ def read_inputs(reader: Reader, raws: Sequence[Raw]) -> Inputs:
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
-    """What became of several lists of inputs, as of one."""
+    """Join several lists of inputs into one."""
     arrays: list[np.ndarray] = []
     failures: dict[int, str] = {}
     start = 0

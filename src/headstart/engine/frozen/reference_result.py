@@ -1,4 +1,4 @@
-"""What plain PyTorch makes of a real batch, against which others are held: computed once, when it is first needed."""
+"""Plain PyTorch's result on a real batch, the reference for other runners: computed once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReferenceResult:
         return self._results[number]
 
     def saw(self, result: State) -> None:
-        """What the batch itself came to is known already."""
+        """Record the result of the batch itself, where it is known already."""
         self._results[0] = result
 
 

@@ -32,7 +32,7 @@ class View:
     """Which of the views it is, from 0 on."""
 
     def name(self) -> dict[str, Any]:
-        """What decides it beside the inputs, as JSON values."""
+        """Return everything that decides the view beside the inputs, as JSON values."""
         return {"seed": self.seed, "number": self.number, "augmentation": self.augmentation.describe()}
 
     def __call__(self, state: State, keys: Sequence[str]) -> State:

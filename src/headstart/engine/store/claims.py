@@ -36,7 +36,7 @@ class _Sign(NamedTuple):
 
 
 class Claims:
-    """What one process claims in one space."""
+    """Claims of one process in one space."""
 
     def __init__(self, space: Path | None, patience: float) -> None:
         """Take part in the work on a space.
@@ -60,7 +60,7 @@ class Claims:
 
     @property
     def shared(self) -> bool:
-        """Whether others can see the claims of this process, and it theirs."""
+        """Return whether other processes can see the claims of this one, and it theirs."""
         return self._own is not None
 
     def take(self, keys: Iterable[str], most: int) -> list[bool]:

@@ -51,7 +51,7 @@ def values_of(column: Column) -> np.ndarray:
 
 
 def kind_of(column: Column) -> tuple[object, ...]:
-    """What two columns must share to become one: raggedness, type, and the shape past the first axis."""
+    """Return the facts in which two columns must agree to be joined: raggedness, type, shape past the first axis."""
     values = values_of(column)
     return isinstance(column, Ragged), values.dtype, values.shape[1:]
 

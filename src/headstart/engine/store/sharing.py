@@ -58,7 +58,7 @@ class SharedWork:
             self._claims.close()
 
     def sweeps(self) -> Iterator[Iterator[np.ndarray]]:
-        """What this process has to compute: blocks of positions in `keys`, ascending, claimed when they are asked for.
+        """Yield the work of this process: blocks of positions in `keys`, ascending, claimed when they are asked for.
 
         All blocks of a sweep are to be computed before the next sweep is asked for, which may take a wait for others.
         """

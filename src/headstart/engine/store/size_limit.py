@@ -1,4 +1,4 @@
-"""How large the feature store may grow: the environment decides, else a limit kept in its folder, else a default."""
+"""Size limit of the feature store: the environment decides, else a limit kept in its folder, else a default."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Space:
 
     @property
     def waiting(self) -> bool:
-        """Whether entries were appended that are not flushed yet."""
+        """Return whether entries were appended that are not flushed yet."""
         return bool(self._waiting)
 
     def flush(self) -> None:

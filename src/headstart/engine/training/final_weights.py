@@ -1,4 +1,4 @@
-"""What a training's best epochs end in: one of them, a soup of them, or a point on the way back to the pretrained."""
+"""Final weights of a training: those of an epoch, a soup of the best, or a point on the way back to the pretrained."""
 
 from __future__ import annotations
 

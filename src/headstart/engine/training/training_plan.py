@@ -1,4 +1,4 @@
-"""What decides a training beside the model and the data."""
+"""Settings that decide a training beside the model and the data."""
 
 from __future__ import annotations
 

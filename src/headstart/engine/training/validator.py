@@ -1,4 +1,4 @@
-"""What judges a training after each epoch: a pass over rows that are not trained on, batch by batch."""
+"""Validation after each epoch: a pass over rows that are not trained on, batch by batch."""
 
 from __future__ import annotations
 

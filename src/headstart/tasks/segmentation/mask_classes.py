@@ -1,4 +1,4 @@
-"""What the values of masks mean: class numbers, colours of a legend, or the numbers of single objects."""
+"""Meaning of mask values: class numbers, colours of a legend, or the numbers of single objects."""
 
 from __future__ import annotations
 

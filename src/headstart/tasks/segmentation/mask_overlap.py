@@ -1,5 +1,4 @@
-"""How well a predicted mask covers the true one: pixels of each true and predicted class, and how far borders lie
-apart.
+"""Overlap of predicted and true masks: pixels of each true and predicted class, and the distance of their borders.
 
 Dice = 2 |A and B| / (|A| + |B|) (Dice 1945), IoU = |A and B| / |A or B| (Jaccard 1912), for each class of each picture.
 A class that neither mask of a picture has is undefined there and counts in no mean; one that only one mask has scores

@@ -1,4 +1,4 @@
-"""What masks say before anything is trained: which classes are where, and what a fit would refuse or learn wrongly."""
+"""Review of masks before training: which classes are where, and what a fit would refuse or learn wrongly."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ WHITE = 0x010101
 
 @dataclass(frozen=True)
 class Seen:
-    """What a mask holds."""
+    """Contents of a mask."""
 
     counts: tuple[tuple[int, int], ...]
     """(value, pixels), ascending; colours as 0xRRGGBB."""
@@ -73,14 +73,14 @@ def look(examples: Examples) -> list[Seen]:
 
 
 def looked(examples: Examples) -> list[Seen | str]:
-    """What each mask holds, or what is wrong with it. Raises DataError where examples have no mask."""
+    """Return the contents of each mask, or what is wrong with it. Raises DataError where examples have no mask."""
     masks, pictures = sources(examples), examples.raws()
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         return list(pool.map(_look_or_say, masks, pictures))
 
 
 def faults_of(examples: Examples, found: Sequence[Seen | str]) -> tuple[str, ...]:
-    """What is wrong with masks in one sentence that names some; none where all can be used."""
+    """Describe the faults of masks in one sentence that names some; none where all can be used."""
     faults = [(row, words) for row, words in enumerate(found) if isinstance(words, str)]
     if not faults:
         return ()

@@ -156,12 +156,12 @@ class BoundSegmentation(BoundTask):
         return SegmentationPresentation(self._classes, self.in_mm, self.image_side, self.targets)
 
     def choices(self) -> tuple[Choice, ...]:
-        """That objects were seen in the values, that pictures are seen smaller, or in tiles."""
+        """Report that values number objects, that pictures are scaled down, or that they are cut into tiles."""
         view = View(self.image_side, self.tile, self.longest, self.reachable)
         return (() if self.values or self.settings.instances else (OBJECTS,)) + told(view)
 
     def warnings(self, examples: Examples) -> tuple[str, ...]:
-        """That pictures are seen much smaller, in proportion, than those it learnt from."""
+        """Warn that pictures are scaled down much more than those of the training."""
         return () if self.tile else seen_smaller(examples, self.image_side, self.longest)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:

@@ -78,7 +78,7 @@ def packed(probabilities: np.ndarray) -> bytes:
 
 
 def unpacked(content: bytes, side: int) -> np.ndarray:
-    """What was packed, (classes, side, side) float32."""
+    """Unpack scores, (classes, side, side) float32."""
     found = np.frombuffer(zlib.decompress(content), np.uint8).reshape(-1, side, side)
     return found.astype(np.float32) / 255
 

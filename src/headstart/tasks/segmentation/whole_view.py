@@ -1,4 +1,4 @@
-"""Whether pictures are seen whole or in tiles, by what would be lost of their masks.
+"""Choice between whole pictures and tiles, by what would be lost of their masks.
 
 A picture that is larger than the square it is seen in is made smaller, and no prediction can be finer than that. How
 fine it can be is measured on some masks: made smaller and large again, they still have a Dice with themselves. Where
@@ -38,7 +38,7 @@ MUCH = 1.5
 
 
 class View(NamedTuple):
-    """How pictures are seen."""
+    """The way pictures are seen: whole or in tiles, and at which size."""
 
     side: int
     """Of the square, pixels."""
@@ -70,7 +70,7 @@ def choose_view(
 
 
 def told(view: View) -> tuple[Choice, ...]:
-    """What the user is to know of a view that was chosen; nothing where pictures are seen as large as they are."""
+    """Tell the user of a view that was chosen; nothing where pictures are seen at their own size."""
     if view.longest <= view.side or view.reachable == 1:
         return ()
     best = f"masks of that size reach a Dice of {view.reachable:.2f} at best"

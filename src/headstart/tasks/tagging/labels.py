@@ -63,7 +63,7 @@ def labelled_entities(examples: Examples, types: Sequence[str]) -> list[tuple[li
 
 
 def column_of(examples: Examples) -> str:
-    """How an error names the column of the labels."""
+    """Return the name of the label column for error messages."""
     return f"column '{examples.schema.targets[TARGET]}'"
 
 
