@@ -43,16 +43,6 @@ class Drawn(NamedTuple):
         return canvas[self.top : self.top + rows, self.left : self.left + columns]
 
 
-def class_map(shapes: Sequence[tuple[int, Any]], height: int, width: int) -> np.ndarray:
-    """(height, width) uint8 from (class, shape) pairs; where they overlap the smaller shape lies on top.
-
-    Raises:
-        DataError: a shape that is none.
-    """
-    found = [(number, drawn(shape, height, width)) for number, shape in shapes if shape]
-    return laid_on(found, height, width)
-
-
 def laid_on(found: Sequence[tuple[int, Drawn]], height: int, width: int) -> np.ndarray:
     """(height, width) uint8 from (class, inside) pairs; where they overlap the smaller lies on top."""
     classes = np.zeros((height, width), np.uint8)

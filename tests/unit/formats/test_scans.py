@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.contracts.format import Columns
 from headstart.formats import _medical, dicom
-from headstart.formats._shapes import class_map
+from headstart.formats._shapes import drawn, laid_on
 from headstart.formats.coco import Coco
 from headstart.formats.dicom import Dicom
 from headstart.formats.nifti import Nifti
@@ -28,7 +28,11 @@ def pixels(content: object) -> np.ndarray:
 
 
 def inside_of(shape: object, height: int, width: int) -> np.ndarray:
-    return class_map([(1, shape)], height, width) == 1
+    return class_map((1, shape), height=height, width=width) == 1
+
+
+def class_map(*shapes: tuple[int, Any], height: int, width: int) -> np.ndarray:
+    return laid_on([(number, drawn(shape, height, width)) for number, shape in shapes], height, width)
 
 
 def test_a_polygon_covers_the_pixels_whose_centres_it_holds() -> None:
@@ -74,7 +78,7 @@ def compressed(runs: list[int]) -> str:
 
 def test_the_smaller_shape_lies_on_top() -> None:
     large, small = [[0, 0, 9, 0, 9, 9, 0, 9]], [[3, 3, 6, 3, 6, 6, 3, 6]]
-    assert class_map([(2, small), (1, large)], 10, 10)[4, 4] == 2
+    assert class_map((2, small), (1, large), height=10, width=10)[4, 4] == 2
 
 
 def test_parts_of_a_shape_and_what_reaches_over_the_edge_are_drawn_in_their_place() -> None:
@@ -91,7 +95,7 @@ def test_many_small_objects_of_a_large_picture_take_little_memory() -> None:
     squares = [(1, [[x, y, x + 8, y, x + 8, y + 8, x, y + 8]]) for x, y in corners]
     tracemalloc.start()
     try:
-        found = class_map(squares, 1000, 1000)
+        found = class_map(*squares, height=1000, width=1000)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

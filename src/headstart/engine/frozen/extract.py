@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
 from headstart.contracts.runner import CannotRun, Execute, Runner
@@ -26,7 +26,7 @@ from headstart.engine.frozen.batches_in_flight import BatchesInFlight, Ran
 from headstart.engine.frozen.bottleneck import shares
 from headstart.engine.frozen.content_keys import changes
 from headstart.engine.frozen.execution import described, started
-from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, features_of, put_together, take_apart
+from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, put_together, take_apart
 from headstart.engine.frozen.feeding import feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.frozen.pass_key import pass_key, with_view
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
@@ -85,10 +85,6 @@ class Extracted:
         """The kept state of some rows as a batch on the CPU, padded on the right. Raises as `pooled` does."""
         located = self._of(rows)
         return put_together({name: self._space.gather(located, name) for name in self._space.names(located)})
-
-    def batch_features(self, rows: Sequence[int] | np.ndarray) -> Features:
-        """The kept features of some rows as a batch on the CPU. Raises as `pooled` does."""
-        return features_of(self.batch_state(rows))
 
     def _column(self, name: str, rows: Sequence[int] | np.ndarray | None) -> np.ndarray:
         return cast(np.ndarray, self._space.gather(self._of(self.rows if rows is None else rows), name))

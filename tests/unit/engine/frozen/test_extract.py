@@ -17,7 +17,7 @@ from headstart.contracts.examples import Raw
 from headstart.engine.frozen import feeding
 from headstart.engine.frozen.bottleneck import shares
 from headstart.engine.frozen.extract import Extracted, extract
-from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.frozen.feature_spec import FeatureSpec, features_of
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.errors import BackboneError, DataError, StoreError
 from headstart.kernel.progress import Advance, Quiet
@@ -81,7 +81,7 @@ def test_pictures_from_files(store: FeatureStore, tmp_path: Path) -> None:
     backbone = TinyImages("tiny_images")
     extracted = run(backbone, image_examples(paths), keys_of(paths), store, FeatureSpec("maps"), batch_size=5)
     np.testing.assert_allclose(extracted.pooled(), one_by_one(TinyImages("x"), paths), atol=1e-6)
-    assert extracted.batch_features([2, 0]).maps[0].shape == (2, 6, 2, 2)
+    assert features_of(extracted.batch_state([2, 0])).maps[0].shape == (2, 6, 2, 2)
 
 
 def test_a_second_pass_computes_nothing_and_gives_the_same_bits(store: FeatureStore) -> None:
@@ -160,7 +160,7 @@ def test_a_kept_state_does_not_hold_the_padding_of_its_batch(store: FeatureStore
 
 def test_token_vectors_come_back_without_padding(store: FeatureStore) -> None:
     backbone, extracted = texts_pass(store, spec=FeatureSpec("tokens"))
-    features = extracted.batch_features([8, 3])
+    features = features_of(extracted.batch_state([8, 3]))
     with torch.no_grad():
         alone = backbone.segment(0, 3)(backbone.prepare([TEXTS[3]])).hidden[0]
     assert features.tokens is not None and features.mask is not None
