@@ -12,7 +12,7 @@ from plugins import sample
 from test_augmentations_conformance import KINDS as INPUTS
 from test_augmentations_conformance import PAIRS, SEEDS, states
 
-from headstart.contracts import target_kinds
+from headstart.contracts import placed_targets, target_kinds
 from headstart.contracts.augmentation import augmented, fault_of
 from headstart.contracts.carriers import Batch
 from headstart.contracts.composed_augmentation import Composed, composed
@@ -57,8 +57,9 @@ TARGETS: dict[str, np.ndarray] = {
 
 FOUND = {
     name: kind
-    for name, kind in inspect.getmembers(target_kinds, inspect.isclass)
-    if kind.__module__ == target_kinds.__name__ and "title" in vars(kind)
+    for module in (target_kinds, placed_targets)
+    for name, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__ and "title" in vars(kind)
 }
 ALL: dict[str, Any] = {**{name: kind() for name, kind in FOUND.items()}, "Outlines": Outlines()}
 every_kind = pytest.mark.parametrize("kind", ALL)
@@ -157,9 +158,9 @@ def test_the_refusal_names_what_would_do() -> None:
         " targets of kind 'outlines' ('outline'). Use --augmentation none, blur or colour."
     )
     with pytest.raises(SettingsError, match="cannot mix targets of kind 'boxes'"):
-        composed("mixup", {}).require_targets({"boxes": target_kinds.Boxes()})
+        composed("mixup", {}).require_targets({"boxes": placed_targets.Boxes()})
     with pytest.raises(SettingsError, match="cannot move targets of kind 'boxes'"):
-        composed("elastic", {"magnitude": 0.1}).require_targets({"boxes": target_kinds.Boxes()})
+        composed("elastic", {"magnitude": 0.1}).require_targets({"boxes": placed_targets.Boxes()})
 
 
 def test_a_target_without_a_kind_is_refused() -> None:
