@@ -30,14 +30,14 @@ MOST_TENSORS = 20_000
 
 
 class Stored(NamedTuple):
-    """Number and size of the stored weights."""
+    """Size of the stored weights, in numbers and in tensors."""
 
     numbers: int
     tensors: int = MOST_TENSORS
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Stored:
-        """Return the number and size of some named tensors."""
+        """Return the size of some named tensors."""
         return cls(sum(tensor.numel() for tensor in state.values()), len(state))
 
 

@@ -21,7 +21,7 @@ HELD = 256
 
 @dataclass(frozen=True)
 class Decoded:
-    """Examples or windows that were decoded, or failed to be; still unfinished."""
+    """Examples or windows that were decoded, or could not be read; their predictions are not finished yet."""
 
     rows: np.ndarray
     """(readable,) int64: what could be read, in any order."""
