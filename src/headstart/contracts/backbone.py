@@ -23,7 +23,7 @@ from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
 
 UNKNOWN_LICENCE = "unknown"
-NO_LICENCE = "none: no pretrained weights"
+NO_LICENCE = "none (random weights)"
 
 
 class Reader(Protocol):

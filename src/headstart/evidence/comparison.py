@@ -124,7 +124,8 @@ def slice_figures(
             measured = figures(task, part, prediction.take(rows), groups=inside, seed=seed)
         slices.append(Slice(name, count, measured))
     rare = [piece for piece in slices if not piece.figures]
-    note = f"{len(rare)} values have fewer than {FEWEST} examples and no figures" if rare else ""
+    some = "1 value has" if len(rare) == 1 else f"{len(rare)} values have"
+    note = f"{some} fewer than {FEWEST} examples and no figures" if rare else ""
     return Slices(tuple(slices), _worst(task.evaluation.primary, slices), note)
 
 

@@ -155,8 +155,9 @@ class Search:
                 alive = self._survivors(alive, rung, number)
             for one in alive:
                 self._train(one, rung.until(one.epochs))
+            noun = "candidate" if len(alive) == 1 else "candidates"
             self.context.reporter.say(
-                f"Round {number}: {len(alive)} candidates, {reached(self.context.data.task.evaluation, alive)}"
+                f"Round {number}: {len(alive)} {noun}, {reached(self.context.data.task.evaluation, alive)}"
             )
 
     def _survivors(self, alive: Sequence[Trial], rung: Rung, number: int) -> list[Trial]:

@@ -143,7 +143,7 @@ def test_each_slice_has_its_figures_and_the_worst_is_named() -> None:
     assert found.slices[1].figures["accuracy"].value == 0.5
     assert found.slices[3].figures == {}
     assert found.worst == "south"
-    assert found.note == "1 values have fewer than 5 examples and no figures"
+    assert found.note == "1 value has fewer than 5 examples and no figures"
 
 
 def test_a_single_slice_has_no_worst() -> None:
