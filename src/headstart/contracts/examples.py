@@ -20,6 +20,19 @@ Raw = Any
 """One input as a modality's `raws` gives it and a backbone's `prepare` takes it: a file, a text, some numbers."""
 
 
+class LeftOut(str):
+    """A note on inputs that the reader of the data left out: a sentence that says how many, why, and names one."""
+
+    number: int
+    """How many."""
+
+    def __new__(cls, number: int, what: str, such_as: str = "") -> LeftOut:
+        """Say 'empty files, left out: 3, such as a.csv' for `what` 'empty files'."""
+        note = super().__new__(cls, f"{what}, left out: {number}" + (f", such as {such_as}" if such_as else ""))
+        note.number = number
+        return note
+
+
 class Schema(Settings):
     """The roles of a table's columns."""
 
@@ -38,6 +51,8 @@ class Schema(Settings):
     """Column of the part of its picture that an example is: a list of top, left, height and width in pixels."""
     legend: dict[str, str] = {}
     """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
+    unknown: tuple[int, ...] = ()
+    """Values in masks for pixels of which nothing is known: they are neither learnt nor judged."""
     domain: str | None = None
     """Column that names the domain of an example; each domain is a stream, and has figures of its own."""
     slices: tuple[str, ...] = ()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.files import read_json
 from headstart.kernel.regular import require_regular
 
+T = TypeVar("T")
+
 DEEPEST = 2
 """Levels of folders below the one that was given, at which JSON files are looked for."""
 
 
-MOST_CLASSES = 255
+BACKGROUND = "background"
+
+UNKNOWN = 255
+"""The value in masks of pixels of which nothing is known."""
+
+MOST_CLASSES = UNKNOWN - 1
 """Beside the background."""
 
 
@@ -24,9 +32,13 @@ class Outlined(NamedTuple):
     """An object in a picture."""
 
     number: int
-    """Of its class, from 1 on."""
+    """Of its class, from 1 on; 0 for the background."""
     shape: Any
     """Polygons or run lengths as COCO writes them; None where it has no outline."""
+    box: Any
+    """Left, top, width and height as COCO writes them; None where it has none."""
+    crowd: bool
+    """Whether the outline is that of many objects, none of which is told apart."""
     about: str
     """How an error names it."""
 
@@ -39,6 +51,9 @@ class Picture:
     height: int
     width: int
     objects: list[Outlined] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.file
 
 
 @dataclass(frozen=True)
@@ -70,23 +85,46 @@ def read_instances(path: Path) -> Instances:
         content = read_json(path)
         if not isinstance(content, dict):
             raise DataError("it holds no record with images, annotations and categories")
-        categories = sorted(_categories(content))
-        if len(categories) > MOST_CLASSES:
-            raise DataError(f"it has {len(categories)} categories; a mask holds at most {MOST_CLASSES}")
-        number = {category: k for k, (category, _) in enumerate(categories, start=1)}
-        pictures = dict(_picture(one, where) for where, one in _records(content, "images"))
+        categories = sorted(_distinct(_categories(content), "categories").items())
+        named = [(category, name) for category, name in categories if name.lower() != BACKGROUND]
+        if len(named) > MOST_CLASSES:
+            raise DataError(f"it has {len(named)} categories; a mask holds at most {MOST_CLASSES}")
+        _require_own_names(named)
+        number = {category: 0 for category, _ in categories} | {c: k for k, (c, _) in enumerate(named, start=1)}
+        pictures = _distinct([_picture(one, where) for where, one in _records(content, "images")], "images")
         for where, one in _records(content, "annotations"):
             place, category = _identity(one, "image_id", where), _identity(one, "category_id", where)
             about = f"annotation {one.get('id', where)}"
             if place not in pictures:
-                raise DataError(f"{about} is of picture {place}, which is not there")
+                raise DataError(f"{about} is of picture {place!r}, which is not there")
             if category not in number:
-                raise DataError(f"{about} is of class {category}, which is not there")
-            pictures[place].objects.append(Outlined(number[category], one.get("segmentation"), about))
+                known = ", ".join(repr(identity) for identity, _ in categories[:5])
+                raise DataError(f"{about} is of class {category!r}, which is not there; the categories are {known}")
+            shape, box, crowd = one.get("segmentation"), one.get("bbox"), bool(one.get("iscrowd"))
+            pictures[place].objects.append(Outlined(number[category], shape, box, crowd, about))
     except (HeadstartError, OSError) as error:
         raise DataError(f"{path} cannot be read as COCO instances: {error}") from error
-    names = tuple(name for _, name in categories)
+    names = tuple(name for _, name in named)
     return Instances(path, names, tuple(sorted(pictures.values(), key=lambda picture: picture.file)))
+
+
+def _distinct(records: Sequence[tuple[Any, T]], key: str) -> dict[Any, T]:
+    """The records by their ids; one that is there twice in the same words counts once. Raises DataError."""
+    found: dict[Any, T] = {}
+    for identity, record in records:
+        if found.setdefault(identity, record) != record:
+            raise DataError(f"two {key} have the id {identity!r}: {found[identity]!s:.80} and {record!s:.80}")
+    return found
+
+
+def _require_own_names(categories: Sequence[tuple[Any, str]]) -> None:
+    """Refuse categories that differ by their ids alone. Raises DataError."""
+    first: dict[str, Any] = {}
+    for identity, name in categories:
+        name = unicodedata.normalize("NFC", name)
+        if name in first:
+            raise DataError(f"categories {first[name]!r} and {identity!r} are both called {name!r}: name them apart")
+        first[name] = identity
 
 
 def _records(content: dict[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -107,7 +145,7 @@ def _categories(content: dict[str, Any]) -> list[tuple[Any, str]]:
             raise DataError(f"category {identity} has the name {name!r}; expected a text")
     if len({type(identity) for identity, _ in found}) > 1:
         raise DataError("the ids of categories are numbers and texts mixed; expected one kind")
-    return [(identity, str(name)) for identity, name in found]
+    return [(identity, str(name).strip()) for identity, name in found]
 
 
 def _picture(one: dict[str, Any], where: str) -> tuple[Any, Picture]:

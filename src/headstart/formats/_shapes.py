@@ -43,9 +43,11 @@ class Drawn(NamedTuple):
         return canvas[self.top : self.top + rows, self.left : self.left + columns]
 
 
-def laid_on(found: Sequence[tuple[int, Drawn]], height: int, width: int) -> np.ndarray:
-    """(height, width) uint8 from (class, inside) pairs; where they overlap the smaller lies on top."""
-    classes = np.zeros((height, width), np.uint8)
+NOTHING = Drawn(0, 0, np.zeros((0, 0), bool))
+
+
+def laid_on(found: Sequence[tuple[int, Drawn]], classes: np.ndarray) -> np.ndarray:
+    """Write (class, inside) pairs on classes (height, width) uint8; where they overlap the smaller lies on top."""
     for number, one in sorted(found, key=lambda pair: -int(pair[1].inside.sum())):
         one.of(classes)[one.inside] = number
     return classes
@@ -56,15 +58,31 @@ def drawn(shape: Any, height: int, width: int) -> Drawn:
     try:
         if isinstance(shape, dict):
             return _within_bounds(_runs(shape, height, width))
-        return _filled([_corners(polygon) for polygon in shape], height, width)
+        rings = [_corners(polygon) for polygon in shape or ()]
+        return _filled([ring for ring in rings if len(ring) > 2], height, width)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise DataError(f"{str(shape)[:80]} is no polygon and no run lengths: {error}") from error
+
+
+def boxed(box: Any, height: int, width: int) -> Drawn:
+    """The pixels that a box [left, top, width, height] touches; all of the picture without one. Raises DataError."""
+    if not box:
+        return Drawn(0, 0, np.ones((height, width), bool))
+    try:
+        (left, top), size = _corners(box)
+        if (size < 0).any():
+            raise ValueError("its width and height are negative")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{str(box)[:80]} is no box of left, top, width and height: {error}") from error
+    first = np.clip(np.floor([top, left]), 0, [height, width]).astype(int)
+    stop = np.clip(np.maximum(np.ceil([top + size[1], left + size[0]]), first + 1), first, [height, width]).astype(int)
+    return Drawn(int(first[0]), int(first[1]), np.ones(stop - first, bool))
 
 
 def _corners(polygon: Any) -> np.ndarray:
     """(points, 2) x and y. Raises ValueError."""
     points = np.asarray(polygon, np.float64).reshape(-1, 2)
-    if not len(points) or not (np.abs(points) <= FURTHEST).all():  # NaN is not, either
+    if not (np.abs(points) <= FURTHEST).all():  # NaN is not, either
         raise ValueError(f"expected pairs of finite numbers x, y, at most {FURTHEST:g} from the picture")
     return points
 
@@ -72,13 +90,15 @@ def _corners(polygon: Any) -> np.ndarray:
 def _within_bounds(inside: np.ndarray) -> Drawn:
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return Drawn(0, 0, np.zeros((0, 0), bool))
+        return NOTHING
     top, left = int(rows[0]), int(columns[0])
     return Drawn(top, left, inside[top : rows[-1] + 1, left : columns[-1] + 1].copy())
 
 
 def _filled(polygons: Sequence[np.ndarray], height: int, width: int) -> Drawn:
     """The pixels whose centres lie within one of the polygons, each (points, 2) of x and y."""
+    if not polygons:
+        return NOTHING
     every = np.concatenate(polygons)
     left, top = np.maximum(np.floor(every.min(axis=0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(every.max(axis=0)), (width, height)).astype(int)

@@ -11,21 +11,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples, LeftOut, Schema
 from headstart.contracts.format import Columns
-from headstart.formats._coco_files import Instances, Picture, coco_files, read_instances
+from headstart.formats._coco_files import BACKGROUND, UNKNOWN, Instances, Picture, coco_files, read_instances
 from headstart.formats._image_groups import groups_of
+from headstart.formats._image_scan import is_image_path
 from headstart.formats._parts import part_of
-from headstart.formats._shapes import drawn, laid_on
+from headstart.formats._shapes import Drawn, boxed, drawn, laid_on
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.images import image_size
 from headstart.media.jpeg import MOST_PIXELS
 from headstart.media.masks import encode_mask
 
-BACKGROUND = "background"
+BOXED = "objects without a pixel (no outline, fewer than 3 corners, tiny or outside), whose boxes are taken as unknown"
+ANYWHERE = "objects without a pixel and without a box, which leave all but the other objects of their pictures unknown"
+CROWD = "regions of crowds, whose pixels are taken as unknown"
 
 
 class _Row(NamedTuple):
@@ -58,8 +62,7 @@ class Coco(Settings):
         if not files:
             raise DataError(f"{path} holds no COCO instances: a JSON file with images, annotations and segmentations")
         rows = [row for file in files for row in _placed(file, root)]
-        if labelled and not any(one.shape for row in rows for one in row.picture.objects):
-            raise DataError(f"{path}: labels are wanted, and no annotation has a segmentation")
+        _require_once(rows)
         return _examples(root, rows, files, columns, labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
@@ -90,6 +93,18 @@ def _placed(file: Instances, root: Path) -> list[_Row]:
     return rows
 
 
+def _require_once(rows: Sequence[_Row]) -> None:
+    """Refuse a picture with its objects in two places, save in two parts, which is told of. Raises DataError."""
+    first: dict[tuple[str, str], _Row] = {}
+    for row in rows:
+        other = first.setdefault((row.path, row.part), row)
+        if other is not row:
+            raise DataError(
+                f"{row.path} is there twice, as {other.picture.file} in {other.file} and as {row.picture.file} in "
+                f"{row.file}: each would lack the objects of the other. Keep one record of it, with all its objects"
+            )
+
+
 def _lies_in(root: Path, place: str) -> bool:
     try:
         return Path(place).parts[:1] != ("..",) and (root / place).exists()
@@ -102,22 +117,32 @@ def _examples(
 ) -> Examples:
     table = {"path": pa.array([row.path for row in rows], pa.string())}
     schema: dict[str, Any] = {}
-    notes: tuple[str, ...] = ()
+    notes = _unnamed(root, rows)
     if labelled:
         classes = _same_classes(files)
         _require_sizes(root, rows)
-        masks = [_mask(row) for row in rows]
+        masks, about_masks = _masks(root, rows)
         table["mask"] = pa.array(masks, pa.binary())
         legend = {str(number): name for number, name in enumerate((BACKGROUND, *classes))}
-        schema |= {"targets": {"mask": "mask"}, "legend": legend}
+        schema |= {"targets": {"mask": "mask"}, "legend": legend, "unknown": (UNKNOWN,)}
+        notes += about_masks
         if len(files) > 1 and all(row.part for row in rows):
             table["part"] = pa.array([row.part for row in rows], pa.string())
             schema["part"] = "part"
     if columns.group is not None:
-        table["group"], notes = groups_of(columns.group, [row.path for row in rows])
-        schema["group"] = "group"
+        table["group"], more = groups_of(columns.group, [row.path for row in rows])
+        schema["group"], notes = "group", [*notes, *more]
     found = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **schema)
-    return Examples(pa.table(table), found, notes)
+    return Examples(pa.table(table), found, tuple(notes))
+
+
+def _unnamed(root: Path, rows: Sequence[_Row]) -> list[str]:
+    """A note on pictures that lie beside those of the files and that no file names."""
+    used = {row.path for row in rows}
+    folders = sorted({os.path.dirname(path) for path in used})
+    beside = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(root / folder)))
+    found = [path for path in beside if path not in used and is_image_path(path)]
+    return [LeftOut(len(found), "pictures that no annotations name", found[0])] if found else []
 
 
 def _require_sizes(root: Path, rows: Sequence[_Row]) -> None:
@@ -137,15 +162,36 @@ def _require_sizes(root: Path, rows: Sequence[_Row]) -> None:
         raise DataError(f"{said}:\n{listed}{more}")
 
 
-def _mask(row: _Row) -> bytes:
-    """Of one picture. Raises DataError."""
-    height, width, found = row.picture.height, row.picture.width, []
-    for number, shape, about in row.picture.objects:
+def _masks(root: Path, rows: Sequence[_Row]) -> tuple[list[bytes], list[str]]:
+    """The mask of each picture, and what of them is unknown. Raises DataError where no object has an outline."""
+    unknown: dict[str, list[str]] = {}
+    masks = [_mask(row, unknown) for row in rows]
+    if sum(map(len, unknown.values())) == sum(len(row.picture.objects) for row in rows):
+        raise DataError(f"{root}: labels are wanted, and no annotation has a segmentation of an object")
+    return masks, [f"{why}: {len(places)}, such as {places[0]}" for why, places in sorted(unknown.items())]
+
+
+def _mask(row: _Row, unknown: dict[str, list[str]]) -> bytes:
+    """Of one picture; objects without pixels leave their box `unknown`, under all others. Raises DataError."""
+    height, width = row.picture.height, row.picture.width
+    found: list[tuple[int, Drawn]] = []
+    beneath: list[tuple[int, Drawn]] = []
+    for one in row.picture.objects:
         try:
-            found += [(number, drawn(shape, height, width))] if shape else []
+            inside = drawn(one.shape, height, width)
+            box = None if inside.inside.any() else boxed(one.box, height, width)
         except DataError as error:
-            raise DataError(f"{row.file}: {about} of {row.path}: {error}") from error
-    return encode_mask(laid_on(found, height, width))
+            raise DataError(f"{row.file}: {one.about} of {row.path}: {error}") from error
+        where = f"{one.about} of {row.path} in {row.file.name}"
+        if box is not None:
+            beneath.append((UNKNOWN, box))
+            unknown.setdefault(BOXED if one.box else ANYWHERE, []).append(where)
+        elif one.crowd:
+            beneath.append((UNKNOWN, inside))
+            unknown.setdefault(CROWD, []).append(where)
+        else:
+            found.append((one.number, inside))
+    return encode_mask(laid_on(found, laid_on(beneath, np.zeros((height, width), np.uint8))))
 
 
 def _same_classes(files: Sequence[Instances]) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ def inside_of(shape: object, height: int, width: int) -> np.ndarray:
 
 
 def class_map(*shapes: tuple[int, Any], height: int, width: int) -> np.ndarray:
-    return laid_on([(number, drawn(shape, height, width)) for number, shape in shapes], height, width)
+    found = [(number, drawn(shape, height, width)) for number, shape in shapes]
+    return laid_on(found, np.zeros((height, width), np.uint8))
 
 
 def test_a_polygon_covers_the_pixels_whose_centres_it_holds() -> None:

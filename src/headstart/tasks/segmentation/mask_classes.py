@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.panels import Choice
 from headstart.kernel.errors import DataError
 from headstart.tasks.segmentation.mask_scan import WHITE, Seen, named
@@ -100,6 +100,17 @@ def understand(
             "value but 0 is an object of its own, give --set task.instances=true."
         )
     return Classes(tuple(names) or _names(present, coloured), values, coloured, left_out)
+
+
+def as_written(classes: Classes, seen: Sequence[Seen], schema: Schema) -> Classes:
+    """The classes of a run as other masks write them: by name, where the legend of these has one of the names."""
+    ignored = (*classes.ignored, *schema.unknown)
+    if classes.values and {classes.names[k] for k in classes.shown} & set(schema.legend.values()):
+        there = understand(seen, schema.legend, ignored=ignored)
+        value_of = dict(zip(there.names, there.values))
+        values = tuple(value_of.get(name, -1 - k) for k, name in enumerate(classes.names))
+        return Classes(classes.names, values, there.coloured, ignored)
+    return classes._replace(ignored=ignored)
 
 
 def values_of(mask: Seen, coloured: bool) -> tuple[int, ...]:

@@ -30,13 +30,12 @@ def review_masks(examples: Examples) -> Review:
     rows = [row for row, one in enumerate(found) if isinstance(one, Seen)]
     usable, seen = examples.take(rows), [one for one in found if isinstance(one, Seen)]
     try:
-        classes = understand(seen, examples.schema.legend)
+        classes = understand(seen, examples.schema.legend, ignored=examples.schema.unknown)
         require_known(seen, classes, usable)
     except DataError as error:
         return Review(faults=(*faults, str(error)))
     pixels = np.array([pixels_of(mask, classes) for mask in seen])
-    with np.errstate(invalid="ignore"):
-        shares = 100 * pixels / pixels.sum(axis=1, keepdims=True)
+    shares = 100 * pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)
     shown = [k for k, name in enumerate(classes.names) if name.lower() != BACKGROUND]
     view = choose_view(seen, sources(usable), classes, shown, None, None)
     viewed = tuple(f"{choice.what}: {choice.value}; {choice.reason}" for choice in told(view))

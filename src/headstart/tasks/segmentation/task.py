@@ -30,7 +30,15 @@ from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks._logistic import solve_logistic
 from headstart.tasks.segmentation.decoders import DECODERS, Linear
 from headstart.tasks.segmentation.losses import LOSSES
-from headstart.tasks.segmentation.mask_classes import OBJECTS, Classes, pixels_of, present_in, require_known, understand
+from headstart.tasks.segmentation.mask_classes import (
+    OBJECTS,
+    Classes,
+    as_written,
+    pixels_of,
+    present_in,
+    require_known,
+    understand,
+)
 from headstart.tasks.segmentation.mask_files import places_in_square, within
 from headstart.tasks.segmentation.mask_review import review_masks
 from headstart.tasks.segmentation.mask_scan import MASK, Seen, look, sources
@@ -107,7 +115,8 @@ class Segmentation(Settings):
         return BoundSegmentation.model_validate({**learnt, "settings": self})
 
     def _understood(self, seen: Sequence[Seen], examples: Examples) -> Classes:
-        return understand(seen, examples.schema.legend, self.classes, self.instances, self.ignore)
+        ignored = *self.ignore, *examples.schema.unknown
+        return understand(seen, examples.schema.legend, self.classes, self.instances, ignored)
 
 
 class BoundSegmentation(BoundTask):
@@ -166,16 +175,20 @@ class BoundSegmentation(BoundTask):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each picture in proportion."""
-        return _by_rarest(look(examples), self._classes, examples)
+        seen = look(examples)
+        return _by_rarest(seen, as_written(self._classes, seen, examples.schema), examples)
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundSegmentation:
         """The classes stay as they are. Raises DataError as `bind`, and on a value that is no class."""
         given = self.settings.image_side or self.image_side, self.settings.tile or self.tile
-        return _bound(self.settings, look(examples), self._classes, examples, given)
+        seen = look(examples)
+        bound = _bound(self.settings, seen, as_written(self._classes, seen, examples.schema), examples, given)
+        return bound.model_copy(update={"values": self.values, "coloured": self.coloured})
 
     def targets(self, examples: Examples) -> Targets:
         """{"mask": (examples,) of `MaskTarget`}. Raises DataError as `bind` does."""
-        seen, classes = look(examples), self._classes
+        seen = look(examples)
+        classes = as_written(self._classes, seen, examples.schema)
         require_known(seen, classes, examples)
         targets = np.empty(len(examples), dtype=object)
         for row, (source, mask) in enumerate(zip(sources(examples), seen)):
