@@ -226,6 +226,7 @@ def test_targets_are_one_entry_per_example_in_any_order(name: str, kind: str) ->
     assert policy.strata.shape == (N,) and policy.strata.dtype.kind == "i"
     assert policy.strata.min() >= 0 and policy.strata.max() < len(policy.names)
     assert np.array_equal(policy.strata, c.task.split_policy(c.examples).strata)
+    assert policy.held is None or all(stratum in some for stratum, some in zip(policy.strata, policy.held))
 
 
 @every_case

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_data import OFFLINE, measurements, own_copy, photo_folder, png, reviews
 
@@ -80,9 +81,30 @@ def test_what_is_no_data_at_all(data: Any, reason: str, here: Path) -> None:
 
 def test_one_class_folder(here: Path) -> None:
     photo_folder(Path("photos"), {"dark": 5})
-    with pytest.raises(DataError, match=r"only one class folder, 'dark' with 5 images\. At least two classes"):
+    with pytest.raises(DataError, match=r"all 5 labels are 'dark'.*at least two classes"):
         fit_photos(Path("photos"))
     assert nothing_was_left(here)
+
+
+def test_a_single_class_is_judged_in_a_folder_as_in_a_table(here: Path) -> None:
+    run = fit_photos(photo_folder(Path("photos"), {"dark": 12, "light": 12}))
+    photo_folder(Path("more"), {"dark": 4}, seed=9)
+    rows = [{"image": str(path), "label": "dark"} for path in sorted(Path("more/dark").iterdir())]
+    pd.DataFrame(rows).to_csv("more.csv", index=False)
+    folder, table = (
+        headstart.evaluate(run, Path("more")),
+        headstart.evaluate(run, Path("more.csv"), image="image", label="label"),
+    )
+    assert folder.n == 4 and folder.figures["accuracy"] == table.figures["accuracy"]
+
+
+def test_evaluate_and_predict_say_what_was_left_out(here: Path, headstart_command: Command) -> None:
+    run = fit_photos(photo_folder(Path("photos"), {"dark": 12, "light": 12}))
+    Path("photos/zones.txt").write_text("none")
+    said = "1 file that is no images left out (1 .txt)"
+    assert said in headstart.evaluate(run, Path("photos")).notes
+    ended = headstart_command("predict", run.folder, "photos", "--out", "found.csv")
+    assert ended.code == 0 and said in ended.err
 
 
 def test_one_class_in_a_table(here: Path) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 from headstart.cli.console import open_console, plain_grid, plain_table
 from headstart.cli.plugin_help import Entry
 from headstart.cli.stage_table import stage_table
-from headstart.kernel.terminal_text import on_one_line
+from headstart.kernel.terminal_text import as_list, on_one_line
 from headstart.kernel.user_settings import FieldHelp
 from headstart.pipeline.numbers import difference_text, interval_text, spread_text, value_text
 from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord
@@ -81,7 +81,7 @@ def print_inspection(inspection: Inspection) -> None:
     console.print(Text(on_one_line(f"{inspection.source}: {inspection.seen}"), "bold"))
     grid = plain_grid()
     for finding in inspection.findings:
-        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(on_one_line(finding.text)))
+        grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(as_list(finding.text)))
     console.print(grid)
     if all(finding.severity == "note" for finding in inspection.findings):
         console.print("No problems found.")

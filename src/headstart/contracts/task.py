@@ -124,6 +124,8 @@ class SplitPolicy(NamedTuple):
     """(examples,) int: what a stratified split keeps in proportion."""
     names: Sequence[str]
     """What each stratum is called, from number 0 on."""
+    held: Sequence[Sequence[int]] | None = None
+    """For each example the numbers of all its classes, where it may have several; None where it has its stratum's."""
 
 
 class Task(Protocol):

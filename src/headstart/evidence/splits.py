@@ -64,6 +64,7 @@ def split(
     given: Sequence[str | None] | None = None,
     keys: Sequence[str | None] | None = None,
     names: Sequence[str] = (),
+    held: Sequence[Sequence[int]] | None = None,
     seed: int,
     val: float = 0.16,
     test: float = 0.2,
@@ -78,6 +79,7 @@ def split(
             part never move, and a second part beside train is the test part, whatever its name.
         keys: content keys, so that the split does not depend on the order of rows.
         names: the name of each stratum, for the notes.
+        held: for each row, all the strata that it would have a place in, for the notes; its own alone without it.
         seed: decides every draw.
         val: share of the rows for validation, in [0, 1).
         test: share of the rows for the test, in [0, 1).
@@ -105,7 +107,9 @@ def split(
         shares = {name: share for name, share in shares.items() if share > 0}
         part_of = _assign(units, shares)
         part[pool] = part_of[units.of_row]
-        notes += _thin_strata(units, list(shares), names) + _odd_sizes(part[pool], shares)
+        everything = strata[:, None].tolist() if held is None else held
+        notes += _thin(units.of_row, part[pool], [everything[row] for row in pool], list(shares), names)
+        notes += _odd_sizes(part[pool], shares)
     rows = {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
     return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks, units_of)
 
@@ -191,20 +195,25 @@ def _represent(
             part_of[unit] = part
 
 
-def _thin_strata(units: _Units, parts: Sequence[str], names: Sequence[str]) -> list[str]:
-    """A note on strata with fewer units than there are parts."""
-    independent = np.bincount(np.concatenate(units.strata), minlength=len(units.totals))
-    notes = []
+def _thin(
+    units: np.ndarray, part: np.ndarray, held: Sequence[Sequence[int]], parts: Sequence[str], names: Sequence[str]
+) -> list[str]:
+    """A note on what fewer units (rows,) hold than there are parts, by all that each row holds."""
+    owner = np.repeat(np.arange(len(held)), [len(some) for some in held])
+    has = np.array([k for some in held for k in some], np.int64)
+    independent = np.bincount(np.unique(np.stack([has, units[owner]]), axis=1)[0])
+    found: dict[tuple[int, str], list[str]] = {}
     for number in range(1, len(parts) + 1):
-        thin = np.flatnonzero(independent == number).tolist()
-        if not thin:
-            continue
-        listed = ", ".join(f"'{names[s]}'" if s < len(names) else f"stratum {s}" for s in thin[:10])
-        what = "a single independent example or group" if number == 1 else f"{number} independent examples or groups"
-        notes.append(
-            f"too few for every part, with {what} each, so not in {' or '.join(parts[number - 1 :])}: {listed}"
-        )
-    return notes
+        for k in np.flatnonzero(independent == number).tolist():
+            inside = set(part[owner[has == k]].tolist())
+            missing = " or ".join(name for name in ("train", *parts) if name not in inside)
+            found.setdefault((number, missing), []).append(f"'{names[k]}'" if k < len(names) else f"stratum {k}")
+    one, many = "a single independent example or group", "{} independent examples or groups"
+    return [
+        f"too few for every part, with {(one if number == 1 else many).format(number)} each, so not in {missing}: "
+        + ", ".join(listed[:10])
+        for (number, missing), listed in found.items()
+    ]
 
 
 def _odd_sizes(part: np.ndarray, shares: dict[str, float]) -> list[str]:

@@ -56,7 +56,7 @@ def laid_on(found: Sequence[tuple[int, Drawn]], classes: np.ndarray) -> np.ndarr
 def drawn(shape: Any, height: int, width: int) -> Drawn:
     """The inside of polygons [[x, y, x, y, ...], ...] or of run lengths in a picture of that size. Raises DataError."""
     try:
-        if isinstance(shape, dict):
+        if isinstance(shape, dict) and shape:
             return _within_bounds(_runs(shape, height, width))
         rings = [_corners(polygon) for polygon in shape or ()]
         return _filled([ring for ring in rings if len(ring) > 2], height, width)

@@ -53,7 +53,7 @@ class ImageFolder(Settings):
         """One row per image: path, label, part where parts are given, group where `columns.group` is.
 
         Raises:
-            DataError: no images, no classes or only one when labels are wanted, or a layout with two readings.
+            DataError: no images, no classes when labels are wanted, or a layout with two readings.
         """
         root, paths, notes = _images(source)
         layout = understand(paths)
@@ -75,12 +75,13 @@ class ImageFolder(Settings):
             root, found, _ = _images(source)
             paths = iter(found)
         schema = Schema(modality="image", inputs=("path",), origin="path", root=str(root))
-        empty = True
-        while some := list(islice(paths, rows)):
-            empty = False
-            yield Examples(pa.table({"path": pa.array(some, pa.string())}), schema, leftovers.notes())
-        if empty:
+        some = list(islice(paths, rows))
+        if not some:
             raise DataError(f"{source}: there are no images in this folder")
+        while some:
+            more = list(islice(paths, rows))  # first, so that the last notes are about all that was left out
+            yield Examples(pa.table({"path": pa.array(some, pa.string())}), schema, leftovers.notes())
+            some = more
 
 
 def _is_path_list(source: Any) -> bool:
@@ -139,11 +140,6 @@ def _labelled(source: Any, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
             f"{source} has class folders ({', '.join(list(counts)[:5])}) and also {len(mixed)} "
             f"image{'s' if len(mixed) != 1 else ''} outside them, such as {mixed[0]}. Move these into a class "
             "folder or elsewhere; or give a table with --format table."
-        )
-    if len(counts) == 1:
-        name, number = next(iter(counts.items()))
-        raise DataError(
-            f"{source} has only one class folder, '{name}' with {number} images. At least two classes are needed."
         )
     notes = tuple(
         f"{len(paths)} images in {part} left out, as they lie in no class folder" for part, paths in loose.items()

@@ -14,8 +14,13 @@ def printable(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """As `shown`, ends of lines and tabs spelt out too."""
+    """As `printable`, ends of lines and tabs spelt out too."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def as_list(text: str) -> str:
+    """As `on_one_line`, save that the lines of an indented list stay lines."""
+    return "\n  ".join(map(on_one_line, text.split("\n  ")))
 
 
 def is_text(name: str) -> bool:

@@ -123,6 +123,7 @@ def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy,
         given=given,
         keys=read.keys,
         names=policy.names,
+        held=policy.held,
         seed=plan.seed,
     )
     _require_parts(parts, groups, read.clusters)
@@ -243,8 +244,10 @@ def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray
 
 
 def _never_trained_on(parts: Split, policy: SplitPolicy) -> tuple[str, ...]:
-    """A note on strata that a given split keeps from the training part."""
-    unseen = np.setdiff1d(policy.strata, policy.strata[parts.train]).tolist()
+    """A note on classes that a given split keeps from the training part."""
+    held = policy.strata[:, None].tolist() if policy.held is None else policy.held
+    trained = {k for row in parts.train.tolist() for k in held[row]}
+    unseen = sorted({k for some in held for k in some} - trained)
     return (f"in no training example: {', '.join(repr(policy.names[k]) for k in unseen[:10])}",) if unseen else ()
 
 

@@ -73,12 +73,14 @@ def evaluate(
     require_cache_apart(data, run.folder)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
+    about_data: tuple[str, ...] = ()
     if data is None:
         examples = own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
         found, reader = reader_of(data, format or run.plan.format, run.plan.settings.get("format", {}))
         examples = reader.read(found, columns)
+        about_data = examples.notes
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = count_reading(run, keys, report)
@@ -100,7 +102,7 @@ def evaluate(
         worst_slice=worst,
         unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
-        notes=(*notes, *rare),
+        notes=(*notes, *about_data, *rare),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Gathers
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.engine.frozen.infer import Predictor
@@ -81,7 +82,7 @@ def predict(
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
     source, reader = reader_of(data, format, opened.plan.settings.get("format", {}))
-    chunks = reader.stream(source, columns, ROWS_AT_ONCE)
+    chunks = _telling(reader.stream(source, columns, ROWS_AT_ONCE), reporter)
     predictor = Predictor(model, reporter=reporter)
     if out is None:
         found = list(frames(predictor, chunks, None, reporter))
@@ -102,3 +103,13 @@ def predict(
             gathered = reader.gathered(source, masks.of, masks.folder)
     named = tuple(str(folder / path.relative_to(masks.folder)) for path in gathered)
     return PredictionSummary(rows=rows, failed=failed, out=str(out), gathered=named)
+
+
+def _telling(chunks: Iterator[Examples], reporter: Reporter) -> Iterator[Examples]:
+    """The chunks; in the end what their reader left out or assumed is said."""
+    notes: tuple[str, ...] = ()
+    for chunk in chunks:
+        notes = chunk.notes
+        yield chunk
+    for note in notes:
+        reporter.say(f"{note}.")

@@ -119,6 +119,13 @@ def test_a_class_with_one_example_trains_and_is_told() -> None:
     assert any("'cow'" in note and "not in val" in note for note in made.notes)
 
 
+def test_classes_are_counted_wherever_they_occur_not_where_they_are_the_rarest() -> None:
+    held = [[0, 1]] * 30 + [[1]] * 2 + [[0, 2]]  # class 1 is nearly everywhere and the rarest of two rows alone
+    made = split(np.array([0] * 30 + [1] * 2 + [2]), names=["cat", "dog", "cow"], held=held, seed=0)
+    (note,) = [note for note in made.notes if "too few" in note]
+    assert note.endswith("a single independent example or group each, so not in test or val: 'cow'")
+
+
 def test_one_large_group_trains_and_is_told() -> None:
     made = split(np.zeros(100, int), groups=["one"] * 100, seed=0)
     assert len(made.train) == 100

@@ -8,7 +8,7 @@ from rich.console import Console
 from headstart.cli.exits import Answer, guarded
 from headstart.cli.terminal import RichReporter
 from headstart.kernel.errors import DataError
-from headstart.kernel.terminal_text import is_text, on_one_line, printable
+from headstart.kernel.terminal_text import as_list, is_text, on_one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def test_what_would_steer_a_terminal_is_spelt_out(text: str, expected: str) -> N
 
 def test_a_name_in_a_list_stays_on_its_line() -> None:
     assert on_one_line("a\nb\tc\x1b") == r"a\nb\tc\x1b"
+    assert as_list("2 faults:\n  a\nb\n  c") == "2 faults:\n  a\\nb\n  c"
 
 
 def test_names_of_bytes_that_are_no_characters_are_no_text() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from head_shapes import SHAPES
 from headstart import inspect
+from headstart.cli.printing import print_inspection
 from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
@@ -54,6 +55,16 @@ def test_every_kind_of_fault_is_a_finding_of_an_inspection(tmp_path: Path) -> No
     (data / "legend.json").unlink()
     warnings = [finding.text for finding in inspect(data).findings if finding.severity == "warning"]
     assert "1 of 5 masks hold background alone: images/001.png" in warnings
+
+
+def test_faults_are_listed_line_by_line_and_none_is_made_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = save_pairs(tmp_path, range(2))
+    for mask in (data / "masks").iterdir():
+        Image.new("L", (8, 8)).save(mask)
+    print_inspection(inspect(data))
+    said = capsys.readouterr().out
+    assert "\\n" not in said and len([line for line in said.splitlines() if line.strip().startswith("images/")]) == 2
+    assert said.count("error:") == 1
 
 
 @pytest.mark.parametrize("values", [(0, 255), (3, 7)])

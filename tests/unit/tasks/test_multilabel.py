@@ -268,8 +268,8 @@ def test_a_label_without_a_positive_leaves_the_means_in_resamples_too() -> None:
 
 
 def test_strata_are_the_rarest_label_of_each_example() -> None:
-    strata, names = MultiLabel().split_policy(labelled([["a", "c"], ["a", "b"], [], ["a", "c"], ["a"]]))
-    assert strata.tolist() == [3, 2, 0, 3, 1]
+    strata, names, held = MultiLabel().split_policy(labelled([["a", "c"], ["a", "b"], [], ["a", "c"], ["a"]]))
+    assert strata.tolist() == [3, 2, 0, 3, 1] and held == [[1, 3], [1, 2], [0], [1, 3], [1]]
     assert [names[k] for k in strata] == ["c", "b", "no label", "c", "a"]
 
 

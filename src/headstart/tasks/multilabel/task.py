@@ -223,7 +223,8 @@ def _by_rarest(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], exampl
         return SplitPolicy(np.zeros(len(sets), np.int64), ("no label",))
     rarity = np.where(truth, truth.sum(axis=0), np.inf)
     strata = np.where(truth.any(axis=1), rarity.argmin(axis=1) + 1, 0).astype(np.int64)
-    return SplitPolicy(strata, ("no label", *classes))
+    held = [(np.flatnonzero(row) + 1).tolist() or [0] for row in truth]
+    return SplitPolicy(strata, ("no label", *classes), held)
 
 
 def _counts(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> tuple[int, ...]:

@@ -29,6 +29,8 @@ def review_masks(examples: Examples) -> Review:
     faults = faults_of(examples, found)
     rows = [row for row, one in enumerate(found) if isinstance(one, Seen)]
     usable, seen = examples.take(rows), [one for one in found if isinstance(one, Seen)]
+    if not seen:
+        return Review(faults=faults)
     try:
         classes = understand(seen, examples.schema.legend, ignored=examples.schema.unknown)
         require_known(seen, classes, usable)

@@ -308,7 +308,7 @@ def _by_rarest(seen: Sequence[Seen], classes: Classes, examples: Examples) -> Sp
     held = [present_in(mask, classes) for mask in seen]
     counts = np.bincount([k for some in held for k in some], minlength=len(classes.names))
     strata = [min(some, key=lambda k: (counts[k], k), default=0) for some in held]
-    return SplitPolicy(np.array(strata, dtype=np.int64), classes.names)
+    return SplitPolicy(np.array(strata, dtype=np.int64), classes.names, held)
 
 
 def _objects(values: Sequence[bytes]) -> np.ndarray:

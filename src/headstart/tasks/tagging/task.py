@@ -276,10 +276,11 @@ def _types(examples: Examples) -> tuple[str, ...]:
 
 def _by_rarest(types: Sequence[str], examples: Examples) -> SplitPolicy:
     """Number the types from 1; 0 is a text without entities."""
-    held = [sorted({entity.type for entity in entities}) for entities, _ in labelled_entities(examples, types)]
+    entities_of = (entities for entities, _ in labelled_entities(examples, types))
+    held = [sorted({entity.type + 1 for entity in entities}) or [0] for entities in entities_of]
     counts = Counter(kind for kinds in held for kind in kinds)
-    strata = [min((kind + 1 for kind in kinds), key=lambda k: (counts[k - 1], k), default=0) for kinds in held]
-    return SplitPolicy(np.array(strata, np.int64), ("no entity", *types))
+    strata = [min(kinds, key=lambda kind: (counts[kind], kind)) for kinds in held]
+    return SplitPolicy(np.array(strata, np.int64), ("no entity", *types), held)
 
 
 def _may_span_words(entities: Sequence[tuple[Sequence[Entity], Sequence[Place]]]) -> bool:
