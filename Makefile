@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4))')
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: help setup demo test check bench format clean
 
@@ -34,8 +34,7 @@ test: $(READY)
 check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(PYTEST) -m 'not slow' tests/architecture tests/docs tests/unit
+	@$(BIN)/mypy & types=$$!; $(PYTEST) -m 'not slow' tests/architecture tests/docs tests/unit; tests=$$?; wait $$types && exit $$tests
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(NAME)

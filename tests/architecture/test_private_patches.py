@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from package_source import ROOT
 
@@ -24,7 +25,12 @@ def test_tests_replace_few_names_of_the_package() -> None:
     assert len(found) <= MOST_REPLACED, "\n".join([f"{len(found)} tests, at most {MOST_REPLACED}:", *found])
 
 
-def replaced() -> Iterator[tuple[str, str]]:
+@cache
+def replaced() -> tuple[tuple[str, str], ...]:
+    return tuple(_replaced())
+
+
+def _replaced() -> Iterator[tuple[str, str]]:
     """('tests/unit/x.py:12 name', 'headstart.file.Class.name, ...') for each function that replaces such names."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))

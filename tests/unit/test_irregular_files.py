@@ -14,6 +14,8 @@ from headstart.cli.app import app
 from headstart.verbs.inspect import inspect
 from scans import save_coco
 
+pytestmark = pytest.mark.slow
+
 
 def command(*arguments: object) -> None:
     app([str(argument) for argument in arguments], prog_name="headstart")

@@ -196,7 +196,14 @@ def test_a_text_models_configuration_leads_nowhere(
         changed(bert, tmp_path / "model", "config.json", **entries).load()
 
 
-@pytest.mark.parametrize("entries", [{"num_attention_heads": 5}, {"num_hidden_layers": 10**6}, {"vocab_size": 10**14}])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"num_attention_heads": 5},
+        pytest.param({"num_hidden_layers": 10**6}, marks=pytest.mark.slow),
+        {"vocab_size": 10**14},
+    ],
+)
 def test_odd_sizes_are_refused_without_weights_too(bert: Path, tmp_path: Path, entries: dict[str, Any]) -> None:
     source = changed(bert, tmp_path / "model", "config.json", **entries)
     with pytest.raises(BackboneError, match="transformers cannot build a 'bert'"):

@@ -25,6 +25,7 @@ def noise(count: int, alike: int = 0) -> tuple[np.ndarray, list[tuple[int, int]]
     return records, sorted(map(tuple, pairs.tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("common", [0, 0xFFFF])
 def test_a_hundred_thousand_pictures_are_not_compared_pair_by_pair(common: int) -> None:
     records, pairs = noise(100_000, alike=500)

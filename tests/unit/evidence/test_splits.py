@@ -4,14 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 PARTS = ("train", "val", "test")
 
@@ -24,22 +19,17 @@ def keys(rows: Sequence[int]) -> list[str]:
     return [f"{row * 2654435761 % 2**32:032x}" for row in rows]
 
 
-@st.composite
-def grouped(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[int | None]]:
+def grouped(seed: int) -> tuple[np.ndarray, np.ndarray, list[int | None]]:
     """Strata, duplicate clusters and groups of up to 60 rows."""
-    rows = draw(st.integers(1, 60))
-    strata = draw(st.lists(st.integers(0, 4), min_size=rows, max_size=rows))
-    clusters = draw(st.lists(st.integers(0, rows), min_size=rows, max_size=rows))
-    groups = draw(st.lists(st.none() | st.integers(0, rows), min_size=rows, max_size=rows))
-    return np.array(strata), np.array(clusters), groups
+    draws = np.random.default_rng(seed)
+    rows = int(draws.integers(1, 61))
+    groups = [None if draws.random() < 0.3 else int(draws.integers(rows + 1)) for _ in range(rows)]
+    return draws.integers(0, draws.integers(1, 6), rows), draws.integers(0, rows + 1, rows), groups
 
 
-@pytest.mark.slow
-@given(grouped(), st.integers(0, 5))
-def test_every_row_is_in_one_part_and_nothing_that_belongs_together_is_cut(
-    data: tuple[np.ndarray, np.ndarray, list[int | None]], seed: int
-) -> None:
-    strata, clusters, groups = data
+@pytest.mark.parametrize("seed", range(60))
+def test_every_row_is_in_one_part_and_nothing_that_belongs_together_is_cut(seed: int) -> None:
+    strata, clusters, groups = grouped(seed)
     made = split(strata, clusters=clusters, groups=groups, seed=seed)
     parts = part_of_row(made)
     assert sorted(parts) == list(range(len(strata)))
@@ -53,10 +43,11 @@ def test_every_row_is_in_one_part_and_nothing_that_belongs_together_is_cut(
     assert len(made.train)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), min_size=1, max_size=25), st.integers(0, 5))
-def test_a_class_with_three_independent_groups_is_in_every_part(units: list[tuple[int, int]], seed: int) -> None:
-    strata = np.repeat([stratum for stratum, _ in units], [size for _, size in units])
-    groups = np.repeat(np.arange(len(units)), [size for _, size in units])
+@pytest.mark.parametrize("seed", range(40))
+def test_a_class_with_three_independent_groups_is_in_every_part(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    units, sizes = draws.integers(0, 4, draws.integers(1, 26)), draws.integers(1, 7, 25)
+    strata, groups = np.repeat(units, sizes[: len(units)]), np.repeat(np.arange(len(units)), sizes[: len(units)])
     made = split(strata, groups=groups.tolist(), seed=seed)
     for stratum in set(strata.tolist()):
         independent = len(set(groups[strata == stratum].tolist()))
@@ -65,9 +56,10 @@ def test_a_class_with_three_independent_groups_is_in_every_part(units: list[tupl
         assert "train" in held
 
 
-@pytest.mark.slow
-@given(st.lists(st.integers(20, 200), min_size=1, max_size=5), st.integers(0, 5))
-def test_without_groups_every_class_is_in_proportion(sizes: list[int], seed: int) -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_without_groups_every_class_is_in_proportion(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    sizes = draws.integers(20, 201, draws.integers(1, 6)).tolist()
     strata = np.repeat(np.arange(len(sizes)), sizes)
     made = split(strata, seed=seed)
     for stratum, size in enumerate(sizes):

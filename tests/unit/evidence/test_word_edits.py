@@ -65,6 +65,7 @@ def test_short_texts_that_share_common_words_are_not() -> None:
     assert clusters(found(examples("text", text=texts))) == []
 
 
+@pytest.mark.slow
 def test_pairs_are_linked_and_not_compared_one_by_one() -> None:
     draws = np.random.default_rng(0)
     words = np.array(["".join(draws.choice(list("abcdefghij"), 6)) for _ in range(3000)])

@@ -185,6 +185,7 @@ def hold(out: Path, overwrite: bool) -> None:
         time.sleep(SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_processes_are_kept_apart_and_a_killed_one_is_in_nobodys_way(out: Path, overwrite: bool) -> None:
     if overwrite:

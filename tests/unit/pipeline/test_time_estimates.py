@@ -33,7 +33,7 @@ from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
-PAUSE = 0.05
+PAUSE = 0.02
 """Seconds."""
 
 EXAMPLES = 400
