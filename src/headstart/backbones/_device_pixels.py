@@ -22,7 +22,7 @@ from headstart.contracts.examples import Raw
 from headstart.kernel.errors import first_line
 from headstart.kernel.regular import read_regular
 from headstart.media.framing import Framing
-from headstart.media.images import read_pixels
+from headstart.media.images import Levels, read_pixels
 from headstart.media.jpeg import is_plain_jpeg
 
 
@@ -40,12 +40,12 @@ def lacking() -> str:
     return ""
 
 
-def device_pixels(raws: Sequence[Raw], framing: Framing, device: torch.device) -> Tensor:
+def device_pixels(raws: Sequence[Raw], framing: Framing, device: torch.device, levels: Levels | None = None) -> Tensor:
     """(batch, height, width, 3) uint8 on the device. Raises DataError."""
     contents = [_content(raw) for raw in raws]
     decoded = iter(_taken([content for content in contents if content is not None], device))
     pictures = [None if content is None else next(decoded) for content in contents]
-    read = [_read(raw, device) if picture is None else picture for raw, picture in zip(raws, pictures)]
+    read = [_read(raw, device, levels) if picture is None else picture for raw, picture in zip(raws, pictures)]
     return torch.stack([_framed(picture, framing) for picture in read])
 
 
@@ -80,8 +80,8 @@ def _decoded(contents: Sequence[bytes], device: torch.device) -> list[Tensor]:
     return list(decode_jpeg(arrays, mode=ImageReadMode.RGB, device=device))
 
 
-def _read(raw: Raw, device: torch.device) -> Tensor:
-    return torch.from_numpy(read_pixels(raw)).permute(2, 0, 1).to(device)
+def _read(raw: Raw, device: torch.device, levels: Levels | None) -> Tensor:
+    return torch.from_numpy(read_pixels(raw, levels=levels)).permute(2, 0, 1).to(device)
 
 
 def _framed(picture: Tensor, framing: Framing) -> Tensor:

@@ -22,7 +22,9 @@ from headstart.contracts.carriers import Features, MapShape, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.inputs import Pixels
 from headstart.kernel.errors import BackboneError
+from headstart.media.deep_pictures import learn_levels
 from headstart.media.framing import Framing
+from headstart.media.images import Levels
 
 EXAMPLE_SIDE = 96
 """Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
@@ -43,8 +45,9 @@ class TimmBackbone(Backbone):
         decode: str,
         framing: str = "crop",
         licence: str = UNKNOWN_LICENCE,
+        levels: Levels | None = None,
     ) -> None:
-        """Cut `module` and verify the boundaries; `decode` and `framing` are those of `timm_images`, which can be had.
+        """Cut `module` and verify the boundaries; `decode`, `framing` and `levels` are those of `timm_images`.
 
         Raises:
             BackboneError: the model cannot give features, or not at its image size.
@@ -52,8 +55,8 @@ class TimmBackbone(Backbone):
         self.name, self.module, self.origin, self.licence = name, module.eval(), origin, licence
         self._architecture = architecture
         self._preprocessing = architecture.preprocessing()
-        self._decode, self._framing = decode, framing
-        self._reader = (whole_reader if framing == "whole" else reader_of)(self._preprocessing, decode)
+        self._decode, self._framing, self._black_white_given = decode, framing, levels is not None
+        self.decode_by(levels)
         self._normalise = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
         self._gpu = self._gpu_decoding()
         if self._gpu is None:
@@ -74,13 +77,27 @@ class TimmBackbone(Backbone):
         if self._gpu is None:
             pixels = torch.from_numpy(np.stack([self._reader(raw) for raw in raws]))
         else:
-            pixels = device_pixels(raws, *self._gpu)
+            pixels = device_pixels(raws, *self._gpu, self._black_white)
         prepared: State = self._normalise.to(pixels.device)(State(pixels))
         return prepared
 
     def reader(self) -> Reader | None:
         """Files to framed pixels (height, width, 3) uint8; None where the GPU decodes whole batches."""
         return self._reader if self._gpu is None else None
+
+    def learn_decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:
+        """Take the levels of pictures of more than 8 bits a channel from training pictures, where none are given."""
+        if self._black_white_given:
+            return ()
+        learnt = learn_levels(raws)
+        self.decode_by(None if learnt is None else learnt.levels)
+        return () if learnt is None else (learnt.note,)
+
+    def decode_by(self, levels: Levels | None) -> None:
+        """Take the levels of pictures of more than 8 bits a channel; None: each picture's own."""
+        self._black_white = levels
+        make = whole_reader if self._framing == "whole" else reader_of
+        self._reader = make(self._preprocessing, self._decode, levels)
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all images cost the same."""
@@ -89,8 +106,7 @@ class TimmBackbone(Backbone):
     def preparation(self) -> Mapping[str, Any]:
         """timm's preprocessing values and the decode policy."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in self._preprocessing.items()}
-        framing = {} if self._framing == "crop" else {"framing": self._framing}
-        return {"family": "timm_images", "decode": self._decode, **framing, **values}
+        return {"family": "timm_images", "decode": self._decode, **self._unusual(), **values}
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """Stages start..stop-1. Raises BackboneError on a tap outside of them."""
@@ -128,19 +144,31 @@ class TimmBackbone(Backbone):
             "weights": "random",
             "decode": self._decode,
             "architecture": self._architecture.model_dump(mode="json"),
-            **({} if self._framing == "crop" else {"framing": self._framing}),
+            **self._unusual(),
         }
         return {"plugin": "timm_images", "settings": settings}
 
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
-        module = self._architecture.random(seed)
-        return TimmBackbone(self.name, self._architecture, module, "random", self._decode, self._framing, NO_LICENCE)
+        return self._like(self._architecture, self._architecture.random(seed), "random", NO_LICENCE, self._framing)
 
     def whole(self, side: int) -> TimmBackbone:
         """On whole pictures in squares of `side` pixels."""
-        architecture = self._architecture.resized(side)
-        return TimmBackbone(self.name, architecture, self.module, self.origin, self._decode, "whole", self.licence)
+        return self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
+
+    def _like(
+        self, architecture: Architecture, module: nn.Module, origin: str, licence: str, framing: str
+    ) -> TimmBackbone:
+        """Another backbone that decodes as this one does."""
+        found = TimmBackbone(self.name, architecture, module, origin, self._decode, framing, licence)
+        found.decode_by(self._black_white)
+        found._black_white_given = self._black_white_given
+        return found
+
+    def _unusual(self) -> dict[str, Any]:
+        """What decides the pixels beside the decode policy, where it is not as it was before there was a choice."""
+        found = {} if self._framing == "crop" else {"framing": self._framing}
+        return found if self._black_white is None else {**found, "levels": list(self._black_white)}
 
     def _gpu_decoding(self) -> tuple[Framing, torch.device] | None:
         """How the GPU decodes, where it does."""

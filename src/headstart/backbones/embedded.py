@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._own_name import OwnName
@@ -19,6 +19,8 @@ from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._weights_file import read_weights
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError
+from headstart.media.deep_pictures import require_order
+from headstart.media.images import Levels
 
 NAME = "embedded"
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
@@ -56,8 +58,12 @@ class Embedded(OwnName):
     """'fast': large JPEGs at a reduced size; 'full': as timm does, by Pillow."""
     framing: Literal["crop", "whole"] = "crop"
     """'crop': the middle; 'whole': all of a picture, the rest of a square filled up."""
+    levels: Levels | None = None
+    """[black, white]: values of pictures of more than 8 bits a channel; by default from the training pictures."""
     seed: int = 0
     """Decides random weights; >= 0."""
+
+    _black_below_white = field_validator("levels")(require_order)
 
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
@@ -84,7 +90,7 @@ class Embedded(OwnName):
         origin = "inside Headstart, learnt from generated pictures" if inside else f"file {path}"
         module = architecture.filled(read_weights(path), origin)
         licence = "Apache-2.0" if inside else licence_beside(path.parent)
-        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, licence)
+        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, licence, self.levels)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller."""
@@ -95,4 +101,4 @@ class Embedded(OwnName):
 
     def _backbone(self, architecture: Architecture, origin: str) -> TimmBackbone:
         module = architecture.random(self.seed)
-        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, NO_LICENCE)
+        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, NO_LICENCE, self.levels)

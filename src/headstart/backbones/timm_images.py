@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import timm
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headstart.backbones._device_pixels import lacking
 from headstart.backbones._licence import licence_beside
@@ -21,6 +21,8 @@ from headstart.backbones._weights_file import read_weights
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
+from headstart.media.deep_pictures import require_order
+from headstart.media.images import Levels
 
 
 class TimmImages(Settings):
@@ -38,10 +40,14 @@ class TimmImages(Settings):
     """'fast', the usual: large JPEGs at a reduced size; 'full': as timm does, by Pillow; 'gpu': nvJPEG, with CUDA."""
     framing: Literal["crop", "whole"] = "crop"
     """'crop': the middle, as in the weights' training; 'whole': all of a picture, the rest of a square filled up."""
+    levels: Levels | None = None
+    """[black, white]: values of pictures of more than 8 bits a channel; by default from the training pictures."""
     seed: int = 0
     """Decides random weights; >= 0."""
     architecture: Architecture | None = None
     """What a saved model keeps in place of looking `reference` up; not meant to be given by hand."""
+
+    _black_below_white = field_validator("levels")(require_order)
 
     @classmethod
     def suits(cls, reference: str) -> bool:
@@ -76,7 +82,8 @@ class TimmImages(Settings):
             path, origin = self._file(source)
             module = architecture.filled(read_weights(path), origin)
             licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
-        return TimmBackbone(self.reference, architecture, module, origin, self.decode or "fast", self.framing, licence)
+        decode, framing = self.decode or "fast", self.framing
+        return TimmBackbone(self.reference, architecture, module, origin, decode, framing, licence, self.levels)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller; it decodes as it can on this machine."""
@@ -87,6 +94,7 @@ class TimmImages(Settings):
         lack = lacking() if decode == "gpu" else ""
         decode = "fast" if lack else decode
         backbone = TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
+        backbone.decode_by(self.levels)
         if lack:
             backbone.notices = (f"The model's way of decoding, gpu, gives way to fast: {lack}.",)
         return backbone

@@ -64,6 +64,11 @@ class Backbone(Network):
     def settle(self, raws: Sequence[Raw]) -> None:
         """Take from inputs what is counted and not learnt, such as the scale of columns, where weights are random."""
 
+    def learn_decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:  # noqa: ARG002
+        """Take from training inputs how every input is decoded, unless that is given; return what was decided, in
+        sentences. It is saved with the preprocessing."""
+        return ()
+
     @abstractmethod
     def length(self, raw: Raw) -> int:
         """Return the length of an input, cheaply, in any unit that grows with its cost; equal lengths batch well."""

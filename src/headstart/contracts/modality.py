@@ -69,6 +69,14 @@ class Modality(Protocol):
         """Measure inputs without decoding them; `names` are those of the input columns."""
         ...
 
+    def remarks(self, raws: Sequence[Raw], origins: Sequence[str]) -> tuple[str, ...]:
+        """Sentences, with counts, on inputs of which not all is read, or not as it stands; nothing is decoded."""
+        ...
+
+    def decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:
+        """Sentences on what a backbone's `learn_decoding` takes from training inputs."""
+        ...
+
     def preview(self, raw: Raw) -> str:
         """An input in words, for reports."""
         ...
@@ -145,6 +153,14 @@ class PlainModality(Settings):
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:  # noqa: ARG002
         """Nothing is measured."""
         return Sizes({})
+
+    def remarks(self, raws: Sequence[Raw], origins: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """All is read as it stands."""
+        return ()
+
+    def decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:  # noqa: ARG002
+        """Nothing is taken."""
+        return ()
 
     def preview(self, raw: Raw) -> str:
         """The name of a file, or the beginning of the input's `str`."""

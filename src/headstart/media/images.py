@@ -1,7 +1,8 @@
 """Reading a picture whatever Pillow reads, always as 8-bit RGB, upright.
 
-16-bit and floating images are scaled, not clipped; transparency is laid on white; EXIF rotation is applied; CMYK and
-palettes are converted by Pillow. An image of more than `MOST_PIXELS` is refused before it is decoded.
+Values of 16-bit and floating images become 8 bits by the levels that are given, which `deep_pictures.py` learns for a
+whole data set; without them each by levels of its own. Transparency is laid on white; EXIF rotation is applied; CMYK
+and palettes are converted by Pillow. An image of more than `MOST_PIXELS` is refused before it is decoded.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular, require_regular
+from headstart.media.deep_values import STEP, deep_values, is_deep
 from headstart.media.jpeg import MOST_PIXELS, SIGNATURE, decode_jpeg
 from headstart.media.recent import DECODED
 
@@ -55,6 +57,13 @@ class Box(NamedTuple):
     width: int
 
 
+class Levels(NamedTuple):
+    """The values that become black and white in pictures of more than 8 bits a channel; black < white."""
+
+    black: float
+    white: float
+
+
 @dataclass(frozen=True)
 class Crop:
     """A part of a picture that is not decoded yet."""
@@ -63,43 +72,52 @@ class Crop:
     box: Box
 
 
-def decode_image(source: Path | bytes | Crop, *, at_least: int | None = None) -> Image.Image:
+def decode_image(
+    source: Path | bytes | Crop, *, at_least: int | None = None, levels: Levels | None = None
+) -> Image.Image:
     """Decode to an upright RGB image of 8 bits per channel.
 
     Args:
         source: a file, the bytes of one, or a part of either.
         at_least: if given, a JPEG may be decoded at a reduced size with still this many pixels on its shorter side.
+        levels: of images with more bits; without them such as hold all of the image's values.
 
     Raises:
         DataError: with the reason in a few words: empty, truncated, no image, too large.
         MemoryError: there is too little for it, which says nothing against the file.
     """
     if isinstance(source, Crop):
-        return Image.fromarray(_cropped(source))
+        return Image.fromarray(_cropped(source, levels))
     with open_image(source) as image:
         try:
             if at_least is not None:
                 image.draft("RGB", (at_least, at_least))
-            image.load()
-            _turn_upright(image)
-            return _to_rgb(image)
+            if levels is None or not is_deep(image):
+                image.load()
+                shown: Image.Image = image
+            else:
+                shown = _levelled(image, deep_values(image, lambda: open_image(source)), levels)
+            _turn_upright(shown)
+            return _to_rgb(shown)
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise whatever their format's code raises
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
-def read_pixels(source: Path | bytes | Crop, *, at_least: int | None = None) -> np.ndarray:
+def read_pixels(
+    source: Path | bytes | Crop, *, at_least: int | None = None, levels: Levels | None = None
+) -> np.ndarray:
     """The pixels of `decode_image` as (height, width, 3) uint8; a JPEG is decoded faster and to any eighth of its size.
 
     Raises:
         DataError: as `decode_image`.
     """
     if isinstance(source, Crop):
-        return _cropped(source)
+        return _cropped(source, levels)
     content = source if isinstance(source, bytes) else _jpeg_content(source)
     pixels = decode_jpeg(content, at_least)
-    return np.array(decode_image(content or source)) if pixels is None else pixels
+    return np.array(decode_image(content or source, levels=levels)) if pixels is None else pixels
 
 
 def _jpeg_content(path: Path) -> bytes:
@@ -150,10 +168,17 @@ def image_size(source: Path | bytes | Crop) -> tuple[int, int]:
         return width, height
 
 
-def _cropped(crop: Crop) -> np.ndarray:
+def is_jpeg(source: Path | bytes) -> bool:
+    """Return whether a file is called as JPEGs are, or the bytes are those of one."""
+    if isinstance(source, bytes):
+        return source.startswith(SIGNATURE)
+    return source.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
+
+
+def _cropped(crop: Crop, levels: Levels | None) -> np.ndarray:
     """The part's pixels (height, width, 3) uint8; the picture is decoded in full."""
     top, left, height, width = crop.box
-    whole = DECODED(crop.source, "pixels", lambda: read_pixels(crop.source))
+    whole = DECODED(crop.source, ("pixels", levels), lambda: read_pixels(crop.source, levels=levels))
     return whole[top : top + height, left : left + width].copy()
 
 
@@ -176,9 +201,21 @@ def _turn_upright(image: Image.Image) -> None:
         return
 
 
+def _levelled(image: Image.Image, values: np.ndarray, levels: Levels) -> Image.Image:
+    """An image whose values have more than 8 bits a channel in 8 bits, with its orientation."""
+    pixels = _scaled(values, levels.black, levels.white - levels.black, levels.black)
+    if values.ndim == 3 and values.shape[2] in (2, 4):  # the last channel says how opaque a pixel is
+        pixels[..., -1] = values[..., -1] // STEP
+    shown = Image.fromarray(pixels)
+    with suppress(Exception):  # a broken EXIF block does not spoil the pixels
+        # the values are loaded, and Pillow has turned those of a TIFF already
+        shown.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return shown
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_to_8_bit(np.asarray(image)))
+        image = Image.fromarray(_by_own_levels(np.asarray(image)))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -186,23 +223,29 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
+def _by_own_levels(pixels: np.ndarray) -> np.ndarray:
     """Scale by the range that the values were written for: the least of the usual ones that holds the greatest value.
 
     Integers: 8, 12, 16 or 32 bits. Floats: [0, 1], [0, 255] or up to the greatest. Negative values move up to 0.
     """
-    step = max(1, MOST_AS_FLOATS // max(1, pixels.shape[1]))
-    bands = [slice(start, start + step) for start in range(0, len(pixels), step)]
-    ends = [(values.min(initial=0.0), values.max()) for values in (_finite(pixels[band]) for band in bands)]
+    ends = [(values.min(initial=0.0), values.max()) for values in (_finite(pixels[band]) for band in _bands(pixels))]
     least = min(low for low, _ in ends)
     greatest = max(high for _, high in ends) - least
     usual = (1, 255) if pixels.dtype.kind == "f" else (255, 4095, 65535, 2**32 - 1)
-    scale = next((top for top in usual if greatest <= top), greatest)
+    return _scaled(pixels, least, next((top for top in usual if greatest <= top), greatest))
+
+
+def _scaled(pixels: np.ndarray, black: float, scale: float, missing: float = 0.0) -> np.ndarray:
     scaled = np.empty(pixels.shape, np.uint8)
-    for band in bands:
-        scaled[band] = np.floor((_finite(pixels[band]) - least) * (255.999 / scale)).clip(0, 255)
+    for band in _bands(pixels):
+        scaled[band] = np.floor((_finite(pixels[band], missing) - black) * (255.999 / scale)).clip(0, 255)
     return scaled
 
 
-def _finite(pixels: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(pixels.astype(np.float64), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+def _bands(pixels: np.ndarray) -> list[slice]:
+    step = max(1, MOST_AS_FLOATS // max(1, pixels[:1].size))
+    return [slice(start, start + step) for start in range(0, len(pixels), step)]
+
+
+def _finite(pixels: np.ndarray, missing: float = 0.0) -> np.ndarray:
+    return np.nan_to_num(pixels.astype(np.float64), copy=False, nan=missing, posinf=missing, neginf=missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,9 @@ from headstart.contracts.examples import Raw, Schema
 from headstart.contracts.modality import PlainModality
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
+from headstart.media.deep_pictures import learn_levels
 from headstart.media.images import SUFFIXES, Box, Crop, decode_image, image_size
+from headstart.media.picture_kinds import picture_notes
 from headstart.modalities._in_memory import shown
 
 KEPT_MODES = frozenset(("1", "L", "LA", "P", "I", "I;16", "F", "RGB", "RGBA", "CMYK"))
@@ -56,6 +58,15 @@ class ImageInput(PlainModality):
     def size(self, raw: Raw) -> tuple[int, int]:
         """Size of the upright image, which is not decoded."""
         return image_size(raw)
+
+    def remarks(self, raws: Sequence[Raw], origins: Sequence[str]) -> tuple[str, ...]:
+        """Pages beyond the first, transparency and inks."""
+        return picture_notes(raws, origins)
+
+    def decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:
+        """Black and white of pictures of more than 8 bits a channel."""
+        learnt = learn_levels(raws)
+        return () if learnt is None else (learnt.note,)
 
     def recognises(self, inputs: Any) -> float:
         """Certain of four axes, of three of bytes, and where the first input is an image or most are names of image

@@ -8,7 +8,6 @@ the head, whose old rows stay bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.prepare import Prepared, with_parts
+from headstart.pipeline.prepare import Prepared, with_notes, with_parts
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import require_kind
 
@@ -113,8 +112,7 @@ class ContinuedRun:
         left = {name: rows[~seen[name]] if name in seen else rows for name, rows in parts.items()}
         counts = " and ".join(f"{gone.sum()} of the {name} part" for name, gone in seen.items() if gone.any())
         note = f"left out, as {self.run.folder} learnt from them: {counts}"
-        summary = prepared.summary.model_copy(update={"notes": (*prepared.summary.notes, note)})
-        return with_parts(replace(prepared, summary=summary), left)
+        return with_parts(with_notes(prepared, (note,)), left)
 
     def leaked(self, prepared: Prepared) -> dict[str, str]:
         """Content key -> origin of the run's test examples that the training or validation part holds."""

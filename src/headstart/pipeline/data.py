@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
+from headstart.contracts.modality import modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
 from headstart.kernel.regular import require_regular
@@ -44,7 +45,9 @@ def read_examples(
     source = existing(source)
     kind, seen = _kind(source, format)
     reader: Format = build(kind, settings, where="format")
-    return reader.read(source, columns, labelled=labelled), seen
+    examples = reader.read(source, columns, labelled=labelled)
+    remarks = modality_named(examples.schema.modality).remarks(examples.raws(), examples.origins())
+    return Examples(examples.table, examples.schema, (*examples.notes, *remarks)), seen
 
 
 def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:

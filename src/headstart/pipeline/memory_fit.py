@@ -69,6 +69,7 @@ def start_in_memory(examples: Examples, plan: Plan) -> Start:
     keys = cast("Sequence[str]", hashed.keys)  # an input that cannot be read has none, which ends the fit
     solved = plan.plugin("tuning").solved
     parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
+    backbone.learn_decoding(examples.raws(parts.train))
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
     data = Prepared(examples, plan.columns, keys, bound, targets, strata, None, parts, summary, ())
     choice = choice_of_runner(backbone, examples, keys, spec, plan.named_runner())

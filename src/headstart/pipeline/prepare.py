@@ -169,6 +169,11 @@ def require_all(examples: Examples, failures: Mapping[int, str]) -> None:
         raise DataError(f"{len(failures)} of {len(examples)} inputs cannot be read: {examples.origins()[row]} {reason}")
 
 
+def with_notes(prepared: Prepared, notes: tuple[str, ...]) -> Prepared:
+    """The same data with more to be told of them."""
+    return replace(prepared, summary=prepared.summary.model_copy(update={"notes": (*prepared.summary.notes, *notes)}))
+
+
 def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
     labels = prepared.task.presentation.labels(prepared.examples)

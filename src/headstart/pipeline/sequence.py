@@ -24,7 +24,7 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, without
+from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, with_notes, without
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run
 from headstart.pipeline.stream_rows import require_streams
@@ -98,6 +98,8 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
         bound = source.bind(found.examples, backbone)
         prepared = split_data(found, plan, bound, source.split_policy(found.examples), reporter)
         prepared = prepared if continued is None else continued.apart(prepared)
+        if continued is None:
+            prepared = with_notes(prepared, backbone.learn_decoding(prepared.examples.raws(prepared.split.train)))
         require_streams(prepared, plan.plugin("objective"), plan.objective)
     tuning = plan.plugin("tuning")
     backbone = suited(backbone, prepared.task, tuning)

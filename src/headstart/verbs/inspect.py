@@ -82,7 +82,8 @@ def inspect(
         "spreads": {**inputs["spreads"], **spreads},
     }
     leaks, about_parts = _across_parts(examples, copies, origins)
-    notes = [Finding(severity="note", text=note) for note in examples.notes]
+    told = (*examples.notes, *_decoding(examples))
+    notes = [Finding(severity="note", text=note) for note in told]
     findings = (*faults, *about_labels, *about_parts, *notes, *found.pop("findings"))
     inspection = Inspection(**found, leaks=leaks, parts=_parts(examples), findings=findings)
     return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples, reviews))})
@@ -98,6 +99,13 @@ def _read(data: Any, columns: Columns, format: str | None) -> tuple[Examples, st
         except DataError:
             raise error from None
         return examples, seen, [Finding(severity="error", text=str(error))]
+
+
+def _decoding(examples: Examples) -> tuple[str, ...]:
+    """How inputs are decoded by what training inputs hold: those of the given training part, or all."""
+    part = examples.schema.part
+    rows = None if part is None else [row for row, name in enumerate(examples.column(part)) if name == "train"]
+    return modality_named(examples.schema.modality).decoding(examples.raws(rows or None))
 
 
 def _copies(copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.training import require_whole
 
 COUNTED = 10_000
-"""Inputs at most by which a backbone of random weights is settled."""
+"""Inputs at most by which decoding is decided and a backbone of random weights is settled."""
 
 
 def run_pretraining(
@@ -72,8 +73,10 @@ def _start(data: Any, plan: PretrainPlan, budget: Budget) -> tuple[Unlabelled, C
         found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
     with budget.step("loading the backbone"):
         begun = initial_backbone(plan, found.examples)
+        some = found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)])
         if begun.plan.weights == "random":
-            begun.backbone.settle(found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)]))
+            begun.backbone.settle(some)
+        found = replace(found, notes=(*found.notes, *begun.backbone.learn_decoding(some)))
         return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
 
 
