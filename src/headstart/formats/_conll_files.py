@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headstart.formats._conll_lines import ConllLines, is_tag
+from headstart.formats._conll_lines import ConllLines
 from headstart.formats._parts import part_of
+from headstart.formats._tag_spelling import marks_spans
 from headstart.kernel.errors import DataError
 
-SUFFIXES = frozenset((".conll", ".conll03", ".conll2003", ".bio", ".iob", ".iob2", ".bioes", ".bilou"))
+SUFFIXES = frozenset((".conll", ".conll03", ".conll2003", ".conllu", ".bio", ".iob", ".iob2", ".bioes", ".bilou"))
 _SNIFFED = 50
 """Lines with words by which a .txt file is told from prose."""
 
@@ -62,4 +63,4 @@ def _reads_like_tags(path: Path) -> bool:
         rows = ConllLines(path).columns(_SNIFFED)
     except DataError:
         return False
-    return bool(rows) and all(len(columns) > 1 and is_tag(columns[-1]) for columns in rows)
+    return all(len(columns) > 1 for columns in rows) and marks_spans([columns[-1] for columns in rows])

@@ -1,19 +1,23 @@
-"""Reading files with one word per line and its tag in the last column, a blank line after each sentence."""
+"""Reading files with one word per line and its tag in another column, a blank line after each sentence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+from headstart.formats._conll_columns import JOINED, Columns, Layout, layout_of
+from headstart.formats._tag_spelling import is_tag
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular
 
 DOCUMENT = "-DOCSTART-"
-"""The word of a line that begins a document and is no word of it."""
+"""Stands for a line that begins a document and is no word of it."""
 
-_TAG = re.compile(r"O|[BIESLU]-\S+")
+_STARTS = re.compile(r"-DOCSTART-|\d+\s+-DOCSTART-|#begin document|# newdoc\b")
+_COMMENT = re.compile(r"#[ \t]|#end document")
 _BLANK = " \t\r\n\f"
 
 
@@ -25,7 +29,7 @@ class Sentence:
     """Number of its document in the file; 0 before the first line that begins one."""
     words: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    """The last column of each line; its only one where there is one only."""
+    """Of each word; another of its columns where it has none."""
     lines: list[int] = field(default_factory=list)
 
 
@@ -36,64 +40,72 @@ class ConllLines:
         """Nothing is read yet."""
         self.path = path
 
-    def sentences(self, *, tagged: bool) -> Iterator[Sentence]:
-        """Sentence by sentence.
-
-        Args:
-            tagged: whether every word must have a tag.
+    def layout(self, word: int | None = None, tag: int | None = None, *, tagged: bool) -> Layout:
+        """What its columns hold, from all of its lines; `word` and `tag` are the numbers of columns, from 1, if given.
 
         Raises:
             DataError: it cannot be read, is not UTF-8, or a line has not the columns of the others; says which line.
         """
+        seen, begins = Columns(self.path), True
+        for number, line, columns in self._rows():
+            if columns is None:
+                seen.comments.append(number)
+                continue
+            if not columns or columns[0] == DOCUMENT:
+                begins = True
+                continue
+            if not seen.values:
+                seen.begin(number, line, len(columns))
+            if begins and _COMMENT.match(line):
+                seen.marked[number] = columns
+            else:
+                seen.add(number, columns, begins=begins)
+                begins = begins and JOINED.fullmatch(columns[0]) is not None
+        return layout_of(seen, word, tag, tagged=tagged)
+
+    def sentences(self, layout: Layout) -> Iterator[Sentence]:
+        """Sentence by sentence. Raises DataError as `layout`."""
         document, sentence = 0, Sentence(0)
-        for number, columns in self._rows(tagged):
+        for number, _, columns in self._rows():
+            if columns is None or number in layout.comments:
+                continue
             if not columns or columns[0] == DOCUMENT:
                 document += bool(columns)
                 if sentence.words:
                     yield sentence
                 sentence = Sentence(document)
-                continue
-            sentence.words.append(columns[0])
-            sentence.tags.append(columns[-1])
-            sentence.lines.append(number)
+            elif not (layout.numbered and JOINED.fullmatch(columns[0])):
+                tag = columns[layout.tag]
+                sentence.words.append(columns[layout.word])
+                sentence.tags.append(layout.tags.get(tag, tag))
+                sentence.lines.append(number)
         if sentence.words:
             yield sentence
 
     def columns(self, most: int) -> list[list[str]]:
         """The columns of the first lines with words, at most that many."""
-        found = []
-        for _, columns in self._rows(False):
-            if columns:
-                found.append(columns)
-            if len(found) == most:
-                break
-        return found
+        return list(islice((columns for _, _, columns in self._rows() if columns), most))
 
-    def _rows(self, tagged: bool) -> Iterator[tuple[int, list[str]]]:
-        """The number of each line and its columns, none for a blank line; comments are passed over."""
+    def _rows(self) -> Iterator[tuple[int, str, list[str] | None]]:
+        """The number of each line, the line and its columns: none for a blank line, None for a comment."""
         separator, width = "", 0
         for number, line in self._lines():
-            words = line.split()
-            if not words or words[0] == DOCUMENT:
-                yield number, words[:1]
+            if not line.split():
+                yield number, line, []
+                continue
+            if _STARTS.match(line.lstrip()):
+                yield number, line, [DOCUMENT]
                 continue
             tab = "\t" if "\t" in line else " "
             columns = _columns(line, separator or tab)
-            if len(columns) != width and line.startswith("# ") and (width or not is_tag(columns[-1])):
+            if len(columns) != width and _COMMENT.match(line) and (width or not is_tag(columns[-1])):
+                yield number, line, None
                 continue
             if not width:
                 separator, width = tab, len(columns)
-                self._require_tag(number, line, width if tagged else 2)
             if len(columns) != width or not all(columns):
                 raise self._fault(number, line, columns, width, separator)
-            yield number, columns
-
-    def _require_tag(self, number: int, line: str, width: int) -> None:
-        if width < 2:
-            raise DataError(
-                f"{self.path}:{number} has the one column {line!r} and no label. Expected a word, a tab or space, and "
-                "its tag on each line."
-            )
+            yield number, line, columns
 
     def _fault(self, number: int, line: str, columns: list[str], width: int, separator: str) -> DataError:
         between = "tabs" if separator == "\t" else "spaces"
@@ -114,11 +126,6 @@ class ConllLines:
             raise DataError(f"{self.path}:{number} is not UTF-8: {error}. Convert the file to UTF-8.") from error
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror or error}") from error
-
-
-def is_tag(column: str) -> bool:
-    """Return whether it is written as tags of spans are: 'O', 'B-person'."""
-    return _TAG.fullmatch(column) is not None
 
 
 def _columns(line: str, separator: str) -> list[str]:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from headstart.formats._tag_spelling import OUTSIDE, respelt
 from headstart.kernel.errors import DataError
 
-OUTSIDE = "O"
 _PREFIXED = re.compile(r"([BIOESLU])-(.+)", re.DOTALL)
 _ENDS = {"BIOES": frozenset("BIES"), "BILOU": frozenset("BILU")}
 _AS_BIOES = {"L": "E", "U": "S"}
@@ -42,6 +42,23 @@ class _Tag(NamedTuple):
 
 
 _OUT = _Tag("O", "")
+
+
+def read_spans(
+    sentences: Sequence[Tags], outside: str | None = None, remedy: str = "Write it as O"
+) -> tuple[list[list[WordSpan]], str]:
+    """The spans of each sentence, and how the tags were read, in words; `outside` and `remedy` as in `respelt`.
+
+    Raises:
+        DataError: the tags follow no scheme, or one does not follow theirs; says where.
+    """
+    spelt = respelt(dict.fromkeys(tag for sentence in sentences for tag in sentence.tags), outside, remedy)
+    sentences = [Tags([spelt[tag] for tag in tags], places) for tags, places in sentences]
+    scheme = recognise_scheme(sentences)
+    words = "every tag labels its own word" if scheme == "plain" else f"the tags were read as {scheme}"
+    changed = [f"'{tag}' as {read}" for tag, read in spelt.items() if tag != read]
+    words += f", {', '.join(changed[:3])}" if changed else ""
+    return [spans_of(sentence, scheme) for sentence in sentences], words
 
 
 def recognise_scheme(sentences: Iterable[Tags]) -> str:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from headstart.contracts.format import Columns
 from headstart.formats._rows import ORIGIN, is_text
 from headstart.formats._span_values import SPANS, WORDS
-from headstart.formats._tag_schemes import Tags, in_characters, places_of, recognise_scheme, spans_of
+from headstart.formats._tag_schemes import Tags, in_characters, places_of, read_spans
 from headstart.kernel.errors import DataError
 
 TEXT, PLACES = "text", "__words__"
@@ -77,11 +77,10 @@ def with_tag_spans(table: pa.Table, tags: str, notes: list[str]) -> pa.Table:
     places: list[list[dict[str, int]]] = table.column(PLACES).to_pylist()
     known = [row for row, values in enumerate(written) if values is not None]
     read = {row: _tags(written[row], len(places[row]), f"{_origin(table, row)}, column '{tags}'") for row in known}
-    scheme = recognise_scheme(read.values())
-    spans = [
-        in_characters(spans_of(read[row], scheme), places[row]) if row in read else None for row in range(len(written))
-    ]
-    notes.append("every tag labels its own word" if scheme == "plain" else f"the tags were read as {scheme}")
+    found, words = read_spans([*read.values()])
+    by_row = dict(zip(read, found))
+    spans = [in_characters(by_row[row], places[row]) if row in by_row else None for row in range(len(written))]
+    notes.append(words)
     return table.set_column(table.column_names.index(tags), tags, pa.array(spans, SPANS))
 
 

@@ -1,4 +1,4 @@
-"""CoNLL files: a word per line with its tag in the last column; also one file each for train, dev and test.
+"""CoNLL files: a word per line with its tag in another column; also one file each for train, dev and test.
 
 An example is a sentence: its words joined by single spaces, and spans of characters with their labels. Tags in IOB1,
 IOB2, BIOES or BILOU, or plain ones of a word each, are recognised and checked; `-DOCSTART-` lines begin documents.
@@ -11,15 +11,17 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+from pydantic import Field
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.formats._conll_columns import NOTHING, Layout
 from headstart.formats._conll_files import ConllFile, find_files
 from headstart.formats._conll_lines import Sentence
 from headstart.formats._parts import PART_COLUMN
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import SPANS, WORDS
-from headstart.formats._tag_schemes import Tags, in_characters, places_of, recognise_scheme, spans_of
+from headstart.formats._tag_schemes import Tags, in_characters, places_of, read_spans
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
 
@@ -33,6 +35,13 @@ _FOREIGN = {"image": "--image", "domain": "--domain", "part": "--part"}
 
 class Conll(Settings):
     """Words with tags, one per line."""
+
+    word: int | None = Field(default=None, ge=1)
+    """Number of the column of words, from 1; by default the first that neither counts words nor names documents."""
+    tag: int | None = Field(default=None, ge=1)
+    """Number of the column of tags, from 1; by default the last, where it is clear that it holds tags."""
+    outside: str | None = None
+    """Tag of words that belong to no entity; by default O, or what stands for it in the tags."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
@@ -52,35 +61,49 @@ class Conll(Settings):
         files = _files(source)
         if labelled:
             _refuse_foreign_columns(columns)
-        parts: list[str] = []
-        sentences: list[Sentence] = []
-        origins: list[str] = []
-        for part, lines in files:
-            found = list(lines.sentences(tagged=labelled))
-            sentences += found
-            parts += [part] * len(found)
-            origins += _origins(lines.path.name, found)
+        layouts = _layouts(files, self, tagged=labelled)
+        found = [list(lines.sentences(layout)) for (_, lines), layout in zip(files, layouts)]
+        sentences = [sentence for some in found for sentence in some]
+        parts = [part for (part, _), some in zip(files, found) for _ in some]
+        origins = [origin for (_, lines), some in zip(files, found) for origin in _origins(lines.path.name, some)]
+        told = tuple(note for layout in layouts for note in layout.notes)
         if not sentences:
             raise DataError(f"{source} holds no words. Expected a word and its tag on each line.")
         table = _table(sentences, origins)
         schema = _schema()
         if not labelled:
-            return Examples(table, schema)
-        values, notes = _labels(files, parts, sentences)
+            return Examples(table, schema, told)
+        values, notes = _labels(files, parts, sentences, self.outside)
         table = table.append_column(_SPANS, values)
         schema = schema.model_copy(update={"targets": {"spans": _SPANS}})
         if any(parts):
             table = table.append_column(PART_COLUMN, pa.array(parts, pa.string()))
             schema = schema.model_copy(update={"part": PART_COLUMN})
         table, schema, more = _with_documents(table, schema, columns, parts, sentences)
-        return Examples(table, schema, (*notes, *more))
+        return Examples(table, schema, (*told, *notes, *more))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The sentences without tags, in the same order, some `rows` at a time."""
         for _, lines in _files(source):
-            sentences = lines.sentences(tagged=False)
+            layout = lines.layout(self.word, self.tag, tagged=False)
+            sentences = lines.sentences(layout)
             while some := list(islice(sentences, rows)):
-                yield Examples(_table(some, _origins(lines.path.name, some)), _schema())
+                yield Examples(_table(some, _origins(lines.path.name, some)), _schema(), layout.notes)
+
+
+def _layouts(files: Sequence[ConllFile], settings: Conll, *, tagged: bool) -> list[Layout]:
+    """What the columns of each file hold. Raises DataError where it is not the same."""
+    found = [lines.layout(settings.word, settings.tag, tagged=tagged) for _, lines in files]
+    places = {
+        (one.word + 1, one.tag + 1): lines.path.name for (_, lines), one in zip(files, found) if one is not NOTHING
+    }
+    if len(places) > 1 and tagged:
+        listed = "; ".join(f"{word} and {tag} in {name}" for (word, tag), name in places.items())
+        raise DataError(
+            f"words and tags are in different columns: {listed}. Say which with --set format.word=NUMBER and --set "
+            "format.tag=NUMBER"
+        )
+    return found
 
 
 def _files(source: Any) -> list[ConllFile]:
@@ -117,17 +140,16 @@ def _table(sentences: Sequence[Sentence], origins: Sequence[str]) -> pa.Table:
 
 
 def _labels(
-    files: Sequence[ConllFile], parts: Sequence[str], sentences: Sequence[Sentence]
+    files: Sequence[ConllFile], parts: Sequence[str], sentences: Sequence[Sentence], outside: str | None
 ) -> tuple[pa.Array, tuple[str, ...]]:
-    """The spans of each sentence, and what scheme their tags were in."""
+    """The spans of each sentence, and how their tags were read."""
     path_of = {file.part: file.lines.path for file in files}
     tags = [
         Tags(sentence.tags, [f"{path_of[part]}:{line}" for line in sentence.lines])
         for part, sentence in zip(parts, sentences)
     ]
-    scheme = recognise_scheme(tags)
-    spans = [in_characters(spans_of(one, scheme), places_of(sentence.words)) for one, sentence in zip(tags, sentences)]
-    words = "every tag labels its own word" if scheme == "plain" else f"the tags were read as {scheme}"
+    found, words = read_spans(tags, outside, "Say which with --set format.outside=TAG")
+    spans = [in_characters(one, places_of(sentence.words)) for one, sentence in zip(found, sentences)]
     return pa.array(spans, SPANS), (words,)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, LeftOut
 from headstart.contracts.format import Columns
 from headstart.formats.conll import Conll
 from headstart.kernel.errors import DataError
@@ -48,6 +48,147 @@ def test_every_scheme_gives_the_same_spans(scheme: str, separator: str, tmp_path
     assert examples.raws() == ["Ann Lee saw Rome Oslo and Bo"]
     assert spans(examples) == [[("Ann Lee", "per"), ("Rome", "loc"), ("Oslo", "loc"), ("Bo", "per")]]
     assert any(scheme in note for note in examples.notes)
+
+
+IOB2 = SCHEMES["IOB2"].split()
+SPELLINGS = {
+    "lower case": lambda tag: tag.lower(),
+    "underscore": lambda tag: tag.replace("-", "_"),
+    "behind": lambda tag: "-".join(reversed(tag.split("-"))),
+    "lower case behind": lambda tag: "_".join(reversed(tag.lower().split("-"))),
+    "0 outside": lambda tag: tag.replace("O", "0"),
+    "underscore outside": lambda tag: tag.replace("O", "_"),
+    "named": lambda tag: f"name={tag}",
+    "among remarks": lambda tag: f"SpaceAfter=No|name={tag}" if tag == "O" else f"name={tag}",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_tags_are_recognised_however_they_are_spelt(spelling: str, tmp_path: Path) -> None:
+    lines = [f"{word}\tX\t{SPELLINGS[spelling](tag)}" for word, tag in zip(WORDS, IOB2)]
+    examples = read(written(tmp_path, "\n".join(lines)))
+    assert spans(examples) == [[("Ann Lee", "per"), ("Rome", "loc"), ("Oslo", "loc"), ("Bo", "per")]]
+    assert any("IOB2" in note for note in examples.notes)
+
+
+def test_prefixes_alone_are_spans_of_one_kind(tmp_path: Path) -> None:
+    examples = read(written(tmp_path, "\n".join(f"{word} {tag[0]}" for word, tag in zip(WORDS, IOB2))))
+    assert spans(examples) == [[("Ann Lee", "entity"), ("Rome", "entity"), ("Oslo", "entity"), ("Bo", "entity")]]
+
+
+@pytest.mark.parametrize("tags", ["b_cell O O", "vitamin-b O O", "PRON VERB PUNCT", "B O O"])
+def test_labels_that_only_resemble_prefixes_stay_as_they_are(tags: str, tmp_path: Path) -> None:
+    examples = read(written(tmp_path, "\n".join(f"w{k} {tag}" for k, tag in enumerate(tags.split()))))
+    assert [label for _, label in spans(examples)[0]] == [tag for tag in tags.split() if tag != "O"]
+
+
+@pytest.mark.parametrize("tags", ["0 1 2", "0 _ PER"])
+def test_the_tag_of_no_entity_is_asked_for_where_it_is_not_clear(tags: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "\n".join(f"w{k} {tag}" for k, tag in enumerate(tags.split())))
+    with pytest.raises(DataError, match=r"--set format\.outside=TAG"):
+        read(path)
+    assert [label for _, label in spans(Conll(outside="0").read(path, Columns()))[0]] == tags.split()[1:]
+
+
+LEADING = {
+    "from 1": lambda sentence, word: f"{word}",
+    "from 0": lambda sentence, word: f"{word - 1}",
+    "through the file": lambda sentence, word: f"{10 * sentence + word}",
+    "the document's name": lambda sentence, word: f"doc{sentence // 2}",
+    "name and number": lambda sentence, word: f"bc/cctv\t{word}",
+}
+
+
+@pytest.mark.parametrize("leading", LEADING)
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_columns_before_the_words_are_no_words(leading: str, separator: str, tmp_path: Path) -> None:
+    words = [*zip(WORDS, IOB2), *zip("abc", "OOO")]  # sentences of 10 words, so that numbers go on through the file
+    rows = [f"{LEADING[leading](s, k)}\t{word}\t{tag}" for s in range(3) for k, (word, tag) in enumerate(words, 1)]
+    rows = [row.replace("\t", separator) + ("\n" if (at + 1) % 10 == 0 else "") for at, row in enumerate(rows)]
+    path = written(tmp_path, "\n".join(rows))
+    examples = read(path)
+    assert examples.raws() == ["Ann Lee saw Rome Oslo and Bo a b c"] * 3
+    assert spans(examples)[2] == [("Ann Lee", "per"), ("Rome", "loc"), ("Oslo", "loc"), ("Bo", "per")]
+    assert any(note.startswith("the words are in column") for note in examples.notes)
+    parts = [*Conll().stream(path, Columns(), 1)]
+    assert [raw for part in parts for raw in part.raws()] == examples.raws() and parts[0].notes == examples.notes[:1]
+
+
+def test_words_that_happen_to_be_numbers_are_words(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "1 CD O\n2 CD O\n\n7 CD B-x\n8 CD O\n")).raws() == ["1 2", "7 8"]
+    assert Conll(word=1).read(written(tmp_path, "1 O\n2 B-x\n"), Columns()).raws() == ["1 2"]
+    with pytest.raises(DataError, match=r"--set format\.word=1"):
+        read(written(tmp_path, "1 O\n2 B-x\n"))
+
+
+CONLLU = """# sent_id = 1
+# text = Im Haus
+1-2 Im _ _ _ SpaceAfter=No
+1 In in ADP X _
+2 dem der DET X _
+3 Haus Haus NOUN X _
+3.1 ist sein AUX X _
+
+"""
+
+
+def test_lines_of_conllu_that_are_no_single_word_are_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, CONLLU.replace(" ", "\t") * 2, "data.conllu")
+    with pytest.raises(DataError, match=r"4 \(_, ADP, DET\).*--set format\.tag=NUMBER"):
+        read(path)
+    examples = Conll(tag=4).read(path, Columns())
+    assert examples.raws() == ["In dem Haus"] * 2
+    assert spans(examples)[0] == [("In", "ADP"), ("dem", "DET"), ("Haus", "NOUN")]
+    assert sorted(note.number for note in examples.notes if isinstance(note, LeftOut)) == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a B-NP NN\nb I-NP VB\n", r"3 \(NN, VB\)\. Say which with --set format\.tag"),
+        ("a NN VB _\nb NN VB _\n", r"it is not clear which column holds the tags"),
+        ("a B-x\n\nb O\n", ""),
+        ("a NN B-x _\nb NN O _\n", ""),
+        ("a B-NP B-x\nb I-NP O\n", ""),
+    ],
+)
+def test_the_column_of_tags_is_seen_or_asked_for(text: str, fault: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    if fault:
+        with pytest.raises(DataError, match=fault):
+            read(path)
+    else:
+        assert [label for row in spans(read(path)) for _, label in row] == ["x"]
+
+
+def test_columns_that_are_asked_for_are_there_and_the_same_in_all_parts(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has 2 columns; format\.tag=3"):
+        Conll(tag=3).read(written(tmp_path, "a B-x\n"), Columns())
+    (tmp_path / "data.conll").unlink()
+    written(tmp_path, "1 a B-x\n2 b O\n", "train.conll")
+    written(tmp_path, "a X B-x\n", "test.conll")
+    with pytest.raises(DataError, match=r"2 and 3 in train\.conll; 1 and 3 in test\.conll"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("comment", ["# s{}", "#\thttp://example.org/{}", "# id = {} B", "# {}\n# text = a"])
+def test_comments_are_counted_however_many_columns_they_have(comment: str, tmp_path: Path) -> None:
+    for separator in " \t":
+        text = "\n\n".join(f"{comment.format(k)}\nBo{separator}B-per\nsings{separator}O" for k in range(3))
+        examples = read(written(tmp_path, text))
+        assert (
+            examples.raws() == ["Bo sings"] * 3 and examples.origins()[0] == f"data.conll:{2 + comment.count(chr(10))}"
+        )
+        (note,) = [note for note in examples.notes if isinstance(note, LeftOut)]
+        assert note.number == 3 * (1 + comment.count("\n")) and "comments" in note and "data.conll:1" in note
+
+
+@pytest.mark.parametrize("start", ["-DOCSTART- O", "0 -DOCSTART- O", "#begin document a", "# newdoc id = a"])
+def test_documents_begin_in_several_ways(start: str, tmp_path: Path) -> None:
+    text = "".join(f"{start}\n\nBo{k} X B-per\nsings X O\n\n" for k in range(12))
+    examples = read(written(tmp_path, text))
+    assert examples.schema.group is not None and len(set(examples.column(examples.schema.group))) == 12
+    assert len(examples) == 12
 
 
 def test_tags_without_prefix_label_a_word_each(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_words_become_texts_and_tags_spans(columns: dict[str, str], tmp_path: Pa
         assert "the tags were read as IOB2" in examples.notes
 
 
+def test_tags_are_recognised_however_they_are_spelt(tmp_path: Path) -> None:
+    spelt = [{**row, "ner_tags": [tag.lower().replace("-", "_") for tag in row["ner_tags"]]} for row in ROWS]
+    assert read(jsonl(tmp_path, spelt)).target("spans") == read(pd.DataFrame(ROWS)).target("spans")
+
+
 def test_words_alone_are_streamed_as_texts_with_their_words(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [{"tokens": row["tokens"]} for row in ROWS])
     (first, second) = Table().stream(path, Columns(text=("text",)), 2)
