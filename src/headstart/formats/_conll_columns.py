@@ -25,7 +25,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a file hold, numbered from 0."""
+    """Meaning of the columns of a file, numbered from 0."""
 
     word: int
     tag: int
@@ -44,7 +44,7 @@ NOTHING = Layout(0, -1, False, frozenset(), {}, ())
 
 @dataclass
 class Columns:
-    """What was seen of each column."""
+    """Contents of each column."""
 
     path: Path
     first: tuple[int, str] = (0, "")
@@ -89,7 +89,7 @@ class Columns:
 
 
 def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool) -> Layout:
-    """What the columns hold; `word` and `tag` are what the user said, from 1 on, and None where it is to be seen.
+    """Return the meaning of the columns; `word` and `tag` are what the user said, from 1 on, and None where it is to be seen.
 
     Raises:
         DataError: there is no such column, no column of tags where these are wanted, or more than one.

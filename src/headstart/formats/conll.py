@@ -92,7 +92,7 @@ class Conll(Settings):
 
 
 def _layouts(files: Sequence[ConllFile], settings: Conll, *, tagged: bool) -> list[Layout]:
-    """What the columns of each file hold. Raises DataError where it is not the same."""
+    """The meaning of the columns of each file. Raises DataError where it is not the same."""
     found = [lines.layout(settings.word, settings.tag, tagged=tagged) for _, lines in files]
     places = {
         (one.word + 1, one.tag + 1): lines.path.name for (_, lines), one in zip(files, found) if one is not NOTHING
