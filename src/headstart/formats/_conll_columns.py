@@ -89,7 +89,7 @@ class Columns:
 
 
 def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool) -> Layout:
-    """Return the meaning of the columns; `word` and `tag` are what the user said, from 1 on, and None where it is to be seen.
+    """Return the meaning of the columns; `word` and `tag` are what the user said, from 1 on.
 
     Raises:
         DataError: there is no such column, no column of tags where these are wanted, or more than one.

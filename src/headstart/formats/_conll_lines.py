@@ -41,7 +41,7 @@ class ConllLines:
         self.path = path
 
     def layout(self, word: int | None = None, tag: int | None = None, *, tagged: bool) -> Layout:
-        """Return the meaning of its columns, by all its lines; `word` and `tag` are numbers of columns from 1, if given.
+        """Return the meaning of its columns, by all its lines; `word` and `tag` as in `Conll`.
 
         Raises:
             DataError: it cannot be read, is not UTF-8, or a line has not the columns of the others; says which line.
