@@ -225,3 +225,16 @@ def test_a_run_does_not_overwrite_what_it_goes_on_from(photo_run: Path, more_pho
 def test_a_run_as_backbone_for_another_task_stays_possible(photo_run: Path, more_photos: Path, here: Path) -> None:
     run = headstart.fit(more_photos, backbone=str(photo_run), scratch=False, out=here / "run")
     assert run.record.forgetting is None and run.model.task.classes == ("dark", "grey", "light")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("more", [1, 25])
+def test_what_the_head_learnt_from_validates_nothing(more: int, photo_run: Path, photos: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(photos, tmp_path / "photos")
+    for picture in sorted(photo_folder(tmp_path / "more", {"dark": more, "light": more}, seed=21).rglob("*.png")):
+        shutil.copy(picture, data / picture.parent.name / f"new-{picture.name}")
+    if more == 1:
+        with pytest.raises(DataError, match=r"nothing to validate on: .* learnt from all 6 examples of the val part"):
+            headstart.fit(data, from_run=photo_run, out=tmp_path / "run", **FEW)
+        return
+    notes = headstart.fit(data, from_run=photo_run, out=tmp_path / "run", **FEW).record.data.notes
+    assert any("learnt from them" in note and "of the val part" in note for note in notes)

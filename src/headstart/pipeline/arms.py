@@ -1,4 +1,4 @@
-"""Arms: the ways that are tried on the same data - the model asked for, the frozen probe, training from scratch."""
+"""Arms: models trained on the same data - the one asked for, the frozen probe, training from scratch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Trained:
     weights: Weights | None = None
     """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
     validation: Prediction | None = None
-    """Its calibrated prediction for the validation part; None where there is none."""
+    """Its calibrated prediction for the validation part; None where there is none, or the head was fit on it."""
+    fit_on: tuple[str, ...] = ("train",)
+    """Parts of the split that its weights were fit on."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,19 @@ def weights_of(backbone: Backbone) -> Weights:
     return {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
 
 
-def solve_arm(context: FitContext, key: str) -> Trained:
-    """The frozen probe: the task's own solver on the features of the training part, calibrated on validation.
+def solve_arm(context: FitContext, key: str, *, refit: bool = False) -> Trained:
+    """The frozen probe: the task's own solver on frozen features.
 
-    Where the task has no closed form, its head is trained by steps on the same features.
+    It is solved on the training part and calibrated on validation; with `refit` it is solved on both parts, and its
+    calibration comes from the solver's own cross-validation. Where the task has no closed form, its head is trained by
+    steps on the same features, which needs the validation part.
     """
     if not isinstance(context.read.task, ClosedForm):
         return _head_alone(context, key)
     started = time.monotonic()
-    task = context.read.task.linear()
-    head, chosen = solved(context, task, context.read.split.train)
+    task, split = context.read.task.linear(), context.read.split
+    rows = np.union1d(split.train, split.val) if refit else split.train
+    head, chosen, calibration = _solved(context, task, rows, refit=refit)
     model, title = model_with(context, context.backbone, head, task), f"linear probe on {context.backbone.name}"
     stages, row = frozen_rows(context.backbone), head_row(head, 0.0)
     seconds = time.monotonic() - started
@@ -106,28 +111,53 @@ def solve_arm(context: FitContext, key: str) -> Trained:
     )
     weights = None if stored else weights_of(context.backbone)
     arm = Trained(key, title, model, seconds, chosen, stages=stages, head=row, weights=weights)
-    return _calibrated(context, arm)
+    return _on_both_parts(context, arm, calibration) if refit else _calibrated(context, arm)
 
 
-def solved(context: FitContext, task: BoundTask, rows: np.ndarray) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The head of the task's own solver for some rows of what is read, and what it chose."""
+def _solved(
+    context: FitContext, task: BoundTask, rows: np.ndarray, *, refit: bool
+) -> tuple[nn.Module, Mapping[str, Any], Mapping[str, float]]:
+    """The head of the task's own solver for some rows of what is read, what it chose, and its own calibration."""
     data = context.read
     if not isinstance(task, ClosedForm):
         raise SettingsError(f"the head of the task {registry.name_of(task)} has no closed form")
+    owners = rows
     if not isinstance(task, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
-        groups = None if data.groups is None else data.groups[rows]
         shown = data.task.presentation
         classes = len(shown.tally(shown.labels(data.examples.take(rows))))
         if classes * len(rows) > LARGE:
             context.reporter.say(f"Solving a head of {classes:,} classes on {len(rows):,} examples takes a while")
     else:
         features, targets, owners = sampled(context, task, rows)
-        groups = owners if data.groups is None else data.groups[owners]
     if not np.isfinite(features).all():
         raise BackboneError(f"{context.backbone.name} gives features of NaN or infinity: its weights are of no use")
-    head, chosen = task.solve(features, targets, groups, context.plan.seed)
-    return head, chosen
+    groups = data.kept_together(owners) if refit else data.groups_of(owners)
+    head, found = task.solve(features, targets, groups, context.plan.seed)
+    names = task.evaluation.limits
+    chosen = {name: value for name, value in found.items() if name not in names}
+    return head, chosen, {name: float(found[name]) for name in names if name in found}
+
+
+def _on_both_parts(context: FitContext, arm: Trained, calibration: Mapping[str, float]) -> Trained:
+    """A head solved on training and validation part, with a calibration from examples that it was not solved on.
+
+    A solver that leaves its calibration to others is calibrated by a head of the training part, on validation.
+    """
+    arm.model.eval()
+    val = len(context.data.split.val)
+    if val and set(calibration) != set(arm.model.task.evaluation.limits):
+        calibration = solve_arm(context, arm.key).model.calibration
+    arm.model.calibration = calibration
+    examples = len(context.data.split.train) + val
+    decision = Decision(
+        what="the probe's head",
+        value=f"solved on training and validation part, {examples} examples",
+        reason="its regularisation and calibration are cross-validated and need no validation part; "
+        "tuning.refit = false keeps to the training part",
+    )
+    fit_on = ("train", "val") if val else ("train",)
+    return replace(arm, chosen={**arm.chosen, **calibration}, decisions=(decision,) if val else (), fit_on=fit_on)
 
 
 def _head_alone(context: FitContext, key: str) -> Trained:

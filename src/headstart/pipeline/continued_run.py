@@ -101,12 +101,14 @@ class ContinuedRun:
                 "data that it has not seen."
             )
         parts = prepared.parts()
-        seen = {"val": was[parts["val"]] == "train", "test": np.isin(was[parts["test"]], ("train", "val"))}
-        if seen["test"].all():
-            raise DataError(
-                f"there is nothing to test on: {self.run.folder} learnt from all {len(seen['test'])} examples of the "
-                "test part. Give data that it has not seen."
-            )
+        learnt = self.run.record.arms["model"].fit_on
+        seen = {"val": np.isin(was[parts["val"]], learnt), "test": np.isin(was[parts["test"]], ("train", "val"))}
+        for name, verb in {"val": "validate", "test": "test"}.items():
+            if seen[name].any() and seen[name].all():
+                raise DataError(
+                    f"there is nothing to {verb} on: {self.run.folder} learnt from all {len(seen[name])} examples of "
+                    f"the {name} part. Give data that it has not seen."
+                )
         if not any(gone.any() for gone in seen.values()):
             return prepared
         left = {name: rows[~seen[name]] if name in seen else rows for name, rows in parts.items()}

@@ -228,11 +228,13 @@ def in_windows(prepared: Prepared, backbone: Backbone) -> Prepared:
     if windows is None:
         return prepared
     parts = {name: np.flatnonzero(np.isin(windows.owner, rows)) for name, rows in prepared.parts().items()}
+    together = prepared.split.units
+    units = windows.owner if together is None else together[windows.owner]
     return replace(
         prepared,
         examples=windows.examples,
         keys=[str(key) for key in content_keys(windows.examples).keys],
         targets=windows.targets(prepared.targets),
         groups=windows.owner if prepared.groups is None else prepared.groups[windows.owner],
-        split=Split(parts["train"], parts["val"], parts["test"]),
+        split=Split(parts["train"], parts["val"], parts["test"], units=units),
     )

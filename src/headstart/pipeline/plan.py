@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.objective import learns_alone
@@ -79,6 +79,14 @@ class Plan(AnyPlan):
         settings = {**self.settings, **({"runner": found["settings"]} if found["settings"] else {})}
         return self.model_copy(update={"runner": found["plugin"], "settings": settings})
 
+    @property
+    def refits(self) -> bool:
+        """Return whether solved heads are fit on training and validation part: unless `tuning.refit` is given as false.
+
+        Of trainings by steps the setting itself says whether they train once more.
+        """
+        return TypeAdapter(bool).validate_python(self.settings.get("tuning", {}).get("refit", True))
+
     def scratch_recipe(self) -> Any:
         """The recipe of the baseline from scratch. Raises SettingsError with all faults at once."""
         return build(registry.plugin("tuning", "scratch"), self.settings.get("scratch", {}), where="scratch")
@@ -136,4 +144,9 @@ def read_plan(path: Path) -> Plan:
     Raises:
         SettingsError: no TOML, a newer format, or faults in it, all at once.
     """
-    return plan_file.plan_of(Plan, plan_file.read_content(path), path)
+    content = plan_file.read_content(path)
+    settings = content.get("settings", {})
+    if content.get("format_number") == 1 and isinstance(settings, dict):  # heads were solved on the training part alone
+        tuning = {"refit": False, **settings.get("tuning", {})}
+        content |= {"format_number": plan_file.FORMAT_NUMBER, "settings": {**settings, "tuning": tuning}}
+    return plan_file.plan_of(Plan, content, path)

@@ -18,7 +18,7 @@ from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
 from headstart.pipeline.record import Decision
 
-FORMAT_NUMBER = 1
+FORMAT_NUMBER = 2
 """Rises when a field of a plan changes its meaning; older numbers stay readable."""
 
 AUTO = "auto"

@@ -58,6 +58,12 @@ class Prepared:
         """The groups of some rows."""
         return None if self.groups is None else self.groups[rows]
 
+    def kept_together(self, rows: np.ndarray) -> np.ndarray | None:
+        """Numbers (rows,) that groups and copies among these rows share; None where no two rows share one."""
+        units = self.groups if self.split.units is None else self.split.units
+        found = None if units is None else units[rows]
+        return None if found is None or len(np.unique(found)) == len(found) else found
+
 
 @dataclass(frozen=True)
 class ReadData:

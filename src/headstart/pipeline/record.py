@@ -95,6 +95,8 @@ class Arm(Settings):
     """What was chosen on the way: regularisation, best epoch, temperature."""
     stopped: str = ""
     """Why training ended, in words."""
+    fit_on: tuple[str, ...] = ("train",)
+    """Parts of the split that its weights were fit on: 'train', 'val'."""
 
 
 class Comparison(Settings):

@@ -1,9 +1,9 @@
-"""Training once more on all that are labelled, when nothing is left to be chosen on validation.
+"""Training by steps once more on training and validation part, when nothing is left to be chosen on validation.
 
-Of few labels a validation part takes many. Where it chooses nothing but the calibration, `refit` gives its labels to
-the weights too: what was trained on the training part is calibrated and judged as ever, and then trained once more, by
-the same recipe, on training and validation part together. Calibration, history and test-time views stay those of the
-first training, as they must: on examples that were trained on, a model looks surer than it is.
+Of few labels a validation part takes many. What was trained on the training part is calibrated and judged as ever, and
+then trained once more, by the same recipe, on both parts. Calibration, history and test-time views stay those of the
+first training, as they must: on examples that were trained on, a model looks surer than it is. Heads that are solved
+for need no first training: see `arms.solve_arm`.
 """
 
 from __future__ import annotations
@@ -13,31 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.task_capabilities import ClosedForm
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
-from headstart.pipeline.arms import Trained, Weights, model_with, scaled, solved, train_arm, weights_of
+from headstart.pipeline.arms import Trained, Weights, scaled, train_arm, weights_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Decision
 
 WHAT = "the weights"
 WHY = "nothing is left to be chosen on validation, so that its labels serve as well"
-
-
-def solved_again(context: FitContext, probe: Trained) -> Trained:
-    """The solved arm once more on training and validation part, with the calibration that it has.
-
-    For when nothing is left to be chosen on validation: few labels are then all used.
-    """
-    task, split = probe.model.task, context.read.split
-    if not len(split.val) or not isinstance(task, ClosedForm):
-        return probe
-    head, chosen = solved(context, task, np.union1d(split.train, split.val))
-    model = model_with(context, context.backbone, head, task)
-    model.calibration = probe.model.calibration
-    decision = Decision(what="the head", value="solved on training and validation part", reason=WHY)
-    return replace(probe, model=model.eval(), chosen={**probe.chosen, **chosen}, decisions=(decision,))
+AS_THE_MODEL = "as the model's weights were fit on both, for as many epochs as were best on validation"
 
 
 def trained_and_refitted(
@@ -53,7 +38,25 @@ def trained_and_refitted(
     return refitted(context, first, tuning, None if budget is None else max(0.0, budget - first.seconds), start)
 
 
-def refitted(context: FitContext, first: Trained, tuning: Recipe, budget: float | None, start: Weights) -> Trained:
+def with_validation_part(context: FitContext, first: Trained, tuning: Recipe, budget: float | None) -> Trained:
+    """A baseline from random weights, trained once more beside a model whose weights were fit on validation too.
+
+    It has the rate and the number of epochs that were best on validation, and no more steps than the recipe allows.
+    `budget` is the seconds that both trainings may take; None is no limit.
+    """
+    epochs, made = int(first.chosen["best_epoch"]), int(first.chosen["epochs"])
+    left = None if budget is None else budget - first.seconds
+    seconds = first.seconds * epochs / made / len(tuning.rates_tried) / _first_share(context)
+    if left is not None and seconds > left:
+        return not_refitted(first, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
+    last = {"keep": "last", "soup": False, "interpolate": False, "epochs": epochs}
+    recipe = tuning.model_copy(update=last)
+    return refitted(context, first, recipe, left, weights_of(context.backbone), AS_THE_MODEL)
+
+
+def refitted(
+    context: FitContext, first: Trained, tuning: Recipe, budget: float | None, start: Weights, why: str = WHY
+) -> Trained:
     """An arm with the weights of a training on training and validation part together.
 
     Args:
@@ -61,16 +64,18 @@ def refitted(context: FitContext, first: Trained, tuning: Recipe, budget: float 
         first: the arm, whose weights are in the backbone; it stays as it is where the second training fails.
         tuning: its recipe. budget: seconds; None is no limit.
         start: the backbone's weights before the first training.
+        why: it is trained once more.
     """
     module, found = context.backbone.module, weights_of(context.backbone)
     module.load_state_dict(start)
-    again, why = _again(context, first, tuning, budget)
+    again, fault = _again(context, first, tuning, budget)
     if again is None:
         module.load_state_dict(found)
-        return not_refitted(first, why)
+        return not_refitted(first, fault)
     model = replace(again.model, calibration=first.model.calibration, execution=first.model.execution)
-    told = Decision(what=WHAT, value="trained once more, on training and validation part", reason=WHY)
-    return replace(first, model=model, seconds=first.seconds + again.seconds, decisions=(*first.decisions, told))
+    told = Decision(what=WHAT, value="trained once more, on training and validation part", reason=why)
+    seconds, decisions = first.seconds + again.seconds, (*first.decisions, told)
+    return replace(first, model=model, seconds=seconds, decisions=decisions, fit_on=("train", "val"))
 
 
 def not_refitted(first: Trained, why: str) -> Trained:
@@ -83,7 +88,8 @@ def _again(context: FitContext, first: Trained, tuning: Recipe, budget: float | 
     factor = float(first.chosen["learning_rate"]) / tuning.learning_rate
     recipe = scaled(tuning, factor).model_copy(update={"rates_tried": (1.0,)})
     try:
-        found = train_arm(_on_all(context), "refit", recipe, first.title, budget)
+        key = "refit" if first.key == "model" else f"{first.key} refit"
+        found = train_arm(_on_all(context), key, recipe, first.title, budget)
     except TrainingError as error:
         return None, f"failed: {error}"
     broken_off = found.progress is not None and found.progress.broken_off

@@ -123,4 +123,5 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",
+        fit_on=arm.fit_on,
     )

@@ -73,7 +73,10 @@ class Candidate:
 
     def planned(self) -> Candidate:
         """With the plan that says so: every setting, for what it leaves out is chosen anew when it is repeated."""
-        settings = {**self.context.plan.settings, "tuning": self.recipe.model_dump(mode="json")}
+        kept = self.recipe.model_dump(mode="json")
+        if not self.recipe.refit and self.context.plan.refits:
+            del kept["refit"]  # said, it would hold for the probe beside it as well
+        settings = {**self.context.plan.settings, "tuning": kept}
         changes = {"tuning": self.tuning, "objective": self.objective, "settings": settings}
         plan = self.context.plan.model_copy(update=changes)
         return replace(self, context=replace(self.context, plan=plan))

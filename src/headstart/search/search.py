@@ -70,9 +70,8 @@ class Search:
         """
         self.probe, self.time_budget = probe, time_budget
         self.kept_for_others = keep
-        self.keep = keep + probe.seconds
-        """Seconds that must be left when candidates have trained: then the probe may be solved once more, and the best
-        candidate be taken up, calibrated and compared."""
+        self.keep = keep
+        """Seconds that must be left when candidates have trained: the best one is then taken up and compared."""
         self.kept_for_all = 0.0
         path = None if context.work is None else context.work / "search.json"
         self.trial_log = TrialLog(path, data_identity(context), time_budget)
@@ -247,12 +246,11 @@ class Search:
         return [*self.decisions, *(decision_of(self.context.data.task.evaluation, row) for row in rows[1:])]
 
     def _as_probe(self) -> FitContext:
-        """The bench whose plan repeats the probe, solved once more with the validation part where time is left."""
-        refit = self.trial_log.once("refit", lambda: self._left_in_all() > self.probe.seconds)
+        """The context whose plan repeats the probe."""
         plan = self.context.plan
         settings = {key: plan.settings[key] for key in plan.settings if key not in ("augmentation", "objective")}
         plain = {key: type(plan).model_fields[key].default for key in ("tuning", "augmentation", "objective")}
-        changes = {**plain, "settings": {**settings, "tuning": {"refit": refit}}}
+        changes = {**plain, "settings": {**settings, "tuning": {"refit": plan.refits}}}
         return replace(self.context, plan=plan.model_copy(update=changes))
 
 

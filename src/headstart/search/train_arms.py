@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headstart.contracts.task_capabilities import ClosedForm
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Arms, Trained, solve_arm, train_arm
@@ -16,7 +17,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
-from headstart.pipeline.refit import solved_again, trained_and_refitted
+from headstart.pipeline.refit import WHAT, trained_and_refitted, with_validation_part
 from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.training import require_whole, what_was_kept
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
@@ -35,18 +36,21 @@ FEWEST_STEPS = 8
 def train_arms(context: FitContext) -> Arms:
     """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
     budget, why = context.budget, _why_no_scratch(context)
+    refits, searches = context.plan.refits and isinstance(context.read.task, ClosedForm), context.plan.tuning == AUTO
     with budget.step("the probe"):
-        probe = solve_arm(context, "probe")
+        baseline = solve_arm(context, "probe", refit=refits)
+        # what trains by steps starts from, and is chosen against, a head that has not seen the validation part
+        start = baseline if not refits else solve_arm(context, "probe") if searches else None
     timed = budget.seconds is not None
     fast = speed(context) if timed else Speed()
     operations = 0.0 if timed or why else count_operations(context)
     keep = 0.0 if why or not timed else SCRATCH_SHARE * budget.left()
-    if context.plan.tuning == AUTO:
-        arms = _searched(context, keep, probe, fast)
+    if searches and start is not None:
+        arms = _searched(context, keep, start, baseline, fast)
     elif context.tuning.solved:
-        arms = _as_model(Arms(context, []), probe)
+        arms = _as_model(Arms(context, []), baseline)
     else:
-        arms = _trained(context, keep, probe)
+        arms = _trained(context, keep, start, baseline)
     if why:
         arms = arms.noting(Decision(what=SCRATCH, value="left out", reason=why))
     elif timed:
@@ -57,28 +61,27 @@ def train_arms(context: FitContext) -> Arms:
     return replace(arms, used=budget.used())
 
 
-def _searched(context: FitContext, keep: float, probe: Trained, fast: Speed) -> Arms:
+def _searched(context: FitContext, keep: float, probe: Trained, baseline: Trained, fast: Speed) -> Arms:
     with context.budget.step("the search for the best tuning", context.budget.left() - keep):
         found = Search(context, probe, context.budget, keep, fast).run()
     arms = Arms(found.context, [], found.decisions, found.candidates, found.sentence)
     if found.arm is None:
-        return _as_model(arms, probe)
-    return replace(arms, trained=[found.arm, probe]).noting(*found.arm.decisions)
+        return _as_model(arms, baseline)
+    return replace(arms, trained=[found.arm, baseline]).noting(*found.arm.decisions)
 
 
 def _as_model(arms: Arms, probe: Trained) -> Arms:
-    """With the probe as the model, solved once more where its tuning says so."""
-    model = solved_again(arms.context, probe) if arms.context.tuning.refit else probe
-    return replace(arms, trained=[replace(model, key="model")]).noting(*model.decisions)
+    """With the probe as the model."""
+    return replace(arms, trained=[replace(probe, key="model")]).noting(*probe.decisions)
 
 
-def _trained(context: FitContext, keep: float, probe: Trained) -> Arms:
+def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained) -> Arms:
     name = context.plan.tuning
     seconds = None if context.budget.seconds is None else max(0.0, context.budget.left() - keep)
     tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
     with context.budget.step(f"training ({name})", seconds):
-        model = trained_and_refitted(context, tuning, f"{name} tuning of {context.backbone.name}", seconds, probe)
-    arms = Arms(context, [model, probe], sentence=what_was_kept(model.progress))
+        model = trained_and_refitted(context, tuning, f"{name} tuning of {context.backbone.name}", seconds, start)
+    arms = Arms(context, [model, baseline], sentence=what_was_kept(model.progress))
     return arms.noting(*([more] if more else []), *model.decisions)
 
 
@@ -95,15 +98,21 @@ def _scratch_in_time(arms: Arms, left: float, least: float) -> Arms:
 
 
 def _with_scratch(arms: Arms, recipe: Recipe, seconds: float | None) -> Arms:
-    """With the baseline from random weights, or why it failed; `seconds` is its limit."""
+    """With the baseline from random weights, or why it failed; `seconds` is its limit.
+
+    Where the model's weights were fit on the validation part too, so are those of the baseline, as far as time allows.
+    """
     context = arms.context
     with context.budget.step(SCRATCH, seconds):
         try:
             baseline = train_arm(context, "scratch", recipe, f"{context.backbone.name} from scratch", seconds)
             require_whole(baseline.progress)
+            if "val" in arms.trained[0].fit_on:
+                baseline = with_validation_part(context, baseline, recipe, seconds)
         except TrainingError as error:
             return arms.noting(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
-    return replace(arms, trained=[*arms.trained, baseline])
+    told = [one.model_copy(update={"what": f"weights of {SCRATCH}"}) for one in baseline.decisions if one.what == WHAT]
+    return replace(arms, trained=[*arms.trained, baseline]).noting(*told)
 
 
 def _least_scratch(context: FitContext, forward: float) -> float:

@@ -66,6 +66,8 @@ class Solution(NamedTuple):
     """True: every feature was scaled by its own variance; False: all were divided by one number."""
     temperature: float
     """By which the logits of the fit were divided."""
+    held_out: tuple[np.ndarray, np.ndarray] | None
+    """Calibrated logits (held-out examples, classes) of the folds at this C, and their labels; None without folds."""
 
 
 class Scalings:
@@ -94,15 +96,6 @@ class _HeldOut(NamedTuple):
     temperature: float
 
 
-class _Candidate(NamedTuple):
-    """The best found with one scaling."""
-
-    held_out: _HeldOut
-    c: float
-    folds: int
-    each: bool
-
-
 _NOTHING = _HeldOut(float("nan"), float("nan"), 1.0)
 
 
@@ -123,6 +116,15 @@ class _Fold:
         found = np.full((len(self.truth), classes), -np.inf)
         found[:, self.present] = self.model.log_probabilities(self.held_out)
         return found
+
+
+class _Candidate(NamedTuple):
+    """The best found with one scaling."""
+
+    held_out: _HeldOut
+    c: float
+    folds: list[_Fold]
+    each: bool
 
 
 def solve_logistic(
@@ -161,13 +163,16 @@ def solve_logistic(
     model = SoftmaxFit(coordinates.rotated, renumbered, weights, len(present))
     with _few_threads(scalings.features):
         model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
+        held_out = _held_out_logits(best.folds, best.c, classes) if best.folds else None
     weight = np.zeros((classes, len(coordinates.back)))
     bias = np.full(classes, -np.log(len(labels)))
     weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
     _, likelihood, temperature = best.held_out
     bias[present] /= temperature
     weight, bias = standardisation.fold(weight / temperature @ coordinates.back, bias)
-    return Solution(weight, bias, best.c, likelihood, best.folds, best.each, temperature)
+    if held_out is not None:
+        held_out = held_out[0] / temperature, held_out[1]
+    return Solution(weight, bias, best.c, likelihood, len(best.folds), best.each, temperature, held_out)
 
 
 def _candidate(
@@ -184,14 +189,14 @@ def _candidate(
     folds = [_Fold(rotated, labels, weights, split) for split in splits]
     folds = [fold for fold in folds if fold.usable]
     if not folds:
-        return _Candidate(_NOTHING, FIXED, 0, each)
+        return _Candidate(_NOTHING, FIXED, [], each)
     with _few_threads(scalings.features):
         scores = {} if near else _descend(folds)
         centre = near or max(scores, key=lambda c: scores[c].score)
         for c in (centre / 10**0.5, centre, centre * 10**0.5):
             scores.setdefault(c, _held_out(folds, c))
     best = max(scores, key=lambda c: (scores[c].score, -c))
-    return _Candidate(scores[best], best, len(folds), each)
+    return _Candidate(scores[best], best, folds, each)
 
 
 def _few_threads(features: np.ndarray) -> threadpool_limits:
@@ -230,11 +235,17 @@ def _descend(folds: list[_Fold]) -> dict[float, _HeldOut]:
 def _held_out(folds: list[_Fold], c: float) -> _HeldOut:
     """The folds at one C."""
     classes = 1 + max(int(fold.present.max()) for fold in folds)
-    logits = np.concatenate([fold.log_probabilities(c, classes) for fold in folds])
-    truth, weights = (np.concatenate([getattr(fold, name) for fold in folds]) for name in ("truth", "weights"))
+    logits, truth = _held_out_logits(folds, c, classes)
+    weights = np.concatenate([fold.weights for fold in folds])
     temperature = fit_temperature(logits, truth, weights)
     likelihood, total = float(weights @ log_likelihoods(logits, truth, temperature)), float(weights.sum())
     return _HeldOut((likelihood + log_prior(temperature) + _log_prior(c)) / total, likelihood / total, temperature)
+
+
+def _held_out_logits(folds: list[_Fold], c: float, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log probabilities (held-out examples, classes) at one C, before the temperature, and the true labels."""
+    logits = np.concatenate([fold.log_probabilities(c, classes) for fold in folds])
+    return logits, np.concatenate([fold.truth for fold in folds])
 
 
 def _log_prior(c: float) -> float:

@@ -16,8 +16,9 @@ class Probe(Tuning):
 
     solved: ClassVar[bool] = True
 
-    refit: bool = False
-    """Solve the head once more with the validation part, when that has served for calibration."""
+    refit: bool = True
+    """Solve the head on training and validation part, calibrated by the solver's cross-validation; false: on the
+    training part alone, calibrated on validation."""
 
     def first_stage(self, stages: int) -> int:
         """No stage moves."""

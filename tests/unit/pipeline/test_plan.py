@@ -204,5 +204,17 @@ def test_a_plan_of_format_1_stays_readable(tmp_path: Path) -> None:
         backbone="all-MiniLM-L6-v2",
         columns=Columns(text=("review",), label="stars"),
         runner="eager",
+        settings={"tuning": {"refit": False}},
     )
     plan.check()
+
+
+def test_what_a_plan_of_format_1_solved_on_the_training_part_it_solves_there_again(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text('format_number = 1\ndata = "x"\n[settings.tuning]\nrefit = true\n')
+    (tmp_path / "new.toml").write_text('data = "x"\n')
+    assert [read_plan(tmp_path / f"{name}.toml").refits for name in ("old", "new")] == [True, True]
+    (tmp_path / "old.toml").write_text('format_number = 1\ndata = "x"\n[settings.tuning]\n')
+    assert not read_plan(tmp_path / "old.toml").refits
+    write_plan(tmp_path / "again.toml", read_plan(tmp_path / "old.toml"), ())
+    assert not read_plan(tmp_path / "again.toml").refits
+    assert not Plan(data="x", settings={"tuning": {"refit": "false"}}).refits

@@ -28,7 +28,6 @@ from headstart.pipeline.arms import FitContext, first_head, predict_rows, solve_
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
-from headstart.pipeline.refit import solved_again
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import BoundClassification, Classification
 from headstart.tasks.segmentation.task import Segmentation
@@ -131,7 +130,7 @@ def test_where_no_head_can_be_solved_for_the_probe_is_the_head_trained_on_kept_f
     probe = solve_arm(context, "probe")
     assert probe.progress is not None and state_hash(context.backbone.module.state_dict()) == before
     assert predict_rows(context, probe, context.data.split.test).columns["probabilities"].shape == (15, 2)
-    assert solved_again(context, probe) is probe
+    assert solve_arm(context, "probe", refit=True).fit_on == ("train",)
 
 
 def test_behind_a_decoder_that_nobody_can_solve_for_lp_ft_trains_it_alone_first() -> None:

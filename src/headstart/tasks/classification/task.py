@@ -175,9 +175,10 @@ class BoundClassification(BoundTask):
         """L2-regularised multinomial logistic regression; see `tasks/_logistic.py`.
 
         Returns:
-            The head, and {"C", "cv_score", "folds", "scaled_each"}: inverse regularisation on standardised features,
-            the mean log likelihood of held-out examples, folds (0: too few examples of a class, C is fixed and the
-            score NaN), and 1 where each feature was scaled by itself, 0 where all were scaled alike.
+            The head, and {"C", "cv_score", "folds", "scaled_each", "temperature"}: inverse regularisation on
+            standardised features, the mean log likelihood of held-out examples, folds (0: too few examples of a class,
+            C is fixed and the score NaN), 1 where each feature was scaled by itself, 0 where all were scaled alike, and
+            the temperature that the held-out examples still ask for.
         """
         labels = targets[TARGET]
         weights = self._class_weights()[labels] if self.settings.class_weights == "balanced" else None
@@ -187,7 +188,8 @@ class BoundClassification(BoundTask):
             head.weight.copy_(torch.from_numpy(solution.weight))
             head.bias.copy_(torch.from_numpy(solution.bias))
         chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
-        return head, {**chosen, "scaled_each": int(solution.scaled_each)}
+        temperature = fit_temperature(*solution.held_out) if solution.held_out else 1.0
+        return head, {**chosen, "scaled_each": int(solution.scaled_each), "temperature": temperature}
 
     def _linear(self, width: int) -> nn.Linear:
         head = nn.Linear(width, len(self.classes))

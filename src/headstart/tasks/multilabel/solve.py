@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from headstart.tasks._logistic import Scalings, solve_logistic
 
@@ -22,6 +23,8 @@ class LabelSolution(NamedTuple):
     """Mean log likelihood of held-out examples, over these labels; NaN without folds."""
     folds: int
     """Fewest of a label."""
+    held_out: list[tuple[np.ndarray, np.ndarray]]
+    """For each label, probabilities (held-out examples,) by heads solved without them, and which of them have it."""
 
 
 def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray | None, seed: int) -> LabelSolution:
@@ -37,7 +40,7 @@ def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray 
     """
     scalings, n = Scalings(features), len(truth)
     weight, bias = np.zeros((truth.shape[1], features.shape[1])), np.zeros(truth.shape[1])
-    solved = []
+    solved, held_out = [], [(np.empty(0), np.empty(0))] * truth.shape[1]
     for k, column in enumerate(truth.astype(np.int64).T):
         if column.min() == column.max():
             bias[k] = np.log(n) if column[0] else -np.log(n)
@@ -45,6 +48,9 @@ def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray 
         found = solve_logistic(scalings, column, 2, weights=None, groups=groups, seed=seed)
         weight[k], bias[k] = found.weight[1] - found.weight[0], found.bias[1] - found.bias[0]
         solved.append(found)
+        if found.held_out is not None:
+            logits, labels = found.held_out
+            held_out[k] = expit(logits[:, 1] - logits[:, 0]), labels
     scores = [found.cv_score for found in solved if found.folds]
     return LabelSolution(
         weight,
@@ -52,4 +58,5 @@ def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray 
         float(np.median([found.C for found in solved])) if solved else float("nan"),
         float(np.mean(scores)) if scores else float("nan"),
         min((found.folds for found in solved), default=0),
+        held_out,
     )

@@ -225,7 +225,7 @@ class BoundTagging(BoundTask):
         Every word counts alike, O or not: the head is the maximum-likelihood one, as the loss has it.
 
         Returns:
-            The head, and {"C", "cv_score", "folds", "scaled_each", "words"} as in classification.
+            The head, and {"C", "cv_score", "folds", "scaled_each", "words", "temperature"} as in classification.
         """
         tags = targets[TAGS]
         if len(tags) > MOST_SOLVED:
@@ -238,7 +238,8 @@ class BoundTagging(BoundTask):
             head.weight.copy_(torch.from_numpy(solution.weight))
             head.bias.copy_(torch.from_numpy(solution.bias))
         chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds, "words": len(tags)}
-        return head, {**chosen, "scaled_each": int(solution.scaled_each)}
+        temperature = fit_temperature(*solution.held_out) if solution.held_out else 1.0
+        return head, {**chosen, "scaled_each": int(solution.scaled_each), "temperature": temperature}
 
     @property
     def tags(self) -> TagSet:
