@@ -1,13 +1,14 @@
 """DICOM series with masks, slice by slice; a patient is never on two sides of a split.
 
 Slices of a series are put in order by their place in the patient; where places are missing a note says so. Grey values
-are those of the window that is given, else of the file's own, else of the series' percentiles. Masks are pictures
+are those of the window that is given, else of each slice's own, else of the series' percentiles. Masks are pictures
 called as the slices (`images/`, `masks/`), of values as in `mask_folder`; the size of the pixels in mm goes with them.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -57,6 +58,9 @@ Found = tuple[Pair, Any]
 Ends = tuple[float, float]
 """The values that become black and white."""
 
+INVERTED = "MONOCHROME1"
+"""Photometric interpretation whose least value is white."""
+
 GAP = 1.5
 """Times the usual distance of two slices: where the distance is more, slices are missing."""
 
@@ -65,7 +69,7 @@ class Dicom(Settings):
     """A folder of DICOM files, or one of them."""
 
     window: Window | None = None
-    """[level, width > 0] of the grey values, such as [40, 400] HU for soft tissue; by default the file's own."""
+    """[level, width > 0] of the grey values, such as [40, 400] HU for soft tissue; by default each slice's own."""
 
     _has_width = field_validator("window")(require_width)
 
@@ -107,6 +111,7 @@ class Dicom(Settings):
             yield examples_of(some, tuple(notes), {}, labelled=False)
 
     def _slices(self, root: Path, found: list[Found], notes: list[str], *, labelled: bool) -> Iterator[Slice]:
+        notes += _about_greys(found, given=self.window is not None)
         for series in _series(found):
             yield from _slices(root, series, ends(self.window), notes, labelled=labelled)
 
@@ -196,17 +201,47 @@ def _slices(
     if missing:
         notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
     pixels: Iterable[np.ndarray] = (_values(root / pair.picture) for pair, _ in series)
-    window = window or window_of(header)
-    if window is None:  # only then is a series in memory as a whole
+    windows = [window] * len(series) if window else _own_windows([header for _, header in series])
+    if windows[0] is None:  # only then is a series in memory as a whole
         pixels = list(pixels)
         low, high = np.percentile(np.concatenate([one.ravel() for one in pixels]), [LOW, HIGH], overwrite_input=True)
-        window = float(low), float(high)
-    for (pair, about), values in zip(series, pixels):
-        shown = grey(values, window)
-        if about.get("PhotometricInterpretation") == "MONOCHROME1":  # the least value is white
+        windows = [(float(low), float(high))] * len(series)
+    for (pair, about), values, own in zip(series, pixels, windows):
+        shown = grey(values, own)
+        if about.get("PhotometricInterpretation") == INVERTED:
             shown = 255 - shown
         mask = _mask(root, pair, about, values.shape) if labelled else None
         yield Slice(png(shown), mask, pair.picture, patient, pair.part)
+
+
+def _own_windows(headers: Sequence[Any]) -> Sequence[Ends | None]:
+    """The window of each slice of a series; the most common one for a slice without; None for all without any."""
+    found = [window_of(header) for header in headers]
+    usual = Counter(found[k] for k in range(len(found)) if found[k] is not None).most_common(1)
+    return [own or usual[0][0] for own in found] if usual else found
+
+
+def _about_greys(found: Sequence[Found], *, given: bool) -> list[str]:
+    """Notes on slices whose greys are made otherwise than those of others."""
+    inverted = [pair.picture for pair, header in found if header.get("PhotometricInterpretation") == INVERTED]
+    notes = []
+    if 0 < len(inverted) < len(found):
+        notes.append(
+            f"{len(inverted)} of {len(found)} DICOM slices are {INVERTED}, whose least value is white, such as "
+            f"{inverted[0]}; they are inverted"
+        )
+    windows = {pair.picture: window_of(header) for pair, header in found}
+    without = [picture for picture, window in windows.items() if window is None]
+    several = len({window for window in windows.values() if window is not None})
+    one = "; --set 'format.window=[LEVEL, WIDTH]' sets one for all"
+    if several > 1 and not given:
+        notes.append(f"the DICOM slices have {several} different windows, and each is shown by its own{one}")
+    if without and not given:
+        notes.append(
+            f"{len(without)} of {len(found)} DICOM slices have no window, such as {without[0]}: they take the most "
+            f"common one of their series, or, where it has none, its percentiles {LOW:g} to {HIGH:g}{one}"
+        )
+    return notes
 
 
 def _missing(places: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+from PIL import ImageFile
 
 STEP = 257
 """Times 8 bits is 16 bits."""
@@ -16,12 +16,12 @@ STEP = 257
 SWAPPED = str.maketrans("BL", "LB")
 
 
-def is_deep(image: Image.Image) -> bool:
+def is_deep(image: ImageFile.ImageFile) -> bool:
     """Return whether an opened image, not loaded yet, has more than 8 bits a channel."""
     return image.mode.startswith(("I", "F")) or _order(image) is not None
 
 
-def deep_values(image: Image.Image, open_again: Callable[[], Image.Image]) -> np.ndarray:
+def deep_values(image: ImageFile.ImageFile, open_again: Callable[[], ImageFile.ImageFile]) -> np.ndarray:
     """Values (height, width), or (height, width, channels) of colours, of an opened image that is deep; it is loaded.
 
     Raises:
@@ -39,7 +39,7 @@ def deep_values(image: Image.Image, open_again: Callable[[], Image.Image]) -> np
         return upper.astype(np.uint16) * STEP
 
 
-def _order(image: Image.Image) -> str | None:
+def _order(image: ImageFile.ImageFile) -> str | None:
     """Order of the bytes of 16-bit colours, such as 'RGB;16B'; None where the image has none."""
     if image.mode not in ("RGB", "RGBA", "LA") or not image.tile:
         return None

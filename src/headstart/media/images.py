@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular, require_regular
@@ -130,7 +130,7 @@ def _jpeg_content(path: Path) -> bytes:
         return b""
 
 
-def open_image(source: Path | bytes) -> Image.Image:
+def open_image(source: Path | bytes) -> ImageFile.ImageFile:
     """Open without decoding: size, mode and format are known then. Raises DataError as `decode_image` does."""
     try:
         empty = not source if isinstance(source, bytes) else require_regular(source).st_size == 0

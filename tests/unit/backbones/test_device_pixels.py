@@ -19,7 +19,7 @@ from headstart.backbones.timm_images import TimmImages
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.progress import Quiet
 from headstart.media.framing import Framing
-from headstart.media.images import read_pixels
+from headstart.media.images import Levels, read_pixels
 
 CPU = torch.device("cpu")
 FRAMING = Framing(40, 32, 32, "bicubic")
@@ -64,9 +64,9 @@ def test_a_jpeg_that_the_decoder_does_not_take_leaves_the_others_to_it(monkeypat
             raise RuntimeError("not supported")
         return decode_jpeg(contents, **how)
 
-    def read_here(raw: Any) -> np.ndarray:
+    def read_here(raw: Any, levels: Levels | None) -> np.ndarray:
         read.append(raw)
-        return read_pixels(raw)
+        return read_pixels(raw, levels=levels)
 
     monkeypatch.setattr(_device_pixels, "decode_jpeg", takes_no_grey)
     monkeypatch.setattr(_device_pixels, "read_pixels", read_here)

@@ -200,7 +200,7 @@ def test_dicom_slices_lie_in_their_order_and_belong_to_their_patient(tmp_path: P
     _, classes = volume(0)
     mask = read_mask(examples.target("mask")[0])
     assert np.array_equal(mask.values, classes[..., 2]) and mask.spacing == (0.8, 0.6)
-    assert examples.notes == ()
+    assert len(examples.notes) == 1 and examples.notes[0].startswith("6 of 6 DICOM slices have no window")
 
 
 def test_missing_dicom_slices_are_told_of(tmp_path: Path) -> None:
@@ -218,6 +218,27 @@ def test_dicom_windows_and_inverted_greys_are_heeded(tmp_path: Path) -> None:
     white = {"WindowCenter": 128, "WindowWidth": 256, "PhotometricInterpretation": "MONOCHROME1"}
     inverted = Dicom().read(save_dicom(tmp_path / "b", ["Ann"], **white), Columns())
     assert np.array_equal(pixels(inverted.raws()[0]), 255 - pixels(plain.raws()[0]))
+
+
+def test_each_dicom_slice_has_its_own_window_or_the_most_common_one_of_its_series(tmp_path: Path) -> None:
+    import pydicom
+
+    folder = save_dicom(tmp_path, ["Ann"], WindowCenter=128, WindowWidth=256)
+    usual = [pixels(content) for content in Dicom().read(folder, Columns()).column("slice")]
+    changes = {"2": {"WindowCenter": 30, "WindowWidth": 60}, "1": {"WindowCenter": None, "WindowWidth": None}}
+    for name, tags in changes.items():  # slice 2 lies lowest and comes first
+        file = pydicom.dcmread(folder / "images" / "Ann" / f"{name}.dcm")
+        for tag, value in tags.items():
+            setattr(file, tag, value)
+        file.save_as(folder / "images" / "Ann" / f"{name}.dcm")
+    found = Dicom().read(folder, Columns())
+    first, *others = (pixels(content) for content in found.column("slice"))
+    assert (first != usual[0]).any() and all(np.array_equal(*pair) for pair in zip(others, usual[1:]))
+    assert "2 different windows, and each is shown by its own" in found.notes[0]
+    assert "1 of 3 DICOM slices have no window, such as images/Ann/1.dcm" in found.notes[1]
+    given = Dicom(window=(128, 256)).read(folder, Columns())
+    assert not given.notes
+    assert all(np.array_equal(pixels(content), own) for content, own in zip(given.column("slice"), usual))
 
 
 def test_a_dicom_slice_without_a_mask_and_one_of_another_size_are_named(tmp_path: Path) -> None:
