@@ -11,11 +11,13 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, Schema
 
 
-def labelled(labels: Sequence[Any] | pa.Array) -> Examples:
-    """Examples named row-0, row-1, ... with these labels in a column called 'kind'."""
+def labelled(labels: Sequence[Any] | pa.Array, separator: str = "") -> Examples:
+    """Examples named row-0, row-1, ... with these labels in a column called 'kind'; of names with a separator between
+    them where one is given."""
     names = [f"row-{k}" for k in range(len(labels))]
     table = pa.table({"text": names, "kind": labels, "origin": names})
-    return Examples(table, Schema(modality="text", inputs=("text",), targets={"label": "kind"}, origin="origin"))
+    schema = Schema(modality="text", inputs=("text",), targets={"label": "kind"}, separator=separator, origin="origin")
+    return Examples(table, schema)
 
 
 def blobs(n: int, width: int, classes: int, seed: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,10 @@ class Schema(Settings):
     targets: dict[str, str] = {}
     """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
     text are called 'spans'; empty when the data are unlabelled."""
+    separator: str = ""
+    """What stands between the labels of a cell that names several; '' where a cell is one label, or a list."""
+    written: str | None = None
+    """Column of the labels as they are written, where numbers were read from text."""
     words: str | None = None
     """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None
@@ -81,6 +85,7 @@ class Examples:
         named = [
             *schema.inputs,
             *schema.targets.values(),
+            schema.written,
             schema.words,
             schema.group,
             schema.domain,

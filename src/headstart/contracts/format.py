@@ -10,6 +10,7 @@ from pydantic import field_validator, model_validator
 
 from headstart.contracts.examples import Examples
 from headstart.kernel.settings import Settings
+from headstart.kernel.spelling import nfc
 
 
 class Columns(Settings):
@@ -43,6 +44,12 @@ class Columns(Settings):
             return given
         names = tuple(label)
         return {**given, "label": names[0] if len(names) == 1 else None, "labels": names if len(names) > 1 else ()}
+
+    @field_validator("*")
+    @classmethod
+    def _accents_are_composed(cls, given: Any) -> Any:
+        """As in the names of a table's columns, so that they compare."""
+        return nfc(given) if isinstance(given, str) else given and tuple(map(nfc, given))
 
     @field_validator("text", "numeric", "slices", mode="before")
     @classmethod

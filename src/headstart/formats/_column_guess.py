@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
 from headstart.formats import _column_kinds as kinds
+from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import is_text
 from headstart.kernel.errors import DataError, unknown
@@ -81,7 +82,7 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     return Columns(text=columns.text, image=columns.image, numeric=columns.numeric, slices=slices, **kept)
 
 
-def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool) -> Roles:
+def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, decimal: DecimalSign = "auto") -> Roles:
     """Find the role of every column that has one.
 
     Args:
@@ -89,14 +90,15 @@ def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool) -
         columns: what the user named, checked by `named_columns`.
         root: folder that image paths start from.
         labelled: whether a label must be found.
+        decimal: of the numbers in columns of text.
 
     Raises:
         DataError: nothing makes it plain; the columns are listed with the flags that decide.
     """
     part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
-    label = columns.label or _label(table, root, columns, labelled)
+    label = _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
-    inputs = _named_inputs(columns) or _inputs(table, root, taken)
+    inputs = _named_inputs(columns) or _inputs(table, root, taken, decimal)
     return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
 
 
@@ -113,21 +115,24 @@ def _part(table: pa.Table) -> str | None:
     return None
 
 
-def _label(table: pa.Table, root: str, columns: Columns, labelled: bool) -> str | None:
+def label_candidates(names: Sequence[str], columns: Columns) -> list[str]:
+    """The columns that may be the label: the user's, or those of the surest names that there are."""
+    if columns.label is not None:
+        return [columns.label]
     inputs = {*columns.text, columns.image, *columns.numeric}
-    free = {name.strip().lower(): name for name in _own(table) if name not in inputs}
-    for tier in _LABELS:
-        found = [free[name] for name in tier if name in free]
-        if len(found) == 1:
-            return found[0]
-        if found and labelled:
-            raise DataError(
-                f"the columns {' and '.join(found)} could each be the label. Say which with --label COLUMN.\n"
-                + kinds.listing(table, root)
-            )
+    free = {name.strip().lower(): name for name in names if name not in inputs}
+    tiers = ([free[name] for name in tier if name in free] for tier in _LABELS)
+    return next((found for found in tiers if found), [])
+
+
+def _label(table: pa.Table, root: str, columns: Columns, labelled: bool) -> str | None:
+    found = label_candidates(_own(table), columns)
+    if len(found) == 1:
+        return found[0]
     if not labelled:
         return None
-    raise DataError(f"no column is plainly the label. Say which with --label COLUMN.\n{kinds.listing(table, root)}")
+    what = f"the columns {' and '.join(found)} could each be the label" if found else "no column is plainly the label"
+    raise DataError(f"{what}. Say which with --label COLUMN.\n{kinds.listing(table, root)}")
 
 
 def _images(column: str) -> Inputs:
@@ -150,7 +155,7 @@ def _named_inputs(columns: Columns) -> Inputs | None:
     return _numbers(columns.numeric) if columns.numeric else None
 
 
-def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> Inputs:
+def _inputs(table: pa.Table, root: str, taken: set[str | None], decimal: DecimalSign) -> Inputs:
     free = [name for name in _own(table) if name not in taken]
     images = [name for name in free if kinds.holds_images(table.column(name), root)]
     if len(images) == 1:
@@ -161,19 +166,27 @@ def _inputs(table: pa.Table, root: str, taken: set[str | None]) -> Inputs:
     named = next((lower[name] for name in _TEXTS if name in lower), None)
     if named is not None:
         return _texts(named, notes=(f"the text is read from column '{named}'",))
-    numbers = [name for name in free if kinds.is_numeric(table.column(name).type)]
-    vector = [name for name in numbers if not kinds.is_identifier(name, table.column(name))]
-    strings = [name for name in lower.values() if not kinds.looks_like_paths(table.column(name))]
+    marked = {name: kinds.as_numbers(table.column(name), decimal) for name in lower.values()}
+    vector = [
+        name for name in free if kinds.is_numeric(table.column(name).type) or (marked.get(name) and marked[name].all)
+    ]
+    vector = [name for name in vector if not kinds.is_identifier(name, table.column(name))]
+    unread = {name: found.why for name, found in marked.items() if found is not None and not found.all}
+    strings = [name for name in lower.values() if name not in {*vector, *unread}]
+    strings = [name for name in strings if not kinds.looks_like_paths(table.column(name))]
     if vector:
         strings = [name for name in strings if kinds.is_prose(table.column(name))]
     if strings:
         text = _longest(table, root, strings)
         return _texts(text, notes=(f"the text is read from column '{text}'",))
     if vector:
-        kept = set(vector)
+        kept = {*vector, *unread}
         left = [name for name in free if name not in kept]
-        notes = (f"columns left out because they are not numbers to learn from: {', '.join(left)}",) if left else ()
-        return _numbers(vector, notes)
+        notes = [f"columns left out because they are not numbers to learn from: {', '.join(left)}"] if left else []
+        return _numbers(vector, (*notes, *(f"column '{name}' left out: {why}" for name, why in unread.items())))
+    if unread:
+        name, why = next(iter(unread.items()))
+        raise DataError(f"no column is plainly the input. Column '{name}': {why}.\n{kinds.listing(table, root)}")
     raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")
 
 

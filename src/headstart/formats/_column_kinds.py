@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headstart.formats._numerals import DecimalSign, is_no_value, number_in, signs_of
 from headstart.formats._rows import is_text
 from headstart.media.images import SUFFIXES
 
@@ -23,6 +27,37 @@ def is_numeric(kind: pa.DataType) -> bool:
     """Numbers and yes/no."""
     types = pa.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind))
+
+
+class NumbersInText(NamedTuple):
+    """How far a column of text is numbers."""
+
+    all: bool
+    """Whether every cell is one, or none at all."""
+    why: str = ""
+    """Why they cannot be read."""
+
+
+def as_numbers(column: pa.ChunkedArray, decimal: DecimalSign) -> NumbersInText | None:
+    """Numbers in a column of text; None where most cells are something else."""
+    if not any(signs_of(value) for value in sample(column)):
+        return None
+    counts = Counter(cell for cell in column.to_pylist() if cell and cell.strip() and not is_no_value(cell))
+    signs = {cell: signs_of(cell) for cell in counts}
+    numeric, total = sum(counts[cell] for cell in counts if signs[cell]), counts.total()
+    if 2 * numeric < total:
+        return None
+    strange = [cell for cell in counts if not signs[cell]]
+    if strange:
+        return NumbersInText(
+            False, f"{numeric} of {total} cells are numbers, {total - numeric} are not, such as {strange[0]!r}"
+        )
+    unread = [cell for cell in counts if number_in(cell, decimal) is None]
+    fitting = sorted(set.intersection(*signs.values()))
+    if unread and fitting:
+        how = " or ".join(f"--set format.decimal={sign}" for sign in fitting)
+        return NumbersInText(False, f"its cells are numbers such as {unread[0]!r}; {how} reads them")
+    return NumbersInText(not unread, "its cells are numbers with decimal points and with decimal commas")
 
 
 def sample(column: pa.ChunkedArray) -> list[Any]:
@@ -99,9 +134,15 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
+def as_on_disk(root: str, path: str) -> str:
+    """The path as it is spelt below `root`, where accents may have the other of their two forms; itself elsewhere."""
+    forms = (path, *(normalize(form, path) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.exists(os.path.join(root, form))), path)
+
+
 def _exists(root: str, value: str) -> bool:
     try:
-        path = Path(root, value)
+        path = Path(root, as_on_disk(root, value))
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
         return False

@@ -13,13 +13,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from headstart.formats._rows import ORIGIN, is_text
+from headstart.formats._rows import ORIGIN, is_list, is_text
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import require_regular
 
 _BLOCK = 1 << 24
 """Bytes read at a time; no row may be longer."""
 _SAMPLE = 1 << 16
+_NO_VALUE = [
+    "",
+    "?",
+    "-",
+    "--",
+    ".",
+    "NA",
+    "N/A",
+    "n/a",
+    "n.a.",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "NaN",
+    "nan",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "-1.#IND",
+    "1.#QNAN",
+    "-1.#QNAN",
+    "NULL",
+    "null",
+    "None",
+    "<NA>",
+]
+"""Cells among numbers that say that there is none."""
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -54,15 +81,24 @@ class CsvFile:
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
         """The whole table with its origins; the columns in `as_text` keep their letters ('007')."""
         try:
-            table = arrow_csv.read_csv(
-                self.path,
-                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
-                self._parsing(),
-                arrow_csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string())),
-            )
+            table = self._whole(dict.fromkeys(as_text, pa.string()))
         except pa.ArrowInvalid as error:
-            raise self._fault(error) from error
+            if "conversion error" not in str(error):
+                raise self._fault(error) from error
+            # types come from the first block alone
+            table = self._whole(dict.fromkeys(self.names(), pa.string()))
+            for index, name in enumerate(table.column_names):
+                if name not in as_text:
+                    table = table.set_column(index, name, _numbers_or_text(table.column(name)))
         return table.append_column(ORIGIN, _origins(table, self.path.name, 2)[0])
+
+    def _whole(self, types: Mapping[str, pa.DataType]) -> pa.Table:
+        return arrow_csv.read_csv(
+            self.path,
+            arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
+            self._parsing(),
+            arrow_csv.ConvertOptions(column_types=types, null_values=_NO_VALUE),
+        )
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
@@ -72,7 +108,10 @@ class CsvFile:
 
     def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:  # noqa: ARG002
         """The columns in `types` as those types, with their origins, a block of the file at a time."""
-        every = {name: types.get(name, pa.string()) for name in self.names()}
+        every = {
+            name: pa.string() if is_list(types.get(name, pa.string())) else types.get(name, pa.string())
+            for name in self.names()
+        }
         line = 2
         try:
             with self._open(every) as reader:
@@ -89,7 +128,7 @@ class CsvFile:
                 self.path,
                 arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
                 self._parsing(),
-                arrow_csv.ConvertOptions(column_types=dict(types)),
+                arrow_csv.ConvertOptions(column_types=dict(types), null_values=_NO_VALUE),
             )
         except pa.ArrowInvalid as error:
             raise self._fault(error) from error
@@ -102,6 +141,17 @@ class CsvFile:
             return DataError(f"{self.path} holds a value of another kind than its column: {error}")
         named = {",": "comma", ";": "semicolon", "\t": "tab"}[self._delimiter]
         return DataError(f"{self.path} cannot be read as a table with {named}s between the columns: {error}")
+
+
+def _numbers_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as numbers, where all of them are."""
+    present = pc.if_else(pc.is_in(column, pa.array(_NO_VALUE)), pa.scalar(None, pa.string()), column)
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return present.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return column
 
 
 def _encoding(path: Path) -> str:

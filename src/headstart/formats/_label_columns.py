@@ -1,15 +1,102 @@
-"""Label sets in columns of their own: 1 where an example has the label that the column is named after, else 0."""
+"""The label column of a table, read as its cells or their type say; or a column of 0 and 1 for each label."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
-from headstart.formats._rows import ORIGIN
+from headstart.formats._column_guess import Inputs
+from headstart.formats._label_column import LabelColumn, LabelForm
+from headstart.formats._label_lists import holds_records, read_lists
+from headstart.formats._label_texts import lists_in, read_texts
+from headstart.formats._numerals import DecimalSign
+from headstart.formats._rows import MIXED, ORIGIN, is_list, is_text
+from headstart.formats._span_values import with_spans
 from headstart.kernel.errors import DataError
+
+WRITTEN = "__written__"
+"""The column of labels as they are written, where numbers were read from them."""
+
+_MIDNIGHT = " 00:00:00"
+
+
+class LabelReading(NamedTuple):
+    """How label cells are to be read."""
+
+    typed: bool
+    """Whether the source tells text from numbers."""
+    form: LabelForm
+    decimal: DecimalSign
+    notes: list[str]
+    """What was decided, for the user; added to."""
+
+
+class ReadLabels(NamedTuple):
+    """A table whose label column was read."""
+
+    table: pa.Table
+    target: str
+    """'label', or 'spans' of characters."""
+    separator: str = ""
+    """What stands between the labels of a cell."""
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """What a schema says of the labels, beside their column."""
+        return {"separator": self.separator, "written": WRITTEN if WRITTEN in self.table.column_names else None}
+
+
+def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inputs) -> ReadLabels:
+    """Read the label column of a table whose inputs were read.
+
+    Raises:
+        DataError: the cells cannot be read in one way; the cell and the setting that decides are named.
+    """
+    table = _with_plain_type(table, label)
+    kind = table.schema.field(label).type
+    column = LabelColumn(label, table.column(label).to_pylist(), table.column(ORIGIN).to_pylist(), *reading)
+    if is_text(kind):
+        lists = lists_in(column)
+    elif is_list(kind) or pa.types.is_struct(kind):
+        lists = column
+    else:
+        return ReadLabels(table, "label")
+    if lists is not None and holds_records(lists):
+        return ReadLabels(with_spans(table, lists, inputs.columns if inputs.type == pa.string() else ()), "spans")
+    labels = read_texts(column) if lists is None else read_lists(lists)
+    table = _replaced(table, label, labels.values)
+    if labels.written is not None:
+        table = table.append_column(WRITTEN, labels.written)
+    return ReadLabels(table, "label", labels.separator)
+
+
+def _with_plain_type(table: pa.Table, label: str) -> pa.Table:
+    """The label column with dates and times as text, decimals as numbers, and blank texts as missing.
+
+    Raises:
+        DataError: the values are of several kinds.
+    """
+    mixed = (table.schema.field(label).metadata or {}).get(MIXED)
+    if mixed:
+        raise DataError(
+            f"the label column '{label}' mixes values of several kinds: {mixed.decode()}. "
+            "Make them all numbers or all text."
+        )
+    column = table.column(label)
+    if is_text(column.type):
+        empty = pc.equal(pc.utf8_trim_whitespace(column), "")
+        return _replaced(table, label, pc.if_else(empty, pa.scalar(None, column.type), column))
+    if pa.types.is_decimal(column.type):
+        return _replaced(table, label, column.cast(pa.float64()))
+    if not pa.types.is_temporal(column.type):
+        return table
+    texts = [None if value is None else str(value) for value in column.to_pylist()]
+    midnight = _MIDNIGHT if all(text is None or text.endswith(_MIDNIGHT) for text in texts) else ""
+    return _replaced(table, label, pa.array([text and text.removesuffix(midnight) for text in texts], pa.string()))
 
 
 def with_label_columns(table: pa.Table, columns: Columns, notes: list[str]) -> tuple[pa.Table, Columns]:
@@ -37,3 +124,7 @@ def _held(table: pa.Table, name: str) -> Sequence[bool]:
                 "columns say for each label whether an example has it."
             )
     return [bool(value) for value in values]
+
+
+def _replaced(table: pa.Table, name: str, values: pa.ChunkedArray | pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)

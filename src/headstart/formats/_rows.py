@@ -14,10 +14,17 @@ ORIGIN = "__origin__"
 MIXED = b"mixed"
 """Metadata of a field whose values were of several kinds and were read as text: an example of each."""
 
+_LISTS = frozenset({"list", "tuple", "set", "frozenset"})
+
 
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a column type is one of arrow's strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether a column type is one of arrow's lists."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def table_of(columns: Mapping[str, Any]) -> pa.Table:
@@ -47,15 +54,18 @@ def _array(values: Any) -> tuple[pa.Array | pa.ChunkedArray, dict[bytes, bytes] 
                 kinds.setdefault(type(value).__name__, value)
         examples = ", ".join(f"{value!r} ({kind})" for kind, value in kinds.items())
         texts = pa.array([None if value is None else _written(value) for value in present], pa.string())
-        return texts, {MIXED: examples.encode()} if kinds.keys() != {"list"} else None
+        lists = kinds.keys() <= _LISTS or kinds.keys() == {"dict"}
+        return texts, None if lists else {MIXED: examples.encode()}
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     return array, None
 
 
 def _written(value: Any) -> str:
-    """A value as text; a list, whose items may be of several kinds, as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+    """A value as text; a list or a record, whose items may be of several kinds, as JSON."""
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
 
 
 def _missing(value: Any) -> bool:

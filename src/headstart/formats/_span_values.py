@@ -1,4 +1,4 @@
-"""A label column of character spans in a text, as tables hold it: lists of records or of triples, or either as JSON."""
+"""A label column of character spans in a text: lists of records or of triples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from headstart.formats._rows import ORIGIN, is_text
-from headstart.kernel.documents import parse_json
+from headstart.formats._label_column import LabelColumn
 from headstart.kernel.errors import DataError
+from headstart.kernel.spelling import one_spelling
 from headstart.media.words import covered_words, words_of
 
 SPANS = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64(), "label": pa.string()}))
@@ -19,7 +19,7 @@ SPANS = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64(), "label": pa.
 WORDS = pa.list_(pa.struct({"start": pa.int64(), "end": pa.int64()}))
 """The places of given words."""
 
-_STARTS, _ENDS, _LABELS = ("start", "start_offset"), ("end", "end_offset"), ("label", "type", "entity")
+_STARTS, _ENDS, _LABELS = ("start", "start_offset"), ("end", "end_offset"), ("label", "type", "entity", "labels")
 _EXPECTED = 'Expected [{"start": 0, "end": 5, "label": "person"}, ...] or [[0, 5, "person"], ...], [] for none.'
 
 
@@ -29,61 +29,56 @@ class _Span(NamedTuple):
     label: str
 
 
-def holds_spans(column: pa.ChunkedArray) -> bool:
-    """Return whether a column holds lists, or text whose every value begins like a list of JSON; but lists of names are
-    sets of labels."""
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        return not _are_names(column.to_pylist())
-    if not is_text(column.type):
-        return False
-    written = [value for value in column.to_pylist() if value is not None and value.strip()]
-    if not (written and all(value.lstrip().startswith("[") for value in written)):
-        return False
-    lists = [found for found in map(_list_in, written) if found is not None]
-    return bool(lists) and not _are_names(lists)
+def with_spans(table: pa.Table, column: LabelColumn, inputs: Sequence[str]) -> pa.Table:
+    """The label column in the form of `SPANS`; what was widened to whole words is noted.
 
-
-def with_spans(table: pa.Table, label: str, inputs: Sequence[str], notes: list[str]) -> pa.Table:
-    """The label column in the form of `SPANS`; what was widened to whole words is said in `notes`.
+    Args:
+        table: with texts as they are read. column: lists of records or triples. inputs: the columns of text.
 
     Raises:
-        DataError: there are two texts, a value is no list of spans, or a span lies outside its text, covers no word or
-            overlaps another; the row is named.
+        DataError: there are two texts or none, a value is no list of spans, or a span lies outside its text, covers no
+            word or overlaps another; the row is named.
     """
     if len(inputs) != 1:
-        raise DataError(f"column '{label}' holds spans: they lie in one text, not in {' and '.join(inputs)}")
-    origins = table.column(ORIGIN).to_pylist()
+        held = f"not in {' and '.join(inputs)}" if inputs else "and the inputs are none"
+        raise DataError(f"column '{column.name}' holds spans: they lie in one text, {held}")
     texts = table.column(inputs[0]).to_pylist()
     found: list[list[dict[str, Any]] | None] = []
     widened = 0
-    for value, content, origin in zip(table.column(label).to_pylist(), texts, origins):
-        if value is None or (isinstance(value, str) and not value.strip()):
+    for cell, content, origin in zip(column.cells, texts, column.origins):
+        if cell is None:
             found.append(None)
             continue
-        where = f"{origin}, column '{label}'"
-        spans = sorted(_spans(value, where))
+        where = f"{origin}, column '{column.name}'"
+        spans = sorted(_span(item, where) for item in _listed(cell))
         widened += _checked(spans, content or "", where)
         found.append([span._asdict() for span in spans])
+    every = [span for spans in found for span in spans or ()]
     if widened:
-        total = sum(len(spans) for spans in found if spans)
-        notes.append(f"{widened} of {total} spans begin or end inside a word and are taken to its ends")
-    return table.set_column(table.column_names.index(label), label, pa.array(found, SPANS))
+        column.notes.append(f"{widened} of {len(every)} spans begin or end inside a word and are taken to its ends")
+    called = one_spelling(span["label"] for span in every)
+    for span in every:
+        span["label"] = called.get(span["label"], span["label"])
+    return table.set_column(table.column_names.index(column.name), column.name, pa.array(found, SPANS))
 
 
-def _spans(value: Any, where: str) -> list[_Span]:
-    if isinstance(value, str):
-        try:
-            value = parse_json(value)
-        except ValueError as error:
-            raise DataError(f"{where}: {value[:60]!r} cannot be read as JSON: {error}. {_EXPECTED}") from error
-    if not isinstance(value, list):
-        raise DataError(f"{where}: {value!r} is no list of spans. {_EXPECTED}")
-    return [_span(item, where) for item in value]
+def _listed(cell: Any) -> list[Any]:
+    """The spans of a cell: a list, spaCy's record of one, a record of columns, or a span by itself."""
+    if not isinstance(cell, Mapping):
+        return list(cell)
+    inner = cell.get("entities", cell)
+    if not isinstance(inner, Mapping):
+        return list(inner)
+    if all(isinstance(values, list) for values in cell.values()):
+        return [dict(zip(cell, values)) for values in zip(*cell.values())]
+    return [cell]
 
 
 def _span(item: Any, where: str) -> _Span:
     if isinstance(item, Mapping):
         parts: Sequence[Any] = [_first(item, names) for names in (_STARTS, _ENDS, _LABELS)]
+        if isinstance(parts[2], list) and len(parts[2]) == 1:  # as Label Studio writes them
+            parts = [*parts[:2], parts[2][0]]
     else:
         parts = item if isinstance(item, (list, tuple)) else ()
     whole = len(parts) == 3 and all(isinstance(part, int) and not isinstance(part, bool) for part in parts[:2])
@@ -118,17 +113,3 @@ def _checked(spans: Sequence[_Span], text: str, where: str) -> int:
 
 def _shown(span: _Span) -> str:
     return f"'{span.label}' {span.start}-{span.end}"
-
-
-def _list_in(value: str) -> list[Any] | None:
-    try:
-        found = parse_json(value)
-    except ValueError:
-        return None
-    return found if isinstance(found, list) else None
-
-
-def _are_names(lists: Sequence[list[Any] | None]) -> bool:
-    """Whether lists hold texts or numbers alone, and one of them any."""
-    items = [item for found in lists for item in found or ()]
-    return bool(items) and all(isinstance(item, (str, int)) for item in items)

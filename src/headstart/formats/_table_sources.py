@@ -18,6 +18,7 @@ from headstart.formats._rows import ORIGIN
 from headstart.formats._table_files import JsonFile, ParquetFile
 from headstart.formats._table_memory import Frame, arrow_rows, dataset_rows, is_dataset
 from headstart.kernel.errors import DataError
+from headstart.kernel.spelling import nfc
 
 
 class TableSource(Protocol):
@@ -90,7 +91,7 @@ def read_tables(tables: list[TablePart], as_text: frozenset[str]) -> pa.Table:
     """All tables as one, with the part column where parts are given. Raises DataError where they do not fit."""
     read = []
     for part, name, source in tables:
-        table = source.read(as_text & frozenset(source.names()))
+        table = in_nfc(source.read(frozenset(name for name in source.names() if nfc(name) in as_text)))
         refuse_twins(table.column_names, source.words)
         if part:
             table = table.append_column(PART_COLUMN, pa.array([part] * table.num_rows, pa.string()))
@@ -106,6 +107,11 @@ def read_tables(tables: list[TablePart], as_text: frozenset[str]) -> pa.Table:
     if whole.num_rows == 0:
         raise DataError(f"{tables[0].source.words} has columns but no rows")
     return whole
+
+
+def in_nfc(table: pa.Table) -> pa.Table:
+    """The table with the accents in the names of its columns composed, so that names compare."""
+    return table.rename_columns([nfc(name) for name in table.column_names])
 
 
 def in_words(tables: list[TablePart]) -> str:

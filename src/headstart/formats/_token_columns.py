@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
-from headstart.formats._rows import ORIGIN, is_text
+from headstart.formats._label_column import LabelColumn
+from headstart.formats._label_lists import holds_records
+from headstart.formats._label_texts import lists_in
+from headstart.formats._rows import ORIGIN, is_list, is_text
 from headstart.formats._span_values import SPANS, WORDS
 from headstart.formats._tag_schemes import Tags, in_characters, places_of, read_spans
 from headstart.kernel.errors import DataError
@@ -37,7 +40,7 @@ def token_columns(table: pa.Table, columns: Columns) -> TokenColumns | None:
 
     None where no column holds lists of words, and where there is a text beside words without tags.
     """
-    lists = {field.name: field.type.value_type for field in table.schema if _is_list(field.type)}
+    lists = {field.name: field.type.value_type for field in table.schema if is_list(field.type)}
     texts = [name for name, kind in lists.items() if is_text(kind)]
     tokens = next((name for name in (*columns.text, *_TOKENS) if name in texts), None)
     if tokens is None or columns.text not in ((), (tokens,), (TEXT,)):
@@ -48,6 +51,33 @@ def token_columns(table: pa.Table, columns: Columns) -> TokenColumns | None:
         tags = next((name for name in _TAGS if name in lists and _go_together(table, tokens, name)), None)
     beside = tags is None and TEXT in table.column_names and columns.text != (tokens,)
     return None if beside else TokenColumns(tokens, tags)
+
+
+def with_lists(table: pa.Table, columns: Columns, required: str | None = None) -> pa.Table:
+    """The table with words and tags that are lists written as text, as in CSV files, as lists.
+
+    Args:
+        table: as it was read. columns: what the user named. required: a column that must hold such lists.
+
+    Raises:
+        DataError: some cells hold lists, and some do not; the row is named.
+    """
+    found: dict[str, LabelColumn] = {}
+    for name in dict.fromkeys(name for name in (*_TOKENS, *columns.text, columns.label, *_TAGS) if name is not None):
+        if name in table.column_names and is_text(table.schema.field(name).type):
+            cells = [cell if cell and cell.strip() else None for cell in table.column(name).to_pylist()]
+            origins = table.column(ORIGIN).to_pylist() if ORIGIN in table.column_names else range(table.num_rows)
+            column = LabelColumn(name, cells, origins, True, "auto", "auto", [])
+            lists = lists_in(column)
+            if lists is not None and not holds_records(lists):
+                found[name] = lists
+            elif name == required and column.known():
+                raise column.refusal(f"{column.first()} is no list of words")
+    tokens = [name for name in found if name in _TOKENS or name in columns.text]
+    tags = [name for name in found if name in (columns.label, *_TAGS) and name not in tokens]
+    for name in [*tokens, *tags] if tokens and (tags or required or tokens[0] in _TOKENS) else ():
+        table = table.set_column(table.column_names.index(name), name, pa.array(found[name].cells))
+    return table
 
 
 def named_besides(columns: Columns, present: Sequence[str]) -> Columns:
@@ -101,7 +131,3 @@ def _go_together(table: pa.Table, tokens: str, tags: str) -> bool:
 
 def _origin(table: pa.Table, row: int) -> str:
     return str(table.column(ORIGIN)[row].as_py())
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

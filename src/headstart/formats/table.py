@@ -2,7 +2,7 @@
 
 An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
 spans of its characters, or tags of its words; those of anything may be sets: lists, names with a separator between
-them, or columns of 0, 1.
+them, or columns of 0, 1. What the cells of the label column are is decided once for all of them (`_label_texts.py`).
 """
 
 from __future__ import annotations
@@ -15,16 +15,27 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
-from headstart.formats._column_guess import Roles, named_columns, recognise
-from headstart.formats._column_values import with_inputs, with_label, with_parts, without_unlabelled_parts
-from headstart.formats._label_columns import with_label_columns
+from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise
+from headstart.formats._column_values import with_inputs, with_parts, without_unlabelled_parts
+from headstart.formats._csv import CsvFile
+from headstart.formats._label_column import LabelForm
+from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
+from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN
-from headstart.formats._rows import ORIGIN
-from headstart.formats._span_values import holds_spans, with_spans
-from headstart.formats._table_sources import TablePart, find_tables, in_words, read_tables, refuse_twins
-from headstart.formats._token_columns import PLACES, TEXT, named_besides, token_columns, with_tag_spans, with_texts
+from headstart.formats._rows import ORIGIN, is_text
+from headstart.formats._table_sources import TablePart, find_tables, in_nfc, in_words, read_tables, refuse_twins
+from headstart.formats._token_columns import (
+    PLACES,
+    TEXT,
+    named_besides,
+    token_columns,
+    with_lists,
+    with_tag_spans,
+    with_texts,
+)
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
+from headstart.kernel.spelling import nfc
 
 _LOOK_AT = 1000
 """Rows from which a stream's columns are recognised."""
@@ -32,6 +43,13 @@ _LOOK_AT = 1000
 
 class Table(Settings):
     """Tables on disk or in memory."""
+
+    labels: LabelForm = "auto"
+    """What label cells are: 'names' as they are written, 'numbers', 'sets' (lists, or names with a separator between
+    them), 'vectors' of 0 and 1 for each label; 'auto' decides over the whole column and refuses what is unclear."""
+    decimal: DecimalSign = "auto"
+    """The decimal sign of numbers such as 8,3 or $1,234.50: 'point' or 'comma'; 'auto' takes it from the labels where
+    only one fits."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
@@ -48,64 +66,70 @@ class Table(Settings):
         """One row per row of the table, or of the tables one after the other: train, val, test.
 
         Raises:
-            DataError: columns that are missing or ambiguous, a label of mixed kinds, or a table that cannot be read.
+            DataError: columns that are missing or ambiguous, labels of several kinds or of an unclear one, or a table
+                that cannot be read.
         """
         tables = _tables(source)
         root = tables[0].source.root
-        present = list(dict.fromkeys(name for table in tables for name in table.source.names()))
+        present = list(dict.fromkeys(nfc(name) for table in tables for name in table.source.names()))
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
-        table = read_tables(tables, _as_text(columns))
+        typed = not all(isinstance(part.source, CsvFile) for part in tables)
+        written = [] if typed else label_candidates(present, columns)
+        table = with_lists(read_tables(tables, _as_text(columns).union(written)), columns)
         notes = [note for part in tables for note in part.source.notes]
         lists = token_columns(table, columns)
         if lists is not None:
             table, columns = with_texts(table, lists.tokens), columns.model_copy(update={"text": (TEXT,)})
-            if lists.tags is not None:
-                columns = columns.model_copy(update={"label": lists.tags})
+            columns = columns.model_copy(update={"label": lists.tags or columns.label})
         if columns.labels:
             table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
             table, columns = with_label_columns(table, columns, notes)
-        roles, target = recognise(table, columns, root, labelled=labelled), "label"
+        roles = recognise(table, columns, root, labelled=labelled, decimal=self.decimal)
+        if labelled and roles.label in present:
+            table = without_unlabelled_parts(table, roles.label, tables, notes)
+        labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
+        if labelled and lists is not None and lists.tags is not None:
+            labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
+        elif labelled and roles.label in present:
+            reading = LabelReading(typed, self.labels, self.decimal, notes)
+            labels = with_labels(labels.table, roles.label, reading, roles.inputs)
+        table = labels.table if roles.part is None else with_parts(labels.table, roles.part, strict=labelled)
+        schema = _schema(roles, root, PLACES if lists is not None else None)
         if labelled and roles.label is not None:
-            if roles.label in present:
-                table = without_unlabelled_parts(table, roles.label, tables, notes)
-            table = with_label(table, roles.label)
-            if lists is not None and lists.tags is not None:
-                table, target = with_tag_spans(table, lists.tags, notes), "spans"
-            elif roles.inputs.type == pa.string() and holds_spans(table.column(roles.label)):
-                table = with_spans(with_inputs(table, roles), roles.label, roles.inputs.columns, notes)
-                target = "spans"
-        if roles.part is not None:
-            table = with_parts(table, roles.part, strict=labelled)
-        schema = _schema(roles, root, target, PLACES if lists is not None else None)
-        return Examples(with_inputs(table, roles), schema, (*notes, *roles.inputs.notes))
+            schema = schema.model_copy(update={"targets": {labels.target: roles.label}, **labels.roles})
+        return Examples(table, schema, (*notes, *roles.inputs.notes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
         for part in _tables(source):
             table = part.source
-            present = table.names()
-            refuse_twins(present, table.words)
-            named = named_columns(named_besides(columns, present), present, labelled=False)
-            head = table.head(_LOOK_AT)
+            called = {nfc(name): name for name in table.names()}
+            refuse_twins(table.names(), table.words)
+            named = named_columns(named_besides(columns, list(called)), list(called), labelled=False)
+            head = with_lists(in_nfc(table.head(_LOOK_AT)), named)
             lists = token_columns(head, named)
             if lists is not None:
                 schema = Schema(modality="text", inputs=(TEXT,), words=PLACES, origin=ORIGIN, root=table.root)
-                for chunk in table.chunks({lists.tokens: pa.list_(pa.string())}, rows):
-                    yield Examples(with_texts(chunk, lists.tokens), schema)
+                for chunk in table.chunks({called[lists.tokens]: pa.list_(pa.string())}, rows):
+                    words = with_lists(in_nfc(chunk), named, required=lists.tokens)
+                    yield Examples(with_texts(words, lists.tokens), schema)
                 continue
-            roles = recognise(head, named, table.root, labelled=False)
+            roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal)
             inputs = roles.inputs
             schema = Schema(modality=inputs.modality, inputs=inputs.columns, origin=ORIGIN, root=table.root)
-            for chunk in table.chunks(dict.fromkeys(inputs.columns, inputs.type or pa.string()), rows):
+            kinds = {
+                name: pa.string() if is_text(head.schema.field(name).type) else inputs.type for name in inputs.columns
+            }
+            for chunk in table.chunks({called[name]: kind or pa.string() for name, kind in kinds.items()}, rows):
                 for start in range(0, chunk.num_rows, rows):
-                    yield Examples(with_inputs(chunk.slice(start, rows), roles), schema)
+                    some = in_nfc(chunk.slice(start, rows))
+                    yield Examples(with_inputs(some, roles, table.root, self.decimal), schema)
 
 
-def _schema(roles: Roles, root: str, target: str, words: str | None) -> Schema:
+def _schema(roles: Roles, root: str, words: str | None) -> Schema:
     return Schema(
         modality=roles.inputs.modality,
         inputs=roles.inputs.columns,
-        targets={target: roles.label} if roles.label is not None else {},
         words=words,
         group=roles.group,
         domain=roles.domain,

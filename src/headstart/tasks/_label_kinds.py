@@ -9,21 +9,15 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
-
-FEW_VALUES = 20
-"""Distinct whole numbers that are always few enough to be classes."""
-
-MOST_VALUES = 1000
-"""Distinct whole numbers that are never more than classes can be, however many rows there are."""
-
-SHARE_OF_ROWS = 0.05
-"""Distinct whole numbers per row up to which more than `FEW_VALUES` are taken for classes."""
+from headstart.kernel.spelling import nfc
+from headstart.numerics.few_values import are_few
 
 TARGET = "label"
 """The one target of a plain task."""
@@ -91,7 +85,7 @@ def class_reason(examples: Examples) -> str | None:
     distinct = len(set(known))
     if kind in ("string", "truth"):
         return f"the labels are {'texts' if kind == 'string' else 'true or false'} ({distinct} different ones)"
-    if kind == "decimal" or not _few(distinct, len(known)):
+    if kind == "decimal" or not are_few(distinct, len(known)):
         return None
     return f"the labels are whole numbers with only {distinct} different values in {len(known)} rows"
 
@@ -103,10 +97,32 @@ def class_name(value: Any) -> str:
     return str(value)
 
 
+def class_names(examples: Examples) -> list[str | None]:
+    """The name of each label's class, as the label is written; None where it is missing."""
+    values, written = examples.target(TARGET), examples.schema.written
+    names = values if written is None else examples.column(written)
+    return [None if kind_of(value) == "missing" else class_name(name) for value, name in zip(values, names)]
+
+
+def codes_of(classes: Sequence[str]) -> Callable[[str], int | None]:
+    """Numbers of classes by their names, or by another way to write one that no second class has: 1.0 for 1, True for
+    true, accents in their other form."""
+    exact = {name: k for k, name in enumerate(classes)}
+    counts = Counter(map(_meaning, classes))
+    alike = {_meaning(name): k for name, k in exact.items() if counts[_meaning(name)] == 1}
+    return lambda name: exact[name] if name in exact else alike.get(_meaning(name))
+
+
+def _meaning(name: str) -> str:
+    """The same for all ways to write a number, a truth value or an accent."""
+    if name.lower() in ("true", "false"):
+        return name.lower()
+    return repr(float(name)) if re.fullmatch(r"[+-]?[0-9]{1,15}([.][0-9]*)?", name) else nfc(name)
+
+
 def review_labels(examples: Examples) -> Review:
     """Review labels of which each names one class."""
-    known = (None if kind_of(value) == "missing" else value for value in examples.target(TARGET))
-    labels = [None if value is None else (class_name(value),) for value in known]
+    labels = [None if name is None else (name,) for name in class_names(examples)]
     return Review(missing=labels.count(None), labels=labels)
 
 
@@ -128,7 +144,3 @@ def origins_of(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
     names = examples.take(list(rows[:most])).origins()
     more = f" and {len(rows) - most} more" if len(rows) > most else ""
     return ", ".join(names) + more
-
-
-def _few(distinct: int, rows: int) -> bool:
-    return 2 * distinct <= rows and (distinct <= FEW_VALUES or distinct <= min(MOST_VALUES, SHARE_OF_ROWS * rows))

@@ -1,8 +1,7 @@
 """Label sets: cells that name any number of labels, none included.
 
-A cell is a list of names, JSON of one ('["a", "b"]'), or names with a separator between them ('a|b'). Where cells are
-lists, an empty one is [] and a missing one is a fault; where a separator is used, an empty cell is the only way to say
-that there is no label.
+A cell is a list of names, or names with a separator between them ('a|b'). Where cells are lists, an empty one is [] and
+a missing one is a fault; where a separator is used, an empty cell is the only way to say that there is no label.
 """
 
 from __future__ import annotations
@@ -10,32 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Review
-from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import TARGET, class_name, column_of, kind_of, origins_of, require_labels
 
 LISTS = "lists"
 """The form of cells that are lists, or JSON of lists."""
 
-SEPARATORS = ("|", ";", ",")
-"""What may stand between names, the surest first."""
-
-OFTEN = 0.02
-"""Share of the cells that must name several labels for a separator to be one."""
+SEPARATORS = ("|", ";", ",", "\t")
+"""What may stand between names that are written."""
 
 
 def form_of(examples: Examples) -> str | None:
     """Return how the labels name sets: `LISTS`, or the separator between names; None where each cell is one label."""
     if TARGET not in examples.schema.targets:
         return None
-    known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
-    if known and all(_listed(value) is not None for value in known):
-        return LISTS
-    if not known or not all(isinstance(value, str) for value in known):
-        return None
-    return next((separator for separator in SEPARATORS if _separates(separator, known)), None)
+    kind = examples.table.schema.field(examples.schema.targets[TARGET]).type
+    return LISTS if pa.types.is_list(kind) or pa.types.is_large_list(kind) else examples.schema.separator or None
 
 
 def label_sets(examples: Examples, separator: str) -> list[tuple[str, ...]]:
@@ -44,10 +37,9 @@ def label_sets(examples: Examples, separator: str) -> list[tuple[str, ...]]:
     Raises:
         DataError: a cell is missing where cells are lists, or a list holds something that is no name.
     """
-    values = examples.target(TARGET)
-    if any(_listed(value) is not None for value in values):
+    if form_of(examples) == LISTS:
         require_labels(examples)
-    return [_names(value, separator, examples, row) for row, value in enumerate(values)]
+    return [_names(value, separator, examples, row) for row, value in enumerate(examples.target(TARGET))]
 
 
 def review_sets(examples: Examples) -> Review:
@@ -62,7 +54,7 @@ def review_sets(examples: Examples) -> Review:
 
 def joining(names: Sequence[str]) -> str:
     """A separator that no name contains, for writing sets. Raises DataError when there is none."""
-    for separator in (*SEPARATORS, "\t"):
+    for separator in SEPARATORS:
         if not any(separator in name for name in names):
             return separator
     raise DataError(f"the label names contain every separator that could stand between them: {', '.join(names[:10])}")
@@ -71,8 +63,8 @@ def joining(names: Sequence[str]) -> str:
 def _names(value: Any, separator: str, examples: Examples, row: int) -> tuple[str, ...]:
     if kind_of(value) == "missing":
         return ()
-    parts = _listed(value)
-    if parts is None:
+    parts = value
+    if not isinstance(value, list):
         parts = value.split(separator) if separator and isinstance(value, str) else [value]
     parts = [part for part in parts if kind_of(part) != "missing"]
     strange = [part for part in parts if kind_of(part) not in ("string", "whole", "truth")]
@@ -82,24 +74,3 @@ def _names(value: Any, separator: str, examples: Examples, row: int) -> tuple[st
             ' list of names, such as ["red", "round"], [] for none'
         )
     return tuple(dict.fromkeys(class_name(part).strip() for part in parts))
-
-
-def _listed(value: Any) -> list[Any] | None:
-    """The items of a list or of JSON of a list; None of anything else."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = parse_json(value)
-        except ValueError:
-            return None
-    return value if isinstance(value, list) else None
-
-
-def _separates(separator: str, cells: Sequence[str]) -> bool:
-    """Whether a separator stands between names. A comma may be part of a name, as in 'Salem, Oregon': there the parts
-    must be fewer than the cells that they make up."""
-    split = [[part.strip() for part in cell.split(separator) if part.strip()] for cell in cells]
-    several = sum(len(parts) > 1 for parts in split)
-    if several < max(1.0, OFTEN * len(cells)):
-        return False
-    parts = {part for some in split for part in some}
-    return separator != "," or len(parts) < len({tuple(some) for some in split})

@@ -90,7 +90,7 @@ def test_spans_that_end_inside_a_word_are_counted(tmp_path: Path) -> None:
         ([[0, 3, ""]], "is no span"),
         ([["0", 3, "per"]], "is no span"),
         ([{"start": 0, "label": "per"}], "is no span"),
-        ([7.5], "is no span"),
+        ([7.5], "is no label"),
     ],
 )
 def test_faulty_spans_are_named_with_their_row(spans: list[Any], fault: str, tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_faulty_spans_are_named_with_their_row(spans: list[Any], fault: str, tmp
     assert "notes.jsonl:1" in str(caught.value)
 
 
-def test_a_cell_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_a_cell_that_is_no_list_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     pd.DataFrame({"text": TEXTS, "spans": ["[]", '[{"start": 0,']}).to_csv(path, index=False)
-    with pytest.raises(DataError, match=r"notes.csv:3.*cannot be read as JSON"):
+    with pytest.raises(DataError, match=r"notes.csv:3\) cannot be read as a list, as 1 of 2 cells can"):
         read(path)
 
 

@@ -16,7 +16,7 @@ from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import BINS, confidence_bins
-from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._label_kinds import TARGET, class_names
 
 LARGEST_MATRIX = 40
 """Classes up to which confusions are shown as a matrix."""
@@ -32,7 +32,7 @@ class ClassificationPresentation(NamedTuple):
 
     def labels(self, examples: Examples) -> Sequence[Any]:
         """Return the labels as they stand in the data."""
-        return examples.target(TARGET)
+        return class_names(examples)
 
     def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
         """Count the examples of each class."""

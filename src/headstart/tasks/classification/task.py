@@ -27,8 +27,9 @@ from headstart.kernel.settings import Settings
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks._label_kinds import (
     TARGET,
-    class_name,
+    class_names,
     class_reason,
+    codes_of,
     column_of,
     label_kind,
     natural_order,
@@ -131,9 +132,7 @@ class BoundClassification(BoundTask):
 
     def targets(self, examples: Examples) -> Targets:
         """{"label": (examples,) int64}. Raises DataError on a missing label or one that is no known class."""
-        require_labels(examples)
-        names = [class_name(value) for value in examples.target(TARGET)]
-        return {TARGET: _encode(names, self.classes, examples)}
+        return {TARGET: _encode(_known_names(examples), self.classes, examples)}
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, classes); weights normal with deviation 0.01, biases 0."""
@@ -202,7 +201,8 @@ class BoundClassification(BoundTask):
         return counts.sum() / (len(counts) * np.maximum(counts, 1.0))
 
     def _new(self, examples: Examples) -> tuple[str, ...]:
-        return _sorted({*self.settings.classes, *_names(examples)} - {*self.classes})
+        code_of = codes_of(self.classes)
+        return _sorted({name for name in (*self.settings.classes, *_names(examples)) if code_of(name) is None})
 
 
 def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
@@ -220,8 +220,12 @@ def _with_probabilities(prediction: Prediction, calibration: Calibration) -> Pre
 def _names(examples: Examples) -> list[str]:
     """The class name of each label. Raises DataError on missing labels and mixed kinds."""
     label_kind(examples)
+    return _known_names(examples)
+
+
+def _known_names(examples: Examples) -> list[str]:
     require_labels(examples)
-    return [class_name(value) for value in examples.target(TARGET)]
+    return [str(name) for name in class_names(examples)]
 
 
 def _sorted(names: Collection[str]) -> tuple[str, ...]:
@@ -234,21 +238,22 @@ def _by_class(names: list[str], classes: tuple[str, ...], examples: Examples) ->
 
 
 def _encode(names: list[str], classes: tuple[str, ...], examples: Examples) -> np.ndarray:
-    code = {name: k for k, name in enumerate(classes)}
-    strange = [row for row, name in enumerate(names) if name not in code]
+    code_of = codes_of(classes)
+    found = {name: code_of(name) for name in set(names)}
+    strange = [row for row, name in enumerate(names) if found[name] is None]
     if strange:
         raise DataError(
             f"{column_of(examples)}: {unknown('class', names[strange[0]], classes)} "
             f"{len(strange)} examples have a label that is no class here, first {origins_of(examples, strange)}."
         )
-    return np.array([code[name] for name in names], dtype=np.int64)
+    return np.array([found[name] for name in names], dtype=np.int64)
 
 
 def _require_classes(examples: Examples, counts: np.ndarray, *, given: bool) -> None:
     where, present = column_of(examples), int((counts > 0).sum())
     if present < 2:
         raise DataError(
-            f"{where}: all {len(examples)} labels are '{class_name(examples.target(TARGET)[0])}';"
+            f"{where}: all {len(examples)} labels are '{class_names(examples)[0]}';"
             " classification needs at least two classes"
         )
     if not given and label_kind(examples) == "decimal" and 2 * present > len(examples):

@@ -24,7 +24,7 @@ from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
-from headstart.tasks._label_kinds import TARGET, column_of, natural_order, origins_of
+from headstart.tasks._label_kinds import TARGET, codes_of, column_of, natural_order, origins_of
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets, review_sets
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
@@ -208,7 +208,8 @@ class BoundMultiLabel(BoundTask):
 
     def _with_new(self, examples: Examples) -> tuple[str, ...]:
         sets = [self.settings.classes, *label_sets(examples, self.separator)]
-        return (*self.classes, *(name for name in _sorted(sets) if name not in self.classes))
+        code_of = codes_of(self.classes)
+        return (*self.classes, *(name for name in _sorted(sets) if code_of(name) is None))
 
 
 def _threshold(name: str) -> str:
@@ -242,8 +243,9 @@ def _counts(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples:
 
 
 def _encode(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> np.ndarray:
-    code = {name: k for k, name in enumerate(classes)}
-    strange = [(row, name) for row, some in enumerate(sets) for name in some if name not in code]
+    code_of = codes_of(classes)
+    code = {name: code_of(name) for some in sets for name in some}
+    strange = [(row, name) for row, some in enumerate(sets) for name in some if code[name] is None]
     if strange:
         rows = sorted({row for row, _ in strange})
         raise DataError(

@@ -10,7 +10,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasTexts, modality_named
 from headstart.kernel.errors import DataError, unknown
 from headstart.media.words import Place, covered_words
-from headstart.tasks._label_kinds import origins_of
+from headstart.tasks._label_kinds import codes_of, origins_of
 from headstart.tasks.tagging.tags import Entity
 from headstart.tasks.tagging.words import word_places
 
@@ -49,16 +49,16 @@ def labelled_spans(examples: Examples) -> list[list[Span]]:
 
 def labelled_entities(examples: Examples, types: Sequence[str]) -> list[tuple[list[Entity], list[Place]]]:
     """The entities of each text and the places of its words. Raises DataError on a type that is not among `types`."""
-    codes = {name: kind for kind, name in enumerate(types)}
+    code_of = codes_of(types)
     found = []
     for row, (spans, words) in enumerate(zip(labelled_spans(examples), word_places(examples))):
-        strange = [span["label"] for span in spans if span["label"] not in codes]
+        strange = [span["label"] for span in spans if code_of(span["label"]) is None]
         if strange:
             where = f"{column_of(examples)}, {origins_of(examples, [row])}"
             raise DataError(f"{where}: {unknown('entity type', strange[0], types)}")
         covered = covered_words(words, [(span["start"], span["end"]) for span in spans])
         pairs = zip(covered, spans)
-        found.append(([Entity(c.first, c.stop, codes[span["label"]]) for c, span in pairs if c is not None], words))
+        found.append(([Entity(c.first, c.stop, code_of(span["label"])) for c, span in pairs if c is not None], words))
     return found
 
 
