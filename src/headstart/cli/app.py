@@ -204,6 +204,7 @@ def inspect(
     slices: Slices = None,
     part: Part = None,
     format: Format = None,
+    assignments: Set = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
     """Find problems in the data before training.
@@ -212,10 +213,12 @@ def inspect(
     headstart inspect photos/
     """
     from headstart.cli.printing import print_inspection
+    from headstart.kernel.user_settings import parse_assignments
 
     chosen = given(
         {"text": text, "image": image, "label": label, "group": group, "slices": slices, "part": part, "format": format}
     )
+    chosen |= given({"settings": parse_assignments(assignments or ())})
     found = headstart.inspect(data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
 

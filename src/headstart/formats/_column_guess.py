@@ -166,12 +166,14 @@ def _inputs(table: pa.Table, root: str, taken: set[str | None], decimal: Decimal
     named = next((lower[name] for name in _TEXTS if name in lower), None)
     if named is not None:
         return _texts(named, notes=(f"the text is read from column '{named}'",))
-    marked = {name: kinds.as_numbers(table.column(name), decimal) for name in lower.values()}
+    marked = {name: kinds.fault_of_numbers(table.column(name), decimal) for name in lower.values()}
+    unread = {name: fault for name, fault in marked.items() if fault}
     vector = [
-        name for name in free if kinds.is_numeric(table.column(name).type) or (marked.get(name) and marked[name].all)
+        name
+        for name in free
+        if kinds.is_numeric(table.column(name).type) or marked.get(name) == ""
+        if not kinds.is_identifier(name, table.column(name))
     ]
-    vector = [name for name in vector if not kinds.is_identifier(name, table.column(name))]
-    unread = {name: found.why for name, found in marked.items() if found is not None and not found.all}
     strings = [name for name in lower.values() if name not in {*vector, *unread}]
     strings = [name for name in strings if not kinds.looks_like_paths(table.column(name))]
     if vector:

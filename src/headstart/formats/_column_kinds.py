@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headstart.formats._numerals import DecimalSign, is_no_value, number_in, signs_of
+from headstart.formats._numerals import DecimalSign, is_no_value, is_plain, number_in, signs_of
 from headstart.formats._rows import is_text
 from headstart.media.images import SUFFIXES
 
@@ -29,35 +29,25 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind))
 
 
-class NumbersInText(NamedTuple):
-    """How far a column of text is numbers."""
-
-    all: bool
-    """Whether every cell is one, or none at all."""
-    why: str = ""
-    """Why they cannot be read."""
-
-
-def as_numbers(column: pa.ChunkedArray, decimal: DecimalSign) -> NumbersInText | None:
-    """Numbers in a column of text; None where most cells are something else."""
+def fault_of_numbers(column: pa.ChunkedArray, decimal: DecimalSign) -> str | None:
+    """Why the numbers in a column of text cannot be read, '' where they can; None where most cells are no numbers."""
     if not any(signs_of(value) for value in sample(column)):
         return None
     counts = Counter(cell for cell in column.to_pylist() if cell and cell.strip() and not is_no_value(cell))
     signs = {cell: signs_of(cell) for cell in counts}
     numeric, total = sum(counts[cell] for cell in counts if signs[cell]), counts.total()
-    if 2 * numeric < total:
-        return None
     strange = [cell for cell in counts if not signs[cell]]
+    if 2 * numeric < total or all(map(is_plain, counts)):  # plain ones are text where a type says so
+        return None
     if strange:
-        return NumbersInText(
-            False, f"{numeric} of {total} cells are numbers, {total - numeric} are not, such as {strange[0]!r}"
-        )
+        return f"{numeric} of {total} cells are numbers, {total - numeric} are not, such as {strange[0]!r}"
     unread = [cell for cell in counts if number_in(cell, decimal) is None]
+    if not unread:
+        return ""
     fitting = sorted(set.intersection(*signs.values()))
-    if unread and fitting:
-        how = " or ".join(f"--set format.decimal={sign}" for sign in fitting)
-        return NumbersInText(False, f"its cells are numbers such as {unread[0]!r}; {how} reads them")
-    return NumbersInText(not unread, "its cells are numbers with decimal points and with decimal commas")
+    how = " or ".join(f"--set format.decimal={sign}" for sign in fitting)
+    said = f"; {how} reads them" if how else ", others with the other decimal sign"
+    return f"its cells are numbers such as {unread[0]!r}{said}"
 
 
 def sample(column: pa.ChunkedArray) -> list[Any]:
@@ -136,8 +126,15 @@ def _short(value: Any) -> str:
 
 def as_on_disk(root: str, path: str) -> str:
     """The path as it is spelt below `root`, where accents may have the other of their two forms; itself elsewhere."""
-    forms = (path, *(normalize(form, path) for form in ("NFC", "NFD")))
-    return next((form for form in forms if os.path.exists(os.path.join(root, form))), path)
+    if path.isascii() or os.path.exists(os.path.join(root, path)):
+        return path
+    found = ""
+    for part in Path(path).parts:
+        forms = [os.path.join(found, form) for form in (part, normalize("NFC", part), normalize("NFD", part))]
+        found = next((form for form in forms if os.path.exists(os.path.join(root, form))), "")
+        if not found:
+            return path
+    return found
 
 
 def _exists(root: str, value: str) -> bool:

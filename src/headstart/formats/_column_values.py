@@ -74,10 +74,7 @@ def _texts(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _paths(column: pa.ChunkedArray, root: str) -> pa.ChunkedArray:
     """Paths as they lie on disk, where accents may have the other of their two forms."""
-    paths = column.to_pylist()
-    if all(path is None or path.isascii() for path in paths):
-        return column
-    return pa.chunked_array([pa.array([path and as_on_disk(root, path) for path in paths], pa.string())])
+    return pa.chunked_array([pa.array([path and as_on_disk(root, path) for path in column.to_pylist()], pa.string())])
 
 
 def _numbers(name: str, column: pa.ChunkedArray, table: pa.Table, decimal: DecimalSign) -> pa.ChunkedArray:

@@ -66,6 +66,7 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     else:
         return ReadLabels(table, "label")
     if lists is not None and holds_records(lists):
+        lists.say(f"{len(lists.known())} of {table.num_rows} cells are lists of spans")
         return ReadLabels(with_spans(table, lists, inputs.columns if inputs.type == pa.string() else ()), "spans")
     labels = read_texts(column) if lists is None else read_lists(lists)
     table = _replaced(table, label, labels.values)

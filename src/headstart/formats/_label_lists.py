@@ -20,6 +20,9 @@ def holds_records(column: LabelColumn) -> bool:
 def read_lists(column: LabelColumn) -> Labels:
     """Read a column of lists of names or numbers. Raises DataError."""
     cells = [None if cell is None else _without_gaps(column, row, cell) for row, cell in enumerate(column.cells)]
+    negative = sum(new is None and old is not None for old, new in zip(column.cells, cells))
+    if negative:
+        column.say(f"{negative} lists hold negative class numbers alone, which are no label")
     dropped = sum(len(old) - len(new or old) for old, new in zip(column.cells, cells) if old)
     if dropped:
         column.say(f"{dropped} empty items of lists were left out")

@@ -19,7 +19,7 @@ from headstart.formats._numerals import DecimalSign, affix_of, is_no_value, is_p
 from headstart.kernel.spelling import one_spelling
 from headstart.numerics.few_values import are_few
 
-SEPARATORS = ("|", ";", ",")
+SEPARATORS = ("|", ";", ",", "#")
 """What may stand between names, the surest first."""
 
 OFTEN = 0.02
@@ -42,8 +42,10 @@ def lists_in(column: LabelColumn) -> LabelColumn | None:
             found[cell] = parse_cell(cell)
         except ValueError as error:
             faults[cell] = str(error)
-    if not found:
-        return _unquoted_lists(column)
+    if not any(found.values()):
+        unquoted = _unquoted_lists(column)
+        if unquoted is not None or not found:
+            return unquoted
     listed, total = sum(counts[cell] for cell in found), sum(counts.values())
     words = [cell for cell in faults if is_no_value(cell)]
     left = [cell for cell in faults if cell not in words]
@@ -107,10 +109,9 @@ def _numbers(column: LabelColumn, counts: Mapping[str, int]) -> Labels | None:
 
 
 def _as_numbers(column: LabelColumn, values: Mapping[str, float | None]) -> Labels:
+    numbers: list[int | float | None] = [values.get(cell) for cell in column.cells]
     if all(re.fullmatch(r"\s*[+-]?[0-9]+\s*", cell) for cell in values):
-        numbers = [None if cell not in values else int(cell) for cell in column.cells]
-    else:
-        numbers = [values.get(cell) for cell in column.cells]
+        numbers = [int(cell) if cell in values else None for cell in column.cells]
     if len(set(values.values())) < len(values):
         column.say("some numbers are written in several ways, such as 1 and 1.0, and count as one")
         return Labels(pa.array(numbers))
@@ -125,7 +126,7 @@ def _require_names(column: LabelColumn, counts: Mapping[str, int], signs: Mappin
     total, numeric = sum(counts[cell] for cell in signs), sum(counts[cell] for cell in numbers)
     strange = [cell for cell in signs if not signs[cell]]
     asked = column.form == "numbers"
-    if not (strange and (asked or (numbers and not all(re.fullmatch(r"[0-9\s|;,]+", cell) for cell in strange)))):
+    if not (strange and (asked or (numbers and not all(re.fullmatch(r"[0-9\s|;,#]+", cell) for cell in strange)))):
         return
     shown = column.first(lambda cell: cell == strange[0])
     what = f"{numeric} of {total} cells are numbers, {total - numeric} are not, such as {shown}"
@@ -225,14 +226,14 @@ def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
 def _separates(separator: str, cells: Sequence[str]) -> bool:
     """Whether a separator stands between names: then several cells share parts.
 
-    A comma may be part of a name, as in 'Salem, Oregon': there the parts must be fewer than the cells they make up.
+    Commas and hashes may be parts of names, as in 'Salem, Oregon': there the parts must be fewer than the cells.
     """
     combined = {tuple(_parts(cell, separator)) for cell in cells}
     several = sum(len(_parts(cell, separator)) > 1 for cell in cells)
     uses = Counter(part for some in combined for part in set(some))
     if several < max(1.0, OFTEN * len(cells)):
         return False
-    return len(uses) < len(combined) if separator == "," else max(uses.values()) > 1
+    return len(uses) < len(combined) if separator in ",#" else max(uses.values()) > 1
 
 
 def _parts(cell: str, separator: str) -> list[str]:

@@ -40,8 +40,8 @@ def with_spans(table: pa.Table, column: LabelColumn, inputs: Sequence[str]) -> p
             word or overlaps another; the row is named.
     """
     if len(inputs) != 1:
-        held = f"not in {' and '.join(inputs)}" if inputs else "and the inputs are none"
-        raise DataError(f"column '{column.name}' holds spans: they lie in one text, {held}")
+        held = " and ".join(inputs) or "inputs that are no text"
+        raise DataError(f"column '{column.name}' holds spans: they lie in one text, not in {held}")
     texts = table.column(inputs[0]).to_pylist()
     found: list[list[dict[str, Any]] | None] = []
     widened = 0

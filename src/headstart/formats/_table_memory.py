@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headstart.formats._rows import ORIGIN, table_of
 from headstart.formats._table_files import plain
+from headstart.kernel.errors import DataError
 
 
 class Frame:
@@ -63,7 +64,7 @@ class ArrowRows:
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:  # noqa: ARG002
         """The whole table with its origins."""
-        return self._part(0, len(self._rows))
+        return self._part(0, len(self._rows), strict=True)
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
@@ -74,22 +75,38 @@ class ArrowRows:
         for start in range(0, len(self._rows), rows):
             yield self._part(start, start + rows).select([*types, ORIGIN])
 
-    def _part(self, start: int, stop: int) -> pa.Table:
+    def _part(self, start: int, stop: int, *, strict: bool = False) -> pa.Table:
+        """Some rows. Raises DataError, if `strict`, on a number that is no class."""
         table = plain(self._rows[start:stop])
         for name, class_names in self._class_names.items():
             numbers = table.column(name)
             named = [_named(number, class_names) for number in numbers.to_pylist()]
+            if strict:
+                _require_known(name, numbers.to_pylist(), named, len(class_names), start)
             kind = pa.list_(pa.string()) if pa.types.is_list(numbers.type) else pa.string()
             table = table.set_column(table.column_names.index(name), name, pa.array(named, kind))
         origins = [f"row {start + offset}" for offset in range(table.num_rows)]
         return table.append_column(ORIGIN, pa.array(origins, pa.string()))
 
 
-def _named(number: int | list[int] | None, class_names: list[str]) -> str | list[str] | None:
-    """A class number as its name, None where it is none; a list of numbers as their names."""
+def _named(number: Any, class_names: list[str]) -> Any:
+    """A class number as its name, None where it is none; a list of them as names, None where it has no other items."""
     if isinstance(number, list):
-        return [class_names[one] for one in number]
-    return None if number is None or number < 0 else class_names[number]
+        names = [_named(one, class_names) for one in number]
+        return None if names and all(name is None for name in names) else names
+    return class_names[number] if number is not None and 0 <= number < len(class_names) else None
+
+
+def _require_known(column: str, numbers: list[Any], named: list[Any], classes: int, start: int) -> None:
+    """Refuse numbers beyond the classes, and negative ones beside others: alone they are no label. Raises DataError."""
+    for row, (number, names) in enumerate(zip(numbers, named), start=start):
+        listed, beside = (number, names is not None) if isinstance(number, list) else ([number], False)
+        strange = [one for one in listed if one is not None and (one >= classes or (one < 0 and beside))]
+        if strange:
+            raise DataError(
+                f"row {row}, column '{column}': {strange[0]} is no class number, which are 0 to {classes - 1}. Take it "
+                "out, or give the row no label."
+            )
 
 
 def arrow_rows(table: pa.Table) -> ArrowRows:
@@ -103,7 +120,7 @@ def is_dataset(source: Any) -> bool:
 
 
 def dataset_rows(dataset: Any) -> ArrowRows:
-    """A Hugging Face dataset as a source: class numbers, in lists too, become their names, -1 (unlabelled) empty."""
+    """A Hugging Face dataset as a source: class numbers, in lists too, become their names, negative ones empty."""
     inner = {name: getattr(feature, "feature", feature) for name, feature in dataset.features.items()}
     class_names = {
         name: list(feature.names)

@@ -62,22 +62,37 @@ def with_lists(table: pa.Table, columns: Columns, required: str | None = None) -
     Raises:
         DataError: some cells hold lists, and some do not; the row is named.
     """
-    found: dict[str, LabelColumn] = {}
-    for name in dict.fromkeys(name for name in (*_TOKENS, *columns.text, columns.label, *_TAGS) if name is not None):
-        if name in table.column_names and is_text(table.schema.field(name).type):
-            cells = [cell if cell and cell.strip() else None for cell in table.column(name).to_pylist()]
-            origins = table.column(ORIGIN).to_pylist() if ORIGIN in table.column_names else range(table.num_rows)
-            column = LabelColumn(name, cells, origins, True, "auto", "auto", [])
-            lists = lists_in(column)
-            if lists is not None and not holds_records(lists):
-                found[name] = lists
-            elif name == required and column.known():
-                raise column.refusal(f"{column.first()} is no list of words")
-    tokens = [name for name in found if name in _TOKENS or name in columns.text]
-    tags = [name for name in found if name in (columns.label, *_TAGS) and name not in tokens]
-    for name in [*tokens, *tags] if tokens and (tags or required or tokens[0] in _TOKENS) else ():
-        table = table.set_column(table.column_names.index(name), name, pa.array(found[name].cells))
-    return table
+    tokens = next((name for name in (*columns.text, *_TOKENS) if _is_texts(table, name)), None)
+    words = None if tokens is None else _lists(table, tokens, required)
+    if tokens is None or words is None:
+        return table
+    tags = next((name for name in (columns.label, *_TAGS) if _is_texts(table, name)), None)
+    kinds = None if tags is None else _lists(table, tags, required)
+    if tags is not None and kinds is not None:
+        table = table.set_column(table.column_names.index(tags), tags, kinds)
+    elif tokens not in _TOKENS and required is None:
+        return table
+    return table.set_column(table.column_names.index(tokens), tokens, words)
+
+
+def _is_texts(table: pa.Table, name: str | None) -> bool:
+    return name in table.column_names and is_text(table.schema.field(name).type)
+
+
+def _lists(table: pa.Table, name: str, required: str | None) -> pa.Array | None:
+    """The lists in a column of text; None where it holds none, or others than of words."""
+    cells = [cell if cell and cell.strip() else None for cell in table.column(name).to_pylist()]
+    origins = table.column(ORIGIN).to_pylist() if ORIGIN in table.column_names else range(table.num_rows)
+    column = LabelColumn(name, cells, origins, True, "auto", "auto", [])
+    try:
+        lists = lists_in(column)
+    except DataError:
+        if name not in (*_TOKENS, *_TAGS, required):
+            return None
+        raise
+    if lists is None and name == required and column.known():
+        raise column.refusal(f"{column.first()} is no list of words")
+    return None if lists is None or holds_records(lists) else pa.array(lists.cells)
 
 
 def named_besides(columns: Columns, present: Sequence[str]) -> Columns:

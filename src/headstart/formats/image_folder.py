@@ -23,6 +23,7 @@ from headstart.formats._image_scan import Leftovers, is_image_path, walk_images
 from headstart.formats._mask_layout import has_mask_endings, has_mask_folders
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
+from headstart.kernel.spelling import one_spelling
 
 _OWN = {"image": "path", "label": "label", "part": "part"}
 _FLAG = {"image": "--image", "label": "--label", "part": "--part"}
@@ -152,7 +153,9 @@ def _examples(root: Path | str, layout: Layout, columns: Columns, notes: tuple[s
     table = {"path": pa.array([image.path for image in images], pa.string())}
     targets, part, group = {}, None, None
     if layout.class_counts():
-        table["label"] = pa.array([image.label for image in images], pa.string())
+        called = one_spelling(image.label for image in images if image.label is not None)
+        labels = [called.get(image.label or "", image.label) for image in images]
+        table["label"] = pa.array(labels, pa.string())
         targets = {"label": "label"}
     if layout.part_names:
         table["part"] = pa.array([image.part for image in images], pa.string())

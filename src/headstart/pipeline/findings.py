@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from headstart.kernel.spelling import nearly_alike
 from headstart.pipeline.inspection import Finding, Inspection, Severity, Spread
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
@@ -60,16 +60,18 @@ def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -
             "warning",
             f"the largest class is {most / least:.0f} times the smallest: plain accuracy will flatter the model",
         )
-    spellings: defaultdict[str, list[str]] = defaultdict(list)
-    for name in found.classes:
-        spellings[" ".join(name.casefold().split())].append(name)
-    for names in spellings.values():
-        if len(names) > 1:
-            yield "warning", f"classes that differ only in case or spaces: {', '.join(map(repr, names))}"
+    for sentence in alike(found.classes):
+        yield "warning", sentence
     trained = classes_by_part.get("train", set())
     for part, names_in_part in classes_by_part.items():
         if trained and names_in_part - trained:
             yield "warning", f"classes in {part} that are missing from train: {_some(sorted(names_in_part - trained))}"
+
+
+def alike(classes: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for every group of classes that may be one."""
+    groups = nearly_alike(classes)
+    return tuple(f"classes that differ only in case or spaces: {', '.join(map(repr, names))}" for names in groups)
 
 
 def _about_copies(found: Inspection) -> _Sentences:

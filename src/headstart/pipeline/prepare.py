@@ -22,6 +22,7 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.data import read_examples
+from headstart.pipeline.findings import alike
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
 from headstart.pipeline.unusable import unusable
@@ -143,7 +144,12 @@ def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy,
         unreadable=read.troubles,
         duplicates=len(examples) - len(np.unique(read.clusters)),
         leaks=_leaks(parts, examples),
-        notes=(*examples.notes, *parts.notes, *_never_trained_on(parts, policy)),
+        notes=(
+            *examples.notes,
+            *alike(task.presentation.tally(labels)),
+            *parts.notes,
+            *_never_trained_on(parts, policy),
+        ),
     )
     columns = _recognised(plan.columns, examples.schema)
     return Prepared(examples, columns, read.keys, task, targets, policy.strata, groups, parts, summary, choices)

@@ -10,7 +10,7 @@ import math
 import numbers
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.contracts.examples import Examples
@@ -104,13 +104,14 @@ def class_names(examples: Examples) -> list[str | None]:
     return [None if kind_of(value) == "missing" else class_name(name) for value, name in zip(values, names)]
 
 
-def codes_of(classes: Sequence[str]) -> Callable[[str], int | None]:
-    """Numbers of classes by their names, or by another way to write one that no second class has: 1.0 for 1, True for
-    true, accents in their other form."""
+def codes_of(names: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """The number of each name's class, for the names that are known: as they are, or in another spelling that no second
+    class has: 1.0 for 1, True for true, accents in their other form."""
     exact = {name: k for k, name in enumerate(classes)}
-    counts = Counter(map(_meaning, classes))
-    alike = {_meaning(name): k for name, k in exact.items() if counts[_meaning(name)] == 1}
-    return lambda name: exact[name] if name in exact else alike.get(_meaning(name))
+    spellings = Counter(map(_meaning, classes))
+    alike = {_meaning(name): k for name, k in exact.items() if spellings[_meaning(name)] == 1}
+    found = {name: exact.get(name, alike.get(_meaning(name))) for name in set(names)}
+    return {name: code for name, code in found.items() if code is not None}
 
 
 def _meaning(name: str) -> str:

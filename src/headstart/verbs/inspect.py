@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
 from headstart.evidence.image_fingerprints import SIDE
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.data import read_examples
+from headstart.pipeline.data import NO_SETTINGS, read_examples
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
@@ -42,6 +42,7 @@ def inspect(
     slices: str | Sequence[str] = (),
     part: str | None = None,
     format: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> Inspection:
     """Look at every example once.
@@ -52,15 +53,22 @@ def inspect(
         group: column (or regular expression over image paths) of what must not be split.
         slices: columns whose values get figures of their own. part: column that says train, val or test.
         format: how the data lie; recognised without it.
+        settings: settings of the format, such as {"format": {"decimal": "comma"}}.
         reporter: shows progress; silent without it.
 
     Raises:
+        SettingsError: settings of anything but the format, or none that it has.
         DataError: there is nothing that could be looked at.
     """
     require_cache_apart(data)
     reporter = reporter or Quiet()
     columns = Columns(text=text, image=image, label=label, group=group, slices=slices, part=part)
-    examples, seen, faults = _read(data, columns, format)
+    strange = sorted({*settings} - {"format"})
+    if strange:
+        raise SettingsError(
+            f"--set {strange[0]}: to inspect data only settings of the format are needed, format.KEY=VALUE"
+        )
+    examples, seen, faults = _read(data, columns, format, settings.get("format", {}))
     hashed = content_keys(examples, reporter)
     copies = find_duplicates(examples, hashed.keys, reporter)
     origins = examples.origins()
@@ -89,13 +97,15 @@ def inspect(
     return inspection.model_copy(update={"findings": findings_of(inspection, _classes_by_part(examples, reviews))})
 
 
-def _read(data: Any, columns: Columns, format: str | None) -> tuple[Examples, str, list[Finding]]:
+def _read(
+    data: Any, columns: Columns, format: str | None, settings: Mapping[str, Any]
+) -> tuple[Examples, str, list[Finding]]:
     """The data with labels, or, where that fails, without them and with the reason."""
     try:
-        return *read_examples(data, columns, format=format), []
+        return *read_examples(data, columns, format=format, settings=settings), []
     except DataError as error:
         try:
-            examples, seen = read_examples(data, columns, format=format, labelled=False)
+            examples, seen = read_examples(data, columns, format=format, settings=settings, labelled=False)
         except DataError:
             raise error from None
         return examples, seen, [Finding(severity="error", text=str(error))]

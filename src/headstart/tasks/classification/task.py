@@ -201,8 +201,8 @@ class BoundClassification(BoundTask):
         return counts.sum() / (len(counts) * np.maximum(counts, 1.0))
 
     def _new(self, examples: Examples) -> tuple[str, ...]:
-        code_of = codes_of(self.classes)
-        return _sorted({name for name in (*self.settings.classes, *_names(examples)) if code_of(name) is None})
+        names = {*self.settings.classes, *_names(examples)}
+        return _sorted(names - codes_of(names, self.classes).keys())
 
 
 def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
@@ -238,15 +238,14 @@ def _by_class(names: list[str], classes: tuple[str, ...], examples: Examples) ->
 
 
 def _encode(names: list[str], classes: tuple[str, ...], examples: Examples) -> np.ndarray:
-    code_of = codes_of(classes)
-    found = {name: code_of(name) for name in set(names)}
-    strange = [row for row, name in enumerate(names) if found[name] is None]
+    code = codes_of(names, classes)
+    strange = [row for row, name in enumerate(names) if name not in code]
     if strange:
         raise DataError(
             f"{column_of(examples)}: {unknown('class', names[strange[0]], classes)} "
             f"{len(strange)} examples have a label that is no class here, first {origins_of(examples, strange)}."
         )
-    return np.array([found[name] for name in names], dtype=np.int64)
+    return np.array([code[name] for name in names], dtype=np.int64)
 
 
 def _require_classes(examples: Examples, counts: np.ndarray, *, given: bool) -> None:

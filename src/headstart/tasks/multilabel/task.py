@@ -208,8 +208,9 @@ class BoundMultiLabel(BoundTask):
 
     def _with_new(self, examples: Examples) -> tuple[str, ...]:
         sets = [self.settings.classes, *label_sets(examples, self.separator)]
-        code_of = codes_of(self.classes)
-        return (*self.classes, *(name for name in _sorted(sets) if code_of(name) is None))
+        found = _sorted(sets)
+        known = codes_of(found, self.classes)
+        return (*self.classes, *(name for name in found if name not in known))
 
 
 def _threshold(name: str) -> str:
@@ -243,9 +244,8 @@ def _counts(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples:
 
 
 def _encode(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> np.ndarray:
-    code_of = codes_of(classes)
-    code = {name: code_of(name) for some in sets for name in some}
-    strange = [(row, name) for row, some in enumerate(sets) for name in some if code[name] is None]
+    code = codes_of((name for some in sets for name in some), classes)
+    strange = [(row, name) for row, some in enumerate(sets) for name in some if name not in code]
     if strange:
         rows = sorted({row for row, _ in strange})
         raise DataError(

@@ -49,16 +49,17 @@ def labelled_spans(examples: Examples) -> list[list[Span]]:
 
 def labelled_entities(examples: Examples, types: Sequence[str]) -> list[tuple[list[Entity], list[Place]]]:
     """The entities of each text and the places of its words. Raises DataError on a type that is not among `types`."""
-    code_of = codes_of(types)
+    every = labelled_spans(examples)
+    codes = codes_of((span["label"] for spans in every for span in spans), types)
     found = []
-    for row, (spans, words) in enumerate(zip(labelled_spans(examples), word_places(examples))):
-        strange = [span["label"] for span in spans if code_of(span["label"]) is None]
+    for row, (spans, words) in enumerate(zip(every, word_places(examples))):
+        strange = [span["label"] for span in spans if span["label"] not in codes]
         if strange:
             where = f"{column_of(examples)}, {origins_of(examples, [row])}"
             raise DataError(f"{where}: {unknown('entity type', strange[0], types)}")
         covered = covered_words(words, [(span["start"], span["end"]) for span in spans])
         pairs = zip(covered, spans)
-        found.append(([Entity(c.first, c.stop, code_of(span["label"])) for c, span in pairs if c is not None], words))
+        found.append(([Entity(c.first, c.stop, codes[span["label"]]) for c, span in pairs if c is not None], words))
     return found
 
 
