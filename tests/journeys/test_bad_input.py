@@ -449,7 +449,7 @@ def test_columns_are_found_by_name_and_not_by_place(here: Path, number_run: Path
     NUMBERS.astype(object).replace({"width": {NUMBERS["width"][3]: "wide"}}).to_csv("words.csv", index=False)
     ended = headstart_command("predict", number_run, "words.csv")
     assert ended.code == DataError.exit_code
-    assert "words.csv holds a value of another kind than its column" in ended.err and "'wide'" in ended.err
+    assert "column 'width' is not numeric: 'wide' in words.csv:5" in ended.err and "'wide'" in ended.err
 
 
 def test_a_run_that_is_missing_is_an_error_of_the_run(headstart_command: Command, photos: Path) -> None:

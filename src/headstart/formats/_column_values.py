@@ -28,7 +28,7 @@ def with_inputs(table: pa.Table, roles: Roles, root: str, decimal: DecimalSign) 
         column = columns[name]
         if roles.inputs.type == pa.float64():
             columns[name] = _numbers(name, column, table, decimal)
-        elif roles.inputs.modality == "image" and is_text(column.type):
+        elif roles.inputs.type is None and is_text(column.type):
             columns[name] = _paths(column, root)
         elif roles.inputs.type == pa.string() or pa.types.is_null(column.type):
             columns[name] = _texts(name, column)

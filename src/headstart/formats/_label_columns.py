@@ -25,7 +25,7 @@ _MIDNIGHT = " 00:00:00"
 
 
 class LabelReading(NamedTuple):
-    """How label cells are to be read."""
+    """The way in which label cells are to be read."""
 
     typed: bool
     """Whether the source tells text from numbers."""
@@ -46,7 +46,7 @@ class ReadLabels(NamedTuple):
 
     @property
     def roles(self) -> dict[str, str | None]:
-        """What a schema says of the labels, beside their column."""
+        """The fields of a schema about the labels, beside their column."""
         return {"separator": self.separator, "written": WRITTEN if WRITTEN in self.table.column_names else None}
 
 
