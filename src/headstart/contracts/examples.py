@@ -57,6 +57,10 @@ class Schema(Settings):
     """Value ('3') or colour ('#ff0000') in masks -> class name, in the order of classes; empty where none is given."""
     unknown: tuple[int, ...] = ()
     """Values in masks for pixels of which nothing is known: they are neither learnt nor judged."""
+    threshold: int | None = None
+    """Grey value of masks from which on a pixel is 255, and 0 below; None: values as they stand."""
+    as_stored: bool = False
+    """Whether masks lie over their pictures as these are stored, and are turned by the pictures' EXIF as they are."""
     domain: str | None = None
     """Column that names the domain of an example; each domain is a stream, and has figures of its own."""
     slices: tuple[str, ...] = ()

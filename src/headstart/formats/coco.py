@@ -17,13 +17,14 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, LeftOut, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import BACKGROUND, UNKNOWN, Instances, Picture, coco_files, read_instances
+from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import is_image_path
 from headstart.formats._parts import part_of
 from headstart.formats._shapes import Drawn, boxed, drawn, laid_on
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
-from headstart.media.images import image_size
+from headstart.media.images import stored_size
 from headstart.media.jpeg import MOST_PIXELS
 from headstart.media.masks import encode_mask
 
@@ -44,6 +45,9 @@ class _Row(NamedTuple):
 class Coco(Settings):
     """A file of instances, or a folder with such files and the pictures."""
 
+    exif: Exif | None = None
+    """'stored' or 'upright': how outlines lie over pictures that EXIF turns; by default as sizes tell."""
+
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which files."""
@@ -63,7 +67,7 @@ class Coco(Settings):
             raise DataError(f"{path} holds no COCO instances: a JSON file with images, annotations and segmentations")
         rows = [row for file in files for row in _placed(file, root)]
         _require_once(rows)
-        return _examples(root, rows, files, columns, labelled=labelled)
+        return _examples(root, rows, files, columns, self.exif, labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without masks, some `rows` at a time."""
@@ -113,19 +117,22 @@ def _lies_in(root: Path, place: str) -> bool:
 
 
 def _examples(
-    root: Path, rows: Sequence[_Row], files: Sequence[Instances], columns: Columns, *, labelled: bool
+    root: Path, rows: Sequence[_Row], files: Sequence[Instances], columns: Columns, exif: Exif | None, *, labelled: bool
 ) -> Examples:
     table = {"path": pa.array([row.path for row in rows], pa.string())}
     schema: dict[str, Any] = {}
     notes = _unnamed(root, rows)
     if labelled:
         classes = _same_classes(files)
-        _require_sizes(root, rows)
+        sizes = ((row.path, (row.picture.width, row.picture.height)) for row in rows)
+        turns = turns_of(root, sizes, exif, "outlines")
+        _require_sizes(root, rows, as_stored=turns.as_stored)
         masks, about_masks = _masks(root, rows)
         table["mask"] = pa.array(masks, pa.binary())
         legend = {str(number): name for number, name in enumerate((BACKGROUND, *classes))}
         schema |= {"targets": {"mask": "mask"}, "legend": legend, "unknown": (UNKNOWN,)}
-        notes += about_masks
+        schema["as_stored"] = turns.as_stored
+        notes += [*turns.notes, *about_masks]
         if len(files) > 1 and all(row.part for row in rows):
             table["part"] = pa.array([row.part for row in rows], pa.string())
             schema["part"] = "part"
@@ -145,12 +152,13 @@ def _unnamed(root: Path, rows: Sequence[_Row]) -> list[str]:
     return [LeftOut(len(found), "pictures that no annotations name", found[0])] if found else []
 
 
-def _require_sizes(root: Path, rows: Sequence[_Row]) -> None:
+def _require_sizes(root: Path, rows: Sequence[_Row], *, as_stored: bool) -> None:
     """Refuse sizes that are not those of the pictures, before masks of these sizes are made. Raises DataError."""
     faults = []
     for path, picture, _, file in rows:
         try:
-            width, height = image_size(root / path)
+            found = stored_size(root / path)
+            width, height = found[:2] if as_stored else found.upright
         except DataError:  # such pictures are named later, with the others that cannot be read
             width, height = picture.width, picture.height
         if (picture.height, picture.width) != (height, width) or height * width > MOST_PIXELS:

@@ -28,7 +28,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular, require_regular
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES
-from headstart.media.masks import encode_mask, read_mask
+from headstart.media.masks import THRESHOLD, Reading, encode_mask, read_mask
 
 OTHER = SUFFIXES | frozenset(
     ".csv .gz .json .jsonl .md .nii .npy .parquet .toml .tsv .txt .wav .xml .yaml .zip".split()
@@ -70,6 +70,9 @@ class Dicom(Settings):
 
     window: Window | None = None
     """[level, width > 0] of the grey values, such as [40, 400] HU for soft tissue; by default each slice's own."""
+
+    threshold: int | None = THRESHOLD
+    """Grey value of masks from which on a pixel is of the second of two classes; >= 1, for soft edges and JPEG."""
 
     _has_width = field_validator("window")(require_width)
 
@@ -113,7 +116,7 @@ class Dicom(Settings):
     def _slices(self, root: Path, found: list[Found], notes: list[str], *, labelled: bool) -> Iterator[Slice]:
         notes += _about_greys(found, given=self.window is not None)
         for series in _series(found):
-            yield from _slices(root, series, ends(self.window), notes, labelled=labelled)
+            yield from _slices(root, series, self, notes, labelled=labelled)
 
 
 def _root(source: Any) -> Path:
@@ -193,7 +196,7 @@ def _series(slices: Sequence[Found]) -> list[list[Found]]:
 
 
 def _slices(
-    root: Path, series: Sequence[Found], window: Ends | None, notes: list[str], *, labelled: bool
+    root: Path, series: Sequence[Found], settings: Dicom, notes: list[str], *, labelled: bool
 ) -> Iterator[Slice]:
     header = series[0][1]
     patient = str(header.get("PatientID") or header.get("SeriesInstanceUID") or series[0][0].picture)
@@ -201,6 +204,7 @@ def _slices(
     if missing:
         notes.append(f"DICOM series of patient {patient} ({series[0][0].picture}, ...): {missing}")
     pixels: Iterable[np.ndarray] = (_values(root / pair.picture) for pair, _ in series)
+    window = ends(settings.window)
     windows = [window] * len(series) if window else _own_windows([header for _, header in series])
     if windows[0] is None:  # only then is a series in memory as a whole
         pixels = list(pixels)
@@ -210,7 +214,7 @@ def _slices(
         shown = grey(values, own)
         if about.get("PhotometricInterpretation") == INVERTED:
             shown = 255 - shown
-        mask = _mask(root, pair, about, values.shape) if labelled else None
+        mask = _mask(root, pair, about, values.shape, settings.threshold) if labelled else None
         yield Slice(png(shown), mask, pair.picture, patient, pair.part)
 
 
@@ -271,10 +275,10 @@ def _values(path: Path) -> np.ndarray:
     return rescaled(values, file)
 
 
-def _mask(root: Path, pair: Pair, header: Any, shape: tuple[int, ...]) -> bytes:
+def _mask(root: Path, pair: Pair, header: Any, shape: tuple[int, ...], threshold: int | None) -> bytes:
     """The mask with the size of its pixels. Raises DataError."""
     try:
-        mask = read_mask(root / str(pair.mask))
+        mask = read_mask(root / str(pair.mask), Reading(threshold))
     except DataError as error:
         raise DataError(f"{pair.mask} {error}") from error
     if mask.values.shape != shape or mask.coloured or mask.values.max(initial=0) > 255:

@@ -13,16 +13,23 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
+from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_images
 from headstart.formats._legend import read_legend
 from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
+from headstart.media.masks import THRESHOLD
 
 
 class MaskFolder(Settings):
     """Pictures and masks in folders of their own, or side by side."""
+
+    threshold: int | None = THRESHOLD
+    """Grey value of masks from which on a pixel is of the second of two classes; >= 1, for soft edges and JPEG."""
+    exif: Exif | None = None
+    """'stored' or 'upright': how masks lie over pictures that EXIF turns; by default as sizes tell."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
@@ -53,7 +60,18 @@ class MaskFolder(Settings):
             _require_masks(root, found.pairs, found.lone_masks)
         notes = leftovers.notes()
         left_out = {suffix for suffix in leftovers.other if suffix not in (".json", ".txt")}
-        return _examples(root, found.pairs, columns, notes if left_out else (), labelled=labelled)
+        examples = _examples(root, found.pairs, columns, notes if left_out else (), labelled=labelled)
+        return self._as_masks_lie(root, found.pairs, examples) if labelled else examples
+
+    def _as_masks_lie(self, root: Path, pairs: Sequence[Pair], examples: Examples) -> Examples:
+        """The examples with how their masks are read. Raises DataError as `turns_of`."""
+        masks = ((pair.picture, root / str(pair.mask)) for pair in pairs)
+        as_stored, notes = turns_of(root, masks, self.exif, "masks")
+        legend = examples.schema.legend
+        if self.threshold is not None and len(legend) == 2:
+            legend = dict(zip(("0", "255"), legend.values()))
+        how = {"threshold": self.threshold, "as_stored": as_stored, "legend": legend}
+        return Examples(examples.table, examples.schema.model_copy(update=how), (*examples.notes, *notes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without their masks, some `rows` at a time."""

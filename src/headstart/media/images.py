@@ -160,12 +160,30 @@ def image_size(source: Path | bytes | Crop) -> tuple[int, int]:
     """Width and height in pixels as the image is seen upright, without decoding it. Raises DataError."""
     if isinstance(source, Crop):
         return source.box.width, source.box.height
+    return stored_size(source).upright
+
+
+class Stored(NamedTuple):
+    """The size of an image as it lies in its file, and how EXIF turns it."""
+
+    width: int
+    height: int
+    orientation: int
+    """1..8; 1 for an image that lies upright."""
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height when it is turned."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def stored_size(source: Path | bytes) -> Stored:
+    """Size and orientation of an image, which is not decoded. Raises DataError."""
     with open_image(source) as image:
-        width, height = image.size
-        with suppress(Exception):
-            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # turned by a quarter
-                return height, width
-        return width, height
+        orientation = 1
+        with suppress(Exception):  # a broken EXIF block does not spoil the pixels
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return Stored(*image.size, orientation if orientation in range(1, 9) else 1)
 
 
 def is_jpeg(source: Path | bytes) -> bool:

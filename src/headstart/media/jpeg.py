@@ -34,7 +34,7 @@ def decode_jpeg(content: bytes, at_least: int | None = None) -> np.ndarray | Non
         pixels: np.ndarray = simplejpeg.decode_jpeg(content, "RGB", min_height=least, min_width=least)
     except ValueError:
         return None
-    return _upright(pixels, _orientation(content))
+    return upright(pixels, _orientation(content))
 
 
 def is_plain_jpeg(content: bytes) -> bool:
@@ -72,12 +72,12 @@ def _scan_start(content: bytes) -> int:
     return place
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turned and mirrored as EXIF says: 2 mirrored, 3 half a turn, 4 flipped, 5 to 8 with the axes exchanged."""
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(height, width, ...) as EXIF says: 2 mirrored, 3 half a turn, 4 flipped, 5 to 8 with the axes exchanged."""
     if not 2 <= orientation <= 8:
         return pixels
     if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):

@@ -10,7 +10,9 @@ import numpy as np
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.panels import Choice
 from headstart.kernel.errors import DataError
-from headstart.tasks.segmentation.mask_scan import WHITE, Seen, named
+from headstart.media.masks import WHITE, Mask
+from headstart.tasks.segmentation.mask_scan import Seen, named
+from headstart.tasks.segmentation.mask_smoothing import smoothed
 
 MOST_CLASSES = 255
 """A class map is written with one byte per pixel, and one value says that nothing is known."""
@@ -26,6 +28,14 @@ OBJECTS = Choice(
     "they count up from 1 in each mask: all but 0 is one class. --set task.instances=false makes each a class",
 )
 """What is said where numbers of objects were seen in the values."""
+
+
+COLOURS = Choice(
+    "values of the masks",
+    "colours",
+    'each colour is a class. legend.json beside the masks names them: {"#ff0000": "cell"}',
+)
+"""What is said where classes are called as their colours."""
 
 
 class Classes(NamedTuple):
@@ -68,7 +78,9 @@ def understand(
     Raises:
         DataError: a single class, more than 255, or names that do not go with the values.
     """
-    coloured = any(mask.coloured for mask in seen) or any(key.startswith("#") for key in legend)
+    coloured = any(mask.coloured for mask in seen) or any(key.startswith("#") for key in legend) or by_colour(seen)
+    if coloured and legend and not any(key.startswith("#") for key in legend):
+        _require_one_palette(seen)
     left_out = tuple(ignored)
     present = sorted({value for mask in seen for value in values_of(mask, coloured)} - set(left_out))
     if not present:
@@ -80,6 +92,8 @@ def understand(
         return Classes(tuple(held.values()), tuple(held), coloured, left_out)
     if instances or (instances is None and not coloured and not names and _are_objects(seen, present)):
         return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False, left_out)
+    if instances is None and not names:
+        _require_sharp(seen, coloured)
     values = tuple(present)
     if names:
         if len(present) != len(names) and present[-1] < len(names):
@@ -114,14 +128,43 @@ def as_written(classes: Classes, seen: Sequence[Seen], schema: Schema) -> Classe
 
 
 def values_of(mask: Seen, coloured: bool) -> tuple[int, ...]:
-    """The values of a mask; grey ones as colours where others have colours."""
-    if coloured and not mask.coloured:
-        return tuple(value * WHITE for value in mask.values)
-    return mask.values
+    """The values of a mask; their colours where masks are told apart by colours."""
+    return mask.colours if coloured else mask.values
+
+
+def by_colour(seen: Sequence[Seen]) -> bool:
+    """Return whether palettes of masks differ, so that only the colours are the same in all of them."""
+    if differing(seen):
+        return True
+    indexed = [mask for mask in seen if mask.indexed]
+    greys = {value for mask in seen if not mask.indexed and not mask.coloured for value in mask.values}
+    numbers = {value for mask in indexed for value in mask.values}
+    shown = {colour for mask in indexed for colour in mask.colours}
+    return bool(indexed) and not greys <= numbers and {value * WHITE for value in greys} <= shown
+
+
+def differing(seen: Sequence[Seen]) -> str:
+    """Where palettes differ, how: one number of two colours, or one colour of two numbers; '' where they agree.
+
+    A palette with one colour for several numbers of a mask says nothing.
+    """
+    colours: dict[int, int] = {}
+    numbers: dict[int, int] = {}
+    for mask in seen:
+        if not mask.indexed or len(set(mask.colours)) < len(mask.values):
+            continue
+        for number, colour in zip(mask.values, mask.colours):
+            if colours.setdefault(number, colour) != colour:
+                return f"{number} is #{colours[number]:06x} in one and #{colour:06x} in another"
+            if numbers.setdefault(colour, number) != number:
+                return f"#{colour:06x} is {numbers[colour]} in one and {number} in another"
+    return ""
 
 
 def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) -> None:
     """Refuse masks with values that stand for no class. Raises DataError with the values and some origins."""
+    if not classes.coloured:
+        _require_one_palette(seen)
     if not classes.values:
         return
     known = {*classes.values, *classes.ignored}
@@ -136,10 +179,12 @@ def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) ->
         )
 
 
-def encoded(values: np.ndarray, coloured: bool, classes: Classes) -> np.ndarray:
-    """Values of a mask (height, width) as class numbers, int64; what is no class becomes `len(names)`."""
-    if classes.coloured and not coloured:
-        values = values * WHITE
+def encoded(mask: Mask, classes: Classes) -> np.ndarray:
+    """A mask (height, width) in class numbers, int64; what is no class becomes `len(names)`."""
+    return _numbers(mask.colours(mask.values) if classes.coloured else mask.values, classes)
+
+
+def _numbers(values: np.ndarray, classes: Classes) -> np.ndarray:
     if not classes.values:
         return np.where(np.isin(values, classes.ignored), len(classes.names), values != 0).astype(np.int64)
     order = np.argsort(classes.values)
@@ -150,8 +195,8 @@ def encoded(values: np.ndarray, coloured: bool, classes: Classes) -> np.ndarray:
 
 def pixels_of(mask: Seen, classes: Classes) -> np.ndarray:
     """Pixels of each class (classes,) in a mask."""
-    values, counts = np.array(mask.counts, dtype=np.int64).T
-    numbers = encoded(values, mask.coloured, classes)
+    values = np.array(values_of(mask, classes.coloured), np.int64)
+    numbers, counts = _numbers(values, classes), [pixels for _, pixels in mask.counts]
     found = np.bincount(numbers, weights=counts, minlength=len(classes.names) + 1)
     return found[: len(classes.names)].astype(np.int64)
 
@@ -167,10 +212,32 @@ def _require_distinct(names: Sequence[str]) -> None:
         raise DataError(f"the legend calls several values '{twice[0]}': give each class a name of its own")
 
 
+def _require_one_palette(seen: Sequence[Seen]) -> None:
+    if how := differing(seen):
+        raise DataError(
+            f"the palettes of the masks differ: {how}; so the numbers do not tell the classes. Name colours in "
+            'legend.json ({"#ff0000": "cell"}), or save the masks without palettes'
+        )
+
+
+def _require_sharp(seen: Sequence[Seen], coloured: bool) -> None:
+    """Refuse masks most of whose values smoothing made. Raises DataError."""
+    counts = [[pixels for _, pixels in mask.counts] for mask in seen]
+    made = smoothed([(values_of(mask, coloured), some, mask.between) for mask, some in zip(seen, counts)])
+    if made:
+        raise DataError(
+            f"the masks look smoothed, as resizing or JPEG leaves them: {len(made)} of their values, such as "
+            f"{_listed(made[:3], coloured)}, occur only between others. Write them anew, resized by the nearest pixel; "
+            "of two classes, --set format.threshold=128 takes values from 128 on for the second. If each value is a "
+            "class: --set task.instances=false; if each but 0 is an object: --set task.instances=true"
+        )
+
+
 def _are_objects(seen: Sequence[Seen], present: Sequence[int]) -> bool:
     if len(present) <= MANY_VALUES:
         return False
-    runs = [mask.values[-1] == len(mask.values) - (mask.values[0] == 0) for mask in seen]
+    # masks that were smoothed may hold all values of 8 bits
+    runs = [mask.values[-1] == len(mask.values) - (mask.values[0] == 0) < MOST_CLASSES for mask in seen]
     return sum(runs) >= 0.9 * len(runs)
 
 

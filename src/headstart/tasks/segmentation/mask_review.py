@@ -9,7 +9,14 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
-from headstart.tasks.segmentation.mask_classes import BACKGROUND, Classes, pixels_of, require_known, understand
+from headstart.tasks.segmentation.mask_classes import (
+    BACKGROUND,
+    Classes,
+    differing,
+    pixels_of,
+    require_known,
+    understand,
+)
 from headstart.tasks.segmentation.mask_scan import Seen, faults_of, looked, named, sources
 from headstart.tasks.segmentation.whole_view import choose_view, told
 
@@ -63,6 +70,8 @@ def _notes(seen: Sequence[Seen], pixels: np.ndarray, classes: Classes) -> tuple[
     pictures, share = (pixels > 0).sum(axis=0), 100 * pixels.sum(axis=0) / max(1, pixels.sum())
     listed = ", ".join(f"{n} {pictures[k]} ({share[k]:.3g} %)" for k, n in enumerate(classes.names[:20]))
     found = [f"{len(seen)} masks of {len(classes.names)} classes, by pictures and share of all pixels: {listed}"]
+    if how := differing(seen):
+        found.append(f"the palettes of the masks differ: {how}. Classes are told apart by their colours")
     if not classes.values:
         objects = [sum(value != 0 for value in mask.values) for mask in seen]
         found.append(

@@ -19,14 +19,12 @@ from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.regular import read_regular
-from headstart.media.images import image_size
-from headstart.media.masks import read_mask
+from headstart.media.images import image_size, stored_size
+from headstart.media.masks import MaskFile, Reading, read_mask
+from headstart.tasks.segmentation.mask_smoothing import pixels_between
 
 MASK = "mask"
 """The name of the target."""
-
-WHITE = 0x010101
-"""Times a grey value: the same as a colour."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,12 @@ class Seen:
     coloured: bool
     key: str
     """Hash of its content."""
+    colours: tuple[int, ...]
+    """0xRRGGBB of each value."""
+    indexed: bool = False
+    """Whether a palette says the colours."""
+    between: tuple[int, ...] = ()
+    """Of each value, the pixels that lie between lower and higher ones; empty where nothing speaks of smoothing."""
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -47,8 +51,8 @@ class Seen:
         return tuple(value for value, _ in self.counts)
 
 
-def sources(examples: Examples) -> list[Path | bytes]:
-    """The masks, as files or encoded bytes.
+def sources(examples: Examples) -> list[MaskFile]:
+    """The masks, as files or encoded bytes, and how they are read.
 
     Raises:
         DataError: examples have no mask; names some.
@@ -57,7 +61,19 @@ def sources(examples: Examples) -> list[Path | bytes]:
     missing = [row for row, value in enumerate(given) if not value]
     if missing:
         raise DataError(f"{len(missing)} of {len(given)} pictures have no mask: {named(examples, missing)}")
-    return [value if isinstance(value, bytes) else Path(examples.schema.root, value) for value in given]
+    schema = examples.schema
+    files = [value if isinstance(value, bytes) else Path(schema.root, value) for value in given]
+    if not schema.as_stored:
+        return [MaskFile(file, Reading(schema.threshold)) for file in files]
+    turns = map(_orientation, examples.raws())
+    return [MaskFile(file, Reading(schema.threshold, turn)) for file, turn in zip(files, turns)]
+
+
+def _orientation(picture: Any) -> int:
+    try:
+        return stored_size(picture).orientation
+    except DataError:  # named where it is read
+        return 1
 
 
 def look(examples: Examples) -> list[Seen]:
@@ -96,25 +112,35 @@ def named(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
     return ", ".join(examples.take(list(rows[:most])).origins()) + more
 
 
-def _look_or_say(mask: Path | bytes, picture: Any) -> Seen | str:
+def _look_or_say(mask: MaskFile, picture: Any) -> Seen | str:
     """What a mask holds, or what is wrong with it."""
     try:
-        seen = _look(mask, _changed(mask))
+        seen = _look(mask, _changed(mask.source))
         width, height = image_size(picture)
     except DataError as error:
         return f"the mask {error}"
     if (width, height) != (seen.width, seen.height):
-        return f"the picture has {width}x{height} pixels, its mask {seen.width}x{seen.height}; they must agree"
+        axes = ": rows and columns are exchanged" if (height, width) == (seen.width, seen.height) else ""
+        return f"the picture has {width}x{height} pixels, its mask {seen.width}x{seen.height}; they must agree{axes}"
     return seen
 
 
 @lru_cache(maxsize=1 << 17)
-def _look(mask: Path | bytes, changed: int) -> Seen:  # noqa: ARG001
-    content = mask if isinstance(mask, bytes) else _content(mask)
-    found = read_mask(content)
+def _look(mask: MaskFile, changed: int) -> Seen:  # noqa: ARG001
+    content = mask.source if isinstance(mask.source, bytes) else _content(mask.source)
+    found = read_mask(content, mask.reading)
     values, counts = np.unique(found.values, return_counts=True)
     height, width = found.values.shape
-    return Seen(tuple(zip(values.tolist(), counts.tolist())), height, width, found.coloured, hash_bytes(content))
+    return Seen(
+        tuple(zip(values.tolist(), counts.tolist())),
+        height,
+        width,
+        found.coloured,
+        hash_bytes(content),
+        tuple(found.colours(values).tolist()),
+        found.palette is not None,
+        pixels_between(found.values, values),
+    )
 
 
 def _content(path: Path) -> bytes:

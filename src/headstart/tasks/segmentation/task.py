@@ -31,6 +31,7 @@ from headstart.tasks._logistic import solve_logistic
 from headstart.tasks.segmentation.decoders import DECODERS, Linear
 from headstart.tasks.segmentation.losses import LOSSES
 from headstart.tasks.segmentation.mask_classes import (
+    COLOURS,
     OBJECTS,
     Classes,
     as_written,
@@ -165,9 +166,11 @@ class BoundSegmentation(BoundTask):
         return SegmentationPresentation(self._classes, self.in_mm, self.image_side, self.targets)
 
     def choices(self) -> tuple[Choice, ...]:
-        """Report that values number objects, that pictures are scaled down, or that they are cut into tiles."""
+        """Report values that number objects or are colours, and pictures that are scaled down or cut into tiles."""
         view = View(self.image_side, self.tile, self.longest, self.reachable)
-        return (() if self.values or self.settings.instances else (OBJECTS,)) + told(view)
+        objects = () if self.values or self.settings.instances else (OBJECTS,)
+        colours = (COLOURS,) if any(name.startswith("#") for name in self.classes) else ()
+        return objects + colours + told(view)
 
     def warnings(self, examples: Examples) -> tuple[str, ...]:
         """Warn that pictures are scaled down much more than those of the training."""
@@ -191,8 +194,9 @@ class BoundSegmentation(BoundTask):
         classes = as_written(self._classes, seen, examples.schema)
         require_known(seen, classes, examples)
         targets = np.empty(len(examples), dtype=object)
-        for row, (source, mask) in enumerate(zip(sources(examples), seen)):
-            targets[row] = MaskTarget(source, classes, self.image_side, mask.key, present_in(mask, classes))
+        for row, (file, mask) in enumerate(zip(sources(examples), seen)):
+            present, reading = present_in(mask, classes), file.reading
+            targets[row] = MaskTarget(file.source, classes, self.image_side, mask.key, present, reading=reading)
         return {MASK: targets}
 
     def inputs(self, examples: Examples) -> Targets:

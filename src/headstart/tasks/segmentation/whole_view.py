@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from headstart.contracts.panels import Choice
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import image_size
-from headstart.media.masks import read_mask
+from headstart.media.masks import MaskFile, read_mask
 from headstart.tasks.segmentation.mask_classes import Classes, encoded
 from headstart.tasks.segmentation.mask_scan import Seen
 
@@ -52,7 +51,7 @@ class View(NamedTuple):
 
 def choose_view(
     seen: Sequence[Seen],
-    sources: Sequence[Path | bytes],
+    sources: Sequence[MaskFile],
     classes: Classes,
     shown: Sequence[int],
     side: int | None,
@@ -107,7 +106,7 @@ def _size(raw: Raw) -> tuple[int, int] | None:
         return None
 
 
-def _reachable(sources: Sequence[Path | bytes], classes: Classes, shown: Sequence[int], side: int) -> float:
+def _reachable(sources: Sequence[MaskFile], classes: Classes, shown: Sequence[int], side: int) -> float:
     """Mean over some masks and their classes of the Dice with themselves, made smaller and large again."""
     chosen = np.unique(np.linspace(0, len(sources) - 1, MEASURED).astype(np.int64))
     found = [_dice(sources[row], classes, shown, Whole(side)) for row in chosen]
@@ -115,9 +114,9 @@ def _reachable(sources: Sequence[Path | bytes], classes: Classes, shown: Sequenc
     return float(np.mean(values)) if values else 1.0
 
 
-def _dice(source: Path | bytes, classes: Classes, shown: Sequence[int], frame: Whole) -> list[float]:
-    mask = read_mask(source)
-    truth = encoded(mask.values, mask.coloured, classes)
+def _dice(source: MaskFile, classes: Classes, shown: Sequence[int], frame: Whole) -> list[float]:
+    mask = read_mask(*source)
+    truth = encoded(mask, classes)
     again = frame.undone(frame.classes(truth, 0), *truth.shape)
     pairs = [(truth == number, again == number) for number in shown]
     return [float(2 * (a & b).sum() / (a.sum() + b.sum())) for a, b in pairs if a.any() or b.any()]
