@@ -13,11 +13,11 @@ from headstart.kernel.errors import DataError
 from headstart.media.images import Stored, stored_size
 
 Exif = Literal["stored", "upright"]
-"""Whether annotations lie over pictures as these are stored, or as they are seen upright."""
+"""The way annotations lie over pictures: as these are stored, or as they are seen upright."""
 
 
 class Turns(NamedTuple):
-    """What holds for a data set."""
+    """The answer for a data set."""
 
     as_stored: bool
     notes: tuple[str, ...]
@@ -26,7 +26,7 @@ class Turns(NamedTuple):
 def turns_of(
     root: Path, annotated: Iterable[tuple[str, Path | tuple[int, int]]], given: Exif | None, what: str
 ) -> Turns:
-    """Whether annotations have to be turned with their pictures.
+    """Decide whether annotations have to be turned with their pictures.
 
     Args:
         root: folder of the pictures.
@@ -58,10 +58,10 @@ def turns_of(
             f"{some}, and their sizes do not tell whether their {what} lie over the pictures as stored or as seen "
             f"upright. Say which: {settle}"
         )
-    how: Exif = given or next(iter(told))
-    by = "as was said" if given else f"as the sizes of {len(told[how])} tell"
-    does = "are turned with them" if how == "stored" else "lie over them upright"
-    return Turns(how == "stored", (f"{some}; their {what} {does}, {by}",))
+    chosen: Exif = given or next(iter(told))
+    by = "as was said" if given else f"as the sizes of {len(told[chosen])} tell"
+    does = "are turned with them" if chosen == "stored" else "lie over them upright"
+    return Turns(chosen == "stored", (f"{some}; their {what} {does}, {by}",))
 
 
 def _turned(path: Path) -> Stored | None:
