@@ -52,7 +52,7 @@ def context_of(task: BoundTask, examples: Any, **changes: Any) -> FitContext:
     split = Split(np.arange(120), np.arange(120, 160), np.arange(160, ROWS))
     summary = DataSummary(source="", seen="", modality="table", parts=())
     strata = task.settings.split_policy(examples).strata  # type: ignore[attr-defined]
-    data = Prepared(examples, plan.columns, keys, task, task.targets(examples), strata, None, split, summary, ())
+    data = Prepared(examples, plan.columns, keys, task, task.targets(examples), strata, None, split, summary)
     backbone.module.eval()
     return FitContext(
         plan, data, backbone, extract(backbone, examples, keys, runner=Eager()), None, Quiet(), FeatureStore()

@@ -73,16 +73,11 @@ class Arms:
     """Its plan repeats the model."""
     trained: list[Trained]
     """The model first, then the baselines it is held against."""
-    decisions: tuple[Decision, ...] = ()
     candidates: tuple[CandidateRow, ...] = ()
     sentence: str = ""
     """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
     used: float = 0.0
     """Seconds of the budget that all of it took."""
-
-    def noting(self, *decisions: Decision) -> Arms:
-        """The same with more decisions."""
-        return replace(self, decisions=(*self.decisions, *decisions))
 
 
 def weights_of(backbone: Backbone) -> Weights:

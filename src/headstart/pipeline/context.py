@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
+from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """Data, backbone and plan of a fit. The plan's plug-ins are built once, when they are first asked for."""
+    """Data, backbone and plan of a fit, whose plug-ins are built once."""
 
     plan: Plan
     data: Prepared
@@ -40,29 +40,31 @@ class FitContext:
     head: nn.Module | None = None
     """First head of the model where a run goes on from another; None for a fresh one."""
     budget: Budget = field(default_factory=Budget)
+    log: DecisionLog = field(default_factory=DecisionLog)
+    """All decisions of the fit, whatever is replaced of its context."""
 
     @property
     def read(self) -> Prepared:
         """The data that are trained on: windows where there are some."""
         return self.data if self.windows is None else self.windows
 
-    @cached_property
+    @property
     def tuning(self) -> Any:
         """The plan's tuning, or the settings of a search for one."""
         return self.plan.plugin("tuning")
 
-    @cached_property
+    @property
     def objective(self) -> Any:
         """The plan's objective."""
         return self.plan.plugin("objective")
 
-    @cached_property
+    @property
     def augmentation(self) -> Composed:
         """The plan's augmentation, not bound to inputs."""
         found: Composed = self.plan.plugin("augmentation")
         return found
 
-    @cached_property
+    @property
     def named_runner(self) -> Runner | None:
         """The plan's runner; None where the fastest correct one is chosen."""
         return self.plan.named_runner()

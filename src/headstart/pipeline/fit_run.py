@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
@@ -22,9 +20,8 @@ from headstart.pipeline.judge import judge
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, write_plan
-from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import write_record
-from headstart.pipeline.sequence import start
+from headstart.pipeline.sequence import Start, start
 from headstart.pipeline.summary import summarise, write_test_rows
 from headstart.pipeline.training import require_whole
 
@@ -58,11 +55,10 @@ def run_fit(
                 train(context)
             part()
             raise SystemExit(0)
-        _write_plan(folder, begun.plan, begun.choice.runner, begun.decisions)
+        _write_plan(folder, begun.plan, begun)
         arms = train(begun.embedded(folder / WORK, reporter))
         part()
-        arms = replace(arms, decisions=(*begun.decisions, *arms.decisions))
-        _write_plan(folder, arms.context.plan, begun.choice.runner, arms.decisions)
+        _write_plan(folder, arms.context.plan, begun)
         _record(arms, begun.continued, started, folder, present)
         complete(folder, present)
     if plan.tuning != AUTO:
@@ -70,8 +66,8 @@ def run_fit(
     return out or folder
 
 
-def _write_plan(folder: Path, plan: Plan, runner: Runner, decisions: tuple[Decision, ...]) -> None:
-    write_plan(folder / "plan.toml", plan.with_runner(runner).anchored(), decisions)
+def _write_plan(folder: Path, plan: Plan, begun: Start) -> None:
+    write_plan(folder / "plan.toml", plan.with_runner(begun.choice.runner).anchored(), tuple(begun.log.made))
 
 
 def _trains_together(plan: Plan) -> bool:

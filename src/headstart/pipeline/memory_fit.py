@@ -59,19 +59,20 @@ def fit_in_memory(examples: Examples, plan: Plan, train: Callable[[FitContext], 
 
 
 def start_in_memory(examples: Examples, plan: Plan) -> Start:
-    """Load the backbone, bind the task, and hold a part out where training goes by steps. Raises as `fit_in_memory`."""
+    """Hold a part out where training goes by steps, load the backbone, bind the task. Raises as `fit_in_memory`."""
     task, _ = choose_task(examples, plan)
-    backbone, _, _ = choose_backbone(examples, plan)
-    bound, hashed, spec = task.bind(examples, backbone), content_keys(examples), FeatureSpec()
-    require_classes(plan, bound)
-    strata = task.split_policy(examples).strata
-    targets, rows, none = bound.targets(examples), np.arange(len(examples)), np.array([], dtype=np.int64)
+    hashed, spec, strata = content_keys(examples), FeatureSpec(), task.split_policy(examples).strata
+    rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
     keys = cast("Sequence[str]", hashed.keys)  # an input that cannot be read has none, which ends the fit
     solved = plan.plugin("tuning").solved
     parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
+    backbone, _, _ = choose_backbone(examples, plan)
+    bound = task.bind(examples, backbone)
+    require_classes(plan, bound)
+    targets = bound.targets(examples)
     backbone.learn_decoding(examples.raws(parts.train))
     summary = DataSummary(source=plan.data, seen="in memory", modality=examples.schema.modality, parts=())
-    data = Prepared(examples, plan.columns, keys, bound, targets, strata, None, parts, summary, ())
+    data = Prepared(examples, plan.columns, keys, bound, targets, strata, None, parts, summary)
     choice = choice_of_runner(backbone, examples, keys, spec, plan.named_runner())
     plan, store = plan.model_copy(update={"scratch": False}), _store(backbone)
     return Start(plan, data, data, backbone, spec, choice, store, Budget(), all_needed=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, TypeAdapter
 
@@ -54,12 +54,28 @@ class Plan(AnyPlan):
     scratch: bool = True
     """Compare the model with training from scratch."""
 
+    @cached_property
+    def built(self) -> dict[str, Any]:
+        """Plug-in objects by their key, as `plugin` has built them."""
+        return {}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the fields, and none of the plug-ins that were built from them."""
+        found = super().model_copy(update=update, deep=deep)
+        found.__dict__.pop("built", None)
+        return found
+
     def plugin(self, key: str) -> Any:
-        """The plug-in object for `key` (an entry of FAMILY_OF), built from its settings.
+        """The plug-in object for `key` (an entry of FAMILY_OF), built once from its settings.
 
         Raises:
             SettingsError: the name or a setting is not known; all faults at once.
         """
+        if key not in self.built:
+            self.built[key] = self._build(key)
+        return self.built[key]
+
+    def _build(self, key: str) -> Any:
         if key == "augmentation":
             return composed("none" if self.augmentation == AUTO else self.augmentation, self.settings.get(key, {}))
         if key == "tuning" and self.tuning == AUTO:

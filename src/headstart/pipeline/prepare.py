@@ -1,4 +1,4 @@
-"""The data of a fit: read, with unusable inputs named and copies found; then, once the task is bound, split."""
+"""The data of a fit in three steps: read, with unusable inputs named and copies found; split; bound to a task."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from headstart.contracts.targets import kind_of
 from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task, one_class_each
 from headstart.contracts.task_capabilities import Remarks
 from headstart.engine.frozen.content_keys import content_keys
-from headstart.evidence.duplicates import find_duplicates
+from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.data import read_examples
+from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.findings import alike
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
@@ -45,7 +46,6 @@ class Prepared:
     """(examples,) int codes; None without a group column."""
     split: Split
     summary: DataSummary
-    decisions: tuple[Decision, ...]
 
     def parts(self) -> dict[str, np.ndarray]:
         """Rows of each part by name."""
@@ -67,6 +67,33 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class SeenData:
+    """Data as they were read, usable or not, each input looked at once."""
+
+    examples: Examples
+    seen: str
+    """Description of what the format recognised."""
+    keys: Sequence[str | None]
+    """Content key of each row; None where its file cannot be read."""
+    copies: Duplicates
+    unreadable: Mapping[int, str]
+    """Row -> why its input cannot be read."""
+    unusable: Mapping[int, str]
+    """Row -> why nothing can be learnt from its input, though it can be read."""
+
+    def usable(self) -> ReadData:
+        """Return the rows that a fit can use. Raises DataError where there is none."""
+        failures, origins = {**self.unusable, **self.unreadable}, self.examples.origins()
+        troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+        rows = np.array([row for row in range(len(self.examples)) if row not in failures], dtype=np.int64)
+        if not len(rows):
+            first = f"; {troubles[0].origin} {troubles[0].reason}" if troubles else ""
+            raise DataError(f"none of the {len(failures)} inputs is of use{first}")
+        keys = [str(self.keys[row]) for row in rows]
+        return ReadData(self.examples.take(rows), self.seen, keys, self.copies.cluster[rows], troubles)
+
+
+@dataclass(frozen=True)
 class ReadData:
     """Data as they were read: the rows whose inputs can be used."""
 
@@ -81,6 +108,17 @@ class ReadData:
     """Every other row with the reason why it cannot be used."""
 
 
+@dataclass(frozen=True)
+class SplitData:
+    """Data that are split, before a backbone is there or a task has learnt anything of them."""
+
+    read: ReadData
+    policy: SplitPolicy
+    groups: np.ndarray | None
+    """(rows,) int codes; None without a group column."""
+    split: Split
+
+
 def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:
     """Read the data of a fit and find copies among them.
 
@@ -89,70 +127,65 @@ def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
-    everything, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
-    plan.suit(everything.schema.modality)
-    hashed = content_keys(everything, reporter)
-    copies = find_duplicates(everything, hashed.keys, reporter)
-    failures = {**unusable(everything), **copies.failures, **hashed.failures}
-    origins = everything.origins()
-    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
-    rows = np.array([row for row in range(len(everything)) if row not in failures], dtype=np.int64)
-    if not len(rows):
-        raise DataError(f"none of the {len(failures)} inputs is of use; {troubles[0].origin} {troubles[0].reason}")
-    keys = [str(hashed.keys[row]) for row in rows]
-    return ReadData(everything.take(rows), seen, keys, copies.cluster[rows], troubles)
+    examples, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
+    plan.suit(examples.schema.modality)
+    return look_at(examples, seen, reporter).usable()
 
 
-def split_data(read: ReadData, plan: Plan, task: BoundTask, policy: SplitPolicy, reporter: Reporter) -> Prepared:
-    """Split what was read for a task that is bound to it.
+def look_at(examples: Examples, seen: str, reporter: Reporter) -> SeenData:
+    """Look at every input once: what cannot be read, what is of no use, and what repeats others."""
+    hashed = content_keys(examples, reporter)
+    copies = find_duplicates(examples, hashed.keys, reporter)
+    unreadable = {**copies.failures, **hashed.failures}
+    return SeenData(examples, seen, hashed.keys, copies, unreadable, unusable(examples))
 
-    Raises:
-        DataError: what is wrong with the data, and what to do.
-        SettingsError: the plan's objective needs another task, or a target has no kind.
-    """
-    examples = read.examples
-    chosen = task.choices() if isinstance(task, Remarks) else ()
-    choices = tuple(Decision(**choice._asdict()) for choice in chosen)
-    for choice in choices:
-        reporter.say(f"{choice.what}: {choice.value}; {choice.reason}.")
-    targets = task.targets(examples)
-    require_classes(plan, task)
-    for name in targets:
-        kind_of(name, task.target_kinds)
-    group = examples.schema.group
-    groups = codes(examples, group)
-    given = None if examples.schema.part is None else examples.column(examples.schema.part)
-    labels = task.presentation.labels(examples)
+
+def split_data(read: ReadData, policy: SplitPolicy, seed: int) -> SplitData:
+    """Split what was read as its task asks, before a backbone is loaded. Raises DataError where nothing can be."""
+    examples, group = read.examples, read.examples.schema.group
     parts = split(
         policy.strata,
         clusters=read.clusters,
         groups=None if group is None else examples.column(group),
-        given=given,
+        given=None if examples.schema.part is None else examples.column(examples.schema.part),
         keys=read.keys,
         names=policy.names,
         held=policy.held,
-        seed=plan.seed,
+        seed=seed,
     )
+    groups = codes(examples, group)
     _require_parts(parts, groups, read.clusters)
+    return SplitData(read, policy, groups, parts)
+
+
+def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) -> Prepared:
+    """Encode the targets by a task that is bound to all rows, so that class lists do not depend on the split.
+
+    Raises:
+        DataError: targets that the task cannot take.
+        SettingsError: the plan's objective needs another task, or a target has no kind.
+    """
+    examples, parts = data.read.examples, data.split
+    for choice in task.choices() if isinstance(task, Remarks) else ():
+        log.tell(f"{choice.what}: {choice.value}; {choice.reason}.", Decision(**choice._asdict()))
+    targets = task.targets(examples)
+    require_classes(plan, task)
+    for name in targets:
+        kind_of(name, task.target_kinds)
+    counts = task.presentation.tally(task.presentation.labels(examples))
     summary = DataSummary(
         source=plan.data,
-        seen=read.seen,
+        seen=data.read.seen,
         modality=examples.schema.modality,
-        parts=_part_rows(
-            {name: getattr(parts, name) for name in ("train", "val", "test")}, parts, task, labels, groups
-        ),
-        unreadable=read.troubles,
-        duplicates=len(examples) - len(np.unique(read.clusters)),
+        parts=(),
+        unreadable=data.read.troubles,
+        duplicates=len(examples) - len(np.unique(data.read.clusters)),
         leaks=_leaks(parts, examples),
-        notes=(
-            *examples.notes,
-            *alike(task.presentation.tally(labels)),
-            *parts.notes,
-            *_never_trained_on(parts, policy),
-        ),
+        notes=(*examples.notes, *alike(counts), *parts.notes, *_never_trained_on(parts, data.policy)),
     )
     columns = _recognised(plan.columns, examples.schema)
-    return Prepared(examples, columns, read.keys, task, targets, policy.strata, groups, parts, summary, choices)
+    found = Prepared(examples, columns, data.read.keys, task, targets, data.policy.strata, data.groups, parts, summary)
+    return with_parts(found, found.parts())
 
 
 def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
@@ -203,7 +236,7 @@ def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
     """
     given = plan.settings.get("task", {})
     if plan.task != "auto":
-        return _settled(plan.task, given), None
+        return plan.plugin("task"), None
     reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
     suited = {name: reason for name, reason in reasons.items() if reason}
     if len(suited) != 1:

@@ -1,4 +1,4 @@
-"""The one sequence of steps: read, load, bind, split, embed, train, judge, record, present.
+"""The one sequence of steps: read, split, load, bind, embed, train, judge, record, present.
 
 A fit, an estimator, a launcher's processes and the benchmarks all take these steps. How to train and how to present are
 passed in, as searches and reports know the pipeline and not the other way round.
@@ -6,7 +6,7 @@ passed in, as searches and reports know the pipeline and not the other way round
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,20 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone, suited
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
+from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.prepare import Prepared, choose_task, read_data, require_all, split_data, with_notes, without
+from headstart.pipeline.prepare import (
+    Prepared,
+    bind_data,
+    choose_task,
+    read_data,
+    require_all,
+    split_data,
+    with_notes,
+    without,
+)
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run
 from headstart.pipeline.stream_rows import require_streams
@@ -49,7 +59,7 @@ class Start:
     budget: Budget
     continued: ContinuedRun | None = None
     """The run that the fit goes on from."""
-    decisions: tuple[Decision, ...] = ()
+    log: DecisionLog = field(default_factory=DecisionLog)
     all_needed: bool = False
     """True where an input that cannot be read is an error, rather than left out."""
 
@@ -76,33 +86,36 @@ class Start:
         data, windows = (left, None) if read is self.data else (self.data, left)
         head = None if self.continued is None else self.continued.head(data.task, self.backbone)
         return FitContext(
-            self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget
+            self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
 
 
 def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
-    """Read the data, load the backbone, bind the task to both, split, and choose how the frozen pass goes.
+    """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
     Raises:
         DataError, SettingsError, BackboneError, RunError: what is wrong, and what to do.
     """
     budget, reporter = Budget(plan.budget), reporter or Quiet()
+    log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
         found = read_data(data, plan, reporter)
         task, chosen = choose_task(found.examples, plan)
         continued = None if plan.from_run is None else ContinuedRun(open_run(plan.from_run), plan, found.examples)
+        source = continued or task
+        parts = split_data(found, source.split_policy(found.examples), plan.seed)
     with budget.step("loading the backbone"):
         backbone, reference, loaded = choose_backbone(found.examples, plan)
     with budget.step("reading and splitting the data"):
-        source = continued or task
-        bound = source.bind(found.examples, backbone)
-        prepared = split_data(found, plan, bound, source.split_policy(found.examples), reporter)
-        prepared = prepared if continued is None else continued.apart(prepared)
+        log.add(chosen)
+        prepared = bind_data(parts, plan, source.bind(found.examples, backbone), log)
+        log.add(loaded)
         if continued is None:
             prepared = with_notes(prepared, backbone.learn_decoding(prepared.examples.raws(prepared.split.train)))
+        else:
+            prepared = continued.apart(prepared)
         require_streams(prepared, plan.plugin("objective"), plan.objective)
-    tuning = plan.plugin("tuning")
-    backbone = suited(backbone, prepared.task, tuning)
+    backbone = suited(backbone, prepared.task, plan.plugin("tuning"))
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
@@ -110,18 +123,14 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
     with budget.step("choosing how to run it"):
         read = in_windows(prepared, backbone)
         spec, kept = pass_spec(backbone, read.task, read.examples, store)
+        log.add(kept)
         choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner())
-        ran = _runner_chosen(choice, reporter)
-        late = too_long_a_pass(read, backbone, spec, choice, store, budget, reporter, searched=plan.tuning == AUTO)
-    decisions = tuple(one for one in (chosen, *prepared.decisions, loaded, kept, ran, late) if one)
+        if choice.reason:
+            value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
+            decision = Decision(what="runner", value=value, reason=choice.reason)
+            log.tell(f"Runner {value}: {choice.reason}", decision)
+        late = too_long_a_pass(read, backbone, spec, choice, store, budget, searched=plan.tuning == AUTO)
+        if late is not None:
+            log.tell(f"Warning: {late.reason}.", late)
     named = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})
-    return Start(named, prepared, read, backbone, spec, choice, store, budget, continued, decisions)
-
-
-def _runner_chosen(choice: Choice, reporter: Reporter) -> Decision | None:
-    """The chosen runner with the reason; None where it was named."""
-    if not choice.reason:
-        return None
-    value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
-    reporter.say(f"Runner {value}: {choice.reason}")
-    return Decision(what="runner", value=value, reason=choice.reason)
+    return Start(named, prepared, read, backbone, spec, choice, store, budget, continued, log)

@@ -30,7 +30,7 @@ MOST_PROBABILITIES = 2_000_000
 
 def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunRecord:
     """Everything in one record."""
-    context, decisions, budget = arms.context, arms.decisions, arms.context.budget
+    context, decisions, budget = arms.context, tuple(arms.context.log.made), arms.context.budget
     metrics = context.data.task.evaluation.metrics
     rows = {arm.key: _arm(arm, judged) for arm in arms.trained}
     unit = "unseen examples" if context.data.groups is None else "unseen groups"

@@ -23,7 +23,6 @@ from headstart.engine.frozen.infer import Predictor
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
 from headstart.engine.store.feature_store import FeatureStore
-from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner
@@ -66,11 +65,10 @@ def too_long_a_pass(
     choice: Choice,
     store: FeatureStore,
     budget: Budget,
-    reporter: Reporter,
     *,
     searched: bool,
 ) -> Decision | None:
-    """Warn where the pass takes longer than the time that is left.
+    """Return a warning where the pass takes longer than the time that is left.
 
     The estimate is what an input takes to be read, or on the runner of `choice` if that is slower, times the inputs
     that are not stored yet. None where the pass fits. `searched` says whether a search follows.
@@ -94,7 +92,6 @@ def too_long_a_pass(
         f"the frozen pass over {len(missing)} inputs alone takes at least {seconds:.0f} s, and {left:.0f} s of the "
         f"budget are left: {outcome}. Allow more time, or choose a smaller backbone"
     )
-    reporter.say(f"Warning: {reason}.")
     return Decision(what="budget", value="exceeded by the frozen pass", reason=reason)
 
 

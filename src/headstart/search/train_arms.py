@@ -52,27 +52,31 @@ def train_arms(context: FitContext) -> Arms:
     else:
         arms = _trained(context, keep, start, baseline)
     if why:
-        arms = arms.noting(Decision(what=SCRATCH, value="left out", reason=why))
+        context.log.add(Decision(what=SCRATCH, value="left out", reason=why))
     elif timed:
         arms = _scratch_in_time(arms, budget.left(), _least_scratch(context, fast.plain))
     else:
         length = scratch_length(context, context.plan.scratch_recipe(), arms.trained[0].progress, operations)
-        arms = _with_scratch(arms.noting(length.decision(f"length of {SCRATCH}")), length.recipe, None)
+        context.log.add(length.decision(f"length of {SCRATCH}"))
+        arms = _with_scratch(arms, length.recipe, None)
     return replace(arms, used=budget.used())
 
 
 def _searched(context: FitContext, keep: float, probe: Trained, baseline: Trained, fast: Speed) -> Arms:
     with context.budget.step("the search for the best tuning", context.budget.left() - keep):
         found = Search(context, probe, context.budget, keep, fast).run()
-    arms = Arms(found.context, [], found.decisions, found.candidates, found.sentence)
+    context.log.add(*found.decisions)
+    arms = Arms(found.context, [], found.candidates, found.sentence)
     if found.arm is None:
         return _as_model(arms, baseline)
-    return replace(arms, trained=[found.arm, baseline]).noting(*found.arm.decisions)
+    context.log.add(*found.arm.decisions)
+    return replace(arms, trained=[found.arm, baseline])
 
 
 def _as_model(arms: Arms, probe: Trained) -> Arms:
     """With the probe as the model."""
-    return replace(arms, trained=[replace(probe, key="model")]).noting(*probe.decisions)
+    arms.context.log.add(*probe.decisions)
+    return replace(arms, trained=[replace(probe, key="model")])
 
 
 def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained) -> Arms:
@@ -81,20 +85,21 @@ def _trained(context: FitContext, keep: float, start: Trained | None, baseline: 
     tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
     with context.budget.step(f"training ({name})", seconds):
         model = trained_and_refitted(context, tuning, f"{name} tuning of {context.backbone.name}", seconds, start)
-    arms = Arms(context, [model, baseline], sentence=what_was_kept(model.progress))
-    return arms.noting(*([more] if more else []), *model.decisions)
+    context.log.add(more, *model.decisions)
+    return Arms(context, [model, baseline], sentence=what_was_kept(model.progress))
 
 
 def _scratch_in_time(arms: Arms, left: float, least: float) -> Arms:
     """With the baseline from random weights in what is left of the budget, or why it is left out."""
+    context = arms.context
     if left < least:
         why = f"it takes at least about {least:.0f} s, and {left:.0f} s of the budget are left"
-        return arms.noting(Decision(what=SCRATCH, value="left out", reason=why))
-    context = arms.context
+        context.log.add(Decision(what=SCRATCH, value="left out", reason=why))
+        return arms
     reason = f"what is left of the budget, by the clock; {SCRATCH_SHARE:.0%} of what the probe left was kept for it"
     recipe, more = with_enough_epochs(context.plan.scratch_recipe(), len(context.read.split.train))
-    told = Decision(what=f"time for {SCRATCH}", value=f"{left:.0f} s", reason=reason)
-    return _with_scratch(arms.noting(told, *([more] if more else [])), recipe, left)
+    context.log.add(Decision(what=f"time for {SCRATCH}", value=f"{left:.0f} s", reason=reason), more)
+    return _with_scratch(arms, recipe, left)
 
 
 def _with_scratch(arms: Arms, recipe: Recipe, seconds: float | None) -> Arms:
@@ -110,9 +115,11 @@ def _with_scratch(arms: Arms, recipe: Recipe, seconds: float | None) -> Arms:
             if "val" in arms.trained[0].fit_on:
                 baseline = with_validation_part(context, baseline, recipe, seconds)
         except TrainingError as error:
-            return arms.noting(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
+            context.log.add(Decision(what=SCRATCH, value="left out", reason=f"it failed: {error}"))
+            return arms
     told = [one.model_copy(update={"what": f"weights of {SCRATCH}"}) for one in baseline.decisions if one.what == WHAT]
-    return replace(arms, trained=[*arms.trained, baseline]).noting(*told)
+    context.log.add(*told)
+    return replace(arms, trained=[*arms.trained, baseline])
 
 
 def _least_scratch(context: FitContext, forward: float) -> float:

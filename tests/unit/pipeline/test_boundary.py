@@ -70,7 +70,7 @@ def test_training_from_a_stored_prefix_equals_training_through_it(
         summary = DataSummary(source="", seen="", modality="table", parts=())
         plan = Plan(data="<made>")
         targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-        data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
+        data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary)
         backbone = TinyBackbone(dropout=0.0)
         backbone.module.eval()
         context = FitContext(

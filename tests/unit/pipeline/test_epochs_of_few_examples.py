@@ -24,7 +24,7 @@ def test_a_fit_without_a_budget_makes_enough_steps_too(given: dict[str, Any], ep
     context = replace(numbers(), plan=Plan(data="<made>", tuning="full", scratch=False, settings=settings))
     arms = train_arms(context)
     assert arms.trained[0].progress is not None and arms.trained[0].progress.epochs == epochs
-    assert [one.value for one in arms.decisions if one.what == "full.epochs"] == ([] if given else ["100"])
+    assert [one.value for one in arms.context.log.made if one.what == "full.epochs"] == ([] if given else ["100"])
 
 
 @GIVEN

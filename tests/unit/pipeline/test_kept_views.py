@@ -76,7 +76,7 @@ def context(tmp_path: Path) -> FitContext:
     summary = DataSummary(source="", seen="", modality="image", parts=())
     plan = Plan(data="<made>", runner="eager", augmentation="crop", settings={"augmentation": {"test_views": 0}})
     targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-    data = Prepared(examples, Columns(), keys, task, targets, strata, None, split, summary, ())
+    data = Prepared(examples, Columns(), keys, task, targets, strata, None, split, summary)
     features = extract(backbone, examples, keys, runner=Eager())
     (tmp_path / "work").mkdir()
     return FitContext(plan, data, backbone, features, tmp_path / "work", Quiet(), FeatureStore(tmp_path / "store"))

@@ -47,7 +47,7 @@ def bench_of(train: range, val: range) -> FitContext:
     split = Split(np.array(train), np.array(val), np.arange(75, 90))
     summary = DataSummary(source="", seen="", modality="table", parts=())
     targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
+    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary)
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
     return FitContext(plan, data, backbone, features_found, None, Quiet(), FeatureStore())

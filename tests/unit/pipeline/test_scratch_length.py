@@ -71,6 +71,6 @@ def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: i
     found = arms(max_steps=most)
     (scratch,) = (arm for arm in found.trained if arm.key == "scratch")
     assert scratch.progress is not None and (scratch.progress.epochs, scratch.progress.steps) == (epochs, steps)
-    (told,) = (one for one in found.decisions if one.what == "length of training from scratch")
+    (told,) = (one for one in found.context.log.made if one.what == "length of training from scratch")
     assert told.value == f"at most {most} steps" and "scratch.max_steps was given" in told.reason
     assert scratch.chosen["max_steps"] == most

@@ -13,8 +13,9 @@ from head_shapes import SHAPES
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
+from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, choose_task, read_data, split_data
+from headstart.pipeline.prepare import Prepared, bind_data, choose_task, read_data, split_data
 from headstart.pipeline.stream_rows import require_streams, stream_rows
 
 
@@ -27,7 +28,8 @@ def prepared(folder: Path, domain: str | None) -> Prepared:
     plan = Plan(data=str(folder / "numbers.csv"), columns=Columns(label="kind", domain=domain), task="classification")
     read = read_data(folder / "numbers.csv", plan, Quiet())
     task, _ = choose_task(read.examples, plan)
-    return split_data(read, plan, task.bind(read.examples, SHAPES), task.split_policy(read.examples), Quiet())
+    parts = split_data(read, task.split_policy(read.examples), plan.seed)
+    return bind_data(parts, plan, task.bind(read.examples, SHAPES), DecisionLog())
 
 
 def test_each_domain_is_a_stream_of_its_training_rows(tmp_path: Path) -> None:

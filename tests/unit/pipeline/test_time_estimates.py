@@ -69,7 +69,7 @@ def prepared(examples: Examples) -> Prepared:
         DataSummary(source="", seen="", modality="", parts=()),
     )
     targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-    return Prepared(examples, PLAN.columns, keys, task, targets, strata, None, split, summary, ())
+    return Prepared(examples, PLAN.columns, keys, task, targets, strata, None, split, summary)
 
 
 PLAN = Plan(data="<made>", runner="eager", tuning="auto")
@@ -83,7 +83,7 @@ def data() -> Prepared:
 
 def told(data: Prepared, backbone: Backbone, seconds: float, store: FeatureStore) -> str:
     choice = Choice(Eager(), "")
-    found = too_long_a_pass(data, backbone, FeatureSpec(), choice, store, Budget(seconds), Quiet(), searched=True)
+    found = too_long_a_pass(data, backbone, FeatureSpec(), choice, store, Budget(seconds), searched=True)
     return "" if found is None else found.reason
 
 

@@ -52,7 +52,7 @@ def bench_of(backbone: Backbone, examples: Examples, task: Any, work: Path | Non
     summary = DataSummary(source="", seen="", modality=backbone.modality, parts=())
     plan = Plan(data="<made>")
     targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary, ())
+    data = Prepared(examples, plan.columns, keys, task, targets, strata, None, split, summary)
     backbone.module.eval()
     features = extract(backbone, examples, keys, runner=Eager())
     return FitContext(plan, data, backbone, features, work, Quiet(), FeatureStore())

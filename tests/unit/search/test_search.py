@@ -77,7 +77,7 @@ def bench_of(
     summary = DataSummary(source="", seen="", modality="table", parts=())
     made = Plan(data="<made>", tuning="auto", augmentation="auto", settings={"tuning": dict(tuning)}, **plan)
     targets, strata = task.targets(examples), task.settings.split_policy(examples).strata
-    data = Prepared(examples, made.columns, keys, task, targets, strata, None, split, summary, ())
+    data = Prepared(examples, made.columns, keys, task, targets, strata, None, split, summary)
     backbone.module.eval()
     features_found = extract(backbone, examples, keys, runner=Eager())
     return FitContext(made, data, backbone, features_found, work, Quiet(), FeatureStore())

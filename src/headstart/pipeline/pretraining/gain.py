@@ -31,10 +31,11 @@ from headstart.kernel.randomness import draw_seed
 from headstart.numerics.neighbours import knn_classes
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import judge
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, choose_task, read_data, split_data, without
+from headstart.pipeline.prepare import Prepared, bind_data, choose_task, read_data, split_data, without
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Arm
@@ -52,10 +53,11 @@ def read_sample(plan: Plan, backbone: Backbone, reporter: Reporter) -> Prepared:
     """Read and split a labelled sample. Raises DataError as a fit does, and where an example has no single label."""
     read = read_data(plan.data, plan, reporter)
     task, _ = choose_task(read.examples, plan)
+    parts = split_data(read, task.split_policy(read.examples), plan.seed)
     bound = task.bind(read.examples, backbone)
     if bound.needs.features != "pooled":
         raise DataError(f"{plan.data} is no sample to judge a backbone by: it needs one label per example")
-    return split_data(read, plan, bound, task.split_policy(read.examples), reporter)
+    return bind_data(parts, plan, bound, DecisionLog(reporter))
 
 
 class Watcher:
