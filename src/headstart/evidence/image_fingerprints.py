@@ -30,7 +30,7 @@ SIDE = 32
 RECORD = np.dtype([("width", "<u4"), ("height", "<u4"), ("bits", "<u8"), ("pixels", "u1", (SIDE, SIDE))])
 """One fingerprint: size of the upright picture, difference hash, grey thumbnail."""
 
-MEMO = "image-fingerprints-2"
+MEMO = "image-fingerprints-3"
 _DECODE_AT_LEAST = 4 * SIDE
 _CHUNK = 16
 _AT_ONCE = max(512, 64 * cores())

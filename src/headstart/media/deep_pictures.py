@@ -37,6 +37,9 @@ WIDER = 2.0
 """Times the range of all other pictures."""
 
 
+INTEGERS, FLOATS = "integers", "floats"
+
+
 class Learnt(NamedTuple):
     """The levels of a data set's deep pictures."""
 
@@ -47,6 +50,8 @@ class Learnt(NamedTuple):
     """All that were given."""
     example: Path | bytes
     """A deep one."""
+    floats: int
+    """Deep pictures that hold floating-point numbers."""
 
     @property
     def note(self) -> str:
@@ -57,6 +62,7 @@ class Learnt(NamedTuple):
             f"{self.deep} of {self.pictures} training pictures have more than 8 bits a channel{example}: in every such "
             f"picture the value {self.levels.black:g} becomes black and {self.levels.white:g} white, between which "
             "those of the training pictures lie; --set 'backbone.levels=[BLACK, WHITE]' sets others"
+            + (f". {self.floats} of them hold floating-point numbers" if 0 < self.floats < self.deep else "")
             + (f". The {others} pictures of 8 bits stay as they are" if others else "")
         )
 
@@ -65,13 +71,24 @@ def learn_levels(raws: Sequence[Path | bytes | Crop]) -> Learnt | None:
     """The levels of training pictures; None where none of them that can be read has more than 8 bits a channel."""
     sources = [raw.source if isinstance(raw, Crop) else raw for raw in raws]
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        deep = [source for source, found in zip(sources, pool.map(_is_deep, sources)) if found]
+        depths = [*pool.map(_depth, sources)]
+        deep = [source for source, depth in zip(sources, depths) if depth]
         chosen = np.unique(np.linspace(0, len(deep) - 1, MOST_PICTURES).astype(int)) if deep else ()
         ends = np.array([found for found in pool.map(_ends, (deep[k] for k in chosen)) if found is not None])
     if not len(ends):
         return None
     black, white = -_highest(-ends[:, 0], -ends[:, 1]), _highest(ends[:, 1], ends[:, 0])
-    return Learnt(Levels(black, white if white > black else black + 1.0), len(deep), len(raws), deep[0])
+    return Learnt(_levels(black, white), len(deep), len(raws), deep[0], depths.count(FLOATS))
+
+
+def _levels(black: float, white: float) -> Levels:
+    return Levels(black, white if white > black else black + 1.0)
+
+
+def own_levels(source: Path | bytes) -> Levels | None:
+    """The levels of a picture seen by itself; None of 8 bits."""
+    ends = _ends(source) if _depth(source) else None
+    return None if ends is None else _levels(*ends)
 
 
 def require_order(levels: Levels | None) -> Levels | None:
@@ -88,14 +105,15 @@ def _highest(tops: np.ndarray, bottoms: np.ndarray) -> float:
     return float(tops.max()) if tops.max() - bottom <= WIDER * (usual - bottom) else usual
 
 
-def _is_deep(source: Path | bytes) -> bool:
+def _depth(source: Path | bytes) -> str:
+    """Return what kind of values of more than 8 bits a picture has; '' where it has none, or cannot be opened."""
     try:
         if is_jpeg(source):
-            return False
+            return ""
         with open_image(source) as image:
-            return is_deep(image)
+            return FLOATS if image.mode == "F" else INTEGERS if is_deep(image) else ""
     except DataError:  # named where it is read
-        return False
+        return ""
 
 
 def _ends(source: Path | bytes) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from headstart.contracts.examples import Raw, Schema
 from headstart.contracts.modality import PlainModality
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
-from headstart.media.deep_pictures import learn_levels
+from headstart.media.deep_pictures import learn_levels, own_levels
 from headstart.media.images import SUFFIXES, Box, Crop, decode_image, image_size
 from headstart.media.picture_kinds import picture_notes
 from headstart.modalities._in_memory import shown
@@ -52,8 +52,8 @@ class ImageInput(PlainModality):
         return hash_bytes(b"part", digest.encode(), repr(tuple(raw.box)).encode())
 
     def picture(self, raw: Raw, at_least: int | None = None) -> Image.Image:
-        """The image itself."""
-        return decode_image(raw, at_least=at_least)
+        """The image itself; one of more than 8 bits between its own levels, but for stray pixels."""
+        return decode_image(raw, at_least=at_least, levels=own_levels(self.source(raw)))
 
     def size(self, raw: Raw) -> tuple[int, int]:
         """Size of the upright image, which is not decoded."""

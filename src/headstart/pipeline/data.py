@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Format
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import InFiles, modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
 from headstart.kernel.regular import require_regular
@@ -46,7 +46,8 @@ def read_examples(
     kind, seen = _kind(source, format)
     reader: Format = build(kind, settings, where="format")
     examples = reader.read(source, columns, labelled=labelled)
-    remarks = modality_named(examples.schema.modality).remarks(examples.raws(), examples.origins())
+    modality = modality_named(examples.schema.modality)
+    remarks = modality.remarks(examples.raws(), examples.origins()) if isinstance(modality, InFiles) else ()
     return Examples(examples.table, examples.schema, (*examples.notes, *remarks)), seen
 
 

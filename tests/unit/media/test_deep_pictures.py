@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 import headstart
 from headstart.kernel.errors import SettingsError
 from headstart.media.deep_pictures import learn_levels
-from headstart.media.images import Levels, decode_image, read_pixels
+from headstart.media.images import Box, Crop, Levels, decode_image, read_pixels
 from headstart.media.picture_kinds import picture_notes
 
 RAMP = np.tile(np.linspace(0, 3000, 64), (48, 1))
@@ -90,6 +90,30 @@ def test_deep_pictures_are_turned_upright_and_what_is_missing_is_black(tmp_path:
     Image.fromarray(values).save(tmp_path / "turned.tif", exif=exif)
     seen = np.asarray(decode_image(tmp_path / "turned.tif", levels=Levels(-1000, 3000)))[..., 0]
     assert seen[-1, -6] == 0 and seen[3, 0] == 255 and seen[3, -1] == 63
+
+
+def test_parts_of_a_picture_are_read_by_the_levels_that_are_asked_for(tmp_path: Path) -> None:
+    path, box = saved(tmp_path / "ramp.png", RAMP.astype(np.uint16)), Box(2, 3, 20, 30)
+    for levels in (None, Levels(0, 3000), Levels(0, 9000)):
+        part = read_pixels(Crop(path, box), levels=levels)
+        assert np.array_equal(part, read_pixels(path, levels=levels)[2:22, 3:33])
+
+
+def test_whole_and_floating_point_numbers_side_by_side_are_told_of(tmp_path: Path) -> None:
+    kinds = (np.uint16, np.float32)
+    learnt = learn_levels([saved(tmp_path / f"{kind.__name__}.tif", RAMP.astype(kind)) for kind in kinds])
+    assert learnt is not None and ". 1 of them hold floating-point numbers" in learnt.note
+
+
+def test_a_copy_with_a_hot_pixel_is_a_near_duplicate(tmp_path: Path) -> None:
+    for number in range(3):
+        small = np.random.default_rng(number).integers(100, 900, (6, 8)).astype(np.int32)
+        values = np.asarray(Image.fromarray(small).resize((64, 48), Image.Resampling.BICUBIC)).astype(np.uint16)
+        saved(tmp_path / "a" / f"{number}.png", values)
+        values[0, 0] = 65535
+        saved(tmp_path / "b" / f"{number}.png", values)
+    found = headstart.inspect(tmp_path)
+    assert found.near_duplicates == 3 and not found.constant_images
 
 
 @pytest.mark.parametrize("levels", [[5, 5], [9, 2], [0, float("inf")], [float("nan"), 1]])

@@ -170,6 +170,17 @@ def test_classes_are_not_taken_for_smoothing(tmp_path: Path, values: list[int]) 
     assert all(np.array_equal(mask, truth(seed)) for seed, mask in enumerate(found(examples, task)))
 
 
+def test_masks_of_0_and_1_beside_others_of_0_and_255_are_refused(tmp_path: Path) -> None:
+    root = saved(
+        tmp_path / "data",
+        lambda seed, classes: Image.fromarray((254 * (seed % 3 == 0) + 1) * (classes > 0).astype(np.uint8)),
+    )
+    with pytest.raises(DataError, match=r"8 masks have the values 0 and 1, 4 have 0 and 255.*format\.threshold=1"):
+        read(root)
+    examples, task = read(root, threshold=1)
+    assert all(np.array_equal(mask, truth(seed) > 0) for seed, mask in enumerate(found(examples, task)))
+
+
 def test_masks_in_jpeg_are_read_by_a_threshold_alone(tmp_path: Path) -> None:
     root = saved(
         tmp_path / "data", lambda _, classes: Image.fromarray(255 * (classes > 0).astype(np.uint8)), kind="jpg"

@@ -17,6 +17,9 @@ from headstart.tasks.segmentation.mask_smoothing import smoothed
 MOST_CLASSES = 255
 """A class map is written with one byte per pixel, and one value says that nothing is known."""
 
+WHITEST = 255
+"""The greatest value of 8 bits."""
+
 MANY_VALUES = 20
 """Values in all masks from which numbers that run on from 1 in each mask are those of objects."""
 
@@ -94,6 +97,7 @@ def understand(
         return Classes(tuple(names) or (BACKGROUND, "foreground"), (), False, left_out)
     if instances is None and not names:
         _require_sharp(seen, coloured)
+        _require_one_scale(seen, present)
     values = tuple(present)
     if names:
         if len(present) != len(names) and present[-1] < len(names):
@@ -230,6 +234,17 @@ def _require_sharp(seen: Sequence[Seen], coloured: bool) -> None:
             f"{_listed(made[:3], coloured)}, occur only between others. Write them anew, resized by the nearest pixel; "
             "of two classes, --set format.threshold=128 takes values from 128 on for the second. If each value is a "
             "class: --set task.instances=false; if each but 0 is an object: --set task.instances=true"
+        )
+
+
+def _require_one_scale(seen: Sequence[Seen], present: Sequence[int]) -> None:
+    """Refuse masks of which some have 0 and 1, others 0 and 255, which may be the same class. Raises DataError."""
+    of_each = [sum(value in mask.values for mask in seen) for value in (1, WHITEST)]
+    if list(present) == [0, 1, WHITEST] and not any({1, WHITEST} <= {*mask.values} for mask in seen):
+        raise DataError(
+            f"{of_each[0]} masks have the values 0 and 1, {of_each[1]} have 0 and {WHITEST}, and none has 1 and "
+            f"{WHITEST}. If both are the same class: --set format.threshold=1; if each is its own: "
+            f"--set task.instances=false; if {WHITEST} says that nothing is known: --set task.ignore=[{WHITEST}]"
         )
 
 
