@@ -26,11 +26,16 @@ class LeftOut(str):
     number: int
     """How many."""
 
-    def __new__(cls, number: int, what: str, such_as: str = "") -> LeftOut:
-        """Say 'empty files, left out: 3, such as a.csv' for `what` 'empty files'."""
-        note = super().__new__(cls, f"{what}, left out: {number}" + (f", such as {such_as}" if such_as else ""))
+    def __new__(cls, number: int, sentence: str) -> LeftOut:
+        """Take the sentence as it is to be read."""
+        note = super().__new__(cls, sentence)
         note.number = number
         return note
+
+
+def left_out(names: Sequence[str], what: str) -> list[LeftOut]:
+    """Say 'empty files, left out: 3, such as a.csv' for `what` 'empty files'; nothing where there are no names."""
+    return [LeftOut(len(names), f"{what}, left out: {len(names)}, such as {names[0]}")] if names else []
 
 
 class Schema(Settings):

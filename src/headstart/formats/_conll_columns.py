@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.contracts.examples import LeftOut
+from headstart.contracts.examples import left_out
 from headstart.formats._tag_spelling import is_tag, marks_spans
 from headstart.kernel.errors import DataError
 
@@ -102,7 +102,7 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
             raise DataError(f"{seen.path} has {width} columns; format.{name}={given} names one that is not there")
     if word is None:
         word = _words(seen) + 1
-    notes = []
+    notes: list[str] = []
     if word > 1:
         numbered = "the first counts words" if seen.running[0] else "those before are no words"
         notes.append(f"the words are in column {word} of {seen.path.name}, as {numbered}")
@@ -113,12 +113,11 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
     last = (tag or width) - 1
     lines = {number for number, columns in seen.marked.items() if not _is_word(columns[last], seen, last)}
     comments = sorted({*seen.comments, *lines})
-    if comments:
-        notes.append(LeftOut(len(comments), "lines of comments", f"{seen.path.name}:{comments[0]}"))
+    notes += left_out([f"{seen.path.name}:{number}" for number in comments], "lines of comments")
     numbered = width > 1 and seen.running[0] and word > 1
-    if numbered and seen.joined:
-        place = f"{seen.path.name}:{seen.joined[0]}"
-        notes.append(LeftOut(len(seen.joined), "lines of CoNLL-U that are no single word", place))
+    if numbered:
+        places = [f"{seen.path.name}:{number}" for number in seen.joined]
+        notes += left_out(places, "lines of CoNLL-U that are no single word")
     return Layout(word - 1, last, numbered, frozenset(lines), tags, tuple(notes))
 
 

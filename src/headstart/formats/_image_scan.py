@@ -7,22 +7,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from headstart.contracts.examples import LeftOut, left_out
 from headstart.kernel.errors import DataError
 from headstart.media.images import SUFFIXES, looks_like_image
 
-_IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
+_IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", ".ds_store"})
 
 
 @dataclass
 class Leftovers:
     """Files that a walk passed by, to be told to the user."""
 
+    known: frozenset[str] = frozenset()
+    """Names of files that serve the data otherwise."""
     other: dict[str, int] = field(default_factory=dict)
     """Suffix -> number of files that are no images; '' for files without a suffix."""
     unnameable: int = 0
     """Files whose names are not valid UTF-8."""
     first_unnameable: str = ""
     """One of them, with the bytes that are no text spelt out."""
+    hidden: list[str] = field(default_factory=list)
+    """Files and folders whose names begin with a dot; those of folders are not looked for."""
     repeated_links: int = 0
     """Links to folders that the walk has entered already."""
     vanished: int = 0
@@ -30,17 +35,17 @@ class Leftovers:
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
-        notes = []
+        notes: list[str] = []
         if self.other:
             kinds = sorted(self.other.items(), key=lambda kind: (-kind[1], kind[0]))
             listed = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in kinds[:5])
-            files, are = ("file", "is") if sum(self.other.values()) == 1 else ("files", "are")
-            notes.append(f"{sum(self.other.values())} {files} that {are} no images left out ({listed})")
+            number = sum(self.other.values())
+            files, are = ("file", "is") if number == 1 else ("files", "are")
+            notes.append(LeftOut(number, f"{number} {files} that {are} no images left out ({listed})"))
         if self.unnameable:
-            notes.append(
-                f"files left out because their names are not valid UTF-8: {self.unnameable}, such as "
-                f"{self.first_unnameable}; rename them"
-            )
+            names = f"names are not valid UTF-8: {self.unnameable}, such as {self.first_unnameable}; rename them"
+            notes.append(LeftOut(self.unnameable, f"files left out because their {names}"))
+        notes += left_out(self.hidden, "hidden files and folders")
         if self.repeated_links:
             notes.append(f"links to folders that are there anyway, not followed: {self.repeated_links}")
         if self.vanished:
@@ -59,9 +64,12 @@ def _walk(folder: str, relative: str, entered: set[tuple[int, int]], leftovers: 
     # Real folders come before links to them, whatever the names, so that a link never hides the real one beside it.
     real = {_identity(Path(entry.path)) for entry in entries if entry.is_dir(follow_symlinks=False)}
     for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in _IGNORED:
-            continue
         path = f"{relative}{entry.name}"
+        if entry.name.lower() in _IGNORED | leftovers.known:
+            continue
+        if entry.name.startswith("."):
+            leftovers.hidden.append(path)
+            continue
         if not _is_folder(entry):
             if _is_image(entry, path, leftovers):
                 yield path
@@ -118,6 +126,19 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
     return status.st_dev, status.st_ino
+
+
+def files_below(root: Path) -> list[str]:
+    """Paths of all files below a folder, hidden ones too, but what systems leave there; relative, with '/', sorted."""
+    if not root.is_dir():
+        return []
+    paths = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
+    return [path.as_posix() for path in sorted(paths) if not {part.lower() for part in path.parts} & _IGNORED]
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether a file or a folder above it has a name that begins with a dot."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def is_image_path(path: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from headstart.contracts.examples import left_out
 from headstart.formats._parts import part_of
 from headstart.kernel.errors import DataError
 
@@ -26,6 +27,12 @@ ENDING = re.compile(r"[ _.-](mask|masks|seg|segmentation|label|labels|gt|groundt
 """Of a mask's stem beside its picture."""
 DEEPEST = 3
 """Levels of folders at which those of images and masks are looked for."""
+
+
+CHANNEL = re.compile(r"_0000$")
+"""Ending of a picture's name in nnU-Net's data sets of a single channel."""
+_NNUNET = {"imagestr": "train", "labelstr": "train", "imagests": "test", "labelsts": "test"}
+"""Folder of nnU-Net and the Medical Segmentation Decathlon -> the part that it holds."""
 
 
 class Pair(NamedTuple):
@@ -78,6 +85,8 @@ def pair_up(paths: Sequence[str], stem_of: Callable[[str], str] = lambda name: P
     pictures: list[tuple[str, str]] = []
     for path in paths:
         stem = stem_of(PurePosixPath(path).name)
+        if _of_nnunet(path):
+            stem = CHANNEL.sub("", stem)
         if folders and _is_mask_folder(path):
             _place(masks, _key(path, MASK_WORDS, stem), path)
             if ENDING.search(stem):
@@ -89,6 +98,22 @@ def pair_up(paths: Sequence[str], stem_of: Callable[[str], str] = lambda name: P
     found = tuple(Pair(path, masks.get(key), _part(path)) for path, key in pictures)
     used = {pair.mask for pair in found}
     return Pairs(found, tuple(sorted(set(masks.values()) - used)))
+
+
+def without_unlabelled_test(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], list[str]]:
+    """Those of `imagesTr` and of an `imagesTs` that has masks, as parts; without masks its pictures are left out."""
+    parts = [_of_nnunet(pair.picture) for pair in pairs]
+    test = [pair for pair, part in zip(pairs, parts) if part == "test"]
+    if not test or len(test) == len(pairs):
+        return tuple(pairs), []
+    if any(pair.mask for pair in test):
+        return tuple(pair._replace(part=part or pair.part) for pair, part in zip(pairs, parts)), []
+    kept = tuple(pair for pair, part in zip(pairs, parts) if part != "test")
+    return kept, [*left_out([pair.picture for pair in test], "pictures of imagesTs, as they have no masks")]
+
+
+def _of_nnunet(path: str) -> str:
+    return next((_NNUNET[folder] for folder in path.lower().split("/")[:-1] if folder in _NNUNET), "")
 
 
 def _place(masks: dict[str, str], key: str, path: str) -> None:
@@ -103,7 +128,7 @@ def _is_mask_folder(path: str) -> bool:
 
 def _key(path: str, words: frozenset[str], stem: str) -> str:
     folders = [folder for folder in PurePosixPath(path).parts[:-1] if folder.lower() not in words]
-    return "/".join([*folders, stem])
+    return "/".join([*folders, _of_nnunet(path), stem])
 
 
 def _part(path: str) -> str:

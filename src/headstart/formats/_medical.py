@@ -16,6 +16,7 @@ import pyarrow as pa
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Schema
+from headstart.formats._legend import Legend
 from headstart.kernel.errors import DataError
 
 LOW, HIGH = 0.5, 99.5
@@ -71,7 +72,7 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def examples_of(slices: Sequence[Slice], notes: tuple[str, ...], legend: dict[str, str], *, labelled: bool) -> Examples:
+def examples_of(slices: Sequence[Slice], notes: Sequence[str], legend: Legend, *, labelled: bool) -> Examples:
     """Slices as examples, with what must stay together on one side of a split."""
     table = {
         "slice": pa.array([one.picture for one in slices], pa.binary()),
@@ -81,8 +82,9 @@ def examples_of(slices: Sequence[Slice], notes: tuple[str, ...], legend: dict[st
     schema: dict[str, Any] = {"group": "patient"} if labelled else {}
     if labelled:
         table["mask"] = pa.array([one.mask for one in slices], pa.binary())
-        schema |= {"targets": {"mask": "mask"}, "legend": legend}
+        schema |= {"targets": {"mask": "mask"}, "legend": legend.names, "unknown": legend.unknown}
         if any(one.part for one in slices):
             table["part"] = pa.array([one.part for one in slices], pa.string())
             schema["part"] = "part"
-    return Examples(pa.table(table), Schema(modality="image", inputs=("slice",), origin="origin", **schema), notes)
+    found = Schema(modality="image", inputs=("slice",), origin="origin", **schema)
+    return Examples(pa.table(table), found, (*notes, *legend.notes))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, LeftOut, Schema
+from headstart.contracts.examples import Examples, Schema, left_out
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import BACKGROUND, UNKNOWN, Instances, Picture, coco_files, read_instances
 from headstart.formats._exif_turns import Exif, turns_of
@@ -148,8 +148,8 @@ def _unnamed(root: Path, rows: Sequence[_Row]) -> list[str]:
     used = {row.path for row in rows}
     folders = sorted({os.path.dirname(path) for path in used})
     beside = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(root / folder)))
-    found = [path for path in beside if path not in used and is_image_path(path)]
-    return [LeftOut(len(found), "pictures that no annotations name", found[0])] if found else []
+    others = [path for path in beside if path not in used and is_image_path(path)]
+    return [*left_out(others, "pictures that no annotations name")]
 
 
 def _require_sizes(root: Path, rows: Sequence[_Row], *, as_stored: bool) -> None:

@@ -7,36 +7,27 @@ called as the slices (`images/`, `masks/`), of values as in `mask_folder`; the s
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from pydantic import field_validator
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, left_out
 from headstart.contracts.format import Columns
+from headstart.formats._dicom_files import has_slices, is_dicom, may_be_dicom, opened
 from headstart.formats._dicom_numbers import place, require_size, rescaled, spacing
 from headstart.formats._dicom_numbers import window as window_of
-from headstart.formats._legend import read_legend
+from headstart.formats._image_scan import files_below, is_hidden, is_image_path
+from headstart.formats._legend import FILES, Legend, read_legend
 from headstart.formats._mask_layout import Pair, pair_up
-from headstart.formats._medical import HIGH, LOW, Slice, Window, ends, examples_of, grey, library, png, require_width
+from headstart.formats._medical import HIGH, LOW, Slice, Window, ends, examples_of, grey, png, require_width
 from headstart.kernel.errors import DataError
-from headstart.kernel.regular import open_regular, require_regular
 from headstart.kernel.settings import Settings
-from headstart.media.images import SUFFIXES
 from headstart.media.masks import THRESHOLD, Reading, encode_mask, read_mask
-
-OTHER = SUFFIXES | frozenset(
-    ".csv .gz .json .jsonl .md .nii .npy .parquet .toml .tsv .txt .wav .xml .yaml .zip".split()
-)
-"""Endings that DICOM files do not have; many have none, or the last number of what identifies them."""
-
-LOOKED_AT = 3
-"""Files of a folder by whose first bytes it is seen whether it holds DICOM."""
 
 HEADER = (
     "ImageOrientationPatient",
@@ -81,9 +72,9 @@ class Dicom(Settings):
         """Return how many slices and masks."""
         if not isinstance(source, (str, Path)) or source == "":
             return None
-        if Path(source).is_dir() and not _has_slices(Path(source)):
+        if Path(source).is_dir() and not has_slices(Path(source)):
             return None
-        pairs = _pairs(Path(source))
+        pairs, _ = _pairs(Path(source))
         masks = sum(pair.mask is not None for pair in pairs)
         return f"{len(pairs)} DICOM slices, {masks} of them with a mask" if pairs else None
 
@@ -96,7 +87,7 @@ class Dicom(Settings):
         if columns.group is not None:
             raise DataError("--group: of DICOM slices the patient is the group")
         root, notes = _root(source), list[str]()
-        every = _with_pixels(_headers(source), notes)
+        every = _with_pixels(_headers(source, notes), notes)
         lacking = [pair.picture for pair, _ in every if pair.mask is None]
         if labelled and lacking:
             raise DataError(
@@ -104,14 +95,14 @@ class Dicom(Settings):
                 f"{', '.join(lacking[:3])}"
             )
         slices = list(self._slices(root, every, notes, labelled=labelled))
-        return examples_of(slices, tuple(notes), read_legend(root), labelled=labelled)
+        return examples_of(slices, notes, read_legend(root), labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The slices without masks, some `rows` at a time; pixels are read when their series has its turn."""
         notes: list[str] = []
-        slices = self._slices(_root(source), _with_pixels(_headers(source), notes), notes, labelled=False)
+        slices = self._slices(_root(source), _with_pixels(_headers(source, notes), notes), notes, labelled=False)
         while some := list(islice(slices, rows)):
-            yield examples_of(some, tuple(notes), {}, labelled=False)
+            yield examples_of(some, notes, Legend(), labelled=False)
 
     def _slices(self, root: Path, found: list[Found], notes: list[str], *, labelled: bool) -> Iterator[Slice]:
         notes += _about_greys(found, given=self.window is not None)
@@ -124,53 +115,31 @@ def _root(source: Any) -> Path:
     return path.parent if path.is_file() else path
 
 
-def _pairs(path: Path) -> tuple[Pair, ...]:
-    """DICOM files by their first bytes, and pictures called as these."""
+def _pairs(path: Path) -> tuple[tuple[Pair, ...], list[str]]:
+    """DICOM files by their first bytes with pictures called as these, and the files that are neither."""
     if path.is_file():
-        return (Pair(path.name, None, ""),) if _is_dicom(path) else ()
-    if not path.is_dir():
-        return ()
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    slices = {file for file in files if _may_be_dicom(file.name) and _is_dicom(file)}
+        return ((Pair(path.name, None, ""),) if is_dicom(path) else ()), []
+    files = [file for file in files_below(path) if file not in FILES]
+    shown = [file for file in files if not is_hidden(file)]
+    slices = {file for file in shown if may_be_dicom(PurePosixPath(file).name) and is_dicom(path / file)}
     if not slices:
-        return ()
-    kept = [file for file in files if file in slices or file.suffix.lower() in SUFFIXES]
-    names = {file.relative_to(path).as_posix() for file in slices}
-    found = pair_up([file.relative_to(path).as_posix() for file in kept]).pairs
-    return tuple(pair for pair in found if pair.picture in names)
+        return (), []
+    kept = [file for file in shown if file in slices or is_image_path(file)]
+    found = tuple(pair for pair in pair_up(kept).pairs if pair.picture in slices)
+    used = {name for pair in found for name in (pair.picture, pair.mask)}
+    return found, [file for file in files if file not in used]
 
 
-def _has_slices(root: Path) -> bool:
-    """Whether the first files of some folder that may be DICOM by their names are such."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if any(_is_dicom(Path(folder, name)) for name in islice(filter(_may_be_dicom, sorted(names)), LOOKED_AT)):
-            return True
-    return False
-
-
-def _may_be_dicom(name: str) -> bool:
-    return not name.startswith(".") and name.upper() != "DICOMDIR" and os.path.splitext(name)[1].lower() not in OTHER
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with open_regular(path) as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def _headers(source: Any) -> list[Found]:
-    """What each file says beside its pixels. Raises DataError."""
-    root, pairs = _root(source), _pairs(Path(source))
+def _headers(source: Any, notes: list[str]) -> list[Found]:
+    """What each file says beside its pixels; other files are noted. Raises DataError."""
+    root, (pairs, others) = _root(source), _pairs(Path(source))
     if not pairs:
         raise DataError(f"{source} holds no DICOM files")
-    pydicom, found = library("pydicom"), []
+    notes += left_out(others, "files that are neither slices nor masks of them")
+    found = []
     for pair in pairs:
         try:
-            require_regular(root / pair.picture)
-            header = pydicom.dcmread(root / pair.picture, stop_before_pixels=True, specific_tags=[*HEADER])
+            header = opened(root / pair.picture, stop_before_pixels=True, specific_tags=[*HEADER])
         except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
             raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
         found.append((pair, header))
@@ -183,7 +152,7 @@ def _with_pixels(found: list[Found], notes: list[str]) -> list[Found]:
     if len(without) == len(found):
         raise DataError(f"none of the {len(found)} DICOM files has pixels, such as {without[0]}")
     if without:
-        notes.append(f"{len(without)} DICOM files without pixels left out, such as {without[0]}")
+        notes += left_out(without, "DICOM files without pixels")
     return [(pair, header) for pair, header in found if header.get("Rows")]
 
 
@@ -263,9 +232,8 @@ def _missing(places: Sequence[float]) -> str:
 
 def _values(path: Path) -> np.ndarray:
     """(height, width) float32, in the unit that the file rescales to. Raises DataError."""
-    pydicom = library("pydicom")
     try:
-        file = pydicom.dcmread(path)
+        file = opened(path)
         require_size(file)
         values = np.asarray(file.pixel_array, dtype=np.float32)
     except Exception as error:  # pydicom and its decoders raise whatever a damaged file makes them raise

@@ -16,8 +16,8 @@ from headstart.formats._coco_files import coco_files
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_images
-from headstart.formats._legend import read_legend
-from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up
+from headstart.formats._legend import FILES, read_legend
+from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up, without_unlabelled_test
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.media.masks import THRESHOLD
@@ -52,16 +52,17 @@ class MaskFolder(Settings):
             DataError: no pictures; or, where labels are wanted, pictures without a mask or masks without a picture.
         """
         root = Path(source)
-        leftovers = Leftovers()
+        leftovers = Leftovers(frozenset(FILES))
         found = pair_up(list(walk_images(root, leftovers)))
         if not found.pairs:
             raise DataError(f"{root} holds no pictures" + (" but masks" if found.lone_masks else ""))
+        pairs, notes = found.pairs, [*leftovers.notes()]
         if labelled:
-            _require_masks(root, found.pairs, found.lone_masks)
-        notes = leftovers.notes()
-        left_out = {suffix for suffix in leftovers.other if suffix not in (".json", ".txt")}
-        examples = _examples(root, found.pairs, columns, notes if left_out else (), labelled=labelled)
-        return self._as_masks_lie(root, found.pairs, examples) if labelled else examples
+            pairs, without = without_unlabelled_test(pairs)
+            _require_masks(root, pairs, found.lone_masks)
+            notes += without
+        examples = _examples(root, pairs, columns, notes, labelled=labelled)
+        return self._as_masks_lie(root, pairs, examples) if labelled else examples
 
     def _as_masks_lie(self, root: Path, pairs: Sequence[Pair], examples: Examples) -> Examples:
         """The examples with how their masks are read. Raises DataError as `turns_of`."""
@@ -101,19 +102,19 @@ def _some(paths: Sequence[str]) -> str:
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
-def _examples(
-    root: Path, pairs: Sequence[Pair], columns: Columns, notes: tuple[str, ...], *, labelled: bool
-) -> Examples:
+def _examples(root: Path, pairs: Sequence[Pair], columns: Columns, notes: list[str], *, labelled: bool) -> Examples:
     table = {"path": pa.array([pair.picture for pair in pairs], pa.string())}
     schema: dict[str, Any] = {}
     if labelled:
         table["mask"] = pa.array([pair.mask for pair in pairs], pa.string())
-        schema |= {"targets": {"mask": "mask"}, "legend": read_legend(root)}
+        legend = read_legend(root)
+        schema |= {"targets": {"mask": "mask"}, "legend": legend.names, "unknown": legend.unknown}
+        notes += legend.notes
         if any(pair.part for pair in pairs):
             table["part"] = pa.array([pair.part for pair in pairs], pa.string())
             schema["part"] = "part"
     if columns.group is not None:
         table["group"], more = groups_of(columns.group, [pair.picture for pair in pairs])
-        schema["group"], notes = "group", (*notes, *more)
+        schema["group"], notes = "group", [*notes, *more]
     found = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **schema)
-    return Examples(pa.table(table), found, notes)
+    return Examples(pa.table(table), found, tuple(notes))

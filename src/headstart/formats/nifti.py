@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from pydantic import field_validator
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, left_out
 from headstart.contracts.format import Columns
 from headstart.formats._image_groups import groups_of
-from headstart.formats._legend import read_legend
-from headstart.formats._mask_layout import Pair, pair_up
+from headstart.formats._image_scan import files_below, is_hidden
+from headstart.formats._legend import FILES, Legend, read_legend
+from headstart.formats._mask_layout import Pair, pair_up, without_unlabelled_test
 from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
 from headstart.formats._nifti_volumes import Axis, Volume, read_volume, write_label_map
 from headstart.kernel.errors import DataError
@@ -31,8 +32,6 @@ from headstart.kernel.settings import Settings
 from headstart.media.masks import encode_mask
 
 SUFFIX = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
-CHANNEL = re.compile(r"_0000$")
-"""Ending of a scan's name in nnU-Net's data sets of a single channel."""
 SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-[A-Za-z0-9]+")
 """A patient in the paths of the Brain Imaging Data Structure (BIDS)."""
 
@@ -52,7 +51,7 @@ class Nifti(Settings):
         """Return how many scans and label maps."""
         if not isinstance(source, (str, Path)) or source == "":
             return None
-        pairs = _pairs(Path(source))
+        pairs, _ = _pairs(Path(source), labelled=False)
         masks = sum(pair.mask is not None for pair in pairs)
         return f"{len(pairs)} NIfTI scans, {masks} of them with a label map" if pairs else None
 
@@ -63,7 +62,7 @@ class Nifti(Settings):
             DataError: nibabel is missing; no scans; an expression that matches none; or, where labels are wanted, scans
                 without a label map, or one of another shape or place.
         """
-        root, pairs = _root(Path(source)), _pairs(Path(source))
+        root, (pairs, notes) = _root(Path(source)), _pairs(Path(source), labelled=labelled)
         if not pairs:
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
         lacking = [pair.picture for pair in pairs if pair.mask is None]
@@ -72,32 +71,33 @@ class Nifti(Settings):
                 f"{root}: labels are wanted, but {len(lacking)} of {len(pairs)} scans have no label map: "
                 f"{', '.join(lacking[:3])}"
             )
-        patients, notes = _patients([pair.picture for pair in pairs], columns.group) if labelled else ({}, ())
+        patients, told = _patients([pair.picture for pair in pairs], columns.group) if labelled else ({}, ())
         slices = [
             one._replace(group=patients.get(pair.picture, one.group))
             for pair, name in _named(pairs)
             for one in _slices(root, pair, name, self, labelled=labelled)
         ]
-        return examples_of(slices, notes, read_legend(root), labelled=labelled)
+        legend = read_legend(root) if labelled else Legend()
+        return examples_of(slices, (*told, *notes), legend, labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The slices without masks, a scan in memory at a time."""
-        root, pairs = _root(Path(source)), _pairs(Path(source))
+        root, (pairs, notes) = _root(Path(source)), _pairs(Path(source), labelled=False)
         if not pairs:
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
         waiting: list[Slice] = []
         for pair, name in _named(pairs):
             waiting += _slices(root, pair, name, self, labelled=False)
             while len(waiting) >= rows:
-                yield examples_of(waiting[:rows], (), {}, labelled=False)
+                yield examples_of(waiting[:rows], notes, Legend(), labelled=False)
                 waiting = waiting[rows:]
         if waiting:
-            yield examples_of(waiting, (), {}, labelled=False)
+            yield examples_of(waiting, notes, Legend(), labelled=False)
 
     def gathered(self, source: Any, files: Mapping[str, Path], folder: Path) -> list[Path]:
         """A label map for each scan, with its affine, called as the scan: `FOLDER/case.nii.gz`."""
         root, found = _root(Path(source)), []
-        for pair, name in _named(_pairs(Path(source))):
+        for pair, name in _named(_pairs(Path(source), labelled=False)[0]):
             origins = takewhile(files.__contains__, (_origin(name, number) for number in count()))
             masks = [files[origin] for origin in origins]
             if masks:
@@ -111,13 +111,17 @@ def _root(path: Path) -> Path:
     return path.parent if path.is_file() else path
 
 
-def _pairs(path: Path) -> tuple[Pair, ...]:
+def _pairs(path: Path, *, labelled: bool) -> tuple[tuple[Pair, ...], list[str]]:
+    """The scans with their label maps, and notes on files that are neither."""
     if path.is_file():
-        return (Pair(path.name, None, ""),) if SUFFIX.search(path.name) else ()
-    files = sorted(file for file in path.rglob("*.nii*") if SUFFIX.search(file.name)) if path.is_dir() else []
-    return pair_up(
-        [file.relative_to(path).as_posix() for file in files], lambda name: CHANNEL.sub("", _bare(name))
-    ).pairs
+        return ((Pair(path.name, None, ""),) if SUFFIX.search(path.name) else ()), []
+    files = files_below(path)
+    scans = [file for file in files if SUFFIX.search(file) and not is_hidden(file)]
+    found = pair_up(scans, _bare).pairs
+    pairs, notes = without_unlabelled_test(found) if labelled else (found, [])
+    used = {*FILES, *(name for pair in found for name in (pair.picture, pair.mask))}
+    others = [file for file in files if file not in used]
+    return pairs, [*notes, *left_out(others, "files that are neither scans nor their label maps")]
 
 
 def _patients(paths: Sequence[str], pattern: str | None) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -81,7 +81,7 @@ def test_odd_names_are_kept_and_system_files_ignored(tmp_path: Path) -> None:
         (root / name).write_bytes(b"x")
     examples = ImageFolder().read(root, Columns())
     assert sorted(examples.origins()) == sorted(odd)
-    assert examples.notes == ()
+    assert examples.notes == ("hidden files and folders, left out: 2, such as .git",)
 
 
 def test_other_files_are_counted_and_nameless_pictures_read(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def touch(folder: Path, *paths: str) -> Path:
         (["a/17.jpg", "a/17_mask.png"], [("a/17.jpg", "a/17_mask.png")], None),
         (["17.jpg", "17-seg.png"], [("17.jpg", "17-seg.png")], None),
         (["images/17.jpg", "masks/17_mask.png"], [("images/17.jpg", "masks/17_mask.png")], None),
+        (
+            ["imagesTr/a_0000.png", "imagesTs/a_0000.png", "labelsTr/a.png", "labelsTs/a.png"],
+            [("imagesTr/a_0000.png", "labelsTr/a.png"), ("imagesTs/a_0000.png", "labelsTs/a.png")],
+            ["train", "test"],
+        ),
     ],
 )
 def test_pictures_and_masks_find_each_other(
@@ -79,6 +84,12 @@ def test_two_masks_of_one_picture_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "images/1.png", "masks/1.png", "masks/1.bmp")
     with pytest.raises(DataError, match="are masks of the same picture"):
         read(tmp_path)
+
+
+def test_pictures_of_images_ts_without_masks_are_left_out(tmp_path: Path) -> None:
+    examples = read(touch(tmp_path, "imagesTr/a_0000.png", "imagesTs/a_0000.png", "labelsTr/a.png"))
+    assert examples.origins() == ["imagesTr/a_0000.png"] and examples.schema.part is None
+    assert examples.notes == ("pictures of imagesTs, as they have no masks, left out: 1, such as imagesTs/a_0000.png",)
 
 
 def test_a_group_is_read_from_the_path(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.format import Columns
-from headstart.formats import _medical, dicom
+from headstart.formats import _dicom_files, _medical
 from headstart.formats._shapes import drawn, laid_on
 from headstart.formats.coco import Coco
 from headstart.formats.dicom import Dicom
 from headstart.formats.nifti import Nifti
 from headstart.kernel.errors import DataError
 from headstart.media.masks import read_mask
+from headstart.tasks.segmentation.task import Segmentation
 from scans import save_coco, save_dicom, save_nifti, volume
 
 
@@ -184,6 +185,62 @@ def test_a_label_map_that_lies_elsewhere_than_its_scan_is_refused_and_rounded_af
     assert np.array_equal(read_mask(masks[1]).values, labels[1].T[::-1])
 
 
+V1 = {"0": "background", "1": "liver", "2": "tumour"}
+V2 = {"background": 0, "liver": 1, "tumour": 2}
+REGIONS = {"background": 0, "whole": [1, 2], "core": [2]}
+IGNORED = {"background": 0, "liver": 1, "ignore": 2}
+
+
+@pytest.mark.parametrize(
+    ("labels", "legend", "unknown"),
+    [
+        (V1, {"0": "background", "1": "liver", "2": "tumour"}, ()),
+        (V2, {"0": "background", "1": "liver", "2": "tumour"}, ()),
+        (REGIONS, {"0": "background", "1": "whole", "2": "whole + core"}, ()),
+        (IGNORED, {"0": "background", "1": "liver"}, (2,)),
+    ],
+)
+def test_names_of_dataset_json_are_those_of_the_values(
+    tmp_path: Path, labels: dict[str, Any], legend: dict[str, str], unknown: tuple[int, ...]
+) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    data = save_nifti(tmp_path, ["one", "two"])
+    (data / "dataset.json").write_text(json.dumps({"labels": labels, "numTraining": 2}))
+    examples = Nifti().read(data, Columns())
+    assert examples.schema.legend == legend and examples.schema.unknown == unknown
+    assert any("regions that overlap" in note for note in examples.notes) == (labels == REGIONS)
+    assert not Segmentation.review(examples).faults
+
+
+@pytest.mark.parametrize("labels", [{"a": 0}, ["a"], {"a": "x", "b": 1}, {"a": [1.5], "b": 1}, {"0": None, "1": ["a"]}])
+def test_a_damaged_dataset_json_is_named(tmp_path: Path, labels: Any) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    (save_nifti(tmp_path, ["one"]) / "dataset.json").write_text(json.dumps({"labels": labels}))
+    try:
+        assert Nifti().read(tmp_path, Columns()).schema.legend == {"0": "None", "1": "['a']"}
+    except DataError as error:
+        assert "dataset.json" in str(error)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_scans_of_images_ts_are_the_test_part_or_left_out(tmp_path: Path, labelled: bool) -> None:
+    pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
+    data = save_nifti(tmp_path / "data", ["one", "two"])
+    test = save_nifti(tmp_path / "more", ["one", "three"])  # another scan of the same name
+    for folder in ("images", "labels")[: 1 + labelled]:
+        (test / f"{folder}Tr").rename(data / f"{folder}Ts")
+    examples = Nifti().read(data, Columns())
+    origins = {origin.rpartition("/")[0] for origin in examples.origins()}
+    training = {f"imagesTr/{name}_0000" for name in ("one", "two")}
+    if labelled:
+        assert origins == training | {f"imagesTs/{name}_0000" for name in ("one", "three")}
+        assert examples.column("part") == ["train"] * 6 + ["test"] * 6
+    else:
+        assert origins == training and examples.schema.part is None
+        assert any(note.startswith("pictures of imagesTs") and ": 2, " in note for note in examples.notes)
+    assert len(Nifti().read(data, Columns(), labelled=False)) == 12
+
+
 def test_a_scan_without_a_label_map_is_named(tmp_path: Path) -> None:
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
     save_nifti(tmp_path, ["one", "two"])
@@ -255,14 +312,68 @@ def test_whether_files_are_dicom_is_seen_by_a_few_of_each_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
-    monkeypatch.setattr(dicom, "_is_dicom", lambda path: opened.append(path.name) or path.read_bytes() == b"slice")
+    monkeypatch.setattr(_dicom_files, "open_regular", lambda path: opened.append(path.name) or path.open("rb"))
     for name in (*(f"{k}.jpg" for k in range(9)), *(f"{k}.bin" for k in range(9))):
         (tmp_path / name).write_bytes(b"something else")
     assert Dicom.recognises(tmp_path) is None and opened == ["0.bin", "1.bin", "2.bin"]
     (tmp_path / "series").mkdir()
     for name in ("1.2.840.7", "1.2.840.8", "DICOMDIR"):
-        (tmp_path / "series" / name).write_bytes(b"slice")
+        (tmp_path / "series" / name).write_bytes(bytes(128) + b"DICM")
     assert Dicom.recognises(tmp_path) == "2 DICOM slices, 0 of them with a mask"
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("meta", [True, False])
+def test_dicom_files_without_a_preamble_are_read_as_the_others(tmp_path: Path, implicit: bool, meta: bool) -> None:
+    pydicom = pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    whole = Dicom(window=(40, 80)).read(save_dicom(tmp_path / "whole", ["Ann"]), Columns())
+    bare = save_dicom(tmp_path / "bare", ["Ann"])
+    for path in sorted((bare / "images" / "Ann").iterdir())[:2]:
+        found = pydicom.dcmread(path)
+        if implicit:
+            found.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+        if not meta:
+            del found.file_meta
+        found.preamble = None
+        found.save_as(path, implicit_vr=implicit, little_endian=True)
+        assert path.read_bytes()[128:132] != b"DICM"
+    for name in ("notes", "noise.7"):
+        (bare / name).write_bytes(b"a text without an ending" * 20 if name == "notes" else bytes(range(256)) * 2)
+    examples = Dicom(window=(40, 80)).read(bare, Columns())
+    assert examples.raws() == whole.raws() and examples.origins() == whole.origins()
+    assert examples.notes == ("files that are neither slices nor masks of them, left out: 2, such as noise.7",)
+
+
+def deflated(source: Path, path: Path, *, bare: bool, more: int = 0) -> None:
+    """Write a slice as one of the deflated transfer syntax, with so many more bytes than its pixels are."""
+    import pydicom
+
+    found = pydicom.dcmread(source)
+    found.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    if more:
+        found.add_new(0x00091001, "OB", bytes(more))
+        found.add_new(0x00090010, "LO", "somebody")
+    found.save_as(path, enforce_file_format=True)
+    if bare:
+        path.write_bytes(path.read_bytes()[132:])
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_deflated_dicom_is_read_as_far_as_it_holds_what_its_header_tells_of(tmp_path: Path, bare: bool) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs the extra 'medical'")
+    whole = Dicom(window=(40, 80)).read(save_dicom(tmp_path / "whole", ["Ann"]), Columns())
+    data = save_dicom(tmp_path / "packed", ["Ann"])
+    source, target = (folder / "images" / "Ann" for folder in (tmp_path / "whole", data))
+    for path in source.iterdir():
+        deflated(path, target / path.name, bare=bare)
+    assert Dicom(window=(40, 80)).read(data, Columns()).raws() == whole.raws()
+    deflated(source / "1.dcm", target / "1.dcm", bare=bare, more=1 << 27)
+    assert (target / "1.dcm").stat().st_size < 1 << 18
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"1\.dcm cannot be read as DICOM: it unpacks to more than 16777216 bytes"):
+        Dicom(window=(40, 80)).read(data, Columns())
+    assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    tracemalloc.stop()
 
 
 def test_dicom_files_without_pixels_are_left_out_and_told_of(tmp_path: Path) -> None:
@@ -271,7 +382,7 @@ def test_dicom_files_without_pixels_are_left_out_and_told_of(tmp_path: Path) -> 
     save_dicom(tmp_path / "images" / "reports", ["Bob"], masks=False, numbers=(0,), Rows=None)
     examples = Dicom(window=(40, 80)).read(tmp_path, Columns())
     assert len(examples) == 3 and set(examples.column("patient")) == {"Ann"}
-    assert examples.notes == ("1 DICOM files without pixels left out, such as images/reports/images/Bob/0.dcm",)
+    assert examples.notes == ("DICOM files without pixels, left out: 1, such as images/reports/images/Bob/0.dcm",)
     shown = pixels(examples.raws()[0]).astype(float)
     assert np.abs(shown - (volume(0)[0][..., 2] * (255 / 80)).clip(0, 255)).max() <= 1
 
