@@ -42,7 +42,7 @@ _LONG = frozenset((b"OB", b"OW", b"SQ", b"UN", b"UT", b"OF", b"OD", b"OL", b"UC"
 
 
 def has_slices(root: Path) -> bool:
-    """Whether the first files of some folder that may be DICOM by their names are such."""
+    """Return whether the first files of some folder that may be DICOM by their names are such."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if any(is_dicom(Path(folder, name)) for name in islice(filter(may_be_dicom, sorted(names)), LOOKED_AT)):
@@ -51,12 +51,12 @@ def has_slices(root: Path) -> bool:
 
 
 def may_be_dicom(name: str) -> bool:
-    """Whether a file may be a slice by its name."""
+    """Return whether a file may be a slice by its name."""
     return not name.startswith(".") and name.upper() != "DICOMDIR" and os.path.splitext(name)[1].lower() not in OTHER
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file has the mark of DICOM, or begins as a data set without one."""
+    """Return whether a file has the mark of DICOM, or begins as a data set without one."""
     try:
         with open_regular(path) as file:
             head = file.read(512)

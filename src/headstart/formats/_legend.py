@@ -30,7 +30,7 @@ class Legend(NamedTuple):
 
 
 def read_legend(folder: Path) -> Legend:
-    """What a folder's files say; nothing where there are none. Raises DataError on one that is none."""
+    """The legend that a folder's files give; nothing where there are none. Raises DataError on one that is none."""
     for name in FILES:
         path = folder / name
         if path.exists():
