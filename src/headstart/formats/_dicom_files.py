@@ -11,6 +11,7 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,13 @@ def _element(head: bytes, at: int) -> tuple[tuple[int, int], int]:
     return (group, element), at + 8 + struct.unpack_from("<I", head, at + 4)[0]
 
 
-def opened(path: Path, **how: Any) -> Any:
-    """The data set of a file, `how` as `pydicom.dcmread` takes it. Raises whatever pydicom does, and ValueError."""
+def opened(path: Path, header: Sequence[str] | None = None) -> Any:
+    """The data set of a file, or, where names are given, these of it alone. Raises whatever pydicom does."""
     pydicom = library("pydicom")
     require_regular(path)
     _require_content(path)
-    found = pydicom.dcmread(path, force=True, **how)
+    tags = None if header is None else [*header]
+    found = pydicom.dcmread(path, force=True, stop_before_pixels=header is not None, specific_tags=tags)
     if found.file_meta.get("TransferSyntaxUID") is None:
         kinds = "Implicit" if found.original_encoding[0] else "Explicit"
         found.file_meta.TransferSyntaxUID = getattr(pydicom.uid, f"{kinds}VRLittleEndian")

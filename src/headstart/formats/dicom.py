@@ -139,7 +139,7 @@ def _headers(source: Any, notes: list[str]) -> list[Found]:
     found = []
     for pair in pairs:
         try:
-            header = opened(root / pair.picture, stop_before_pixels=True, specific_tags=[*HEADER])
+            header = opened(root / pair.picture, HEADER)
         except Exception as error:  # pydicom raises whatever a damaged file makes its readers raise
             raise DataError(f"{pair.picture} cannot be read as DICOM: {error}") from error
         found.append((pair, header))
