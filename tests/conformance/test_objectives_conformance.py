@@ -13,6 +13,7 @@ from tiny_settings import SETTINGS
 from tiny_training import SHORT, classes, first_step, loop_for, sequences
 from torch import Tensor, nn
 
+from batch_in_parts import loop_step, same
 from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.objective import DOMAIN, SOURCE, TARGET, TARGET_AGAIN, Objective, Step
@@ -54,13 +55,20 @@ KNOWN = (SOURCE, TARGET, TARGET_AGAIN)
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
 
+def of_weighted_classes() -> Any:
+    """`classes`, of which the rarer counts more."""
+    backbone, task, examples = classes()
+    task = task.model_copy(update={"settings": task.settings.model_copy(update={"class_weights": "balanced"})})
+    return backbone, task.model_copy(update={"counts": (9, 1)}), examples
+
+
 def each_with(*settings: Callable[[], Any]) -> pytest.MarkDecorator:
     """Every objective with every setting whose task it can be used with."""
     pairs = [
         pytest.param(objective, setting, id=f"{name}-{setting.__name__}")
         for name, objective in OBJECTIVES.items()
         for setting in settings
-        if setting is classes or not objective.of_classes
+        if setting in (classes, of_weighted_classes) or not objective.of_classes
     ]
     return pytest.mark.parametrize(("objective", "setting"), pairs)
 
@@ -117,6 +125,15 @@ def test_gradients_reach_all_that_is_claimed_and_nothing_frozen(objective: Any, 
     assert all(reaches(parameter) for parameter in trained.parameters() if parameter.requires_grad)
 
 
+@each_with(classes, of_weighted_classes, SETTINGS["tagging"], SETTINGS["segmentation"])
+@pytest.mark.parametrize("most", [1, 5])
+def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole(
+    objective: Any, setting: Callable[[], Any], most: int
+) -> None:
+    parts, whole = moving_loop(objective, setting, 0), moving_loop(objective, setting, 0)
+    same(loop_step(parts, most), loop_step(whole))
+
+
 @every_task
 def test_a_training_moves_head_and_additions(objective: Any, setting: Callable[[], Any]) -> None:
     loop = moving_loop(objective, setting, 0)
@@ -140,7 +157,7 @@ def moving_loop(objective: Any, setting: Callable[[], Any], first: int) -> Loop:
     given = setting()
     stages = len(given[0].stages)
     rates = [Rate(-1, 1.0), *(Rate(stage, 1.0) for stage in range(first, stages))]
-    return loop_for(given, objective, Recipe(**SHORT), rates)
+    return loop_for(given, objective, Recipe(**SHORT, precision="float32"), rates)
 
 
 def others(loop: Loop) -> dict[str, Tensor]:

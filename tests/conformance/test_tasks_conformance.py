@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,16 +18,23 @@ from plugins import every, samples_outside
 from pydantic import TypeAdapter
 from torch import nn
 
+from batch_in_parts import Found, head_step, part_of, same
+from forked_processes import launched
 from head_shapes import Shapes
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.carriers import Batch, Features, Mixed, Prediction, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.target_kinds import TagSequences
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask
-from headstart.contracts.task_capabilities import Extends, Sampled, WritesFiles, learnt_of
+from headstart.contracts.task_capabilities import Extends, Sampled, WritesFiles, learnt_of, made_of_sums
+from headstart.engine.process_group import ALONE, ProcessGroup, process_group
 from headstart.engine.streams import Stream
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.user_settings import build
+from headstart.tasks.tagging.task import WORDS
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
 from tagged_texts import tagged_texts, token_features, token_state
@@ -433,6 +441,73 @@ def test_one_example_can_be_predicted_and_judged(name: str, kind: str) -> None:
         assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1], metric.name
     c.task.presentation.panels(alone, taken(c.targets, row))
     c.task.presentation.mistakes(alone, taken(c.targets, row), 3)
+
+
+OTHERWISE: dict[str, tuple[dict[str, Any], ...]] = {
+    "classification": ({"class_weights": "balanced", "label_smoothing": 0.2},),
+    "segmentation": tuple({"loss": loss} for loss in ("cross_entropy", "dice", "focal_tversky")),
+}
+"""Settings under which losses are made in another way."""
+
+PARTED = [(*suited, settings) for suited in SUITED for settings in ({}, *OTHERWISE.get(suited[0], ()))]
+
+
+def step_of(name: str, kind: str, settings: Mapping[str, Any], most: int = 0, group: ProcessGroup = ALONE) -> Found:
+    """A step of a fresh head on examples some of whose targets and words nobody knows; by a share of a group."""
+    c = bound(name, kind)
+    torch.manual_seed(0)
+    task, head = c.task.model_copy(update={"settings": c.task.settings.model_copy(update=settings)}), c.fresh()
+    batch = as_batch(c, np.arange(11))
+    for target, values in batch.targets.items():
+        if isinstance(task.target_kinds[target], (ClassMaps, TagSequences)):
+            values[:4], values[4:6, ::2] = PADDED_TARGET, PADDED_TARGET
+    if WORDS in batch.head_inputs:
+        batch.head_inputs[WORDS][6:8] = 10_000  # words that have no token
+    batch = replace(batch, mixed=Mixed({name: values.flip(0) for name, values in batch.targets.items()}, 0.3))
+    batch = part_of(batch, torch.from_numpy(group.share(np.arange(11))))
+    return head_step(task, head, lambda of: c.data.features(of.rows.numpy()), batch, most, group)
+
+
+def step_together(folder: Path) -> None:
+    """The part of a process in a step of every task."""
+    torch.set_num_threads(1)
+    group = process_group()
+    torch.save([step_of(*case, most=3 * group.rank, group=group) for case in PARTED], folder / f"{group.rank}.pt")
+
+
+@pytest.mark.parametrize("most", [1, 4])
+@pytest.mark.parametrize(("name", "kind", "settings"), PARTED)
+def test_the_gradient_of_a_batch_in_any_parts_is_that_of_the_whole(
+    name: str, kind: str, settings: Mapping[str, Any], most: int
+) -> None:
+    same(step_of(name, kind, settings, most), step_of(name, kind, settings))
+
+
+@pytest.mark.slow
+def test_the_gradient_of_two_processes_one_in_parts_is_that_of_one(tmp_path: Path) -> None:
+    with launched(step_together, tmp_path) as (first, second):
+        assert (first.wait(), second.wait()) == (0, 0), first.err + second.err
+    for rank in (0, 1):
+        for found, case in zip(torch.load(tmp_path / f"{rank}.pt"), PARTED, strict=True):
+            same(found, step_of(*case))
+
+
+@every_case
+def test_sums_make_the_losses_and_add_up(name: str, kind: str) -> None:
+    c, (whole, *parts) = bound(name, kind), (np.arange(9), np.arange(2), np.arange(2, 9))
+    if not made_of_sums(c.task):
+        return
+
+    def sums(rows: np.ndarray) -> Mapping[str, torch.Tensor]:
+        batch = as_batch(c, rows)
+        found = c.task.forward(c.head, c.data.features(rows), batch.head_inputs)
+        made: Mapping[str, torch.Tensor] = c.task.sums(found, batch.targets)
+        torch.testing.assert_close(dict(c.task.losses_of(made)), dict(c.task.losses(found, batch.targets)))
+        return made
+
+    found = sums(whole)
+    one, other = map(sums, parts)
+    torch.testing.assert_close({key: one[key] + other[key] for key in found}, dict(found))
 
 
 def bound(name: str, kind: str) -> Case:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_pretraining import learned, loop_for, small, step_of
 
+from batch_in_parts import loop_step, same
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.objective import TARGET, TARGET_AGAIN, learns_alone
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -96,8 +97,20 @@ def test_a_killed_training_goes_on_with_the_same_bits(name: str, tmp_path: Path)
 
 
 @every_objective
+def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole(name: str) -> None:
+    same(loop_step(loop_for(small(name)), 6), loop_step(loop_for(small(name))))
+
+
+@every_objective
+def test_the_validation_loss_of_batches_in_parts_is_that_of_whole_ones(name: str) -> None:
+    loop = loop_for(small(name))
+    whole = loop.validate()
+    loop.micro.most = 6
+    assert loop.validate().loss == pytest.approx(whole.loss, rel=1e-5)
+
+
+@every_objective
 def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(name: str) -> None:
-    """Parts are batches of their own to what compares examples, and draw what they draw by themselves."""
     loop = loop_for(small(name), epochs=1)
     before = learned(loop)
     loop.micro.most = 6

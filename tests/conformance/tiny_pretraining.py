@@ -36,7 +36,7 @@ from tiny_backbone import numeric_examples
 from tiny_text_models import save_tiny
 
 TRAIN, HELD_OUT = np.arange(48), np.arange(48, 64)
-SHORT = {"epochs": 3, "batch_size": 16, "learning_rate": 0.002, "head_learning_rate": 0.005}
+SHORT = {"epochs": 3, "batch_size": 16, "learning_rate": 0.002, "head_learning_rate": 0.005, "precision": "float32"}
 VIT = {
     "reference": "vit_tiny_patch16_224",
     "weights": "random",

@@ -108,7 +108,7 @@ def test_what_is_hidden_is_a_function_of_seed_and_rows(bert: Backbone) -> None:
 
 def test_every_text_with_a_word_has_one_chosen() -> None:
     readable = np.array([[True, False, False], [True, True, True], [False, False, False]])
-    chosen = chosen_tokens(readable, 0.01, np.random.default_rng(0))
+    chosen = chosen_tokens(readable, 0.01, np.random.default_rng(0).random((3, 4)))
     assert chosen.sum(axis=1).tolist() == [1, 1, 0]
 
 

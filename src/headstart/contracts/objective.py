@@ -59,9 +59,10 @@ class Step:
     """Decides the random draws of the step; of the step's whole batch, so that a draw for an example must depend on its
     `Batch.rows` too. The same for every validation."""
     gathered: Callable[[Tensor], Tensor] = itself
-    """(batch, ...) of this process -> those of all processes of a launcher, by rank, (all, ...). A loss of them is
-    computed by every process alike; what flows back is scaled so that the gradients' mean over the processes is the
-    whole loss's. Itself where there is one process."""
+    """(batch, ...) of this part of the batch -> those of all its parts, by rank, (all, ...). A loss of them is computed
+    by every part alike; what flows back is scaled so that the gradients' mean over the parts is the whole loss's. Parts
+    may be run twice, so that what is gathered must not depend on what was gathered before. Itself where there is one
+    part."""
     computing: Callable[[], AbstractContextManager[object]] = nullcontext
     """Within it products are computed in the precision of the training, as `features` does."""
 
@@ -75,9 +76,8 @@ class Objective(Settings):
     """True where it holds weights to their pretrained values; refused where training starts from others."""
     modalities: ClassVar[tuple[str, ...]] = ()
     """The modalities that it can learn from; empty for every one."""
-    compares: ClassVar[bool] = False
-    """True where its terms compare the examples of a batch with each other: the parts of one that does not fit into the
-    memory then have fewer to compare, which is said."""
+    gathers: ClassVar[bool] = False
+    """True where it takes `Step.gathered`: terms that are no means over the examples of the first stream need it."""
     of_classes: ClassVar[bool] = False
     """True where each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
     advice: ClassVar[Advice] = Advice()
@@ -96,7 +96,8 @@ class Objective(Settings):
         return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
-        """Named terms of one step, each a scalar () and a mean over the examples of its batches."""
+        """Named terms of one step, each a scalar (): a mean over the examples of the first stream, or of what was
+        gathered."""
         batch = step.batches[SOURCE]
         return step.task_losses(step.outputs(step.features(batch), batch), batch)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.panels import Choice, Review
 from headstart.contracts.task import BoundTask, FeatureSource, SplitPolicy, Targets, Tensors
@@ -67,17 +67,29 @@ class Windowed(Protocol):
 
 
 @runtime_checkable
-class Weighs(Protocol):
-    """A bound task whose batches count by something else than their examples: by words, or by rare classes more."""
+class Sums(Protocol):
+    """A bound task whose losses are made of sums over a batch and may be no means over its examples.
 
-    def weight(self, targets: Tensors) -> float:
-        """Return how much the mean losses of a batch (batch, ...) count beside those of others, >= 0."""
+    `losses` is `losses_of` the `sums` of the batch. Those of a batch in parts are added up first.
+    """
+
+    @property
+    def in_sums(self) -> bool:
+        """Return whether that is so by the task's settings; without, its losses are means over examples."""
+        ...
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """Return named sums over the examples of a batch, of shapes that do not depend on it."""
+        ...
+
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """Return the named loss terms, each a scalar, of sums that may be of several batches."""
         ...
 
 
-def weight_of(task: BoundTask | None, batch: Batch) -> float:
-    """Return how much the mean losses of a batch count: by its examples, unless the task weighs otherwise."""
-    return task.weight(batch.targets) if isinstance(task, Weighs) and batch.targets else float(len(batch.rows))
+def made_of_sums(task: BoundTask | None) -> TypeGuard[Sums]:
+    """Return whether the losses of a task are made of sums over a batch."""
+    return isinstance(task, Sums) and task.in_sums
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The random draws that an objective makes itself: a pure function of the step and of the examples it is given."""
+"""The random draws that an objective makes itself: those for an example are a pure function of it and the step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from headstart.contracts.objective import Step
 from headstart.kernel.randomness import draw_seed
 
 
-def draws_for(step: Step, batch: Batch, purpose: str) -> np.random.Generator:
-    """Draws for a batch of the step; every part of one has its own, as no two share their first row."""
-    return np.random.default_rng(draw_seed(step.seed, purpose, int(batch.rows[0])))
+def draws_for(step: Step, batch: Batch, purpose: str) -> list[np.random.Generator]:
+    """Return the draws for each example of a batch, which are the same in any part of it."""
+    return [np.random.default_rng(draw_seed(step.seed, purpose, row)) for row in batch.rows.tolist()]

@@ -42,7 +42,7 @@ def _tries(facts: DataFacts) -> tuple[Suggestion, ...]:
 class Contrastive(Objective):
     """The task loss, and the similarity of pairs."""
 
-    compares: ClassVar[bool] = True
+    gathers: ClassVar[bool] = True
     of_classes: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(_tries)
 

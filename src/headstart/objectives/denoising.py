@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class Denoising(Objective):
 
     streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("table",)
+    gathers: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(
         pretrains={"table": Suggestion(0, "rows teach how their columns go together")}, initial_backbone="table_mlp"
     )
@@ -70,22 +72,23 @@ class Denoising(Objective):
         """ "values" and "swapped", each a scalar ()."""
         batch = step.batches[TARGET]
         rows = batch.state.hidden
+        every, columns = step.gathered(rows), rows.shape[1]
         draws = draws_for(step, batch, "numbers swapped")
-        swaps = torch.from_numpy(draws.random(rows.shape) < self.rate).to(rows.device)
-        others = torch.from_numpy(draws.integers(len(rows), size=rows.shape)).to(rows.device)
-        noisy = torch.where(swaps, rows.gather(0, others), rows)
+        swaps = torch.from_numpy(np.stack([own.random(columns) < self.rate for own in draws])).to(rows.device)
+        others = torch.from_numpy(np.stack([own.integers(len(every), size=columns) for own in draws])).to(rows.device)
+        noisy = torch.where(swaps, every.gather(0, others), rows)
         pooled = step.features(replace(batch, state=State(noisy, batch.state.context))).pooled
         decoded, found = (embeddings(step, name, pooled) for name in ("decoder", "finder"))
         changed = (noisy != rows).to(found.dtype)
         return {
-            "values": nn.functional.huber_loss(decoded, _standardised(rows)),
+            "values": nn.functional.huber_loss(decoded, _standardised(rows, every)),
             "swapped": nn.functional.binary_cross_entropy_with_logits(found, changed),
         }
 
 
-def _standardised(rows: Tensor) -> Tensor:
-    """(rows, columns) with mean 0 and variance 1 in each column, but where all numbers are the same."""
-    variance, mean = torch.var_mean(rows, dim=0, correction=0)
+def _standardised(rows: Tensor, every: Tensor) -> Tensor:
+    """(rows, columns), where each column of `every` row has mean 0 and variance 1, or the same number everywhere."""
+    variance, mean = torch.var_mean(every, dim=0, correction=0)
     return (rows - mean) / (variance + EPSILON).sqrt()
 
 

@@ -69,8 +69,7 @@ class Mae(Objective):
         patches, pictures = decoder.patches, batch.state.hidden
         seen = min(patches.count - 1, max(1, round((1 - self.hidden) * patches.count)))
         draws = draws_for(step, batch, "patches hidden")
-        order = draws.permuted(np.tile(np.arange(patches.count), (len(pictures), 1)), axis=1)
-        shuffled = torch.from_numpy(order).to(pictures.device)
+        shuffled = torch.from_numpy(np.stack([own.permutation(patches.count) for own in draws])).to(pictures.device)
         with step.computing():
             painted = decoder(decoder.encoded(step.backbone, batch.state, shuffled[:, :seen]), shuffled)
         wanted = at(patches.of(pictures), shuffled[:, seen:])

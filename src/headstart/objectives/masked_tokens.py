@@ -37,6 +37,7 @@ class MaskedTokens(Objective):
 
     streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
+    gathers: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(
         pretrains={"text": Suggestion(0, "an encoder learns the words of a subject by guessing them")},
         training={"epochs": 3, "batch_size": 32, "learning_rate": 5e-5},
@@ -86,8 +87,9 @@ class MaskedTokens(Objective):
             raise TrainingError(f"{step.backbone.name} gives one vector per text and none per token")
         with step.computing():
             scores = decoder(vectors[chosen], step.backbone.module)
-        sum_of_all = nn.functional.cross_entropy(scores.to(vectors.dtype), ids[chosen], reduction="sum")
-        return {"words": sum_of_all / max(1, int(chosen.sum()))}
+        of_words = nn.functional.cross_entropy(scores.to(vectors.dtype), ids[chosen], reduction="sum")
+        total, words = step.gathered(torch.stack([of_words, chosen.sum().to(of_words)])[None]).sum(dim=0)
+        return {"words": total / words.clamp(min=1)}
 
     def hide(self, step: Step, batch: Batch) -> tuple[State, Tensor]:
         """Hide tokens of the texts of a step; return the texts, and which tokens were chosen (batch, length)."""
@@ -96,23 +98,27 @@ class MaskedTokens(Objective):
             raise TrainingError(f"{step.backbone.name} has no mask token")
         draws, ids = draws_for(step, batch, "tokens hidden"), state.hidden.cpu().numpy()
         readable = (state.context[LENGTH_MASK].cpu().numpy() != 0) & ~np.isin(ids, kind.special)
-        chosen = chosen_tokens(readable, self.rate, draws)
-        fate = draws.random(ids.shape)
+        # a text's numbers must not depend on how far it is padded
+        numbers = np.stack([own.random((1 + ids.shape[1], 3)) for own in draws])
+        chosen = chosen_tokens(readable, self.rate, numbers[:, :, 0])
+        fate, word = numbers[:, 1:, 1], numbers[:, 1:, 2]
         decoder = cast(_Decoder, step.additions["decoder"])
         words = np.setdiff1d(np.arange(decoder.words), np.array(kind.special))
         swapped = chosen & (fate >= self.masked) & (fate < self.masked + self.swapped)
-        found = np.where(
-            swapped, draws.choice(words, ids.shape), np.where(chosen & (fate < self.masked), kind.mask, ids)
-        )
+        others = words[(word * len(words)).astype(np.int64)]
+        found = np.where(swapped, others, np.where(chosen & (fate < self.masked), kind.mask, ids))
         device = state.hidden.device
         hidden = State(torch.from_numpy(found).to(device), state.context, state.taps)
         return hidden, torch.from_numpy(chosen).to(device)
 
 
-def chosen_tokens(readable: np.ndarray, rate: float, draws: np.random.Generator) -> np.ndarray:
-    """Choose among the readable tokens (batch, length): `rate` of a text's on average, at least one, if any."""
-    order = np.where(readable, draws.random(readable.shape), 2.0).argsort(axis=1).argsort(axis=1)
-    wanted = np.floor(rate * readable.sum(axis=1) + draws.random(len(readable)))
+def chosen_tokens(readable: np.ndarray, rate: float, numbers: np.ndarray) -> np.ndarray:
+    """Choose among the readable tokens (batch, length): `rate` of a text's on average, at least one, if any.
+
+    `numbers` (batch, 1 + length) are drawn from [0, 1): one for each text, then one for each of its tokens.
+    """
+    order = np.where(readable, numbers[:, 1:], 2.0).argsort(axis=1, kind="stable").argsort(axis=1)
+    wanted = np.floor(rate * readable.sum(axis=1) + numbers[:, 0])
     return readable & (order < np.maximum(wanted, 1)[:, None])
 
 

@@ -6,7 +6,7 @@ example of the batch is a negative, those of other processes too: the greater th
 
 As in the authors' code both views go through the network as one batch, and g has BatchNorm behind its first layer,
 which the paper's formula leaves out. The optimiser is the house's AdamW in place of LARS, which batches of thousands
-need. Of a batch that does not fit into the memory each part has negatives of its own.
+need.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SimCLR(Objective):
 
     streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
-    compares: ClassVar[bool] = True
+    gathers: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(
         pretrains={"image": Suggestion(0, "two views of a picture are known again among those of all others")},
         augmentation="simclr",

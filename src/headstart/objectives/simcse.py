@@ -30,7 +30,7 @@ class SimCSE(Objective):
 
     streams: ClassVar[tuple[str, ...]] = (TARGET,)
     modalities: ClassVar[tuple[str, ...]] = ("text",)
-    compares: ClassVar[bool] = True
+    gathers: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(
         pretrains={"text": Suggestion(1, "the backbone hides no words, so texts are known again instead")},
         training={"epochs": 1, "batch_size": 64, "learning_rate": 3e-5},

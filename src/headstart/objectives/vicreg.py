@@ -34,7 +34,7 @@ class Vicreg(Objective):
 
     streams: ClassVar[tuple[str, ...]] = (TARGET, TARGET_AGAIN)
     modalities: ClassVar[tuple[str, ...]] = ("image",)
-    compares: ClassVar[bool] = True
+    gathers: ClassVar[bool] = True
     advice: ClassVar[Advice] = Advice(augmentation="simclr")
 
     invariance: float = Field(default=25.0, ge=0)

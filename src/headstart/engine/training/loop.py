@@ -95,7 +95,7 @@ class Loop:
         self.start = self.weights.copy()
         self.average = Average(self.weights.live(), recipe.averaging) if recipe.averaging else None
         self.best = BestEpochs(SOUP if recipe.soup else 1, latest=plan.latest or recipe.keep == "last")
-        self.micro = MicroBatches(0, self.reporter, compares=plan.objective.compares)
+        self.micro = MicroBatches(0, self.reporter)
         forward = Forward(model, plan.boundary, device, precision)
         self.stepper = Stepper(
             model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed, streams

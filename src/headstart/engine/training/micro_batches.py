@@ -1,8 +1,9 @@
 """Micro-batches: a batch that does not fit into the memory at once is run in parts.
 
 The parts' gradients are added up with the weights that make their sum the gradient of the whole batch's mean loss, so
-the effective batch, the schedule and the number of steps stay what they were. Two can tell the difference: BatchNorm,
-where it normalises by the batch, does so by the part, and a loss that compares examples has those of the part.
+the effective batch, the schedule and the number of steps stay what they were. A loss that is no mean over examples has
+the rows of all parts, by a pass before (`gathered_rows.py`). Only BatchNorm can tell the difference: where it
+normalises by the batch, it does so by the part.
 """
 
 from __future__ import annotations
@@ -30,15 +31,14 @@ NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 class MicroBatches:
     """Runs batches whole for as long as they fit, and in halves of halves from then on."""
 
-    def __init__(self, most: int, reporter: Reporter, *, compares: bool = False) -> None:
+    def __init__(self, most: int, reporter: Reporter) -> None:
         """Begin with parts of some size.
 
         Args:
             most: the greatest number of examples of a stream that are run at once; 0 while there is no limit.
             reporter: is told of smaller parts.
-            compares: whether the loss compares the examples of a part with each other; `Objective.compares`.
         """
-        self.most, self.reporter, self.compares = most, reporter, compares
+        self.most, self.reporter = most, reporter
 
     def run(self, batches: Batches, work: Callable[[Sequence[Batches]], T]) -> T:
         """Do `work` on the parts of the batches, again from the beginning with smaller ones where memory ran out.
@@ -65,10 +65,7 @@ class MicroBatches:
         self.most = (size + 1) // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        apart = f", and only these {self.most} are compared with each other" if self.compares else ""
-        self.reporter.say(
-            f"The memory is too small for {size} examples at once: {self.most} at a time from here on{apart}"
-        )
+        self.reporter.say(f"The memory is too small for {size} examples at once: {self.most} at a time from here on")
 
 
 def divided(batches: Batches, most: int) -> list[Batches]:

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.model import Model
-from headstart.contracts.objective import itself
+from headstart.engine.process_group import ALONE
 from headstart.engine.streams import Stream
 from headstart.engine.training.collapse import RANK, SPREAD
 from headstart.engine.training.forward import Forward
+from headstart.engine.training.gathered_rows import GatheredRows
 from headstart.engine.training.micro_batches import Batches
 from headstart.engine.training.precision import precision_in_use
 from headstart.engine.training.step_batches import batches_of
@@ -59,14 +60,14 @@ def validator(
 class SelfValidation(Validator[np.ndarray]):
     """Judges by the objective; what is found of a part are the embeddings (rows, width) of its inputs as they are.
 
-    Each of several processes has its own negatives.
+    Examples are compared with those of their batch, whichever of several processes judges it.
     """
 
     def __init__(self, stepper: Stepper, streams: Mapping[str, Stream], watch: Watch = nothing_more) -> None:
         """Validate on all rows of `streams`, which are the objective's."""
         super().__init__(stepper.model, next(iter(streams.values())), stepper.micro, stepper.processes)
         self.stepper, self.streams, self.watch = stepper, streams, watch
-        self._looking = 0.0
+        self.gathered, self._looking = GatheredRows(ALONE), 0.0
 
     def estimated_seconds(self) -> float:
         """With what looking at the embeddings took the last time, as at the start of a pretraining."""
@@ -85,12 +86,23 @@ class SelfValidation(Validator[np.ndarray]):
         plain = replace(self.stream, augmentation=None)
         return batches_of({**self.streams, "": plain}, dict.fromkeys((*self.streams, ""), rows), 0)
 
+    def _judged(self, parts: Sequence[Batches]) -> list[Part[np.ndarray]]:
+        sizes = [len(part[""].rows) for part in parts]
+        self.gathered.begin(sum(sizes))
+        if len(parts) > 1 and self.stepper.gathers:
+            self.gathered.look(parts, self._part)
+        found = []
+        for number, part in enumerate(parts):
+            self.gathered.enter(number, sizes[number])
+            found.append(self._part(part))
+        return found
+
     def _part(self, batches: Batches) -> Part[np.ndarray]:
         stepper = self.stepper
         batches = {name: batch.to(stepper.forward.device) for name, batch in batches.items()}
         plain = batches.pop("")
         with torch.no_grad():
-            step = replace(stepper.step(batches, FIRST_MOMENT), gathered=itself)
+            step = stepper.step(batches, FIRST_MOMENT, self.gathered)
             losses: Mapping[str, Tensor] = stepper.objective.losses(step)
             loss = sum(term.item() for term in losses.values())
             embeddings = stepper.forward.features(plain).pooled

@@ -16,26 +16,19 @@ from headstart.contracts.carriers import Batch
 from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.optimisation import Optimisation
-from headstart.contracts.task_capabilities import weight_of
+from headstart.contracts.task_capabilities import made_of_sums
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, unsound_gradient, watched
 from headstart.engine.training.forward import Forward
-from headstart.engine.training.gathered_rows import gathered_rows
+from headstart.engine.training.gathered_rows import GatheredRows, whole_losses
 from headstart.engine.training.micro_batches import Batches, MicroBatches, divided
 from headstart.engine.training.optimiser import set_rates
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.randomness import draw_seed
 
-TINY = 1e-12
-"""Stands in for a weight of zero, so that no mean is 0 / 0."""
-
 LOWER = "Try a lower learning rate."
 """What to do where numbers grow beyond all bounds."""
-
-
-class InPartsError(TrainingError):
-    """A loss over all processes was to be computed in parts; the others wait, so that the process must end."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,9 @@ class Stepper:
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self.named = _named(model, {id(p) for p in self.parameters})
         self.start = {n: p.detach().clone() for n, p in self.named.items()} if objective.anchored else {}
-        self._no_room, self._whole = "", True
+        self.gathers = objective.gathers or made_of_sums(model.task)
+        self.gathered = GatheredRows(processes)
+        self._no_room = ""
 
     def __call__(self, batches: Batches, moment: Moment) -> float:
         """Make a step on this process's share of the batches.
@@ -96,59 +91,54 @@ class Stepper:
             nn.utils.clip_grads_with_norm_(self.parameters, self.optimisation.clip, norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self.gathered.begin(_examples(batches))
         self.objective.after_step(self.step(batches, moment))
         return float(loss)
 
-    def step(self, batches: Batches, moment: Moment) -> Step:
-        """The step as the objective sees it."""
-        forward, model = self.forward, self.model
+    def step(self, batches: Batches, moment: Moment, gathered: GatheredRows | None = None) -> Step:
+        """The step as the objective sees it; `gathered` where it is none of the training's."""
+        forward, model, gathered = self.forward, self.model, gathered or self.gathered
         return Step(
             batches,
             forward.features,
             model.backbone,
             forward.outputs,
-            _no_losses if model.task is None else mixed_losses(model.task.losses),
+            _no_losses if model.task is None else mixed_losses(whole_losses(model.task, gathered)),
             model.additions,
             moment.done,
             self.named,
             self.start,
             draw_seed(self.seed, "objective", moment.epoch, moment.step),
-            self._gathered,
+            gathered,
             forward.computing,
         )
-
-    def _gathered(self, own: Tensor) -> Tensor:
-        """The rows of all processes; none of them may run its part of a batch in parts of its own."""
-        if self.processes.size > 1 and not self._whole:
-            raise InPartsError(
-                "the memory is too small for this process's part of a batch, and a loss over the examples of all "
-                "processes cannot be computed in smaller ones. Lower training.batch_size, or start more processes."
-            )
-        return gathered_rows(own, self.processes)
 
     def _gradients_of(self, batches: Batches, moment: Moment) -> Tensor:
         """Fill the gradients, means over parts and processes; returns the loss (), such a mean too."""
         self._no_room = ""
+        self.gathered.begin(_examples(batches))
         try:
             loss = self.micro.run(batches, partial(self._accumulated, moment=moment))
-        except InPartsError:
-            raise
         except TrainingError as error:
+            if self.gathers and self.processes.size > 1:
+                raise  # others wait for this one's rows: the process must end
             # other processes wait for this one: they hear of it by a loss that is not finite
             self._no_room, loss = str(error), torch.tensor(math.nan)
         if self.processes.size == 1:
             return loss
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
-        weight = self._weight(batches)
-        return torch.tensor(self.processes.averaged([*gradients, *self._statistics()], float(loss), weight))
+        tensors = [*gradients, *self._statistics()]
+        return torch.tensor(self.processes.averaged(tensors, float(loss), _examples(batches)))
 
     def _accumulated(self, parts: Sequence[Batches], moment: Moment) -> Tensor:
-        """Fill the gradients with the mean of the parts', each by its weight; returns the mean loss ()."""
+        """Fill the gradients with the mean of the parts', each by its examples; returns the mean loss ()."""
+        if len(parts) > 1 and self.gathers:
+            self._look(parts, moment)
         self._begin(moment)
-        self._whole = len(parts) == 1
         loss = torch.zeros((), device=self.forward.device)
         sums: list[Tensor | None] = [None] * len(self.parameters)
-        for part, share in zip(parts, self._shares(parts)):
+        for number, part in enumerate(parts):
+            share = self.gathered.enter(number, _examples(part))
             self.optimiser.zero_grad(set_to_none=True)
             losses = self._backward(part, moment)
             loss = loss + share * sum(term.detach() for term in losses.values())
@@ -158,6 +148,15 @@ class Stepper:
             for parameter, total in zip(self.parameters, sums):
                 parameter.grad = total
         return loss
+
+    def _look(self, parts: Sequence[Batches], moment: Moment) -> None:
+        """Find the rows that the parts gather; it leaves no trace in what a forward pass renews."""
+        kept = [(buffer, buffer.clone()) for module in self._modules() for buffer in module.buffers()]
+        self._begin(moment)
+        self.gathered.look(parts, lambda part: self.objective.losses(self.step(part, moment)))
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
 
     def _begin(self, moment: Moment) -> None:
         """Every random draw of the step follows from here."""
@@ -177,19 +176,12 @@ class Stepper:
             _lay_out(self.parameters)
         return losses
 
-    def _shares(self, parts: Sequence[Batches]) -> list[float]:
-        """What each part counts; they sum to 1."""
-        if len(parts) == 1:
-            return [1.0]
-        weights = [self._weight(part) for part in parts]
-        return [weight / sum(weights) for weight in weights]
-
-    def _weight(self, batches: Batches) -> float:
-        return max(weight_of(self.model.task, next(iter(batches.values()))), TINY)
+    def _modules(self) -> tuple[nn.Module, ...]:
+        return self.model.backbone.module, self.model.heads, self.model.additions
 
     def _statistics(self) -> list[Tensor]:
         """What BatchNorm has renewed by its share of the batch."""
-        modules = [*self.model.backbone.module.modules(), *self.model.heads.modules(), *self.model.additions.modules()]
+        modules = [module for part in self._modules() for module in part.modules()]
         norms = [m for m in modules if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
         return [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
 
@@ -197,11 +189,13 @@ class Stepper:
         """Make the step again, up to where something is not finite, and say in which of the processes it was what."""
         self._begin(moment)
         parts = divided(batches, self.micro.most) if not self._no_room else []
-        own = next(filter(None, (self._fault_in(part, moment) for part in parts)), self._no_room)
+        numbered = enumerate(parts)
+        own = next(filter(None, (self._fault_in(number, part, moment) for number, part in numbered)), self._no_room)
         found = next(filter(None, self.processes.gathered(own)), "")
         return found or f"the gradient's norm in {moment} is more than a number in float32 can say. {LOWER}"
 
-    def _fault_in(self, part: Batches, moment: Moment) -> str:
+    def _fault_in(self, number: int, part: Batches, moment: Moment) -> str:
+        self.gathered.enter(number, _examples(part))
         self.optimiser.zero_grad(set_to_none=True)
         with watched(modules_of(self.model)) as watch:
             losses = self._backward(part, moment)
@@ -220,6 +214,11 @@ class Stepper:
 
 def _no_losses(outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG001
     raise TrainingError("the objective asks for the losses of a task, and there is none")
+
+
+def _examples(batches: Batches) -> int:
+    """Those of the first stream, by which the parts of a batch are averaged."""
+    return len(next(iter(batches.values())).rows)
 
 
 def _named(model: Learner, moving: set[int]) -> dict[str, nn.Parameter]:

@@ -9,7 +9,7 @@ import torch
 
 from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
-from headstart.contracts.task_capabilities import weight_of
+from headstart.contracts.task_capabilities import made_of_sums
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.forward import Forward, channels_last
@@ -43,6 +43,12 @@ class Validation(Validator[Prediction]):
             return Validated(loss, metric, loss)
         return Validated(loss, metric, (-metric if primary.greater_is_better else metric) + TIE * loss)
 
+    def _loss(self, parts: Sequence[Part[Prediction]]) -> float:
+        if not made_of_sums(self.task):
+            return super()._loss(parts)
+        sums = {name: torch.stack([part.sums[name] for part in parts]).sum(dim=0) for name in parts[0].sums}
+        return sum(loss.item() for loss in self.task.losses_of(sums).values())
+
     def _finished(self, found: Sequence[Prediction]) -> Prediction:
         return self.task.evaluation.finish(Prediction.join(found), {})
 
@@ -53,6 +59,9 @@ class Validation(Validator[Prediction]):
         batch = batches[self.stream.name].to(self.forward.device)
         with torch.no_grad():
             features = self.forward.features(batch)
-            losses = self.task.losses(self.forward.outputs(features, batch), batch.targets)
+            outputs, task = self.forward.outputs(features, batch), self.task
+            found = task.sums(outputs, batch.targets) if made_of_sums(task) else {}
+            losses = task.losses_of(found) if made_of_sums(task) else task.losses(outputs, batch.targets)
             loss = sum(term.item() for term in losses.values())
-            return Part(weight_of(self.task, batch), loss, self.forward.predict(features, batch))
+            sums = {name: values.cpu().double() for name, values in found.items()}
+            return Part(len(batch.rows), loss, self.forward.predict(features, batch), sums)

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from headstart.contracts.model import Learner, rest
+from headstart.contracts.task import Tensors
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError, modules_of, watched
@@ -26,7 +27,7 @@ class Validated(NamedTuple):
     """Result of a pass over the validation examples."""
 
     loss: float
-    """The mean over the examples, or over what the task counts by."""
+    """That of all examples: a mean over them, or what their sums make."""
     metric: float
     """The task's primary one; NaN without a task."""
     cost: float
@@ -38,11 +39,12 @@ class Validated(NamedTuple):
 class Part(NamedTuple, Generic[T]):
     """Result of a batch, or of a part of one."""
 
-    weight: float
-    """How much its loss counts beside those of others; >= 0."""
+    examples: int
     loss: float
-    """A mean."""
+    """Of the part's examples."""
     found: T
+    sums: Tensors = {}
+    """What the losses of a task are made of, in float64; empty where they are means over examples."""
 
 
 class Validator(ABC, Generic[T]):
@@ -56,8 +58,7 @@ class Validator(ABC, Generic[T]):
     def __call__(self, epoch: int = 0) -> Validated:
         """The whole pass, after an epoch of that number. Raises BrokenOffError on a loss that is not finite."""
         parts = self._parts()
-        weight = sum(part.weight for part in parts)
-        loss = sum(part.weight * part.loss for part in parts) / weight if weight else math.nan
+        loss = self._loss(parts)
         if not math.isfinite(loss):
             raise BrokenOffError(
                 f"the validation loss became {loss} in epoch {epoch + 1}{self._place()}. Try a lower learning rate."
@@ -85,6 +86,10 @@ class Validator(ABC, Generic[T]):
             self.micro.run(self._batches(middle), self._judged)
         took = time.monotonic() - began
         return took * sum(map(self.stream.work, batches)) / self.stream.work(middle) / self.processes.size
+
+    def _loss(self, parts: Sequence[Part[T]]) -> float:
+        """The loss of all parts."""
+        return sum(part.examples * part.loss for part in parts) / sum(part.examples for part in parts)
 
     @abstractmethod
     def _validated(self, loss: float, found: Sequence[T]) -> Validated:

@@ -154,11 +154,20 @@ class BoundClassification(BoundTask):
         loss = nn.functional.cross_entropy(logits, targets[TARGET], weight=weights, label_smoothing=smoothing)
         return {"cross_entropy": loss}
 
-    def weight(self, targets: Tensors) -> float:
-        """Return the number of examples, or the sum of their classes' weights."""
-        if self.settings.class_weights != "balanced":
-            return float(len(targets[TARGET]))
-        return float(self._class_weights()[targets[TARGET].cpu().numpy()].sum())
+    @property
+    def in_sums(self) -> bool:
+        """Whether classes are weighted."""
+        return self.settings.class_weights == "balanced"
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """{"cross_entropy": (), "weight": ()}: the weighted sum, and that of the weights of the examples' classes."""
+        mean, weights = self.losses(outputs, targets)["cross_entropy"], self._class_weights()
+        weight = mean.new_tensor(weights[targets[TARGET].cpu().numpy()].sum())
+        return {"cross_entropy": mean * weight, "weight": weight}
+
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """Return the weighted mean."""
+        return {"cross_entropy": sums["cross_entropy"] / sums["weight"]}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Column "logits" (batch, classes) float64."""

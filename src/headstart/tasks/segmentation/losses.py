@@ -14,6 +14,7 @@ The background is no class of `dice` and `focal_tversky`: its overlap is large w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,35 +27,58 @@ SMOOTH = 1.0
 MISSED, FALSE, EXPONENT = 0.7, 0.3, 0.75
 
 
-def cross_entropy(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:  # noqa: ARG001
-    """() from logits (batch, classes, height, width) and target (batch, height, width)."""
-    known = (target != PADDED_TARGET).sum().clamp(min=1)
-    return functional.cross_entropy(logits, target, ignore_index=PADDED_TARGET, reduction="sum") / known
+@dataclass(frozen=True)
+class Loss:
+    """A loss as a function of sums over pixels, which those of the parts of a batch add up to."""
+
+    sums: Callable[[Tensor, Tensor, Sequence[int]], Tensor]
+    """(logits, target, classes that overlap is measured of) -> the sums of each kind, (kinds,) or (kinds, classes)."""
+    of: Callable[[Tensor], Tensor]
+    """Sums -> the loss ()."""
+
+    def __call__(self, logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:
+        """() from logits (batch, classes, height, width) and target (batch, height, width), over the given classes."""
+        return self.of(self.sums(logits, target, classes))
 
 
-def dice(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:
-    """() from logits (batch, classes, height, width) and target (batch, height, width), over the given classes."""
+def _cross_entropies(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:  # noqa: ARG001
+    total = functional.cross_entropy(logits, target, ignore_index=PADDED_TARGET, reduction="sum")
+    return torch.stack([total, (target != PADDED_TARGET).sum().to(total.dtype)])
+
+
+def _mean(sums: Tensor) -> Tensor:
+    total, known = sums
+    return total / known.clamp(min=1)
+
+
+def _overlaps(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:
     probability, truth = _flat(logits, target, classes)
-    both, either = (probability * truth).sum(dim=1), probability.sum(dim=1) + truth.sum(dim=1)
+    return torch.stack([(probability * truth).sum(dim=1), probability.sum(dim=1) + truth.sum(dim=1)])
+
+
+def _dice(sums: Tensor) -> Tensor:
+    both, either = sums
     return (1 - (2 * both + SMOOTH) / (either + SMOOTH)).mean()
 
 
-def focal_tversky(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:
-    """() from logits (batch, classes, height, width) and target (batch, height, width), over the given classes."""
+def _faults(logits: Tensor, target: Tensor, classes: Sequence[int]) -> Tensor:
     probability, truth = _flat(logits, target, classes)
-    both = (probability * truth).sum(dim=1)
     missed, false = ((1 - probability) * truth).sum(dim=1), (probability * (1 - truth)).sum(dim=1)
+    return torch.stack([(probability * truth).sum(dim=1), missed, false])
+
+
+def _focal_tversky(sums: Tensor) -> Tensor:
+    both, missed, false = sums
     index = (both + SMOOTH) / (both + MISSED * missed + FALSE * false + SMOOTH)
     # the root has no slope at 0, where everything is right
     return (1 - index).clamp(min=1e-7).pow(EXPONENT).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Sequence[int]], Tensor]] = {
-    "cross_entropy": cross_entropy,
-    "dice": dice,
-    "focal_tversky": focal_tversky,
+LOSSES = {
+    "cross_entropy": Loss(_cross_entropies, _mean),
+    "dice": Loss(_overlaps, _dice),
+    "focal_tversky": Loss(_faults, _focal_tversky),
 }
-"""Name -> (logits, target, classes that overlap is measured of) -> scalar."""
 
 
 def _flat(logits: Tensor, target: Tensor, classes: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -124,6 +124,7 @@ class BoundSegmentation(BoundTask):
     """Segmentation whose classes and view of the pictures are known."""
 
     target_kinds: ClassVar[TargetKinds] = {MASK: ClassMaps()}
+    in_sums: ClassVar[bool] = True
 
     settings: Segmentation
     classes: tuple[str, ...] = Field(min_length=2)
@@ -225,8 +226,16 @@ class BoundSegmentation(BoundTask):
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """The terms of the setting `loss` by their names, each a scalar."""
+        return self.losses_of(self.sums(outputs, targets))
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """The sums over known pixels that each term is made of."""
         terms, shown = self.settings.loss.split("+"), self._classes.shown
-        return {name: LOSSES[name](outputs["logits"], targets[MASK], shown) for name in terms}
+        return {name: LOSSES[name].sums(outputs["logits"], targets[MASK], shown) for name in terms}
+
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """The terms, each a scalar."""
+        return {name: LOSSES[name].of(values) for name, values in sums.items()}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Column "mask": class numbers of the framed pictures (side, side), each as a PNG: some KB instead of 256;

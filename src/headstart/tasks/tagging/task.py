@@ -114,6 +114,7 @@ class BoundTagging(BoundTask):
     """Tagging whose types are known."""
 
     target_kinds: ClassVar[TargetKinds] = {TAGS: TagSequences()}
+    in_sums: ClassVar[bool] = True
 
     settings: Tagging
     types: tuple[str, ...] = Field(min_length=1)
@@ -182,13 +183,17 @@ class BoundTagging(BoundTask):
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """{"cross_entropy": scalar}, the mean over the words of the batch that have a token; 0 without any."""
+        return self.losses_of(self.sums(outputs, targets))
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """{"cross_entropy": (), "words": ()}: the sum over the tagged words that have a token, and their number."""
         tags = targets[TAGS].masked_fill(~outputs["has_token"], PADDED_TARGET)
         total = nn.functional.cross_entropy(outputs["logits"].transpose(1, 2), tags, reduction="sum")
-        return {"cross_entropy": total / (tags != PADDED_TARGET).sum().clamp(min=1)}
+        return {"cross_entropy": total, "words": (tags != PADDED_TARGET).sum()}
 
-    def weight(self, targets: Tensors) -> float:
-        """Return the number of tagged words."""
-        return float((targets[TAGS] != PADDED_TARGET).sum())
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """Return the mean over words."""
+        return {"cross_entropy": sums["cross_entropy"] / sums["words"].clamp(min=1)}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Columns "logits", (examples,) of (words, tags) float64, and "words" (words, 2)."""

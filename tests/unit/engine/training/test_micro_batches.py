@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from headstart.contracts.carriers import Batch, Mixed, State
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.micro_batches import Batches, MicroBatches, divided, is_out_of_memory
+from headstart.engine.training.micro_batches import MicroBatches, divided, is_out_of_memory
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
 from small_trainings import OwnTooLarge, TooLarge, changed, small_loop, weights
@@ -113,20 +112,6 @@ def test_a_single_example_that_does_not_fit_ends_the_training_with_advice() -> N
     loop = small_loop(objective=TooLarge(most=0))
     with pytest.raises(TrainingError, match=r"too small for the training of a single example.*--tuning partial"):
         loop.run()
-
-
-@pytest.mark.parametrize("compares", [False, True])
-def test_it_is_said_where_a_loss_then_compares_fewer_examples(compares: bool) -> None:
-    reporter = Listens()
-    micro = MicroBatches(0, reporter, compares=compares)
-
-    def work(parts: Sequence[Batches]) -> int:
-        if len(parts) == 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-        return len(parts)
-
-    assert micro.run({"target": batch(8)}, work) == 2
-    assert ("only these 4 are compared with each other" in reporter.heard[0]) == compares
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
