@@ -40,7 +40,7 @@ class GatheredRows:
 
     @property
     def plain(self) -> bool:
-        """Whether the part in hand is all there is."""
+        """Return whether the part in hand is all there is."""
         return self.processes.size == 1 and self.part_of == self.examples and not self._looking
 
     def look(self, parts: Sequence[T], work: Callable[[T], object]) -> None:

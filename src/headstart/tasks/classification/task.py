@@ -156,7 +156,7 @@ class BoundClassification(BoundTask):
 
     @property
     def in_sums(self) -> bool:
-        """Whether classes are weighted."""
+        """Return whether classes are weighted."""
         return self.settings.class_weights == "balanced"
 
     def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
