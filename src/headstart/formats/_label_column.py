@@ -17,7 +17,7 @@ LabelForm = Literal["auto", "names", "numbers", "sets", "vectors"]
 class Labels(NamedTuple):
     """A label column as it was read."""
 
-    values: pa.Array
+    values: pa.Array | pa.ChunkedArray
     """Names, numbers or lists of names; lists of records as they are for spans."""
     written: pa.Array | None = None
     """The cells as they are written, where numbers were read from text and would be written otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,13 +11,14 @@ import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
 from headstart.formats._column_guess import Inputs
-from headstart.formats._label_column import LabelColumn, LabelForm
+from headstart.formats._label_column import LabelColumn, LabelForm, Labels
 from headstart.formats._label_lists import holds_records, read_lists
 from headstart.formats._label_texts import lists_in, read_texts
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._rows import MIXED, ORIGIN, is_list, is_text
 from headstart.formats._span_values import with_spans
 from headstart.kernel.errors import DataError
+from headstart.numerics.few_values import are_few
 
 WRITTEN = "__written__"
 """The column of labels as they are written, where numbers were read from them."""
@@ -59,20 +61,27 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     table = _with_plain_type(table, label)
     kind = table.schema.field(label).type
     column = LabelColumn(label, table.column(label).to_pylist(), table.column(ORIGIN).to_pylist(), *reading)
-    if is_text(kind):
-        lists = lists_in(column)
-    elif is_list(kind) or pa.types.is_struct(kind):
-        lists = column
-    else:
-        return ReadLabels(table, "label")
+    lists = lists_in(column) if is_text(kind) else column if is_list(kind) or pa.types.is_struct(kind) else None
     if lists is not None and holds_records(lists):
         lists.say(f"{len(lists.known())} of {table.num_rows} cells are lists of spans")
         return ReadLabels(with_spans(table, lists, inputs.columns if inputs.type == pa.string() else ()), "spans")
-    labels = read_texts(column) if lists is None else read_lists(lists)
+    if lists is not None:
+        labels = read_lists(lists)
+    else:
+        labels = read_texts(column) if is_text(kind) else Labels(table.column(label))
+    if pa.types.is_integer(labels.values.type):
+        _note_negative_classes(column, Counter(labels.values.drop_null().to_pylist()))
     table = _replaced(table, label, labels.values)
     if labels.written is not None:
         table = table.append_column(WRITTEN, labels.written)
     return ReadLabels(table, "label", labels.separator)
+
+
+def _note_negative_classes(column: LabelColumn, counts: Counter[int]) -> None:
+    """Say that -1 and the like are classes, where the others start at 0; -1, 0, 1 and the like are plain."""
+    lowest = min(counts, default=0)
+    if lowest < 0 and lowest != -max(counts) and are_few(len(counts), counts.total()):
+        column.say(f"{counts[lowest]} cells are {lowest}, taken for a class; leave them empty where there is no label")
 
 
 def _with_plain_type(table: pa.Table, label: str) -> pa.Table:

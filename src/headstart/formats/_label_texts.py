@@ -34,8 +34,10 @@ _AS_NAMES = "--set format.labels=names takes every cell for a name"
 def lists_in(column: LabelColumn) -> LabelColumn | None:
     """The lists that the texts hold; None where texts are meant. Raises DataError where only some cells hold lists."""
     counts = Counter(column.known())
-    if column.form in ("names", "numbers") or not any(map(is_bracketed, counts)):
+    if column.form in ("names", "numbers"):
         return None
+    if not any(map(is_bracketed, counts)):
+        return _bare_lists(column, counts)
     found, faults = {}, {}
     for cell in counts:
         try:
@@ -75,6 +77,18 @@ def read_texts(column: LabelColumn) -> Labels:
     return numbers or _names(column, counts)
 
 
+def _bare_lists(column: LabelColumn, counts: Mapping[str, int]) -> LabelColumn | None:
+    """Lists such as 'red', 'blue', without brackets."""
+    if not all(cell.strip()[0] in "'\"" and cell.strip()[-1] in "'\"" for cell in counts):
+        return None
+    try:
+        found = {cell: parse_cell(f"[{cell}]") for cell in counts}
+    except ValueError:
+        return None
+    several = any(len(items) > 1 for items in found.values())
+    return replace(column, cells=[found.get(cell) for cell in column.cells]) if several else None
+
+
 def _unquoted_lists(column: LabelColumn) -> LabelColumn | None:
     """Lists such as [red, blue], without quotation marks."""
     inner = [None if cell is None else cell.strip()[1:-1] for cell in column.cells]
@@ -87,30 +101,30 @@ def _unquoted_lists(column: LabelColumn) -> LabelColumn | None:
 def _numbers(column: LabelColumn, counts: Mapping[str, int]) -> Labels | None:
     """Numbers, if every cell is one; None for names. Raises DataError where most are, or all in two notations."""
     words = [cell for cell in counts if is_no_value(cell)]
-    signs = {cell: signs_of(cell) for cell in counts if cell not in words}
-    total = sum(counts[cell] for cell in signs)
-    if not signs or not all(signs.values()):
-        _require_names(column, counts, signs)
-        return None
-    plain = all(map(is_plain, signs))
-    if plain and column.form == "auto" and _are_identifiers(column, signs, total):
-        return None
-    sign = "auto" if plain else _decimal_sign(column, signs, total)
+    cells = [cell for cell in counts if not is_no_value(cell)]
+    total = sum(counts[cell] for cell in cells)
+    plain = all(map(is_plain, cells))
+    sign: DecimalSign = "auto"
+    if plain:
+        if not cells or (column.form == "auto" and _are_identifiers(column, cells, total)):
+            return None
+    else:
+        signs = {cell: signs_of(cell) for cell in cells}
+        if not all(signs.values()):
+            _require_names(column, counts, signs)
+            return None
+        sign = _decimal_sign(column, signs, total)
+        shown = column.first(lambda cell: not is_plain(cell) and not is_no_value(cell))
+        column.say(f"{total} of {total} cells are numbers; {shown} is read with a decimal {sign}")
     if words:
         left = sum(counts[word] for word in words)
         column.say(f"{total} of {left + total} cells are numbers; {left}, such as '{words[0]}', have no label")
-    values = {cell: number_in(cell, sign) for cell in signs}
-    if not plain:
-        column.say(
-            f"{total} of {total} cells are numbers; {column.first(lambda cell: not is_plain(cell))} is read with a "
-            f"decimal {sign}"
-        )
-    return _as_numbers(column, values)
+    return _as_numbers(column, {cell: number_in(cell, sign) for cell in cells})
 
 
 def _as_numbers(column: LabelColumn, values: Mapping[str, float | None]) -> Labels:
     numbers: list[int | float | None] = [values.get(cell) for cell in column.cells]
-    if all(re.fullmatch(r"\s*[+-]?[0-9]+\s*", cell) for cell in values):
+    if all(re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", cell) for cell in values):
         numbers = [int(cell) if cell in values else None for cell in column.cells]
     if len(set(values.values())) < len(values):
         column.say("some numbers are written in several ways, such as 1 and 1.0, and count as one")
@@ -126,6 +140,13 @@ def _require_names(column: LabelColumn, counts: Mapping[str, int], signs: Mappin
     total, numeric = sum(counts[cell] for cell in signs), sum(counts[cell] for cell in numbers)
     strange = [cell for cell in signs if not signs[cell]]
     asked = column.form == "numbers"
+    units = {
+        found and found[1] for found in (re.fullmatch(r"[+-]?[0-9.,]+\s*([^\W\d_]+|°\w?)", cell) for cell in signs)
+    }
+    if len(units) == 1 and units != {None} and not are_few(len(signs), total):
+        raise column.refusal(
+            f"all cells are numbers of {units.pop()}, such as {column.first()}. Write them without it; {_AS_NAMES}."
+        )
     if not (strange and (asked or (numbers and not all(re.fullmatch(r"[0-9\s|;,#]+", cell) for cell in strange)))):
         return
     shown = column.first(lambda cell: cell == strange[0])
@@ -135,32 +156,25 @@ def _require_names(column: LabelColumn, counts: Mapping[str, int], signs: Mappin
     column.say(f"{what}; all are taken for names")
 
 
-def _are_identifiers(column: LabelColumn, cells: Sequence[str] | Mapping[str, object], total: int) -> bool:
+def _are_identifiers(column: LabelColumn, cells: Sequence[str], total: int) -> bool:
     """Whether plain numbers are names all the same: their type says so, or they tell more than a number would."""
-    texts = [cell.strip() for cell in cells]
+    texts, few = [cell.strip() for cell in cells], are_few(len(cells), total)
     values = {float(text) for text in texts}
-    decimals = not all(value.is_integer() for value in values)
-    why = ""
+    padded = [text for text in texts if re.match(r"[+-]?0[0-9]", text)]
+    long = [text for text in texts if re.fullmatch(r"[+-]?[0-9]+", text) and len(text) > MOST_DIGITS]
     if column.typed:
-        why = "" if are_few(len(texts), total) else "the cells are text that reads as numbers"
-        said = True
+        why = "" if few else "its text reads as numbers"
+    elif padded:
+        why = f"numbers such as '{padded[0]}' have leading zeros"
+    elif long:
+        why = f"numbers such as '{long[0][:40]}' are too long to be quantities"
+    elif few and len(values) < len(texts) and not all(value.is_integer() for value in values):
+        why = "one number is written in several ways, such as 1.1 and 1.10"
     else:
-        padded = next((text for text in texts if re.match(r"[+-]?0[0-9]", text)), None)
-        long = next((text for text in texts if re.fullmatch(r"[+-]?[0-9]+", text) and len(text) > MOST_DIGITS), None)
-        twice = decimals and len(values) < len(texts) and are_few(len(texts), total)
-        said = bool(padded or long or twice)
-        why = (
-            f"numbers such as '{padded}' have leading zeros"
-            if padded
-            else f"numbers such as '{long}' are too long to be quantities"
-            if long
-            else "one number is written in several ways, such as 1.1 and 1.10"
-            if twice
-            else ""
-        )
+        return False
     if why:
         column.say(f"{why}, so the cells are taken for names; --set format.labels=numbers reads numbers")
-    return said
+    return True
 
 
 def _decimal_sign(column: LabelColumn, signs: Mapping[str, set[DecimalSign]], total: int) -> DecimalSign:

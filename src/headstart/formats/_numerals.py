@@ -13,7 +13,9 @@ DecimalSign = Literal["auto", "point", "comma"]
 
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _AFFIX = r"[$€£¥₹₽₩₺₴₫฿¢%‰]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL|Rs\.?|kr\.?|zł"
-_DECORATED = re.compile(rf"(?P<sign>[+-]?)\s*(?P<before>{_AFFIX})?\s*(?P<minus>-?)(?P<body>.+?)\s*(?P<after>{_AFFIX})?")
+_DECORATED = re.compile(
+    rf"(?P<sign>[+-]?)\s*(?P<before>{_AFFIX})?\s*(?P<minus>-?)(?P<body>[0-9.,][0-9.,'’\s]*)(?P<after>{_AFFIX})?"
+)
 _GROUPED = {
     "point": re.compile(
         r"[1-9][0-9]{0,2}((,[0-9]{2})*,[0-9]{3}|(['’\s][0-9]{3})+)(\.[0-9]+)?|[0-9]+(\.[0-9]*)?|\.[0-9]+"
@@ -45,7 +47,7 @@ def number_in(text: str, decimal: DecimalSign) -> float | None:
     if decimal == "auto":
         return None
     found = _DECORATED.fullmatch(text)
-    if found is None or not _GROUPED[decimal].fullmatch(found["body"]) or (found["sign"] and found["minus"]):
+    if found is None or not _GROUPED[decimal].fullmatch(found["body"].rstrip()) or (found["sign"] and found["minus"]):
         return None
     digits = re.sub(r"['’\s]" + (r"|\." if decimal == "comma" else "|,"), "", found["body"]).replace(",", ".")
     return float(digits) * (-1.0 if "-" in (found["sign"], found["minus"]) else 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,18 +53,16 @@ def _array(values: Any) -> tuple[pa.Array | pa.ChunkedArray, dict[bytes, bytes] 
                 kinds.setdefault(type(value).__name__, value)
         examples = ", ".join(f"{value!r} ({kind})" for kind, value in kinds.items())
         texts = pa.array([None if value is None else _written(value) for value in present], pa.string())
-        lists = kinds.keys() <= _LISTS or kinds.keys() == {"dict"}
-        return texts, None if lists else {MIXED: examples.encode()}
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    return array, None
+        return texts, None if len(kinds) == 1 or kinds.keys() <= _LISTS else {MIXED: examples.encode()}
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if isinstance(kind, pa.BaseExtensionType):  # intervals and periods of pandas
+        return pa.array([str(value) if value == value else None for value in values], pa.string()), None
+    return array if array.type == kind else array.cast(kind), None
 
 
 def _written(value: Any) -> str:
-    """A value as text; a list or a record, whose items may be of several kinds, as JSON."""
-    if isinstance(value, (set, frozenset)):
-        value = sorted(value, key=str)
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
+    """A value as text; of sets in a fixed order."""
+    return str(sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)
 
 
 def _missing(value: Any) -> bool:

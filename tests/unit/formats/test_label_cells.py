@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import random
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def names(examples: Examples) -> list[Any]:
         (lambda some: repr(np.array(some, dtype=object)), "csv"),
         (lambda some: str([np.str_(one) for one in some]), "csv"),
         (lambda some: f"[{', '.join(some)}]", "csv"),
+        (lambda some: ", ".join(map(repr, some)) or "''", "csv"),
         (lambda some: np.array(some, dtype=object), "frame"),
         (set, "frame"),
         (tuple, "frame"),
@@ -158,7 +160,13 @@ def test_one_number_in_two_spellings_is_one_class_where_all_are_whole(tmp_path: 
     assert examples.target() == [0, 1, 0, 1] * 5 and examples.schema.written is None
 
 
-def test_dates_and_decimals_of_typed_tables_are_labels() -> None:
+def test_values_of_other_types_are_labels() -> None:
+    pieces = pd.DataFrame({"text": ["a"] * 4, "label": pd.cut(range(4), [-1, 1, 3])})
+    assert Table().read(pieces, Columns()).target() == ["(-1, 1]"] * 2 + ["(1, 3]"] * 2
+    assert read([uuid.UUID(int=k) for k in range(2)], Path(), "frame").target() == [
+        str(uuid.UUID(int=k)) for k in range(2)
+    ]
+    assert read([10**20, 10**20 + 1], Path(), "frame").target() == ["1" + "0" * 20, "1" + "0" * 19 + "1"]
     days = [datetime.datetime(2020, 1, 1), datetime.datetime(2021, 5, 5)]
     assert read(days, Path(), "frame").target() == ["2020-01-01", "2021-05-05"]
     assert read([f"{k}.5" for k in range(60)], Path(), "frame").target()[:2] == ["0.5", "1.5"]
@@ -250,6 +258,7 @@ def test_words_for_no_value_among_numbers_are_no_label(tmp_path: Path) -> None:
         ([f"{k % 7},{k % 10}" for k in range(60)], "csv", "--set format.decimal=comma or --set format.labels=sets"),
         ([*(f"{k}.5" for k in range(50)), "8,3"], "csv", r"some numbers have a decimal comma, '8,3' .* others a point"),
         (["$5", "€7"] * 30, "csv", "numbers with . and with ."),
+        ([f"{k} kg" for k in range(60)], "csv", r"all cells are numbers of kg, such as '0 kg' \(t.csv:2\)"),
         (["a", "b"], "csv", None),
     ],
 )
@@ -276,6 +285,7 @@ def test_cells_that_are_unclear_or_only_partly_readable_are_refused(
         (["C|C++", "Java"], "'|' in 30 of 60 cells is part of a name; --set format.labels=sets splits there"),
         (["[-1]", "[0, 2]"], "30 lists hold negative class numbers alone, which are no label"),
         (["café", "cafe\u0301", "the"], "40 cells had their accents in two forms and are read in one"),
+        (["-1", "0", "1", "2"], "15 cells are -1, taken for a class"),
         (["a|b", "a"], "30 of 60 cells name several labels with '|' between them"),
         (["007", "008"], "have leading zeros, so the cells are taken for names; --set format.labels=numbers"),
     ],

@@ -180,7 +180,8 @@ def _values(examples: Examples) -> np.ndarray:
     if kind in ("string", "truth"):
         raise DataError(
             f"{column_of(examples)}: {labels[0]!r} in {origins_of(examples, [0])} is no number; regression needs"
-            " numbers. For classes use the task 'classification'."
+            " numbers. For classes use the task 'classification'; numbers that a table takes for names are read with"
+            " --set format.labels=numbers."
         )
     require_labels(examples)
     values = np.array(labels, dtype=np.float64)
