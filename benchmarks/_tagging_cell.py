@@ -19,7 +19,7 @@ import headstart
 from benchmarks._data import data_folder
 from benchmarks._run_ner import RunNer, Sentences
 from headstart.backbones._text_sources import bundled_folder
-from headstart.contracts.carriers import MapShape
+from headstart.contracts.features import MapShape
 from headstart.contracts.format import Columns
 from headstart.formats.conll import Conll
 from headstart.tasks.tagging.task import Tagging

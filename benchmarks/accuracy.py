@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegressionCV
 
 from benchmarks._data import data_folder
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.plan import Plan

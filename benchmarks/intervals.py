@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._data import data_folder
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import figures
 from headstart.pipeline.arms import predict_rows, solve_arm

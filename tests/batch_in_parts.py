@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features
+from headstart.contracts.carriers import Batch
+from headstart.contracts.features import Features
 from headstart.contracts.tuning import Recipe
 from headstart.engine.process_group import ALONE, ProcessGroup
 from headstart.engine.training.loop import Loop

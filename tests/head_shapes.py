@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from headstart.contracts.carriers import MapShape
+from headstart.contracts.features import MapShape
 
 
 class Shapes(NamedTuple):

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from headstart.contracts.carriers import Features, MapShape
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features, MapShape
 from headstart.media.masks import encode_mask, read_mask
 
 SIDE = 24

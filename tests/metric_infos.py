@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.contracts.figures import MetricInfo
+from headstart.contracts.metric import SHARE
 
 SHARES = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_f1": "Macro F1", "f1": "F1"}
 MORE = {"roc_auc": "ROC AUC", "r2": "R²"}

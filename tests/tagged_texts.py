@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from headstart.contracts.carriers import PLACES, Features, State
+from headstart.contracts.carriers import PLACES, State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features
 from headstart.media.words import words_of
 
 PEOPLE, PLACE_NAMES = ("Ann Lee", "Bo", "Ira von Ost"), ("Rome", "Oslo", "New York")

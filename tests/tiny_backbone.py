@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 
 

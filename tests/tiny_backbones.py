@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples, Raw, Schema
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.kernel.errors import DataError

@@ -50,9 +50,11 @@ def fault(importer: Source, imported: Source) -> str | None:
         return "folders of one floor do not import each other; they meet at the contracts"
     if importer.folder.partition("/")[0] not in PLUGIN_FOLDERS:
         return None
+    if "/" in imported.folder and imported.folder == importer.folder:
+        return None
     if imported.is_plugin:
         return "a plug-in is imported by nobody; shared parts start with an underscore"
-    if "/" in imported.folder and imported.folder != importer.folder:
+    if "/" in imported.folder:
         return "the parts of a plug-in are its own; shared parts lie beside the plug-ins and start with an underscore"
     return None
 
@@ -91,7 +93,11 @@ def test_no_import_goes_round_in_a_circle() -> None:
         ("evidence/planted.py", "from ..pipeline.record import RunRecord", "floor 5 imports from floor 6"),
         ("tasks/planted.py", "from headstart.tuning.full import Full", "folders of one floor"),
         ("tuning/planted.py", "from headstart.tuning import full", "a plug-in is imported by nobody"),
-        ("tasks/tagging/planted.py", "from headstart.tasks.regression import ridge", "parts of a plug-in are its own"),
+        (
+            "tasks/tagging/planted.py",
+            "from headstart.tasks.regression import metrics",
+            "parts of a plug-in are its own",
+        ),
         ("search/planted.py", "from headstart.present.report.svg import axes", "folders of one floor"),
     ],
 )

@@ -12,7 +12,7 @@ from headstart.contracts.augmentation import augmented
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.placed_targets import ClassMaps
-from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.kernel import registry
 
 SEEDS = (5, 2**62 + 1, 0, 7, 5)
@@ -97,7 +97,7 @@ def test_what_it_does_shows_in_views_or_in_mixtures(name: str, modality: str) ->
 def test_the_input_is_never_written_to(name: str, modality: str) -> None:
     state = states()[modality]
     batch = Batch(state, {"label": torch.arange(5)}, torch.arange(5))
-    augmented(bound(name, modality), batch, SEEDS, {"label": ClassIds()})
+    augmented(bound(name, modality), batch, SEEDS, {"label": CLASS_IDS})
     same(state, states()[modality])
     assert batch.targets["label"].tolist() == [0, 1, 2, 3, 4]
 
@@ -147,7 +147,7 @@ def made(name: str, modality: str, state: State, seeds: Any = SEEDS) -> State:
 
 def mixed(name: str, modality: str) -> Batch:
     batch = Batch(states()[modality], {"label": torch.arange(5)}, torch.arange(5))
-    return augmented(bound(name, modality), batch, SEEDS, {"label": ClassIds()})
+    return augmented(bound(name, modality), batch, SEEDS, {"label": CLASS_IDS})
 
 
 def taken(state: State, rows: list[int]) -> State:

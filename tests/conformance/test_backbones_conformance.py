@@ -14,7 +14,8 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
+from headstart.contracts.features import Features
 from headstart.engine.training.optimiser import train_mode
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError

@@ -15,13 +15,15 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, Prediction, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features
 from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.network import Stage
-from headstart.contracts.target_kinds import TagSequences, Values
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import TAG_SEQUENCES, VALUES
 from headstart.contracts.targets import TargetKinds
-from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, Presentation, Targets, Tensors
+from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, Targets, Tensors
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WIDTH = 8
@@ -38,7 +40,7 @@ def words(n: int) -> Examples:
 class SequenceTask(BoundTask):
     """Tags each letter and measures each word."""
 
-    target_kinds: ClassVar[TargetKinds] = {"tags": TagSequences(), "measures": Values()}
+    target_kinds: ClassVar[TargetKinds] = {"tags": TAG_SEQUENCES, "measures": VALUES}
 
     @property
     def needs(self) -> Needs:
@@ -48,10 +50,6 @@ class SequenceTask(BoundTask):
     def evaluation(self) -> Evaluation:
         accuracy = Metric("tag_accuracy", "Tag accuracy", True, _tag_accuracy, _unused, SHARE, (0.0, 1.0))
         return Evaluation((accuracy,))
-
-    @property
-    def presentation(self) -> Presentation:
-        raise NotImplementedError
 
     def targets(self, examples: Examples) -> Targets:
         tags = np.empty(len(examples), dtype=object)

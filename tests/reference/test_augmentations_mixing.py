@@ -14,11 +14,11 @@ from headstart.augmentations.mixup import Mixup
 from headstart.contracts.augmentation import mixed_losses
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.placed_targets import ClassMaps
-from headstart.contracts.target_kinds import ClassIds, Values
+from headstart.contracts.target_kinds import CLASS_IDS, VALUES
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 
-KINDS = {"label": ClassIds(), "mask": ClassMaps()}
+KINDS = {"label": CLASS_IDS, "mask": ClassMaps()}
 SEEDS = [[11, 5, 2**62, 7], [1, 2, 3, 4], [9, 9, 8, 8]]
 every_seeds = pytest.mark.parametrize("seeds", SEEDS, ids=["a", "b", "c"])
 
@@ -67,7 +67,7 @@ def test_mixup_loss_and_gradient_equal_cross_entropy_with_soft_labels(seeds: lis
 @every_seeds
 def test_mixup_of_quantities_has_the_gradient_of_the_mixed_quantity(seeds: list[int]) -> None:
     values = torch.tensor([1.0, -2.0, 5.0, 0.5], dtype=torch.float64)
-    mixed = Mixup(alpha=1.0).mix(batch_of({"label": values}), seeds, {"label": Values()})
+    mixed = Mixup(alpha=1.0).mix(batch_of({"label": values}), seeds, {"label": VALUES})
     task = Regression().restore({"mean": 1.0, "scale": 2.0})
     standard = torch.randn(4, dtype=torch.float64, requires_grad=True)
     found = mixed_losses(task.losses)({"standard": standard}, mixed)["squared_error"]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.advice import DataFacts
-from headstart.contracts.carriers import Batch, Features, Mixed, State
+from headstart.contracts.carriers import Batch, Mixed, State
+from headstart.contracts.features import Features
 from headstart.contracts.objective import Step
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised

@@ -8,8 +8,8 @@ import torch
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Table
+from headstart.contracts.prediction import Prediction
 from headstart.tasks.tagging.metrics import tagging_metrics
 from headstart.tasks.tagging.presentation import TaggingPresentation
 from headstart.tasks.tagging.tags import TagSet

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Batch, Features, State
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.features import Features
 from headstart.contracts.objective import Step
 from headstart.objectives.l2_sp import L2SP
 from tiny_backbone import TinyBackbone

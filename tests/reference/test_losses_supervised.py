@@ -11,7 +11,8 @@ from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
 
 from headstart.contracts.augmentation import mixed_losses
-from headstart.contracts.carriers import Batch, Features, State
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.features import Features
 from headstart.contracts.objective import Step
 from headstart.objectives.supervised import Supervised
 from headstart.tasks.classification.task import Classification

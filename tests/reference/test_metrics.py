@@ -9,8 +9,8 @@ import pytest
 from scipy.special import softmax
 from sklearn import metrics as reference
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric
+from headstart.contracts.prediction import Prediction
 from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.regression.metrics import regression_metrics
 

@@ -16,6 +16,7 @@ from head_shapes import SHAPES
 from headstart.contracts.task import BoundTask
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
+from headstart.engine.solved.solve import solve_head
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet
@@ -117,7 +118,7 @@ def test_thresholds_are_those_that_suit_rows_which_their_regressions_have_not_se
         alone = Classification(classes=("no", "yes")).bind(
             numeric_examples(inputs[LABELLED], np.array(["no", "yes"])[truth[:, k]].tolist()), SHAPES
         )
-        chosen = alone.solve(features, {"label": truth[:, k]}, None, SEED)[1]
+        chosen = solve_head(alone, features, {"label": truth[:, k]}, None, SEED)[1]
         scaled = scaled_like(features, bool(chosen["scaled_each"]))
         folds = StratifiedKFold(5, shuffle=True, random_state=draw_seed(SEED, "folds") % 2**32)
         held, rows = held_out_logits(scaled, truth[:, k], chosen["C"], list(folds.split(scaled, truth[:, k])))
@@ -148,9 +149,7 @@ def test_a_ridge_regression_is_that_on_both_parts() -> None:
     task = Regression().bind(examples := numeric_examples(inputs, scores[:, 0].tolist()), SHAPES)
     context = context_of(task, examples)
     arm = solve_arm(context, "model", refit=True)
-    head, chosen = task.solve(  # type: ignore[attr-defined]
-        context.features.pooled(LABELLED), context.data.targets_of(LABELLED), None, SEED
-    )
+    head, chosen = solve_head(task, context.features.pooled(LABELLED), context.data.targets_of(LABELLED), None, SEED)
     assert arm.model.heads["head"].weight.equal(head.weight) and arm.chosen == chosen  # type: ignore[union-attr]
 
 

@@ -12,8 +12,9 @@ import torch
 from sklearn.metrics import f1_score, jaccard_score
 
 from head_shapes import SHAPES
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.panels import Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.evidence.comparison import figures
 from headstart.media.framing import Whole
 from headstart.media.masks import encode_mask
@@ -146,7 +147,7 @@ def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and
     masks[:] = [encode_mask(np.roll(blobs_mask(k), 2, axis=0)) for k in range(6)]
     prediction = Prediction({"mask": masks})
     figures(task, targets, prediction, seed=0, resamples=10)
-    table = task.presentation.panels(prediction, targets)[0]
+    table = presentation_of(task).panels(prediction, targets)[0]
     figures(task, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
     assert len(measured) == 6 * 2
     assert isinstance(table, Table) and table.rows[0][3] is None and table.rows[1][3] is not None

@@ -13,8 +13,9 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from head_shapes import SHAPES
+from headstart.engine.solved import logistic
+from headstart.engine.solved.solve import solve_head
 from headstart.numerics.standardisation import MANY, PRIOR
-from headstart.tasks import _logistic
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from labelled import blobs, labelled
@@ -23,7 +24,7 @@ from labelled import blobs, labelled
 def solved(features: np.ndarray, labels: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     """Probabilities (examples, classes) of the solved head on fresh features."""
     task = Classification().bind(labelled([f"c{k:02}" for k in labels]), SHAPES)
-    head, _ = task.solve(features.astype(np.float32), {"label": labels}, None, seed=0)
+    head, _ = solve_head(task, features.astype(np.float32), {"label": labels}, None, seed=0)
     with torch.no_grad():
         return head(torch.from_numpy(fresh.astype(np.float32))).double().softmax(dim=1).numpy()
 
@@ -68,7 +69,7 @@ def test_the_head_is_the_minimum_that_scikit_learn_finds_at_the_chosen_strength(
 ) -> None:
     features, labels = blobs(examples, width, classes, seed=0, noise=6.0)
     features[:, 0] = features[:, 0] * 100 + 50
-    solution = _logistic.solve_logistic(features, labels, classes, weights=None, groups=None, seed=0)
+    solution = logistic.solve_logistic(features, labels, classes, weights=None, groups=None, seed=0)
     standard = StandardScaler(with_std=False).fit_transform(features.astype(np.float64))
     variance = standard.var(axis=0)
     share = examples / (examples + PRIOR) if width >= MANY else 1.0
@@ -83,7 +84,7 @@ def test_the_head_is_the_minimum_that_scikit_learn_finds_at_the_chosen_strength(
 def test_ridge_equals_scikit_learn() -> None:
     features, values = load_diabetes(return_X_y=True)
     task = Regression().bind(labelled(values.tolist()), SHAPES)
-    head, chosen = task.solve(features.astype(np.float32), {"label": values}, None, seed=0)
+    head, chosen = solve_head(task, features.astype(np.float32), {"label": values}, None, seed=0)
     standard = StandardScaler().fit_transform(features)
     expected = RidgeCV(np.logspace(-2, 6, 17)).fit(standard, (values - task.mean) / task.scale)
     assert chosen["alpha"] == pytest.approx(expected.alpha_)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, Features, State
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.features import Features
 from headstart.contracts.objective import TARGET, Step
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.objectives.masked_tokens import MaskedTokens, chosen_tokens

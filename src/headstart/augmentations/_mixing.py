@@ -11,7 +11,8 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch
-from headstart.contracts.targets import TargetKinds, kind_of
+from headstart.contracts.target_movement import kind_of
+from headstart.contracts.targets import TargetKinds
 from headstart.kernel.errors import SettingsError
 
 

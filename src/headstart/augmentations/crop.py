@@ -21,7 +21,7 @@ from torchvision.transforms.v2 import functional as vision
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.targets import Size
+from headstart.contracts.target_movement import Size
 
 
 class Crop(InputViews):

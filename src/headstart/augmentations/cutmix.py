@@ -18,7 +18,8 @@ from torch import Tensor
 from headstart.augmentations._mixing import of_partners, partners, require_mixable
 from headstart.contracts.augmentation import Mixture
 from headstart.contracts.carriers import Batch, Mixed
-from headstart.contracts.targets import Pastes, TargetKind, TargetKinds
+from headstart.contracts.target_movement import Pastes
+from headstart.contracts.targets import TargetKind, TargetKinds
 
 _Box = tuple[slice, slice]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstart.augmentations._warp import Warp
-from headstart.contracts.targets import Size
+from headstart.contracts.target_movement import Size
 
 STEEPEST = 0.1
 """Magnitude per distance of two nodes up to which folds are too rare to be met with."""

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.targets import PADDED_TARGET, Size
+from headstart.contracts.target_movement import Size
+from headstart.contracts.targets import PADDED_TARGET
 
 ASPECT = 0.3
 """Least height / width of a box; the greatest is its inverse."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
-from headstart.contracts.targets import Size
+from headstart.contracts.target_movement import Size
 from headstart.kernel.errors import SettingsError
 
 

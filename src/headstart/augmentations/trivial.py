@@ -21,7 +21,8 @@ from torchvision.transforms.v2 import functional as vision
 from headstart.contracts.augmentation import InputViews
 from headstart.contracts.carriers import State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.targets import PADDED_TARGET, Size
+from headstart.contracts.target_movement import Size
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import SettingsError
 
 LEVELS = 30

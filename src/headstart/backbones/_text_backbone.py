@@ -16,8 +16,9 @@ from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
-from headstart.contracts.carriers import PLACES, Features, State, Tap
+from headstart.contracts.carriers import PLACES, State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError, first_line, unknown

@@ -18,8 +18,9 @@ from headstart.backbones._pixel_reader import PixelReader, reader_of, whole_read
 from headstart.backbones._timm_architecture import Architecture
 from headstart.contracts.backbone import NO_LICENCE, UNKNOWN_LICENCE, Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
-from headstart.contracts.carriers import Features, MapShape, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features, MapShape
 from headstart.contracts.inputs import Pixels
 from headstart.kernel.errors import BackboneError
 from headstart.media.deep_pictures import learn_levels

@@ -12,8 +12,9 @@ from torch import nn
 from headstart.backbones._own_name import OwnName
 from headstart.backbones._table_rows import rows_of_numbers
 from headstart.contracts.backbone import NO_LICENCE, Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError
 

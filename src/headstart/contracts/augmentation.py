@@ -14,7 +14,8 @@ from torch import Tensor
 
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.targets import Follows, Size, TargetKind, TargetKinds, kind_of
+from headstart.contracts.target_movement import Follows, Size, kind_of
+from headstart.contracts.targets import TargetKind, TargetKinds
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings

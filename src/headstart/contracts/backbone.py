@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import MapShape, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import MapShape
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.network import Network
 from headstart.kernel.errors import BackboneError

@@ -1,12 +1,11 @@
-"""The small frozen things that travel between parts."""
+"""State and batch: what travels from stage to stage, and through training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 from torch import Tensor
 
 LENGTH_MASK = "attention_mask"
@@ -69,35 +68,6 @@ class State:
         return self.map(lambda value: value.to(device))
 
 
-class MapShape(NamedTuple):
-    """One level of `Features.maps`."""
-
-    channels: int
-    stride: int
-    """Pixels of the input per cell, along each axis."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """Features for heads. A backbone fills those that it has."""
-
-    pooled: Tensor
-    """(batch, width)"""
-    tokens: Tensor | None = None
-    """(batch, length, width)"""
-    mask: Tensor | None = None
-    """(batch, length), 1 at real tokens"""
-    maps: tuple[Tensor, ...] = ()
-    """Each (batch, channels, height, width), finest first."""
-    places: Tensor | None = None
-    """(batch, length, 2), as the context `PLACES`: the characters that each token stands for."""
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> Features:
-        """Return the same features with every tensor (batch, ...) changed."""
-        tokens, mask, places = (None if v is None else change(v) for v in (self.tokens, self.mask, self.places))
-        return Features(change(self.pooled), tokens, mask, tuple(change(level) for level in self.maps), places)
-
-
 @dataclass(frozen=True)
 class Mixed:
     """The other half of a batch whose inputs were mixed: its loss is weight * L(targets of the batch) + (1 - weight) *
@@ -124,8 +94,6 @@ class Batch:
     right: whole numbers with -100, others with NaN."""
     mixed: Mixed | None = None
     """What was mixed into the inputs; None where each is one example's."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """Entries that left their inputs in a random view, such as boxes, of each target that has entries."""
 
     def to(self, device: Any) -> Batch:
         """The same batch on another device; the rows stay."""
@@ -135,38 +103,4 @@ class Batch:
 
         mixed = None if self.mixed is None else Mixed(moved(self.mixed.targets), self.mixed.weight)
         state, targets, asked = self.state.to(device), moved(self.targets), moved(self.head_inputs)
-        return Batch(state, targets, self.rows, asked, mixed, self.left_out)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Decoded outputs, one entry per example in every column."""
-
-    columns: Mapping[str, np.ndarray]
-    """Name -> array whose first axis is the example; ragged outputs are object arrays."""
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> Prediction:
-        """The given examples."""
-        return Prediction({name: values[np.asarray(rows)] for name, values in self.columns.items()})
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    @staticmethod
-    def join(parts: Sequence[Prediction]) -> Prediction:
-        """Predictions of consecutive batches as one."""
-        return Prediction({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
-
-
-class Figure(NamedTuple):
-    """A measured number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    """How many independent things it rests on: examples, or groups where there are groups."""
-
-    def to_json(self) -> dict[str, float | int]:
-        """{"value", "low", "high", "n"}"""
-        return self._asdict()
+        return Batch(state, targets, self.rows, asked, mixed)

@@ -17,7 +17,8 @@ from torch import Tensor
 from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.targets import Size, TargetKind, TargetKinds
+from headstart.contracts.target_movement import Size
+from headstart.contracts.targets import TargetKind, TargetKinds
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed

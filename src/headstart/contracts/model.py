@@ -21,10 +21,10 @@ from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
 from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
-from headstart.contracts.task import BoundTask, Task
+from headstart.contracts.task import BoundTask, Calibration, Evaluation, Task
 from headstart.contracts.task_capabilities import learnt_of
 from headstart.kernel import registry
-from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line
+from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line, unknown
 from headstart.kernel.files import delete, hash_bytes, write_atomic, write_json
 from headstart.kernel.user_settings import build, naming_faults
 
@@ -194,7 +194,7 @@ def _task(folder: Path, described: Description, entry: TaskEntry) -> BoundTask:
         task: Task = build(kind, settings, where="task")
         with naming_faults(kind, "task"):
             bound = task.restore(learnt)
-        bound.evaluation.check(described.calibration)
+        require_possible(described.calibration, bound.evaluation)
     except SettingsError as error:
         raise RunError(f"{folder} cannot be made again with this Headstart: {error}") from error
     return bound
@@ -227,6 +227,16 @@ def _heads(
         raise RunError(f"{folder} describes heads that cannot be built: {first_line(error)}") from error
     _fill(heads, "heads.", state, folder)
     return heads
+
+
+def require_possible(calibration: Calibration, evaluation: Evaluation) -> None:
+    """Refuse a saved calibration that `calibrate` cannot have left. Raises SettingsError, such as on T = 0."""
+    for name, number in calibration.items():
+        if name not in evaluation.limits:
+            raise SettingsError(unknown("calibration", name, evaluation.limits))
+        low, high = evaluation.limits[name]
+        if not low <= number <= high:
+            raise SettingsError(f"calibration.{name} = {number} is not a number from {low:g} to {high:g}")
 
 
 def _fill(module: nn.Module, prefix: str, state: Mapping[str, Tensor], folder: Path) -> None:

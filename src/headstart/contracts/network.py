@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import nn
 
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
+from headstart.contracts.features import Features
 from headstart.kernel.settings import Settings
 
 

@@ -14,7 +14,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from headstart.contracts.advice import Advice
-from headstart.contracts.carriers import Batch, Features
+from headstart.contracts.carriers import Batch
+from headstart.contracts.features import Features
 from headstart.contracts.network import Network
 from headstart.kernel.settings import Settings
 

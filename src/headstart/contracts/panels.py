@@ -1,14 +1,12 @@
 """Panels: a task's view of its predictions, in plain forms that a report draws without knowing the task.
 
 The report draws `Table`, `Matrix`, `Reliability` and `Scatter`; anything else a task draws itself, as a `Picture`.
-`Review` is a task's view of labelled data before there are any predictions.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -125,32 +123,3 @@ class Mistake(Settings):
     """What was predicted of them."""
     masks: tuple[str, ...] = ()
     """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
-
-
-class Choice(NamedTuple):
-    """A choice that a task made by itself when it was bound, reported to the user."""
-
-    what: str
-    value: str
-    reason: str
-    """Why, and how to have it otherwise."""
-
-
-class Review(NamedTuple):
-    """A task's view of labelled data before anything is trained."""
-
-    faults: tuple[str, ...] = ()
-    """Sentences on what binding would refuse."""
-    warnings: tuple[str, ...] = ()
-    """Sentences on what would be learnt or judged wrongly."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what is good to know."""
-    missing: int = 0
-    """Examples without a label."""
-    labels: Sequence[tuple[str, ...] | None] = ()
-    """Names that each example is labelled with, in a fixed order; None where the label is missing. Empty where labels
-    are no names: copies are then not compared by them."""
-    spreads: Mapping[str, Sequence[float]] = {}
-    """Quantity -> its values over the examples."""
-    unit: str = ""
-    """Of the quantities, as it stands behind their numbers: '% of a picture'."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.target_kinds import Numbers
-from headstart.contracts.targets import MovesMaps, MovesPoints, Size
+from headstart.contracts.target_movement import MovesMaps, MovesPoints, Size
 
 EDGE_POINTS = 8
 """Points that stand for each edge of a box: a warp bends edges."""
@@ -21,11 +21,11 @@ EDGE_POINTS = 8
 class ClassMaps(Numbers):
     """A class for each pixel of the prepared picture: (batch, height, width) whole numbers."""
 
-    title: ClassVar[str] = "class maps"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (3,)
+    title: str = "class maps"
+    whole: bool = True
+    axes: tuple[int, ...] = (3,)
     placed: ClassVar[bool] = True
-    additive: ClassVar[bool] = True
+    additive: bool = True
 
     def movable(self, augmentation: object) -> bool:
         """One that moves maps."""
@@ -53,9 +53,9 @@ class Boxes(Numbers):
     others keep their rows.
     """
 
-    title: ClassVar[str] = "boxes"
-    whole: ClassVar[bool] = False
-    axes: ClassVar[tuple[int, ...]] = (3,)
+    title: str = "boxes"
+    whole: bool = False
+    axes: tuple[int, ...] = (3,)
     placed: ClassVar[bool] = True
 
     least_visible: float = 0.1
@@ -78,10 +78,6 @@ class Boxes(Numbers):
         visible = sides.prod(dim=2) / (last - first).prod(dim=2)
         kept = (sides >= self.least_side).all(dim=2) & (visible >= self.least_visible)
         return torch.cat([start, stop, values[..., 4:]], dim=2).where(kept[..., None], math.nan)
-
-    def count(self, values: Tensor) -> int:
-        """Return how many boxes are neither dropped nor padding, of (batch, boxes, ...)."""
-        return int(values[..., 0].isfinite().sum())
 
 
 def _outlines(boxes: Tensor) -> Tensor:

@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from headstart.contracts.targets import Deferred, Size, collated
+from headstart.contracts.targets import Deferred, collated
 
 
+@dataclass(frozen=True)
 class Numbers:
     """Numbers of one type and number of axes, with no place in the input; the house's kinds build on it."""
 
-    title: ClassVar[str]
-    whole: ClassVar[bool]
+    title: str
+    whole: bool
     """Whether the numbers are whole."""
-    axes: ClassVar[tuple[int, ...]]
+    axes: tuple[int, ...]
     """Allowed numbers of axes of a batch."""
-    additive: ClassVar[bool] = False
+    additive: bool = False
 
     def collated(self, values: np.ndarray) -> Tensor:
         """Return the batch (batch, ...). Raises TypeError on numbers of another type or shape."""
@@ -38,6 +39,7 @@ class Numbers:
         return [_content(value) for value in values.tolist()]
 
 
+@dataclass(frozen=True)
 class Unplaced(Numbers):
     """Numbers that hold for the whole input: they stay as they are when its parts move."""
 
@@ -47,66 +49,22 @@ class Unplaced(Numbers):
         """Any."""
         return True
 
-    def moved(self, values: Tensor, augmentation: Any, seeds: Sequence[int], size: Size) -> Tensor:  # noqa: ARG002
+    def moved(self, values: Tensor, augmentation: Any, seeds: Sequence[int], size: Sequence[int]) -> Tensor:  # noqa: ARG002
         """Return the same numbers (batch, ...)."""
         return values
 
 
-@dataclass(frozen=True)
-class ClassIds(Unplaced):
-    """One class of each example: (batch,) whole numbers."""
+CLASS_IDS = Unplaced("class ids", whole=True, axes=(1,), additive=True)
+"""One class of each example: (batch,) whole numbers."""
 
-    title: ClassVar[str] = "class ids"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (1,)
-    additive: ClassVar[bool] = True
+VALUES = Unplaced("values", whole=False, axes=(1, 2), additive=True)
+"""Quantities of each example: (batch,) or (batch, quantities) floats."""
 
+LABEL_SETS = Unplaced("label sets", whole=False, axes=(2,), additive=True)
+"""Any number of labels of each example: (batch, labels) floats, 1 where a label holds."""
 
-@dataclass(frozen=True)
-class Values(Unplaced):
-    """Quantities of each example: (batch,) or (batch, quantities) floats."""
-
-    title: ClassVar[str] = "values"
-    whole: ClassVar[bool] = False
-    axes: ClassVar[tuple[int, ...]] = (1, 2)
-    additive: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class LabelSets(Unplaced):
-    """Any number of labels of each example: (batch, labels) floats, 1 where a label holds."""
-
-    title: ClassVar[str] = "label sets"
-    whole: ClassVar[bool] = False
-    axes: ClassVar[tuple[int, ...]] = (2,)
-    additive: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class TokenIds(Unplaced):
-    """A text to write for each example: (batch, length) whole numbers."""
-
-    title: ClassVar[str] = "token ids"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (2,)
-
-
-@dataclass(frozen=True)
-class ItemIds(Unplaced):
-    """The items of a user that come next: (batch,) or (batch, length) whole numbers."""
-
-    title: ClassVar[str] = "item ids"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (1, 2)
-
-
-@dataclass(frozen=True)
-class TagSequences(Numbers):
-    """A tag for each word or frame of the input, spans among them: (batch, words) whole numbers."""
-
-    title: ClassVar[str] = "tag sequences"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (2,)
+TAG_SEQUENCES = Numbers("tag sequences", whole=True, axes=(2,))
+"""A tag for each word or frame of the input, spans among them: (batch, words) whole numbers."""
 
 
 def _content(target: Any) -> Any:

@@ -1,7 +1,8 @@
 """Task: what is predicted. Settings that a user may set, and what is learnt from the data, are two objects.
 
-`Task` holds the settings. `Task.bind` learns the rest from examples and gives a `BoundTask`, which trains, predicts,
-judges (`Evaluation`) and shows (`Presentation`). What only some tasks can do lies in `contracts/task_capabilities.py`.
+`Task` holds the settings. `Task.bind` learns the rest from examples and gives a `BoundTask`, which trains, predicts and
+judges (`Evaluation`). How it is shown is in `contracts/presentation.py`, what only some tasks can do in
+`contracts/task_capabilities.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features, MapShape
 from headstart.contracts.metric import Metric
-from headstart.contracts.panels import Mistake, Panel
-from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import TargetKinds
-from headstart.kernel.errors import SettingsError, unknown
 
 Targets = Mapping[str, np.ndarray]
 """Target name -> array whose first axis is the example; ragged and `Deferred` targets are object arrays."""
@@ -62,39 +61,6 @@ class Evaluation:
     def primary(self) -> Metric:
         """The metric that models are compared by."""
         return self.metrics[0]
-
-    def check(self, calibration: Calibration) -> None:
-        """Refuse a saved calibration that `calibrate` cannot have left. Raises SettingsError, such as on T = 0."""
-        for name, number in calibration.items():
-            if name not in self.limits:
-                raise SettingsError(unknown("calibration", name, self.limits))
-            low, high = self.limits[name]
-            if not low <= number <= high:
-                raise SettingsError(f"calibration.{name} = {number} is not a number from {low:g} to {high:g}")
-
-
-class Presentation(Protocol):
-    """Labels and predictions as tables and reports show them."""
-
-    def labels(self, examples: Examples) -> Sequence[Any]:
-        """Return the target of each example as a table shows it: a class name, a number, the classes in a picture."""
-        ...
-
-    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
-        """Count what is predicted in some of the `labels`, by name: examples of a class, spans of a type."""
-        ...
-
-    def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
-        """Return the columns that `predict` writes, one value per example."""
-        ...
-
-    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
-        """Return what the report shows of the predictions beside the metrics."""
-        ...
-
-    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
-        """Return the worst predictions, worst first, at most `most`."""
-        ...
 
 
 class Needs(NamedTuple):
@@ -171,11 +137,6 @@ class BoundTask(BaseModel, ABC):
     def evaluation(self) -> Evaluation:
         """Return how its predictions are calibrated and judged."""
 
-    @property
-    @abstractmethod
-    def presentation(self) -> Presentation:
-        """Return how labels and predictions are shown."""
-
     @abstractmethod
     def targets(self, examples: Examples) -> Targets:
         """Encode the targets for training. Raises DataError on a value that binding did not see."""
@@ -199,8 +160,3 @@ class BoundTask(BaseModel, ABC):
     @abstractmethod
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Decode the predictions of a batch (batch, ...), before calibration; without any look at targets."""
-
-
-def one_class_each(task: BoundTask) -> bool:
-    """Return whether each example has one class, whose number is the target 'label'."""
-    return isinstance(task.target_kinds.get("label"), ClassIds)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
-from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.panels import Choice, Review
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.contracts.task import BoundTask, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.contracts.windows import Windows
 
@@ -22,19 +23,11 @@ class ClosedForm(Protocol):
     """A bound task whose head can be solved for: the frozen probe."""
 
     def linear(self) -> BoundTask:
-        """Return the task whose `head` has the form that `solve` returns: itself where its head is linear."""
+        """Return the task whose head is linear, with a "weight" and a "bias" alone: itself where its own head is."""
         ...
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Module, dict[str, float]]:
-        """Return the best linear head on frozen features (examples, width), regularised by cross-validation.
-
-        Where the head does not read pooled features, features and targets are those of `Sampled.samples`.
-
-        Returns:
-            The head, in the form that `linear().head` has, and what was chosen, for the report.
-        """
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return the model of these targets; where the head does not read pooled features, of `Sampled.samples`."""
         ...
 
 
@@ -45,7 +38,7 @@ class Sampled(ClosedForm, Protocol):
     def samples(
         self, features: Features, inputs: Tensors, targets: Tensors, rows: Sequence[int], seed: int
     ) -> tuple[np.ndarray, Targets, np.ndarray]:
-        """Return tokens or pixels of a batch with these rows as `solve` takes them.
+        """Return tokens or pixels of a batch with these rows, as a linear head takes them.
 
         Returns:
             (samples, width), their targets, and (samples,) the position of each in the batch.
@@ -110,13 +103,20 @@ class Extends(Protocol):
 
 
 @runtime_checkable
-class Reviews(Protocol):
-    """A task whose labels can be judged before anything is trained."""
+class ReadsWithin(Protocol):
+    """A task that reads what stands within labels, such as lists of names: it is asked before those that take labels as
+    a whole, and where it suits the data these are not asked."""
 
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return the review of labels that suit the task; some may be missing."""
-        ...
+    reads_within: ClassVar[bool]
+
+
+class Choice(NamedTuple):
+    """A choice that a task made by itself when it was bound, reported to the user."""
+
+    what: str
+    value: str
+    reason: str
+    """Why, and how to have it otherwise."""
 
 
 @runtime_checkable
@@ -141,8 +141,13 @@ class WritesFiles(Protocol):
         ...
 
 
+def one_class_each(task: BoundTask) -> bool:
+    """Return whether each example has one class, whose number is the target 'label'."""
+    return task.target_kinds.get("label") == CLASS_IDS
+
+
 def is_linear(task: BoundTask) -> bool:
-    """Return whether the task's own head has the form that its closed form gives."""
+    """Return whether the task's own head is the linear one that can be solved for."""
     return isinstance(task, ClosedForm) and task.linear() == task
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.objective import DOMAIN, EACH_DOMAIN, SOURCE, TARGET, TARGET_AGAIN
-from headstart.contracts.targets import Counts, TargetKinds, collated
+from headstart.contracts.targets import TargetKinds, collated
 from headstart.engine.tile_order import Tiled
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
@@ -154,7 +154,7 @@ class Stream:
         if epoch is not None and self.augmentation is not None:
             seeds = [draw_seed(self.seed, f"view of {_drawn_as(self.name)}", epoch, int(row)) for row in rows]
             batch = augmented(self.augmentation, batch, seeds, self.target_kinds)
-        return replace(batch, left_out=self._left_out(whole, batch.targets))
+        return batch
 
     def named(self, rows: np.ndarray) -> str:
         """Some rows (batch,) in words, the first of them by name."""
@@ -166,14 +166,6 @@ class Stream:
     def _collated(self, name: str, values: np.ndarray) -> Tensor:
         kind = self.target_kinds.get(name)
         return collated(values) if kind is None else kind.collated(values)
-
-    def _left_out(self, whole: Mapping[str, Tensor], left: Mapping[str, Tensor]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for name in whole:
-            kind = self.target_kinds.get(name)
-            if isinstance(kind, Counts):
-                found[name] = kind.count(whole[name]) - kind.count(left[name])
-        return found
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return np.array_split(rows, _batches(len(rows), self.batch_size))

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
 from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval
 

@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
 from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
+from headstart.engine.solved.solve import solve_head
 from headstart.engine.training.checkpoint import Progress
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
@@ -119,7 +121,7 @@ def _solved(
     owners = rows
     if not isinstance(task, Sampled):
         features, targets = context.features.pooled(rows), data.targets_of(rows)
-        shown = data.task.presentation
+        shown = presentation_of(data.task)
         classes = len(shown.tally(shown.labels(data.examples.take(rows))))
         if classes * len(rows) > LARGE:
             context.reporter.say(f"Solving a head of {classes:,} classes on {len(rows):,} examples takes a while")
@@ -128,7 +130,7 @@ def _solved(
     if not np.isfinite(features).all():
         raise BackboneError(f"{context.backbone.name} gives features of NaN or infinity: its weights are of no use")
     groups = data.kept_together(owners) if refit else data.groups_of(owners)
-    head, found = task.solve(features, targets, groups, context.plan.seed)
+    head, found = solve_head(task, features, targets, groups, context.plan.seed)
     names = task.evaluation.limits
     chosen = {name: value for name, value in found.items() if name not in names}
     return head, chosen, {name: float(found[name]) for name in names if name in found}

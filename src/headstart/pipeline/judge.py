@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.contracts.carriers import Figure, Prediction
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.figures import Figure
 from headstart.contracts.modality import HasPicture, Modality, modality_named
 from headstart.contracts.panels import Panel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
@@ -62,7 +64,7 @@ def judge(
         slices,
         worst,
         notes,
-        task.presentation.panels(model, targets),
+        presentation_of(task).panels(model, targets),
         cards(task, examples, targets, model),
     )
 
@@ -99,7 +101,7 @@ def slice_rows(
 
 def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Prediction) -> tuple[Card, ...]:
     """The worst predictions with their inputs, as a report shows them."""
-    mistakes = task.presentation.mistakes(prediction, targets, MOST_MISTAKES)
+    mistakes = presentation_of(task).mistakes(prediction, targets, MOST_MISTAKES)
     chosen = examples.take([mistake.row for mistake in mistakes])
     kind = modality_named(examples.schema.modality)
     shown = zip(mistakes, chosen.origins(), chosen.raws())

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import files_of
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.kernel.errors import HeadstartError, SettingsError
 from headstart.kernel.files import atomic_folder, fitting, hash_bytes, read_json, write_json

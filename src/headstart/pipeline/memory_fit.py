@@ -15,9 +15,9 @@ from typing import cast
 import numpy as np
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model, load_model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import CannotRun
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.execution import plain_runner, runner_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.figures import MetricInfo
 from headstart.contracts.format import Columns
-from headstart.contracts.metric import MetricInfo
 from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor

@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import Remarks, WritesFiles
 from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.errors import DataError, SettingsError
@@ -77,7 +78,7 @@ def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) ->
     predicted = predict_usable(predictor, examples)
     frame = pd.DataFrame({"origin": examples.origins()})
     if predicted.prediction is not None:
-        shown, done = predictor.model.task.presentation, examples.take(predicted.rows)
+        shown, done = presentation_of(predictor.model.task), examples.take(predicted.rows)
         scores = pd.DataFrame(dict(shown.columns(predicted.prediction)), index=predicted.rows)
         if masks is not None and isinstance(shown, WritesFiles):
             scores["file"] = masks.write(shown, predicted.prediction, done)

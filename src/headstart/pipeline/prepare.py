@@ -11,9 +11,10 @@ import numpy as np
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
-from headstart.contracts.targets import kind_of
-from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task, one_class_each
-from headstart.contracts.task_capabilities import Remarks
+from headstart.contracts.presentation import presentation_of
+from headstart.contracts.target_movement import kind_of
+from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task
+from headstart.contracts.task_capabilities import ReadsWithin, Remarks, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
@@ -172,7 +173,8 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
     require_classes(plan, task)
     for name in targets:
         kind_of(name, task.target_kinds)
-    counts = task.presentation.tally(task.presentation.labels(examples))
+    shown = presentation_of(task)
+    counts = shown.tally(shown.labels(examples))
     summary = DataSummary(
         source=plan.data,
         seen=data.read.seen,
@@ -221,7 +223,7 @@ def with_notes(prepared: Prepared, notes: tuple[str, ...]) -> Prepared:
 
 def with_parts(prepared: Prepared, parts: Mapping[str, np.ndarray]) -> Prepared:
     """The same data with other rows in the parts 'train', 'val' and 'test', each (rows,); the summary counts them."""
-    labels = prepared.task.presentation.labels(prepared.examples)
+    labels = presentation_of(prepared.task).labels(prepared.examples)
     counted = _part_rows(parts, prepared.split, prepared.task, labels, prepared.groups)
     split = replace(prepared.split, train=parts["train"], val=parts["val"], test=parts["test"])
     return replace(prepared, split=split, summary=prepared.summary.model_copy(update={"parts": counted}))
@@ -237,13 +239,22 @@ def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
     given = plan.settings.get("task", {})
     if plan.task != "auto":
         return plan.plugin("task"), None
-    reasons = {name: registry.plugin("tasks", name).suits(examples) for name in registry.names("tasks")}
-    suited = {name: reason for name, reason in reasons.items() if reason}
+    suited: dict[str, str] = {}
+    for tasks in tasks_in_turn():
+        suited = suited or {name: reason for name, task in tasks.items() if (reason := task.suits(examples))}
     if len(suited) != 1:
         found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
-        raise DataError(f"the task is not clear from the labels ({found}). Give --task {' or --task '.join(reasons)}.")
+        names = " or --task ".join(registry.names("tasks"))
+        raise DataError(f"the task is not clear from the labels ({found}). Give --task {names}.")
     ((name, reason),) = suited.items()
     return _settled(name, given), Decision(what="task", value=name, reason=reason)
+
+
+def tasks_in_turn() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tasks that read what stands within labels, and the others, which are asked where none of these suits."""
+    tasks = {name: registry.plugin("tasks", name) for name in registry.names("tasks")}
+    within = {name: task for name, task in tasks.items() if isinstance(task, ReadsWithin)}
+    return within, {name: task for name, task in tasks.items() if name not in within}
 
 
 def _settled(name: str, given: Mapping[str, Any]) -> Task:
@@ -313,7 +324,7 @@ def _part_rows(
 def _part_row(
     name: str, rows: np.ndarray, task: BoundTask, labels: Sequence[Any], groups: np.ndarray | None
 ) -> PartRow:
-    counts = task.presentation.tally([labels[row] for row in rows])
+    counts = presentation_of(task).tally([labels[row] for row in rows])
     classes = dict(sorted(counts.items())) if len(counts) <= 200 else {}
     return PartRow(
         name=name,

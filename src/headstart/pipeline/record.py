@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from headstart.contracts.metric import MetricInfo
+from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.figures import info_of
 from headstart.contracts.model_files import model_hash
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.engine.device import machine, versions
 from headstart.engine.training.checkpoint import Progress
 from headstart.kernel import registry
@@ -35,7 +37,7 @@ def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunReco
     rows = {arm.key: _arm(arm, judged) for arm in arms.trained}
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
-    words, negative = verdict(metrics[0].name, metrics[0].info, rows, judged.comparisons, unit=unit, no_scratch=why)
+    words, negative = verdict(metrics[0].name, info_of(metrics[0]), rows, judged.comparisons, unit=unit, no_scratch=why)
     return RunRecord(
         name=destination(folder).name,
         verdict=" ".join(filter(None, (words, arms.sentence))),
@@ -45,7 +47,7 @@ def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunReco
         seed=context.plan.seed,
         task=registry.name_of(context.data.task),
         primary_metric=metrics[0].name,
-        metrics={metric.name: metric.info for metric in metrics},
+        metrics={metric.name: info_of(metric) for metric in metrics},
         data=context.data.summary.model_copy(update={"notes": (*context.data.summary.notes, *judged.slice_notes)}),
         backbone=context.backbone.name,
         backbone_origin=context.backbone.origin,
@@ -107,10 +109,10 @@ def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> Non
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    columns = data.task.presentation.columns(prediction)
+    columns = presentation_of(data.task).columns(prediction)
     if len(test) * len(columns) > MOST_PROBABILITIES:  # of 10,000 classes they took 2 GB and minutes
         columns = {name: values for name, values in columns.items() if not name.startswith("p_")}
-    frame = pd.DataFrame({"origin": test.origins(), "truth": data.task.presentation.labels(test), **columns})
+    frame = pd.DataFrame({"origin": test.origins(), "truth": presentation_of(data.task).labels(test), **columns})
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
 
 

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
 from headstart.contracts.objective import SOURCE
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.frozen.feeding import lengths_of

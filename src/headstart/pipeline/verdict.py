@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headstart.contracts.metric import MetricInfo
+from headstart.contracts.figures import MetricInfo
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.record import Arm, Comparison
 

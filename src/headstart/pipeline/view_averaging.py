@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.model import Model
-from headstart.contracts.targets import has_place
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_movement import has_place
 from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import compare

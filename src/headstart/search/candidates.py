@@ -15,8 +15,7 @@ from headstart.contracts.advice import DataFacts, Suggestion
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.inputs import Pixels, Tokens
-from headstart.contracts.task import one_class_each
-from headstart.contracts.task_capabilities import is_linear
+from headstart.contracts.task_capabilities import is_linear, one_class_each
 from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError

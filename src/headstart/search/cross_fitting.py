@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.figures import Figure
+from headstart.contracts.prediction import Prediction
 from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
 from headstart.pipeline.arms import arm_of, solve_arm

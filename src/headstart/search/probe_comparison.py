@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.contracts.carriers import Figure, Prediction
+from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
+from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.kernel.errors import DataError
 from headstart.pipeline.arms import Trained

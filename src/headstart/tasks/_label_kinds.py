@@ -12,11 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
+from unicodedata import normalize
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
-from headstart.kernel.spelling import nfc
 from headstart.numerics.few_values import are_few
 
 TARGET = "label"
@@ -118,13 +117,7 @@ def _meaning(name: str) -> str:
     """The same for all ways to write a number, a truth value or an accent."""
     if name.lower() in ("true", "false"):
         return name.lower()
-    return repr(float(name)) if re.fullmatch(r"[+-]?[0-9]{1,15}([.][0-9]*)?", name) else nfc(name)
-
-
-def review_labels(examples: Examples) -> Review:
-    """Review labels of which each names one class."""
-    labels = [None if name is None else (name,) for name in class_names(examples)]
-    return Review(missing=labels.count(None), labels=labels)
+    return repr(float(name)) if re.fullmatch(r"[+-]?[0-9]{1,15}([.][0-9]*)?", name) else normalize("NFC", name)
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
 from headstart.kernel.errors import DataError
 from headstart.tasks._label_kinds import TARGET, class_name, column_of, kind_of, origins_of, require_labels
 
@@ -40,16 +39,6 @@ def label_sets(examples: Examples, separator: str) -> list[tuple[str, ...]]:
     if form_of(examples) == LISTS:
         require_labels(examples)
     return [_names(value, separator, examples, row) for row, value in enumerate(examples.target(TARGET))]
-
-
-def review_sets(examples: Examples) -> Review:
-    """Review labels that are sets of names."""
-    form = form_of(examples)
-    kinds = [kind_of(value) for value in examples.target(TARGET)]
-    rows = [row for row, kind in enumerate(kinds) if form != LISTS or kind != "missing"]
-    sets = dict(zip(rows, label_sets(examples.take(rows), form if form and form != LISTS else "")))
-    labels = [tuple(sorted(sets[row])) if row in sets else None for row in range(len(examples))]
-    return Review(missing=len(examples) - len(rows), labels=labels)
 
 
 def joining(names: Sequence[str]) -> str:

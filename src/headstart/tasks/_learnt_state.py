@@ -8,10 +8,16 @@ from typing import Any
 
 from pydantic import ValidationInfo
 
-from headstart.numerics.calibration import COOLEST, HOTTEST
+from headstart.contracts.linear_model import HeldOut
+from headstart.numerics.calibration import COOLEST, HOTTEST, fit_temperature
 
 TEMPERATURE = {"temperature": (COOLEST, HOTTEST)}
 """The limits of a calibration by temperature."""
+
+
+def temperature_of(held_out: HeldOut) -> dict[str, float]:
+    """Return the temperature that suits held-out logits; 1 where there are none."""
+    return {"temperature": fit_temperature(*held_out[0]) if held_out else 1.0}
 
 
 def distinct(names: Sequence[Any]) -> Sequence[Any]:

@@ -20,8 +20,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.modality import HasNumbers, modality_named
+from headstart.contracts.prediction import Prediction
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
@@ -95,7 +96,7 @@ def evaluate(
     return Evaluation(
         data=source,
         n=len(judged),
-        metrics={metric.name: metric.info for metric in task.evaluation.metrics},
+        metrics={metric.name: info_of(metric) for metric in task.evaluation.metrics},
         primary_metric=task.evaluation.primary.name,
         figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
         slices=found,

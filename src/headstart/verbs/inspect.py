@@ -12,19 +12,19 @@ import numpy as np
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import Sizes, modality_named
-from headstart.contracts.panels import Review
-from headstart.contracts.task_capabilities import Reviews
+from headstart.contracts.presentation import review_of
+from headstart.contracts.review import Review
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.given_parts import read_given
 from headstart.evidence.image_fingerprints import SIDE
-from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.data import NO_SETTINGS, read_examples
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
+from headstart.pipeline.prepare import tasks_in_turn
 from headstart.pipeline.record import DataIssue
 from headstart.pipeline.unusable import unusable
 
@@ -132,12 +132,13 @@ def _reviews(examples: Examples) -> tuple[list[Review], list[Finding]]:
     """The reviews of the tasks that the labels suit, with their findings; labels of no clear kind are a fault."""
     reviews: list[Review] = []
     faults: dict[str, None] = {}
-    for task in (registry.plugin("tasks", name) for name in registry.names("tasks")):
-        try:
-            if task.suits(examples) and isinstance(task, Reviews):
-                reviews.append(task.review(examples))
-        except DataError as error:
-            faults[str(error)] = None  # of several tasks in the same words
+    for tasks in tasks_in_turn():
+        for task in () if reviews else tasks.values():
+            try:
+                if task.suits(examples) and (review := review_of(task, examples)):
+                    reviews.append(review)
+            except DataError as error:
+                faults[str(error)] = None  # of several tasks in the same words
     said: list[tuple[Severity, str]] = [("error", text) for text in faults]
     for review in reviews:
         said += [("error", text) for text in review.faults]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Gathers
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.errors import DataError
@@ -90,7 +91,7 @@ def predict(
             raise DataError("there is nothing to predict: the data have no rows")
         return pd.concat(found, ignore_index=True)
     out = Path(out)
-    if not isinstance(model.task.presentation, WritesFiles):
+    if not isinstance(presentation_of(model.task), WritesFiles):
         with atomic_path(out) as table:
             rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))

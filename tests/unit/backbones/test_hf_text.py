@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from headstart.backbones.hf_text import HfText
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features
+from headstart.contracts.features import Features
 from headstart.kernel.errors import BackboneError, DataError
 from tiny_text_models import FAMILIES, SENTENCES, save_tiny
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 
 

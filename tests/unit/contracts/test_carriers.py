@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.contracts.carriers import Figure, Prediction, State, Tap
+from headstart.contracts.carriers import State, Tap
+from headstart.contracts.figures import Figure
+from headstart.contracts.prediction import Prediction
 
 
 def ragged(*entries: list[int]) -> np.ndarray:

@@ -12,7 +12,7 @@ from headstart.contracts.carriers import Batch, State
 from headstart.contracts.composed_augmentation import composed, rebuilt
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.placed_targets import ClassMaps
-from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.kernel.user_settings import parse_assignments
@@ -99,7 +99,7 @@ def test_of_several_that_mix_one_is_drawn_for_each_batch() -> None:
     blended = 0
     for shift in range(200):
         batch = augmented(
-            both, Batch(pictures(), labels, torch.arange(4)), [seed + shift for seed in SEEDS], {"label": ClassIds()}
+            both, Batch(pictures(), labels, torch.arange(4)), [seed + shift for seed in SEEDS], {"label": CLASS_IDS}
         )
         assert batch.mixed is not None
         kept = batch.state.hidden == pictures().hidden

@@ -22,7 +22,7 @@ from headstart.backbones.table_features import TableFeatures
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.format import Columns
-from headstart.contracts.model import FORMAT_NUMBER, Model, load_backbone, load_model
+from headstart.contracts.model import FORMAT_NUMBER, Model, load_backbone, load_model, require_possible
 from headstart.contracts.model_files import model_hash
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
@@ -263,7 +263,7 @@ MASKS = {
 def test_what_binding_and_calibration_leave_is_taken(
     plugin: str, sound: dict[str, Any], calibration: dict[str, float]
 ) -> None:
-    registry.plugin("tasks", plugin)().restore(sound).evaluation.check(calibration)
+    require_possible(calibration, registry.plugin("tasks", plugin)().restore(sound).evaluation)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_what_no_training_leaves_is_refused_by_name(
 ) -> None:
     kind = registry.plugin("tasks", plugin)
     with pytest.raises(SettingsError, match=reason), naming_faults(kind, "task"):
-        kind().restore(settings).evaluation.check(calibration)
+        require_possible(calibration, kind().restore(settings).evaluation)
 
 
 def test_a_temperature_of_0_is_refused_where_the_model_is_read(saved: Path, described: dict[str, Any]) -> None:

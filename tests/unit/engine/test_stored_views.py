@@ -14,7 +14,7 @@ from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.placed_targets import Boxes, ClassMaps
-from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -123,7 +123,7 @@ def test_an_epoch_draws_from_its_view_and_validation_from_none() -> None:
         4,
         0,
         views=(source(0.0), source(1.0)),
-        target_kinds={"label": ClassIds()},
+        target_kinds={"label": CLASS_IDS},
     )
     rows = np.array([2, 0])
     seen = [float(stream.batch(rows, epoch).state.hidden[0, 0]) for epoch in range(5)]
@@ -138,7 +138,7 @@ def test_targets_lie_over_their_stored_view() -> None:
     found = ViewStates(view, lambda rows: State(torch.zeros(len(rows), 4)), keys, (8, 8))
     boxes = torch.tensor([[[0.0, 0.0, 4.0, 8.0]], [[2.0, 2.0, 7.0, 5.0]]])
     targets = {"mask": maps, "boxes": boxes, "label": torch.tensor([1, 2])}
-    kinds = {"mask": ClassMaps(), "boxes": Boxes(), "label": ClassIds()}
+    kinds = {"mask": ClassMaps(), "boxes": Boxes(), "label": CLASS_IDS}
     moved = found.moved(targets, np.array([7, 5]), kinds)
     assert torch.equal(moved["boxes"], view.augmentation.move(Boxes(), boxes, view.seeds(["ff", "0a"]), (8, 8)))
     assert not torch.equal(moved["boxes"], boxes)

@@ -8,10 +8,7 @@ import pytest
 import torch
 
 from headstart.augmentations.affine import Affine
-from headstart.augmentations.crop import Crop
 from headstart.contracts.carriers import State
-from headstart.contracts.placed_targets import Boxes
-from headstart.contracts.target_kinds import ClassIds
 from headstart.engine.streams import PreparedInputs, Stream, by_length, selected
 from headstart.kernel.errors import SettingsError
 from tiny_backbone import TinyBackbone, numeric_examples
@@ -105,25 +102,3 @@ def test_an_objective_gets_the_streams_it_names_and_each_domain_where_it_asks_fo
 def test_a_stream_that_is_not_there_is_named(wanted: tuple[str, ...], rows: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message.replace("*", r"\*")):
         selected(wanted, rows)
-
-
-def test_a_batch_says_how_many_boxes_have_left_their_pictures() -> None:
-    boxes, labels = np.empty(6, dtype=object), np.arange(6)
-    for row in range(6):
-        boxes[row] = np.array([[0, 0, 4, 4], [14, 14, 18, 18], [28, 28, 32, 32]][: row % 3 + 1], np.float32)
-    stream = Stream(
-        "source",
-        np.arange(6),
-        {"boxes": boxes, "label": labels},
-        lambda rows: State(torch.zeros(len(rows), 3, 32, 32)),
-        6,
-        0,
-        Crop(scale=(0.2, 0.3)),
-        target_kinds={"boxes": Boxes(), "label": ClassIds()},
-    )
-    validation, training = stream.batch(np.arange(6)), stream.batch(np.arange(6), 0)
-    known = training.targets["boxes"].isfinite().all(dim=2)
-    assert validation.left_out == {"boxes": 0}
-    assert training.left_out == {"boxes": 12 - int(known.sum())} and training.left_out["boxes"] > 0
-    assert training.to("cpu").left_out == training.left_out
-    assert training.targets["label"].tolist() == labels.tolist()

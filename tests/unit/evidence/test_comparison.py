@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from head_shapes import SHAPES
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures, paired_over_draws, slice_figures
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression

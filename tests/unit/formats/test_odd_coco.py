@@ -16,6 +16,7 @@ from headstart.contracts.targets import PADDED_TARGET
 from headstart.formats.coco import Coco
 from headstart.kernel.errors import DataError
 from headstart.media.masks import read_mask
+from headstart.tasks.segmentation.presentation import review
 from headstart.tasks.segmentation.task import Segmentation
 from scans import save_coco
 
@@ -161,7 +162,7 @@ def test_unknown_pixels_are_neither_learnt_nor_judged(tmp_path: Path) -> None:
     inside = [target.load() for target in task.targets(examples)["mask"]]
     assert (inside[1] == PADDED_TARGET).any() and set(np.unique(inside[1])) <= {PADDED_TARGET, 1, 2}
     assert sum(task.pixels) < 2 * 32 * 32
-    assert not Segmentation.review(examples).faults
+    assert not review(examples).faults
 
 
 def test_objects_of_a_background_category_are_background(tmp_path: Path) -> None:

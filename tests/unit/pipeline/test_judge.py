@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, log_loss
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.pipeline.judge import MOST_MISTAKES, Judged, cards, judge
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
@@ -103,7 +104,7 @@ def test_without_slices_nothing_is_said_of_them() -> None:
 def test_exhibits_are_those_of_the_model() -> None:
     arms = {"model": prediction(0.05, 0), "scratch": prediction(0.35, 2)}
     found = judge(TASK, texts(), {"label": LABELS}, arms, None, 0)
-    assert found.panels == TASK.presentation.panels(arms["model"], {"label": LABELS})
+    assert found.panels == presentation_of(TASK).panels(arms["model"], {"label": LABELS})
 
 
 def test_mistakes_come_with_input_and_origin_the_worst_first() -> None:

@@ -14,10 +14,10 @@ from torch import nn
 
 from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model, load_model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.content_keys import content_keys

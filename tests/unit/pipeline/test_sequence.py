@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +15,6 @@ from headstart.pipeline.sequence import start
 from headstart.search.candidates import with_views
 from headstart.tasks.classification.task import BoundClassification
 from masked_pictures import png
-
-
-class Corners(Numbers):
-    """A kind without geometry."""
-
-    title: ClassVar[str] = "corners"
-    whole: ClassVar[bool] = True
-    axes: ClassVar[tuple[int, ...]] = (1,)
 
 
 def begin(folder: Path, augmentation: str) -> Any:
@@ -39,7 +31,7 @@ def begin(folder: Path, augmentation: str) -> Any:
 def test_a_kind_that_the_augmentation_cannot_move_or_mix_is_refused(
     augmentation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Corners()})
+    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Numbers("corners", whole=True, axes=(1,))})
     with pytest.raises(SettingsError, match=r"of kind 'corners' \('label'\).*Use --augmentation none, blur or colour"):
         begin(tmp_path, augmentation)
     assert begin(tmp_path, "blur+colour").data.task.classes == ("cat", "dog")
@@ -49,7 +41,7 @@ def test_a_search_takes_no_views_that_targets_cannot_follow(tmp_path: Path, monk
     context = begin(tmp_path, "auto").embedded()
     chosen, decision = with_views(context)
     assert chosen.plan.augmentation == "standard" and decision is not None
-    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Corners()})
+    monkeypatch.setattr(BoundClassification, "target_kinds", {"label": Numbers("corners", whole=True, axes=(1,))})
     chosen, decision = with_views(context)
     assert chosen.plan.augmentation == "none" and decision is not None
     assert decision.reason.startswith("augmentation 'crop' cannot move targets of kind 'corners'")

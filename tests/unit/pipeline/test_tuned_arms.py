@@ -119,7 +119,7 @@ def test_the_solved_head_of_the_probe_is_left_as_it_is() -> None:
 class Unsolvable(BoundClassification):
     """Classification whose head nobody can solve for."""
 
-    solve: ClassVar[None] = None  # type: ignore[assignment]
+    linear_model: ClassVar[None] = None  # type: ignore[assignment]
 
 
 def test_where_no_head_can_be_solved_for_the_probe_is_the_head_trained_on_kept_features() -> None:

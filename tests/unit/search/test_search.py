@@ -16,7 +16,7 @@ import torch
 from head_shapes import SHAPES
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Evaluation
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract

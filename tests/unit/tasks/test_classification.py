@@ -8,15 +8,23 @@ import torch
 from torch import Tensor
 
 from head_shapes import SHAPES, Shapes
-from headstart.contracts.carriers import Batch, Features, Prediction, State
+from headstart.contracts.carriers import Batch, State
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
+from headstart.engine.solved.solve import solve_head
 from headstart.kernel.errors import DataError
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks.classification.task import Classification
+from headstart.tasks.classification.task import BoundClassification, Classification
 from labelled import blobs, labelled
 
 
-def bound(*names: str) -> Classification:
+def bound(*names: str) -> BoundClassification:
     return Classification().bind(labelled(list(names)), SHAPES)
+
+
+def bound_to(labels: np.ndarray) -> BoundClassification:
+    return Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
 
 
 def batch_of(labels: Tensor) -> Batch:
@@ -97,7 +105,7 @@ def test_calibration_softens_logits_that_are_too_sure() -> None:
 
 def test_rows_name_the_class_and_every_probability() -> None:
     task = bound("a", "b")
-    rows = task.presentation.columns(Prediction({"probabilities": np.array([[0.9, 0.1], [0.3, 0.7]])}))
+    rows = presentation_of(task).columns(Prediction({"probabilities": np.array([[0.9, 0.1], [0.3, 0.7]])}))
     assert rows["prediction"].tolist() == ["a", "b"]
     assert rows["confidence"].tolist() == [0.9, 0.7]
     assert rows["p_a"].tolist() == [0.9, 0.3] and rows["p_b"].tolist() == [0.1, 0.7]
@@ -106,7 +114,7 @@ def test_rows_name_the_class_and_every_probability() -> None:
 def test_mistakes_are_the_most_confident_wrong_answers() -> None:
     task = bound("a", "b")
     prediction = Prediction({"probabilities": np.array([[0.9, 0.1], [0.999, 0.001], [0.6, 0.4], [0.2, 0.8]])})
-    mistakes = task.presentation.mistakes(prediction, {"label": np.array([1, 1, 1, 1])}, most=2)
+    mistakes = presentation_of(task).mistakes(prediction, {"label": np.array([1, 1, 1, 1])}, most=2)
     assert [(m.row, m.truth, m.predicted, m.weight_text) for m in mistakes] == [
         (1, "b", "a", "99 % sure"),
         (0, "b", "a", "90 % sure"),
@@ -116,7 +124,7 @@ def test_mistakes_are_the_most_confident_wrong_answers() -> None:
 def test_exhibits_count_confusions_and_leave_undefined_scores_empty() -> None:
     task = bound("a", "b", "c")
     probabilities = np.array([[0.8, 0.2, 0], [0.7, 0.3, 0], [0.1, 0.9, 0]])
-    matrix, reliability, classes = task.presentation.panels(
+    matrix, reliability, classes = presentation_of(task).panels(
         Prediction({"probabilities": probabilities}), {"label": np.array([0, 1, 1])}
     )
     assert matrix.counts == ((1, 0, 0), (1, 1, 0), (0, 0, 0))
@@ -129,14 +137,14 @@ def test_many_classes_show_their_most_frequent_confusions_instead() -> None:
     names = [f"c{k}" for k in range(41)]
     labels = np.array([0, 0, 1, 2])
     probabilities = np.eye(41)[[5, 5, 7, 2]]
-    table = bound(*names).presentation.panels(Prediction({"probabilities": probabilities}), {"label": labels})[0]
+    table = presentation_of(bound(*names)).panels(Prediction({"probabilities": probabilities}), {"label": labels})[0]
     assert table.rows == (("c0", "c5", 2), ("c1", "c7", 1))
 
 
 def test_the_solved_head_separates_what_can_be_separated_and_says_how() -> None:
     features, labels = blobs(120, 20, 3, seed=0)
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    head, chosen = task.solve(features, {"label": labels}, None, seed=0)
+    task = bound_to(labels)
+    head, chosen = solve_head(task, features, {"label": labels}, None, seed=0)
     fresh, fresh_labels = blobs(300, 20, 3, seed=1)
     with torch.no_grad():
         predicted = head(torch.from_numpy(fresh)).argmax(dim=1).numpy()
@@ -147,8 +155,8 @@ def test_the_solved_head_separates_what_can_be_separated_and_says_how() -> None:
 
 def test_few_examples_that_happen_to_be_separable_do_not_choose_the_weakest_regularisation() -> None:
     features, labels = blobs(16, 100, 2, seed=0, noise=3)
-    _, chosen = (
-        Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES).solve(features, {"label": labels}, None, 0)
+    _, chosen = solve_head(
+        Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES), features, {"label": labels}, None, 0
     )
     assert chosen["cv_score"] > -0.3 and chosen["C"] <= 1.0
 
@@ -157,8 +165,8 @@ def test_the_solved_head_is_as_sure_as_it_may_be() -> None:
     (features, labels), (fresh, truth) = (
         blobs(count, 100, 2, seed=seed, noise=6) for count, seed in ((300, 0), (3000, 1))
     )
-    head, _ = (
-        Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES).solve(features, {"label": labels}, None, 0)
+    head, _ = solve_head(
+        Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES), features, {"label": labels}, None, 0
     )
     with torch.no_grad():
         logits = head(torch.from_numpy(fresh)).numpy()
@@ -167,15 +175,15 @@ def test_the_solved_head_is_as_sure_as_it_may_be() -> None:
 
 def test_solving_twice_with_one_seed_gives_the_same_head() -> None:
     features, labels = blobs(60, 10, 2, seed=0, noise=3)
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    one, other = (task.solve(features, {"label": labels}, None, seed=4)[0] for _ in range(2))
+    task = bound_to(labels)
+    one, other = (solve_head(task, features, {"label": labels}, None, seed=4)[0] for _ in range(2))
     assert torch.equal(one.weight, other.weight)
 
 
 def test_a_class_with_one_example_is_solved_at_a_fixed_strength() -> None:
     features, labels = blobs(3, 8, 3, seed=0, noise=0.1)
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    head, chosen = task.solve(features, {"label": labels}, None, seed=0)
+    task = bound_to(labels)
+    head, chosen = solve_head(task, features, {"label": labels}, None, seed=0)
     assert chosen["folds"] == 0 and np.isnan(chosen["cv_score"]) and chosen["C"] == 0.01
     with torch.no_grad():
         assert head(torch.from_numpy(features)).argmax(dim=1).tolist() == labels.tolist()
@@ -184,15 +192,15 @@ def test_a_class_with_one_example_is_solved_at_a_fixed_strength() -> None:
 def test_a_rare_class_does_not_stop_cross_validation() -> None:
     features, labels = blobs(60, 8, 2, seed=0)
     labels = np.where(np.arange(60) == 0, 2, labels)
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    head, chosen = task.solve(features, {"label": labels}, None, seed=0)
+    task = bound_to(labels)
+    head, chosen = solve_head(task, features, {"label": labels}, None, seed=0)
     assert chosen["folds"] == 5 and torch.isfinite(head.weight).all()
 
 
 def test_a_class_without_training_examples_gets_a_small_chance() -> None:
     features, labels = blobs(60, 8, 2, seed=0)
     task = Classification(classes=("c0", "c1", "c2")).bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    head, _ = task.solve(features, {"label": labels}, None, seed=0)
+    head, _ = solve_head(task, features, {"label": labels}, None, seed=0)
     with torch.no_grad():
         chances = head(torch.from_numpy(features)).softmax(dim=1)
     assert (chances[:, 2] < 0.05).all() and (chances[:, 2] > 0).all()
@@ -203,9 +211,9 @@ def test_folds_never_cut_through_a_group() -> None:
     groups = np.repeat(np.arange(40), 10)
     labels = generator.permutation(np.arange(40) % 2)[groups]
     features = (generator.normal(size=(40, 60))[groups] + 0.1 * generator.normal(size=(400, 60))).astype(np.float32)
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    leaky = task.solve(features, {"label": labels}, None, seed=0)[1]
-    honest = task.solve(features, {"label": labels}, groups, seed=0)[1]
+    task = bound_to(labels)
+    leaky = solve_head(task, features, {"label": labels}, None, seed=0)[1]
+    honest = solve_head(task, features, {"label": labels}, groups, seed=0)[1]
     assert leaky["cv_score"] > -0.1  # a group's twin is in training, though the features say nothing of the class
     assert honest["cv_score"] < -0.6
 
@@ -218,7 +226,7 @@ def test_balanced_weights_help_the_rare_class() -> None:
     recall = {}
     for candidate in ("none", "balanced"):
         task = Classification(class_weights=candidate).bind(names, SHAPES)
-        head, _ = task.solve(features, {"label": labels}, None, seed=0)
+        head, _ = solve_head(task, features, {"label": labels}, None, seed=0)
         with torch.no_grad():
             recall[candidate] = (head(torch.from_numpy(features)).argmax(dim=1).numpy()[labels == 1] == 1).mean()
     assert recall["balanced"] > recall["none"] + 0.2
@@ -227,11 +235,11 @@ def test_balanced_weights_help_the_rare_class() -> None:
 def test_constant_features_have_no_say() -> None:
     features, labels = blobs(60, 4, 2, seed=0)
     features[:, 1] = 7.0
-    task = Classification().bind(labelled([f"c{k}" for k in labels]), SHAPES)
-    head, _ = task.solve(features, {"label": labels}, None, seed=0)
+    task = bound_to(labels)
+    head, _ = solve_head(task, features, {"label": labels}, None, seed=0)
     assert (head.weight[:, 1] == 0).all() and torch.isfinite(head.weight).all()
 
 
 def test_one_class_in_the_training_part_is_refused() -> None:
     with pytest.raises(DataError, match="the same class"):
-        bound("a", "b").solve(np.ones((4, 2), dtype=np.float32), {"label": np.zeros(4, dtype=int)}, None, seed=0)
+        solve_head(bound("a", "b"), np.ones((4, 2), dtype=np.float32), {"label": np.zeros(4, dtype=int)}, None, seed=0)

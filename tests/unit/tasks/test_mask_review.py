@@ -13,22 +13,25 @@ from PIL import Image
 from head_shapes import SHAPES
 from headstart import inspect
 from headstart.cli.printing import print_inspection
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.media.masks import encode_mask
 from headstart.tasks.segmentation.mask_classes import Classes
 from headstart.tasks.segmentation.mask_files import write_masks
+from headstart.tasks.segmentation.presentation import review
 from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import Given, masked_pictures, picture_of, png, save_pairs
 
 
 def test_classes_are_counted_by_pictures_and_pixels() -> None:
-    review = Segmentation.review(masked_pictures(12))
-    assert review.faults == () and review.warnings == ("classes in fewer than 10 pictures: 'class 2' (8)",)
-    (note,) = review.notes
+    found = review(masked_pictures(12))
+    assert found.faults == () and found.warnings == ("classes in fewer than 10 pictures: 'class 2' (8)",)
+    (note,) = found.notes
     assert note.startswith("12 masks of 3 classes, by pictures and share of all pixels: background 12 (")
-    shares = np.array([*review.spreads.values()])
-    assert [*review.spreads] == ["share of background", "share of class 1", "share of class 2"]
+    shares = np.array([*found.spreads.values()])
+    assert [*found.spreads] == ["share of background", "share of class 1", "share of class 2"]
     assert shares.shape == (3, 12) and np.allclose(shares.sum(axis=0), 100, atol=0.05)
 
 
@@ -95,7 +98,7 @@ def test_what_lies_beside_the_picture_in_its_square_is_no_part_of_it(tile: int |
     inside = torch.from_numpy(task.inputs(examples)["inside"])
     found = task.predict(Given(logits), Features(torch.zeros(2, 1)), {"inside": inside})
     found = task.evaluation.finish(found, {})
-    rows = task.presentation.columns(found)
+    rows = presentation_of(task).columns(found)
     assert rows["prediction"].tolist() == ["rest, left"] * 2
     assert rows["share of left"].tolist() == [0.25] * 2 and rows["share of below"].tolist() == [0, 0]
 
@@ -107,7 +110,7 @@ def test_values_to_be_ignored_are_neither_learnt_nor_judged() -> None:
     table = {"picture": [png(picture_of(mask, 0))] * 2, "mask": given, "origin": ["a", "b"]}
     schema = Schema(modality="image", inputs=("picture",), targets={"mask": "mask"}, origin="origin")
     examples = Examples(pa.table(table), schema)
-    assert "--set task.ignore=[255]" in Segmentation.review(examples).notes[-1]
+    assert "--set task.ignore=[255]" in review(examples).notes[-1]
     task = Segmentation(ignore=(255,), image_side=32).bind(examples, SHAPES)
     assert task.values == (0, 1, 2) and task.pixels == (2 * 24 * 6, 2 * 24 * 8, 2 * 24 * 8)
     targets = task.targets(examples)

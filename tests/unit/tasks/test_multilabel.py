@@ -12,11 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 
 from head_shapes import SHAPES, Shapes
-from headstart.contracts.carriers import Features, Prediction
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
+from headstart.engine.solved.solve import solve_head
 from headstart.kernel.errors import DataError
-from headstart.tasks.classification.task import Classification
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import choose_task
 from headstart.tasks.multilabel.task import MultiLabel
-from headstart.tasks.regression.task import Regression
 from labelled import labelled
 
 LISTS = [["red"], ["red", "round"], [], ["round", "big"], ["big"], []]
@@ -50,7 +53,7 @@ def finished(task: MultiLabel, logits: np.ndarray, **thresholds: float) -> Predi
 def test_lists_and_separated_names_are_sets(labels: Any, separator: str, word: str) -> None:
     examples = labelled(labels, separator)
     assert word in (MultiLabel.suits(examples) or "")
-    assert Classification.suits(examples) is None and Regression.suits(examples) is None
+    assert isinstance(choose_task(examples, Plan(data="x"))[0], MultiLabel)
 
 
 @pytest.mark.parametrize("labels", [["cat", "dog", "a|b"], [1, 2, 1], [0.5, 1.5, 2.5]])
@@ -91,8 +94,8 @@ def test_an_empty_cell_among_separated_names_is_no_label_and_repeats_count_once(
 def test_labels_are_written_as_they_are_read() -> None:
     examples = labelled(["b;a", "a", None], ";")
     task = bound(["b;a", "a", None], ";")
-    assert task.presentation.labels(examples) == ["a;b", "a", ""]
-    assert task.presentation.tally(task.presentation.labels(examples)) == {"a": 2, "b": 1}
+    assert presentation_of(task).labels(examples) == ["a;b", "a", ""]
+    assert presentation_of(task).tally(presentation_of(task).labels(examples)) == {"a": 2, "b": 1}
 
 
 def test_lists_of_names_with_a_bar_are_written_with_another_separator() -> None:
@@ -131,7 +134,7 @@ def test_a_label_never_seen_is_named() -> None:
 def test_one_label_that_some_examples_lack_is_enough() -> None:
     task = bound([["a"], [], ["a"], []])
     features = np.array([[1.0], [-1.0], [2.0], [-2.0]])
-    head, _ = task.solve(features, task.targets(labelled([["a"], [], ["a"], []])), None, 0)
+    head, _ = solve_head(task, features, task.targets(labelled([["a"], [], ["a"], []])), None, 0)
     assert head.weight.shape == (1, 1) and head.weight.item() > 0
 
 
@@ -170,7 +173,7 @@ def beside_a_temperature(expected: np.ndarray, found: np.ndarray) -> float:
 def test_the_solved_head_is_a_logistic_regression_per_label() -> None:
     features, truth = problem()
     task = bound([[name for name, one in zip("abc", row) if one] for row in truth])
-    head, chosen = task.solve(features, {"label": truth}, None, 0)
+    head, chosen = solve_head(task, features, {"label": truth}, None, 0)
     standard = (features - features.mean(axis=0)) / features.std(axis=0)
     logits = head(torch.from_numpy(features)).detach().numpy()
     for k in range(3):
@@ -183,7 +186,7 @@ def test_the_solved_head_is_a_logistic_regression_per_label() -> None:
 def test_a_label_that_no_training_example_has_gets_a_constant_small_probability() -> None:
     features, truth = problem()
     truth[:, 1] = 0
-    head, _ = bound([["a", "b", "c"], []]).solve(features, {"label": truth}, None, 0)
+    head, _ = solve_head(bound([["a", "b", "c"], []]), features, {"label": truth}, None, 0)
     p = torch.sigmoid(head(torch.from_numpy(features)))[:, 1]
     assert bool((p == p[0]).all()) and 0 < p[0].item() < 0.01
 
@@ -258,7 +261,7 @@ def test_strata_are_the_rarest_label_of_each_example() -> None:
 
 def test_rows_hold_the_labels_taken_and_every_probability() -> None:
     task = bound(["a|b", "b|c", None], "|")
-    rows = task.presentation.columns(finished(task, np.array([[3.0, -3, 3], [-3, -3, -3]])))
+    rows = presentation_of(task).columns(finished(task, np.array([[3.0, -3, 3], [-3, -3, -3]])))
     assert rows["prediction"].tolist() == ["a|c", ""]
     assert list(rows) == ["prediction", "p_a", "p_b", "p_c"]
     np.testing.assert_allclose(rows["p_b"], expit([-3, -3]))
@@ -268,7 +271,7 @@ def test_the_report_has_a_row_per_label() -> None:
     _, truth = problem(60)
     task = bound([["a", "b", "c"], []])
     prediction = finished(task, DRAWS.normal(size=truth.shape))
-    table, reliability = task.presentation.panels(prediction, {"label": truth})
+    table, reliability = presentation_of(task).panels(prediction, {"label": truth})
     assert [row[0] for row in table.rows] == ["a", "b", "c"]
     assert [row[-1] for row in table.rows] == truth.sum(axis=0).astype(int).tolist()
     assert table.rows[0][1] == pytest.approx(
@@ -281,6 +284,6 @@ def test_mistakes_name_the_surest_error_of_an_example() -> None:
     task = bound(["a|b", "b|c", None], "|")
     truth = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
     prediction = finished(task, np.array([[-4.0, 3.0, -3], [-1, 2, -1], [-1, -1, 1.0]]))
-    worst, second = task.presentation.mistakes(prediction, {"label": truth}, 5)
+    worst, second = presentation_of(task).mistakes(prediction, {"label": truth}, 5)
     assert (worst.row, worst.truth, worst.predicted, worst.weight_text) == (0, "a", "b", "a: 1 % sure")
     assert (second.row, second.truth, second.predicted) == (2, "", "c")

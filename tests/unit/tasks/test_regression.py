@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from head_shapes import SHAPES, Shapes
-from headstart.contracts.carriers import Features, Prediction
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
+from headstart.engine.solved.solve import solve_head
 from headstart.kernel.errors import DataError
 from headstart.tasks.regression.presentation import RegressionPresentation
 from headstart.tasks.regression.task import Regression
@@ -54,7 +57,7 @@ def test_decoding_goes_back_to_the_unit_of_the_target() -> None:
     assert task.losses(outputs, targets)["squared_error"].item() == pytest.approx(0.5)
     calibration = task.evaluation.calibrate(prediction, {"label": np.zeros(2)})
     assert task.evaluation.finish(prediction, calibration) is prediction
-    assert task.presentation.columns(prediction)["prediction"].tolist() == [100.0, 105.0]
+    assert presentation_of(task).columns(prediction)["prediction"].tolist() == [100.0, 105.0]
 
 
 def test_strata_are_quantile_bins_of_equal_size() -> None:
@@ -72,7 +75,7 @@ def test_strata_are_quantile_bins_of_equal_size() -> None:
 def test_the_solved_head_predicts_in_the_unit_of_the_target() -> None:
     features, values = linear_data(80, 0, noise=1.0)
     task = Regression().bind(labelled(values.tolist()), SHAPES)
-    head, chosen = task.solve(features, {"label": values}, None, seed=0)
+    head, chosen = solve_head(task, features, {"label": values}, None, seed=0)
     fresh, truth = linear_data(200, 1, noise=0.0)
     with torch.no_grad():
         predicted = task.predict(head, Features(torch.from_numpy(fresh)), {}).columns["value"]
@@ -87,8 +90,8 @@ def test_groups_are_held_out_whole() -> None:
     values = generator.normal(size=30)[groups]
     features = (generator.normal(size=(30, 50))[groups] + 0.1 * generator.normal(size=(240, 50))).astype(np.float32)
     task = Regression().bind(labelled(values.tolist()), SHAPES)
-    leaky = task.solve(features, {"label": values}, None, seed=0)[1]
-    honest = task.solve(features, {"label": values}, groups, seed=0)[1]
+    leaky = solve_head(task, features, {"label": values}, None, seed=0)[1]
+    honest = solve_head(task, features, {"label": values}, groups, seed=0)[1]
     assert leaky["cv_score"] > -0.1 and honest["cv_score"] < -0.5
     assert honest["folds"] == 5 and honest["alpha"] > leaky["alpha"]
 

@@ -13,10 +13,14 @@ import torch
 from PIL import Image
 
 from head_shapes import SHAPES, Shapes
-from headstart.contracts.carriers import Features, MapShape, Prediction, State
+from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features, MapShape
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.solved.solve import solve_head
 from headstart.engine.streams import Stream
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.images import read_pixels
@@ -172,7 +176,7 @@ def test_solving_on_pixels_finds_what_maps_show() -> None:
     features = maps_of(examples)
     vectors, labels, positions = task.samples(features, {}, batch.targets, batch.rows.tolist(), 0)
     assert vectors.shape == (len(positions), 12) and len(positions) == 30 * task.settings.probe_pixels
-    head, _ = task.solve(vectors, labels, positions, 0)
+    head, _ = solve_head(task, vectors, labels, positions, 0)
     with torch.no_grad():
         prediction = task.predict(head, features, {})
     assert task.evaluation.primary.score(targets, prediction) > 0.9
@@ -185,7 +189,9 @@ def test_masks_are_written_at_the_size_of_their_pictures_with_a_legend(tmp_path:
     task = Segmentation().bind(examples, SHAPES)
     masks = np.empty(1, dtype=object)
     masks[0] = encode_mask(task.targets(examples)["mask"][0].load().clip(0).astype(np.uint8))
-    assert task.presentation.files(Prediction({"mask": masks}), examples.raws(), ["deep/x"], tmp_path) == ["deep/x.png"]
+    assert presentation_of(task).files(Prediction({"mask": masks}), examples.raws(), ["deep/x"], tmp_path) == [
+        "deep/x.png"
+    ]
     found = read_mask(tmp_path / "deep" / "x.png").values
     assert found.shape == (30, 50) and np.mean(found != mask) == 0
     assert json.loads((tmp_path / "legend.json").read_text()) == {"0": "background", "1": "class 1", "2": "class 2"}

@@ -13,8 +13,11 @@ import torch
 
 from head_shapes import SHAPES, Shapes
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, Prediction, State
+from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.media.words import words_of
 from headstart.tasks.tagging.task import BoundTagging, Tagging
@@ -119,7 +122,7 @@ def certain(task: BoundTagging, examples: Examples) -> Prediction:
 
 def test_rows_give_spans_in_characters_with_scores() -> None:
     task = bound()
-    found = [json.loads(cell) for cell in task.presentation.columns(certain(task, EXAMPLES))["prediction"]]
+    found = [json.loads(cell) for cell in presentation_of(task).columns(certain(task, EXAMPLES))["prediction"]]
     assert [{k: v for k, v in item.items() if k != "score"} for item in found[0]] == SPANS
     assert all(0.99 < item["score"] <= 1 for item in found[0]) and found[1] == []
 
@@ -128,7 +131,7 @@ def test_the_worst_texts_have_marks() -> None:
     task = bound()
     prediction = certain(task, EXAMPLES)
     wrong = {"tags": as_ragged([np.zeros(7, np.int64), np.zeros(2, np.int64)])}
-    (mistake,) = task.presentation.mistakes(prediction, wrong, 5)
+    (mistake,) = presentation_of(task).mistakes(prediction, wrong, 5)
     assert mistake.row == 0 and mistake.weight == 3 and mistake.truth == "no entity"
     assert mistake.predicted == "per 0-7, per 12-14, loc 18-22"
     assert [(mark.start, mark.end, mark.label) for mark in mistake.predicted_marks] == [
@@ -142,7 +145,7 @@ def test_a_type_in_a_single_text_says_little_of_itself() -> None:
     examples = examples_of([ANN, *["it rained"] * 40], [SPANS, *[[]] * 40])
     task = bound(examples)
     nothing = {"tags": as_ragged([np.zeros_like(row) for row in task.targets(examples)["tags"]])}
-    (table, *_) = task.presentation.panels(Prediction(nothing), task.targets(examples))
+    (table, *_) = presentation_of(task).panels(Prediction(nothing), task.targets(examples))
     assert [row[:4] for row in table.rows] == [("loc", None, 0.0, 0.0), ("per", None, 0.0, 0.0)]
     assert all(float(row[4].split("–")[1].removesuffix(" %")) > 90 for row in table.rows)
 
@@ -159,7 +162,7 @@ def test_strata_are_the_rarest_types() -> None:
 
 
 def test_labels_are_counted_by_type() -> None:
-    assert dict(bound().presentation.tally(bound().presentation.labels(EXAMPLES))) == {"per": 2, "loc": 1}
+    assert dict(presentation_of(bound()).tally(presentation_of(bound()).labels(EXAMPLES))) == {"per": 2, "loc": 1}
 
 
 class ShortSighted(Backbone):

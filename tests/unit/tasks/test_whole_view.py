@@ -9,6 +9,7 @@ import pytest
 from head_shapes import SHAPES
 from headstart.contracts.examples import Examples, Schema
 from headstart.media.masks import encode_mask
+from headstart.tasks.segmentation.presentation import review
 from headstart.tasks.segmentation.task import Segmentation
 from masked_pictures import masked_pictures, picture_of, png
 
@@ -28,7 +29,7 @@ def test_fine_masks_of_large_pictures_ask_for_tiles() -> None:
     assert task.tile == task.image_side == 512 and task.reachable < 0.9
     (choice,) = task.choices()
     assert (choice.what, choice.value) == ("tiles", "512 px") and "up to 700 px long" in choice.reason
-    assert Segmentation.review(large(2)).notes[-1] == f"tiles: 512 px; {choice.reason}"
+    assert review(large(2)).notes[-1] == f"tiles: 512 px; {choice.reason}"
     assert f"Dice of {task.reachable:.2f} at best" in choice.reason and "--set task.image_side=512" in choice.reason
 
 

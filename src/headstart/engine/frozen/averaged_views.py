@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.composed_augmentation import Composed, rebuilt
+from headstart.contracts.prediction import Prediction
 from headstart.engine.frozen.feeding import Fed
 from headstart.kernel.errors import RunError
 from headstart.kernel.randomness import draw_seed

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import LENGTH_MASK, PLACES, Features, State, Tap
+from headstart.contracts.carriers import LENGTH_MASK, PLACES, State, Tap
+from headstart.contracts.features import Features
 from headstart.engine.store.columns import Column, Ragged
 from headstart.kernel.errors import BackboneError
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from headstart.contracts.carriers import Features, Prediction, State
+from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features
 from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.contracts.targets import collated
 from headstart.contracts.task import Targets

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task_capabilities import Windowed
 from headstart.contracts.windows import Windows
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from headstart.contracts.augmentation import moved_targets
 from headstart.contracts.carriers import State
 from headstart.contracts.composed_augmentation import Composed
-from headstart.contracts.targets import Size, TargetKinds
+from headstart.contracts.target_movement import Size
+from headstart.contracts.targets import TargetKinds
 from headstart.engine.streams import StateSource
 from headstart.kernel.randomness import draw_seed
 

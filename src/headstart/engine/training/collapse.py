@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from headstart.contracts.metric import MetricInfo
+from headstart.contracts.figures import MetricInfo
 from headstart.engine.training.finite import BrokenOffError
 
 SPREAD, RANK = "feature_std", "effective_rank"

@@ -9,8 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import Batch, Features, Prediction
+from headstart.contracts.carriers import Batch
+from headstart.contracts.features import Features
 from headstart.contracts.model import Learner
+from headstart.contracts.prediction import Prediction
 from headstart.engine.frozen.feature_spec import suffix
 from headstart.engine.training.precision import Precision, computing_in
 from headstart.kernel.errors import TrainingError

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task_capabilities import made_of_sums
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Batch, Prediction
-from headstart.contracts.metric import SHARE, MetricInfo
-from headstart.contracts.task import one_class_each
+from headstart.contracts.carriers import Batch
+from headstart.contracts.figures import MetricInfo, info_of
+from headstart.contracts.metric import SHARE
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.task_capabilities import one_class_each
 from headstart.engine.device import usual_batch_size
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.lazy_inputs import LazyInputs
@@ -124,7 +126,7 @@ class Judgement:
             source=self.plan.data,
             task=registry.name_of(data.task),
             primary_metric=metrics[0].name,
-            metrics={metric.name: metric.info for metric in metrics},
+            metrics={metric.name: info_of(metric) for metric in metrics},
             parts=data.summary.parts,
             arms={key: self.arms[key].model_copy(update={"figures": judged.figures[key]}) for key in predictions},
             comparisons=judged.comparisons,

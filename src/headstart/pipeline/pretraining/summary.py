@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.figures import MetricInfo
 from headstart.contracts.inputs import Pixels
-from headstart.contracts.metric import MetricInfo
 from headstart.contracts.model_files import model_hash
 from headstart.engine.streams import Stream
 from headstart.engine.training.collapse import MONITORS, RANK

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.contracts.figures import MetricInfo
+from headstart.contracts.metric import SHARE
 from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import Arm
 from headstart.present.report import svg

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.contracts.figures import MetricInfo
+from headstart.contracts.metric import SHARE
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.pretraining.record import Gain
 from headstart.pipeline.record import Arm, Comparison, RunRecord, SliceRow

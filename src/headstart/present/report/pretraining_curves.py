@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from headstart.contracts.metric import SHARE, MetricInfo
+from headstart.contracts.figures import MetricInfo
+from headstart.contracts.metric import SHARE
 from headstart.pipeline.pretraining.record import PretrainRecord, ViewRow
 from headstart.present.report import svg
 from headstart.present.report.curves import Curve

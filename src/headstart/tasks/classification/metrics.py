@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
@@ -46,10 +45,7 @@ def classification_metrics() -> tuple[Metric, ...]:
         ),
         _metric("macro_f1", "Macro F1", True, _macro_f1, _macro_f1_replicates, SHARE),
         _metric("roc_auc", "ROC AUC", True, _roc_auc, _roc_auc_replicates),
-        replace(
-            _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf)),
-            breaks_ties=True,
-        ),
+        _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf), ties=True),
         _metric("ece", "Calibration error (ECE)", False, _calibration_error, _calibration_error_replicates),
     )
 
@@ -62,6 +58,7 @@ def _metric(
     reweighted: Reweighted,
     unit: str = "",
     bounds: tuple[float, float] = (0.0, 1.0),
+    ties: bool = False,
 ) -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with (
@@ -73,7 +70,7 @@ def _metric(
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
 
-    return Metric(name, title, greater, value, replicates, unit, bounds)
+    return Metric(name, title, greater, value, replicates, unit, bounds, ties)
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks._label_kinds import TARGET, class_names
+from headstart.tasks.classification.task import BoundClassification
 
 LARGEST_MATRIX = 40
 """Classes up to which confusions are shown as a matrix."""
@@ -73,6 +75,17 @@ class ClassificationPresentation(NamedTuple):
             )
             for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
         )
+
+
+def presentation(task: BoundClassification) -> ClassificationPresentation:
+    """Show class names and their probabilities."""
+    return ClassificationPresentation(task.classes)
+
+
+def review(examples: Examples) -> Review:
+    """Review labels of which each names one class."""
+    labels = [None if name is None else (name,) for name in class_names(examples)]
+    return Review(missing=labels.count(None), labels=labels)
 
 
 def _confusion_matrix(classes: tuple[str, ...], labels: np.ndarray, predicted: np.ndarray) -> Matrix:

@@ -16,10 +16,11 @@ from pydantic import Field, NonNegativeInt, field_validator
 from scipy.special import softmax
 from torch import nn
 
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
-from headstart.contracts.target_kinds import ClassIds
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
@@ -35,13 +36,9 @@ from headstart.tasks._label_kinds import (
     natural_order,
     origins_of,
     require_labels,
-    review_labels,
 )
-from headstart.tasks._label_sets import form_of
-from headstart.tasks._learnt_state import TEMPERATURE, distinct, one_for_each
-from headstart.tasks._logistic import solve_logistic
+from headstart.tasks._learnt_state import TEMPERATURE, distinct, one_for_each, temperature_of
 from headstart.tasks.classification.metrics import classification_metrics
-from headstart.tasks.classification.presentation import ClassificationPresentation
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from nearly equal probabilities."""
@@ -66,14 +63,9 @@ class Classification(Settings):
         Raises:
             DataError: labels of different kinds are mixed, or there is none.
         """
-        if TARGET not in examples.schema.targets or form_of(examples) is not None:
+        if TARGET not in examples.schema.targets:
             return None
         return class_reason(examples)
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return the class of each example."""
-        return review_labels(examples)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the classes in proportion."""
@@ -99,7 +91,7 @@ class Classification(Settings):
 class BoundClassification(BoundTask):
     """Classification whose classes are known."""
 
-    target_kinds: ClassVar[TargetKinds] = {TARGET: ClassIds()}
+    target_kinds: ClassVar[TargetKinds] = {TARGET: CLASS_IDS}
 
     settings: Classification
     classes: tuple[str, ...] = Field(min_length=2)
@@ -114,11 +106,6 @@ class BoundClassification(BoundTask):
     def evaluation(self) -> Evaluation:
         """accuracy, balanced_accuracy, macro_f1, roc_auc (one against the rest, macro), log_loss, ece; temperature."""
         return Evaluation(classification_metrics(), _temperature, _with_probabilities, limits=TEMPERATURE)
-
-    @property
-    def presentation(self) -> ClassificationPresentation:
-        """Class names and their probabilities."""
-        return ClassificationPresentation(self.classes)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the classes in proportion, new ones after the known ones."""
@@ -136,7 +123,10 @@ class BoundClassification(BoundTask):
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, classes); weights normal with deviation 0.01, biases 0."""
-        return self._linear(backbone.width)
+        head = nn.Linear(backbone.width, len(self.classes))
+        nn.init.normal_(head.weight, std=START_SCALE)
+        nn.init.zeros_(head.bias)
+        return head
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         """{"logits": (batch, classes)}"""
@@ -177,33 +167,11 @@ class BoundClassification(BoundTask):
         """Return itself."""
         return self
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """L2-regularised multinomial logistic regression; see `tasks/_logistic.py`.
-
-        Returns:
-            The head, and {"C", "cv_score", "folds", "scaled_each", "temperature"}: inverse regularisation on
-            standardised features, the mean log likelihood of held-out examples, folds (0: too few examples of a class,
-            C is fixed and the score NaN), 1 where each feature was scaled by itself, 0 where all were scaled alike, and
-            the temperature that the held-out examples still ask for.
-        """
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return the softmax of the classes, weighted as the loss is."""
         labels = targets[TARGET]
         weights = self._class_weights()[labels] if self.settings.class_weights == "balanced" else None
-        solution = solve_logistic(features, labels, len(self.classes), weights=weights, groups=groups, seed=seed)
-        head = self._linear(features.shape[1])
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
-        temperature = fit_temperature(*solution.held_out) if solution.held_out else 1.0
-        return head, {**chosen, "scaled_each": int(solution.scaled_each), "temperature": temperature}
-
-    def _linear(self, width: int) -> nn.Linear:
-        head = nn.Linear(width, len(self.classes))
-        nn.init.normal_(head.weight, std=START_SCALE)
-        nn.init.zeros_(head.bias)
-        return head
+        return LinearModel("categorical", labels, weights, calibrate=temperature_of)
 
     def _class_weights(self) -> np.ndarray:
         counts = np.array(self.counts, dtype=np.float64)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import mean_of_present, quiet

@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Bin, Mistake, Panel, Reliability, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import BINS, confidence_bins
-from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._label_kinds import TARGET, kind_of
+from headstart.tasks._label_sets import LISTS, form_of, label_sets
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, average_precision
+from headstart.tasks.multilabel.task import BoundMultiLabel
 
 
 class MultiLabelPresentation(NamedTuple):
@@ -68,6 +71,21 @@ class MultiLabelPresentation(NamedTuple):
 
     def _written(self, has: np.ndarray) -> str:
         return self.separator.join(name for name, one in zip(self.classes, has) if one)
+
+
+def presentation(task: BoundMultiLabel) -> MultiLabelPresentation:
+    """Show label sets as texts, with the separator between the labels."""
+    return MultiLabelPresentation(task.classes, task.separator, task.targets)
+
+
+def review(examples: Examples) -> Review:
+    """Review labels that are sets of names."""
+    form = form_of(examples)
+    kinds = [kind_of(value) for value in examples.target(TARGET)]
+    rows = [row for row, kind in enumerate(kinds) if form != LISTS or kind != "missing"]
+    sets = dict(zip(rows, label_sets(examples.take(rows), form if form and form != LISTS else "")))
+    labels = [tuple(sorted(sets[row])) if row in sets else None for row in range(len(examples))]
+    return Review(missing=len(examples) - len(rows), labels=labels)
 
 
 def _words(classes: Sequence[str], error: np.ndarray, probabilities: np.ndarray) -> str:

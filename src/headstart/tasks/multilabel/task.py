@@ -16,20 +16,19 @@ from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 from scipy.special import expit
 from torch import nn
 
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
-from headstart.contracts.target_kinds import LabelSets
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import HeldOut, LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import LABEL_SETS
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
 from headstart.tasks._label_kinds import TARGET, codes_of, column_of, natural_order, origins_of
-from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets, review_sets
+from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
-from headstart.tasks.multilabel.presentation import MultiLabelPresentation
-from headstart.tasks.multilabel.solve import solve_labels
 from headstart.tasks.multilabel.thresholds import LOWEST, PLAIN, best_threshold
 
 START_SCALE = 0.01
@@ -38,6 +37,8 @@ START_SCALE = 0.01
 
 class MultiLabel(Settings):
     """Any number of labels per example."""
+
+    reads_within: ClassVar[bool] = True
 
     classes: tuple[str, ...] = ()
     """Label names in order; empty: learnt from the data, sorted naturally. If given, another label is an error."""
@@ -55,11 +56,6 @@ class MultiLabel(Settings):
         names = {name for some in label_sets(examples, "" if form == LISTS else form) for name in some}
         how = "lists" if form == LISTS else f"sets separated by '{form}'"
         return f"the labels are {how} ({len(names)} different ones)"
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return the labels of each example."""
-        return review_sets(examples)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest label of each example in proportion."""
@@ -97,7 +93,7 @@ class MultiLabel(Settings):
 class BoundMultiLabel(BoundTask):
     """Multi-label classification whose labels are known."""
 
-    target_kinds: ClassVar[TargetKinds] = {TARGET: LabelSets()}
+    target_kinds: ClassVar[TargetKinds] = {TARGET: LABEL_SETS}
 
     settings: MultiLabel
     classes: tuple[str, ...] = Field(min_length=1)
@@ -125,11 +121,6 @@ class BoundMultiLabel(BoundTask):
         limits = dict.fromkeys(map(_threshold, self.classes), (LOWEST, 1 - LOWEST))
         return Evaluation(multilabel_metrics(self.classes), self._thresholds, self._chosen, limits=limits)
 
-    @property
-    def presentation(self) -> MultiLabelPresentation:
-        """Label sets as texts, with the separator between the labels."""
-        return MultiLabelPresentation(self.classes, self.separator, self.targets)
-
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest label of each example in proportion, new labels after the known ones."""
         return _by_rarest(label_sets(examples, self.separator), self._with_new(examples), examples)
@@ -146,7 +137,12 @@ class BoundMultiLabel(BoundTask):
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, labels); weights normal with deviation 0.01, biases each label's log odds."""
-        return self._linear(backbone.width)
+        head = nn.Linear(backbone.width, len(self.classes))
+        nn.init.normal_(head.weight, std=START_SCALE)
+        having = np.array(self.counts) + 0.5
+        with torch.no_grad():
+            head.bias.copy_(torch.from_numpy(np.log(having / (self.examples + 1 - having))))
+        return head
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         """{"logits": (batch, labels)}"""
@@ -166,38 +162,17 @@ class BoundMultiLabel(BoundTask):
         """Return itself."""
         return self
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """Fit a logistic regression per label; see `tasks/multilabel/solve.py`.
-
-        Returns:
-            The head, and {"C", "cv_score", "folds"}: the median inverse regularisation over labels, the mean log
-            likelihood of held-out examples per label, and the fewest folds of a label (0: its C is fixed); with the
-            threshold of each label that suits its held-out examples, 0.5 where there are fewer than 5.
-        """
-        solution = solve_labels(features, targets[TARGET], groups=groups, seed=seed)
-        head = self._linear(features.shape[1])
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds}
-        thresholds = {_threshold(name): best_threshold(*held) for name, held in zip(self.classes, solution.held_out)}
-        return head, {**chosen, **thresholds}
-
-    def _linear(self, width: int) -> nn.Linear:
-        head = nn.Linear(width, len(self.classes))
-        nn.init.normal_(head.weight, std=START_SCALE)
-        having = np.array(self.counts) + 0.5
-        with torch.no_grad():
-            head.bias.copy_(torch.from_numpy(np.log(having / (self.examples + 1 - having))))
-        return head
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return a sigmoid for each label."""
+        return LinearModel("bernoulli", targets[TARGET], calibrate=self._thresholds_of)
 
     def _thresholds(self, prediction: Prediction, targets: Targets) -> Calibration:
         """{"threshold NAME": the probability in (0, 1) from which a label is taken}; 0.5 with fewer than 5 examples."""
         probabilities, truth = expit(prediction.columns["logits"]), targets[TARGET]
-        found = zip(self.classes, probabilities.T, truth.T)
-        return {_threshold(name): best_threshold(column, true) for name, column, true in found}
+        return self._thresholds_of([*zip(probabilities.T, truth.T)])
+
+    def _thresholds_of(self, held_out: HeldOut) -> Calibration:
+        return {_threshold(name): best_threshold(*found) for name, found in zip(self.classes, held_out)}
 
     def _chosen(self, prediction: Prediction, calibration: Calibration) -> Prediction:
         """Add columns "probabilities" and "chosen" (examples, labels); thresholds are 0.5 where none were chosen."""

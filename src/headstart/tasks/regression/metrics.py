@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import weighted_means

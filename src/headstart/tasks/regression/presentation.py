@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.panels import Mistake, Panel, Scatter, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
-from headstart.tasks._label_kinds import TARGET
+from headstart.tasks._label_kinds import TARGET, kind_of
+from headstart.tasks.regression.task import BoundRegression
 
 MOST_POINTS = 2000
 """Of the scatter; more are thinned out evenly over the examples."""
@@ -65,6 +67,17 @@ class RegressionPresentation:
             for row in np.argsort(-error, kind="stable")[:most]
             if error[row] > 0
         )
+
+
+def presentation(task: BoundRegression) -> RegressionPresentation:  # noqa: ARG001
+    """Show numbers in the target's unit."""
+    return RegressionPresentation()
+
+
+def review(examples: Examples) -> Review:
+    """Review labels that are numbers: the range of the known values."""
+    known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
+    return Review(missing=len(examples) - len(known), spreads={examples.schema.targets[TARGET]: known})
 
 
 def _by_quantile(truth: np.ndarray, predicted: np.ndarray) -> Table:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import nn
 
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
-from headstart.contracts.target_kinds import Values
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import VALUES
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError
@@ -31,10 +31,7 @@ from headstart.tasks._label_kinds import (
     origins_of,
     require_labels,
 )
-from headstart.tasks._label_sets import form_of
 from headstart.tasks.regression.metrics import regression_metrics
-from headstart.tasks.regression.presentation import RegressionPresentation
-from headstart.tasks.regression.ridge import solve_ridge
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from the mean."""
@@ -60,18 +57,12 @@ class Regression(Settings):
         Raises:
             DataError: labels of different kinds are mixed, or there is none.
         """
-        if TARGET not in examples.schema.targets or form_of(examples) is not None:
+        if TARGET not in examples.schema.targets:
             return None
         if class_reason(examples) is not None:
             return None
         distinct = len({value for value in examples.target(TARGET) if kind_of(value) != "missing"})
         return f"the labels are numbers with {distinct} different values"
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return the range of the known values."""
-        known = [value for value in examples.target(TARGET) if kind_of(value) != "missing"]
-        return Review(missing=len(examples) - len(known), spreads={examples.schema.targets[TARGET]: known})
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep quantile bins of equal size in proportion, at most 10."""
@@ -96,7 +87,7 @@ class Regression(Settings):
 class BoundRegression(BoundTask):
     """Regression whose scale is known."""
 
-    target_kinds: ClassVar[TargetKinds] = {TARGET: Values()}
+    target_kinds: ClassVar[TargetKinds] = {TARGET: VALUES}
 
     settings: Regression
     mean: float = Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)
@@ -108,11 +99,6 @@ class BoundRegression(BoundTask):
     def evaluation(self) -> Evaluation:
         """r2, mae, rmse; there is nothing to calibrate."""
         return Evaluation(regression_metrics())
-
-    @property
-    def presentation(self) -> RegressionPresentation:
-        """Numbers in the target's unit."""
-        return RegressionPresentation()
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep quantile bins in proportion."""
@@ -129,7 +115,10 @@ class BoundRegression(BoundTask):
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, 1) in standard units; weights normal with deviation 0.01, bias 0."""
-        return _linear(backbone.width)
+        head = nn.Linear(backbone.width, 1)
+        nn.init.normal_(head.weight, std=START_SCALE)
+        nn.init.zeros_(head.bias)
+        return head
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         """{"standard": (batch,)}, in standard units."""
@@ -149,28 +138,9 @@ class BoundRegression(BoundTask):
         """Return itself."""
         return self
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """Fit a ridge regression; see `tasks/regression/ridge.py`. Nothing is drawn.
-
-        Returns:
-            The head, and {"alpha", "cv_score", "folds"}: penalty on standardised features, minus the mean squared error
-            of held-out examples in standard units, and folds (0: leave one out).
-        """
-        solution = solve_ridge(features, (targets[TARGET] - self.mean) / self.scale, groups)
-        head = _linear(features.shape[1])
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        return head, {"alpha": solution.alpha, "cv_score": solution.cv_score, "folds": solution.folds}
-
-
-def _linear(width: int) -> nn.Linear:
-    head = nn.Linear(width, 1)
-    nn.init.normal_(head.weight, std=START_SCALE)
-    nn.init.zeros_(head.bias)
-    return head
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return the mean in standard units. Nothing is drawn."""
+        return LinearModel("normal", (targets[TARGET] - self.mean) / self.scale)
 
 
 def _values(examples: Examples) -> np.ndarray:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.contracts.carriers import MapShape
+from headstart.contracts.features import MapShape
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the U-Net at strides 2, 4, 8, 16, 32; coarser maps have as many as stride 32."""

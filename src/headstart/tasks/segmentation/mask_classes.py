@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.panels import Choice
+from headstart.contracts.task_capabilities import Choice
 from headstart.kernel.errors import DataError
 from headstart.media.masks import WHITE, Mask
 from headstart.tasks.segmentation.mask_scan import Seen, named

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
+from headstart.contracts.review import Review
 from headstart.kernel.errors import DataError
 from headstart.tasks.segmentation.mask_classes import (
     BACKGROUND,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._reweighted import weighted_means
 from headstart.tasks.segmentation.mask_overlap import counts, distances

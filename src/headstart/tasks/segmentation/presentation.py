@@ -11,17 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Matrix, Mistake, Panel, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.media.masks import COLOUR_NAMES, encode_mask
 from headstart.tasks.segmentation.mask_classes import Classes
 from headstart.tasks.segmentation.mask_files import shares_of, write_masks
 from headstart.tasks.segmentation.mask_overlap import confusion, counts, over_picture
+from headstart.tasks.segmentation.mask_review import review_masks
 from headstart.tasks.segmentation.mask_scan import MASK
 from headstart.tasks.segmentation.metrics import dice_per_class, distances_per_class, iou_per_class, over_classes
+from headstart.tasks.segmentation.task import BoundSegmentation
 
 
 class SegmentationPresentation(NamedTuple):
@@ -111,6 +114,16 @@ class SegmentationPresentation(NamedTuple):
                 )
             )
         return tuple(found)
+
+
+def presentation(task: BoundSegmentation) -> SegmentationPresentation:
+    """Show masks, and the classes that a picture has."""
+    return SegmentationPresentation(task.class_values, task.in_mm, task.image_side, task.targets)
+
+
+def review(examples: Examples) -> Review:
+    """Review masks: what they hold, and what is wrong with them."""
+    return review_masks(examples)
 
 
 def _means(values: np.ndarray) -> list[float | None]:

@@ -16,19 +16,20 @@ from pydantic import Field, NonNegativeInt, field_validator
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, MapShape, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Choice, Review
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
+from headstart.contracts.task_capabilities import Choice
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, unknown
 from headstart.kernel.settings import Settings
 from headstart.media.masks import encode_mask
 from headstart.tasks._learnt_state import distinct, one_for_each
-from headstart.tasks._logistic import solve_logistic
-from headstart.tasks.segmentation.decoders import DECODERS, Linear
+from headstart.tasks.segmentation.decoders import DECODERS
 from headstart.tasks.segmentation.losses import LOSSES
 from headstart.tasks.segmentation.mask_classes import (
     COLOURS,
@@ -41,12 +42,10 @@ from headstart.tasks.segmentation.mask_classes import (
     understand,
 )
 from headstart.tasks.segmentation.mask_files import places_in_square, within
-from headstart.tasks.segmentation.mask_review import review_masks
 from headstart.tasks.segmentation.mask_scan import MASK, Seen, look, sources
 from headstart.tasks.segmentation.mask_target import MaskTarget
 from headstart.tasks.segmentation.metrics import segmentation_metrics
 from headstart.tasks.segmentation.pixel_samples import sample_pixels
-from headstart.tasks.segmentation.presentation import SegmentationPresentation
 from headstart.tasks.segmentation.tiles import Tiles, cut, packed, unpacked
 from headstart.tasks.segmentation.whole_view import View, choose_view, seen_smaller, told
 
@@ -91,11 +90,6 @@ class Segmentation(Settings):
     def suits(cls, examples: Examples) -> str | None:
         """Return why the targets are masks; None without any."""
         return "every picture has a mask" if MASK in examples.schema.targets else None
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return what the masks hold, and what is wrong with them."""
-        return review_masks(examples)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each picture in proportion."""
@@ -158,13 +152,8 @@ class BoundSegmentation(BoundTask):
     @property
     def evaluation(self) -> Evaluation:
         """dice, iou, hd95_mm or hd95_px; dice and iou of each class where there are several."""
-        metrics = segmentation_metrics(self.classes, self._classes.shown, self.in_mm)
+        metrics = segmentation_metrics(self.classes, self.class_values.shown, self.in_mm)
         return Evaluation(metrics, finish=lambda prediction, _: self._as_masks(prediction))
-
-    @property
-    def presentation(self) -> SegmentationPresentation:
-        """Masks, and the classes that a picture has."""
-        return SegmentationPresentation(self._classes, self.in_mm, self.image_side, self.targets)
 
     def choices(self) -> tuple[Choice, ...]:
         """Report values that number objects or are colours, and pictures that are scaled down or cut into tiles."""
@@ -180,19 +169,19 @@ class BoundSegmentation(BoundTask):
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each picture in proportion."""
         seen = look(examples)
-        return _by_rarest(seen, as_written(self._classes, seen, examples.schema), examples)
+        return _by_rarest(seen, as_written(self.class_values, seen, examples.schema), examples)
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundSegmentation:
         """The classes stay as they are. Raises DataError as `bind`, and on a value that is no class."""
         given = self.settings.image_side or self.image_side, self.settings.tile or self.tile
         seen = look(examples)
-        bound = _bound(self.settings, seen, as_written(self._classes, seen, examples.schema), examples, given)
+        bound = _bound(self.settings, seen, as_written(self.class_values, seen, examples.schema), examples, given)
         return bound.model_copy(update={"values": self.values, "coloured": self.coloured})
 
     def targets(self, examples: Examples) -> Targets:
         """{"mask": (examples,) of `MaskTarget`}. Raises DataError as `bind` does."""
         seen = look(examples)
-        classes = as_written(self._classes, seen, examples.schema)
+        classes = as_written(self.class_values, seen, examples.schema)
         require_known(seen, classes, examples)
         targets = np.empty(len(examples), dtype=object)
         for row, (file, mask) in enumerate(zip(sources(examples), seen)):
@@ -230,7 +219,7 @@ class BoundSegmentation(BoundTask):
 
     def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """The sums over known pixels that each term is made of."""
-        terms, shown = self.settings.loss.split("+"), self._classes.shown
+        terms, shown = self.settings.loss.split("+"), self.class_values.shown
         return {name: LOSSES[name].sums(outputs["logits"], targets[MASK], shown) for name in terms}
 
     def losses_of(self, sums: Tensors) -> Tensors:
@@ -264,22 +253,9 @@ class BoundSegmentation(BoundTask):
         vectors, classes, positions = sample_pixels(maps, targets[MASK].cpu(), rows, most, seed)
         return vectors, {MASK: classes}, positions
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Module, dict[str, float]]:
-        """L2-regularised multinomial logistic regression on pixels (samples, channels of all maps); `_logistic.py`.
-
-        Returns:
-            The head, and {"C", "cv_score", "folds", "pixels"}.
-        """
-        labels = targets[MASK]
-        solution = solve_logistic(features, labels, len(self.classes), weights=None, groups=groups, seed=seed)
-        head = Linear((MapShape(features.shape[1], 1),), len(self.classes))
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds, "pixels": len(labels)}
-        return head, chosen
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return the softmax of a pixel's classes."""
+        return LinearModel("categorical", targets[MASK], samples="pixels")
 
     def _as_masks(self, prediction: Prediction) -> Prediction:
         """The masks; those of what was not merged from tiles are made of the probabilities."""
@@ -290,7 +266,8 @@ class BoundSegmentation(BoundTask):
         return Prediction({MASK: _objects(masks)})
 
     @property
-    def _classes(self) -> Classes:
+    def class_values(self) -> Classes:
+        """The classes with the values in masks that mean them."""
         return Classes(self.classes, self.values, self.coloured, self.settings.ignore)
 
 

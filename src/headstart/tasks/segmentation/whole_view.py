@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.panels import Choice
+from headstart.contracts.task_capabilities import Choice
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
 from headstart.media.images import image_size

@@ -12,8 +12,8 @@ import numpy as np
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._reweighted import weighted_means
 from headstart.tasks.tagging.tags import TagSet

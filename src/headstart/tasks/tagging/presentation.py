@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Mark, Matrix, Mistake, Panel, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import Resamples, interval
 from headstart.tasks.tagging.chain import entity_probabilities
+from headstart.tasks.tagging.labels import TARGET as SPANS
 from headstart.tasks.tagging.labels import as_json, labelled_spans
 from headstart.tasks.tagging.metrics import TAGS, entity_counts, ratios
 from headstart.tasks.tagging.tags import Entity, TagSet
-
-WORDS = "words"
-"""Head input and column of predictions: the places of each text's words."""
+from headstart.tasks.tagging.task import BoundTagging
+from headstart.tasks.tagging.words import WORDS
 
 F1 = (2, 0, 0), (0, 1, 1)
 """Weights of an entity count's right, predicted and true ones, above and below."""
@@ -84,6 +85,19 @@ class TaggingPresentation(NamedTuple):
             }
             for (first, stop, kind), score in zip(entities, certain)
         ]
+
+
+def presentation(task: BoundTagging) -> TaggingPresentation:
+    """Show spans as JSON."""
+    return TaggingPresentation(task.tags)
+
+
+def review(examples: Examples) -> Review:
+    """Review labelled spans: how many have which label."""
+    counts = Counter(span["label"] for spans in examples.target(SPANS) for span in spans or ())
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
+    said = f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"
+    return Review(missing=examples.target(SPANS).count(None), notes=(said,))
 
 
 def _mistake(

@@ -19,10 +19,11 @@ from scipy.special import log_softmax
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
-from headstart.contracts.target_kinds import TagSequences
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import TAG_SEQUENCES
 from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import (
     BoundTask,
@@ -41,8 +42,7 @@ from headstart.kernel.settings import Settings
 from headstart.media.words import Place
 from headstart.numerics.calibration import fit_temperature
 from headstart.tasks._label_kinds import natural_order, origins_of
-from headstart.tasks._learnt_state import TEMPERATURE, distinct
-from headstart.tasks._logistic import solve_logistic
+from headstart.tasks._learnt_state import TEMPERATURE, distinct, temperature_of
 from headstart.tasks.tagging.chain import best_tags
 from headstart.tasks.tagging.labels import (
     TARGET,
@@ -52,10 +52,9 @@ from headstart.tasks.tagging.labels import (
     require_texts,
 )
 from headstart.tasks.tagging.metrics import TAGS, tagging_metrics
-from headstart.tasks.tagging.presentation import WORDS, TaggingPresentation
 from headstart.tasks.tagging.tags import Entity, TagSet
 from headstart.tasks.tagging.windows import cut_texts, joined_texts
-from headstart.tasks.tagging.words import as_ragged, word_places, word_vectors
+from headstart.tasks.tagging.words import WORDS, as_ragged, word_places, word_vectors
 
 START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from nearly equal probabilities."""
@@ -79,14 +78,6 @@ class Tagging(Settings):
             return None
         spans = sum(len(value) for value in examples.target(TARGET) if value)
         return f"the labels are {spans} spans in {len(examples)} texts"
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Return how many spans have which label."""
-        counts = Counter(span["label"] for spans in examples.target(TARGET) for span in spans or ())
-        listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())[:20])
-        said = f"{counts.total()} labelled spans in {len(examples)} texts: {listed or 'none'}"
-        return Review(missing=examples.target(TARGET).count(None), notes=(said,))
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest type of each text in proportion."""
@@ -113,7 +104,7 @@ class Tagging(Settings):
 class BoundTagging(BoundTask):
     """Tagging whose types are known."""
 
-    target_kinds: ClassVar[TargetKinds] = {TAGS: TagSequences()}
+    target_kinds: ClassVar[TargetKinds] = {TAGS: TAG_SEQUENCES}
     in_sums: ClassVar[bool] = True
 
     settings: Tagging
@@ -134,11 +125,6 @@ class BoundTagging(BoundTask):
         """f1, precision and recall of entities over all types (micro), and accuracy of tags; temperature."""
         metrics = tagging_metrics(self.tags)
         return Evaluation(metrics, _temperature, self._with_tags, chosen_by="metric", limits=TEMPERATURE)
-
-    @property
-    def presentation(self) -> TaggingPresentation:
-        """Spans as JSON."""
-        return TaggingPresentation(self.tags)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest type of each text in proportion, new types after the known ones."""
@@ -174,7 +160,10 @@ class BoundTagging(BoundTask):
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, words, width) -> (batch, words, tags); weights normal with deviation 0.01, biases 0."""
-        return self._linear(backbone.width)
+        head = nn.Linear(backbone.width, len(self.tags.names))
+        nn.init.normal_(head.weight, std=START_SCALE)
+        nn.init.zeros_(head.bias)
+        return head
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         """{"logits": (batch, words, tags), "has_token": (batch, words)}"""
@@ -222,40 +211,19 @@ class BoundTagging(BoundTask):
         words, codes, where = (values[used].cpu().numpy() for values in (vectors, tags, positions))
         return words, {TAGS: codes}, where
 
-    def solve(
-        self, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """L2-regularised multinomial logistic regression over words (words, width); see `tasks/_logistic.py`.
-
-        Every word counts alike, O or not: the head is the maximum-likelihood one, as the loss has it.
-
-        Returns:
-            The head, and {"C", "cv_score", "folds", "scaled_each", "words", "temperature"} as in classification.
-        """
-        tags = targets[TAGS]
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return the softmax of a word's tags: every word counts alike, O or not, as the loss has it."""
+        tags, rows = targets[TAGS], None
         if len(tags) > MOST_SOLVED:
             draws = np.random.default_rng(draw_seed(seed, "words"))
             rows = np.sort(draws.choice(len(tags), MOST_SOLVED, replace=False))
-            features, tags, groups = features[rows], tags[rows], None if groups is None else groups[rows]
-        solution = solve_logistic(features, tags, len(self.tags.names), weights=None, groups=groups, seed=seed)
-        head = self._linear(features.shape[1])
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(solution.weight))
-            head.bias.copy_(torch.from_numpy(solution.bias))
-        chosen = {"C": solution.C, "cv_score": solution.cv_score, "folds": solution.folds, "words": len(tags)}
-        temperature = fit_temperature(*solution.held_out) if solution.held_out else 1.0
-        return head, {**chosen, "scaled_each": int(solution.scaled_each), "temperature": temperature}
+        used = tags if rows is None else tags[rows]
+        return LinearModel("categorical", used, rows=rows, calibrate=temperature_of, samples="words")
 
     @property
     def tags(self) -> TagSet:
         """The tags of words: what the numbers of `targets` mean."""
         return TagSet(self.types, self.several_words)
-
-    def _linear(self, width: int) -> nn.Linear:
-        head = nn.Linear(width, len(self.tags.names))
-        nn.init.normal_(head.weight, std=START_SCALE)
-        nn.init.zeros_(head.bias)
-        return head
 
     def _with_tags(self, prediction: Prediction, calibration: Calibration) -> Prediction:
         """Add columns "log_probabilities" (words, tags) and "tags" (words,): the best well-formed sequence."""

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.windows import Windows
 from headstart.media.words import Place
 from headstart.tasks.tagging.words import as_ragged, word_places

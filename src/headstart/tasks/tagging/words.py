@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.contracts.carriers import Features
 from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features
 from headstart.kernel.errors import BackboneError
 from headstart.media.words import Place, words_of
+
+WORDS = "words"
+"""Head input and column of predictions: the places of each text's words."""
 
 
 def word_places(examples: Examples) -> list[list[Place]]:

@@ -18,9 +18,10 @@ from scipy.optimize import minimize
 from scipy.special import log_ndtr
 from torch import nn
 
-from headstart.contracts.carriers import Features, Prediction
 from headstart.contracts.examples import Examples
-from headstart.contracts.panels import Review
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel, Solved
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import (
     BoundTask,
@@ -35,7 +36,6 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart_series.censored_times import CensoredTimes
 from headstart_series.metrics import lifetime_metrics
-from headstart_series.presentation import LifetimePresentation
 
 TARGET = "lifetime"
 QUANTILE = 1.2815515655446004
@@ -59,12 +59,6 @@ class Lifetimes(Settings):
             return None
         found = [lifetime for lifetime in examples.target(TARGET) if lifetime is not None]
         return f"the labels are {len(found)} lifetimes" if found else None
-
-    @classmethod
-    def review(cls, examples: Examples) -> Review:
-        """Say how many lifetimes were seen to end."""
-        ended = [bool(lifetime["ended"]) for lifetime in examples.target(TARGET) if lifetime is not None]
-        return Review(notes=(f"{sum(ended)} of {len(ended)} lifetimes were seen to end",))
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep in proportion those that ended."""
@@ -99,11 +93,6 @@ class BoundLifetimes(BoundTask):
         """Concordance and error; the spread around the predicted time is fitted on validation data."""
         limits = {"spread": (LEAST_SPREAD, LARGEST_SPREAD)}
         return Evaluation(lifetime_metrics(self.settings.unit), self._spread, self._finished, limits=limits)
-
-    @property
-    def presentation(self) -> LifetimePresentation:
-        """Times in the unit of the settings."""
-        return LifetimePresentation(self.settings.unit)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep in proportion those that ended."""
@@ -161,25 +150,21 @@ class BoundLifetimes(BoundTask):
         """Return itself."""
         return self
 
-    def solve(
-        self,
-        features: np.ndarray,
-        targets: Targets,
-        groups: np.ndarray | None,
-        seed: int,
-    ) -> tuple[nn.Linear, dict[str, float]]:
-        """Minimise the loss on all features at once, by L-BFGS. Nothing is drawn."""
-        centre, spread = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64) + 1e-6
-        inputs = np.column_stack([(features - centre) / spread, np.ones(len(features))])
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return a normal of the log times, censored; it has a solver of its own."""
         time, ended = targets[TARGET].T
         standard = (np.log(time) - self.mean) / self.scale
-        found = minimize(_loss, np.zeros(inputs.shape[1]), (inputs, standard, ended > 0), jac=True, method="L-BFGS-B")
-        weight = found.x[:-1] / spread
-        head = nn.Linear(features.shape[1], 1)
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(weight[None]))
-            head.bias.fill_(float(found.x[-1] - weight @ centre))
-        return head, {"penalty": PENALTY, "loss": float(found.fun / len(features))}
+        return LinearModel(lambda features, *_: _solved(features, standard, ended > 0), standard)
+
+
+def _solved(features: np.ndarray, standard: np.ndarray, ended: np.ndarray) -> Solved:
+    """Minimise the loss on all features at once, by L-BFGS. Nothing is drawn or held out."""
+    centre, spread = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64) + 1e-6
+    inputs = np.column_stack([(features - centre) / spread, np.ones(len(features))])
+    found = minimize(_loss, np.zeros(inputs.shape[1]), (inputs, standard, ended), jac=True, method="L-BFGS-B")
+    weight = found.x[:-1] / spread
+    chosen = {"penalty": PENALTY, "loss": float(found.fun / len(features))}
+    return weight[None], np.array([found.x[-1] - weight @ centre]), chosen, ()
 
 
 def _loss(weights: np.ndarray, inputs: np.ndarray, standard: np.ndarray, ended: np.ndarray) -> tuple[float, np.ndarray]:

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 
 

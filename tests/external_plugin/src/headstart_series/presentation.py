@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Mistake, Panel, Table
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
+from headstart_series.lifetimes import BoundLifetimes
 
 
 class LifetimePresentation:
@@ -74,3 +76,14 @@ class LifetimePresentation:
             for row in np.argsort(-ratio, kind="stable")[:most]
             if ratio[row] > 1.0001
         )
+
+
+def presentation(task: BoundLifetimes) -> LifetimePresentation:
+    """Show times in the unit of the settings."""
+    return LifetimePresentation(task.settings.unit)
+
+
+def review(examples: Examples) -> Review:
+    """Say how many lifetimes were seen to end."""
+    ended = [bool(lifetime["ended"]) for lifetime in examples.target("lifetime") if lifetime is not None]
+    return Review(notes=(f"{sum(ended)} of {len(ended)} lifetimes were seen to end",))

@@ -16,8 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import Features, State, Tap
+from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.settings import Settings

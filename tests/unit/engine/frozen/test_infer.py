@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import Features, Prediction
+from headstart.contracts.features import Features
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Evaluation, Needs
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec

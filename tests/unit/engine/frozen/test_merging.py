@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.windows import Windows
 from headstart.engine.frozen import merging
 from headstart.engine.frozen.merging import Decoded, joined, merged

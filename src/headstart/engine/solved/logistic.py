@@ -22,11 +22,12 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from headstart.contracts.linear_model import Solved
+from headstart.engine.solved.softmax_fit import Coordinates, SoftmaxFit, principal
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.numerics.calibration import fit_temperature, log_likelihoods, log_prior
 from headstart.numerics.standardisation import Standardisation, standardise
-from headstart.tasks._softmax_fit import Coordinates, SoftmaxFit, principal
 
 DECADES = tuple(10.0**k for k in range(-5, 3))
 """Values of C, strongest regularisation first."""
@@ -68,6 +69,11 @@ class Solution(NamedTuple):
     """By which the logits of the fit were divided."""
     held_out: tuple[np.ndarray, np.ndarray] | None
     """Calibrated logits (held-out examples, classes) of the folds at this C, and their labels; None without folds."""
+
+    def as_solved(self) -> Solved:
+        """Return it as heads are solved."""
+        chosen = {"C": self.C, "cv_score": self.cv_score, "folds": self.folds, "scaled_each": int(self.scaled_each)}
+        return self.weight, self.bias, chosen, () if self.held_out is None else (self.held_out,)
 
 
 class Scalings:

@@ -8,12 +8,11 @@ Without groups alpha has the least leave-one-out error, in closed form from one 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 
+from headstart.contracts.linear_model import Groups, Solved
 from headstart.numerics.standardisation import standardise
 
 GRID = np.logspace(-2, 6, 17)
@@ -22,27 +21,14 @@ GRID = np.logspace(-2, 6, 17)
 FOLDS = 5
 
 
-class Solution(NamedTuple):
-    """A linear map on raw features and how it was chosen."""
-
-    weight: np.ndarray
-    """(1, width)"""
-    bias: np.ndarray
-    """(1,)"""
-    alpha: float
-    cv_score: float
-    """Minus the mean squared error of held-out examples."""
-    folds: int
-    """0: every example was held out by itself."""
-
-
-def solve_ridge(features: np.ndarray, values: np.ndarray, groups: np.ndarray | None) -> Solution:
-    """Fit features (examples, width) to values (examples,)."""
+def solve_ridge(features: np.ndarray, values: np.ndarray, groups: Groups) -> Solved:
+    """Fit features (examples, width) to values (examples,); `solve_head` says what is chosen."""
     standard, standardisation = standardise(features)
     splits = None if groups is None else _splits(groups)
     model = RidgeCV(GRID, scoring="neg_mean_squared_error", cv=splits).fit(standard.astype(np.float64), values)
     weight, bias = standardisation.fold(model.coef_.reshape(1, -1), np.array([model.intercept_]))
-    return Solution(weight, bias, float(model.alpha_), float(model.best_score_), len(splits or ()))
+    chosen = {"alpha": float(model.alpha_), "cv_score": float(model.best_score_), "folds": len(splits or ())}
+    return weight, bias, chosen, ()
 
 
 def _splits(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:

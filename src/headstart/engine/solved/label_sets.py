@@ -1,33 +1,15 @@
-"""A logistic regression for each label, all on the same scaled features; see `_logistic.py`."""
+"""A logistic regression for each label, all on the same scaled features; see `logistic.py`."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
-from headstart.tasks._logistic import Scalings, solve_logistic
+from headstart.contracts.linear_model import Groups, Solved
+from headstart.engine.solved.logistic import Scalings, solve_logistic
 
 
-class LabelSolution(NamedTuple):
-    """A linear map on raw features to one logit per label, and how it was chosen."""
-
-    weight: np.ndarray
-    """(labels, width)"""
-    bias: np.ndarray
-    """(labels,)"""
-    C: float
-    """Median over the labels that could be told apart."""
-    cv_score: float
-    """Mean log likelihood of held-out examples, over these labels; NaN without folds."""
-    folds: int
-    """Fewest of a label."""
-    held_out: list[tuple[np.ndarray, np.ndarray]]
-    """For each label, probabilities (held-out examples,) by heads solved without them, and which of them have it."""
-
-
-def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray | None, seed: int) -> LabelSolution:
+def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: Groups, seed: int) -> Solved:
     """Fit features (examples, width) to truth (examples, labels) of 0 and 1.
 
     A label that all examples have, or none, gets a constant probability beside 1 or 0, as that of one more example.
@@ -37,6 +19,8 @@ def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray 
         truth: which labels each example has; one at least must differ between examples.
         groups: (examples,) what is held out together.
         seed: of the folds.
+
+    `solve_head` says what is chosen.
     """
     scalings, n = Scalings(features), len(truth)
     weight, bias = np.zeros((truth.shape[1], features.shape[1])), np.zeros(truth.shape[1])
@@ -52,11 +36,9 @@ def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray 
             logits, labels = found.held_out
             held_out[k] = expit(logits[:, 1] - logits[:, 0]), labels
     scores = [found.cv_score for found in solved if found.folds]
-    return LabelSolution(
-        weight,
-        bias,
-        float(np.median([found.C for found in solved])) if solved else float("nan"),
-        float(np.mean(scores)) if scores else float("nan"),
-        min((found.folds for found in solved), default=0),
-        held_out,
-    )
+    chosen = {
+        "C": float(np.median([found.C for found in solved])) if solved else float("nan"),
+        "cv_score": float(np.mean(scores)) if scores else float("nan"),
+        "folds": min((found.folds for found in solved), default=0),
+    }
+    return weight, bias, chosen, held_out
