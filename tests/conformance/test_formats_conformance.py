@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 from plugins import every, sample_for
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, LeftOut
 from headstart.contracts.format import Columns
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
@@ -35,6 +36,10 @@ class Sample:
     empty: Any
     columns: Columns
     """The columns as a finished fit knows them."""
+    dirty: Any
+    """Labelled data among what is no example of them: other and hidden files, blank lines, comments, half a pair."""
+    inputs: int
+    """Examples in the dirty data and all beside them that may be meant as inputs."""
 
 
 def sample_of(name: str, folder: Path) -> Sample:
@@ -49,7 +54,10 @@ def _image_folder(folder: Path) -> Sample:
         for root, path in (("labelled", place), ("unlabelled", place.replace("/", "-"))):
             _picture(folder / root / path, seed)
     (folder / "empty").mkdir()
-    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+    dirty = shutil.copytree(folder / "labelled", folder / "dirty")
+    _rubbish(dirty, "about.md", "cat/labels.csv", "cat/1.heic~", "cat/._1.png", ".thumbnails/1.png", "cat/Thumbs.db")
+    (dirty / "a dog" / "again").symlink_to(dirty / "cat", target_is_directory=True)  # holds no input of its own
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 7 + 5)
 
 
 def _table(folder: Path) -> Sample:
@@ -59,7 +67,14 @@ def _table(folder: Path) -> Sample:
     _csv(folder / "unlabelled.csv", ["review", "camera"], [[text, camera] for text, _, camera in rows])
     _csv(folder / "empty.csv", ["review", "label"], [])
     columns = Columns(text=("review",), label="label", slices=("camera",))
-    return Sample(folder / "labelled.csv", folder / "unlabelled.csv", folder / "empty.csv", columns)
+    dirty = folder / "dirty"
+    for part, row in (("train", "\n\nfine,good,x\n\nbad,bad,y\nfine,good,x\n"), ("test", "so so,good,y\n\n")):
+        _rubbish(dirty, f"{part}.csv", content=f"review,label,camera\n{row}")
+    _rubbish(dirty, "val.csv", content="review,camera\nnot judged,x\n")
+    _rubbish(dirty, "more.csv.gz", "README", ".train.csv.swp")
+    # 4 rows with a label, 1 without the column, 3 blank lines before rows, 3 files
+    unlabelled = folder / "unlabelled.csv"
+    return Sample(folder / "labelled.csv", unlabelled, folder / "empty.csv", columns, dirty, 4 + 1 + 3 + 3)
 
 
 def _conll(folder: Path) -> Sample:
@@ -69,7 +84,12 @@ def _conll(folder: Path) -> Sample:
     (folder / "unlabelled.conll").write_text("\n".join(line.partition(" ")[0] for line in tagged.split("\n")))
     (folder / "empty.conll").write_text("-DOCSTART- O\n\n")
     columns = Columns(text=("text",), label="spans")
-    return Sample(folder / "labelled.conll", folder / "unlabelled.conll", folder / "empty.conll", columns)
+    words = "-DOCSTART- -X- O\n\n# id 1\n\n\n1 Ann B-person\n2 sings O\n\n# id 2\n# text\n1-2 im O\n1 in O\n2 dem O\n"
+    _rubbish(folder / "dirty", "train.conll", content=words + "\n\n\n")
+    _rubbish(folder / "dirty", "test.conll", content="1 Rome B-place\n2 rains O\n")
+    _rubbish(folder / "dirty", "LICENSE", ".test.conll")
+    files = (folder / f"{name}.conll" for name in ("labelled", "unlabelled", "empty"))
+    return Sample(*files, columns, folder / "dirty", 3 + 3 + 1 + 2)
 
 
 def _mask_folder(folder: Path) -> Sample:
@@ -79,14 +99,22 @@ def _mask_folder(folder: Path) -> Sample:
         mask.unlink()
     (folder / "empty" / "images").mkdir(parents=True)
     (folder / "empty" / "masks").mkdir()
-    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+    dirty = shutil.copytree(folder / "labelled", folder / "dirty")
+    _rubbish(dirty, "images/notes.txt", "images/._1.png", "masks/1.npy", "classes.txt", content="background\na\nb\n")
+    (dirty / "images").rename(dirty / "imagesTr")
+    (dirty / "masks").rename(dirty / "labelsTr")
+    _picture(dirty / "imagesTs" / "one.png", 0)
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 5 + 3 + 1)
 
 
 def _coco(folder: Path) -> Sample:
     for name in ("labelled", "unlabelled"):
         save_coco(folder / name, range(4), shapes=name == "labelled")
     (folder / "empty").mkdir()
-    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+    dirty = save_coco(folder / "dirty", range(4))
+    for name in ("more.png", "._0.png"):
+        _picture(dirty / "images" / name, 9)
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 2)
 
 
 def _nifti(folder: Path) -> Sample:
@@ -94,7 +122,11 @@ def _nifti(folder: Path) -> Sample:
     for name in ("labelled", "unlabelled"):
         save_nifti(folder / name, ["one", "two"], masks=name == "labelled")
     (folder / "empty").mkdir()
-    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+    dirty = save_nifti(folder / "dirty", ["one", "two"])
+    shutil.copytree(dirty / "imagesTr", dirty / "imagesTs")
+    shutil.copy(dirty / "labelsTr" / "one.nii.gz", dirty / "labelsTr" / "three.nii.gz")
+    _rubbish(dirty, "one.nrrd", "imagesTr/._one_0000.nii.gz", "imagesTr/one_0000.json", ".DS_Store")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 6 + 2 + 1 + 3)
 
 
 def _dicom(folder: Path) -> Sample:
@@ -102,7 +134,13 @@ def _dicom(folder: Path) -> Sample:
     for name in ("labelled", "unlabelled"):
         save_dicom(folder / name, ["Ann", "Bob"], masks=name == "labelled")
     (folder / "empty").mkdir()
-    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns())
+    dirty = save_dicom(folder / "dirty", ["Ann", "Bob"])
+    save_dicom(dirty / "reports", ["Cy"], masks=False, numbers=(0,), Rows=None)
+    bare = dirty / "images" / "Ann" / "1.dcm"
+    bare.write_bytes(bare.read_bytes()[132:])
+    _picture(dirty / "masks" / "Ann" / "9.png", 0)
+    _rubbish(dirty, "DICOMDIR", "images/Ann/._1.dcm", "images/Ann/1.txt", "images/noise")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 6 + 1 + 1 + 4)
 
 
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
@@ -224,6 +262,29 @@ def test_data_without_examples_are_an_error(name: str, tmp_path: Path) -> None:
 
 
 @every("formats")
+def test_every_input_is_used_or_counted(name: str, tmp_path: Path) -> None:
+    data = sample_of(name, tmp_path)
+    examples = read(name, data.dirty)
+    counted = left_out_of(examples)
+    assert counted and len(examples) + sum(note.number for note in counted) == data.inputs, counted
+    assert all(str(note.number) in note for note in counted)
+
+
+@every("formats")
+@pytest.mark.parametrize("rows", [1, 100])
+def test_the_end_of_a_stream_tells_of_all_that_was_left_out(name: str, rows: int, tmp_path: Path) -> None:
+    source = sample_of(name, tmp_path).dirty
+    parts = list(registry.plugin("formats", name)().stream(source, Columns(), rows))
+    whole = read(name, source, labelled=False)
+    assert sum(map(len, parts)) == len(whole)
+    assert left_out_of(parts[-1]) == left_out_of(whole) != []
+
+
+def left_out_of(examples: Examples) -> list[LeftOut]:
+    return [note for note in examples.notes if isinstance(note, LeftOut)]
+
+
+@every("formats")
 def test_columns_of_a_saved_model_read_the_same_examples(name: str, tmp_path: Path) -> None:
     data = sample_of(name, tmp_path)
     columns = build(Columns, json.loads(json.dumps(data.columns.model_dump(mode="json"))), where="columns")
@@ -250,3 +311,9 @@ def _picture(path: Path, seed: int) -> None:
 def _csv(path: Path, header: list[str], rows: list[list[str]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
+
+
+def _rubbish(folder: Path, *paths: str, content: str = "some words") -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)

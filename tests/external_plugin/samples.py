@@ -41,10 +41,11 @@ def format(folder: Path) -> dict[str, Any]:
         "labelled": [f"{_written(length)}:{label}" for length, label in zip((12, 20, 9, 15), labels)],
         "unlabelled": [_written(length) for length in (12, 20, 9, 15)],
         "empty": [],
+        "dirty": ["# a comment", f"{_written(12)}:97", "", f"{_written(9)}:31+", "# another"],
     }
     for name, content in lines.items():
         (folder / f"{name}.ts").write_text("\n".join(["@problemName engines", "@data", *content]) + "\n")
-    return {**{name: folder / f"{name}.ts" for name in lines}, "columns": Columns()}
+    return {**{name: folder / f"{name}.ts" for name in lines}, "columns": Columns(), "inputs": 4}
 
 
 def task(rows: int) -> dict[str, Any]:

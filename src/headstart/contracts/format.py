@@ -68,7 +68,8 @@ class Format(Protocol):
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
         """Everything, one row per example, in an order that depends on the data alone.
 
-        With `labelled=False` targets are optional, as for prediction.
+        With `labelled=False` targets are optional, as for prediction. Whatever may be meant as an input and is none of
+        the rows is counted: a `LeftOut` among the notes of the examples says how many, why, and names one.
 
         Raises:
             DataError: what was found and what was expected.
@@ -76,7 +77,10 @@ class Format(Protocol):
         ...
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
-        """The same without targets, some `rows` at a time, holding no more than that in memory."""
+        """The same without targets, some `rows` at a time, holding no more than that in memory.
+
+        The notes of the last examples tell of all that was left out.
+        """
         ...
 
 

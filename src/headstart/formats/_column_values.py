@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headstart.contracts.examples import LeftOut
 from headstart.formats._column_guess import Roles
 from headstart.formats._column_kinds import as_on_disk
 from headstart.formats._numerals import DecimalSign, is_no_value, number_in
@@ -58,7 +59,8 @@ def without_unlabelled_parts(table: pa.Table, label: str, tables: list[TablePart
     labelled = {part for part, _, source in tables if label in map(nfc, source.names())}
     for part in sorted({part for part, _, _ in tables} - labelled):
         out = pc.equal(table.column(PART_COLUMN), part)
-        notes.append(f"{pc.sum(out).as_py()} rows of {part} left out, as they have no column '{label}'")
+        number = int(pc.sum(out).as_py())
+        notes.append(LeftOut(number, f"{number} rows of {part} left out, as they have no column '{label}'"))
         table = table.filter(pc.invert(out))
     return table
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator, Mapping
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from headstart.contracts.examples import left_out
 from headstart.formats._rows import ORIGIN, is_list, is_text
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import require_regular
@@ -65,9 +68,13 @@ class CsvFile:
             self._delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else _delimiter(path, self._encoding)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-        self.notes: tuple[str, ...] = ()
-        if self._encoding not in ("utf-8", "utf-16"):
-            self.notes = (f"{path.name} is not UTF-8; it was read as {self._encoding}",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A fallback encoding, and blank lines."""
+        unusual = self._encoding not in ("utf-8", "utf-16")
+        encoding = (f"{self.path.name} is not UTF-8; it was read as {self._encoding}",) if unusual else ()
+        return (*encoding, *left_out([f"{self.path.name}:{line}" for line in self._blanks], "blank lines"))
 
     def names(self) -> list[str]:
         """The columns."""
@@ -90,7 +97,7 @@ class CsvFile:
             for index, name in enumerate(table.column_names):
                 if name not in as_text:
                     table = table.set_column(index, name, _numbers_or_text(table.column(name)))
-        return table.append_column(ORIGIN, _origins(table, self.path.name, 2)[0])
+        return table.append_column(ORIGIN, self._origins(table, 2)[0])
 
     def _whole(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         return arrow_csv.read_csv(
@@ -117,7 +124,7 @@ class CsvFile:
             with self._open(every) as reader:
                 for batch in reader:
                     table = pa.Table.from_batches([batch])
-                    origins, line = _origins(table, self.path.name, line)
+                    origins, line = self._origins(table, line)
                     yield table.select(list(types)).append_column(ORIGIN, origins)
         except pa.ArrowInvalid as error:
             raise self._fault(error) from error
@@ -140,7 +147,50 @@ class CsvFile:
         if "conversion error" in str(error):
             return DataError(f"{self.path} holds a value of another kind than its column: {error}")
         named = {",": "comma", ";": "semicolon", "\t": "tab"}[self._delimiter]
-        return DataError(f"{self.path} cannot be read as a table with {named}s between the columns: {error}")
+        return DataError(
+            f"{self.path} cannot be read as a table with {named}s between the columns: {self._odd_row() or error}"
+        )
+
+    def _odd_row(self) -> str:
+        """The first row with more or fewer cells than the header, in words; empty where there is none."""
+        filled = ((line, cells) for line, cells in self._rows() if cells)
+        _, header = next(filled, (0, []))
+        odd = ((line, cells) for line, cells in filled if len(cells) != len(header))
+        words = "line {} has {} columns ({}), the header has {} ({})"
+        return next((words.format(line, len(cells), _cut(cells), len(header), _cut(header)) for line, cells in odd), "")
+
+    @cached_property
+    def _blanks(self) -> list[int]:
+        """The lines that hold no row, as they are blank; those behind the last row are none."""
+        with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            wide = self._encoding == "utf-16"
+            if not wide and content[:1] not in b"\r\n" and all(content.find(two) < 0 for two in (b"\n\n", b"\n\r\n")):
+                return []
+        lines, last = list[int](), 0
+        for line, cells in self._rows():
+            if cells:
+                last = len(lines)
+            else:
+                lines.append(line)
+        return lines[:last]
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The last line of each row and its cells, as far as they can be told apart; blank lines have none."""
+        encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
+        with open(self.path, encoding=encoding, newline="") as file, suppress(csv.Error):
+            reader = csv.reader(file, delimiter=self._delimiter)
+            yield from ((reader.line_num, cells) for cells in reader)
+
+    def _origins(self, table: pa.Table, first: int) -> tuple[pa.Array, int]:
+        """'file.csv:LINE' of each row, and the line after the last, blank lines not counted: a row takes a line, and
+        one more for each that ends within it."""
+        lines = np.ones(table.num_rows, np.int64)
+        for column in table.columns:
+            if is_text(column.type):
+                lines += pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy()
+        starts = first + np.cumsum(lines) - lines
+        before = np.searchsorted(np.array(self._blanks) - np.arange(len(self._blanks)), starts, side="right")
+        return pa.array([f"{self.path.name}:{line}" for line in starts + before], pa.string()), first + int(lines.sum())
 
 
 def _numbers_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -195,11 +245,6 @@ def _delimiter(path: Path, encoding: str) -> str:
     return best
 
 
-def _origins(table: pa.Table, name: str, first: int) -> tuple[pa.Array, int]:
-    """'file.csv:LINE' of each row, and the line after the last: a row takes one line, and one per newline in it."""
-    lines = np.ones(table.num_rows, np.int64)
-    for column in table.columns:
-        if is_text(column.type):
-            lines += pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy()
-    starts = first + np.cumsum(lines) - lines
-    return pa.array([f"{name}:{line}" for line in starts], pa.string()), first + int(lines.sum())
+def _cut(cells: Sequence[str]) -> str:
+    shown = ", ".join(repr(cell[:30]) for cell in cells[:3])
+    return f"{shown}, ..." if len(cells) > 3 else shown

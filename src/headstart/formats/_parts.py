@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from headstart.contracts.examples import LeftOut, left_out
+
 _WORDS = {
     "train": "train",
     "training": "train",
@@ -20,3 +27,12 @@ PART_COLUMN = "__part__"
 def part_of(word: object) -> str | None:
     """'train', 'val' or 'test' if the word means one of them, in any case; else None."""
     return _WORDS.get(str(word).strip().lower())
+
+
+def others_in(source: Any, read: Collection[str]) -> list[LeftOut]:
+    """A note on the files of a folder with a file for each part, that are none of those which were read."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_dir():
+        return []
+    with os.scandir(source) as entries:
+        names = sorted(entry.name for entry in entries if not entry.is_dir() and entry.name not in read)
+    return left_out(names, "files beside those of the parts")

@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples, LeftOut, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._conll_columns import NOTHING, Layout
 from headstart.formats._conll_files import ConllFile, find_files
 from headstart.formats._conll_lines import Sentence
-from headstart.formats._parts import PART_COLUMN
+from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._rows import ORIGIN
 from headstart.formats._span_values import SPANS, WORDS
 from headstart.formats._tag_schemes import Tags, in_characters, places_of, read_spans
@@ -66,7 +66,7 @@ class Conll(Settings):
         sentences = [sentence for some in found for sentence in some]
         parts = [part for (part, _), some in zip(files, found) for _ in some]
         origins = [origin for (_, lines), some in zip(files, found) for origin in _origins(lines.path.name, some)]
-        told = tuple(note for layout in layouts for note in layout.notes)
+        told = (*_others(source, files), *(note for layout in layouts for note in layout.notes))
         if not sentences:
             raise DataError(f"{source} holds no words. Expected a word and its tag on each line.")
         table = _table(sentences, origins)
@@ -84,11 +84,18 @@ class Conll(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The sentences without tags, in the same order, some `rows` at a time."""
-        for _, lines in _files(source):
+        files = _files(source)
+        notes: list[str] = [*_others(source, files)]
+        for _, lines in files:
             layout = lines.layout(self.word, self.tag, tagged=False)
+            notes += layout.notes
             sentences = lines.sentences(layout)
             while some := list(islice(sentences, rows)):
-                yield Examples(_table(some, _origins(lines.path.name, some)), _schema(), layout.notes)
+                yield Examples(_table(some, _origins(lines.path.name, some)), _schema(), tuple(notes))
+
+
+def _others(source: Any, files: Sequence[ConllFile]) -> list[LeftOut]:
+    return others_in(source, [file.lines.path.name for file in files])
 
 
 def _layouts(files: Sequence[ConllFile], settings: Conll, *, tagged: bool) -> list[Layout]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples, LeftOut, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
 from headstart.formats._image_groups import groups_of
@@ -143,7 +143,8 @@ def _labelled(source: Any, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
             "folder or elsewhere; or give a table with --format table."
         )
     notes = tuple(
-        f"{len(paths)} images in {part} left out, as they lie in no class folder" for part, paths in loose.items()
+        LeftOut(len(paths), f"{len(paths)} images in {part} left out, as they lie in no class folder")
+        for part, paths in loose.items()
     )
     return Layout(tuple(i for i in layout.images if i.label is not None), layout.part_names), notes
 

@@ -7,7 +7,7 @@ them, or columns of 0, 1. What the cells of the label column are is decided once
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from headstart.formats._csv import CsvFile
 from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
 from headstart.formats._numerals import DecimalSign
-from headstart.formats._parts import PART_COLUMN
+from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._rows import ORIGIN, is_text
 from headstart.formats._table_sources import TablePart, find_tables, in_nfc, in_words, read_tables, refuse_twins
 from headstart.formats._token_columns import (
@@ -76,7 +76,7 @@ class Table(Settings):
         typed = not all(isinstance(part.source, CsvFile) for part in tables)
         written = [] if typed else label_candidates(present, columns)
         table = with_lists(read_tables(tables, _as_text(columns).union(written)), columns)
-        notes = [note for part in tables for note in part.source.notes]
+        notes = _notes(source, tables)
         lists = token_columns(table, columns)
         if lists is not None:
             table, columns = with_texts(table, lists.tokens), columns.model_copy(update={"text": (TEXT,)})
@@ -101,7 +101,9 @@ class Table(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
-        for part in _tables(source):
+        tables = _tables(source)
+        notes = tuple(_notes(source, tables))
+        for part in tables:
             table = part.source
             called = {nfc(name): name for name in table.names()}
             refuse_twins(table.names(), table.words)
@@ -112,7 +114,7 @@ class Table(Settings):
                 schema = Schema(modality="text", inputs=(TEXT,), words=PLACES, origin=ORIGIN, root=table.root)
                 for chunk in table.chunks({called[lists.tokens]: pa.list_(pa.string())}, rows):
                     words = with_lists(in_nfc(chunk), named, required=lists.tokens)
-                    yield Examples(with_texts(words, lists.tokens), schema)
+                    yield Examples(with_texts(words, lists.tokens), schema, notes)
                 continue
             roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal)
             inputs = roles.inputs
@@ -123,7 +125,7 @@ class Table(Settings):
             for chunk in table.chunks({called[name]: kind or pa.string() for name, kind in kinds.items()}, rows):
                 for start in range(0, chunk.num_rows, rows):
                     some = in_nfc(chunk.slice(start, rows))
-                    yield Examples(with_inputs(some, roles, table.root, self.decimal), schema)
+                    yield Examples(with_inputs(some, roles, table.root, self.decimal), schema, notes)
 
 
 def _schema(roles: Roles, root: str, words: str | None) -> Schema:
@@ -145,6 +147,11 @@ def _tables(source: Any) -> list[TablePart]:
     if not tables:
         raise DataError(f"{source} is no table: expected .csv, .tsv, .parquet, .jsonl, a frame or a data set")
     return tables
+
+
+def _notes(source: Any, tables: Sequence[TablePart]) -> list[str]:
+    told = [note for part in tables for note in part.source.notes]
+    return [*told, *others_in(source, [part.source.words for part in tables])]
 
 
 def _as_text(columns: Columns) -> frozenset[str]:

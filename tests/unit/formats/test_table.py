@@ -106,8 +106,21 @@ def test_bytes_that_no_encoding_knows_are_latin_1(tmp_path: Path) -> None:
     assert any("latin-1" in note for note in read(tmp_path / "a.csv").notes)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_rows_are_named_by_their_lines_and_blank_lines_counted(tmp_path: Path, end: str, encoding: str) -> None:
+    lines = ["", "text,label", "", "fine,good", "", "", '"two', "", 'lines",bad', "none,bad", "", "last,good", "", ""]
+    path = tmp_path / "a.csv"
+    path.write_bytes(end.join(lines).encode(encoding))
+    examples = Table().read(path, Columns())
+    assert examples.origins() == ["a.csv:4", "a.csv:7", "a.csv:10", "a.csv:12"]
+    assert "blank lines, left out: 5, such as a.csv:1" in examples.notes
+    parts = [*Table().stream(path, Columns(text=("text",)), 1)]
+    assert [origin for part in parts for origin in part.origins()] == examples.origins()
+
+
 def test_a_ragged_file_is_refused_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"commas between the columns: .*Expected 2 columns, got 3"):
+    with pytest.raises(DataError, match=r"commas between the columns: .*line 3 has 3 columns"):
         read(written(tmp_path / "a.csv", "text,label\na b,1\nc, d,2\n"))
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples, Schema, left_out
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -41,25 +42,25 @@ class TsFile(Settings):
         """Return a row for each line of data. Raises DataError on what is no number and, if wanted, a missing label."""
         if columns != Columns():
             raise DataError(f"{source} has no columns to name: leave --label, --group and the like out")
-        rows = list(_rows(Path(source)))
+        comments: list[str] = []
+        rows = list(_rows(Path(source), comments))
         if not rows:
             raise DataError(f"{source} has no series after its line '@data'")
         missing = [origin for _, lifetime, origin in rows if lifetime is None]
         if labelled and missing:
             raise DataError(f"{missing[0]} and {len(missing) - 1} more have no label: end the line with ':TIME'")
         schema = SCHEMA.model_copy(update={"targets": {}}) if missing else SCHEMA
-        return _examples(rows, schema)
+        return _examples(rows, schema, comments)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """Return the same without labels, `rows` at a time."""
-        waiting: list[Row] = []
-        for row in _rows(Path(source)):
-            waiting.append(row)
-            if len(waiting) == rows:
-                yield _examples(waiting, SCHEMA.model_copy(update={"targets": {}}))
-                waiting = []
-        if waiting:
-            yield _examples(waiting, SCHEMA.model_copy(update={"targets": {}}))
+        comments: list[str] = []
+        every = _rows(Path(source), comments)
+        waiting = list(islice(every, rows))
+        while waiting:
+            after = list(islice(every, rows))  # first, so that the last rows tell of all comments
+            yield _examples(waiting, SCHEMA.model_copy(update={"targets": {}}), comments)
+            waiting = after
 
 
 Row = tuple[list[float], dict[str, Any] | None, str]
@@ -70,14 +71,17 @@ def _starts_data(line: str) -> bool:
     return line.strip().lower() == "@data"
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path, comments: list[str]) -> Iterator[Row]:
+    """The rows of a file; the places of its comments are put into `comments`."""
     with open(path, encoding="utf-8") as file:
         lines = enumerate(file, start=1)
         next((None for _, line in lines if _starts_data(line)), None)
         for number, line in lines:
+            origin = f"{path.name}:{number}"
+            if line.startswith("#"):
+                comments.append(origin)
             if not line.strip() or line.startswith("#"):
                 continue
-            origin = f"{path.name}:{number}"
             values, colon, label = line.strip().partition(":")
             if ":" in label:
                 raise DataError(f"{origin} has series of several variables; one is expected")
@@ -93,11 +97,11 @@ def _lifetime(label: str) -> dict[str, Any]:
     return {"time": float(label.removesuffix("+")), "ended": not label.endswith("+")}
 
 
-def _examples(rows: list[Row], schema: Schema) -> Examples:
+def _examples(rows: list[Row], schema: Schema, comments: list[str]) -> Examples:
     series, lifetimes, origins = zip(*rows)
     columns = {
         "series": pa.array(series, pa.list_(pa.float64())),
         "lifetime": pa.array(lifetimes, LIFETIME),
         "origin": pa.array(origins),
     }
-    return Examples(pa.table(columns), schema)
+    return Examples(pa.table(columns), schema, tuple(left_out(comments, "lines of comments")))
