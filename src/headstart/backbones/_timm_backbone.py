@@ -23,12 +23,17 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features, MapShape
 from headstart.contracts.inputs import Pixels
 from headstart.kernel.errors import BackboneError
-from headstart.media.deep_pictures import learn_levels
+from headstart.media.deep_pictures import has_depth, learn_levels
 from headstart.media.framing import Framing
 from headstart.media.images import Levels
 
 EXAMPLE_SIDE = 96
 """Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
+
+NO_LEVELS = (
+    "Pictures of more than 8 bits a channel are among the data, and the model learnt from none: the grey levels of each "
+    "depend on its own brightest pixel."
+)
 
 
 class TimmBackbone(Backbone):
@@ -93,6 +98,10 @@ class TimmBackbone(Backbone):
         learnt = learn_levels(raws)
         self.decode_by(None if learnt is None else learnt.levels)
         return () if learnt is None else (learnt.note,)
+
+    def doubts(self, raws: Sequence[Raw]) -> tuple[str, ...]:
+        """Doubt pictures of more than 8 bits a channel where it learnt no levels for them."""
+        return (NO_LEVELS,) if self._black_white is None and any(map(has_depth, raws)) else ()
 
     def decode_by(self, levels: Levels | None) -> None:
         """Take the levels of pictures of more than 8 bits a channel; None: each picture's own."""

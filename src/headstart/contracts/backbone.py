@@ -70,6 +70,10 @@ class Backbone(Network):
         sentences. It is saved with the preprocessing."""
         return ()
 
+    def doubts(self, raws: Sequence[Raw]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return sentences on new inputs that are decoded otherwise than any that it learnt from."""
+        return ()
+
     @abstractmethod
     def length(self, raw: Raw) -> int:
         """Return the length of an input, cheaply, in any unit that grows with its cost; equal lengths batch well."""

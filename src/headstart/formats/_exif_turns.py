@@ -58,7 +58,7 @@ def turns_of(
             f"{some}, and their sizes do not tell whether their {what} lie over the pictures as stored or as seen "
             f"upright. Say which: {settle}"
         )
-    chosen: Exif = given or next(iter(told))
+    chosen = next(iter(told)) if given is None else given
     by = "as was said" if given else f"as the sizes of {len(told[chosen])} tell"
     does = "are turned with them" if chosen == "stored" else "lie over them upright"
     return Turns(chosen == "stored", (f"{some}; their {what} {does}, {by}",))

@@ -85,6 +85,11 @@ def _levels(black: float, white: float) -> Levels:
     return Levels(black, white if white > black else black + 1.0)
 
 
+def has_depth(raw: Path | bytes | Crop) -> bool:
+    """Return whether a picture that can be opened has more than 8 bits a channel."""
+    return _depth(raw.source if isinstance(raw, Crop) else raw) != ""
+
+
 def own_levels(source: Path | bytes) -> Levels | None:
     """The levels of a picture seen by itself; None of 8 bits."""
     ends = _ends(source) if _depth(source) else None

@@ -69,8 +69,8 @@ def frames(
 
 
 def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
-    task = predictor.model.task
-    return set(task.warnings(examples)) if isinstance(task, Remarks) else set()
+    task, backbone = predictor.model.task, predictor.model.backbone
+    return {*backbone.doubts(examples.raws()), *(task.warnings(examples) if isinstance(task, Remarks) else ())}
 
 
 def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:

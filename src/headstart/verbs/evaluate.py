@@ -103,7 +103,7 @@ def evaluate(
         worst_slice=worst,
         unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
-        notes=(*notes, *about_data, *rare),
+        notes=(*notes, *about_data, *run.model.backbone.doubts(examples.raws()), *rare),
     )
 
 

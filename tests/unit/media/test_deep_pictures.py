@@ -140,6 +140,17 @@ def test_a_run_keeps_its_levels_and_a_hot_pixel_changes_no_prediction(tmp_path: 
     assert scores[0] != scores[1]  # kept features are not shared
 
 
+def test_a_run_of_8_bits_doubts_deep_pictures(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for number in range(8):
+        for name, peak in (("dim", 1000), ("bright", 3000)):
+            saved(data / name / f"{number}.png", (frame(number, peak) // 16).astype(np.uint8))
+    headstart.fit(data, out=tmp_path / "run", backbone="embedded", scratch=False)
+    found = headstart.evaluate(tmp_path / "run", scenes(tmp_path / "deep", 0, 3))
+    assert any("more than 8 bits" in note for note in found.notes)
+    assert not any("8 bits" in note for note in headstart.evaluate(tmp_path / "run", data).notes)
+
+
 def test_an_estimator_learns_its_levels_too(tmp_path: Path) -> None:
     data, new = scenes(tmp_path / "data", 0, 8), scenes(tmp_path / "hot", 1000, 6, hot=4200)
     paths, hot = sorted(data.rglob("*.png")), sorted(new.rglob("*.png"))

@@ -28,7 +28,7 @@ def pixels_between(mask: np.ndarray, values: np.ndarray) -> tuple[int, ...]:
         return ()
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    numbers = np.searchsorted(values, mask).astype(np.int32)
+    numbers = np.searchsorted(values, mask).astype(np.min_scalar_type(len(values)))
     inside = (minimum_filter(numbers, REACH) < numbers) & (maximum_filter(numbers, REACH) > numbers)
     return tuple(np.bincount(numbers[inside], minlength=len(values)).tolist())
 
