@@ -31,8 +31,8 @@ EXAMPLE_SIDE = 96
 """Pixels of the images on which a model of any input size is cut and verified: quick, yet five halvings deep."""
 
 NO_LEVELS = (
-    "Pictures of more than 8 bits a channel are among the data, and the model learnt from none: each has grey levels by "
-    "its own brightest pixel."
+    "Pictures of more than 8 bits a channel are among the data, and the model learnt from none: each is shown by "
+    "the levels of its own brightest pixel."
 )
 
 
