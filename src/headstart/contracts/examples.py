@@ -48,6 +48,10 @@ class Schema(Settings):
     targets: dict[str, str] = {}
     """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
     text are called 'spans'; empty when the data are unlabelled."""
+    label_form: str | None = None
+    """What the cells of labels were taken for, as a setting of the format says it; None where their type says it."""
+    decimal: str | None = None
+    """The decimal sign of labels that are numbers in another notation."""
     separator: str = ""
     """What stands between the labels of a cell that names several; '' where a cell is one label, or a list."""
     written: str | None = None

@@ -27,6 +27,10 @@ class Columns(Settings):
     labels: tuple[str, ...] = ()
     """Columns of 0 and 1, one for each label that an example may have; in place of `label`. Several names given as
     `label` are these."""
+    label_form: str | None = None
+    """What the cells of labels were taken for in training, and are again."""
+    decimal: str | None = None
+    """The decimal sign that was found in the labels of training."""
     group: str | None = None
     """Column of what must stay on one side of the split; for image folders a regular expression over the path."""
     domain: str | None = None

@@ -23,6 +23,10 @@ class Labels(NamedTuple):
     """The cells as they are written, where numbers were read from text and would be written otherwise."""
     separator: str = ""
     """What stands between the names of a cell; '' where each is one name, or a list."""
+    form: LabelForm | None = None
+    """What the cells were taken for; None where their type says it."""
+    decimal: DecimalSign | None = None
+    """The decimal sign of numbers in another notation."""
 
 
 @dataclass(frozen=True)

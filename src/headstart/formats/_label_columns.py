@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -43,13 +44,8 @@ class ReadLabels(NamedTuple):
     table: pa.Table
     target: str
     """'label', or 'spans' of characters."""
-    separator: str = ""
-    """What stands between the labels of a cell."""
-
-    @property
-    def roles(self) -> dict[str, str | None]:
-        """The fields of a schema about the labels, beside their column."""
-        return {"separator": self.separator, "written": WRITTEN if WRITTEN in self.table.column_names else None}
+    roles: Mapping[str, str | None] = MappingProxyType({})
+    """Fields of the schema about the labels, beside their column."""
 
 
 def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inputs) -> ReadLabels:
@@ -72,9 +68,10 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     if pa.types.is_integer(labels.values.type):
         _note_negative_classes(column, Counter(labels.values.drop_null().to_pylist()))
     table = _replaced(table, label, labels.values)
+    roles = {"label_form": labels.form, "decimal": labels.decimal, "separator": labels.separator}
     if labels.written is not None:
         table = table.append_column(WRITTEN, labels.written)
-    return ReadLabels(table, "label", labels.separator)
+    return ReadLabels(table, "label", {**roles, "written": WRITTEN if labels.written is not None else None})
 
 
 def _note_negative_classes(column: LabelColumn, counts: Counter[int]) -> None:

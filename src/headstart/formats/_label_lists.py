@@ -36,7 +36,7 @@ def read_lists(column: LabelColumn) -> Labels:
     sets = [None if cell is None else [name_of(item) for item in cell] for cell in cells]
     called = one_spelling(name for some in sets for name in some or ())
     sets = [None if some is None else [called.get(name, name) for name in some] for some in sets]
-    return Labels(pa.array(sets, pa.list_(pa.string())))
+    return Labels(pa.array(sets, pa.list_(pa.string())), form="sets")
 
 
 def _without_gaps(column: LabelColumn, row: int, cell: list[Any]) -> list[Any] | None:
@@ -97,8 +97,8 @@ def _by_place(column: LabelColumn, width: int) -> Labels:
     found = f"{len(column.known())} of {len(sets)} cells are vectors of {width} numbers 0 and 1"
     if all(some is None or len(some) == 1 for some in sets):
         column.say(f"{found} with one 1 each, read as the classes '0' to '{width - 1}' by its place")
-        return Labels(pa.array([some and some[0] for some in sets], pa.string()))
+        return Labels(pa.array([some and some[0] for some in sets], pa.string()), form="vectors")
     column.say(
         f"{found}, read as the labels '0' to '{width - 1}' by place (--set format.labels=sets: as class numbers)"
     )
-    return Labels(pa.array(sets, pa.list_(pa.string())))
+    return Labels(pa.array(sets, pa.list_(pa.string())), form="vectors")

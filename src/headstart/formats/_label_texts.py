@@ -70,7 +70,7 @@ def read_texts(column: LabelColumn) -> Labels:
     """Read a column of texts that are no lists. Raises DataError."""
     counts = Counter(column.known())
     if column.form == "names" or not counts:
-        return Labels(pa.array(column.cells, pa.string()))
+        return Labels(pa.array(column.cells, pa.string()), form=column.form)
     if column.form == "vectors":
         raise column.refusal(f"--set format.labels=vectors asks for lists of 0 and 1, unlike {column.first()}")
     numbers = None if column.form == "sets" else _numbers(column, counts)
@@ -119,14 +119,16 @@ def _numbers(column: LabelColumn, counts: Mapping[str, int]) -> Labels | None:
     if words:
         left = sum(counts[word] for word in words)
         column.say(f"{total} of {left + total} cells are numbers; {left}, such as '{words[0]}', have no label")
-    return _as_numbers(column, {cell: number_in(cell, sign) for cell in cells})
+    labels = _as_numbers(column, {cell: number_in(cell, sign) for cell in cells})
+    return labels if plain else labels._replace(form="numbers", decimal=sign)
 
 
 def _as_numbers(column: LabelColumn, values: Mapping[str, float | None]) -> Labels:
     numbers: list[int | float | None] = [values.get(cell) for cell in column.cells]
     if all(re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", cell) for cell in values):
         numbers = [int(cell) if cell in values else None for cell in column.cells]
-    if len(set(values.values())) < len(values):
+    whole = all(value is None or value.is_integer() for value in values.values())
+    if whole and len(set(values.values())) < len(values):
         column.say("some numbers are written in several ways, such as 1 and 1.0, and count as one")
         return Labels(pa.array(numbers))
     texts = [None if number is None else cell for cell, number in zip(column.cells, numbers)]
@@ -234,7 +236,7 @@ def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
         column.say(
             f"'{there[0]}' in {several} of {len(known)} cells is part of a name; --set format.labels=sets splits there"
         )
-    return Labels(texts, separator=separator)
+    return Labels(texts, separator=separator, form="sets" if separator else "names")
 
 
 def _separates(separator: str, cells: Sequence[str]) -> bool:

@@ -91,13 +91,20 @@ class Table(Settings):
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
         elif labelled and roles.label in present:
-            reading = LabelReading(typed, self.labels, self.decimal, notes)
+            reading = self._reading(columns, typed, notes)
             labels = with_labels(labels.table, roles.label, reading, roles.inputs)
         table = labels.table if roles.part is None else with_parts(labels.table, roles.part, strict=labelled)
         schema = _schema(roles, root, PLACES if lists is not None else None)
         if labelled and roles.label is not None:
             schema = schema.model_copy(update={"targets": {labels.target: roles.label}, **labels.roles})
         return Examples(table, schema, (*notes, *roles.inputs.notes))
+
+    def _reading(self, columns: Columns, typed: bool, notes: list[str]) -> LabelReading:
+        """What label cells are: by the settings, else as training found."""
+        found = {"labels": columns.label_form, "decimal": columns.decimal}
+        known = self.model_copy(update={name: value for name, value in found.items() if value})
+        form = known.labels if self.labels == "auto" else self.labels
+        return LabelReading(typed, form, known.decimal if self.decimal == "auto" else self.decimal, notes)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""

@@ -58,7 +58,7 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
         settings["format"] = {**run.plan.settings["format"], **settings.get("format", {})}
     named = {name: value for name, value in plan.columns if value}
     if plan.columns.label or plan.columns.labels:
-        named = {"label": None, "labels": (), **named}
+        named = {"label": None, "labels": (), "label_form": None, "decimal": None, **named}
     columns = run.model.columns.model_copy(update={"part": None, **named})  # a split belongs to its own data
     changes = {"task": run.record.task, "columns": columns, "format": plan.format or run.plan.format}
     changes |= {"backbone": str(run.folder), "from_run": str(run.folder), "tuning": chosen, "settings": settings}

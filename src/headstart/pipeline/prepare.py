@@ -289,6 +289,7 @@ def _recognised(columns: Columns, schema: Schema) -> Columns:
         found[role] = schema.inputs
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
+        found |= {"label_form": schema.label_form, "decimal": schema.decimal}
     return columns.model_copy(update=found)
 
 

@@ -111,5 +111,5 @@ def _columns(trained: Columns, given: Columns) -> Columns:
     """The columns of training, save those given; the part column plays no role in an evaluation."""
     named = {name: value for name, value in given if value}
     if given.label or given.labels:
-        named = {"label": None, "labels": (), **named}
+        named = {"label": None, "labels": (), "label_form": None, "decimal": None, **named}
     return trained.model_copy(update={"part": None, **named})

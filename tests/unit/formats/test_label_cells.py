@@ -331,8 +331,8 @@ def test_inspect_counts_the_labels_of_fit_and_predictions_are_written_as_labels_
     headstart.predict(run, source, out=tmp_path / "found.csv")
     written = (tmp_path / "found.csv").read_text(encoding="utf-8")
     assert {line.split(",")[1].strip('"') for line in written.splitlines()[1:]} == {"1.10", "1.1", "cat "}
-    again = numbers(tmp_path, ["1.10", "1.1", "cat "], name="more.csv")
-    assert headstart.evaluate(run, again).n == 60
+    again = numbers(tmp_path, ["1.10", "1.1", "1.10"], name="more.csv")
+    assert headstart.evaluate(run, again).n == 60  # names still, as in training
 
 
 def test_a_run_knows_other_spellings_of_its_classes(tmp_path: Path) -> None:
@@ -341,6 +341,13 @@ def test_a_run_knows_other_spellings_of_its_classes(tmp_path: Path) -> None:
     )
     other = numbers(tmp_path, ["1.0", "TRUE", "cafe\u0301"], name="more.csv")
     assert headstart.evaluate(run, other).n == 60
+
+
+def test_a_run_keeps_what_was_decided_about_its_labels(tmp_path: Path) -> None:
+    prices = numbers(tmp_path, ["$1,000.50", "$2,000.25", "$3,000"])
+    run = headstart.fit(prices, out=tmp_path / "run", tuning="probe", scratch=False)
+    assert run.record.task == "regression"
+    assert headstart.evaluate(run, numbers(tmp_path, ["$1,001", "$2,001", "$3,001"], name="more.csv")).n == 60
 
 
 def test_inspect_counts_each_label_of_sets(tmp_path: Path) -> None:
