@@ -108,7 +108,7 @@ def split(
         part_of = _assign(units, shares)
         part[pool] = part_of[units.of_row]
         everything = strata[:, None].tolist() if held is None else held
-        notes += _thin(units.of_row, part[pool], [everything[row] for row in pool], list(shares), names)
+        notes += _thin(units.of_row, part[pool], [everything[row] for row in pool.tolist()], list(shares), names)
         notes += _odd_sizes(part[pool], shares)
     rows = {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
     return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks, units_of)

@@ -104,8 +104,8 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
         word = _words(seen) + 1
     notes: list[str] = []
     if word > 1:
-        numbered = "the first counts words" if seen.running[0] else "those before are no words"
-        notes.append(f"the words are in column {word} of {seen.path.name}, as {numbered}")
+        why = "the first counts words" if seen.running[0] else "those before are no words"
+        notes.append(f"the words are in column {word} of {seen.path.name}, as {why}")
     tags: dict[str, str] = {}
     if tagged:
         tag, tags, told = _tag_column(seen, word, tag)

@@ -24,11 +24,15 @@ from headstart.kernel.spelling import nfc
 class TableSource(Protocol):
     """One table, wherever it lies."""
 
-    notes: tuple[str, ...]
     root: str
     """Folder that relative image paths start from."""
     words: str
     """What it is, for people."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user, such as one on a fallback encoding."""
+        ...
 
     def names(self) -> list[str]:
         """The columns."""
