@@ -110,7 +110,7 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
     if tagged:
         tag, tags, told = _tag_column(seen, word, tag)
         notes += told
-    last = (tag or width) - 1
+    last = min(tag or width, width) - 1
     lines = {number for number, columns in seen.marked.items() if not _is_word(columns[last], seen, last)}
     comments = sorted({*seen.comments, *lines})
     notes += left_out([f"{seen.path.name}:{number}" for number in comments], "lines of comments")
