@@ -45,7 +45,7 @@ _OUT = _Tag("O", "")
 
 
 def read_spans(
-    sentences: Sequence[Tags], outside: str | None = None, remedy: str = "Write it as O"
+    sentences: Sequence[Tags], outside: str | None = None, remedy: str = "write it as O"
 ) -> tuple[list[list[WordSpan]], str]:
     """The spans of each sentence, and how the tags were read, in words; `outside` and `remedy` as in `respelt`.
 
@@ -54,14 +54,14 @@ def read_spans(
     """
     spelt = respelt(dict.fromkeys(tag for sentence in sentences for tag in sentence.tags), outside, remedy)
     sentences = [Tags([spelt[tag] for tag in tags], places) for tags, places in sentences]
-    scheme = recognise_scheme(sentences)
+    scheme = recognise_scheme(sentences, remedy)
     words = "every tag labels its own word" if scheme == "plain" else f"the tags were read as {scheme}"
     changed = [f"'{tag}' as {read}" for tag, read in spelt.items() if tag != read]
     words += f", {', '.join(changed[:3])}" if changed else ""
     return [spans_of(sentence, scheme) for sentence in sentences], words
 
 
-def recognise_scheme(sentences: Iterable[Tags]) -> str:
+def recognise_scheme(sentences: Iterable[Tags], remedy: str) -> str:
     """'IOB2', 'IOB1', 'BIOES', 'BILOU' or 'plain'.
 
     Raises:
@@ -77,7 +77,10 @@ def recognise_scheme(sentences: Iterable[Tags]) -> str:
     if prefixes == {""}:
         return "plain"
     if "" in prefixes:
-        raise DataError(f"{first['']} has no prefix such as B- or I-, which others have. Write all tags in one way.")
+        raise DataError(
+            f"{first['']} has no prefix such as B- or I-, which others have. Write all tags in one way. If it stands for "
+            f"no entity: {remedy}"
+        )
     if prefixes <= {"B", "I"}:
         return _iob(sentences)
     for scheme, known in _ENDS.items():

@@ -36,7 +36,7 @@ def marks_spans(tags: Iterable[str]) -> bool:
     return bool(tags) and (spelt is not None or {*tags} == {OUTSIDE})
 
 
-def respelt(tags: Iterable[str], outside: str | None = None, remedy: str = "Write it as O") -> dict[str, str]:
+def respelt(tags: Iterable[str], outside: str | None = None, remedy: str = "write it as O") -> dict[str, str]:
     """Tag -> the same as 'O', 'B-person' or a plain label; `outside` is what stands for none, seen without it.
 
     Raises:
@@ -51,7 +51,7 @@ def respelt(tags: Iterable[str], outside: str | None = None, remedy: str = "Writ
         if len(found) > 1 or (tags and all(tag.isdecimal() for tag in tags)):
             listed = ", ".join(repr(tag) for tag in sorted(tags)[:8])
             raise DataError(
-                f"it is not clear which of the tags {listed} stands for no entity, or whether one does. {remedy}"
+                f"it is not clear which of the tags {listed} stands for no entity, or whether one does: {remedy}"
             )
         outside = found[0] if found else None
     return {tag: OUTSIDE if tag == (outside or OUTSIDE) else tag for tag in tags}

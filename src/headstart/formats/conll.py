@@ -155,7 +155,7 @@ def _labels(
         Tags(sentence.tags, [f"{path_of[part]}:{line}" for line in sentence.lines])
         for part, sentence in zip(parts, sentences)
     ]
-    found, words = read_spans(tags, outside, "Say which with --set format.outside=TAG")
+    found, words = read_spans(tags, outside, "say which with --set format.outside=TAG")
     spans = [in_characters(one, places_of(sentence.words)) for one, sentence in zip(found, sentences)]
     return pa.array(spans, SPANS), (words,)
 

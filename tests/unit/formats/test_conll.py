@@ -88,6 +88,10 @@ def test_the_tag_of_no_entity_is_asked_for_where_it_is_not_clear(tags: str, tmp_
     with pytest.raises(DataError, match=r"--set format\.outside=TAG"):
         read(path)
     assert [label for _, label in spans(Conll(outside="0").read(path, Columns()))[0]] == tags.split()[1:]
+    path = written(tmp_path, "a none\nb B-x\n")
+    with pytest.raises(DataError, match=r"tag 'none' has no prefix.*--set format\.outside=TAG"):
+        read(path)
+    assert spans(Conll(outside="none").read(path, Columns())) == [[("b", "x")]]
 
 
 LEADING = {
