@@ -78,8 +78,8 @@ def recognise_scheme(sentences: Iterable[Tags], remedy: str) -> str:
         return "plain"
     if "" in prefixes:
         raise DataError(
-            f"{first['']} has no prefix such as B- or I-, which others have. Write all tags in one way. If it stands for "
-            f"no entity: {remedy}"
+            f"{first['']} has no prefix such as B- or I-, which others have. Write all tags in one way. If it "
+            f"stands for no entity: {remedy}"
         )
     if prefixes <= {"B", "I"}:
         return _iob(sentences)
