@@ -6,6 +6,7 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -60,6 +61,7 @@ class TextBackbone(Backbone):
         self._settings = dict(settings)
         self._config = config
         self._preparation = preparation
+        self.reads = f"{preparation.max_length} tokens"
         self._files = dict(files)
         self._pooling = settings["pool"]
         example = self.prepare(_EXAMPLE)
@@ -90,6 +92,10 @@ class TextBackbone(Backbone):
     def windows(self, raw: Raw) -> tuple[tuple[int, int], ...]:
         """Parts of a text of more tokens than are read at once."""
         return self._preparation.windows(raw)
+
+    def unread(self, raws: Sequence[Raw]) -> np.ndarray:
+        """(inputs,) the share of the tokens of each text or pair that is cut off."""
+        return self._preparation.unread(raws)
 
     def input_kind(self) -> Tokens:
         """Token numbers, with the tokenizer's own special ones."""

@@ -85,6 +85,18 @@ class TextPreparation:
         """See `_text_windows`; none for pairs."""
         return self._windows(raw) if isinstance(raw, str) else ()
 
+    def unread(self, raws: Sequence[Raw]) -> np.ndarray:
+        """(inputs,) the share of the tokens of each text or pair that `prepare` cuts off; of very long ones about."""
+        most, texts = self.max_length * CHARACTERS_PER_TOKEN, [_parts(raw) for raw in raws]
+        found = np.zeros(len(texts))
+        for row, some in enumerate(texts):
+            room = self.max_length - self._tokenizer.num_special_tokens_to_add(pair=len(some) == 2)
+            if sum(len(text.encode(errors="replace")) + len(self._lead) for text in some) <= room:
+                continue  # no tokenizer makes more tokens than there are bytes
+            lengths = (self._windows.tokens(text[:most]) * max(1.0, len(text) / most) for text in some)
+            found[row] = max(0.0, 1 - room / max(1.0, sum(lengths)))
+        return found
+
     def prepare(self, raws: Sequence[Raw]) -> State:
         """`hidden` (batch, length) token numbers; context `attention_mask` and perhaps `token_type_ids`, alike, and
         `places` (batch, length, 2) where they were asked for.

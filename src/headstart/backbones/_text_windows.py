@@ -45,6 +45,12 @@ class TextWindows:
             found.append((self._start(places, begin), places[end - 1][1]))
             begin = _last_head(heads, begin + size // 4, end - int(OVERLAP * size))
 
+    def tokens(self, text: str) -> int:
+        """Return how many tokens a text has, special ones not counted."""
+        clean = text.encode(errors="replace").decode()
+        found = self._tokenizer(self._lead + clean, add_special_tokens=False, truncation=False, verbose=False)
+        return len(found["input_ids"])
+
     @staticmethod
     def _start(places: list[tuple[int, int]], at: int) -> int:
         return places[at][0] if at else 0

@@ -201,13 +201,17 @@ def inspect(
     image: Image = None,
     label: Label = None,
     group: Group = None,
+    domain: Domain = None,
     slices: Slices = None,
     part: Part = None,
     format: Format = None,
+    task: Task = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
     assignments: Set = None,
     as_json: Json = False,  # noqa: ARG001
 ) -> Answer:
-    """Find problems in the data before training.
+    """Find problems in the data before training, and what fit would refuse, leave out, cut or assume.
 
     \b
     headstart inspect photos/
@@ -218,6 +222,7 @@ def inspect(
     chosen = given(
         {"text": text, "image": image, "label": label, "group": group, "slices": slices, "part": part, "format": format}
     )
+    chosen |= given({"domain": domain, "task": task, "backbone": backbone, "weights": weights})
     chosen |= given({"settings": parse_assignments(assignments or ())})
     found = headstart.inspect(data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))

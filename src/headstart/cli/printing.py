@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MOST_METRICS = 8
 """Metrics that are printed; a figure per label can be many."""
 
+MOST_NOTES = 20
+"""Sentences on the data that are printed; a list of classes may be long."""
+
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "dim"}
 
 
@@ -54,7 +57,8 @@ def print_fit(run: Run) -> None:
     _print_slices(console, record)
     _print_spread(console, record)
     about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]
-    _print_some(console, [*about_old, *record.data.notes, *map(_trouble_text, record.data.unreadable)])
+    _print_some(console, [*about_old, *record.data.notes], most=MOST_NOTES)
+    _print_some(console, [*map(_trouble_text, record.data.unreadable)])
     if record.head is not None:
         console.print()
         console.print(stage_table(record))
@@ -72,7 +76,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
         table.add_row(evaluation.title(metric), *_cells(evaluation.unit(metric), evaluation.figures[metric]))
     console.print(table)
     _print_slices(console, evaluation)
-    _print_some(console, [*evaluation.notes, *map(_trouble_text, evaluation.unreadable)])
+    _print_some(console, evaluation.notes, most=MOST_NOTES)
+    _print_some(console, [*map(_trouble_text, evaluation.unreadable)])
 
 
 def print_inspection(inspection: Inspection) -> None:
@@ -83,7 +88,7 @@ def print_inspection(inspection: Inspection) -> None:
     for finding in inspection.findings:
         grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(as_list(finding.text)))
     console.print(grid)
-    if all(finding.severity == "note" for finding in inspection.findings):
+    if not inspection.assumed and all(finding.severity == "note" for finding in inspection.findings):
         console.print("No problems found.")
 
 

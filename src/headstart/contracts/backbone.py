@@ -51,6 +51,8 @@ class Backbone(Network):
     """Plug-in name of the modality of its inputs, such as 'image'."""
     entry: nn.Module = nn.Identity()
     """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
+    reads: str = ""
+    """The most that is read of an input, such as '512 tokens'; '' where every input is read whole."""
     notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 
@@ -82,6 +84,10 @@ class Backbone(Network):
         """Return overlapping parts, each read whole, of a text that is longer than is read at once: (first character,
         one past the last), in order; none for an input that is read whole."""
         return ()
+
+    def unread(self, raws: Sequence[Raw]) -> np.ndarray:
+        """(inputs,) the share of each input that is cut off as too long, in [0, 1)."""
+        return np.zeros(len(raws))
 
     def input_kind(self) -> Pixels | Tokens | None:
         """Return the meaning of the numbers at boundary 0; None for neither pixels nor tokens."""

@@ -15,6 +15,14 @@ _TINY_CLASS = 10
 _IMBALANCE = 10
 """Ratio of the largest class to the smallest from which it is told."""
 
+_SMALL_PICTURE = 28
+"""Pixels below which pictures are told to be small."""
+_MANY_TIMES = 20
+"""Ratio of the largest picture to the smallest from which it is told."""
+
+_LISTED = (" cannot be read: ", " cannot be learnt from: ", " outside the train part with a copy in it: ")
+"""Words of warnings on examples that the record of a fit names one by one."""
+
 
 def findings_of(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> tuple[Finding, ...]:
     """Every finding, gravest first: those that `found` holds already, and what its numbers say."""
@@ -26,14 +34,25 @@ def findings_of(found: Inspection, classes_by_part: Mapping[str, set[str]]) -> t
         *_about_sizes(found),
     ]
     new = [Finding(severity=severity, text=text) for severity, text in sentences]
-    return tuple(sorted([*found.findings, *new], key=lambda finding: _ORDER[finding.severity]))
+    return gravest_first([*found.findings, *new])
+
+
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Order findings by severity."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))
+
+
+def repeated(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the warnings that a fit repeats: all but those that its record lists one by one."""
+    told = (finding.text for finding in findings if finding.severity == "warning")
+    return tuple(text for text in told if not any(listed in text for listed in _LISTED))
 
 
 _Sentences = Iterator[tuple[Severity, str]]
 
 
 def _about_labels(found: Inspection) -> _Sentences:
-    if found.missing_labels:
+    if found.missing_labels and not any("no label" in finding.text for finding in found.findings):
         yield "error", f"{found.missing_labels} of {found.examples} examples have no label"
     if len(found.classes) == 1 and not any(finding.severity == "error" for finding in found.findings):
         yield "error", f"only one class, '{next(iter(found.classes))}': at least two are needed"
@@ -106,6 +125,17 @@ def _about_inputs(found: Inspection) -> _Sentences:
 
 
 def _about_sizes(found: Inspection) -> _Sentences:
+    sides = [found.spreads[name] for name in ("width", "height") if name in found.spreads]
+    if sides and max(side.median for side in sides) < _SMALL_PICTURE:
+        shown = " x ".join(f"{side.median:g}" for side in sides)
+        yield (
+            "warning",
+            f"the pictures are small ({shown} px in the median): a backbone reads them enlarged",
+        )
+    for name, side in zip(("wide", "high"), sides):
+        if side.maximum >= _MANY_TIMES * side.minimum:
+            extent = f"from {side.minimum:g} to {side.maximum:g} px {name}"
+            yield "warning", f"the pictures differ much in size, {extent}: all are brought to one size"
     for name, spread in list(found.spreads.items())[:20]:
         yield "note", f"{name}: {_in_words(spread)}"
 

@@ -82,5 +82,7 @@ class Inspection(Settings):
     """Copies across the given split: the first outside the train part, the second in it."""
     spreads: dict[str, Spread] = {}
     """Sizes: width and height in pixels, characters and words of texts, the values of numeric columns and targets."""
+    assumed: tuple[str, ...] = ()
+    """Sentences, also among the findings, on what a fit would leave out, cut, convert or assume."""
     findings: tuple[Finding, ...] = ()
     """All of it in sentences, gravest first."""

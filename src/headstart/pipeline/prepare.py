@@ -24,7 +24,6 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.decision_log import DecisionLog
-from headstart.pipeline.findings import alike
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
 from headstart.pipeline.unusable import unusable
@@ -119,18 +118,22 @@ class SplitData:
     """(rows,) int codes; None without a group column."""
     split: Split
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be known of the split."""
+        return (*self.split.notes, *_never_trained_on(self.split, self.policy))
 
-def read_data(data: Any, plan: Plan, reporter: Reporter) -> ReadData:
+
+def read_data(data: Any, plan: Plan, reporter: Reporter) -> SeenData:
     """Read the data of a fit and find copies among them.
 
     Raises:
-        DataError: the data cannot be read, or none of the inputs can be used.
+        DataError: the data cannot be read.
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
     examples, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
     plan.suit(examples.schema.modality)
-    return look_at(examples, seen, reporter).usable()
+    return look_at(examples, seen, reporter)
 
 
 def look_at(examples: Examples, seen: str, reporter: Reporter) -> SeenData:
@@ -173,8 +176,6 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
     require_classes(plan, task)
     for name in targets:
         kind_of(name, task.target_kinds)
-    shown = presentation_of(task)
-    counts = shown.tally(shown.labels(examples))
     summary = DataSummary(
         source=plan.data,
         seen=data.read.seen,
@@ -183,7 +184,7 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
         unreadable=data.read.troubles,
         duplicates=len(examples) - len(np.unique(data.read.clusters)),
         leaks=_leaks(parts, examples),
-        notes=(*examples.notes, *alike(counts), *parts.notes, *_never_trained_on(parts, data.policy)),
+        notes=(*examples.notes, *data.notes()),
     )
     columns = _recognised(plan.columns, examples.schema)
     found = Prepared(examples, columns, data.read.keys, task, targets, data.policy.strata, data.groups, parts, summary)

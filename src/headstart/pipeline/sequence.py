@@ -18,7 +18,6 @@ from headstart.kernel import registry
 from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.budget import Budget
-from headstart.pipeline.choose_backbone import choose_backbone, suited
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.decision_log import DecisionLog
@@ -27,17 +26,12 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import (
     Prepared,
-    bind_data,
-    choose_task,
     read_data,
     require_all,
-    split_data,
-    with_notes,
     without,
 )
+from headstart.pipeline.ready import ready, staged
 from headstart.pipeline.record import Decision
-from headstart.pipeline.run_folder import open_run
-from headstart.pipeline.stream_rows import require_streams
 from headstart.pipeline.time_estimates import too_long_a_pass
 
 
@@ -99,23 +93,9 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
     budget, reporter = Budget(plan.budget), reporter or Quiet()
     log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
-        found = read_data(data, plan, reporter)
-        task, chosen = choose_task(found.examples, plan)
-        continued = None if plan.from_run is None else ContinuedRun(open_run(plan.from_run), plan, found.examples)
-        source = continued or task
-        parts = split_data(found, source.split_policy(found.examples), plan.seed)
-    with budget.step("loading the backbone"):
-        backbone, reference, loaded = choose_backbone(found.examples, plan)
-    with budget.step("reading and splitting the data"):
-        log.add(chosen)
-        prepared = bind_data(parts, plan, source.bind(found.examples, backbone), log)
-        log.add(loaded)
-        if continued is None:
-            prepared = with_notes(prepared, backbone.learn_decoding(prepared.examples.raws(prepared.split.train)))
-        else:
-            prepared = continued.apart(prepared)
-        require_streams(prepared, plan.plugin("objective"), plan.objective)
-    backbone = suited(backbone, prepared.task, plan.plugin("tuning"))
+        begun = staged(read_data(data, plan, reporter), plan)
+    found = ready(begun, plan, budget, log)
+    prepared, backbone = found.data, found.backbone
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
@@ -132,5 +112,5 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
         late = too_long_a_pass(read, backbone, spec, choice, store, budget, searched=plan.tuning == AUTO)
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)
-    named = plan.model_copy(update={"backbone": reference, "task": registry.name_of(prepared.task)})
-    return Start(named, prepared, read, backbone, spec, choice, store, budget, continued, log)
+    named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
+    return Start(named, prepared, read, backbone, spec, choice, store, budget, begun.continued, log)

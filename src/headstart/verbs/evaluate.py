@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
+from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
@@ -74,14 +77,14 @@ def evaluate(
     require_cache_apart(data, run.folder)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
-    about_data: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     if data is None:
         examples = own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
         found, reader = reader_of(data, format or run.plan.format, run.plan.settings.get("format", {}))
         examples = reader.read(found, columns)
-        about_data = examples.notes
+        left_out = examples.notes
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
     keys = content_keys(examples, reporter).keys
     reads, notes = count_reading(run, keys, report)
@@ -103,8 +106,14 @@ def evaluate(
         worst_slice=worst,
         unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
-        notes=(*notes, *about_data, *run.model.backbone.doubts(examples.raws()), *rare),
+        notes=(*notes, *left_out, *_about_inputs(run.model, examples), *rare),
     )
+
+
+def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:
+    """What the model reads of inputs otherwise than a user may expect."""
+    backbone = model.backbone
+    return (*backbone.doubts(examples.raws()), *CutOff(backbone, model.task).look(examples).notes())
 
 
 def _columns(trained: Columns, given: Columns) -> Columns:

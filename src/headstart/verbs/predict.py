@@ -17,6 +17,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
+from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
 from headstart.pipeline.mask_files import mask_files
@@ -83,13 +84,18 @@ def predict(
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
     source, reader = reader_of(data, format, opened.plan.settings.get("format", {}))
-    chunks = _telling(reader.stream(source, columns, ROWS_AT_ONCE), reporter)
+    chunks = _telling(reader.stream(source, columns, ROWS_AT_ONCE), CutOff(model.backbone, model.task), reporter)
     predictor = Predictor(model, reporter=reporter)
     if out is None:
         found = list(frames(predictor, chunks, None, reporter))
         if not found:
             raise DataError("there is nothing to predict: the data have no rows")
-        return pd.concat(found, ignore_index=True)
+        everything = pd.concat(found, ignore_index=True)
+        broken = everything[everything["error"].notna()]
+        if len(broken):
+            first = f"{broken['origin'].iloc[0]} {broken['error'].iloc[0]}"
+            reporter.say(f"{len(broken):,} of {len(everything):,} rows could not be predicted, first: {first}.")
+        return everything
     out = Path(out)
     if not isinstance(presentation_of(model.task), WritesFiles):
         with atomic_path(out) as table:
@@ -106,11 +112,12 @@ def predict(
     return PredictionSummary(rows=rows, failed=failed, out=str(out), gathered=named)
 
 
-def _telling(chunks: Iterator[Examples], reporter: Reporter) -> Iterator[Examples]:
-    """The chunks; in the end what their reader left out or assumed is said."""
+def _telling(chunks: Iterator[Examples], cut_off: CutOff, reporter: Reporter) -> Iterator[Examples]:
+    """The chunks; in the end what their reader left out or assumed is said, and what the backbone does not read."""
     notes: tuple[str, ...] = ()
     for chunk in chunks:
         notes = chunk.notes
+        cut_off.look(chunk)
         yield chunk
-    for note in notes:
+    for note in (*notes, *cut_off.notes()):
         reporter.say(f"{note}.")

@@ -26,7 +26,7 @@ def prepared(folder: Path, domain: str | None) -> Prepared:
     frame = pd.DataFrame({"x": numbers[:, 0], "y": numbers[:, 1], "kind": ["a", "b"] * (rows // 2), "place": places})
     frame.to_csv(folder / "numbers.csv", index=False)
     plan = Plan(data=str(folder / "numbers.csv"), columns=Columns(label="kind", domain=domain), task="classification")
-    read = read_data(folder / "numbers.csv", plan, Quiet())
+    read = read_data(folder / "numbers.csv", plan, Quiet()).usable()
     task, _ = choose_task(read.examples, plan)
     parts = split_data(read, task.split_policy(read.examples), plan.seed)
     return bind_data(parts, plan, task.bind(read.examples, SHAPES), DecisionLog())

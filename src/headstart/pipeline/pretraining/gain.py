@@ -53,7 +53,7 @@ MOST_KNOWN, MOST_ASKED = 2000, 1000
 
 def read_sample(plan: Plan, backbone: Backbone, reporter: Reporter) -> Prepared:
     """Read and split a labelled sample. Raises DataError as a fit does, and where an example has no single label."""
-    read = read_data(plan.data, plan, reporter)
+    read = read_data(plan.data, plan, reporter).usable()
     task, _ = choose_task(read.examples, plan)
     parts = split_data(read, task.split_policy(read.examples), plan.seed)
     bound = task.bind(read.examples, backbone)

@@ -1,0 +1,60 @@
+"""Columns of numbers that teach nothing, or too much: constant ones, running numbers, and the label in other words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasNumbers, modality_named
+
+FEWEST = 20
+"""Rows below which numbers that are all different, or that go with the labels, prove nothing."""
+
+_SAME = 1 - 1e-9
+"""Correlation from which a column says the same as a target of numbers."""
+
+
+def about_columns(examples: Examples) -> Iterator[str]:
+    """Yield a sentence for each column that is better left out. Nothing where inputs are no numbers."""
+    schema, kind = examples.schema, modality_named(examples.schema.modality)
+    if not isinstance(kind, HasNumbers) or not len(examples):
+        return
+    columns = np.stack([kind.numbers(raw) for raw in examples.raws()]).T
+    labels = examples.target(next(iter(schema.targets))) if schema.targets else None
+    for name, values in zip(schema.inputs, columns):
+        known = values[np.isfinite(values)]
+        if len(known) and np.ptp(known) == 0:
+            yield f"column '{name}' is {known[0]:g} in every row: nothing can be learnt from it"
+        elif _numbers_rows(known):
+            yield f"column '{name}' numbers the rows and is learnt from: take it out unless it measures something"
+        elif labels is not None and _says_label(values, labels):
+            yield f"column '{name}' says the label in other numbers: take it out unless it is known beforehand"
+
+
+def _numbers_rows(values: np.ndarray) -> bool:
+    """Return whether values (rows,) are consecutive whole numbers, in any order."""
+    count = len(values)
+    if count < FEWEST or values.min() % 1:
+        return False
+    return bool((np.sort(values) == values.min() + np.arange(count)).all())
+
+
+def _says_label(values: np.ndarray, labels: list[object]) -> bool:
+    """Return whether a column has one value for each class, or goes with a target of numbers in a straight line."""
+    rows = [row for row, label in enumerate(labels) if label is not None and np.isfinite(values[row])]
+    if len(rows) < FEWEST:
+        return False
+    numbers = values[rows]
+    try:
+        pairs = {(value, labels[row]) for value, row in zip(numbers.tolist(), rows)}
+    except TypeError:  # lists of labels
+        return False
+    classes = len({label for _, label in pairs})
+    if 2 * classes <= len(rows):
+        return len(pairs) == classes == len(set(numbers.tolist())) > 1
+    if not all(isinstance(labels[row], (int, float)) for row in rows) or np.ptp(numbers) == 0:
+        return False
+    targets = np.array([labels[row] for row in rows], dtype=np.float64)
+    return bool(np.ptp(targets) > 0 and abs(np.corrcoef(numbers, targets)[0, 1]) >= _SAME)

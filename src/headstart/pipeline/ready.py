@@ -1,0 +1,83 @@
+"""The steps before anything runs: choose the task, split, load the backbone, bind the task, and note what is lost.
+
+A fit begins with them and `inspect` ends with them, so that both say the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.task import Task
+from headstart.kernel import registry
+from headstart.pipeline.budget import Budget
+from headstart.pipeline.choose_backbone import choose_backbone, suited
+from headstart.pipeline.continued_run import ContinuedRun
+from headstart.pipeline.cut_off import CutOff
+from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.examine import examine
+from headstart.pipeline.findings import repeated
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.prepare import Prepared, SeenData, SplitData, bind_data, choose_task, split_data, with_notes
+from headstart.pipeline.record import Decision
+from headstart.pipeline.run_folder import open_run
+from headstart.pipeline.stream_rows import require_streams
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Data that are split for a task, with no backbone yet."""
+
+    parts: SplitData
+    task: Task
+    continued: ContinuedRun | None
+    """The run that the fit goes on from."""
+    chosen: Decision | None
+    """Why the task was chosen; None where it was named."""
+    warnings: tuple[str, ...]
+    """Findings on the data that a fit repeats."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Data bound to a task and a backbone that suits it."""
+
+    data: Prepared
+    backbone: Backbone
+    reference: str
+    """The reference that the backbone was loaded by."""
+    why: Decision | None
+    """Why it was chosen; None where it was named."""
+    lost: tuple[str, ...]
+    """Sentences on what it does not read of the inputs, also among the notes on the data."""
+
+
+def staged(seen: SeenData, plan: Plan) -> Staged:
+    """Choose the task and split the data. Raises DataError, SettingsError or RunError as `fit`."""
+    found = seen.usable()
+    task, chosen = choose_task(found.examples, plan)
+    continued = None if plan.from_run is None else ContinuedRun(open_run(plan.from_run), plan, found.examples)
+    parts = split_data(found, (continued or task).split_policy(found.examples), plan.seed)
+    warnings = repeated(examine(seen, plan.data, registry.name_of(task)).findings)
+    return Staged(parts, task, continued, chosen, warnings)
+
+
+def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
+    """Load the backbone and bind the task. Raises DataError, SettingsError, BackboneError or RunError as `fit`."""
+    examples = begun.parts.read.examples
+    with budget.step("loading the backbone"):
+        backbone, reference, loaded = choose_backbone(examples, plan)
+    with budget.step("reading and splitting the data"):
+        log.add(begun.chosen)
+        bound = (begun.continued or begun.task).bind(examples, backbone)
+        prepared = bind_data(begun.parts, plan, bound, log)
+        log.add(loaded)
+        if begun.continued is not None:
+            prepared = begun.continued.apart(prepared)
+        else:
+            prepared = with_notes(prepared, backbone.learn_decoding(prepared.examples.raws(prepared.split.train)))
+        require_streams(prepared, plan.plugin("objective"), plan.objective)
+        lost = CutOff(backbone, prepared.task).look(prepared.examples).notes()
+        told = prepared.summary.notes
+        prepared = with_notes(prepared, tuple(text for text in (*lost, *begun.warnings) if text not in told))
+    return Ready(prepared, suited(backbone, prepared.task, plan.plugin("tuning")), reference, loaded, lost)

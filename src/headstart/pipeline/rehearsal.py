@@ -1,0 +1,85 @@
+"""What a fit would make of data: everything that it would refuse, leave out, cut, convert or assume, as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from huggingface_hub import constants
+
+from headstart.contracts.modality import modality_named
+from headstart.kernel.errors import BackboneError, DataError, HeadstartError
+from headstart.kernel.progress import Reporter
+from headstart.pipeline.budget import Budget
+from headstart.pipeline.data import read_examples
+from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.examine import examine
+from headstart.pipeline.findings import gravest_first
+from headstart.pipeline.inspection import Finding, Inspection
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
+from headstart.pipeline.prepare import SeenData, look_at, read_data
+from headstart.pipeline.ready import ready, staged
+
+
+def inspected(data: Any, plan: Plan, reporter: Reporter) -> Inspection:
+    """Examine data and take the steps of a fit by `plan`. Raises DataError where there is nothing to look at."""
+    seen, refusals = _seen(data, plan, reporter)
+    found = examine(seen, plan.data, plan.task)
+    assumed, more = (seen.examples.notes, refusals) if refusals else _rehearsed(seen, plan)
+    told = [Finding(severity="note", text=text) for text in assumed]
+    everything = {finding.text: finding for finding in (*told, *found.findings, *more)}
+    return found.model_copy(update={"assumed": tuple(assumed), "findings": gravest_first(everything.values())})
+
+
+def _seen(data: Any, plan: Plan, reporter: Reporter) -> tuple[SeenData, list[Finding]]:
+    """The data with labels, or, where that fails, without them and with the reason."""
+    try:
+        return read_data(data, plan, reporter), []
+    except DataError as error:
+        settings = plan.settings.get("format", {})
+        try:
+            examples, seen = read_examples(data, plan.columns, format=plan.format, settings=settings, labelled=False)
+        except DataError:
+            raise error from None
+        return look_at(examples, seen, reporter), [Finding(severity="error", text=str(error))]
+
+
+def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Finding]]:
+    """What a fit would note, and further findings: its refusal, and what its backbone would cut off."""
+    log, notes = DecisionLog(), (*seen.examples.notes, *_decoding(seen))
+    try:
+        begun = staged(seen, plan)
+        notes = (*notes, *begun.parts.notes())
+        with _without_downloads() if plan.backbone == AUTO else nullcontext():
+            found = ready(begun, plan, Budget(), log)
+    except BackboneError as error:
+        if plan.backbone != AUTO:
+            return notes, [Finding(severity="error", text=str(error))]
+        return notes, [Finding(severity="note", text=f"not held against a backbone: {error}")]
+    except HeadstartError as error:
+        return notes, [Finding(severity="error", text=str(error))]
+    told = [one for one in log.made if one not in (begun.chosen, found.why)]
+    choices = tuple(f"{one.what}: {one.value}; {one.reason}" for one in told)
+    notes = tuple(text for text in found.data.summary.notes if text not in begun.warnings)
+    lost = [Finding(severity="warning", text=text) for text in found.lost]
+    return (*notes, *choices), lost
+
+
+def _decoding(seen: SeenData) -> tuple[str, ...]:
+    """How inputs are decoded by what training inputs hold: those of the given training part, or all."""
+    examples, part = seen.examples, seen.examples.schema.part
+    rows = None if part is None else [row for row, name in enumerate(examples.column(part)) if name == "train"]
+    return modality_named(examples.schema.modality).decoding(examples.raws(rows or None))
+
+
+@contextmanager
+def _without_downloads() -> Iterator[None]:
+    """Within it 'auto' takes a backbone that is on this machine."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
