@@ -75,10 +75,13 @@ def _turned(path: Path) -> Stored | None:
 
 def _told(size: Stored, about: Path | tuple[int, int]) -> Exif | None:
     stored = size.width, size.height
-    if stored == size.upright:
-        return None
     try:
-        found = stored_size(about).upright if isinstance(about, Path) else about
+        mask = stored_size(about) if isinstance(about, Path) else Stored(*about, orientation=1)
     except DataError:
+        return None
+    if mask.orientation != 1:  # it is turned by itself
+        return "upright"
+    found = mask.upright
+    if stored == size.upright:
         return None
     return "stored" if found == stored else "upright" if found == size.upright else None

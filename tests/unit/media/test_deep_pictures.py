@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import zlib
 from pathlib import Path
@@ -155,7 +156,7 @@ def test_an_estimator_learns_its_levels_too(tmp_path: Path) -> None:
     data, new = scenes(tmp_path / "data", 0, 8), scenes(tmp_path / "hot", 1000, 6, hot=4200)
     paths, hot = sorted(data.rglob("*.png")), sorted(new.rglob("*.png"))
     model = headstart.TransferClassifier(backbone="embedded").fit(paths, [path.parent.name for path in paths])
-    assert list(model.predict(hot)) == [path.parent.name for path in hot]
+    assert list(pickle.loads(pickle.dumps(model)).predict(hot)) == [path.parent.name for path in hot]
 
 
 def test_pages_transparency_and_inks_are_counted(tmp_path: Path) -> None:

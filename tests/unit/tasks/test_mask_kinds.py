@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -127,6 +128,9 @@ def smoothed(values: Sequence[int], how: str) -> Callable[[int, np.ndarray], Ima
         if how == "blocks":
             small = sharp.resize((WIDTH // 2 + 1, HEIGHT // 2 + 1), Image.Resampling.BILINEAR)
             return small.resize(sharp.size, Image.Resampling.NEAREST)
+        if how == "halves":
+            halves = np.asarray(sharp).reshape(HEIGHT, WIDTH // 2, 2).astype(int)
+            return Image.fromarray(np.repeat(halves.sum(axis=2) // 2, 2, axis=1).astype(np.uint8))
         if how == "colours":
             return Image.fromarray(COLOURS[classes]).rotate(7, Image.Resampling.BILINEAR)
         large = sharp.resize((3 * WIDTH, 3 * HEIGHT), Image.Resampling.NEAREST).rotate(4)
@@ -143,6 +147,7 @@ def smoothed(values: Sequence[int], how: str) -> Callable[[int, np.ndarray], Ima
         ((0, 100, 200), "turned"),
         ((0, 255, 255), "blocks"),
         ((0, 255, 255), "small"),
+        ((0, 255, 255), "halves"),
         ((0, 1, 2), "colours"),
     ],
 )
@@ -210,6 +215,11 @@ def test_sizes_tell_whether_masks_are_turned_with_their_pictures(tmp_path: Path)
     assert any("12 pictures are turned by EXIF" in note and "turned with them" in note for note in examples.notes)
     examples, task = read(saved(tmp_path / "upright", lambda _, mask: Image.fromarray(UPRIGHT[6](mask)), turn=6))
     assert np.array_equal(found(examples, task)[1], UPRIGHT[6](truth(1)))
+    itself = saved(tmp_path / "itself", lambda _, mask: Image.fromarray(mask), turn=3)
+    for path in (itself / "images").iterdir():
+        shutil.copy(path, itself / "masks")
+    examples, task = read(itself)
+    assert np.array_equal(found(examples, task)[1], UPRIGHT[3](np.array([0, 2, 1])[truth(1)]))
     image = Image.fromarray(UPRIGHT[6](truth(0)))
     image.save(stored / "masks" / "00.png")
     with pytest.raises(

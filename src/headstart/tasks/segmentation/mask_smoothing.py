@@ -15,6 +15,8 @@ REACH = 5
 FEW, NEAR = 3, 16
 """Values of a mask, and their range, from which on it may have been smoothed: classes near to each other are nested."""
 
+BLACK_AND_WHITE = {0, 255}
+
 MOSTLY = 0.5
 """Share of a value's pixels that lie between others where smoothing made it."""
 
@@ -36,7 +38,8 @@ def pixels_between(mask: np.ndarray, values: np.ndarray) -> tuple[int, ...]:
 def smoothed(masks: Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]]) -> list[int]:
     """The values that smoothing seems to have made, of masks given by values, their pixels, and those of them between.
 
-    None where they are not half of all values, or lie beyond all others.
+    None where they are not half of all values, or lie beyond all others. A single one between others than black and
+    white may well be a class.
     """
     pixels: dict[int, int] = {}
     between: dict[int, int] = {}
@@ -45,6 +48,6 @@ def smoothed(masks: Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]]
             pixels[value], between[value] = pixels.get(value, 0) + count, between.get(value, 0) + those
     made = sorted(value for value in pixels if between[value] > MOSTLY * pixels[value])
     kept = pixels.keys() - made
-    if len(made) < 2 or len(made) < len(kept) or len(kept) < 2 or not min(kept) < made[0] <= made[-1] < max(kept):
+    if len(kept) < 2 or not made or not min(kept) < made[0] <= made[-1] < max(kept):
         return []
-    return made
+    return made if len(made) >= max(2, len(kept)) or kept == BLACK_AND_WHITE else []
