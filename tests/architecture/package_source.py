@@ -12,7 +12,17 @@ from headstart.kernel import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "headstart"
-PLUGIN_FOLDERS = ("modalities", "formats", "backbones", "runners", "tasks", "tuning", "objectives", "augmentations")
+PLUGIN_FOLDERS = (
+    "modalities",
+    "formats",
+    "backbones",
+    "runners",
+    "tasks",
+    "tuning",
+    "objectives",
+    "augmentations",
+    "baselines",
+)
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -27,6 +27,7 @@ FAMILY_NOUN = {
     "tuning": "tuning",
     "objectives": "objective",
     "augmentations": "augmentation",
+    "baselines": "baseline",
 }
 
 

@@ -11,6 +11,7 @@ from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.arms import LARGE, Arms, predict_rows
+from headstart.pipeline.baselines import fit_baselines
 from headstart.pipeline.claim import WORK, refuse_taken
 from headstart.pipeline.completion import Present, complete, completed, led
 from headstart.pipeline.context import FitContext
@@ -80,9 +81,12 @@ def _trains_together(plan: Plan) -> bool:
 def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Path, present: Present) -> None:
     """Judge the arms, save the model and write the record."""
     context, data, budget = arms.context, arms.context.data, arms.context.budget
+    with budget.step("the classical baselines"):
+        baselines = fit_baselines(data, context.plan.seed)
     with budget.step("judging on the test part"):
         rows = data.split.test
         predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
+        predictions |= {baseline.key: baseline.prediction for baseline in baselines}
         examples, targets = data.examples.take(rows), data.targets_of(rows)
         numbers = sum(column.size for column in predictions["model"].columns.values())
         if numbers > LARGE:
@@ -92,9 +96,9 @@ def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Pa
         arms.trained[0].model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])
     if continued is None:
-        write_record(folder, summarise(arms, judged, started, folder))
+        write_record(folder, summarise(arms, baselines, judged, started, folder))
         return
     with budget.step("judging on the old test part"):
         model, leaked = arms.trained[0].model, continued.leaked(data)
         forgot = forgetting(continued.run, model, leaked, context.reporter, present)
-    write_record(folder, with_forgetting(summarise(arms, judged, started, folder), forgot))
+    write_record(folder, with_forgetting(summarise(arms, baselines, judged, started, folder), forgot))

@@ -11,6 +11,9 @@ from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
 
+CLASSICAL, CONSTANT = "classical", "constant"
+"""Keys of the arms that are classical baselines: the best of them, and the same prediction for every example."""
+
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
 
@@ -294,7 +297,7 @@ class RunRecord(AnyRecord):
     primary_metric: str
     data: DataSummary
     arms: dict[str, Arm]
-    """'model' first; 'probe' and 'scratch' where they ran."""
+    """'model' first; 'probe', 'scratch', 'classical' and 'constant' where they ran."""
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""

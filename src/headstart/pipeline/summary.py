@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.kernel.replacement import destination
 from headstart.pipeline.arms import Arms, Trained
+from headstart.pipeline.baselines import BaselineArm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
@@ -30,11 +32,13 @@ MOST_PROBABILITIES = 2_000_000
 """In a run's own table of the test part; `predict` writes as many as there are."""
 
 
-def summarise(arms: Arms, judged: Judged, started: str, folder: Path) -> RunRecord:
+def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, started: str, folder: Path) -> RunRecord:
     """Everything in one record."""
     context, decisions, budget = arms.context, tuple(arms.context.log.made), arms.context.budget
     metrics = context.data.task.evaluation.metrics
-    rows = {arm.key: _arm(arm, judged) for arm in arms.trained}
+    rows = {arm.key: _arm(arm, judged) for arm in arms.trained} | {
+        baseline.key: _baseline(baseline, judged) for baseline in baselines
+    }
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
     why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
     words, negative = verdict(metrics[0].name, info_of(metrics[0]), rows, judged.comparisons, unit=unit, no_scratch=why)
@@ -126,4 +130,13 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",
         fit_on=arm.fit_on,
+    )
+
+
+def _baseline(baseline: BaselineArm, judged: Judged) -> Arm:
+    return Arm(
+        title=baseline.title,
+        figures=judged.figures[baseline.key],
+        seconds=baseline.seconds,
+        chosen=dict(baseline.chosen),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headstart.contracts.figures import MetricInfo
 from headstart.pipeline.numbers import difference_text, figure_text
-from headstart.pipeline.record import Arm, Comparison
+from headstart.pipeline.record import CLASSICAL, CONSTANT, Arm, Comparison
 
 
 def verdict(
@@ -34,6 +34,10 @@ def verdict(
         if comparison.against == "scratch":
             negative = comparison.verdict == "worse"
             sentences.append(_transfer_sentence(comparison.verdict, difference, _cut_off(arms["scratch"])))
+        elif comparison.against == CLASSICAL:
+            sentences.append(_classical_sentence(comparison.verdict, difference, arms[CLASSICAL].title))
+        elif comparison.against == CONSTANT:
+            sentences += _constant_sentence(comparison.verdict, difference)
         else:
             sentences.append(_probe_sentence(comparison.verdict, difference))
     if "scratch" not in arms:
@@ -65,3 +69,15 @@ def _probe_sentence(outcome: str, difference: str) -> str:
     if outcome == "worse":
         return f"Fine-tuning is WORSE than the frozen probe: {difference}. Use --tuning probe."
     return f"No significant gain over the frozen probe: {difference}."
+
+
+def _classical_sentence(outcome: str, difference: str, title: str) -> str:
+    if outcome == "better":
+        return f"Beats {title}: {difference}."
+    if outcome == "worse":
+        return f"WORSE than {title}, which needs no pretrained model: {difference}."
+    return f"No better than {title}: {difference}."
+
+
+def _constant_sentence(outcome: str, difference: str) -> list[str]:
+    return [] if outcome == "better" else [f"No better than the same prediction for every example: {difference}."]

@@ -163,6 +163,15 @@ class BoundClassification(BoundTask):
         """Column "logits" (batch, classes) float64."""
         return Prediction({"logits": self.forward(head, features, inputs)["logits"].detach().double().cpu().numpy()})
 
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def from_scores(self, scores: np.ndarray) -> Prediction:
+        """Take scores (examples, classes) as logits."""
+        return Prediction({"logits": scores})
+
     def linear(self) -> Self:
         """Return itself."""
         return self

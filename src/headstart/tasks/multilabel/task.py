@@ -158,6 +158,15 @@ class BoundMultiLabel(BoundTask):
         """Column "logits" (batch, labels) float64."""
         return Prediction({"logits": self.forward(head, features, inputs)["logits"].detach().double().cpu().numpy()})
 
+    @property
+    def outputs(self) -> int:
+        """Number of labels."""
+        return len(self.classes)
+
+    def from_scores(self, scores: np.ndarray) -> Prediction:
+        """Take scores (examples, labels) as logits."""
+        return Prediction({"logits": scores})
+
     def linear(self) -> Self:
         """Return itself."""
         return self

@@ -134,6 +134,15 @@ class BoundRegression(BoundTask):
         standard = self.forward(head, features, inputs)["standard"]
         return Prediction({"value": standard.detach().double().cpu().numpy() * self.scale + self.mean})
 
+    @property
+    def outputs(self) -> int:
+        """One quantity."""
+        return 1
+
+    def from_scores(self, scores: np.ndarray) -> Prediction:
+        """Take scores (examples, 1) as values in the target's unit."""
+        return Prediction({"value": scores[:, 0]})
+
     def linear(self) -> Self:
         """Return itself."""
         return self

@@ -1,0 +1,61 @@
+"""Boosting: gradient boosted trees on histograms of numeric columns (Friedman 2001; Ke et al. 2017).
+
+Trees are added until a tenth of the training examples, held out, stops improving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from headstart.baselines._scores import fit_scores, takes
+from headstart.contracts.baseline import Baseline, Labelled, Scores
+from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasNumbers, Modality
+from headstart.contracts.task import BoundTask
+
+LARGEST_LEAF = 20
+"""Examples that a leaf has at least; fewer where there are fewer than 200 in all."""
+FEWEST_STOPPED = 1000
+"""Examples from which some are held out to stop by."""
+
+
+class Boosting(Baseline):
+    """Gradient boosted trees."""
+
+    title: ClassVar[str] = "gradient boosted trees"
+    strengths: ClassVar[Sequence[float]] = (0.1, 0.03)
+    """Learning rates."""
+
+    @classmethod
+    def suits(cls, modality: Modality, task: BoundTask) -> bool:
+        """Rows of numbers with one class, value or set of labels each."""
+        return isinstance(modality, HasNumbers) and takes(task)
+
+    def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
+        """Grow trees at each of the learning rates."""
+        return {rate: _grown(data, rate, seed) for rate in strengths}
+
+
+def _grown(data: Labelled, rate: float, seed: int) -> Scores:
+    rows = len(data.examples)
+    leaf = max(1, min(LARGEST_LEAF, rows // 10))
+    how: dict[str, Any] = {"learning_rate": rate, "min_samples_leaf": leaf, "random_state": seed}
+
+    def classify(x: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) -> HistGradientBoostingClassifier:
+        stops = rows >= FEWEST_STOPPED and np.unique(truth, return_counts=True)[1].min() >= 2
+        return HistGradientBoostingClassifier(**how, early_stopping=stops).fit(x, truth, weights)
+
+    def regress(x: np.ndarray, values: np.ndarray) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(**how, early_stopping=rows >= FEWEST_STOPPED).fit(x, values)
+
+    scores = fit_scores(_numbers(data.examples), data, classify, regress)
+    return lambda examples: scores(_numbers(examples))
+
+
+def _numbers(examples: Examples) -> np.ndarray:
+    """(examples, columns) float64"""
+    return np.array(examples.raws(), dtype=np.float64).reshape(len(examples), -1)

@@ -1,0 +1,93 @@
+"""TF-IDF: a linear model on weighted counts of words, pairs of words and runs of 2 to 5 characters.
+
+The weight of a term in a text is (1 + log tf) * idf (Salton and Buckley 1988), scaled to unit length for words and
+characters apart. With two texts per example their terms stand side by side, with the products of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion
+
+from headstart.baselines._linear import fit_linear
+from headstart.baselines._scores import takes
+from headstart.contracts.baseline import Baseline, Labelled, Scores
+from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasTexts, Modality, modality_named
+from headstart.contracts.task import BoundTask
+
+MOST_CHARACTERS = 2000
+"""Of a text whose runs of characters are counted."""
+MOST_TERMS = 100_000
+"""Of words and of characters each; the most frequent."""
+
+
+class TfIdf(Baseline):
+    """Linear model on TF-IDF of words and characters."""
+
+    title: ClassVar[str] = "TF-IDF with a linear model"
+    strengths: ClassVar[Sequence[float]] = (4.0, 16.0, 1.0)
+
+    @classmethod
+    def suits(cls, modality: Modality, task: BoundTask) -> bool:
+        """Texts with one class, value or set of labels each."""
+        return isinstance(modality, HasTexts) and takes(task)
+
+    def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
+        """Count the terms once, then solve for every strength."""
+        columns = _columns(data.examples)
+        terms = FeatureUnion([("words", _words()), ("characters", _characters())])
+        terms.fit([text for column in columns for text in column])
+        features = _features(terms, columns)
+        models = {strength: fit_linear(features, data, strength, seed) for strength in strengths}
+        return {strength: _scores(terms, model) for strength, model in models.items()}
+
+
+def _scores(terms: FeatureUnion, model: object) -> Scores:
+    return lambda examples: model(_features(terms, _columns(examples)))  # type: ignore[operator]
+
+
+def _words() -> TfidfVectorizer:
+    return TfidfVectorizer(
+        ngram_range=(1, 2),
+        token_pattern=r"\w+|[^\w\s]",
+        strip_accents="unicode",
+        sublinear_tf=True,
+        max_features=MOST_TERMS,
+        dtype=np.float32,
+    )
+
+
+def _characters() -> TfidfVectorizer:
+    return TfidfVectorizer(
+        analyzer="char_wb",
+        ngram_range=(2, 5),
+        preprocessor=_beginning,
+        sublinear_tf=True,
+        max_features=MOST_TERMS,
+        dtype=np.float32,
+    )
+
+
+def _beginning(text: str) -> str:
+    return text[:MOST_CHARACTERS].lower()
+
+
+def _columns(examples: Examples) -> list[tuple[str, ...]]:
+    """The first text of every example, then the second of every one."""
+    kind = modality_named(examples.schema.modality)
+    if not isinstance(kind, HasTexts):
+        raise TypeError(f"{examples.schema.modality} inputs are no texts")
+    return list(zip(*(kind.texts(raw) for raw in examples.raws())))
+
+
+def _features(terms: FeatureUnion, columns: Sequence[Sequence[str]]) -> sparse.csr_matrix:
+    found = [sparse.csr_matrix(terms.transform(column)) for column in columns]
+    if len(found) == 2:
+        found.append(found[0].multiply(found[1]).tocsr())
+    return sparse.hstack(found, format="csr")

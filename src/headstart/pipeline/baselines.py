@@ -1,0 +1,112 @@
+"""Baselines: classical models that learn from the same rows in seconds, for the verdict to hold the model against.
+
+Regularisation is chosen and predictions are calibrated on the validation part; then the baseline learns from training
+and validation part together, so that it is as strong as the labels allow.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from headstart.contracts.baseline import Baseline, FromScores, Labelled
+from headstart.contracts.carriers import Prediction
+from headstart.contracts.modality import modality_named
+from headstart.contracts.task import BoundTask, Calibration, Targets, one_class_each
+from headstart.contracts.task_capabilities import Weighs
+from headstart.kernel import registry
+from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.prepare import Prepared
+from headstart.pipeline.record import CLASSICAL, CONSTANT
+
+MOST_COMPARED = 10_000
+"""Training examples that settings are compared on, at most."""
+
+
+@dataclass(frozen=True)
+class BaselineArm:
+    """A baseline that has learnt and predicted."""
+
+    key: str
+    title: str
+    seconds: float
+    chosen: Mapping[str, float]
+    prediction: Prediction
+    """Calibrated, for the test part."""
+
+
+class _Choice(NamedTuple):
+    baseline: Baseline
+    strength: float
+    cost: float
+    calibration: Calibration
+
+
+def fit_baselines(data: Prepared, seed: int) -> tuple[BaselineArm, ...]:
+    """Fit the best classical model for these inputs, and the constant prediction; nothing where none suits."""
+    if not isinstance(data.task, FromScores):
+        return ()
+    modality = modality_named(data.examples.schema.modality)
+    kinds = (registry.plugin("baselines", name) for name in registry.names("baselines"))
+    suited = [kind() for kind in kinds if kind.suits(modality, data.task)]
+    arms = []
+    for key, informed in ((CLASSICAL, True), (CONSTANT, False)):
+        if some := [baseline for baseline in suited if baseline.informed == informed]:
+            arms.append(_arm(key, some, data, draw_seed(seed, "baselines") % 2**32))
+    return tuple(arms)
+
+
+def _arm(key: str, baselines: list[Baseline], data: Prepared, seed: int) -> BaselineArm:
+    started = time.monotonic()
+    best = min((_chosen(baseline, data, seed) for baseline in baselines), key=lambda choice: choice.cost)
+    everything = np.concatenate([data.split.train, data.split.val])
+    prediction = _predictions(best.baseline, data, everything, (best.strength,), data.split.test, seed)[best.strength]
+    finished = data.task.evaluation.finish(prediction, best.calibration)
+    settings = {"strength": best.strength} if len(best.baseline.strengths) > 1 else {}
+    chosen = {**settings, **best.calibration}
+    return BaselineArm(key, best.baseline.title, time.monotonic() - started, chosen, finished)
+
+
+def _chosen(baseline: Baseline, data: Prepared, seed: int) -> _Choice:
+    """The strength with the best primary metric on the validation part, and the calibration."""
+    rows, val = data.split.train, data.split.val
+    if not len(val):
+        return _Choice(baseline, baseline.strengths[0], 0.0, {})
+    if len(rows) > MOST_COMPARED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_COMPARED, replace=False))
+    evaluation, truth = data.task.evaluation, data.targets_of(val)
+    sign = -1.0 if evaluation.primary.greater_is_better else 1.0
+    found = _predictions(baseline, data, rows, tuple(baseline.strengths), val, seed)
+    finished = {strength: evaluation.finish(prediction, {}) for strength, prediction in found.items()}
+    scores = {strength: evaluation.primary.score(truth, prediction) for strength, prediction in finished.items()}
+    costs = {strength: math.inf if math.isnan(score) else sign * score for strength, score in scores.items()}
+    best = min(costs, key=lambda strength: costs[strength])
+    return _Choice(baseline, best, costs[best], evaluation.calibrate(finished[best], truth))
+
+
+def _predictions(
+    baseline: Baseline, data: Prepared, rows: np.ndarray, strengths: tuple[float, ...], asked: np.ndarray, seed: int
+) -> dict[float, Prediction]:
+    """Predictions for the rows `asked` of a baseline that learns from `rows`, by strength; not calibrated."""
+    task, targets = data.task, data.targets_of(rows)
+    if not isinstance(task, FromScores):
+        raise TypeError(f"{type(task).__name__} makes no predictions from scores")
+    labelled = Labelled(data.examples.take(rows), targets, task.outputs, _weights(task, targets))
+    fitted = baseline.fit(labelled, strengths, seed)
+    inputs = data.examples.take(asked)
+    return {strength: task.from_scores(scores(inputs)) for strength, scores in fitted.items()}
+
+
+def _weights(task: BoundTask, targets: Targets) -> np.ndarray | None:
+    """(examples,) weights where the task weighs classes differently, else None."""
+    if not isinstance(task, Weighs) or not one_class_each(task):
+        return None
+    classes, places = np.unique(targets["label"], return_inverse=True)
+    found = np.array([task.weight({"label": torch.tensor([label])}) for label in classes])
+    return None if np.allclose(found, 1.0) else found[places]
