@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import BackboneFamily
+from headstart.contracts.baseline import Baseline
 from headstart.contracts.format import Format
 from headstart.contracts.modality import Modality
 from headstart.contracts.objective import Objective
@@ -32,6 +33,7 @@ CONTRACT: dict[str, Any] = {
     "tuning": Tuning,
     "objectives": Objective,
     "augmentations": Augmentation,
+    "baselines": Baseline,
 }
 PLUGINS = [(family, name) for family in CONTRACT for name in registry.names(family)]
 every_plugin = pytest.mark.parametrize(

@@ -21,6 +21,8 @@ LARGEST_LEAF = 20
 """Examples that a leaf has at least; fewer where there are fewer than 200 in all."""
 FEWEST_STOPPED = 1000
 """Examples from which some are held out to stop by."""
+FEWEST_STEPS, MOST_TREES = 10, 2000
+"""Of a classifier of several classes."""
 
 
 class Boosting(Baseline):
@@ -46,14 +48,18 @@ def _grown(data: Labelled, rate: float, seed: int) -> Scores:
     how: dict[str, Any] = {"learning_rate": rate, "min_samples_leaf": leaf, "random_state": seed}
 
     def classify(x: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) -> HistGradientBoostingClassifier:
-        stops = rows >= FEWEST_STOPPED and np.unique(truth, return_counts=True)[1].min() >= 2
-        return HistGradientBoostingClassifier(**how, early_stopping=stops).fit(x, truth, weights)
+        counts = np.unique(truth, return_counts=True)[1]
+        stops = rows >= FEWEST_STOPPED and counts.min() >= 2 and rows >= 10 * len(counts)
+        grown = HistGradientBoostingClassifier(**how, early_stopping=stops)
+        if len(counts) > 2:  # each step grows a tree for every class
+            grown.set_params(max_iter=max(FEWEST_STEPS, min(100, MOST_TREES // len(counts))))
+        return grown.fit(x, truth, weights)
 
     def regress(x: np.ndarray, values: np.ndarray) -> HistGradientBoostingRegressor:
         return HistGradientBoostingRegressor(**how, early_stopping=rows >= FEWEST_STOPPED).fit(x, values)
 
     scores = fit_scores(_numbers(data.examples), data, classify, regress)
-    return lambda examples: scores(_numbers(examples))
+    return lambda examples, _: scores(_numbers(examples))
 
 
 def _numbers(examples: Examples) -> np.ndarray:

@@ -59,7 +59,7 @@ class Histograms(Baseline):
 
 
 def _scores(scaled: Callable[[np.ndarray], np.ndarray], model: Callable[[np.ndarray], np.ndarray]) -> Scores:
-    return lambda examples: model(scaled(_measured(examples)))
+    return lambda examples, _: model(scaled(_measured(examples)))
 
 
 def _layout(measured: np.ndarray) -> np.ndarray:

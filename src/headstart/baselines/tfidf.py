@@ -49,7 +49,7 @@ class TfIdf(Baseline):
 
 
 def _scores(terms: FeatureUnion, model: object) -> Scores:
-    return lambda examples: model(_features(terms, _columns(examples)))  # type: ignore[operator]
+    return lambda examples, _: model(_features(terms, _columns(examples)))  # type: ignore[operator]
 
 
 def _words() -> TfidfVectorizer:

@@ -18,8 +18,8 @@ from headstart.contracts.modality import Modality
 from headstart.contracts.task import BoundTask, Targets
 from headstart.kernel.settings import Settings
 
-Scores = Callable[[Examples], np.ndarray]
-"""Scores of examples, (examples, outputs), as `FromScores.from_scores` takes them."""
+Scores = Callable[[Examples, Targets], np.ndarray]
+"""Examples with their `BoundTask.inputs` -> their scores, as `FromScores.from_scores` takes them."""
 
 
 @runtime_checkable
@@ -28,14 +28,16 @@ class FromScores(Protocol):
 
     @property
     def outputs(self) -> int:
-        """Number of scores that a prediction is made from: classes, labels, or 1 for a quantity."""
+        """Number of scores that each decision is made from: classes, labels, tags, or 1 for a quantity."""
         ...
 
-    def from_scores(self, scores: np.ndarray) -> Prediction:
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
         """Return the predictions before calibration.
 
         Args:
-            scores: (examples, outputs) float64: logits, or quantities in the unit of the target.
+            scores: (examples, outputs) float64: logits, or quantities in the unit of the target. For words and pixels
+                (examples,) of (words, outputs) or (outputs, height, width), height and width being the picture's own.
+            inputs: `BoundTask.inputs` of the examples.
         """
         ...
 
@@ -46,6 +48,8 @@ class Labelled:
 
     examples: Examples
     targets: Targets
+    inputs: Targets
+    """As `BoundTask.inputs`."""
     outputs: int
     """As `FromScores.outputs`."""
     weights: np.ndarray | None = None

@@ -25,6 +25,9 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import CLASSICAL, CONSTANT
 
+LARGEST = 5_000_000
+"""Training examples times classes beyond which a classical model would take minutes, and is left out."""
+
 MOST_COMPARED = 10_000
 """Training examples that settings are compared on, at most."""
 
@@ -55,6 +58,8 @@ def fit_baselines(data: Prepared, seed: int) -> tuple[BaselineArm, ...]:
     modality = modality_named(data.examples.schema.modality)
     kinds = (registry.plugin("baselines", name) for name in registry.names("baselines"))
     suited = [kind() for kind in kinds if kind.suits(modality, data.task)]
+    if data.task.outputs * len(data.split.train) > LARGEST:
+        suited = [baseline for baseline in suited if not baseline.informed]
     arms = []
     for key, informed in ((CLASSICAL, True), (CONSTANT, False)):
         if some := [baseline for baseline in suited if baseline.informed == informed]:
@@ -97,10 +102,11 @@ def _predictions(
     task, targets = data.task, data.targets_of(rows)
     if not isinstance(task, FromScores):
         raise TypeError(f"{type(task).__name__} makes no predictions from scores")
-    labelled = Labelled(data.examples.take(rows), targets, task.outputs, _weights(task, targets))
-    fitted = baseline.fit(labelled, strengths, seed)
-    inputs = data.examples.take(asked)
-    return {strength: task.from_scores(scores(inputs)) for strength, scores in fitted.items()}
+    inputs = task.inputs(data.examples)
+    learnt, wanted = ({name: values[some] for name, values in inputs.items()} for some in (rows, asked))
+    labelled = Labelled(data.examples.take(rows), targets, learnt, task.outputs, _weights(task, targets))
+    fitted, unseen = baseline.fit(labelled, strengths, seed), data.examples.take(asked)
+    return {strength: task.from_scores(scores(unseen, wanted), wanted) for strength, scores in fitted.items()}
 
 
 def _weights(task: BoundTask, targets: Targets) -> np.ndarray | None:

@@ -77,8 +77,8 @@ def test_it_says_what_was_done(run: headstart.Run) -> None:
 
 def test_arms_come_with_their_figures_and_their_training(run: headstart.Run) -> None:
     arms = run.record.arms
-    assert list(arms) == ["model", "probe", "scratch"]
-    assert [len(arms[key].history) for key in arms] == [2, 0, 1]
+    assert list(arms) == ["model", "probe", "scratch", "classical", "constant"]
+    assert [len(arm.history) for arm in arms.values()] == [2, 0, 1, 0, 0]
     assert [epoch.epoch for epoch in arms["model"].history] == [1, 2]
     assert arms["model"].stopped == "all 2 epochs done" and arms["probe"].stopped == ""
     assert arms["model"].chosen["learning_rate"] == pytest.approx(5e-4)

@@ -95,3 +95,26 @@ def test_a_baseline_that_was_cut_short_is_said_to_be() -> None:
             "accuracy", ACCURACY, {"model": ARM, "scratch": scratch}, (against("scratch", "better", 0.2, 0.1),)
         )[0]
         assert said.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        ("better", "Beats TF-IDF with a linear model: +3.1 points (+1.1 to +5.1)."),
+        ("not significant", "No better than TF-IDF with a linear model: +3.1 points (+1.1 to +5.1)."),
+        (
+            "worse",
+            "WORSE than TF-IDF with a linear model, which needs no pretrained model: +3.1 points (+1.1 to +5.1).",
+        ),
+    ],
+)
+def test_a_model_is_held_against_the_classical_baseline(outcome: str, sentence: str) -> None:
+    classical = Arm(title="TF-IDF with a linear model", figures=FIGURES, seconds=1.0)
+    arms = {"model": ARM, "classical": classical}
+    assert sentence in verdict("accuracy", ACCURACY, arms, [against("classical", outcome, 0.031, 0.02)])[0]
+
+
+def test_a_constant_prediction_is_named_only_where_it_does_as_well() -> None:
+    assert "every example" not in said(against("constant", "better", 0.3, 0.02))[0]
+    words = said(against("constant", "not significant", 0.0, 0.02))[0]
+    assert "No better than the same prediction for every example: 0.0 points (−2.0 to +2.0)." in words

@@ -168,7 +168,7 @@ class BoundClassification(BoundTask):
         """Number of classes."""
         return len(self.classes)
 
-    def from_scores(self, scores: np.ndarray) -> Prediction:
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
         """Take scores (examples, classes) as logits."""
         return Prediction({"logits": scores})
 

@@ -163,7 +163,7 @@ class BoundMultiLabel(BoundTask):
         """Number of labels."""
         return len(self.classes)
 
-    def from_scores(self, scores: np.ndarray) -> Prediction:
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
         """Take scores (examples, labels) as logits."""
         return Prediction({"logits": scores})
 

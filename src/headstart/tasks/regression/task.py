@@ -139,7 +139,7 @@ class BoundRegression(BoundTask):
         """One quantity."""
         return 1
 
-    def from_scores(self, scores: np.ndarray) -> Prediction:
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
         """Take scores (examples, 1) as values in the target's unit."""
         return Prediction({"value": scores[:, 0]})
 

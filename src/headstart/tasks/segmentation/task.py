@@ -241,6 +241,15 @@ class BoundSegmentation(BoundTask):
         numbers = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         return Prediction({MASK: _objects([encode_mask(within(*row)) for row in zip(numbers, inside)])})
 
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
+        """Take scores, (examples,) of (classes, height, width) at the pictures' own size, as logits."""
+        return Prediction({MASK: _objects([encode_mask(maps.argmax(axis=0)) for maps in scores])})
+
     def linear(self) -> Self:
         """Return the task with the decoder that is linear."""
         return self.model_copy(update={"settings": self.settings.model_copy(update={"decoder": "linear"})})

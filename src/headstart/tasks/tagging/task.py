@@ -196,6 +196,15 @@ class BoundTagging(BoundTask):
             }
         )
 
+    @property
+    def outputs(self) -> int:
+        """Number of tags."""
+        return len(self.tags.names)
+
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
+        """Take scores, (examples,) of (words, tags), as logits."""
+        return Prediction({"logits": scores, WORDS: inputs[WORDS]})
+
     def linear(self) -> Self:
         """Return itself."""
         return self

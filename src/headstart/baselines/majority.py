@@ -1,4 +1,4 @@
-"""Constant: the same scores for every example, from how often classes and labels occur, or the mean of values."""
+"""Majority: the same scores for every example, from how often classes and labels occur, or the mean of values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from headstart.contracts.modality import Modality
 from headstart.contracts.task import BoundTask
 
 
-class Constant(Baseline):
-    """Majority class, or mean."""
+class Majority(Baseline):
+    """The majority class, or the mean."""
 
-    title: ClassVar[str] = "constant prediction"
+    title: ClassVar[str] = "the same prediction for every example"
     informed: ClassVar[bool] = False
 
     @classmethod
@@ -29,7 +29,7 @@ class Constant(Baseline):
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:  # noqa: ARG002
         """Count."""
         scores = fit_scores(_nothing(data.examples), data, _frequencies, _mean)
-        return dict.fromkeys(strengths, lambda examples: scores(_nothing(examples)))
+        return dict.fromkeys(strengths, lambda examples, _: scores(_nothing(examples)))
 
 
 def _frequencies(x: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) -> Any:

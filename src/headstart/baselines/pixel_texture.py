@@ -1,0 +1,108 @@
+"""Pixel texture: boosted trees classify each pixel by its colour, and by blurs and edges around it at four scales.
+
+This is what interactive tools for microscopy do (ilastik, Sommer et al. 2011). Large pictures are looked at smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from headstart.baselines._scores import TARGET, fit_scores
+from headstart.contracts.baseline import Baseline, Labelled, Scores
+from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import HasPicture, Modality, modality_named
+from headstart.contracts.placed_targets import ClassMaps
+from headstart.contracts.targets import PADDED_TARGET
+from headstart.contracts.task import BoundTask, Targets
+
+LONGER_SIDE = 256
+"""Pixels of a picture's longer side, at most, at which it is looked at."""
+MOST_PIXELS = 60_000
+"""Of all training pictures, drawn at random."""
+SCALES = (1.0, 2.0, 4.0, 8.0)
+"""Standard deviations of the blurs, pixels."""
+
+
+class PixelTexture(Baseline):
+    """Boosted trees on colour and texture of each pixel."""
+
+    title: ClassVar[str] = "boosted trees on the colour and texture of pixels"
+
+    @classmethod
+    def suits(cls, modality: Modality, task: BoundTask) -> bool:
+        """Pictures with a class for each pixel."""
+        kinds = list(task.target_kinds.values())
+        return isinstance(modality, HasPicture) and len(kinds) == 1 and isinstance(kinds[0], ClassMaps)
+
+    def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
+        """Learn from some pixels of every picture."""
+        features, truth = _drawn(data, np.random.default_rng(seed))
+        pixels = Labelled(data.examples, {TARGET: truth}, {}, data.outputs)
+
+        def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None) -> HistGradientBoostingClassifier:
+            trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False)
+            return trees.set_params(random_state=seed).fit(x, y)
+
+        model = fit_scores(features, pixels, classify, classify)
+
+        def scores(examples: Examples, inputs: Targets) -> np.ndarray:  # noqa: ARG001
+            found = np.empty(len(examples), dtype=object)
+            for at, image in enumerate(_pictures(examples)):
+                seen = _features(image)
+                maps = model(seen.reshape(-1, seen.shape[-1])).reshape(*seen.shape[:2], -1).transpose(2, 0, 1)
+                found[at] = _resized(maps, image.height, image.width)
+            return found
+
+        return dict.fromkeys(strengths, scores)
+
+
+def _drawn(data: Labelled, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Features and classes of pixels whose class is known."""
+    (targets,), (places,) = data.targets.values(), data.inputs.values()
+    each = max(1, MOST_PIXELS // max(1, len(targets)))
+    features, classes = [], []
+    for image, target, (rows, columns) in zip(_pictures(data.examples), targets, places):
+        seen, truth = _features(image), np.asarray(target.load())[:rows, :columns]
+        down, across = (np.arange(size) * of // size for size, of in zip(seen.shape[:2], truth.shape))
+        truth = truth[np.ix_(down, across)].ravel()
+        known = np.flatnonzero(truth != PADDED_TARGET)
+        chosen = draws.choice(known, min(each, len(known)), replace=False)
+        features.append(seen.reshape(-1, seen.shape[-1])[chosen])
+        classes.append(truth[chosen])
+    return np.concatenate(features), np.concatenate(classes)
+
+
+def _pictures(examples: Examples) -> Sequence[Image.Image]:
+    kind = modality_named(examples.schema.modality)
+    if not isinstance(kind, HasPicture):
+        raise TypeError(f"{examples.schema.modality} inputs are no pictures")
+    return [_picture(kind, raw) for raw in examples.raws()]
+
+
+def _picture(kind: HasPicture, raw: Raw) -> Image.Image:
+    return kind.picture(raw)
+
+
+def _features(image: Image.Image) -> np.ndarray:
+    """(height, width, numbers) float32, of the picture at its working size."""
+    smaller = min(1.0, LONGER_SIDE / max(image.size))
+    size = tuple(max(1, round(side * smaller)) for side in image.size)
+    pixels = np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) / 255
+    grey = pixels.mean(axis=2)
+    found = [*np.moveaxis(pixels, 2, 0)]
+    for scale in SCALES:
+        found += [gaussian_filter(grey, scale), gaussian_gradient_magnitude(grey, scale), gaussian_laplace(grey, scale)]
+        found.append(np.sqrt(np.maximum(gaussian_filter(grey**2, scale) - found[-3] ** 2, 0)))
+    return np.stack(found, axis=2)
+
+
+def _resized(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(classes, height, width), each cell from the nearest one."""
+    down, across = (np.arange(size) * of // size for size, of in zip((height, width), maps.shape[1:]))
+    return maps.astype(np.float32)[:, down[:, None], across[None, :]]
