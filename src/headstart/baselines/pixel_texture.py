@@ -45,7 +45,7 @@ class PixelTexture(Baseline):
         features, truth = _drawn(data, np.random.default_rng(seed))
         pixels = Labelled(data.examples, {TARGET: truth}, {}, data.outputs)
 
-        def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None) -> HistGradientBoostingClassifier:
+        def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None = None) -> HistGradientBoostingClassifier:
             trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False)
             return trees.set_params(random_state=seed).fit(x, y)
 
@@ -92,8 +92,8 @@ def _picture(kind: HasPicture, raw: Raw) -> Image.Image:
 def _features(image: Image.Image) -> np.ndarray:
     """(height, width, numbers) float32, of the picture at its working size."""
     smaller = min(1.0, LONGER_SIDE / max(image.size))
-    size = tuple(max(1, round(side * smaller)) for side in image.size)
-    pixels = np.asarray(image.resize(size, Image.Resampling.BOX), np.float32) / 255
+    width, height = (max(1, round(side * smaller)) for side in image.size)
+    pixels = np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float32) / 255
     grey = pixels.mean(axis=2)
     found = [*np.moveaxis(pixels, 2, 0)]
     for scale in SCALES:
