@@ -11,9 +11,9 @@ import pytest
 from plugins import every, sample, sample_for
 
 from headstart.contracts.baseline import Baseline, FromScores, Labelled
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import modality_named
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Task
 from headstart.kernel import registry
 from masked_pictures import masked_pictures, png

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.baseline import Labelled
-from headstart.contracts.target_kinds import ClassIds, LabelSets, Values
+from headstart.contracts.target_kinds import CLASS_IDS, LABEL_SETS, VALUES
 from headstart.contracts.task import BoundTask
 
 TARGET = "label"
@@ -26,7 +26,7 @@ Regress = Callable[[Any, np.ndarray], Any]
 
 def takes(task: BoundTask) -> bool:
     """Return whether the task has one class, value or set of labels per example."""
-    return set(task.target_kinds) == {TARGET} and isinstance(task.target_kinds[TARGET], (ClassIds, LabelSets, Values))
+    return set(task.target_kinds) == {TARGET} and task.target_kinds[TARGET] in (CLASS_IDS, LABEL_SETS, VALUES)
 
 
 def fit_scores(features: Any, data: Labelled, classify: Classify, regress: Regress) -> Callable[[Any], np.ndarray]:

@@ -19,7 +19,7 @@ from headstart.baselines._scores import TARGET
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasTexts, Modality
-from headstart.contracts.target_kinds import TagSequences
+from headstart.contracts.target_kinds import TAG_SEQUENCES
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask, Targets
 
@@ -39,7 +39,7 @@ class WordShapes(Baseline):
     def suits(cls, modality: Modality, task: BoundTask) -> bool:
         """Texts with a tag for each word."""
         kinds = list(task.target_kinds.values())
-        return isinstance(modality, HasTexts) and len(kinds) == 1 and isinstance(kinds[0], TagSequences)
+        return isinstance(modality, HasTexts) and kinds == [TAG_SEQUENCES]
 
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Learn from all words at once."""

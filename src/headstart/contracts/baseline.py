@@ -12,9 +12,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import Modality
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
 from headstart.kernel.settings import Settings
 

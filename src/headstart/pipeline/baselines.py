@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from headstart.contracts.baseline import Baseline, FromScores, Labelled
-from headstart.contracts.carriers import Prediction
 from headstart.contracts.modality import modality_named
-from headstart.contracts.task import BoundTask, Calibration, Targets, one_class_each
-from headstart.contracts.task_capabilities import Weighs
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.task import BoundTask, Calibration, Targets
+from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.kernel import registry
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.prepare import Prepared
@@ -104,15 +103,13 @@ def _predictions(
         raise TypeError(f"{type(task).__name__} makes no predictions from scores")
     inputs = task.inputs(data.examples)
     learnt, wanted = ({name: values[some] for name, values in inputs.items()} for some in (rows, asked))
-    labelled = Labelled(data.examples.take(rows), targets, learnt, task.outputs, _weights(task, targets))
+    labelled = Labelled(data.examples.take(rows), targets, learnt, task.outputs, _weights(task, targets, seed))
     fitted, unseen = baseline.fit(labelled, strengths, seed), data.examples.take(asked)
     return {strength: task.from_scores(scores(unseen, wanted), wanted) for strength, scores in fitted.items()}
 
 
-def _weights(task: BoundTask, targets: Targets) -> np.ndarray | None:
+def _weights(task: BoundTask, targets: Targets, seed: int) -> np.ndarray | None:
     """(examples,) weights where the task weighs classes differently, else None."""
-    if not isinstance(task, Weighs) or not one_class_each(task):
+    if not isinstance(task, ClosedForm) or not one_class_each(task):
         return None
-    classes, places = np.unique(targets["label"], return_inverse=True)
-    found = np.array([task.weight({"label": torch.tensor([label])}) for label in classes])
-    return None if np.allclose(found, 1.0) else found[places]
+    return task.linear_model(targets, seed).weights
