@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 from plugins import every, sample_for
 
-from headstart.contracts.examples import Examples, LeftOut
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import LeftOut
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.user_settings import build

@@ -20,24 +20,6 @@ Raw = Any
 """One input as a modality's `raws` gives it and a backbone's `prepare` takes it: a file, a text, some numbers."""
 
 
-class LeftOut(str):
-    """A note on inputs that the reader of the data left out: a sentence that says how many, why, and names one."""
-
-    number: int
-    """How many."""
-
-    def __new__(cls, number: int, sentence: str) -> LeftOut:
-        """Take the sentence as it is to be read."""
-        note = super().__new__(cls, sentence)
-        note.number = number
-        return note
-
-
-def left_out(names: Sequence[str], what: str) -> list[LeftOut]:
-    """Say 'empty files, left out: 3, such as a.csv' for `what` 'empty files'; nothing where there are no names."""
-    return [LeftOut(len(names), f"{what}, left out: {len(names)}, such as {names[0]}")] if names else []
-
-
 class Schema(Settings):
     """The roles of a table's columns."""
 

@@ -7,9 +7,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-Groups = np.ndarray | None
-"""(samples,) what is held out together; None holds out single samples."""
-
 HeldOut = Sequence[tuple[np.ndarray, np.ndarray]]
 """Logits (held-out samples, classes) by heads solved without them, and their classes; of 'bernoulli', for each output
 its probabilities (held-out samples,) and truth. Empty where nothing was held out."""
@@ -22,7 +19,7 @@ Solved = tuple[np.ndarray, np.ndarray, Mapping[str, float], HeldOut]
 class LinearModel(NamedTuple):
     """The distribution of targets given the outputs of a linear head."""
 
-    family: Literal["categorical", "bernoulli", "normal"] | Callable[[np.ndarray, Groups, int], Solved]
+    family: Literal["categorical", "bernoulli", "normal"] | Callable[[np.ndarray, np.ndarray | None, int], Solved]
     """'categorical': softmax over all outputs; 'bernoulli': a sigmoid of each output; 'normal': a mean. Of any other,
     the function that solves it from features (samples, width), groups and a seed."""
     targets: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headstart.contracts.examples import LeftOut
+from headstart.contracts.left_out import LeftOut
 from headstart.formats._column_guess import Roles
 from headstart.formats._column_kinds import as_on_disk
 from headstart.formats._numerals import DecimalSign, is_no_value, number_in

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.contracts.examples import left_out
+from headstart.contracts.left_out import left_out
 from headstart.formats._tag_spelling import is_tag, marks_spans
 from headstart.kernel.errors import DataError
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from headstart.contracts.examples import left_out
+from headstart.contracts.left_out import left_out
 from headstart.formats._rows import ORIGIN, is_list, is_text
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import require_regular

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from headstart.contracts.examples import LeftOut, left_out
+from headstart.contracts.left_out import LeftOut, left_out
 from headstart.kernel.errors import DataError
 from headstart.media.images import SUFFIXES, looks_like_image
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from headstart.contracts.examples import left_out
+from headstart.contracts.left_out import left_out
 from headstart.formats._parts import part_of
 from headstart.kernel.errors import DataError
 

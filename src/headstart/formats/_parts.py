@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from headstart.contracts.examples import LeftOut, left_out
+from headstart.contracts.left_out import LeftOut, left_out
 
 _WORDS = {
     "train": "train",

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, Schema, left_out
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import left_out
 from headstart.formats._coco_files import BACKGROUND, UNKNOWN, Instances, Picture, coco_files, read_instances
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from headstart.contracts.examples import Examples, LeftOut, Schema
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import LeftOut
 from headstart.formats._conll_columns import NOTHING, Layout
 from headstart.formats._conll_files import ConllFile, find_files
 from headstart.formats._conll_lines import Sentence

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from pydantic import field_validator
 
-from headstart.contracts.examples import Examples, left_out
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import left_out
 from headstart.formats._dicom_files import has_slices, is_dicom, may_be_dicom, opened
 from headstart.formats._dicom_numbers import place, require_size, rescaled, spacing
 from headstart.formats._dicom_numbers import window as window_of

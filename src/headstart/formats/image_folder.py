@@ -14,8 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, LeftOut, Schema
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import LeftOut
 from headstart.formats._coco_files import coco_files
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from pydantic import field_validator
 
-from headstart.contracts.examples import Examples, left_out
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import left_out
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import files_below, is_hidden
 from headstart.formats._legend import FILES, Legend, read_legend

@@ -49,7 +49,8 @@ class Resamples(NamedTuple):
     def of(self, *figures: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
         """Return each figure, a function of weights (block, examples), in all resamples (number,)."""
         weights = bootstrap_weights(self.examples, self.groups, self.number, self.seed)
-        blocks = [[figure(block) for figure in figures] for block in weights]
+        with np.errstate(invalid="ignore", divide="ignore"):  # a figure may be undefined in a resample: 0 / 0
+            blocks = [[figure(block) for figure in figures] for block in weights]
         return [np.concatenate(parts) for parts in zip(*blocks)]
 
 

@@ -73,5 +73,4 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, weig
     """
     gap = np.zeros((len(confidence), BINS))
     gap[np.arange(len(confidence)), confidence_bins(confidence)] = correct - confidence
-    with np.errstate(invalid="ignore"):
-        return np.abs(weights @ gap).sum(axis=1) / weights.sum(axis=1)
+    return np.asarray(np.abs(weights @ gap).sum(axis=1) / weights.sum(axis=1))

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from headstart.contracts.examples import Examples, LeftOut
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import LeftOut
 from headstart.formats.conll import Conll
 from headstart.kernel.errors import DataError
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from head_shapes import SHAPES
@@ -31,15 +30,3 @@ def test_validation_measures_the_plain_cross_entropy() -> None:
         bound(label_smoothing=0.3).losses(logits, targets(0))["cross_entropy"],
         bound().losses(logits, targets(0))["cross_entropy"],
     )
-
-
-@pytest.mark.parametrize("class_weights", ["none", "balanced"])
-def test_losses_of_parts_weighted_make_the_loss_of_the_whole(class_weights: str) -> None:
-    task, logits = bound(class_weights=class_weights), torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    labels = (0, 2, 1, 1, 0)
-    whole = task.losses({"logits": logits}, targets(*labels))["cross_entropy"]
-    cuts = [(slice(0, 2), targets(*labels[:2])), (slice(2, 5), targets(*labels[2:]))]
-    weights = [task.weight(part) for _, part in cuts]
-    losses = [task.losses({"logits": logits[at]}, part)["cross_entropy"] for at, part in cuts]
-    mean = sum(w * loss for w, loss in zip(weights, losses)) / task.weight(targets(*labels))
-    torch.testing.assert_close(mean, whole)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from headstart.contracts.linear_model import Groups, Solved
+from headstart.contracts.linear_model import Solved
 from headstart.engine.solved.logistic import Scalings, solve_logistic
 
 
-def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: Groups, seed: int) -> Solved:
+def solve_labels(features: np.ndarray, truth: np.ndarray, *, groups: np.ndarray | None, seed: int) -> Solved:
     """Fit features (examples, width) to truth (examples, labels) of 0 and 1.
 
     A label that all examples have, or none, gets a constant probability beside 1 or 0, as that of one more example.

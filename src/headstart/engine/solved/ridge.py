@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 
-from headstart.contracts.linear_model import Groups, Solved
+from headstart.contracts.linear_model import Solved
 from headstart.numerics.standardisation import standardise
 
 GRID = np.logspace(-2, 6, 17)
@@ -21,7 +21,7 @@ GRID = np.logspace(-2, 6, 17)
 FOLDS = 5
 
 
-def solve_ridge(features: np.ndarray, values: np.ndarray, groups: Groups) -> Solved:
+def solve_ridge(features: np.ndarray, values: np.ndarray, groups: np.ndarray | None) -> Solved:
     """Fit features (examples, width) to values (examples,); `solve_head` says what is chosen."""
     standard, standardisation = standardise(features)
     splits = None if groups is None else _splits(groups)

@@ -18,7 +18,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import mean_of_present, quiet, weighted_means
+from headstart.tasks._reweighted import mean_of_present, weighted_means
 
 MANY = 50
 """Classes from which on scikit-learn, which takes each by itself, is not asked."""
@@ -68,7 +68,7 @@ def _metric(
             return float(score(targets[TARGET], prediction.columns["probabilities"]))
 
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
-        return quiet(reweighted(targets[TARGET], prediction.columns["probabilities"]))
+        return reweighted(targets[TARGET], prediction.columns["probabilities"])
 
     return Metric(name, title, greater, value, replicates, unit, bounds, ties)
 

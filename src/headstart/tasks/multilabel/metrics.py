@@ -17,7 +17,7 @@ from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import mean_of_present, quiet
+from headstart.tasks._reweighted import mean_of_present
 
 PROBABILITIES, CHOSEN = "probabilities", "chosen"
 """Columns of a finished prediction: (examples, labels) in [0, 1], and whether each is above its threshold."""
@@ -57,7 +57,7 @@ def _metric(name: str, title: str, column: str, score: Score, reweighted: Reweig
             return float(score(targets[TARGET], prediction.columns[column]))
 
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
-        return quiet(reweighted(targets[TARGET], prediction.columns[column]))
+        return reweighted(targets[TARGET], prediction.columns[column])
 
     return Metric(name, title, True, value, replicates, unit, (0.0, 1.0))
 

@@ -38,10 +38,9 @@ def _r2_replicates(targets: Targets, prediction: Prediction) -> Replicates:
 
     def replicates(weights: np.ndarray) -> np.ndarray:
         total = weights.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            variance = weights @ np.square(centred) - np.square(weights @ centred) / total
-            variance[variance <= 1e-12 * total * np.square(centred).mean()] = np.nan
-            return 1 - weights @ errors / variance
+        variance = weights @ np.square(centred) - np.square(weights @ centred) / total
+        variance[variance <= 1e-12 * total * np.square(centred).mean()] = np.nan
+        return 1 - weights @ errors / variance
 
     return replicates
 

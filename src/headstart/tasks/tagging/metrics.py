@@ -90,9 +90,4 @@ def _accuracy(targets: Targets, prediction: Prediction) -> float:
 
 def _accuracy_replicates(targets: Targets, prediction: Prediction) -> Replicates:
     right, words = _right_tags(targets, prediction)
-
-    def replicates(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return weighted_means(weights, right) / weighted_means(weights, words)
-
-    return replicates
+    return lambda weights: weighted_means(weights, right) / weighted_means(weights, words)

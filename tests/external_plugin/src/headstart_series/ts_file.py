@@ -18,8 +18,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from headstart.contracts.examples import Examples, Schema, left_out
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.left_out import left_out
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 
