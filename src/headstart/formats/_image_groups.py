@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from headstart.kernel.errors import DataError
+from headstart.kernel.spelling import nfc
 
 
 def groups_of(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, ...]]:
@@ -20,7 +21,7 @@ def groups_of(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, 
         expression = re.compile(pattern)
     except re.error as error:
         raise DataError(f"--group {pattern!r} is no regular expression: {error}") from error
-    matches = [expression.search(path) for path in paths]
+    matches = [expression.search(nfc(path)) for path in paths]
     groups = [match and match.group(1 if expression.groups else 0) for match in matches]
     missing = groups.count(None)
     if missing == len(paths):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
 from headstart.formats._column_guess import Inputs
-from headstart.formats._label_column import LabelColumn, LabelForm, Labels
+from headstart.formats._label_column import LabelColumn, LabelForm, Labels, name_of
 from headstart.formats._label_lists import holds_records, read_lists
 from headstart.formats._label_texts import lists_in, read_texts
 from headstart.formats._numerals import DecimalSign
@@ -58,13 +58,21 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     kind = table.schema.field(label).type
     column = LabelColumn(label, table.column(label).to_pylist(), table.column(ORIGIN).to_pylist(), *reading)
     lists = lists_in(column) if is_text(kind) else column if is_list(kind) or pa.types.is_struct(kind) else None
+    if lists is not None and column.form in ("names", "numbers"):
+        raise column.refusal(f"the cells are lists, such as {column.first()}, and no {column.form}")
     if lists is not None and holds_records(lists):
         lists.say(f"{len(lists.known())} of {table.num_rows} cells are lists of spans")
         return ReadLabels(with_spans(table, lists, inputs.columns if inputs.type == pa.string() else ()), "spans")
     if lists is not None:
         labels = read_lists(lists)
+    elif is_text(kind):
+        labels = read_texts(column)
+    elif column.form == "names":
+        labels = Labels(
+            pa.array([None if cell is None or cell != cell else name_of(cell) for cell in column.cells], pa.string())
+        )
     else:
-        labels = read_texts(column) if is_text(kind) else Labels(table.column(label))
+        labels = Labels(table.column(label))
     if pa.types.is_integer(labels.values.type):
         _note_negative_classes(column, Counter(labels.values.drop_null().to_pylist()))
     table = _replaced(table, label, labels.values)

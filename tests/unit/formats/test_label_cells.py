@@ -224,6 +224,13 @@ def test_settings_settle_what_is_unclear(cells: list[str], settings: Any, values
     assert read(cells, tmp_path, **settings).target() == values
 
 
+def test_settings_hold_for_typed_tables_too(tmp_path: Path) -> None:
+    assert read([1.0, 2.0, None], tmp_path, "parquet", labels="names").target() == ["1", "2", None]
+    assert read([f"{k}.5" for k in range(9)], tmp_path, "parquet", labels="numbers").target()[0] == 0.5
+    with pytest.raises(DataError, match=r"the cells are lists, such as \['a'\] \(row 0\), and no names"):
+        read([["a"], ["b"]], tmp_path, "frame", labels="names")
+
+
 def test_words_for_no_value_among_numbers_are_no_label(tmp_path: Path) -> None:
     examples = read([*(f"{k}.5" for k in range(57)), "?", "-", "NA"], tmp_path)
     assert examples.target()[-4:] == [56.5, None, None, None]
