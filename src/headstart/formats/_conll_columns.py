@@ -84,7 +84,7 @@ class Columns:
             if self.running[k]:
                 after = int(self._before[k]) + 1 if self._before else 1
                 whole = _NUMBER.fullmatch(value)
-                self.running[k] = bool(whole) and int(value) in ((0, 1, after) if begins else (after,))
+                self.running[k] = bool(whole) and int(value) in (0, 1, after)
         self._before = [*columns]
 
 
@@ -154,17 +154,19 @@ def _tag_column(seen: Columns, word: int, tag: int | None) -> tuple[int, dict[st
     named = {k: found for k in range(word, width) if (found := _named(seen.values[k]))}
     if width - 1 in named:
         return width, named[width - 1], []
-    if width - 1 in marks or width - word == 1:
+    swapped = not marks and marks_spans(seen.values[word - 1])
+    if width - 1 in marks or (width - word == 1 and not swapped):
         others = [str(k + 1) for k in marks if k < width - 1]
         told = f"the tags of {seen.path.name} are in column {width}, the last; tags are also in {', '.join(others)}"
         return width, {}, [f"{told}: --set format.tag={others[-1]} takes those"] if others else []
     if len(marks) == 1 and _says_little(seen.values[width - 1]):
         return marks[0] + 1, {}, [f"the tags are in column {marks[0] + 1} of {seen.path.name}, as in no other"]
-    if not marks and not _says_little(seen.values[width - 1]):
+    if not marks and not swapped and not _says_little(seen.values[width - 1]):
         return width, {}, [f"the tags are in column {width} of {seen.path.name}, the last"]
-    shown = "; ".join(f"{k + 1} ({', '.join([*seen.values[k]][:_SHOWN])})" for k in range(word, width))
+    shown = "; ".join(f"{k + 1} ({', '.join([*seen.values[k]][:_SHOWN])})" for k in range(word - swapped, width))
     raise DataError(
         f"{seen.path}: it is not clear which column holds the tags: {shown}. Say which with --set format.tag=NUMBER"
+        + (" and --set format.word=NUMBER" if swapped else "")
     )
 
 

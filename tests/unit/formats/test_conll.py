@@ -152,6 +152,9 @@ def test_lines_of_conllu_that_are_no_single_word_are_counted(tmp_path: Path) -> 
     [
         ("a B-NP NN\nb I-NP VB\n", r"3 \(NN, VB\)\. Say which with --set format\.tag"),
         ("a NN VB _\nb NN VB _\n", r"it is not clear which column holds the tags"),
+        ("B-x a\nO b\n", r"1 \(B-x, O\); 2 \(a, b\)\. .*format\.tag=NUMBER and --set format\.word=NUMBER"),
+        ("1 B-x a\n2 O b\n", r"2 \(B-x, O\); 3 \(a, b\)\. .*format\.tag=NUMBER and --set format\.word=NUMBER"),
+        ("1 a B-x\n2 b O\n1 c O\n2 d O\n", ""),
         ("a B-x\n\nb O\n", ""),
         ("a NN B-x _\nb NN O _\n", ""),
         ("a B-NP B-x\nb I-NP O\n", ""),
