@@ -23,7 +23,7 @@ def read_lists(column: LabelColumn) -> Labels:
     negative = sum(new is None and old is not None for old, new in zip(column.cells, cells))
     if negative:
         column.say(f"{negative} lists hold negative class numbers alone, which are no label")
-    dropped = sum(len(old) - len(new or old) for old, new in zip(column.cells, cells) if old)
+    dropped = sum(len(old) - len(new) for old, new in zip(column.cells, cells) if old and new is not None)
     if dropped:
         column.say(f"{dropped} empty items of lists were left out")
     column = replace(column, cells=cells)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from headstart.formats._label_column import LabelColumn, Labels, name_of
 from headstart.formats._literals import is_bracketed, parse_cell
 from headstart.formats._numerals import DecimalSign, affix_of, is_no_value, is_plain, number_in, signs_of
-from headstart.kernel.spelling import one_spelling
+from headstart.kernel.spelling import nfc, one_spelling
 from headstart.numerics.few_values import are_few
 
 SEPARATORS = ("|", ";", ",", "#")
@@ -27,6 +27,8 @@ OFTEN = 0.02
 
 MOST_DIGITS = 15
 """Digits that a floating-point number holds for certain: a whole number of more identifies something."""
+
+_VECTOR = re.compile(r"\s*[01](\s*[,;|\s]\s*[01]){2,}\s*")
 
 _AS_NAMES = "--set format.labels=names takes every cell for a name"
 
@@ -69,8 +71,8 @@ def lists_in(column: LabelColumn) -> LabelColumn | None:
 def read_texts(column: LabelColumn) -> Labels:
     """Read a column of texts that are no lists. Raises DataError."""
     counts = Counter(column.known())
-    if column.form == "names" or not counts:
-        return Labels(pa.array(column.cells, pa.string()), form=column.form)
+    if column.form == "names":
+        return Labels(pa.array(column.cells, pa.string()), form="names")
     if column.form == "vectors":
         raise column.refusal(f"--set format.labels=vectors asks for lists of 0 and 1, unlike {column.first()}")
     numbers = None if column.form == "sets" else _numbers(column, counts)
@@ -78,7 +80,9 @@ def read_texts(column: LabelColumn) -> Labels:
 
 
 def _bare_lists(column: LabelColumn, counts: Mapping[str, int]) -> LabelColumn | None:
-    """Lists such as 'red', 'blue', without brackets."""
+    """Lists without brackets, such as 'red', 'blue', or 0|1|0."""
+    if counts and all(map(_VECTOR.fullmatch, counts)):
+        return replace(column, cells=[cell and [int(one) for one in cell if one in "01"] for cell in column.cells])
     if not all(cell.strip()[0] in "'\"" and cell.strip()[-1] in "'\"" for cell in counts):
         return None
     try:
@@ -187,6 +191,10 @@ def _decimal_sign(column: LabelColumn, signs: Mapping[str, set[DecimalSign]], to
         raise column.refusal(
             f"the cells are numbers with {' and with '.join(affixes)}. Write all in one unit; {_AS_NAMES}."
         )
+    plain = [cell for cell in signs if not affix_of(cell)]
+    if affixes and affixes[0] in "%‰" and plain:
+        shown = column.first(lambda cell: cell == plain[0])
+        raise column.refusal(f"some numbers have the sign {affixes[0]}, and not {shown}; {_AS_NAMES}.")
     if column.decimal != "auto":
         odd = [cell for cell in signs if column.decimal not in signs[cell]]
         if odd:
@@ -216,16 +224,7 @@ def _could_be_sets(cells: Sequence[str] | Mapping[str, object], total: int) -> b
 
 
 def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
-    called = one_spelling(counts)
-    if called:
-        column.say(f"{sum(counts[name] for name in called)} cells had their accents in two forms and are read in one")
-    texts = pa.array([called.get(cell, cell) for cell in column.cells], pa.string())
-    words = [cell for cell in counts if is_no_value(cell)]
-    if words:
-        number = sum(counts[word] for word in words)
-        column.say(
-            f"{number} cells say {', '.join(map(repr, words))}, taken for a class; leave them empty for no label"
-        )
+    """Single names, or several with a separator between them."""
     known = column.known()
     there = [one for one in SEPARATORS if any(one in cell for cell in counts)]
     separator = next((one for one in there if column.form == "sets" or _separates(one, known)), "")
@@ -236,6 +235,16 @@ def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
         column.say(
             f"'{there[0]}' in {several} of {len(known)} cells is part of a name; --set format.labels=sets splits there"
         )
+    words = [cell for cell in counts if is_no_value(cell)]
+    if words:
+        number, said = sum(counts[word] for word in words), ", ".join(map(repr, words))
+        column.say(f"{number} cells say {said}, taken for a class; leave them empty for no label")
+    names = {cell: _parts(cell, separator) if separator else [cell] for cell in counts}
+    called = one_spelling(name for some in names.values() for name in some)
+    composed = {cell: nfc(cell) for cell, some in names.items() if not called.keys().isdisjoint(some)}
+    if composed:
+        column.say(f"{sum(counts[cell] for cell in composed)} cells had their accents in two forms and are read in one")
+    texts = pa.array([composed.get(cell, cell) for cell in column.cells], pa.string())
     return Labels(texts, separator=separator, form="sets" if separator else "names")
 
 

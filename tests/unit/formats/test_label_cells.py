@@ -83,6 +83,8 @@ def test_lists_in_any_notation_are_sets_of_labels(write: Any, form: str, tmp_pat
         (str, "csv"),
         (lambda hot: str(np.array(hot)), "csv"),
         (lambda hot: str([bool(one) for one in hot]), "csv"),
+        (lambda hot: "|".join(map(str, hot)), "csv"),
+        (lambda hot: ", ".join(map(str, hot)), "csv"),
         (lambda hot: str([np.int64(one) for one in hot]), "csv"),
         (list, "jsonl"),
         (lambda hot: [float(one) for one in hot], "jsonl"),
@@ -265,6 +267,7 @@ def test_words_for_no_value_among_numbers_are_no_label(tmp_path: Path) -> None:
         ([f"{k % 7},{k % 10}" for k in range(60)], "csv", "--set format.decimal=comma or --set format.labels=sets"),
         ([*(f"{k}.5" for k in range(50)), "8,3"], "csv", r"some numbers have a decimal comma, '8,3' .* others a point"),
         (["$5", "€7"] * 30, "csv", "numbers with . and with ."),
+        (["5 %", "0.5"] * 30, "csv", r"some numbers have the sign %, and not '0.5' \(t.csv:3\)"),
         ([f"{k} kg" for k in range(60)], "csv", r"all cells are numbers of kg, such as '0 kg' \(t.csv:2\)"),
         (["a", "b"], "csv", None),
     ],
@@ -293,6 +296,7 @@ def test_cells_that_are_unclear_or_only_partly_readable_are_refused(
         (["[-1]", "[0, 2]"], "30 lists hold negative class numbers alone, which are no label"),
         (["café", "cafe\u0301", "the"], "40 cells had their accents in two forms and are read in one"),
         (["-1", "0", "1", "2"], "15 cells are -1, taken for a class"),
+        (["café|b", "cafe\u0301", "b"], "40 cells had their accents in two forms and are read in one"),
         (["a|b", "a"], "30 of 60 cells name several labels with '|' between them"),
         (["007", "008"], "have leading zeros, so the cells are taken for names; --set format.labels=numbers"),
     ],
@@ -380,7 +384,7 @@ def test_inputs_with_decimal_commas_are_read_where_the_user_says_so(tmp_path: Pa
     assert headstart.inspect(source, settings=settings).spreads["a"].maximum == pytest.approx(2.59)
     run = headstart.fit(source, out=tmp_path / "run", tuning="probe", scratch=False, settings=settings)
     assert headstart.predict(run, source)["prediction"].tolist() == ["x", "y", "z"] * 20
-    with pytest.raises(SettingsError, match="only settings of the format"):
+    with pytest.raises(SettingsError, match="only settings of"):
         headstart.inspect(source, settings={"tuning": {"epochs": 3}})
 
 
