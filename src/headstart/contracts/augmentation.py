@@ -17,6 +17,7 @@ from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.target_movement import Follows, Size, kind_of
 from headstart.contracts.targets import TargetKind, TargetKinds
 from headstart.kernel import registry
+from headstart.kernel.contract import contract
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
 
@@ -24,6 +25,7 @@ Losses = Callable[[Mapping[str, Tensor], Batch], Mapping[str, Tensor]]
 """(outputs, batch) -> named scalar terms: `Task.losses`."""
 
 
+@contract("augmentations")
 class Augmentation(Protocol):
     """Contract of a file in `augmentations/`.
 

@@ -19,7 +19,9 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.features import MapShape
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.network import Network
-from headstart.kernel.errors import BackboneError
+from headstart.kernel.complete import Complete
+from headstart.kernel.contract import contract
+from headstart.kernel.errors import BackboneError, SettingsError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
 
@@ -40,7 +42,7 @@ class Reader(Protocol):
         ...
 
 
-class Backbone(Network):
+class Backbone(Network, Complete):
     """A loaded pretrained model, cut into stages."""
 
     origin: str
@@ -145,6 +147,16 @@ class Backbone(Network):
         return state_hash(self.module.state_dict())
 
 
+def require_width(pooled: Tensor, examples: int, backbone: Network) -> None:
+    """Refuse pooled features that are not (examples, width). Raises SettingsError, which names the backbone."""
+    if pooled.shape != (examples, backbone.width):
+        raise SettingsError(
+            f"backbone '{backbone.name}' gives features of shape {tuple(pooled.shape)} for {examples} inputs; expected "
+            f"{(examples, backbone.width)}"
+        )
+
+
+@contract("backbones")
 class BackboneFamily(Protocol):
     """Settings that load a `Backbone`: the contract of a file in `backbones/`.
 

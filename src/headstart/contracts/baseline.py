@@ -16,6 +16,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import Modality
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
+from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
 Scores = Callable[[Examples, Targets], np.ndarray]
@@ -56,6 +57,7 @@ class Labelled:
     """(examples,) weight of each; None where all count alike."""
 
 
+@contract("baselines")
 class Baseline(Settings):
     """The contract of a file in `baselines/`."""
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import field_validator, model_validator
 
 from headstart.contracts.examples import Examples
+from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 from headstart.kernel.spelling import nfc
 
@@ -61,6 +62,7 @@ class Columns(Settings):
         return (given,) if isinstance(given, str) else tuple(given)
 
 
+@contract("formats")
 class Format(Protocol):
     """Contract of a file in `formats/`."""
 

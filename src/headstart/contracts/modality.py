@@ -18,6 +18,7 @@ from PIL import Image
 
 from headstart.contracts.examples import Examples, Raw, Schema
 from headstart.kernel import registry
+from headstart.kernel.contract import contract
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 
@@ -36,6 +37,7 @@ class Sizes(NamedTuple):
     """Of the values, such as 'px'."""
 
 
+@contract("modalities")
 class Modality(Protocol):
     """A kind of input; a file in `modalities/` defines one."""
 

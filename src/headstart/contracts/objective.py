@@ -17,6 +17,7 @@ from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import Batch
 from headstart.contracts.features import Features
 from headstart.contracts.network import Network
+from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
 SOURCE, TARGET, TARGET_AGAIN = "source", "target", "target_again"
@@ -68,6 +69,7 @@ class Step:
     """Within it products are computed in the precision of the training, as `features` does."""
 
 
+@contract("objectives")
 class Objective(Settings):
     """Base of every objective; by itself the task's loss on labelled examples."""
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from torch import nn
 
 from headstart.contracts.carriers import State
+from headstart.kernel.contract import contract
 from headstart.kernel.errors import BackboneError
 
 
@@ -28,6 +29,7 @@ class Execute(Protocol):
         ...
 
 
+@contract("runners")
 class Runner(Protocol):
     """The contract of a file in `runners/`."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class Deferred(ABC):
         """Names the content: another content has another key."""
 
 
+@runtime_checkable
 class TargetKind(Protocol):
     """A kind of target. Movement with its input is in `target_movement.py`."""
 

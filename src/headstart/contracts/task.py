@@ -7,7 +7,7 @@ judges (`Evaluation`). How it is shown is in `contracts/presentation.py`, what o
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -21,6 +21,8 @@ from headstart.contracts.features import Features, MapShape
 from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import TargetKinds
+from headstart.kernel.complete import Complete
+from headstart.kernel.contract import contract
 
 Targets = Mapping[str, np.ndarray]
 """Target name -> array whose first axis is the example; ragged and `Deferred` targets are object arrays."""
@@ -94,6 +96,7 @@ class SplitPolicy(NamedTuple):
     """For each example the numbers of all its classes, where it may have several; None where it has its stratum's."""
 
 
+@contract("tasks")
 class Task(Protocol):
     """Settings of a task: what a file or folder in `tasks/` offers, with only what a user may set."""
 
@@ -119,7 +122,7 @@ class Task(Protocol):
         ...
 
 
-class BoundTask(BaseModel, ABC):
+class BoundTask(BaseModel, Complete):
     """A task bound to data. Its fields are `settings`, the `Task` that it was bound by, and what was learnt."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -11,6 +11,7 @@ from pydantic import Field
 from headstart.contracts.advice import Advice
 from headstart.contracts.network import Network
 from headstart.contracts.optimisation import Optimisation
+from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
 N = TypeVar("N", bound=Network)
@@ -39,6 +40,7 @@ class TrainingStart:
     batches; the same in a training that is resumed."""
 
 
+@contract("tuning")
 class Tuning(Settings):
     """Base of every tuning. One that trains by steps is a `Recipe`, which has more to say."""
 

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model, load_model
 from headstart.contracts.prediction import Prediction
@@ -67,7 +68,7 @@ def start_in_memory(examples: Examples, plan: Plan) -> Start:
     solved = plan.plugin("tuning").solved
     parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
     backbone, _, _ = choose_backbone(examples, plan)
-    bound = task.bind(examples, backbone)
+    bound = bound_task(task, examples, backbone)
     require_classes(plan, bound)
     targets = bound.targets(examples)
     backbone.learn_decoding(examples.raws(parts.train))

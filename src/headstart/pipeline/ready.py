@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.bound_task import bound_task
 from headstart.contracts.task import Task
 from headstart.kernel import registry
 from headstart.pipeline.budget import Budget
@@ -69,7 +70,9 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
         backbone, reference, loaded = choose_backbone(examples, plan)
     with budget.step("reading and splitting the data"):
         log.add(begun.chosen)
-        bound = (begun.continued or begun.task).bind(examples, backbone)
+        bound = (
+            begun.continued.bind(examples, backbone) if begun.continued else bound_task(begun.task, examples, backbone)
+        )
         prepared = bind_data(begun.parts, plan, bound, log)
         log.add(loaded)
         if begun.continued is not None:

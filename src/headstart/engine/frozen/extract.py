@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, require_width
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
@@ -278,5 +278,7 @@ class _Pass:
             return
         began = time.perf_counter()
         self.computed += len(ran.fed.rows)
+        if self.kept.keep != "state":
+            require_width(ran.result.hidden, len(ran.fed.rows), self.backbone)
         self.space.append(self._keys_of(ran.fed.rows), take_apart(ran.result, self.kept.keep))
         self.seconds["store"] += time.perf_counter() - began

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from headstart.contracts.backbone import require_width
 from headstart.contracts.carriers import Batch
 from headstart.contracts.features import Features
 from headstart.contracts.model import Learner
@@ -37,6 +38,7 @@ class Forward:
             return Features(batch.state.hidden.float())
         with self.computing():
             found = self.model.backbone.features(self.suffix(batch.state))
+        require_width(found.pooled, len(batch.state.hidden), self.model.backbone)
         return found.map(_as_float32)
 
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.bound_task import bound_task
 from headstart.contracts.carriers import Batch
 from headstart.contracts.figures import MetricInfo, info_of
 from headstart.contracts.metric import SHARE
@@ -56,7 +57,7 @@ def read_sample(plan: Plan, backbone: Backbone, reporter: Reporter) -> Prepared:
     read = read_data(plan.data, plan, reporter).usable()
     task, _ = choose_task(read.examples, plan)
     parts = split_data(read, task.split_policy(read.examples), plan.seed)
-    bound = task.bind(read.examples, backbone)
+    bound = bound_task(task, read.examples, backbone)
     if bound.needs.features != "pooled":
         raise DataError(f"{plan.data} is no sample to judge a backbone by: it needs one label per example")
     return bind_data(parts, plan, bound, DecisionLog(reporter))

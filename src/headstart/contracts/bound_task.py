@@ -1,0 +1,31 @@
+"""Binding a task, and holding what it gives to its contract: a package outside may break it."""
+
+from __future__ import annotations
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.targets import TargetKind
+from headstart.contracts.task import BoundTask, FeatureSource, Task
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError, first_line
+
+
+def bound_task(task: Task, examples: Examples, backbone: FeatureSource) -> BoundTask:
+    """Bind a task to labelled examples.
+
+    Raises:
+        DataError: as `Task.bind`.
+        SettingsError: the bound task breaks its contract.
+    """
+    bound, where = task.bind(examples, backbone), f"task '{registry.name_of(task)}'"
+    if getattr(bound, "settings", task) != task:
+        raise SettingsError(f"{where} changed its settings when it was bound. Keep what is learnt in its BoundTask.")
+    try:
+        metrics, kinds = bound.evaluation.metrics, bound.target_kinds
+    except (SettingsError, TypeError, AttributeError) as error:
+        raise SettingsError(f"{where} breaks its contract: {first_line(error)}") from error
+    if not metrics:
+        raise SettingsError(f"{where} has no metric. Name at least one in its `evaluation`.")
+    for name, kind in kinds.items():
+        if not isinstance(kind, TargetKind):
+            raise SettingsError(f"{where}: the kind of its target '{name}', {kind!r}, is not a TargetKind")
+    return bound
