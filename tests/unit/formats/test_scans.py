@@ -20,7 +20,7 @@ from headstart.formats.dicom import Dicom
 from headstart.formats.nifti import Nifti
 from headstart.kernel.errors import DataError
 from headstart.media.masks import read_mask
-from headstart.tasks.segmentation.task import Segmentation
+from headstart.tasks.segmentation.mask_review import review_masks
 from scans import save_coco, save_dicom, save_nifti, volume
 
 
@@ -209,7 +209,7 @@ def test_names_of_dataset_json_are_those_of_the_values(
     examples = Nifti().read(data, Columns())
     assert examples.schema.legend == legend and examples.schema.unknown == unknown
     assert any("regions that overlap" in note for note in examples.notes) == (labels == REGIONS)
-    assert not Segmentation.review(examples).faults
+    assert not review_masks(examples).faults
 
 
 @pytest.mark.parametrize("labels", [{"a": 0}, ["a"], {"a": "x", "b": 1}, {"a": [1.5], "b": 1}, {"0": None, "1": ["a"]}])
