@@ -17,10 +17,11 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from headstart.baselines._linear import fit_linear
+from headstart.baselines._pictures import pictures_of
 from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasPicture, Modality, modality_named
+from headstart.contracts.modality import HasPicture, Modality
 from headstart.contracts.task import BoundTask
 
 SIDE = 64
@@ -49,17 +50,20 @@ class Histograms(Baseline):
 
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Measure every picture once, then solve for each of the strengths."""
-        measured = _measured(data.examples)
+        kind = pictures_of(data.examples)
+        measured = _measured(kind, data.examples)
         layout = PCA(min(COMPONENTS, len(measured)), random_state=seed)
         parts = make_union(make_pipeline(FunctionTransformer(_layout), layout), FunctionTransformer(_without_layout))
         scaled = make_pipeline(parts, StandardScaler())
         features = scaled.fit_transform(measured)
         models = {strength: fit_linear(features, data, strength, seed) for strength in strengths}
-        return {strength: _scores(scaled.transform, model) for strength, model in models.items()}
+        return {strength: _scores(kind, scaled.transform, model) for strength, model in models.items()}
 
 
-def _scores(scaled: Callable[[np.ndarray], np.ndarray], model: Callable[[np.ndarray], np.ndarray]) -> Scores:
-    return lambda examples, _: model(scaled(_measured(examples)))
+def _scores(
+    kind: HasPicture, scaled: Callable[[np.ndarray], np.ndarray], model: Callable[[np.ndarray], np.ndarray]
+) -> Scores:
+    return lambda examples, _: model(scaled(_measured(kind, examples)))
 
 
 def _layout(measured: np.ndarray) -> np.ndarray:
@@ -70,11 +74,8 @@ def _without_layout(measured: np.ndarray) -> np.ndarray:
     return measured[:, _LAYOUT:]
 
 
-def _measured(examples: Examples) -> np.ndarray:
+def _measured(kind: HasPicture, examples: Examples) -> np.ndarray:
     """(examples, numbers) float32"""
-    kind = modality_named(examples.schema.modality)
-    if not isinstance(kind, HasPicture):
-        raise TypeError(f"{examples.schema.modality} inputs are no pictures")
     return np.stack([_of_picture(kind.picture(raw, at_least=SIDE)) for raw in examples.raws()])
 
 

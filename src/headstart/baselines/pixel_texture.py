@@ -13,10 +13,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from headstart.baselines._pictures import pictures_of
 from headstart.baselines._scores import TARGET, fit_scores
 from headstart.contracts.baseline import Baseline, Labelled, Scores
-from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import HasPicture, Modality, modality_named
+from headstart.contracts.examples import Examples
+from headstart.contracts.modality import HasPicture, Modality
 from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask, Targets
@@ -42,7 +43,8 @@ class PixelTexture(Baseline):
 
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Learn from some pixels of every picture."""
-        features, truth = _drawn(data, np.random.default_rng(seed))
+        kind = pictures_of(data.examples)
+        features, truth = _drawn(kind, data, np.random.default_rng(seed))
         pixels = Labelled(data.examples, {TARGET: truth}, {}, data.outputs)
 
         def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None = None) -> HistGradientBoostingClassifier:
@@ -53,7 +55,7 @@ class PixelTexture(Baseline):
 
         def scores(examples: Examples, inputs: Targets) -> np.ndarray:  # noqa: ARG001
             found = np.empty(len(examples), dtype=object)
-            for at, image in enumerate(_pictures(examples)):
+            for at, image in enumerate(map(kind.picture, examples.raws())):
                 seen = _features(image)
                 maps = model(seen.reshape(-1, seen.shape[-1])).reshape(*seen.shape[:2], -1).transpose(2, 0, 1)
                 found[at] = _resized(maps, image.height, image.width)
@@ -62,12 +64,12 @@ class PixelTexture(Baseline):
         return dict.fromkeys(strengths, scores)
 
 
-def _drawn(data: Labelled, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(kind: HasPicture, data: Labelled, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Features and classes of pixels whose class is known."""
     (targets,), (places,) = data.targets.values(), data.inputs.values()
     each = max(1, MOST_PIXELS // max(1, len(targets)))
     features, classes = [], []
-    for image, target, (rows, columns) in zip(_pictures(data.examples), targets, places):
+    for image, target, (rows, columns) in zip(map(kind.picture, data.examples.raws()), targets, places):
         seen, truth = _features(image), np.asarray(target.load())[:rows, :columns]
         down, across = (np.arange(size) * of // size for size, of in zip(seen.shape[:2], truth.shape))
         truth = truth[np.ix_(down, across)].ravel()
@@ -76,17 +78,6 @@ def _drawn(data: Labelled, draws: np.random.Generator) -> tuple[np.ndarray, np.n
         features.append(seen.reshape(-1, seen.shape[-1])[chosen])
         classes.append(truth[chosen])
     return np.concatenate(features), np.concatenate(classes)
-
-
-def _pictures(examples: Examples) -> Sequence[Image.Image]:
-    kind = modality_named(examples.schema.modality)
-    if not isinstance(kind, HasPicture):
-        raise TypeError(f"{examples.schema.modality} inputs are no pictures")
-    return [_picture(kind, raw) for raw in examples.raws()]
-
-
-def _picture(kind: HasPicture, raw: Raw) -> Image.Image:
-    return kind.picture(raw)
 
 
 def _features(image: Image.Image) -> np.ndarray:

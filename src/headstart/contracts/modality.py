@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +109,10 @@ class InFiles(Modality, Protocol):
 class HasPicture(Modality, Protocol):
     """A modality whose inputs can be seen: near duplicates, previews and simple codes are made from their pictures."""
 
+    def alike(self, raws: Sequence[Raw]) -> HasPicture:
+        """The modality with one scale of grey values for all pictures, learnt from those of the training."""
+        ...
+
     def picture(self, raw: Raw, at_least: int | None = None) -> Image.Image:
         """The input as 8-bit RGB, if given at a reduced size with `at_least` pixels on its shorter side.
 
@@ -163,6 +167,10 @@ class PlainModality(Settings):
     def decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:  # noqa: ARG002
         """Nothing is taken."""
         return ()
+
+    def alike(self, raws: Sequence[Raw]) -> Self:  # noqa: ARG002
+        """Itself: inputs are alike."""
+        return self
 
     def preview(self, raw: Raw) -> str:
         """The name of a file, or the beginning of the input's `str`."""

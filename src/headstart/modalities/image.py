@@ -17,7 +17,7 @@ from headstart.contracts.modality import PlainModality
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.media.deep_pictures import learn_levels, own_levels
-from headstart.media.images import SUFFIXES, Box, Crop, decode_image, image_size
+from headstart.media.images import SUFFIXES, Box, Crop, Levels, decode_image, image_size
 from headstart.media.picture_kinds import picture_notes
 from headstart.modalities._in_memory import shown
 
@@ -31,6 +31,9 @@ class ImageInput(PlainModality):
     """Images in files or in memory."""
 
     unit: ClassVar[str] = "images"
+
+    levels: Levels | None = None
+    """Black and white of pictures of more than 8 bits a channel; None: each picture's own."""
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """Paths below the schema's root, or encoded bytes; parts of these where the schema names a column of boxes."""
@@ -52,8 +55,13 @@ class ImageInput(PlainModality):
         return hash_bytes(b"part", digest.encode(), repr(tuple(raw.box)).encode())
 
     def picture(self, raw: Raw, at_least: int | None = None) -> Image.Image:
-        """The image itself; one of more than 8 bits between its own levels, but for stray pixels."""
-        return decode_image(raw, at_least=at_least, levels=own_levels(self.source(raw)))
+        """The image itself; one of more than 8 bits between the levels, or its own but for stray pixels."""
+        return decode_image(raw, at_least=at_least, levels=self.levels or own_levels(self.source(raw)))
+
+    def alike(self, raws: Sequence[Raw]) -> ImageInput:
+        """Images between the levels of training images."""
+        learnt = learn_levels(raws)
+        return self if learnt is None else self.model_copy(update={"levels": learnt.levels})
 
     def size(self, raw: Raw) -> tuple[int, int]:
         """Size of the upright image, which is not decoded."""
