@@ -30,7 +30,7 @@ ABOVE = ("pipeline/", "search/", "present/", "verbs/")
 
 ALLOWED = {
     **{(floor, "probe"): "the default tuning, and an arm of every comparison" for floor in ABOVE},
-    **{(floor, "scratch"): "an arm of every comparison, and the tuning that trains it" for floor in (*ABOVE, "cli/")},
+    **{(floor, "scratch"): "an arm of every comparison, and the tuning that trains it" for floor in ABOVE},
     **{(floor, "supervised"): "the default objective" for floor in ("pipeline/", "verbs/")},
     ("pipeline/pretraining/unlabelled.py", "image_folder"): "folders of so many pictures that no other format is asked",
     ("search/candidates.py", "standard"): "the augmentation whose strength follows from the size of the data",

@@ -101,7 +101,7 @@ def fit(
     scratch: Scratch = None,
     assignments: Set = None,
     overwrite: Overwrite = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Learn from labelled data and show the evidence.
 
@@ -112,25 +112,9 @@ def fit(
     headstart fit more-photos/ --from runs/photos    continue training its model, and report what it forgot
     headstart fit photos/ --seeds 5              mean and spread over five fits, each with its own split
     """
+    chosen = given(locals())
     from headstart.cli.printing import print_fit
-    from headstart.kernel.user_settings import parse_assignments
 
-    chosen = given(
-        {"out": out, "image": image, "label": label, "group": group, "domain": domain, "part": part, "format": format}
-    )
-    chosen |= given({"task": task, "backbone": backbone, "weights": weights, "tuning": tuning, "objective": objective})
-    chosen |= given(
-        {
-            "augmentation": augmentation,
-            "runner": runner,
-            "seed": seed,
-            "budget": budget,
-            "scratch": scratch,
-            "overwrite": overwrite,
-        }
-    )
-    chosen |= given({"from_run": from_run, "seeds": seeds})
-    chosen |= given({"text": text, "slices": slices, "settings": parse_assignments(assignments or ())})
     run = headstart.fit(data, reporter=reporter(), **chosen)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))
@@ -148,7 +132,7 @@ def predict(
     format: Format = None,
     text: Text = None,
     image: Image = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Predict for new data.
 
@@ -157,9 +141,9 @@ def predict(
     \b
     headstart predict runs/photos new-photos/ --out predictions.csv
     """
+    chosen = given(locals())
     from headstart.cli.printing import frame_document, print_frame, print_predicted
 
-    chosen = given({"out": out, "format": format, "text": text, "image": image})
     found = headstart.predict(run, data, reporter=reporter(), **chosen)
     if out is None:
         return Answer(lambda: frame_document(found), lambda: print_frame(found))
@@ -179,16 +163,16 @@ def evaluate(
     label: Label = None,
     group: Group = None,
     slices: Slices = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Evaluate a run on labelled data.
 
     \b
     headstart evaluate runs/photos more-photos/
     """
+    chosen = given(locals())
     from headstart.cli.printing import print_evaluation
 
-    chosen = given({"format": format, "text": text, "image": image, "label": label, "group": group, "slices": slices})
     found = headstart.evaluate(run, data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
 
@@ -209,21 +193,16 @@ def inspect(
     backbone: Backbone = None,
     weights: Weights = None,
     assignments: Set = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Find problems in the data before training, and what fit would refuse, leave out, cut or assume.
 
     \b
     headstart inspect photos/
     """
+    chosen = given(locals())
     from headstart.cli.printing import print_inspection
-    from headstart.kernel.user_settings import parse_assignments
 
-    chosen = given(
-        {"text": text, "image": image, "label": label, "group": group, "slices": slices, "part": part, "format": format}
-    )
-    chosen |= given({"domain": domain, "task": task, "backbone": backbone, "weights": weights})
-    chosen |= given({"settings": parse_assignments(assignments or ())})
     found = headstart.inspect(data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_inspection(found))
 
@@ -233,14 +212,14 @@ def inspect(
 def report(
     run: Run,
     out: Annotated[str | None, option("--out", "HTML file to write; RUN/report.html by default.", "FILE")] = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Write the report of a run again.
 
     \b
     headstart report runs/photos --out photos.html
     """
-    written = headstart.report(run, **given({"out": out}))
+    written = headstart.report(run, **given(locals()))
     return Answer(lambda: {"report": str(written)}, lambda: print(written))
 
 
@@ -251,7 +230,7 @@ def cache(
     limit: Annotated[
         str | None, option("--limit", "Evict down to SIZE and keep that limit, or 'default'.", "SIZE")
     ] = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Show or clear the cache.
 
@@ -260,9 +239,10 @@ def cache(
     headstart cache --limit 20GB                 limit the stored features to 20 GB from now on
     headstart cache --clear
     """
+    chosen = given(locals())
     from headstart.cli.cache_printing import print_cache
 
-    found = headstart.cache(**given({"clear": clear, "limit": limit}))
+    found = headstart.cache(**chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
 
 

@@ -11,6 +11,9 @@ import typer
 if TYPE_CHECKING:
     from headstart.kernel.progress import Reporter
 
+NO_OPTIONS = ("data", "run", "as_json")
+"""Parameters of commands that their public functions take by position, or not at all."""
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -31,9 +34,18 @@ def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
     return typer.Option(flag, help=meaning, metavar=metavar)
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given: what a user did not say is left to the function's default."""
-    return {name: value for name, value in options.items() if value not in (None, [], {})}
+def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options among the parameters of a command, as arguments of its public function.
+
+    They have the same names, but for `assignments`, which become `settings`. What a user did not say is left to the
+    function's default.
+    """
+    from headstart.kernel.user_settings import parse_assignments
+
+    chosen = {name: value for name, value in parameters.items() if value not in (None, []) and name not in NO_OPTIONS}
+    if "assignments" in chosen:
+        chosen["settings"] = parse_assignments(chosen.pop("assignments"))
+    return chosen
 
 
 def reporter() -> Reporter:

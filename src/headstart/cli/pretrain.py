@@ -59,7 +59,7 @@ def pretrain(
     budget: Budget = None,
     assignments: Set = None,
     overwrite: Overwrite = None,
-    as_json: Json = False,  # noqa: ARG001
+    as_json: Json = False,
 ) -> Answer:
     """Learn from data without labels; the run is a backbone for fit.
 
@@ -69,24 +69,9 @@ def pretrain(
     headstart pretrain scans/ --labelled sample/      measure the gain on labelled data
     headstart fit sample/ --backbone runs/scans       use it
     """
+    chosen = given(locals())
     from headstart.cli.pretraining_printing import print_pretrained
-    from headstart.kernel.user_settings import parse_assignments
 
-    chosen = given(
-        {
-            "out": out,
-            "text": text,
-            "image": image,
-            "numeric": numeric,
-            "label": label,
-            "format": format,
-            "backbone": backbone,
-        }
-    )
-    chosen |= given(
-        {"weights": weights, "objective": objective, "augmentation": augmentation, "labelled": labelled, "seed": seed}
-    )
-    chosen |= given({"budget": budget, "overwrite": overwrite, "settings": parse_assignments(assignments or ())})
     run = headstart.pretrain(data, reporter=reporter(), **chosen)
     found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_pretrained(run))

@@ -63,9 +63,9 @@ class Schema(Settings):
     root: str = ""
     """Folder that relative paths of inputs start from."""
 
-    def subgroups(self) -> tuple[str, ...]:
-        """Columns whose every value gets figures of its own: the domain first."""
-        return tuple(dict.fromkeys(name for name in (self.domain, *self.slices) if name is not None))
+
+ROLES = ("written", "words", "group", "domain", "part", "origin")
+"""Fields of a schema that each name a column, or none."""
 
 
 class Examples:
@@ -77,17 +77,8 @@ class Examples:
         Raises:
             DataError: the schema names a column that the table lacks.
         """
-        named = [
-            *schema.inputs,
-            *schema.targets.values(),
-            schema.written,
-            schema.words,
-            schema.group,
-            schema.domain,
-            *schema.slices,
-            schema.part,
-            schema.origin,
-        ]
+        roles = (getattr(schema, role) for role in ROLES)
+        named = [*schema.inputs, *schema.targets.values(), *schema.slices, *roles]
         missing = sorted({name for name in named if name} - set(table.column_names))
         if missing:
             raise DataError(f"no column {missing[0]!r} in the data. Columns: {', '.join(table.column_names)}")

@@ -15,11 +15,7 @@ SHARE = "share"
 """Unit of a number in [0, 1] that is written in percent."""
 
 Replicates = Callable[[np.ndarray], np.ndarray]
-"""Example weights (resamples, examples), each >= 0 -> the metric under each weighting (resamples,); NaN where 0 / 0.
-
-All intervals come from one bootstrap, `Resamples` in `numerics/bootstrap.py`: it draws how often each example, image,
-document or user counts. A metric of sums is the weights times the sums of each example; one of ranks, such as ROC AUC,
-needs the weights themselves, so weights are the form that all metrics share."""
+"""Example weights (resamples, examples), each >= 0 -> the metric under each weighting (resamples,); NaN is undefined."""
 
 
 @dataclass(frozen=True)

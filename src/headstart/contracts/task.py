@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -151,6 +151,10 @@ class BoundTask(BaseModel, Complete):
     @abstractmethod
     def head(self, backbone: FeatureSource) -> nn.Module:
         """Return a fresh head for the backbone's features."""
+
+    def linear(self) -> Self:
+        """Return the task with a linear head, which can be solved for (`ClosedForm`): itself where its own head is."""
+        return self
 
     @abstractmethod
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:

@@ -33,7 +33,11 @@ BLOCK = 1 << 22
 
 
 class Resamples(NamedTuple):
-    """Resamples of what was drawn independently: examples, or whole groups such as documents, patients or users."""
+    """Resamples of what was drawn independently: examples, or whole groups such as documents, patients or users.
+
+    Every interval comes from these weights, which say how often each counts. A metric of sums is the weights times the
+    sums of each example; one of ranks, such as ROC AUC, needs the weights themselves, so they are the form for all.
+    """
 
     examples: int
     groups: np.ndarray | None

@@ -88,7 +88,8 @@ def slice_rows(
     notes: list[str] = []
     metric = task.evaluation.primary
     sign = 1 if metric.greater_is_better else -1
-    for column in examples.schema.subgroups():
+    columns = (examples.schema.domain, *examples.schema.slices)
+    for column in dict.fromkeys(name for name in columns if name is not None):
         found = slice_figures(task, targets, prediction, examples.column(column), groups=groups, seed=seed)
         rows += [SliceRow(column=column, value=s.value, n=s.n, figures=rows_of(s.figures)) for s in found.slices]
         values = {s.value: s.figures[metric.name].value for s in found.slices if s.figures}

@@ -172,10 +172,6 @@ class BoundClassification(BoundTask):
         """Take scores (examples, classes) as logits."""
         return Prediction({"logits": scores})
 
-    def linear(self) -> Self:
-        """Return itself."""
-        return self
-
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return the softmax of the classes, weighted as the loss is."""
         labels = targets[TARGET]

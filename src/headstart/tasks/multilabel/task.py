@@ -167,10 +167,6 @@ class BoundMultiLabel(BoundTask):
         """Take scores (examples, labels) as logits."""
         return Prediction({"logits": scores})
 
-    def linear(self) -> Self:
-        """Return itself."""
-        return self
-
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return a sigmoid for each label."""
         return LinearModel("bernoulli", targets[TARGET], calibrate=self._thresholds_of)

@@ -143,10 +143,6 @@ class BoundRegression(BoundTask):
         """Take scores (examples, 1) as values in the target's unit."""
         return Prediction({"value": scores[:, 0]})
 
-    def linear(self) -> Self:
-        """Return itself."""
-        return self
-
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return the mean in standard units. Nothing is drawn."""
         return LinearModel("normal", (targets[TARGET] - self.mean) / self.scale)

@@ -205,10 +205,6 @@ class BoundTagging(BoundTask):
         """Take scores, (examples,) of (words, tags), as logits."""
         return Prediction({"logits": scores, WORDS: inputs[WORDS]})
 
-    def linear(self) -> Self:
-        """Return itself."""
-        return self
-
     def samples(
         self, features: Features, inputs: Tensors, targets: Tensors, rows: Sequence[int], seed: int
     ) -> tuple[np.ndarray, Targets, np.ndarray]:

@@ -146,10 +146,6 @@ class BoundLifetimes(BoundTask):
         times = {name: np.exp((standard + step) * self.scale + self.mean) for name, step in steps.items()}
         return Prediction({**prediction.columns, **times})
 
-    def linear(self) -> Self:
-        """Return itself."""
-        return self
-
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return a normal of the log times, censored; it has a solver of its own."""
         time, ended = targets[TARGET].T
