@@ -15,7 +15,7 @@ SHARE = "share"
 """Unit of a number in [0, 1] that is written in percent."""
 
 Replicates = Callable[[np.ndarray], np.ndarray]
-"""Example weights (resamples, examples), each >= 0 -> the metric under each weighting (resamples,); NaN is undefined."""
+"""Example weights (resamples, examples), each >= 0 -> the metric under each weighting (resamples,), or NaN."""
 
 
 @dataclass(frozen=True)
