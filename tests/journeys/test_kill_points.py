@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import Any
 
 import pytest
 from small_data import OFFLINE
-from stopped_commands import held_in_the_report, killed_before_writing, killed_while_replacing, until_held
+from stopped_commands import (
+    another_runner,
+    held_in_the_report,
+    killed_before_writing,
+    killed_where_another_runner_takes,
+    killed_while_replacing,
+    until_held,
+)
 
 import headstart
 from forked_processes import Forked
@@ -66,6 +74,40 @@ def test_a_pretraining_that_was_killed_while_it_wrote_is_ended_by_the_same_comma
     assert ended.code == 0, ended.err
     assert headstart.load("mine").report.exists() and not Path("mine/work").exists()
     assert headstart_command(*line).code == RunError.exit_code
+
+
+@pytest.mark.parametrize("tuning", ["probe", "partial"])
+def test_a_run_that_was_killed_goes_on_with_its_runner_on_a_machine_made_busy(
+    tuning: str, photos: Path, headstart_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = ("--set", "tuning.epochs=1") if tuning == "partial" else ()
+    line = ("fit", photos, *OFFLINE, "--no-scratch", "--tuning", tuning, *recipe, "--out")
+
+    def fit(out: str, seconds: float) -> tuple[bytes, bytes]:
+        with monkeypatch.context() as patch:
+            another_runner(patch, seconds)
+            ended = headstart_command(*line, out)
+        assert ended.code == 0 and 'runner = "other"' in Path(out, "plan.toml").read_text(), ended.err
+        return Path(out, "model/model.safetensors").read_bytes(), Path(out, "metrics.json").read_bytes()
+
+    killed(killed_where_another_runner_takes, 0.25, "model.safetensors", *line, "mine")
+    shutil.rmtree("cache")
+    found = fit("mine", 4.0)
+    shutil.rmtree("cache")
+    assert fit("undisturbed", 0.25) == found
+    shutil.rmtree("cache/features")
+    assert fit("again", 4.0) == found, "the machine keeps its choice"
+
+
+def test_a_training_that_was_broken_off_says_so_also_where_only_its_report_is_left(
+    photos: Path, headstart_command: Command
+) -> None:
+    late = ("--set", "tuning.learning_rate=1e30", "--set", "tuning.epochs=8", "--set", "tuning.unfrozen_by=0.9")
+    line = ("fit", photos, *FIT, "--tuning", "gradual", *late)
+    killed(killed_before_writing, "report.html", *line)
+    ended = headstart_command(*line)
+    assert ended.code == TrainingError.exit_code and "are kept: mine is a run" in ended.err
+    assert headstart.load("mine").report.exists()
 
 
 @pytest.mark.parametrize("where", ["mine", "mine/seed-1"])

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from headstart.engine.frozen.choose_runner import RUNNERS
 from headstart.kernel.errors import HeadstartError, RunError, TrainingError
 from headstart.kernel.files import delete, hash_json, read_json
 from headstart.kernel.locks import flock
@@ -97,7 +98,8 @@ def claimed(out: Path | None, plan: Request, *, overwrite: bool) -> Iterator[tup
             yield folder, resumes
         except BaseException as error:
             # after a training error the same request would come to the same end
-            useful = any((folder / WORK).glob("*")) and not isinstance(error, TrainingError)
+            useful = any(path.name != RUNNERS for path in (folder / WORK).glob("*"))
+            useful = useful and not isinstance(error, TrainingError)
             useful = useful or any(folder.glob(f"*/{REQUEST}"))
             if not (resumes or useful or (folder / FILE_NAME).exists()):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -126,6 +128,13 @@ def lacks_report(out: Path | None, plan: Request, *, overwrite: bool) -> bool:
         return True
     new = successor(out)
     return overwrite and (new / FILE_NAME).exists() and _request_in(new) == request
+
+
+def unfinished(out: Path | None, plan: Request) -> Path | None:
+    """The work folder of the run of this very request that was stopped before its end; None where there is none."""
+    run, request = out or _free_name(plan), _hash(plan)
+    folders = (run, successor(run))
+    return next((one / WORK for one in folders if _request_in(one) == request and not is_whole(one)), None)
 
 
 def _claim(out: Path | None, plan: Request, stack: ExitStack, *, overwrite: bool) -> Path:

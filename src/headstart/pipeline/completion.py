@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.engine.launch import rank, world_size
-from headstart.kernel.files import delete_parts
+from headstart.kernel.errors import TrainingError
+from headstart.kernel.files import delete_parts, read_json
 from headstart.kernel.progress import Reporter
 from headstart.kernel.replacement import destination
 from headstart.pipeline.claim import WORK, Request, claimed, is_done, lacks_report
+from headstart.pipeline.record import FILE_NAME
 
 Present = Callable[[Path], Any]
 """Writes the report of a run folder."""
@@ -28,6 +30,13 @@ def complete(folder: Path, present: Present) -> None:
     shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
+def require_no_fault(whole: Path) -> None:
+    """Raises TrainingError where the training of a run that is there all the same was broken off."""
+    fault = read_json(whole / FILE_NAME).get("fault")
+    if fault:
+        raise TrainingError(f"{fault}: {whole} is a run.")
+
+
 def completed(out: Path | None, plan: Request, reporter: Reporter, present: Present, *, overwrite: bool) -> Path | None:
     """Complete the run of this very request that was stopped when its record was there; its folder, or None.
 
@@ -35,7 +44,7 @@ def completed(out: Path | None, plan: Request, reporter: Reporter, present: Pres
     there is nothing else to do, and otherwise the run is made as if it had been stopped earlier.
 
     Raises:
-        RunError: another process is at work on it.
+        RunError: another process is at work on it. TrainingError: as `require_no_fault`.
     """
     if rank() > 0:
         if out is not None and not overwrite and (is_done(out, plan) or lacks_report(out, plan, overwrite=False)):
@@ -47,6 +56,7 @@ def completed(out: Path | None, plan: Request, reporter: Reporter, present: Pres
         complete(folder, present)
     whole = out or folder
     reporter.say(f"{whole} lacked only its report: it is whole now")
+    require_no_fault(whole)
     return whole
 
 

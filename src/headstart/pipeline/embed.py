@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,10 +71,18 @@ def embed(
 
 
 def choice_of_runner(
-    backbone: Backbone, examples: Examples, keys: Sequence[str | None], spec: FeatureSpec, named: Runner | None
+    backbone: Backbone,
+    examples: Examples,
+    keys: Sequence[str | None],
+    spec: FeatureSpec,
+    named: Runner | None,
+    work: Path | None = None,
 ) -> Choice:
-    """The runner for a frozen pass: the one that is named, or the fastest correct one with the reason."""
-    return choose_runner(backbone, examples, keys, spec, pick_device()) if named is None else Choice(named, "")
+    """The runner for a frozen pass: the one that is named, or the fastest correct one with the reason.
+
+    `work` is the folder of a run that is not finished: it goes on with the choices that it began with.
+    """
+    return choose_runner(backbone, examples, keys, spec, pick_device(), work) if named is None else Choice(named, "")
 
 
 def pass_spec(
@@ -167,10 +176,18 @@ def kept_states(
     """
     data = context.read
     # the runner that suits the features at the end need not suit states on the way
-    runner = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner).runner
+    choice = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner, context.work)
+    choice.keep(context.work)
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     found = embed(
-        backbone, examples, spec, keys=keys, runner=runner, store=context.store, reporter=context.reporter, view=view
+        backbone,
+        examples,
+        spec,
+        keys=keys,
+        runner=choice.runner,
+        store=context.store,
+        reporter=context.reporter,
+        view=view,
     )
     if found.failures:
         row, reason = min(found.failures.items())

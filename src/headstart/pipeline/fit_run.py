@@ -12,8 +12,8 @@ from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.arms import LARGE, Arms, predict_rows
 from headstart.pipeline.baselines import fit_baselines
-from headstart.pipeline.claim import WORK, refuse_taken
-from headstart.pipeline.completion import Present, complete, completed, led
+from headstart.pipeline.claim import WORK, refuse_taken, unfinished
+from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.destination import require_apart_from_pictures
@@ -24,7 +24,7 @@ from headstart.pipeline.plan_file import AUTO, write_plan
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
 from headstart.pipeline.summary import summarise, write_test_rows
-from headstart.pipeline.training import require_whole
+from headstart.pipeline.training import fault_of
 
 Train = Callable[[FitContext], Arms]
 """Tries what a plan asks for, and the baselines it is held against."""
@@ -46,7 +46,7 @@ def run_fit(
     if leads:
         refuse_taken(out, plan, overwrite=overwrite)
     reporter = reporter if leads else Quiet()
-    begun = start(data, plan, reporter)
+    begun = start(data, plan, reporter, unfinished(out, plan))
     if leads and out is not None:
         require_apart_from_pictures(out, begun.data.examples, "the run")
     with led(out, plan, reporter, overwrite=overwrite) as folder:
@@ -60,10 +60,10 @@ def run_fit(
         arms = train(begun.embedded(folder / WORK, reporter))
         part()
         _write_plan(folder, arms.context.plan, begun)
-        _record(arms, begun.continued, started, folder, present)
+        fault = "" if plan.tuning == AUTO else fault_of(arms.trained[0].progress)
+        _record(arms, begun.continued, started, folder, present, fault)
         complete(folder, present)
-    if plan.tuning != AUTO:
-        require_whole(arms.trained[0].progress, out or folder)
+    require_no_fault(out or folder)
     return out or folder
 
 
@@ -78,7 +78,9 @@ def _trains_together(plan: Plan) -> bool:
     return plan.scratch or not plan.plugin("tuning").solved
 
 
-def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Path, present: Present) -> None:
+def _record(
+    arms: Arms, continued: ContinuedRun | None, started: str, folder: Path, present: Present, fault: str
+) -> None:
     """Judge the arms, save the model and write the record."""
     context, data, budget = arms.context, arms.context.data, arms.context.budget
     with budget.step("the classical baselines"):
@@ -95,10 +97,11 @@ def _record(arms: Arms, continued: ContinuedRun | None, started: str, folder: Pa
     with budget.step("saving the model"):
         arms.trained[0].model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])
+    record = summarise(arms, baselines, judged, started, folder).model_copy(update={"fault": fault})
     if continued is None:
-        write_record(folder, summarise(arms, baselines, judged, started, folder))
+        write_record(folder, record)
         return
     with budget.step("judging on the old test part"):
         model, leaked = arms.trained[0].model, continued.leaked(data)
         forgot = forgetting(continued.run, model, leaked, context.reporter, present)
-    write_record(folder, with_forgetting(summarise(arms, baselines, judged, started, folder), forgot))
+    write_record(folder, with_forgetting(record, forgot))

@@ -265,6 +265,8 @@ class AnyRecord(Measured):
     name: str
     verdict: str
     """The answer in a sentence or two."""
+    fault: str = ""
+    """Reason why the training was broken off; the command then ended in an error."""
     command: str
     """The exact command that repeats the run."""
     started: str

@@ -64,6 +64,7 @@ class Start:
             DataError: a part that is needed has no input that could be read.
         """
         read, reporter, runner = self.read, reporter or Quiet(), self.choice.runner
+        self.choice.keep(work)
         with self.budget.step("the frozen pass"):
             features = embed(
                 self.backbone,
@@ -84,8 +85,10 @@ class Start:
         )
 
 
-def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
+def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
+
+    `work` is the folder of checkpoints of a run that goes on; its choices hold.
 
     Raises:
         DataError, SettingsError, BackboneError, RunError: what is wrong, and what to do.
@@ -104,7 +107,7 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None) -> Start:
         read = in_windows(prepared, backbone)
         spec, kept = pass_spec(backbone, read.task, read.examples, store)
         log.add(kept)
-        choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner())
+        choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner(), work)
         if choice.reason:
             value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
             decision = Decision(what="runner", value=value, reason=choice.reason)

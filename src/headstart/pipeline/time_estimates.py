@@ -51,7 +51,8 @@ class Speed(NamedTuple):
 def speed(context: FitContext) -> Speed:
     """Measure the speed of the backbone, before anything trains on it."""
     read, features = context.read, context.features
-    choice = choice_of_runner(context.backbone, read.examples, read.keys, features.spec, context.named_runner)
+    named, work = context.named_runner, context.work
+    choice = choice_of_runner(context.backbone, read.examples, read.keys, features.spec, named, work)
     if choice.plain_each:
         return Speed(choice.plain_each, choice.seconds_each)
     plain = _plain_seconds(context.backbone, features.spec, some_inputs(read, context.backbone, features.rows))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -286,9 +285,14 @@ def what_was_kept(progress: Progress | None) -> str:
     return f"STOPPED EARLY: {progress.stopped} The weights are the best until then, of epoch {progress.best_epoch + 1}."
 
 
-def require_whole(progress: Progress | None, folder: Path | None = None) -> None:
-    """Raises TrainingError where a training was broken off; `folder` is the run that is there all the same."""
+def fault_of(progress: Progress | None) -> str:
+    """The reason, for the record, why a training was broken off; empty for any other, and for none."""
     if progress is None or not progress.broken_off:
-        return
-    best = f"The best weights until then, of epoch {progress.best_epoch + 1}, are kept"
-    raise TrainingError(progress.stopped if folder is None else f"{progress.stopped} {best}: {folder} is a run.")
+        return ""
+    return f"{progress.stopped} The best weights until then, of epoch {progress.best_epoch + 1}, are kept"
+
+
+def require_whole(progress: Progress | None) -> None:
+    """Raises TrainingError where a training was broken off."""
+    if progress is not None and progress.broken_off:
+        raise TrainingError(progress.stopped)

@@ -15,7 +15,7 @@ from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.claim import refuse_taken
-from headstart.pipeline.completion import Present, complete, completed, led
+from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.pretraining.choices import Choices, choose, initial_backbone
@@ -25,7 +25,6 @@ from headstart.pipeline.pretraining.summary import summarise
 from headstart.pipeline.pretraining.training import Training
 from headstart.pipeline.pretraining.unlabelled import Unlabelled, read_unlabelled
 from headstart.pipeline.run_folder import write_record
-from headstart.pipeline.training import require_whole
 
 COUNTED = 10_000
 """Inputs at most by which decoding is decided and a backbone of random weights is settled."""
@@ -63,7 +62,7 @@ def run_pretraining(
             gain = None if judgement is None else judgement.finish(backbone)
         write_record(folder, summarise(choices, found, training, outcome, gain, budget, started, folder))
         complete(folder, present)
-    require_whole(outcome.progress, out or folder)
+    require_no_fault(out or folder)
     return out or folder
 
 

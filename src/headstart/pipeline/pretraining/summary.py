@@ -30,7 +30,7 @@ from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Epoch, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, trained_rows
 from headstart.pipeline.summary import budget_row, command, epochs_of, made_by
-from headstart.pipeline.training import what_was_kept
+from headstart.pipeline.training import fault_of, what_was_kept
 
 LOSS = MetricInfo(
     title="Loss", greater_is_better=False, note="The objective's own; held-out inputs are never trained on."
@@ -66,6 +66,7 @@ def summarise(
     return PretrainRecord(
         name=destination(folder).name,
         verdict=" ".join(filter(None, (words, what_was_kept(progress)))),
+        fault=fault_of(progress),
         command=command("pretrain", destination(folder), plan.data),
         started=started,
         seed=plan.seed,

@@ -13,7 +13,7 @@ import torch
 
 from fake_runners import Behaviour, Clock, install, runner, times
 from headstart.engine.frozen import choose_runner as module
-from headstart.engine.frozen.choose_runner import FEWEST, MEMO, WORTH, Choice, choose_runner
+from headstart.engine.frozen.choose_runner import FEWEST, MARGIN, MEMO, NUMBERS, RUNNERS, WORTH, Choice, choose_runner
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.kernel import registry
@@ -38,10 +38,11 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
     return known
 
 
-def choose(inputs: int = 400, seed: int = 0, backbone: TinyTable | None = None) -> Choice:
+def choose(inputs: int = 400, seed: int = 0, backbone: TinyTable | None = None, work: Path | None = None) -> Choice:
     values = np.random.default_rng(0).standard_normal((inputs, 4))
     backbone = backbone or TinyTable("tiny_table", seed)
-    return choose_runner(backbone, table_examples(values), keys_of(values), FeatureSpec.all_stages(backbone), CPU)
+    spec = FeatureSpec.all_stages(backbone)
+    return choose_runner(backbone, table_examples(values), keys_of(values), spec, CPU, work)
 
 
 def name_of(choice: Choice) -> str:
@@ -115,7 +116,7 @@ def test_what_takes_long_to_set_up_is_left_out_until_there_is_enough_to_run(offe
     assert not slow.started
     more = choose(int(choice.most_inputs) + 1)
     assert (name_of(more), more.most_inputs) == ("slow", math.inf)
-    assert name_of(choose(10)) == "slow", "what is set up stays the choice for fewer inputs"
+    assert [name_of(choose(n)) for n in (400, 10)] == ["quick"] * 2, "the same pass keeps its runner"
 
 
 def test_what_is_set_up_soonest_is_tried_first(offer: Offer) -> None:
@@ -160,22 +161,68 @@ class Forgetful(DiskCache):
     "kept",
     [
         b"damaged",
-        json.dumps({"plugin": "gone", "settings": {}, "reason": "", "most_inputs": 1e9}).encode(),
-        json.dumps({"plugin": "fast", "settings": {"gone": 1}, "reason": "", "most_inputs": 1e9}).encode(),
-        json.dumps({"plugin": "fast", "settings": {}}).encode(),
+        b"[" * 100_000,
+        b"7",
+        json.dumps([7, None, {"settings": {}}]).encode(),
+        *(
+            json.dumps([{**document, **change}]).encode()
+            for document in [{"plugin": "slow", "settings": {}, "reason": "", **dict.fromkeys(NUMBERS, 1e9)}]
+            for change in (
+                {"plugin": "gone"},
+                {"settings": {"gone": 1}},
+                {"settings": {"times": 2.0}},
+                {"settings": [1]},
+                {"most_inputs": "many"},
+                {"most_inputs": None},
+                {"plugin": ["slow"]},
+            )
+        ),
+        json.dumps([{"plugin": "slow", "settings": {}}]).encode(),
     ],
 )
 def test_a_choice_of_another_version_counts_for_nothing(
     kept: bytes, offer: Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = Behaviour(0.25)
-    offer(fast=fast)
+    offer(fast=fast, slow=Behaviour(2.0))
     with monkeypatch.context() as patch:
         patch.setattr(module, "DiskCache", Forgetful)
         patch.setattr(Forgetful, "kept", kept)
         choose()
     assert name_of(choose()) == "fast"
     assert len(fast.started) == 2
+
+
+def test_what_is_faster_by_less_than_the_margin_changes_nothing(offer: Offer) -> None:
+    offer(quick=Behaviour(0.5), as_quick=Behaviour(0.5 / MARGIN + 0.01, setup=1), little=Behaviour(1 / MARGIN + 0.01))
+    assert name_of(choose()) == "quick"
+    offer(little=Behaviour(1 / MARGIN + 0.01))
+    assert name_of(choose(seed=1)) == "plain"
+
+
+def test_for_more_inputs_the_choice_changes_only_by_the_margin(offer: Offer) -> None:
+    slow = Behaviour(0.49, setup=WORTH * 400 * 0.5 + 1)
+    offer(slow=slow, quick=Behaviour(0.5, setup=50))
+    most = choose(400).most_inputs
+    assert name_of(choose(int(most) + 1)) == "quick" and slow.started
+
+
+def test_a_run_goes_on_with_its_own_choice_whatever_the_machine_measures_today(
+    offer: Offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    offer(fast=Behaviour(0.25))
+    first = choose(work=work)
+    first.keep(work)
+    DiskCache(MEMO).path.unlink()
+    monkeypatch.setattr(module, "here", lambda device: {"machine": "busy"})
+    offer(fast=Behaviour(4.0))
+    assert choose(work=work).document() == first.document()
+    assert name_of(choose()) == "plain"
+    offer()
+    assert name_of(choose(work=work)) == "plain", "what this machine does not have"
+    (work / RUNNERS).write_bytes(b"[[[")
+    assert name_of(choose(work=work)) == "plain"
 
 
 def test_who_comes_while_another_measures_waits_and_takes_its_choice(offer: Offer) -> None:
