@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
+from headstart.engine.frozen import choose_runner
 from headstart.kernel import registry
 from headstart.kernel.settings import Settings
 
@@ -100,8 +102,9 @@ def only(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[State], Sta
     )
 
 
-def install(patch: pytest.MonkeyPatch, kinds: Mapping[str, type[Any]]) -> None:
-    """Let these be the runners that there are."""
+def install(patch: pytest.MonkeyPatch, kinds: Mapping[str, type[Any]], clock: Clock | None = None) -> None:
+    """Let these be the runners that there are, and be measured by this clock."""
+    patch.setattr(choose_runner, "time", clock or time)
     names, plugin, name_of = registry.names, registry.plugin, registry.name_of
     found = {kind: name for name, kind in kinds.items()}
     patch.setattr(registry, "names", lambda family: sorted(kinds) if family == "runners" else names(family))

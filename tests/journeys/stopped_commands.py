@@ -16,7 +16,7 @@ import pytest
 from fake_runners import Behaviour, Clock, install, runner, times
 from forked_processes import SECONDS, Forked
 from headstart.__main__ import main
-from headstart.engine.frozen import choose_runner, extract, feeding
+from headstart.engine.frozen import extract, feeding
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.store.space import Space
 from headstart.engine.training import loop
@@ -123,9 +123,8 @@ def killed_where_another_runner_takes(seconds: float, name: str, *line: object) 
 def another_runner(patch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let there be plain PyTorch, at a second for each input, and a runner of other bits that takes so many."""
     clock = Clock()
-    patch.setattr(choose_runner, "time", clock)
     behaviours = {"plain": Behaviour(plain=True), "other": Behaviour(seconds, spoil=lambda state: times(state, 1.002))}
-    install(patch, {key: runner(behaviour, clock) for key, behaviour in behaviours.items()})
+    install(patch, {key: runner(behaviour, clock) for key, behaviour in behaviours.items()}, clock)
 
 
 def killed_while_replacing(number: int, *line: object) -> None:

@@ -8,7 +8,6 @@ import torch
 
 from fake_runners import Behaviour, Clock, install, runner
 from headstart.contracts.carriers import State
-from headstart.engine.frozen import choose_runner as module
 from headstart.engine.frozen.choose_runner import MEMO, Choice, choose_runner
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -27,8 +26,7 @@ def test_a_runner_that_was_right_once_and_fails_now_is_named_and_another_is_take
         return state
 
     kinds = {"plain": Behaviour(plain=True), "fast": Behaviour(0.25, spoil=failing), "slower": Behaviour(0.5)}
-    monkeypatch.setattr(module, "time", clock)
-    install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in kinds.items()})
+    install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in kinds.items()}, clock)
     assert chosen().reason.startswith("4.0 times as fast")
     DiskCache(MEMO).path.unlink()
     faults.append("no kernel for this card\nand a long story")

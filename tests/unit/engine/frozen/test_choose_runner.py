@@ -29,11 +29,10 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
     """Let these be the runners beside plain PyTorch, which takes a second for each input."""
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
 
     def known(**behaviours: Behaviour) -> None:
         everyone = {"plain": Behaviour(plain=True), **behaviours}
-        install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in everyone.items()})
+        install(monkeypatch, {name: runner(behaviour, clock) for name, behaviour in everyone.items()}, clock)
 
     return known
 
@@ -207,15 +206,12 @@ def test_for_more_inputs_the_choice_changes_only_by_the_margin(offer: Offer) -> 
     assert name_of(choose(int(most) + 1)) == "quick" and slow.started
 
 
-def test_a_run_goes_on_with_its_own_choice_whatever_the_machine_measures_today(
-    offer: Offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_with_its_own_choice_whatever_the_machine_measures_today(offer: Offer, tmp_path: Path) -> None:
     work = tmp_path / "work"
     offer(fast=Behaviour(0.25))
     first = choose(work=work)
     first.keep(work)
     DiskCache(MEMO).path.unlink()
-    monkeypatch.setattr(module, "here", lambda device: {"machine": "busy"})
     offer(fast=Behaviour(4.0))
     assert choose(work=work).document() == first.document()
     assert name_of(choose()) == "plain"
