@@ -17,7 +17,6 @@ from small_data import OFFLINE
 from stopped_commands import killed_at_step
 
 from forked_processes import Forked
-from headstart.search import pricing
 
 Command = Callable[..., Any]
 
@@ -37,11 +36,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_budget_starts_a_search_that_tells_what_it_tried(
-    headstart_command: Command, digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pricing, "LONGEST", pricing.SHORTEST)
-    monkeypatch.setattr(pricing, "RATES", (3,))
+def test_a_budget_starts_a_search_that_tells_what_it_tried(headstart_command: Command, digits: Path) -> None:
     assert (
         headstart_command("fit", digits, *OFFLINE, *SHORT, "--budget", "10m", "--no-scratch", "--out", "found").code
         == 0
@@ -62,7 +57,7 @@ def test_a_budget_starts_a_search_that_tells_what_it_tried(
 
 
 def test_a_search_killed_in_the_middle_goes_on_with_the_same_command(headstart_command: Command, digits: Path) -> None:
-    known = ("--tuning", "auto", "--set", "tuning.learning_rate=0.001")  # which spares the look for one
+    known = ("--tuning", "auto", "--set", "tuning.learning_rate=0.001")
     line = ("fit", digits, *OFFLINE, *SHORT, *known, "--no-scratch", "--out", "killed")
     with Forked(killed_at_step, 8, *line) as process:
         assert process.wait() == -signal.SIGKILL, process.err

@@ -191,7 +191,7 @@ def test_beside_a_head_of_both_parts_training_from_scratch_ends_with_both() -> N
     found = train_arms(classes(settings={"scratch": {"epochs": 3, "rates_tried": (1.0,)}}))
     model, scratch = found.trained
     assert model.fit_on == scratch.fit_on == ("train", "val")
-    (why,) = [one for one in found.decisions if one.what == "weights of training from scratch"]
+    (why,) = [one for one in found.context.log.made if one.what == "weights of training from scratch"]
     assert why.value == "trained once more, on training and validation part"
     alone = train_arms(
         classes(settings={"scratch": {"epochs": 3, "rates_tried": (1.0,)}, "tuning": {"refit": False}})

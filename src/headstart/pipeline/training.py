@@ -119,14 +119,12 @@ def opened(
     key: str | None = None,
     budget: float | None = None,
     epochs: int | None = None,
-    judged: np.ndarray | None = None,
 ) -> Iterator[tuple[Opened, dict[str, int]]]:
     """The loop that trains `model`, which until the block ends has what the recipe trains beside its weights.
 
     Args:
         context, model, recipe, begun, head_learnt, budget, epochs: as for `train_once`.
         key: names the checkpoint; there is none without it.
-        judged: the rows to validate on, in place of the validation part.
 
     Yields:
         The training, and counts of what was merged into the weights, which are there after the block.
@@ -142,8 +140,6 @@ def opened(
     model.backbone = adapted = recipe.adapted(backbone, draw_seed(context.plan.seed, "adapters"))
     try:
         source, validation = _streams(context, model, recipe, begun)
-        if judged is not None:
-            validation = replace(validation, rows=validation.rows[np.isin(validation.rows, judged)])
         measure = _Measure(model, source, begun.start)
         rates = recipe.settled(recipe.rates(len(rows)), TrainingStart(head_learnt, measure))
         plan = _loop_plan(context, recipe, rates, begun.start, budget, epochs)

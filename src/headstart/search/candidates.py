@@ -1,11 +1,12 @@
-"""The ways of tuning that a search has: which suit data, task and backbone, and with what settings.
+"""The candidates of a search: the tunings that suit data, task and backbone, and with what settings.
 
-Each way is a plan of its own, as `headstart fit RUN/plan.toml` would repeat it. What the user set is in all of them;
+Each is a plan of its own, as `headstart fit RUN/plan.toml` would repeat it. What the user set is in all of them;
 what the plug-in asks for comes next, then what the size of the data asks for.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ from headstart.pipeline.record import Decision
 VIEWS = "standard"
 """The augmentation whose strength follows from the size of the data."""
 
+NEIGHBOURS = (1.0, math.sqrt(10), 1 / math.sqrt(10))
+"""Factors on a learning rate."""
+
 ATTENTION = 0.5
 """A backbone with more than this share of its parameters in plain linear layers is taken for a transformer."""
 
@@ -37,7 +41,7 @@ class Candidate:
     """One tuning with its settings; its learning rate may still change."""
 
     name: str
-    """'full'; with settings that tell it from another way of the same tuning."""
+    """'full'; with settings that tell it from another candidate of the same tuning."""
     tuning: str
     recipe: Recipe
     context: FitContext
@@ -50,9 +54,14 @@ class Candidate:
 
     @property
     def sought(self) -> str:
-        """The setting whose best value is looked for: the backbone's rate, or the head's where it alone moves."""
+        """The rate of which several are tried: the backbone's rate, or the head's where it alone moves."""
         stages = len(self.context.backbone.stages)
         return "learning_rate" if self.recipe.first_stage(stages) < stages else "head_learning_rate"
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Factors on its rates that are tried, its own first; that one alone where the rate is the user's."""
+        return NEIGHBOURS if self.sought in self.free else NEIGHBOURS[:1]
 
     @property
     def rate(self) -> float:
@@ -82,7 +91,7 @@ class Candidate:
 
 
 def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
-    """The ways, the most promising first, and what was decided on the way; none where nothing could be trained.
+    """The candidates, the most promising first, and what was decided; none where nothing could be trained.
 
     Raises:
         SettingsError: none of the tunings that the user named can work on the backbone.

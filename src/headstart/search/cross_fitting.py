@@ -3,9 +3,8 @@
 A validation part of a dozen examples tells nothing apart. So it is one of several folds: the training part is cut into
 the others, and each is predicted by a training on all but it and by a head solved on these (Stone 1974,
 "Cross-validatory choice and assessment of statistical predictions"). The training has the rates that were best, ends
-after as many epochs as the candidate had, and keeps its last weights: no fold chooses anything by itself. What is
-compared is the way and not the very weights: the model is trained once more, on all that are labelled, where time
-allows.
+after as many epochs as the candidate had, and keeps its last weights: no fold chooses anything by itself. The tuning is
+compared and not the very weights: the model is trained once more, on all that are labelled, where time allows.
 
 Hardly anything was chosen on what it is judged by, as it is on validation alone, and of a hundred examples a 95 %
 interval misses most gains that are real. So a fine-tuning that is better by more than one standard error is taken
@@ -14,6 +13,7 @@ interval misses most gains that are real. So a fine-tuning that is better by mor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -24,29 +24,27 @@ from headstart.contracts.figures import Figure
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
-from headstart.pipeline.arms import arm_of, solve_arm
+from headstart.pipeline.arms import Trained, arm_of, solve_arm, weights_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision
-from headstart.pipeline.time_estimates import Speed
+from headstart.pipeline.refit import not_refitted, refitted
+from headstart.pipeline.stored_views import as_many_views
 from headstart.pipeline.training import predict_validation
-from headstart.search.candidates import Candidate
-from headstart.search.cost import Cost
+from headstart.search.candidates import Candidate, few_judged
 from headstart.search.pricing import OPENING
 from headstart.search.probe_comparison import Answer, Where, compared
 from headstart.search.search_state import SearchState
+from headstart.search.trial import Trial
 from headstart.search.trial_log import TrialLog
 
 FOLDS = (5, 4, 3)
 """How many, as time allows; the validation part is one of them."""
 
-ENOUGH_STEPS = 50
-"""Of a training, above which more folds are worth more than more steps."""
+KEPT = 0.8
+"""Share of the time that candidates leave for four folds and a training on all, for as many epochs as one had."""
 
 CERTAIN = 0.9
 """Share of the time left that folds and a training on all may fill: the last one must not be too late."""
-
-LEAST = 0.3
-"""Share of the candidate's epochs that a training on all but a fold must have to stand for it."""
 
 Both = tuple[Prediction, Prediction]
 """Of the fine-tuning and of the probe."""
@@ -54,76 +52,92 @@ Both = tuple[Prediction, Prediction]
 
 @dataclass(frozen=True)
 class CrossFitting:
-    """The comparison, still to be made."""
+    """Works on all that are labelled, training and validation part."""
 
+    search_state: SearchState
     trial_log: TrialLog
-    speed: Speed
     left: Callable[[], float]
     """Seconds that there are."""
-    opening: float = OPENING
-    """Seconds until a training begins."""
 
-    def __call__(self, candidate: Candidate, epochs: int, cost: Cost, first: Both) -> tuple[Answer | None, Decision]:
-        """What all labelled examples say of a way and the probe, None where it could not be asked, and how.
+    def compared(self, best: Trial, arm: Trained, probe: Trained) -> tuple[Answer | None, tuple[Decision, ...]]:
+        """Compare the best candidate, `arm`, with the probe on all labelled examples; None where they are not asked."""
+        if not few_judged(self.search_state.context) or arm.validation is None or probe.validation is None:
+            return None, ()
+        count = self.trial_log.once("folds", lambda: self._affordable(best))
+        if not count:
+            return None, (_decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time"),)
+        first, found = (arm.validation, probe.validation), weights_of(arm.model.backbone)
+        self.search_state.reset()
+        made = self.trial_log.once("cross-fitting", lambda: self._made(best, count, first))
+        arm.model.backbone.module.load_state_dict(found)
+        if "failed" in made:
+            return None, (_decision("left out", made["failed"]),)
+        answer = Answer(**{**made, **{name: Figure(*made[name]) for name in ("tuned", "probe")}})
+        why = "a validation part of so few examples tells too little apart"
+        return answer, (_decision(f"{count} folds", why),)
+
+    def trained(self, best: Trial, candidate: Candidate, arm: Trained, left: float) -> tuple[Candidate, Trained]:
+        """The candidate `arm` trained once more, where its recipe says so and there is time; its plan says so.
 
         Args:
-            way: its bench's plan names as many views as are kept. The backbone is as it was at the start.
-            epochs: that the candidate had. cost: of the way.
-            first: what both predict for the validation part.
+            best: its course. candidate: what the plan is to repeat. arm: what the search has of it.
+            left: seconds.
         """
-        chosen = self.trial_log.once("epochs and folds", lambda: self._chosen(cost, epochs, growth(candidate.context)))
-        if chosen is None:
-            return None, _decision("left out", f"{FOLDS[-1]} more trainings do not fit into the time")
-        epochs, count = chosen
-        found = self.trial_log.once("cross-fitting", lambda: self._made(candidate, epochs, count, first))
-        if "failed" in found:
-            return None, _decision("left out", found["failed"])
-        answer = Answer(**{**found, **{name: Figure(*found[name]) for name in ("tuned", "probe")}})
-        return answer, _decision(f"{count} folds", "a validation part of so few examples tells too little apart")
+        if not candidate.recipe.refit:
+            return candidate, arm
+        seconds = self._opening(best) + growth(candidate.context) * best.seconds
+        if self.trial_log.once("training on all", lambda: seconds <= left):
+            limit = None if math.isinf(left) else left
+            again = refitted(candidate.context, arm, candidate.recipe, limit, self.search_state.start)
+        else:
+            again = not_refitted(arm, f"takes about {seconds:.0f} s, and {left:.0f} s are left")
+        if again.model is arm.model:
+            candidate = replace(candidate, recipe=candidate.recipe.model_copy(update={"refit": False})).planned()
+        return candidate, again
 
-    def _chosen(self, cost: Cost, epochs: int, more: float) -> tuple[int, int] | None:
-        """Epochs and folds for which there is time: as many folds as fit, or else fewer epochs, at least half."""
-        seconds = CERTAIN * self.left()
-        for count in FOLDS:
-            if time_on_all(cost, epochs, count, more, self.opening) <= seconds:
-                return epochs, count
-        rest = seconds - time_on_all(cost, 0, FOLDS[-1], more, self.opening)
-        fewer = int(rest / (cost.epoch * (FOLDS[-1] * more - 1)))
-        return (fewer, FOLDS[-1]) if fewer >= max(1, LEAST * epochs) else None
+    def _opening(self, best: Trial) -> float:
+        """Seconds until a training on other rows begins, its views included."""
+        return OPENING + self.search_state.begun(best.candidate).seconds
 
-    def _made(self, candidate: Candidate, epochs: int, count: int, first: Both) -> dict[str, Any]:
+    def _affordable(self, best: Trial) -> int:
+        """As many folds as there is time for, with the training on all; 0 where not even the fewest fit."""
+        opening, more = self._opening(best), growth(best.candidate.context)
+        needed = {count: time_on_all(best.seconds, count, more, opening) for count in FOLDS}
+        return next((count for count in FOLDS if needed[count] <= CERTAIN * self.left()), 0)
+
+    def _made(self, best: Trial, count: int, first: Both) -> dict[str, Any]:
         try:
-            return asdict(self._answer(candidate, epochs, count, first))
+            return asdict(self._answer(best, count, first))
         except (DataError, TrainingError) as error:
             return {"failed": str(error)}
 
-    def _answer(self, candidate: Candidate, epochs: int, count: int, first: Both) -> Answer:
+    def _answer(self, best: Trial, count: int, first: Both) -> Answer:
+        candidate, begun = best.candidate, self.search_state.begun(best.candidate)
+        candidate = replace(candidate, context=as_many_views(candidate.context, begun))
         data = candidate.context.data
         train, val = data.split.train, data.split.val
         labelled = np.union1d(train, val)
         cut = folds(train, data.strata, data.split.units, count - 1, candidate.context.plan.seed)
-        others = [Fold(np.union1d(fold.rest, val), fold.held) for fold in cut]
-        found = [
-            first,
-            *(self._predicted(candidate, fold, epochs, count - number) for number, fold in enumerate(others, 1)),
-        ]
+        found = [first]
+        for number, fold in enumerate(cut, 1):
+            others = Fold(np.union1d(fold.rest, val), fold.held)
+            found.append(self._predicted(candidate, others, best.done, count - number))
         order = np.argsort(np.concatenate([val, *(fold.held for fold in cut)]))
         one, other = (
             _calibrated(candidate.context, labelled, Prediction.join(parts).take(order)) for parts in zip(*found)
         )
         short = f"on {len(labelled)} labelled examples, each predicted without it,"
-        where = Where(short, f"{short} in {count} folds, after {epochs} epochs", labelled, one_error=True)
+        where = Where(short, f"{short} in {count} folds, after {best.done} epochs", labelled, one_error=True)
         return compared(candidate.context, where, one, other, f"{candidate.name} of {candidate.context.backbone.name}")
 
     def _predicted(self, candidate: Candidate, fold: Fold, epochs: int, folds_left: int) -> Both:
-        """What is held, in its order, as the fine-tuning and the probe predict it after training on the rest."""
+        """Predictions of fine-tuning and probe, trained on the rest, for what is held, in its order."""
         context = _context_of(candidate.context, fold)
         probe = solve_arm(context, "probe")
         changes = {"epochs": epochs, "keep": "last", "soup": False, "interpolate": False}
-        recipe = candidate.recipe.model_copy(update=changes)
-        here = replace(candidate, context=context, recipe=recipe)
-        search_state, seconds = SearchState(context, probe, None, self.speed), self.left()
-        limit = None if context.plan.budget is None else seconds / folds_left
+        here = replace(candidate, context=context, recipe=candidate.recipe.model_copy(update=changes))
+        search_state = SearchState(context, probe, None, self.search_state.speed)
+        limit = None if context.plan.budget is None else self.left() / folds_left
         try:
             attempt, begun = search_state.train(here, epochs, limit), search_state.begun(here)
             arm = arm_of(context, "model", candidate.name, context.backbone, attempt, ())
@@ -141,32 +155,19 @@ def growth(context: FitContext) -> float:
     return 1 + len(split.val) / len(split.train)
 
 
-def time_on_all(cost: Cost, epochs: float, count: int, more: float, opening: float) -> float:
+def time_on_all(seconds: float, count: int, more: float, opening: float) -> float:
     """Seconds of the folds beside the validation part, and of a training on all that are labelled.
 
     Args:
-        cost: of the way. epochs: of each training. count: of all folds.
+        seconds: of a training on the training part. count: number of folds, the validation part included.
         more: `growth`. opening: seconds until a training begins.
     """
     of_folds = (count - 1) * more - 1  # times the training part: all that are labelled but those held
-    return count * opening + epochs * cost.epoch * (of_folds + more)
-
-
-def time_kept(cost: Cost, wanted: int, more: float, opening: float, seconds: float) -> float:
-    """Return the seconds to reserve for `time_on_all`, so that all are trained for as long as the candidate.
-
-    Where they do not suffice for the epochs `wanted`, all have fewer, in as many folds as leave them enough steps.
-    """
-    for count in FOLDS:
-        rest = max(0.0, seconds - cost.start - time_on_all(cost, 0, count, more, opening))
-        epochs = min(wanted, rest / (more * count * cost.epoch))
-        if epochs >= min(wanted, ENOUGH_STEPS / cost.steps):
-            break
-    return time_on_all(cost, epochs, count, more, opening)
+    return count * opening + seconds * (of_folds + more)
 
 
 def _context_of(context: FitContext, fold: Fold) -> FitContext:
-    """The bench that trains on the rest and validates on what is held; it leaves nothing in the work folder."""
+    """The context that trains on the rest and validates on what is held; it leaves nothing in the work folder."""
     split = replace(context.data.split, train=fold.rest, val=fold.held)
     return replace(context, data=replace(context.data, split=split), work=None)
 

@@ -54,28 +54,18 @@ class Rung:
         return max(1, round(self.share * epochs))
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Who trains for how long."""
-
-    epochs: Mapping[str, int]
-    """Candidate -> epochs that it would have if it survived to the end; those left out are not named."""
-    seconds: float
-    """What it takes in the worst case."""
-    share: float
-    """Of the epochs that were wanted."""
-
-
 def rungs(candidates: int) -> tuple[Rung, ...]:
     """The rungs for so many candidates, >= 1; the last one has one candidate and ends with all epochs done."""
     eliminations = math.ceil(math.log2(candidates))
     return tuple(Rung(2.0 ** (k - eliminations), math.ceil(candidates / 2**k)) for k in range(eliminations + 1))
 
 
-def schedule(contenders: Sequence[Contender], seconds: float) -> Schedule | None:
-    """As many of the contenders, in their order, for as many epochs, as fit into so many seconds; None where none does.
+def schedule(contenders: Sequence[Contender], seconds: float) -> dict[str, int]:
+    """As many of the contenders, in their order, for as many epochs, as fit into so many seconds, in the worst case.
 
-    Of several, each has at least half of the epochs it wants. A single one may have as few as one.
+    Returns:
+        Name -> epochs that it has if it survives to the end; those left out are not named. Of several, each has at
+        least half of the epochs it wants. A single one may have as few as one.
     """
     for count in range(len(contenders), 0, -1):
         chosen = contenders[:count]
@@ -83,10 +73,9 @@ def schedule(contenders: Sequence[Contender], seconds: float) -> Schedule | None
             if count > 1 and share < HALF:
                 break
             epochs = {one.name: one.planned(share) for one in chosen}
-            needed = worst_case(chosen, epochs)
-            if needed <= seconds:
-                return Schedule(epochs, needed, share)
-    return None
+            if worst_case(chosen, epochs) <= seconds:
+                return epochs
+    return {}
 
 
 def worst_case(contenders: Sequence[Contender], epochs: Mapping[str, int]) -> float:

@@ -56,7 +56,7 @@ def scratch_length(context: FitContext, recipe: Recipe, model: Progress | None, 
     """The recipe of the baseline with its length.
 
     Args:
-        bench: data and backbone.
+        context: data and backbone.
         recipe: as the settings have it; an `epochs` or `max_steps` that the user gave is kept.
         model: the course of the model that it stands beside; None where that was solved.
         operations: of a forward pass for one input, see `count_operations`.

@@ -1,7 +1,7 @@
-"""The search for the best tuning in the time there is: price the ways, find their rates, halve, compare with the probe.
+"""The search for the best tuning in the time there is: price candidates, halve them, compare the best with the probe.
 
-1. Each way is rehearsed: a few steps say what it costs, and where time allows which rates do it good.
-2. Ways and rates become candidates, as many and for as many epochs as fit into the time in the worst case.
+1. A few steps of each tuning say what it costs.
+2. Tunings at several rates become candidates, as many and for as many epochs as fit into the time in the worst case.
 3. Successive halving by what the task chooses its best epoch by; whoever goes on is resumed, and real times correct the
    forecast.
 4. The best one replaces the probe only where it beats it on validation beyond noise, or on all that are labelled where
@@ -26,9 +26,9 @@ from headstart.pipeline.stored_views import as_many_views
 from headstart.pipeline.time_estimates import Speed
 from headstart.pipeline.training import data_identity
 from headstart.pipeline.view_averaging import left_out, views_averaged
-from headstart.search.candidates import Candidate, candidates, with_views
+from headstart.search.candidates import NEIGHBOURS, Candidate, candidates, few_judged, with_views
 from headstart.search.cost import Cost
-from headstart.search.final_training import CERTAIN, FinalTraining
+from headstart.search.cross_fitting import KEPT, CrossFitting
 from headstart.search.halving import Contender, Rung, affordable, rungs, schedule
 from headstart.search.pricing import FAILED, OPENING, REFUSED, Priced, priced
 from headstart.search.probe_comparison import against_probe
@@ -37,6 +37,9 @@ from headstart.search.trial import Trial, decision_of, reached, row_of_probe
 from headstart.search.trial_log import TrialLog
 
 MOST_CANDIDATES = 12
+
+CERTAIN = 0.92
+"""Share of the time left that is planned for: what is forecast is not exact."""
 
 UNKNOWN = Speed()
 
@@ -64,13 +67,12 @@ class Search:
         """Make ready.
 
         Args:
-            bench: data and backbone. probe: the arm that is to be beaten.
-            allowance: the time. keep: seconds of it that must be left when the search is over.
+            context: data and backbone. probe: the arm that is to be beaten, which has not seen the validation part.
+            time_budget: the time. keep: seconds of it that must be left when the search is over.
             speed: of the backbone.
         """
         self.probe, self.time_budget = probe, time_budget
-        self.kept_for_others = keep
-        self.keep = keep
+        self.kept_for_others = self.keep = keep
         """Seconds that must be left when candidates have trained: the best one is then taken up and compared."""
         self.kept_for_all = 0.0
         path = None if context.work is None else context.work / "search.json"
@@ -79,16 +81,12 @@ class Search:
         self.search_state = SearchState(
             self.context, probe, None if time_budget.seconds is None else self.left(), speed
         )
-        self.all_labels = FinalTraining(self.search_state, self.trial_log, self.left)
+        self.all_labels = CrossFitting(self.search_state, self.trial_log, self.left)
         self.decisions: list[Decision] = [self.views] if self.views else []
 
     def left(self) -> float:
         """Seconds that the search may still use."""
         return max(0.0, self.time_budget.left() - self.keep)
-
-    def _left_in_all(self) -> float:
-        """With what was kept for the end of the search."""
-        return self.time_budget.left() - self.kept_for_others
 
     def run(self) -> Found:
         """Search.
@@ -100,11 +98,11 @@ class Search:
             return self._probe_stays("no time is left for anything else")
         self.possible, told = candidates(self.context)
         self.decisions += told
-        prices = priced(self.search_state, self.trial_log, self.possible, self.left, self.all_labels.fills_the_time)
-        self.decisions += [one.decision for one in prices if one.decision is not None]
+        prices = priced(self.search_state, self.trial_log, self.possible, self.left)
+        self.decisions += [one.decision for one in prices]
         causes = {one.left_out for one in prices}
         if causes == {REFUSED}:
-            raise SettingsError("\n".join(dict.fromkeys(one.decision.reason for one in prices if one.decision)))
+            raise SettingsError("\n".join(dict.fromkeys(one.decision.reason for one in prices)))
         trial = self._lineup([one for one in prices if one.cost is not None])
         if not trial:
             return self._probe_stays(_why_none(causes))
@@ -118,8 +116,8 @@ class Search:
         """The candidates with the epochs that each is planned for; those that do not fit are told of."""
         self.keep += max((one.cost.start + 2 * one.cost.validation for one in prices if one.cost), default=0.0)
         contenders = _candidates(prices)
-        if contenders:
-            self.kept_for_all = self.all_labels.seconds_kept(*contenders[0])
+        if self.time_budget.seconds is not None and few_judged(self.context):
+            self.kept_for_all = KEPT * self.left()
             self.keep += self.kept_for_all
         offered = [
             Contender(candidate.name, cost, candidate.recipe.epochs, fixed="epochs" not in candidate.free)
@@ -128,8 +126,7 @@ class Search:
 
         def decide() -> dict[str, Any]:
             seconds = CERTAIN * self.left()
-            found = schedule(offered, seconds)
-            return {"epochs": dict(found.epochs) if found else {}, "seconds": None if math.isinf(seconds) else seconds}
+            return {"epochs": schedule(offered, seconds), "seconds": None if math.isinf(seconds) else seconds}
 
         decided = self.trial_log.once("schedule", decide)
         epochs: Mapping[str, int] = decided["epochs"]
@@ -187,12 +184,10 @@ class Search:
                 progress = self.search_state.train(one.candidate, until, limit).progress
             except TrainingError as error:
                 return {"failed": str(error)}
-            metric = progress.history[progress.best_epoch].val_metric
             return {
                 "done": progress.epoch,
                 "lowest": progress.best_cost,
-                "metric": metric,
-                "best": progress.best_epoch + 1,
+                "metric": progress.history[progress.best_epoch].val_metric,
                 "seconds": progress.seconds,
                 "stopped": progress.stopped,
                 "broken_off": progress.broken_off,
@@ -204,7 +199,7 @@ class Search:
             one.lowest, one.stopped, one.fate = math.inf, "failed", f"failed: {found['failed']}"
             return
         one.cost = one.cost.corrected(found["done"] - one.done, found["took"])
-        one.done, one.lowest, one.metric, one.best = found["done"], found["lowest"], found["metric"], found["best"]
+        one.done, one.lowest, one.metric = found["done"], found["lowest"], found["metric"]
         one.seconds, one.stopped, one.broken_off = found["seconds"], found["stopped"], found["broken_off"]
 
     def _judged(self, best: Trial, trial: Sequence[Trial]) -> Found:
@@ -228,8 +223,9 @@ class Search:
         why = Decision(what="model", value=best.candidate.name if answer.better else "probe", reason=shown.reason)
         decisions = (*self._told(rows), *filter(None, (left_out(candidate.context, begun.bound),)), why)
         if answer.better:
-            candidate, left = replace(candidate, context=as_many_views(candidate.context, begun)), self._left_in_all()
-            candidate, arm = self.all_labels.trained(best, candidate, arm, self.probe, left)
+            left = self.time_budget.left() - self.kept_for_others
+            candidate = replace(candidate, context=as_many_views(candidate.context, begun))
+            candidate, arm = self.all_labels.trained(best, candidate, arm, left)
             return Found(candidate.context, arm, rows, decisions, shown.sentence)
         self.search_state.reset()
         return Found(self._as_probe(), None, rows, decisions, shown.sentence)
@@ -255,21 +251,18 @@ class Search:
 
 
 def _candidates(prices: Sequence[Priced]) -> list[tuple[Candidate, Cost]]:
-    """Every way at its own rate first, then at the other rates that may be as good."""
-    found: list[tuple[Candidate, Cost]] = []
-    for place in range(max((len(one.factors) for one in prices), default=0)):
-        for one in prices:
-            if one.cost is not None and place < len(one.factors):
-                found.append((_named(one.candidate.at(one.factors[place])), one.cost))
-    return found[:MOST_CANDIDATES]
+    """Every tuning at its own rate first, then at the other rates that may be as good."""
+    found = [
+        (one.candidate.at(one.candidate.factors[place]), one.cost)
+        for place in range(len(NEIGHBOURS))
+        for one in prices
+        if one.cost is not None and place < len(one.candidate.factors)
+    ]
+    return [(replace(one, name=f"{one.name}, {one.rate:.2g}"), cost) for one, cost in found[:MOST_CANDIDATES]]
 
 
 def _why_none(causes: set[str]) -> str:
-    """Why there is no candidate, by what the ways were left out for; '' stands for one that was not."""
+    """Why there is no candidate, by what tunings were left out for; '' stands for one that was not."""
     if not causes:
         return "there is nothing to fine-tune"
     return "every fine-tuning failed" if causes <= {REFUSED, FAILED} else "no fine-tuning fits into the time"
-
-
-def _named(candidate: Candidate) -> Candidate:
-    return replace(candidate, name=f"{candidate.name}, {candidate.rate:.2g}")

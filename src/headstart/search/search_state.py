@@ -1,4 +1,4 @@
-"""Where the trainings of a search are taken up, one at a time, on one backbone that is put back to its start.
+"""The trainings of a search, one at a time, on one backbone that is put back to its start.
 
 Between two rungs a training lies in its checkpoint alone, in the work folder. Going on from there is what a killed run
 does too, so that pausing, dropping and resuming are one thing.
@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from headstart.contracts.model import Model
-from headstart.contracts.tuning import TrainingStart
-from headstart.engine.training.loop import Loop
-from headstart.engine.training.trial_training import TrialTraining, peaks_of, train_briefly
-from headstart.kernel.randomness import draw_seed
+from headstart.engine.training.trial_training import seconds_per_step
+from headstart.kernel.errors import TrainingError
 from headstart.pipeline.arms import Trained, boundary, first_head, model_with, weights_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.stored_views import Beginning, beginning
@@ -27,12 +19,10 @@ from headstart.pipeline.time_estimates import Speed
 from headstart.pipeline.training import Attempt, opened, train_once
 from headstart.pipeline.view_averaging import views_averaged
 from headstart.search.candidates import Candidate
+from headstart.search.cost import Cost
 
-MOST_JUDGED, BATCHES_JUDGED = 128, 16
-"""Validation examples that a rehearsal is judged by, and in how many batches: their spread is the noise."""
-
-WARM_UP = 0.3
-"""Share of a rehearsal over which the rate rises."""
+STEPS = 6
+"""Steps by which a candidate is timed, the first of which warms up."""
 
 BUDGET_OF_VIEWS = 0.4
 """Share of the time for the search out of which kept views may have their own share, 10 % of the whole then."""
@@ -51,7 +41,7 @@ class SearchState:
         """Make ready.
 
         Args:
-            bench: data and backbone. probe: gives the head that some trainings start from.
+            context: data and backbone. probe: gives the head that some trainings start from.
             budget: seconds for all of them; None is no limit.
             speed: of the backbone.
         """
@@ -73,10 +63,10 @@ class SearchState:
         return self.frozen(candidate) in self._begun
 
     def begun(self, candidate: Candidate) -> Beginning:
-        """Where its batches begin: the frozen stages run once for all ways that share them.
+        """Where its batches begin: the frozen stages run once for all candidates that share them.
 
         Raises:
-            SettingsError: what the user set of the augmentation cannot be done on the way.
+            SettingsError: what the user set of the augmentation cannot be done on it.
         """
         frozen = self.frozen(candidate)
         if frozen not in self._begun:
@@ -91,7 +81,7 @@ class SearchState:
         """Train on from where it stands, until so many epochs are done, or to its end without a number.
 
         Args:
-            way: its name is that of its checkpoint.
+            candidate: its name is that of its checkpoint.
             limit: seconds that it may take over all its epochs; None is no limit.
 
         Raises:
@@ -111,56 +101,20 @@ class SearchState:
             epochs=recipe.epochs,
         )
 
-    @contextmanager
-    def rehearsal(self, candidate: Candidate) -> Iterator[Room]:
-        """A way opened for short trainings of which nothing stays."""
+    def timed(self, candidate: Candidate) -> Cost | str:
+        """Return the cost of a candidate by a few steps, of which nothing stays; why they failed where they do."""
         begun, began = self.begun(candidate), time.monotonic()
         model, learnt = self._model(candidate)
-        recipe = candidate.recipe.model_copy(update={"warmup": WARM_UP})
-        with opened(candidate.context, model, recipe, begun, head_learnt=learnt, judged=self._judged()) as (
-            training,
-            _,
-        ):
-            training_start = TrainingStart(learnt, training.measure)
-            yield Room(
-                training.loop, candidate, training_start, len(self.context.read.split.val), time.monotonic() - began
-            )
+        with opened(candidate.context, model, candidate.recipe, begun, head_learnt=learnt) as (training, _):
+            loop, opening = training.loop, time.monotonic() - began
+            try:
+                step = seconds_per_step(loop, STEPS)
+            except TrainingError as error:
+                return str(error)
+            size = sum(tensor.numel() * tensor.element_size() for tensor in loop.weights.live().values())
+            return Cost(step, loop.steps, loop.validation.estimated_seconds(), opening + COPIES * size / DISK)
 
     def _model(self, candidate: Candidate) -> tuple[Model, bool]:
         self.reset()
         first = first_head(candidate.context, candidate.recipe, self.context.backbone, self.probe)
         return model_with(candidate.context, self.context.backbone, copy.deepcopy(first.head)), first.learnt
-
-    def _judged(self) -> np.ndarray:
-        """Validation rows that a rehearsal is judged by."""
-        draws = np.random.default_rng(draw_seed(self.context.plan.seed, "rows judged in rehearsals"))
-        return draws.permutation(self.context.read.split.val)[:MOST_JUDGED]
-
-
-class Room:
-    """A training in which to rehearse."""
-
-    def __init__(
-        self, loop: Loop, candidate: Candidate, training_start: TrainingStart, validated: int, opening: float
-    ) -> None:
-        """`validated` is how many examples the validation part has; `opening` the seconds that building it took."""
-        self.candidate, self.training_start = candidate, training_start
-        stream = loop.validation.stream
-        self.share = len(stream.rows) / validated
-        loop.validation.stream = replace(stream, batch_size=max(1, len(stream.rows) // BATCHES_JUDGED))
-        self.loop, self.opening = loop, opening
-
-    def start(self) -> np.ndarray:
-        """(batches,) validation losses before any training."""
-        return self.loop.validation.losses()
-
-    def train_briefly(self, steps: int, factor: float = 1.0) -> TrialTraining:
-        """A short training with the way's rates times a factor, but for those that are the user's."""
-        recipe: Any = self.candidate.at(factor).recipe
-        rates = recipe.settled(recipe.rates(len(self.candidate.context.backbone.stages)), self.training_start)
-        return train_briefly(self.loop, steps, peaks=peaks_of(self.loop, recipe, rates))
-
-    def taking_up(self) -> float:
-        """Seconds that it takes each time to build the training, and to read and write its checkpoint."""
-        size = sum(tensor.numel() * tensor.element_size() for tensor in self.loop.weights.live().values())
-        return self.opening + COPIES * size / DISK

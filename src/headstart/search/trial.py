@@ -28,8 +28,6 @@ class Trial:
     """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
     metric: float = math.nan
     """On validation, of that epoch."""
-    best: int = 0
-    """The epochs that were done when it was at its best."""
     seconds: float = 0.0
     """In its loop."""
     stopped: str = ""
@@ -37,11 +35,6 @@ class Trial:
     broken_off: bool = False
     """Whether that was because it could not; its best epoch until then counts."""
     fate: str = ""
-
-    @property
-    def timed(self) -> Cost:
-        """Return the measured time of its epochs, without taking it up."""
-        return Cost(self.seconds / self.done, 1, 0.0)
 
     def rest(self, until: int | None = None) -> float:
         """Seconds that it needs until so many epochs are done, or to its end."""

@@ -20,7 +20,7 @@ class TrialLog:
     def __init__(self, path: Path | None, identity: str, time_budget: Budget) -> None:
         """Read what is in `path`, unless it is of a search with another `identity`; None keeps nothing.
 
-        The time that the interrupted search had used is charged to the `allowance`: that of its last decision, and from
+        The time that the interrupted search had used is charged to `time_budget`: up to its last decision, and from
         there to when the newest file beside the journal, such as a checkpoint, was written.
         """
         self.path, self.identity, self.time_budget = path, identity, time_budget

@@ -35,46 +35,40 @@ def test_the_worst_case_is_that_of_the_longhand_schedule() -> None:
 
 def test_everyone_has_all_epochs_where_there_is_time() -> None:
     found = schedule(contenders(ONE_SECOND, ONE_SECOND), 100.0)
-    assert found is not None
-    assert found.epochs == {"c0": 8, "c1": 8}
-    assert found.seconds == 4 + 4 + 4
+    assert found == {"c0": 8, "c1": 8}
 
 
 def test_epochs_are_cut_before_candidates_are_and_never_below_a_half() -> None:
     found = schedule(contenders(ONE_SECOND, ONE_SECOND), 9.0)
-    assert found is not None
-    assert found.epochs == {"c0": 6, "c1": 6}
+    assert found == {"c0": 6, "c1": 6}
     fewer = schedule(contenders(ONE_SECOND, ONE_SECOND), 5.0)
-    assert fewer is not None
-    assert fewer.epochs == {"c0": 5}
+    assert fewer == {"c0": 5}
 
 
 def test_the_last_candidates_are_left_out_first() -> None:
     found = schedule(contenders(ONE_SECOND, ONE_SECOND, ONE_SECOND, ONE_SECOND), 6.5)
-    assert found is not None
-    assert list(found.epochs) == ["c0", "c1"]
+    assert list(found) == ["c0", "c1"]
 
 
 def test_the_last_one_may_have_a_single_epoch_and_no_less() -> None:
     found = schedule(contenders(ONE_SECOND), 1.5)
-    assert found is not None and found.epochs == {"c0": 1}
-    assert schedule(contenders(ONE_SECOND), 0.5) is None
-    assert schedule([], 100.0) is None
+    assert found == {"c0": 1}
+    assert schedule(contenders(ONE_SECOND), 0.5) == {}
+    assert schedule([], 100.0) == {}
 
 
 def test_epochs_that_the_user_gave_are_never_cut() -> None:
-    assert schedule(contenders(ONE_SECOND, fixed=True), 7.0) is None
+    assert schedule(contenders(ONE_SECOND, fixed=True), 7.0) == {}
     found = schedule(contenders(ONE_SECOND, fixed=True), 8.0)
-    assert found is not None and found.epochs == {"c0": 8}
+    assert found == {"c0": 8}
 
 
 @pytest.mark.parametrize("seconds", [3.0, 7.5, 20.0, 61.0])
 def test_a_schedule_fits_into_its_time(seconds: float) -> None:
     mixed = contenders(Cost(0.3, 4, 0.2, 0.5), Cost(0.1, 4, 0.2, 0.1), Cost(1.0, 4, 0.2, 0.5))
     found = schedule(mixed, seconds)
-    assert found is not None
-    chosen = [one for one in mixed if one.name in found.epochs]
-    assert worst_case(chosen, found.epochs) == found.seconds <= seconds
+    chosen = [one for one in mixed if one.name in found]
+    assert worst_case(chosen, found) <= seconds and chosen
 
 
 def test_as_many_go_on_as_leave_time_to_finish_one() -> None:

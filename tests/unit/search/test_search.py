@@ -16,7 +16,6 @@ import torch
 from head_shapes import SHAPES
 from headstart.contracts.advice import Advice, Suggestion
 from headstart.contracts.backbone import state_hash
-from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Evaluation
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
@@ -30,7 +29,7 @@ from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.contrastive import Contrastive
 from headstart.objectives.supervised import Supervised
-from headstart.pipeline.arms import arm_of, finished_arm, solve_arm, train_arm
+from headstart.pipeline.arms import solve_arm, train_arm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
@@ -39,15 +38,11 @@ from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.refit import trained_and_refitted
-from headstart.pipeline.time_estimates import Speed
 from headstart.runners.eager import Eager
-from headstart.search.candidates import Candidate, candidates
+from headstart.search.candidates import candidates
 from headstart.search.cost import Cost
-from headstart.search.cross_fitting import CERTAIN, CrossFitting, time_kept, time_on_all
-from headstart.search.final_training import CERTAIN as CERTAIN_OF_REST
-from headstart.search.final_training import FinalTraining
+from headstart.search.cross_fitting import KEPT, CrossFitting, time_on_all
 from headstart.search.search import Found, Search
-from headstart.search.search_state import SearchState
 from headstart.search.trial import Trial, reached
 from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.classification.task import Classification
@@ -175,37 +170,19 @@ def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:
         }
 
 
-def test_rates_are_looked_for_where_they_are_free(tmp_path: Path) -> None:
-    found = searched(bench_of(tmp_path, {**SHORT, "tunings": ["full"]}))
+def test_rates_that_are_free_are_tried_with_their_neighbours() -> None:
+    found = searched(bench_of(None, {"tunings": ["full"], "epochs": 2, "precision": "float32"}))
     (told,) = [one for one in found.decisions if one.what == "learning rates of full"]
-    assert "of 5 short trainings" in told.reason
-    rates = [f"{one.learning_rate:.2g}" for one in found.candidates if one.tuning == "full"]
-    assert told.value == ", ".join(rates)
+    assert told.value == "0.0001, 0.00032, 3.2e-05" and told.reason.startswith("its own, and half a decade above and")
+    assert {f"{one.learning_rate:.2g}" for one in found.candidates[1:]} == set(told.value.split(", "))
 
 
 @pytest.mark.parametrize(("given", "moved"), [({}, 3.0), ({"head_learning_rate": 0.02}, 1.0)])
-@pytest.mark.parametrize("tuning", ["full", "lp_ft"])
-def test_rates_that_are_the_user_s_stay_while_others_are_looked_for(
-    tuning: str, given: dict[str, float], moved: float
-) -> None:
-    context = bench_of(None, {**SHORT, **given, "tunings": [tuning]})
-    candidate, search_state = (
-        candidates(context)[0][0],
-        SearchState(context, solve_arm(context, "probe"), None, Speed()),
-    )
-    seen: list[list[float]] = []
-    with search_state.rehearsal(candidate) as room:
-        optimiser, make = room.loop.optimiser, room.loop.stepper
-        head, *stages = (group["peak"] for group in optimiser.param_groups if group["weight_decay"])
-
-        def noted(batches: Any, moment: Any) -> float:
-            seen.append([group["peak"] for group in optimiser.param_groups if group["weight_decay"]])
-            return make(batches, moment)
-
-        room.loop.stepper = noted  # type: ignore[assignment]
-        room.train_briefly(1, 3.0)
-    solved = tuning == "lp_ft"  # the solved head moves at the backbone's rate, whatever that of other heads
-    assert seen == [pytest.approx([(3.0 if solved else moved) * head, *(3.0 * rate for rate in stages)])]
+def test_rates_that_are_the_user_s_stay_where_others_move(given: dict[str, float], moved: float) -> None:
+    candidate = candidates(bench_of(None, {**SHORT, **given, "tunings": ["full"]}))[0][0]
+    other = candidate.at(3.0).recipe
+    assert other.learning_rate == pytest.approx(3.0 * candidate.recipe.learning_rate)
+    assert other.head_learning_rate == pytest.approx(moved * candidate.recipe.head_learning_rate)
 
 
 def test_a_way_that_the_user_s_settings_make_the_same_as_another_is_tried_once() -> None:
@@ -410,31 +387,15 @@ def test_where_few_are_judged_all_that_are_labelled_are_asked(tmp_path: Path) ->
     assert repeated.model.calibration == found.arm.model.calibration
 
 
-def both(search: Search, candidate: Candidate, epochs: int) -> tuple[Prediction, Prediction]:
-    """What a training and the probe predict for the validation part; the backbone is put back."""
-    attempt = search.search_state.train(candidate, epochs, None)
-    arm = arm_of(candidate.context, "model", candidate.name, candidate.context.backbone, attempt, ())
-    arm = finished_arm(candidate.context, arm, search.search_state.begun(candidate), 0)
-    search.search_state.reset()
-    assert arm.validation is not None and search.probe.validation is not None
-    return arm.validation, search.probe.validation
-
-
 def test_no_fold_is_predicted_by_a_training_that_saw_it() -> None:
     """Labels of pure chance are learnt by heart, and that helps only where they were seen."""
     wild = {**TEACHABLE, "epochs": 60, "tunings": ["full"]}
-    search = Search(
-        context := bench_of(None, wild, noise=True, judged=20), solve_arm(context, "probe"), Budget(None), 0
-    )
-    (candidate,) = candidates(search.context)[0]
-    first = both(search, candidate, 60)
-    answer, decision = CrossFitting(search.trial_log, search.search_state.speed, search.left)(
-        candidate, 60, Cost(0.01, 8, 0.01), first
-    )
-    assert answer is not None and not answer.better and decision.value == "5 folds"
-    assert 0.35 < answer.tuned.value < 0.65 and answer.tuned.n == 320
-    attempt = search.search_state.train(candidate, 60, None)
-    assert attempt.progress.history[-1].train_loss < 0.6, "of chance a constant has a loss of 0.69"
+    found = searched(bench_of(None, wild, noise=True, judged=20))
+    assert found.arm is None and {one.what: one for one in found.decisions}["cross-fitting"].value == "5 folds"
+    (told,) = [one for one in found.decisions if one.what == "model"]
+    assert "on 320 labelled examples" in told.reason
+    (full,) = [one for one in found.candidates if one.tuning == "full"]
+    assert full.epochs == 60
 
 
 def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,30 +405,27 @@ def test_a_comparison_that_was_made_is_not_made_again(tmp_path: Path, monkeypatc
     assert searched(bench_of(tmp_path, given, judged=20)).sentence == first.sentence
 
 
-def test_there_is_time_for_folds_and_all_labels_with_as_many_epochs_as_the_candidate_has() -> None:
-    cost = Cost(step=0.1, steps=9, validation=0.1, start=2.0)
-    assert time_on_all(cost, 10, 5, 1.25, 1.0) == pytest.approx(5 * 1 + 4 * 10 + 12.5)
-    assert time_kept(cost, 10, 1.25, 1.0, 1000.0) == time_on_all(cost, 10, 5, 1.25, 1.0)
-    assert time_kept(cost, 100, 1.25, 1.0, 2 + 5 + 6.25 * 6) == pytest.approx(time_on_all(cost, 6, 5, 1.25, 1.0))
-    assert time_kept(cost, 100, 1.25, 1.0, 2 + 3 + 3.75 * 5) == pytest.approx(time_on_all(cost, 5, 3, 1.25, 1.0))
+def test_four_folds_and_a_training_on_all_fit_into_the_time_that_is_kept() -> None:
+    assert time_on_all(10.0, 5, 1.25, 1.0) == pytest.approx(5 * 1 + 4 * 10 + 12.5)
+    assert time_on_all(1.0 - KEPT, 4, 1.25, 0.0) == pytest.approx(KEPT)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "chosen"), [(58.0, (10, 5)), (46.0, (10, 4)), (35.0, (10, 3)), (17.0, (5, 3)), (10.0, None)]
-)
-def test_as_many_folds_as_there_is_time_for_and_else_fewer_epochs(
-    seconds: float, chosen: tuple[int, int] | None
+@pytest.mark.parametrize(("seconds", "told"), [(10.0, "5 folds"), (15.0, "3 folds"), (40.0, "left out")])
+def test_there_are_as_many_folds_as_there_is_time_for_and_else_validation_decides(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, told: str
 ) -> None:
-    search = Search(context := bench_of(None, SHORT, judged=64), solve_arm(context, "probe"), Budget(None), 0.0)
-    cross_fit = CrossFitting(search.trial_log, search.search_state.speed, lambda: seconds / CERTAIN, opening=1.0)
-    assert cross_fit._chosen(Cost(step=0.1, steps=9, validation=0.1), 10, 1.25) == chosen
+    monkeypatch.setattr("headstart.search.cross_fitting.time_on_all", lambda _, count, *__: count * seconds)
+    monkeypatch.setattr(Search, "left", lambda _: 58.0)
+    found = searched(bench_of(None, {**SHORT, "learning_rate": 0.01, "tunings": ["full"]}, judged=32))
+    decision = {one.what: one for one in found.decisions}["cross-fitting"]
+    assert decision.value == told
 
 
 def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    openings = iter([0.0, 0.0, 0.0, math.inf])  # for whether one fills the time, what is kept, folds, all
-    monkeypatch.setattr(FinalTraining, "_opening", lambda *_: next(openings))
+    openings = iter([0.0, math.inf])  # for the folds, and for all
+    monkeypatch.setattr(CrossFitting, "_opening", lambda *_: next(openings))
     context = bench_of(tmp_path, {**TEACHABLE, "tunings": ["full"]}, judged=20, budget=1e6)
     found = searched(context, Budget(1e6))
     assert found.arm is not None
@@ -477,16 +435,6 @@ def test_a_training_on_all_labels_that_does_not_fit_is_left_out_and_the_plan_say
     again = replace(bench_of(None, {}, judged=20), plan=found.context.plan)
     train_arm(again, "model", again.plan.plugin("tuning"), "again", None, solve_arm(again, "probe"))
     assert weights(again) == weights(context)
-
-
-def test_where_there_is_no_time_for_folds_validation_decides() -> None:
-    search = Search(context := bench_of(None, SHORT, judged=20), solve_arm(context, "probe"), Budget(None), 0.0)
-    (candidate, *_), _ = candidates(search.context)
-    first = both(search, candidate, 8)
-    answer, decision = CrossFitting(search.trial_log, search.search_state.speed, lambda: 5.0)(
-        candidate, 8, Cost(0.1, 9, 0.1), first
-    )
-    assert answer is None and decision.value == "left out" and "do not fit into the time" in decision.reason
 
 
 PAIRS_ARE_MANY = Advice(
@@ -530,32 +478,3 @@ def test_the_plan_of_a_model_names_its_objective_and_that_of_a_probe_the_plain_o
     monkeypatch.setattr(Supervised, "losses", plain)
     stays = searched(bench_of(tmp_path / "other", SHORT, noise=True, objective="auto"))
     assert stays.arm is None and stays.context.plan.objective == "supervised"
-
-
-def test_where_one_way_fills_the_time_no_other_is_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FinalTraining, "fills_the_time", lambda self, candidate, cost: candidate.name == "lp_ft")
-    found = searched(bench_of(tmp_path, SHORT, judged=20))
-    told = {one.what: one for one in found.decisions}
-    assert told["full"].value == "not tried"
-    assert told["full"].reason == "there is no time for another beside lp_ft"
-    assert "learning rates of lp_ft" in told and "learning rates of full" not in told
-
-
-def test_a_way_fills_the_time_where_no_two_have_half_of_their_epochs_and_the_folds() -> None:
-    cost, seconds = Cost(step=0.1, steps=9, validation=0.1), {}
-    search = Search(context := bench_of(None, SHORT, judged=48), solve_arm(context, "probe"), Budget(None), 0.0)
-    (candidate, *_), _ = candidates(search.context)
-    all_labels = FinalTraining(search.search_state, search.trial_log, lambda: seconds["left"])
-    need = (2 * 4 + 3 + 4 * (3 * 320 / 272 - 1)) / CERTAIN_OF_REST  # two at 4 of 8 epochs, two folds and all labels
-    for left, filled in ((need + 0.1, False), (need - 0.1, True), (math.inf, False)):
-        seconds["left"] = left
-        assert all_labels.fills_the_time(candidate, cost) == filled
-    many = Search(bench_of(None, SHORT), search.probe, Budget(None), 0.0)
-    assert not FinalTraining(many.search_state, many.trial_log, lambda: 1.0).fills_the_time(candidate, cost)
-
-
-def test_of_few_judged_no_rate_is_looked_for(tmp_path: Path) -> None:
-    found = searched(bench_of(tmp_path, {"tunings": ["full"], "epochs": 2, "precision": "float32"}, judged=20))
-    (told,) = [one for one in found.decisions if one.what == "learning rates of full"]
-    assert told.value == "0.0001, 0.00032, 3.2e-05"
-    assert told.reason.startswith("so few validation examples do not tell which one is the best")

@@ -72,10 +72,6 @@ class Validator(ABC, Generic[T]):
         except BrokenOffError:
             return math.inf
 
-    def losses(self) -> np.ndarray:
-        """(batches,) mean loss of each batch, in the order of the stream; not finite where that is what it is."""
-        return np.array([part.loss for part in self._parts()])
-
     def estimated_seconds(self) -> float:
         """About how long a pass takes, by the batch in its middle the second time: texts come by their lengths."""
         rest(self.learner)
