@@ -88,24 +88,15 @@ class CsvFile:
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
         """The whole table with its origins; the columns in `as_text` keep their letters ('007')."""
         try:
-            table = self._whole(dict.fromkeys(as_text, pa.string()))
+            table = arrow_csv.read_csv(
+                self.path,
+                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
+                self._parsing(),
+                arrow_csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), null_values=_NO_VALUE),
+            )
         except pa.ArrowInvalid as error:
-            if "conversion error" not in str(error):
-                raise self._fault(error) from error
-            # types come from the first block alone
-            table = self._whole(dict.fromkeys(self.names(), pa.string()))
-            for index, name in enumerate(table.column_names):
-                if name not in as_text:
-                    table = table.set_column(index, name, _numbers_or_text(table.column(name)))
+            raise self._fault(error) from error
         return table.append_column(ORIGIN, self._origins(table, 2)[0])
-
-    def _whole(self, types: Mapping[str, pa.DataType]) -> pa.Table:
-        return arrow_csv.read_csv(
-            self.path,
-            arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
-            self._parsing(),
-            arrow_csv.ConvertOptions(column_types=types, null_values=_NO_VALUE),
-        )
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
@@ -191,17 +182,6 @@ class CsvFile:
         starts = first + np.cumsum(lines) - lines
         before = np.searchsorted(np.array(self._blanks) - np.arange(len(self._blanks)), starts, side="right")
         return pa.array([f"{self.path.name}:{line}" for line in starts + before], pa.string()), first + int(lines.sum())
-
-
-def _numbers_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as numbers, where all of them are."""
-    present = pc.if_else(pc.is_in(column, pa.array(_NO_VALUE)), pa.scalar(None, pa.string()), column)
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            return present.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return column
 
 
 def _encoding(path: Path) -> str:

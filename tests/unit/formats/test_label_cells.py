@@ -397,13 +397,6 @@ def test_inputs_that_are_partly_numbers_or_have_words_for_no_value(tmp_path: Pat
     assert [np.isnan(raw[0]) for raw in Table().read(source, Columns()).raws()].count(True) == 3
 
 
-def test_a_column_of_numbers_is_decided_over_the_whole_file(tmp_path: Path) -> None:
-    filling = "x" * 20000
-    lines = ["a,filling,label", *(f"{k},{filling},{k % 2}" for k in range(900)), "1.5,x,1"]
-    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
-    assert Table().read(tmp_path / "t.csv", Columns(numeric=("a",))).raws()[-1].tolist() == [1.5]
-
-
 def test_accents_in_two_forms_are_the_same_in_columns_paths_and_class_folders(tmp_path: Path) -> None:
     nfc, nfd = "caf\u00e9", "cafe\u0301"
     table = frame(["a", "b"]).rename(columns={"label": nfd})
