@@ -31,7 +31,7 @@ class CutOff:
         if not self._cut:
             return ()
         share, lost = self._cut / self._inputs, self._lost / self._cut
-        return (
-            f"{self._cut:,} of {self._inputs:,} {self._unit} ({share:.1%}) are longer than the {self._backbone.reads} "
-            f"that {self._backbone.name} reads: their ends are cut off, {lost:.0%} of each on average",
-        )
+        part = "over 99 %" if lost > 0.99 else f"{100 * lost:.0f} %"
+        counted = f"{self._cut:,} of {self._inputs:,} {self._unit} ({100 * share:.1f} %)"
+        most = f"the {self._backbone.reads} that {self._backbone.name} reads"
+        return (f"{counted} are longer than {most}: their ends are cut off, {part} of each on average",)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
 from headstart.contracts.modality import InFiles, modality_named
 from headstart.kernel import registry
@@ -46,9 +46,27 @@ def read_examples(
     kind, seen = _kind(source, format)
     reader: Format = build(kind, settings, where="format")
     examples = reader.read(source, columns, labelled=labelled)
+    if labelled:
+        _require_used(columns, examples.schema, seen)
     modality = modality_named(examples.schema.modality)
     remarks = modality.remarks(examples.raws(), examples.origins()) if isinstance(modality, InFiles) else ()
     return Examples(examples.table, examples.schema, (*examples.notes, *remarks)), seen
+
+
+def _require_used(columns: Columns, schema: Schema, seen: str) -> None:
+    """Refuse a named column that data without columns of their own do not have. Raises DataError."""
+    takes_texts = modality_named(schema.modality).role == "text"
+    unused = {
+        "text": () if takes_texts else columns.text,
+        "image": () if columns.image in (None, *schema.inputs) else (columns.image,),
+        "label": () if columns.label in (None, *schema.targets.values()) else (columns.label,),
+        "domain": () if schema.domain or columns.domain is None else (columns.domain,),
+        "slice": tuple(name for name in columns.slices if name not in schema.slices),
+        "part": () if schema.part or columns.part is None else (columns.part,),
+    }
+    for flag, names in unused.items():
+        if names:
+            raise DataError(f"--{flag} {names[0]} would do nothing, as there is no such column: {seen}")
 
 
 def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:

@@ -58,7 +58,7 @@ def _about_labels(found: Inspection) -> _Sentences:
         yield "error", f"only one class, '{next(iter(found.classes))}': at least two are needed"
     if found.conflicts:
         first = found.conflicts[0]
-        labelled = ", ".join(f"{origin} ({label})" for origin, label in zip(first.origins, first.labels))
+        labelled = _some([f"{origin} ({label})" for origin, label in zip(first.origins, first.labels)])
         yield (
             "warning",
             f"{_count(found.conflicts, 'input')} with copies that have different labels, such as {labelled}",

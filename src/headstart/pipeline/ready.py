@@ -69,7 +69,8 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
     with budget.step("loading the backbone"):
         backbone, reference, loaded = choose_backbone(examples, plan)
     with budget.step("reading and splitting the data"):
-        log.add(begun.chosen)
+        if begun.chosen is not None:
+            log.tell(f"Task {begun.chosen.value}: {begun.chosen.reason}", begun.chosen)
         bound = (
             begun.continued.bind(examples, backbone) if begun.continued else bound_task(begun.task, examples, backbone)
         )

@@ -28,7 +28,7 @@ def inspected(data: Any, plan: Plan, reporter: Reporter) -> Inspection:
     seen, refusals = _seen(data, plan, reporter)
     found = examine(seen, plan.data, plan.task)
     assumed, more = (seen.examples.notes, refusals) if refusals else _rehearsed(seen, plan)
-    told = [Finding(severity="note", text=text) for text in assumed]
+    told = map(_as_note, assumed)
     everything = {finding.text: finding for finding in (*told, *found.findings, *more)}
     return found.model_copy(update={"assumed": tuple(assumed), "findings": gravest_first(everything.values())})
 
@@ -51,20 +51,25 @@ def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Findin
     log, notes = DecisionLog(), (*seen.examples.notes, *_decoding(seen))
     try:
         begun = staged(seen, plan)
+        task = [] if begun.chosen is None else [_as_note(f"task {begun.chosen.value}: {begun.chosen.reason}")]
         notes = (*notes, *begun.parts.notes())
         with _without_downloads() if plan.backbone == AUTO else nullcontext():
             found = ready(begun, plan, Budget(), log)
     except BackboneError as error:
         if plan.backbone != AUTO:
             return notes, [Finding(severity="error", text=str(error))]
-        return notes, [Finding(severity="note", text=f"not held against a backbone: {error}")]
+        return notes, [*task, _as_note(f"not held against a backbone: {error}")]
     except HeadstartError as error:
         return notes, [Finding(severity="error", text=str(error))]
     told = [one for one in log.made if one not in (begun.chosen, found.why)]
     choices = tuple(f"{one.what}: {one.value}; {one.reason}" for one in told)
     notes = tuple(text for text in found.data.summary.notes if text not in begun.warnings)
     lost = [Finding(severity="warning", text=text) for text in found.lost]
-    return (*notes, *choices), lost
+    return (*notes, *choices), [*task, *lost]
+
+
+def _as_note(text: str) -> Finding:
+    return Finding(severity="note", text=text)
 
 
 def _decoding(seen: SeenData) -> tuple[str, ...]:

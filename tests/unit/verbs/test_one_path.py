@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from transformers import AutoTokenizer
 
 import headstart
 from headstart.cli.printing import print_inspection
 from headstart.kernel.errors import HeadstartError
+from headstart.kernel.progress import Quiet
 from masked_pictures import save_pairs
 from tiny_text_models import save_tiny
 
@@ -125,7 +127,7 @@ FAULTS = {
     "blank texts": Fault(lambda _: texts(text=["  ", *WORDS[1:]]), r"is empty"),
     "long texts": Fault(
         lambda _: texts(text=[*WORDS[:48], *(f"{k} " + "word " * 3000 for k in range(16))]),
-        r"16 of 64 texts \(25\.0%\) are longer than the",
+        r"16 of 64 texts \(25\.0 %\) are longer than the 64 tokens .* over 99 % of each",
     ),
     "another encoding": Fault(latin, r"is not UTF-8"),
     "a file that is no picture": Fault(lambda folder: with_file(folder, "cat/x.png", b"no"), r"cat/x\.png"),
@@ -137,6 +139,9 @@ FAULTS = {
     ),
     "columns for a folder": Fault(pictures, r"--text", {"text": "review"}),
     "a group that is not there": Fault(pictures, r"patient", {"group": r"(patient\d+)"}),
+    "a label column for masks": Fault(
+        lambda folder: save_pairs(folder, range(12)), r"--label shape would do nothing", {"label": "shape"}
+    ),
     "masks of another size": Fault(wrong_mask, r"8"),
 }
 
@@ -170,3 +175,29 @@ def test_inspect_and_fit_say_the_same(
     assert not errors
     issues = [f"{issue.origin} {issue.reason}" for issue in (*record.data.unreadable, *record.data.leaks)]
     assert re.search(fault.words, "\n".join((*record.data.notes, *issues))), record.data.notes
+
+
+def test_predict_and_evaluate_say_what_they_cut_and_leave_out(tmp_path: Path, text_model: str) -> None:
+    data = texts(text=[*WORDS[:48], *(f"{k:02} " + "word " * 50 for k in range(16))])
+    tokenizer = AutoTokenizer.from_pretrained(text_model)
+    shares = [1 - 62 / (len(tokenizer(text).input_ids) - 2) for text in data["text"][48:]]  # two tokens are special
+    assert min(shares) > 0
+    cut = rf"texts \(\S+ %\) are longer than the 64 tokens that .* reads: .* {100 * np.mean(shares):.0f} % of each on"
+    run = headstart.fit(data, out=tmp_path / "run", scratch=False, backbone=text_model)
+    assert re.search(cut, "\n".join(run.record.data.notes)), run.record.data.notes
+    heard = Heard()
+    new = pd.DataFrame({"text": ["", *data["text"][40:]]})
+    headstart.predict(run.folder, new, reporter=heard)
+    assert re.search(r"16 of 25 " + cut, heard.text)
+    assert "1 of 25 rows could not be predicted, first: row 0 is empty" in heard.text
+    judged = headstart.evaluate(run.folder, data.assign(text=["", *data["text"][1:]]))
+    assert re.search(r"16 of 64 " + cut, "\n".join(judged.notes)) and judged.unreadable[0].reason == "is empty"
+
+
+class Heard(Quiet):
+    """Keeps what is said."""
+
+    text = ""
+
+    def say(self, text: str) -> None:
+        self.text += text + "\n"
