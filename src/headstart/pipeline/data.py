@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
-from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.modality import HasTexts, InFiles, modality_named
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, nearest
 from headstart.kernel.regular import require_regular
@@ -55,7 +55,7 @@ def read_examples(
 
 def _require_used(columns: Columns, schema: Schema, seen: str) -> None:
     """Refuse a named column that data without columns of their own do not have. Raises DataError."""
-    takes_texts = modality_named(schema.modality).role == "text"
+    takes_texts = isinstance(modality_named(schema.modality), HasTexts)
     unused = {
         "text": () if takes_texts else columns.text,
         "image": () if columns.image in (None, *schema.inputs) else (columns.image,),
