@@ -72,11 +72,12 @@ def coco_files(source: Any) -> list[Path]:
         return []
     path = Path(source)
     if path.is_file():
-        return [path] if path.suffix.lower() == ".json" and _has_shapes(path) else []
-    if not path.is_dir():
-        return []
-    found = [file for depth in range(DEEPEST + 1) for file in path.glob("/".join(["*"] * depth + ["*.json"]))]
-    return sorted(file for file in found if _has_shapes(file))
+        found = [path] if path.suffix.lower() == ".json" else []
+    else:
+        found = [file for depth in range(DEEPEST + 1) for file in path.glob("/".join(["*"] * depth + ["*.json"]))]
+    outlined = sorted(file for file in found if _holds(file, "segmentation"))
+    # files of boxes alone are known, so that their pictures are not taken for those of a class, and refused by name
+    return outlined or sorted(file for file in found if _holds(file, "bbox"))
 
 
 def read_instances(path: Path) -> Instances:
@@ -182,12 +183,14 @@ def _kind(value: Any) -> str:
     return "missing or null" if value is None else repr(value)[:80]
 
 
-def _has_shapes(path: Path) -> bool:
-    """Whether a JSON file has what COCO's files of shapes have, without parsing it."""
+def _holds(path: Path, shapes: str) -> bool:
+    """Whether a JSON file has what COCO's files of such shapes have, without parsing it."""
     try:
         if require_regular(path).st_size == 0:
             return False
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(f'"{key}"'.encode()) >= 0 for key in ("images", "annotations", "segmentation"))
+            return all(
+                content.find(f'"{key}"'.encode()) >= 0 for key in ("images", "annotations", "category_id", shapes)
+            )
     except OSError:
         return False

@@ -54,8 +54,6 @@ _Sentences = Iterator[tuple[Severity, str]]
 def _about_labels(found: Inspection) -> _Sentences:
     if found.missing_labels and not any("no label" in finding.text for finding in found.findings):
         yield "error", f"{found.missing_labels} of {found.examples} examples have no label"
-    if len(found.classes) == 1 and not any(finding.severity == "error" for finding in found.findings):
-        yield "error", f"only one class, '{next(iter(found.classes))}': at least two are needed"
     if found.conflicts:
         first = found.conflicts[0]
         labelled = _some([f"{origin} ({label})" for origin, label in zip(first.origins, first.labels)])

@@ -16,6 +16,7 @@ from headstart.contracts.targets import PADDED_TARGET
 from headstart.formats.coco import Coco
 from headstart.kernel.errors import DataError
 from headstart.media.masks import read_mask
+from headstart.pipeline.data import read_examples
 from headstart.tasks.segmentation.presentation import review
 from headstart.tasks.segmentation.task import Segmentation
 from scans import save_coco
@@ -194,6 +195,18 @@ def test_what_cannot_be_told_apart_is_refused_by_file_and_name(
 ) -> None:
     said = fault_of(changed(tmp_path, key, field, value))
     assert "instances.json" in said and re.search(fault, said)
+
+
+def test_boxes_alone_are_known_and_refused_as_labels(tmp_path: Path) -> None:
+    path = save_coco(tmp_path, range(2)) / "instances.json"
+    content = json.loads(path.read_text())
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+        annotation["bbox"] = [1, 1, 5, 5]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="no annotation has a segmentation of an object"):
+        read_examples(tmp_path, Columns())
+    assert len(read_examples(tmp_path, Columns(), labelled=False)[0]) == 2
 
 
 def test_a_box_that_is_none_is_refused_by_file_and_annotation(tmp_path: Path) -> None:
