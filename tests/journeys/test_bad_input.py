@@ -116,8 +116,9 @@ def test_one_class_in_a_table(here: Path) -> None:
 
 def test_a_class_with_one_example_works_and_is_told_of(here: Path) -> None:
     run = fit_photos(photo_folder(Path("photos"), {"dark": 15, "light": 15, "rare": 1}))
-    (note,) = [note for note in run.record.data.notes if "'rare'" in note]
+    note, warning = [note for note in run.record.data.notes if "'rare'" in note]
     assert "too few for every part" in note and "not in test or val" in note
+    assert warning == "1 class with fewer than 10 examples: 'rare' (1)"
     parts = {part.name: part.classes for part in run.record.data.parts}
     assert parts["train"]["rare"] == 1
     assert run.predict(Path("photos"))["p_rare"].notna().all()

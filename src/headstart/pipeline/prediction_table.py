@@ -25,7 +25,7 @@ from headstart.pipeline.destination import (
 )
 from headstart.pipeline.mask_files import MaskFiles
 from headstart.pipeline.run_folder import RunFolder
-from headstart.pipeline.unusable import predict_usable
+from headstart.pipeline.unusable import predict_usable, require_kind
 
 WRITERS = {".csv": pa.csv.CSVWriter, ".parquet": pa.parquet.ParquetWriter}
 """File name suffix -> what writes the predictions."""
@@ -60,6 +60,7 @@ def frames(
     for examples in chunks:
         if not len(examples):
             continue
+        require_kind(predictor.model, examples)
         if masks is not None:
             require_apart_from_pictures(masks.final, examples, "masks")
         for remark in _warnings(predictor, examples) - said:

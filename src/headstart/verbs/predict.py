@@ -117,7 +117,7 @@ def _telling(chunks: Iterator[Examples], cut_off: CutOff, reporter: Reporter) ->
     notes: tuple[str, ...] = ()
     for chunk in chunks:
         notes = chunk.notes
-        cut_off.look(chunk)
         yield chunk
+        cut_off.look(chunk)
     for note in (*notes, *cut_off.notes()):
         reporter.say(f"{note}.")
