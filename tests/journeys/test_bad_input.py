@@ -175,7 +175,7 @@ def test_bad_images_are_named_and_counted(here: Path, headstart_command: Command
     whole = png((64, 64))
     bad = {
         "dark/zero.jpg": (b"", "is empty (0 bytes)"),
-        "dark/text.jpg": (b"no picture at all", "is no image that Pillow can read"),
+        "dark/text.jpg": (b"no picture at all", "is not an image that Pillow can read"),
         "light/cut.png": (whole[:-40], "cannot be decoded"),
         "light/bomb.png": (png((20_000, 20_000), "1"), "is too large"),
     }
@@ -202,7 +202,7 @@ def test_when_no_image_can_be_read(here: Path) -> None:
         Path("photos", name).mkdir(parents=True)
         for number in range(3):
             Path("photos", name, f"{number}.jpg").write_text(f"text {name} {number}")
-    with pytest.raises(DataError, match=r"none of the 6 inputs is of use; a/0\.jpg is no image that Pillow can read"):
+    with pytest.raises(DataError, match=r"none of the 6 inputs is of use; a/0\.jpg is not an image"):
         fit_photos(Path("photos"))
     assert nothing_was_left(here)
 
@@ -288,7 +288,7 @@ class Bomb:
 
 def test_a_pickle_offered_as_image_weights_is_refused_and_not_run(here: Path, photos: Path) -> None:
     Path("weights.pth").write_bytes(pickle.dumps({"layer": Bomb()}, protocol=2))
-    with pytest.raises(BackboneError, match=r"weights\.pth is a pickle of more than tensors; it was refused"):
+    with pytest.raises(BackboneError, match=r"weights\.pth is a pickle of more than tensors\. It was refused"):
         fit_photos(photos, weights="weights.pth")
     assert not Path("EXPLODED").exists()
     assert nothing_was_left(here)
@@ -351,7 +351,7 @@ def test_a_cache_limit_that_is_no_size(
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
     ended = headstart_command("fit", photos, *OFFLINE)
     assert ended.code == SettingsError.exit_code
-    assert "HEADSTART_CACHE_LIMIT: 'plenty' is no size. Give a number and B, KB, MB, GB or TB" in ended.err
+    assert "HEADSTART_CACHE_LIMIT: 'plenty' is not a size. Give a number and a unit: B, KB, MB, GB or TB" in ended.err
     assert nothing_was_left(here)
 
 

@@ -143,7 +143,7 @@ def test_odd_names_are_used_as_they_are_and_do_not_steer_the_terminal(mine: Path
     (mine / "light" / "bad\n\x1b[31m[bold].png").write_bytes(b"no picture")
     ended = headstart_command("fit", mine, *FIT, "--out", "mine")
     assert ended.code == 0, ended.err
-    assert r"- light/bad\n\x1b[31m[bold].png is no image that Pillow can read" in ended.out
+    assert r"- light/bad\n\x1b[31m[bold].png is not an image that Pillow can read" in ended.out
     assert headstart.load("mine").record.data.unreadable[0].origin == "light/bad\n\x1b[31m[bold].png"
     ended = headstart_command("predict", "mine", mine / "dark", "--out", "answers.csv")
     assert ended.code == 0, ended.err

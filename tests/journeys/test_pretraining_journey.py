@@ -155,7 +155,7 @@ def test_a_folder_of_damaged_files_ends_with_a_name(here: Path, headstart_comman
     for number in range(40):
         (here / "bad" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
     ended = headstart_command("pretrain", "bad", *FLAGS)
-    assert ended.code == 3 and ".png is no image that Pillow can read" in ended.err
+    assert ended.code == 3 and ".png is not an image that Pillow can read" in ended.err
     assert not (here / "runs" / "bad").exists()
 
 

@@ -24,11 +24,11 @@ How = Literal["mask", "hide"]
 def known_tokens(name: str, how: How, inputs: Pixels | Tokens | None) -> Tokens:
     """The tokens that augmentation `name` is to act on. Raises SettingsError where it cannot."""
     if not isinstance(inputs, Tokens):
-        raise SettingsError(f"augmentation '{name}' hides tokens, and the backbone does not say which ones it has")
+        raise SettingsError(f"augmentation '{name}' hides tokens, but the backbone does not declare its tokens")
     if how == "mask" and inputs.mask is None:
         raise SettingsError(
-            f"augmentation '{name}' has nothing to put in a token's place: the backbone has neither a mask token nor"
-            f" an unknown one. Use --set augmentation.{name}.how=hide."
+            f"augmentation '{name}' has nothing to replace a token with: the backbone has neither a mask token nor"
+            f" an unknown token. Use --set augmentation.{name}.how=hide."
         )
     return inputs
 

@@ -43,7 +43,7 @@ class Blur(InputViews):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not 0 <= self.sigma[0] <= self.sigma[1] or not self.sigma[1]:
-            raise ValueError(f"sigma = {self.sigma}: expected two numbers from 0 on, the smaller first")
+            raise ValueError(f"sigma = {self.sigma}: expected two numbers >= 0, the smaller first")
         return self
 
     def view(self, state: State, seeds: Sequence[int]) -> State:

@@ -83,7 +83,7 @@ class Colour(InputViews):
         return State(changed, state.context, state.taps)
 
     def _matrices(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What multiplies the colours of each view, (views, 3, 3), and the picture's mean of grey, (views, 3)."""
+        """Return the colour matrices of each view, (views, 3, 3), and the picture's mean of grey, (views, 3)."""
         spread = np.array([self.brightness, self.contrast, self.saturation, 2 * math.pi * self.hue])
         change = spread * (2 * draws[:, :4] - 1) * (draws[:, 4:5] < self.share)
         bright, contrast, saturation = (1 + change[:, :3]).T

@@ -35,7 +35,7 @@ class Flip(InputViews):
     @model_validator(mode="after")
     def _does_something(self) -> Self:
         if not (self.horizontal or self.vertical or self.quarter_turns):
-            raise ValueError("flip would do nothing: switch one of horizontal, vertical and quarter_turns on")
+            raise ValueError("flip would do nothing: turn on horizontal, vertical or quarter_turns")
         return self
 
     def view(self, state: State, seeds: Sequence[int]) -> State:

@@ -61,6 +61,6 @@ class Standard(InputViews):
 
     def _of_text(self, strength: float, tokens: Tokens) -> Composed:
         if self.flip:
-            raise SettingsError("augmentation.flip: texts have no left and right to exchange. Leave it out.")
+            raise SettingsError("augmentation.flip: texts cannot be mirrored. Leave it out.")
         how = "hide" if tokens.mask is None else "mask"
         return composed("token_dropout", {"rate": round(0.1 * strength, 3), "how": how})

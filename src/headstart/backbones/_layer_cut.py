@@ -72,7 +72,7 @@ def around(model: nn.Module, path: str) -> list[str]:
 
 @dataclass
 class _Trace:
-    """What one pass through the model showed."""
+    """Record of one pass through the model."""
 
     answers: list[int] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)

@@ -87,7 +87,7 @@ class Segment(nn.Module):
 
 @dataclass
 class _Passage:
-    """What the slots of a segment share during a call."""
+    """State that the slots of a segment share during a call."""
 
     start: int
     stop: int

@@ -24,8 +24,8 @@ def rows_of_numbers(raws: Sequence[Raw], columns: int) -> Tensor:
 def _row(raw: Raw, columns: int) -> Tensor:
     values = np.asarray(raw, dtype=np.float64)
     if values.shape != (columns,):
-        raise DataError(f"has {values.size} numbers, {columns} are expected")
+        raise DataError(f"has {values.size} numbers; expected {columns}")
     row = torch.from_numpy(values).float()
     if not torch.isfinite(row).all():
-        raise DataError("holds a missing (NaN) or infinite number")
+        raise DataError("contains a missing (NaN) or infinite number")
     return row

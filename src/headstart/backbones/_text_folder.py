@@ -40,21 +40,21 @@ def require_own_files(folder: Path) -> None:
         )
     config = _read_any(folder / "config.json")
     if config.get("quantization_config"):
-        raise BackboneError(f"{folder} holds quantised weights, which cannot be used. Give those it was made from.")
+        raise BackboneError(f"{folder} contains quantised weights, which are not supported. Give the original weights.")
     named = config.get("transformers_weights")
     if named is not None and not _is_own(named):
-        raise BackboneError(f"{folder / 'config.json'}: transformers_weights = {named!r} is no file of its folder")
+        raise BackboneError(f"{folder / 'config.json'}: transformers_weights = {named!r} is not a file in its folder")
     for place, value in _texts(config):
         if place.endswith(("attn_implementation", "experts_implementation", "kernel")) and "/" in value:
             raise BackboneError(
-                f"{folder / 'config.json'}: {place} = {value!r} is code from elsewhere, which is not run"
+                f"{folder / 'config.json'}: {place} = {value!r} refers to external code, which is never run"
             )
     for index in sorted(folder.glob("*.index.json")):
         parts = _read(index).get("weight_map")
         foreign = [part for part in _values(parts) if not _is_own(part)]
         if foreign:
             raise BackboneError(
-                f"{index} names {foreign[0]!r} as a part of the weights, which is no file of its folder"
+                f"{index} names {foreign[0]!r} as a shard of the weights, which is not a file in its folder"
             )
 
 
@@ -90,7 +90,7 @@ def stored_in(folder: Path) -> Stored:
 
 
 def _sizes(path: Path) -> list[int]:
-    """How many numbers each tensor of a safetensors file has."""
+    """Return how many numbers each tensor of a safetensors file has."""
     try:
         with safe_open(path, "pt") as file:
             return [math.prod(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
@@ -102,12 +102,12 @@ def _require_tokenizer(path: Path, content: Mapping[str, Any]) -> None:
     name = content.get("tokenizer_class")
     known = getattr(transformers, name, None) if isinstance(name, str) else None
     if name is not None and not isinstance(name, str):
-        raise BackboneError(f"{path}: tokenizer_class = {name!r} is no name")
+        raise BackboneError(f"{path}: tokenizer_class = {name!r} is not a name")
     if known is not None and not (
         isinstance(known, type)
         and (issubclass(known, transformers.PreTrainedTokenizerBase) or "_backends" in vars(known))
     ):
-        raise BackboneError(f"{path}: tokenizer_class = {name!r} is no tokenizer of transformers")
+        raise BackboneError(f"{path}: tokenizer_class = {name!r} is not a tokenizer of transformers")
 
 
 def _leads_on(key: str) -> bool:
@@ -115,12 +115,12 @@ def _leads_on(key: str) -> bool:
 
 
 def _is_own(name: Any) -> bool:
-    """Whether it is the bare name of a file."""
+    """Return whether it is the bare name of a file."""
     return isinstance(name, str) and Path(name).name == name
 
 
 def _read_any(path: Path) -> dict[str, Any]:
-    """What a file says; nothing where it is missing."""
+    """Return what a file says; nothing where it is missing."""
     return _read(path) if path.exists() else {}
 
 
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (HeadstartError, OSError) as error:
         raise BackboneError(f"{path.parent}: its {path.name} cannot be used: {error}") from error
     if not isinstance(content, dict):
-        raise BackboneError(f"{path} holds no entries by name, as a configuration does")
+        raise BackboneError(f"{path} is not a configuration: it has no named entries")
     return content
 
 

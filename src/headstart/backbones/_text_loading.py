@@ -66,7 +66,7 @@ def load_tokenizer(folder: Path) -> Any:
         raise BackboneError(f"{folder}: its tokenizer cannot be used: {_first_line(error)}") from error
     longest = tokenizer.model_max_length
     if not (isinstance(longest, (int, float)) and longest >= 1):
-        raise BackboneError(f"{folder}: its tokenizer cannot be used: model_max_length = {longest!r} is no length")
+        raise BackboneError(f"{folder}: its tokenizer cannot be used: model_max_length = {longest!r} is not a length")
     return tokenizer
 
 
@@ -126,11 +126,11 @@ def pretrained_model(config: Any, source: Path) -> nn.Module:
     if missing:
         raise BackboneError(
             f"{source}: {len(missing)} of the weights that a '{config.model_type}' needs are missing, such as"
-            f" {missing[0]}. They are of another architecture; give its own config.json beside them."
+            f" {missing[0]}. They belong to another architecture; put its own config.json beside them."
         )
     fault = unsound(model)
     if fault:
-        raise BackboneError(f"{source} cannot be used: {fault}. Give weights of a training that did not diverge.")
+        raise BackboneError(f"{source} cannot be used: {fault}. Give weights from a training that did not diverge.")
     fitted: nn.Module = model.float().eval()
     return fitted
 

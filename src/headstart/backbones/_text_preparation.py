@@ -45,7 +45,7 @@ class TextPreparation:
             BackboneError: places are wanted, and the tokenizer does not know them.
         """
         if places and not tokenizer.is_fast:
-            raise BackboneError("its tokenizer does not say where tokens lie in a text: it is none of the fast ones")
+            raise BackboneError("its tokenizer does not report token positions: a fast tokenizer is needed")
         self._tokenizer = tokenizer
         self._files = dict(files)
         self._config = config
@@ -107,7 +107,7 @@ class TextPreparation:
         most = self.max_length * CHARACTERS_PER_TOKEN
         columns = [[self._lead + text[:most] for text in column] for column in zip(*map(_parts, raws), strict=True)]
         if self._places and len(columns) != 1:
-            raise DataError("is a pair of texts; places are in one text")
+            raise DataError("is a pair of texts; token positions need a single text")
         encoded = self._tokenizer(
             *columns,
             truncation="longest_first",
@@ -161,7 +161,7 @@ def length(raw: Raw) -> int:
 
 
 def _uses_token_types(tokenizer: Any, config: Any) -> bool:
-    """Whether the model tells the two texts of a pair apart by token types. Many tokenizers offer them unasked."""
+    """Return whether the model tells the texts of a pair apart by token types. Many tokenizers offer them unasked."""
     several = (getattr(config, "type_vocab_size", None) or 0) > 1
     return several and "token_type_ids" in tokenizer.model_input_names
 
@@ -169,7 +169,7 @@ def _uses_token_types(tokenizer: Any, config: Any) -> bool:
 def _parts(raw: Raw) -> tuple[str, ...]:
     parts = raw if isinstance(raw, tuple) else (raw,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):
-        raise DataError(f"is no text or pair of texts: {type(raw).__name__} {str(raw)[:60]!r}")
+        raise DataError(f"is not a text or a pair of texts: {type(raw).__name__} {str(raw)[:60]!r}")
     # A lone surrogate is no character and stops the tokenizer.
     return tuple(part.encode(errors="replace").decode() for part in parts if isinstance(part, str))
 

@@ -76,7 +76,7 @@ def find(reference: str, *, with_weights: bool) -> Source:
     if path.is_dir():
         return Source(path, f"folder {reference}")
     if path.is_absolute() or reference.startswith(("./", "../", "~")) or path.exists():
-        raise BackboneError(f"{reference} is no folder: expected one with config.json, tokenizer files and weights")
+        raise BackboneError(f"{reference} is not a folder. Expected one with config.json, tokenizer files and weights")
     folder = cached_folder(reference, with_weights=with_weights) or _download(reference, with_weights)
     return Source(folder, f"Hugging Face hub, {reference}")
 
@@ -143,7 +143,7 @@ def _not_to_be_had(reference: str, reason: str) -> str:
 
 
 def _wanted(names: Sequence[str], with_weights: bool) -> list[str]:
-    """What to download: the small files on top, the pooling of sentence-transformers, and one set of weights."""
+    """Return what to download: the small files on top, the pooling of sentence-transformers, and one set of weights."""
     small = [name for name in names if "/" not in name and name.endswith((".json", ".txt", ".model"))]
     pooling = [name for name in names if name == "1_Pooling/config.json"]
     return small + pooling + (_weight_files(names) if with_weights else [])

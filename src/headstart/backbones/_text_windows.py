@@ -71,7 +71,7 @@ class TextWindows:
 
 
 def _blank(text: str, start: int) -> bool:
-    """Whether a token that starts there begins a word."""
+    """Return whether a token that starts there begins a word."""
     return text[start - 1].isspace() or text[start : start + 1].isspace()
 
 

@@ -69,7 +69,7 @@ class Architecture(Settings):
             raise BackboneError(f"{name}: input_size = {str(size)[:80]} is not [channels, height, width]")
         extra = {key: value for key, value in arguments.items() if key not in ("num_classes", "in_chans")}
         if arguments.get("in_chans", size[0]) != 3 or size[0] != 3:
-            raise BackboneError(f"{name} takes images of {arguments.get('in_chans', size[0])} channels; 3 are allowed")
+            raise BackboneError(f"{name} takes images of {arguments.get('in_chans', size[0])} channels; expected 3")
         if image_size is not None:
             kept["input_size"] = (3, image_size, image_size)
             if kept.get("fixed_input_size"):
@@ -118,7 +118,7 @@ class Architecture(Settings):
         except Exception as error:  # whatever the download raises
             raise BackboneError(
                 f"the weights of {self.name} cannot be fetched ({error})."
-                " Give a file with --weights FILE, or start without any with --weights random."
+                " Give a file with --weights FILE, or use random weights with --weights random."
             ) from error
 
     def filled(self, state: Mapping[str, Tensor], origin: str) -> nn.Module:
@@ -132,7 +132,7 @@ class Architecture(Settings):
         model = self._fitted(state, origin)
         fault = unsound(model)
         if fault:
-            raise BackboneError(f"{origin} cannot be used: {fault}. Give weights of a training that did not diverge.")
+            raise BackboneError(f"{origin} cannot be used: {fault}. Give weights from a training that did not diverge.")
         return model
 
     def _fitted(self, state: Mapping[str, Tensor], origin: str) -> nn.Module:
@@ -173,7 +173,7 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _said(error: Exception) -> str:
-    """What a constructor raised; with its kind, as a KeyError says no more than a name."""
+    """Return what a constructor raised; with its kind, as a KeyError says no more than a name."""
     return first_line(error) if isinstance(error, (BackboneError, RuntimeError)) else repr(error)
 
 

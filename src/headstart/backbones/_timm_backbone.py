@@ -176,17 +176,17 @@ class TimmBackbone(Backbone):
         return found
 
     def _unusual(self) -> dict[str, Any]:
-        """What decides the pixels beside the decode policy, where it is not as it was before there was a choice."""
+        """Return what decides the pixels beside the decode policy, where it is not the original default."""
         found = {} if self._framing == "crop" else {"framing": self._framing}
         return found if self._black_white is None else {**found, "levels": list(self._black_white)}
 
     def _gpu_decoding(self) -> tuple[Framing, torch.device] | None:
-        """How the GPU decodes, where it does."""
+        """Return how the GPU decodes, where it does."""
         if self._decode != "gpu":
             return None
         framing = self._reader.framing if isinstance(self._reader, PixelReader) else None
         if not isinstance(framing, Framing):
-            raise BackboneError("decode = 'gpu' is for square pictures cut out of the middle; use decode = 'fast'")
+            raise BackboneError("decode = 'gpu' supports square centre crops only; use decode = 'fast'")
         return framing, torch.device("cuda")
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
@@ -234,7 +234,7 @@ class TimmBackbone(Backbone):
         return True
 
     def _has_map(self, example: Tensor) -> bool:
-        """Whether there is one final hidden tensor; models of several scales have more and are used pooled only."""
+        """Return whether there is one final hidden tensor; models of several scales are used pooled only."""
         with torch.no_grad():
             return isinstance(self.module.forward_features(example.clone()), Tensor)  # type: ignore[operator]
 
@@ -244,7 +244,7 @@ class TimmBackbone(Backbone):
             pooled = self.features(self.segment(0, len(self.stages))(State(example.clone()))).pooled
         if not isinstance(pooled, Tensor) or pooled.ndim != 2:
             raise BackboneError(
-                f"{self._architecture.name} gives no single feature vector per image; take another model"
+                f"{self._architecture.name} does not produce one feature vector per image; choose another model"
             )
         return int(pooled.shape[1])
 

@@ -36,7 +36,7 @@ PREFERRED = (
 
 _NAMES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _HUB_PREFIXES = ("hf-hub:", "hf_hub:")
-_INSTEAD = "Give a file with --weights FILE, or start without any with --weights random."
+_INSTEAD = "Give a file with --weights FILE, or use random weights with --weights random."
 
 
 class OnHub(NamedTuple):

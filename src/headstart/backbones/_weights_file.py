@@ -40,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = content[key]
     state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not state:
-        raise BackboneError(f"{path} holds no named tensors, so it is no file of weights")
+        raise BackboneError(f"{path} has no named tensors, so it is not a weights file")
     for name, value in state.items():
         if not _is_stored(value):
             shape = "x".join(map(str, value.shape))
@@ -62,11 +62,11 @@ def refuse_packed(path: Path) -> None:
     except (zipfile.BadZipFile, OSError, ValueError):
         return  # the format before ZIP, or damaged: torch says so
     if unfolded > path.stat().st_size:
-        raise BackboneError(f"{path} declares {unfolded:,} bytes of tensors, more than the file has: it is refused")
+        raise BackboneError(f"{path} declares {unfolded:,} bytes of tensors, more than the file contains")
 
 
 def _is_stored(tensor: Tensor) -> bool:
-    """Whether every number of a tensor lies in memory by itself; views that repeat numbers declare any size."""
+    """Return whether every number of a tensor lies in memory by itself; views that repeat numbers declare any size."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
@@ -76,7 +76,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BackboneError(f"{path} is damaged or no safetensors file: {error}") from error
+        raise BackboneError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
 def _read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -85,12 +85,12 @@ def _read_checkpoint(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BackboneError(
-            f"{path} is a pickle of more than tensors; it was refused and nothing in it was run."
+            f"{path} is a pickle of more than tensors. It was refused, and nothing in it was run."
             " Give a .safetensors file, or save the state dict alone with torch.save(model.state_dict(), FILE)."
         ) from error
     except Exception as error:  # a damaged archive makes torch raise whatever its reader stumbles on
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise BackboneError(f"{path} is damaged or no checkpoint: {reason}") from error
+        raise BackboneError(f"{path} is damaged or not a checkpoint: {reason}") from error
     if not isinstance(content, Mapping):
         raise BackboneError(f"{path} holds a {type(content).__name__}, not named tensors")
     return content

@@ -71,7 +71,7 @@ class TimmImages(Settings):
             BackboneError: an unknown name, weights out of reach or unfit, a file that is refused, no GPU to decode on.
         """
         if self.decode == "gpu" and lacking():
-            raise BackboneError(f"decode = 'gpu' cannot be had: {lacking()}. Use decode = 'fast'.")
+            raise BackboneError(f"decode = 'gpu' is not available: {lacking()}. Use decode = 'fast'.")
         source = self._source()
         architecture = source.architecture
         if self.weights == "random":
@@ -96,7 +96,7 @@ class TimmImages(Settings):
         backbone = TimmBackbone(self.reference, architecture, module, "saved model", decode, self.framing)
         backbone.decode_by(self.levels)
         if lack:
-            backbone.notices = (f"The model's way of decoding, gpu, gives way to fast: {lack}.",)
+            backbone.notices = (f"Pictures are decoded with 'fast' in place of the model's 'gpu': {lack}.",)
         return backbone
 
     def _source(self) -> Source:
@@ -116,6 +116,6 @@ class TimmImages(Settings):
         if source.weights is None:
             raise BackboneError(
                 f"there are no pretrained weights for '{self.reference}'."
-                " Give a file with --weights FILE, or start without any with --weights random."
+                " Give a file with --weights FILE, or use random weights with --weights random."
             )
         return source.weights, f"file {source.weights}"

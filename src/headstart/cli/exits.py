@@ -117,7 +117,7 @@ def _tell(error: BaseException) -> int:
         _say(f"Error: {printable(str(error))}")
         return error.exit_code
     if isinstance(error, MemoryError):
-        _say(f"Error: There is not enough memory. {printable(str(error))}".rstrip())
+        _say(f"Error: Out of memory. {printable(str(error))}".rstrip())
         return errors.HeadstartError.exit_code
     where = "" if debug else f"\n{_keep_traceback(error)}"
     _say(f"Internal error: {type(error).__name__}: {printable(str(error))}{where}")
@@ -129,9 +129,9 @@ def _keep_traceback(error: BaseException) -> str:
     try:
         with tempfile.NamedTemporaryFile("w", prefix="headstart-", suffix=".txt", delete=False) as file:
             traceback.print_exception(error, file=file)
-        return f"The traceback is in {Path(file.name)}; with HEADSTART_DEBUG=1 it is printed."
+        return f"The traceback is in {Path(file.name)}; set HEADSTART_DEBUG=1 to print it."
     except OSError:
-        return "With HEADSTART_DEBUG=1 the traceback is printed."
+        return "Set HEADSTART_DEBUG=1 to print the traceback."
 
 
 def _finite(value: Any) -> Any:

@@ -149,14 +149,14 @@ def _arms(record: RunRecord) -> Table:
 
 
 def _leaks(data: DataSummary) -> str:
-    """How many examples of each part have copies in the train part."""
+    """Return how many examples of each part have copies in the train part."""
     counted = [f"{part.leaks:,} of {part.examples:,} {part.name} examples" for part in data.parts if part.leaks]
     counts = " and ".join(counted) or f"{len(data.leaks):,} examples outside the train part"
     return f"Warning: {counts} have copies in the train part: figures on them are too good."
 
 
 def _print_spread(console: Console, record: RunRecord) -> None:
-    """How far the runs lie apart, where the record sums up several."""
+    """Return how far the runs lie apart, where the record sums up several."""
     for key, spreads in record.spreads.items():
         metric, title = record.info(record.primary_metric), record.arms[key].title
         spread = spread_text(metric.unit, spreads[record.primary_metric])

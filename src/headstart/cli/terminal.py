@@ -74,7 +74,7 @@ class RichReporter:
 
 @dataclass
 class _Work:
-    """What a counter counts, and what is said of it."""
+    """Counted work, and the lines printed about it."""
 
     label: str
     total: int | None

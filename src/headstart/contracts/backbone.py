@@ -118,7 +118,7 @@ class Backbone(Network, Complete):
         Raises:
             BackboneError: it takes no pictures, or none of that size.
         """
-        raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot frame pictures of {side} pixels")
+        raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot read whole images of {side} pixels")
 
     def placed(self) -> Backbone:
         """The same live weights on texts whose states say where each token lies: context `PLACES`.
@@ -126,7 +126,7 @@ class Backbone(Network, Complete):
         Raises:
             BackboneError: it takes no texts, or does not know the places.
         """
-        raise BackboneError(f"{self.name} takes {self.modality} inputs and has no tokens with a place in a text")
+        raise BackboneError(f"{self.name} takes {self.modality} inputs and has no token positions")
 
     def assets(self) -> Mapping[str, bytes]:
         """Files that belong to the preprocessing, such as a tokenizer's, by name."""

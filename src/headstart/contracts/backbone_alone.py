@@ -10,6 +10,6 @@ from headstart.kernel.errors import RunError
 def predicts_nothing(run: Path) -> RunError:
     """The error for a run folder that holds such a backbone: what to do with it."""
     return RunError(
-        f"{run} is a backbone that was pretrained without labels: there is nothing that it predicts. Train a model on "
+        f"{run} is a backbone pretrained without labels, so it predicts nothing. Train a model on "
         f"it with: headstart fit LABELLED --backbone {run}"
     )

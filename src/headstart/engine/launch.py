@@ -33,6 +33,6 @@ def _number(variable: str, otherwise: int) -> int:
     given = os.environ.get(variable) or str(otherwise)
     if not given.isdecimal():
         raise SettingsError(
-            f"{variable}={given} is no number of a process; a launcher such as torchrun sets it, or unset it"
+            f"{variable}={given} is not a process number. A launcher such as torchrun sets it; otherwise unset it"
         )
     return int(given)

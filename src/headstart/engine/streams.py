@@ -191,7 +191,7 @@ def selected(wanted: Sequence[str], rows: Mapping[str, np.ndarray]) -> tuple[str
         if name not in rows:
             hint = " Name the column of the domain with --domain." if name.startswith(DOMAIN) and not domains else ""
             raise SettingsError(
-                f"the objective draws from the stream '{name}', which these data do not have. Streams: "
+                f"the objective draws from the stream '{name}', which the data do not have. Streams: "
                 f"{', '.join(rows)}.{hint}"
             )
         if not len(rows[name]):

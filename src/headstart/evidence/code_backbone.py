@@ -71,7 +71,7 @@ class CodeBackbone(Backbone):
     def fresh(self, seed: int) -> Backbone:
         """Raises BackboneError: it is nothing without its fit."""
         raise BackboneError(
-            f"{self.name} is fitted, not trained: there are no random weights (seed {seed}) to start from"
+            f"{self.name} is fitted, not trained, so it has no random weights (seed {seed}) to start from"
         )
 
 

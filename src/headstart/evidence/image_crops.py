@@ -53,7 +53,7 @@ _WINDOWS = CUT * np.array([*product((0.0, 1.0), repeat=4), (0.5, 0.5, 0.5, 0.5)]
 
 
 class _Aligned(NamedTuple):
-    """How well the windows of some images agree with others, turned to fit."""
+    """Agreement between windows of some images and others, turned to fit."""
 
     whole: np.ndarray
     detail: np.ndarray
@@ -199,7 +199,7 @@ def _nearer(one: np.ndarray, turned: np.ndarray, window: np.ndarray) -> np.ndarr
 
 
 def _aligned(one: np.ndarray, other: np.ndarray) -> _Aligned:
-    """How well standardised images agree; their outermost cells are left out, for a crop shows other ones."""
+    """Return how well standardised images agree; their outermost cells are left out, for a crop shows other ones."""
     fine, fine_other = (some.reshape(len(some), -1) @ _MIDDLE for some in (one, other))
     inner = [some[:, 1:-1, 1:-1].reshape(len(some), -1) for some in (one, other)]
     cell = CONTRAST * np.abs(fine - fine_other).max(axis=1)

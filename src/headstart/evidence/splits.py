@@ -115,7 +115,7 @@ def split(
 
 
 def _identities(pool: np.ndarray, keys: Sequence[str | None] | None, groups: Sequence[object] | None) -> list[str]:
-    """What a row's draw depends on: its group, else its content, else its row."""
+    """Return what a row's draw depends on: its group, else its content, else its row."""
     identities = []
     for row in pool.tolist():
         group = groups[row] if groups is not None else None

@@ -79,7 +79,7 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
     if data is None:
         return {}
     if data.inputs.shape[0] < 2:
-        raise DataError(f"codes are fitted on two inputs at least, and {data.inputs.shape[0]} can be read")
+        raise DataError(f"codes need at least two readable inputs; found {data.inputs.shape[0]}")
     number = int(draws.integers(1 << 31))
     projection, vectors = _components(kind, data.inputs, number)
     if isinstance(kind, HasPicture):
@@ -130,7 +130,7 @@ def _texts(kind: HasTexts, raws: Sequence[Raw]) -> _Data:
     try:
         inputs = vectoriser.fit_transform(joined(raws))
     except ValueError as error:
-        raise DataError(f"the texts hold no words: {error}") from error
+        raise DataError(f"the texts contain no words: {error}") from error
     known = {word: [int(place), float(vectoriser.idf_[place])] for word, place in vectoriser.vocabulary_.items()}
 
     def read(some: Sequence[Raw]) -> Tensor:
@@ -143,7 +143,7 @@ def _rows(kind: HasNumbers, raws: Sequence[Raw]) -> _Data:
     def read(some: Sequence[Raw]) -> Tensor:
         table = np.stack([kind.numbers(raw) for raw in some])
         if not np.isfinite(table).all():
-            raise DataError("holds a missing (NaN) or infinite number")
+            raise DataError("contains a missing (NaN) or infinite number")
         return torch.from_numpy(table)
 
     table = np.stack([kind.numbers(raw) for raw in raws])

@@ -184,7 +184,7 @@ def _kind(value: Any) -> str:
 
 
 def _holds(path: Path, shapes: str) -> bool:
-    """Whether a JSON file has what COCO's files of such shapes have, without parsing it."""
+    """Return whether a JSON file has what COCO's files of such shapes have, without parsing it."""
     try:
         if require_regular(path).st_size == 0:
             return False

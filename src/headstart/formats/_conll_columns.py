@@ -171,7 +171,7 @@ def _tag_column(seen: Columns, word: int, tag: int | None) -> tuple[int, dict[st
 
 
 def _says_little(values: Iterable[str]) -> bool:
-    """Whether a column of CoNLL-U or the like holds no tag, but remarks such as `_` and `SpaceAfter=No`."""
+    """Return whether a column of CoNLL-U or the like holds no tag, but remarks such as `_` and `SpaceAfter=No`."""
     values = [*values]
     return len(values) == 1 or all(value in ("_", "-", "*") or "=" in value for value in values)
 

@@ -67,7 +67,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def _begins_a_data_set(head: bytes) -> bool:
-    """Whether two elements follow each other, the first of group 2 or 8, where all data sets begin."""
+    """Return whether two elements follow each other, the first of group 2 or 8, where all data sets begin."""
     first, end = _element(head, 0)
     second, _ = _element(head, end)
     return first[0] in (2, 8) and second[0] in (2, 8) and first < second

@@ -163,7 +163,7 @@ def _require_names(column: LabelColumn, counts: Mapping[str, int], signs: Mappin
 
 
 def _are_identifiers(column: LabelColumn, cells: Sequence[str], total: int) -> bool:
-    """Whether plain numbers are names all the same: their type says so, or they tell more than a number would."""
+    """Return whether plain numbers are names: their type says so, or their spelling tells more than a number."""
     texts, few = [cell.strip() for cell in cells], are_few(len(cells), total)
     values = {float(text) for text in texts}
     padded = [text for text in texts if re.match(r"[+-]?0[0-9]", text)]
@@ -218,7 +218,7 @@ def _decimal_sign(column: LabelColumn, signs: Mapping[str, set[DecimalSign]], to
 
 
 def _could_be_sets(cells: Sequence[str] | Mapping[str, object], total: int) -> bool:
-    """Whether decimal commas could separate the numbers of few classes."""
+    """Return whether decimal commas could separate the numbers of few classes."""
     parts = {part.strip() for cell in cells for part in cell.split(",")}
     return all(re.fullmatch(r"0|[1-9][0-9]*", part) for part in parts) and are_few(len(parts), total)
 
@@ -249,7 +249,7 @@ def _names(column: LabelColumn, counts: Mapping[str, int]) -> Labels:
 
 
 def _separates(separator: str, cells: Sequence[str]) -> bool:
-    """Whether a separator stands between names: then several cells share parts.
+    """Return whether a separator stands between names: then several cells share parts.
 
     Commas and hashes may be parts of names, as in 'Salem, Oregon': there the parts must be fewer than the cells.
     """

@@ -92,7 +92,7 @@ def _first(record: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 
 def _checked(spans: Sequence[_Span], text: str, where: str) -> int:
-    """How many spans begin or end inside a word."""
+    """Return how many spans begin or end inside a word."""
     for span in spans:
         if not 0 <= span.start < span.end <= len(text):
             raise DataError(f"{where}: {_shown(span)} lies outside its text of {len(text)} characters, or is empty")

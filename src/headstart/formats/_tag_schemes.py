@@ -153,7 +153,7 @@ def _iob(sentences: Sequence[Tags]) -> str:
 
 
 def _begins(tag: _Tag, before: _Tag, scheme: str, sentence: Tags, at: int) -> bool:
-    """Whether a span begins here rather than goes on."""
+    """Return whether a span begins here rather than goes on."""
     if tag.prefix in ("B", "S"):
         return True
     if tag.label == before.label:

@@ -139,7 +139,7 @@ def _tags(values: Sequence[Any], words: int, where: str) -> Tags:
 
 
 def _go_together(table: pa.Table, tokens: str, tags: str) -> bool:
-    """Whether most rows have a tag for each word: other lists beside words are labels of the whole."""
+    """Return whether most rows have a tag for each word: other lists beside words are labels of the whole."""
     same = pc.equal(pc.list_value_length(table.column(tokens)), pc.list_value_length(table.column(tags)))
     return 2 * (pc.sum(same).as_py() or 0) > table.num_rows
 

@@ -132,7 +132,7 @@ def _pairs(path: Path) -> tuple[tuple[Pair, ...], list[str]]:
 
 
 def _headers(source: Any, notes: list[str]) -> list[Found]:
-    """What each file says beside its pixels; other files are noted. Raises DataError."""
+    """Return what each file says beside its pixels; other files are noted. Raises DataError."""
     root, (pairs, others) = _root(source), _pairs(Path(source))
     if not pairs:
         raise DataError(f"{source} holds no DICOM files")
@@ -219,7 +219,7 @@ def _about_greys(found: Sequence[Found], *, given: bool) -> list[str]:
 
 
 def _missing(places: Sequence[float]) -> str:
-    """What is missing between the places of slices, in words; empty where nothing is."""
+    """Return what is missing between the places of slices, in words; empty where nothing is."""
     steps = np.diff(places)
     usual = float(np.median(steps)) if len(steps) > 1 else 0.0
     if usual <= 0:

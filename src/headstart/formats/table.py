@@ -100,7 +100,7 @@ class Table(Settings):
         return Examples(table, schema, (*notes, *roles.inputs.notes))
 
     def _reading(self, columns: Columns, typed: bool, notes: list[str]) -> LabelReading:
-        """What label cells are: by the settings, else as training found."""
+        """Return what label cells are: by the settings, else as training found."""
         found = {"labels": columns.label_form, "decimal": columns.decimal}
         known = self.model_copy(update={name: value for name, value in found.items() if value})
         form = known.labels if self.labels == "auto" else self.labels

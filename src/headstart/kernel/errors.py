@@ -49,7 +49,7 @@ class TrainingError(HeadstartError):
 
 
 def first_line(error: Exception) -> str:
-    """Of what an error says; its kind where it says nothing."""
+    """Return the first line of an error's message; its class where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -70,5 +70,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     elif len(known) <= 20:
         hint = f"Known: {', '.join(known)}."
     else:
-        hint = f"{len(known)} names are known, none is like it."
+        hint = f"None of the {len(known)} known names is similar."
     return f"{kind} '{name}' is not known. {hint}"

@@ -20,4 +20,4 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
     except RuntimeError as error:
-        raise SettingsError("your home folder is not known: set HEADSTART_CACHE to a folder for the cache") from error
+        raise SettingsError("the home folder is unknown. Set HEADSTART_CACHE to a folder for the cache") from error

@@ -142,7 +142,7 @@ def open_image(source: Path | bytes) -> ImageFile.ImageFile:
     except FileNotFoundError as error:
         raise DataError("is missing") from error
     except UnidentifiedImageError as error:
-        raise DataError("is no image that Pillow can read") from error
+        raise DataError("is not an image that Pillow can read") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"is too large: {error}") from error
     except MemoryError:

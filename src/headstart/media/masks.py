@@ -111,9 +111,9 @@ def read_mask(source: Path | bytes, reading: Reading = AS_WRITTEN) -> Mask:
         except Exception as error:  # Pillow's decoders raise whatever their format's code raises
             raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
     if pages > 1:
-        raise DataError(f"has {pages} pages or frames; a mask is one, with a value for each class")
+        raise DataError(f"has {pages} pages or frames; a mask must have one")
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
-        raise DataError("holds decimal numbers; a mask holds whole ones")
+        raise DataError("contains decimal numbers; a mask must contain whole numbers")
     mask = Mask(values.astype(np.int64), False, spacing, palette) if values.ndim == 2 else _of_colours(values, spacing)
     return _turned(mask, reading.orientation if own == 1 else own)
 

@@ -24,7 +24,7 @@ class Recent:
         self._lock = threading.Lock()
 
     def __call__(self, source: Path | bytes, form: Hashable, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """What `decode` makes of a file as it is now, or of the bytes of one, in this form; not to be written to."""
+        """Return the result of `decode` for a file as it is now, or for its bytes; not to be written to."""
         key = (source, _changed(source), form)
         with self._lock:
             if key in self._kept:

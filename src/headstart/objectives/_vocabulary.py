@@ -36,7 +36,7 @@ def word_embedding(backbone: Network) -> str:
                 hooks.callback(module.register_forward_pre_hook(watch(name)).remove)
         _vectors(backbone, state)
     if not found:
-        raise SettingsError(f"{backbone.name} has no embedding of token numbers, by which words could be told apart")
+        raise SettingsError(f"{backbone.name} has no token embedding to tell words apart by")
     return found[0]
 
 

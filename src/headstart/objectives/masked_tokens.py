@@ -58,18 +58,14 @@ class MaskedTokens(Objective):
         """Refuse what has no mask token, or cannot look at both sides of a word. Raises SettingsError."""
         kind = backbone.input_kind()
         if not isinstance(kind, Tokens) or kind.mask is None:
-            raise SettingsError(
-                f"masked_tokens needs a token that stands for a hidden word, and {backbone.name} has none"
-            )
+            raise SettingsError(f"masked_tokens needs a mask token, but {backbone.name} has none")
         if not sees_later_tokens(backbone):
             raise SettingsError(
                 f"{backbone.name} reads from left to right, and masked_tokens asks for what stands on both sides of a "
                 "word. Use --objective simcse, or an encoder such as bert-base-uncased."
             )
         if self.masked + self.swapped > 1:
-            raise SettingsError(
-                f"masked {self.masked} and swapped {self.swapped} are more than all: at most 1 together"
-            )
+            raise SettingsError(f"masked {self.masked} and swapped {self.swapped} add up to more than 1")
 
     def additions(self, backbone: Network) -> Mapping[str, nn.Module]:
         """The decoder from vectors to words."""

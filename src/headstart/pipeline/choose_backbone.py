@@ -10,7 +10,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named
 from headstart.contracts.task import BoundTask
 from headstart.kernel import registry
-from headstart.kernel.errors import BackboneError, unknown
+from headstart.kernel.errors import BackboneError, nearest, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision
@@ -26,6 +26,7 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
     reference, decision = plan.backbone, None
     if reference == "auto":
         reference, decision = _automatic(modality)
+    _refuse_missing_folder(reference)
     # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
     family = next((family for family in families_of(modality) if family.suits(reference)), None)
     if family is None:
@@ -70,6 +71,18 @@ def families_of(modality: str) -> list[Any]:
     """The backbone families that read inputs of a modality, in order of name."""
     families = [registry.plugin("backbones", name) for name in registry.names("backbones")]
     return [family for family in families if family.modality in ("", modality)]
+
+
+def _refuse_missing_folder(reference: str) -> None:
+    """Refuse a path to a folder that does not exist, with the near names. Raises BackboneError."""
+    path = Path(reference).expanduser()
+    is_path = path.is_absolute() or reference.startswith(".") or (len(path.parts) > 1 and path.parent.is_dir())
+    if not is_path or path.exists():
+        return
+    beside = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []
+    close = [str(path.parent / name) for name in nearest(path.name, beside)]
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise BackboneError(f"backbone: the folder {reference} does not exist.{hint}")
 
 
 def _not_known(reference: str, modality: str) -> str:

@@ -86,7 +86,7 @@ def predict_in_memory(model: Model, examples: Examples, plan: Plan) -> Predictio
     predicted = Predictor(model)(examples)
     require_all(examples, predicted.failures)
     if predicted.prediction is None:
-        raise DataError("there is nothing to predict: no rows are given")
+        raise DataError("there is nothing to predict: no rows were given")
     return predicted.prediction
 
 

@@ -47,7 +47,7 @@ def _seen(data: Any, plan: Plan, reporter: Reporter) -> tuple[SeenData, list[Fin
 
 
 def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Finding]]:
-    """What a fit would note, and further findings: its refusal, and what its backbone would cut off."""
+    """Return what a fit would note, and further findings: its refusal, and what its backbone would cut off."""
     log, notes = DecisionLog(), (*seen.examples.notes, *_decoding(seen))
     try:
         begun = staged(seen, plan)
@@ -73,7 +73,7 @@ def _as_note(text: str) -> Finding:
 
 
 def _decoding(seen: SeenData) -> tuple[str, ...]:
-    """How inputs are decoded by what training inputs hold: those of the given training part, or all."""
+    """Return how inputs are decoded by what training inputs hold: those of the given training part, or all."""
     examples, part = seen.examples, seen.examples.schema.part
     rows = None if part is None else [row for row, name in enumerate(examples.column(part)) if name == "train"]
     return modality_named(examples.schema.modality).decoding(examples.raws(rows or None))

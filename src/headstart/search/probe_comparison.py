@@ -99,7 +99,7 @@ def _may_ask_loss(found: Figure, where: Where) -> bool:
 
 
 def _is_better(found: Difference, where: Where) -> bool:
-    """Whether the gain is beyond noise."""
+    """Return whether the gain is beyond noise."""
     value, low = found.figure.value, found.figure.low
     return value > (value - low) / ERRORS if where.one_error else found.verdict == "better"
 

@@ -82,7 +82,7 @@ def scratch_length(context: FitContext, recipe: Recipe, model: Progress | None, 
 
 
 def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int, operations: float) -> int:
-    """How many steps at each learning rate keep within `OPERATIONS` and `MOST_STEPS`, validation included."""
+    """Return how many steps at each learning rate keep within `OPERATIONS` and `MOST_STEPS`, validation included."""
     inputs = FORWARDS_AND_BACKWARDS * recipe.batch_size + len(context.read.split.val) / steps_per_epoch
     step = operations * inputs
     allowed = OPERATIONS.get(pick_device().type, OPERATIONS["cpu"]) / len(recipe.rates_tried)

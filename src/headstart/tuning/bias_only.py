@@ -28,6 +28,6 @@ class BiasOnly(Recipe):
         """Raises SettingsError when the backbone has no biases."""
         if not any(self.moves(name) for stage in backbone.stages for name in stage.parameters):
             raise SettingsError(
-                f"{backbone.name} has no biases: tuning bias_only would move nothing but the head. "
+                f"{backbone.name} has no biases: tuning bias_only would train only the head. "
                 "Use --tuning lora or --tuning partial."
             )

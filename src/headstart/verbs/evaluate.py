@@ -111,7 +111,7 @@ def evaluate(
 
 
 def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:
-    """What the model reads of inputs otherwise than a user may expect."""
+    """Return what the model reads of inputs otherwise than a user may expect."""
     backbone = model.backbone
     return (*backbone.doubts(examples.raws()), *CutOff(backbone, model.task).look(examples).notes())
 

@@ -68,10 +68,10 @@ def test_spans_are_runs_of_geometric_length() -> None:
 
 @every_kind
 def test_without_a_mask_token_it_says_what_to_do(kind: Any) -> None:
-    with pytest.raises(SettingsError, match=r"neither a mask token nor an unknown one\. Use --set augmentation"):
+    with pytest.raises(SettingsError, match=r"neither a mask token nor an unknown token\. Use --set augmentation"):
         kind().bind(Tokens(special=(0,)), 10)
     kind(how="hide").bind(Tokens(special=(0,)), 10)
-    with pytest.raises(SettingsError, match="does not say which ones it has"):
+    with pytest.raises(SettingsError, match="does not declare its tokens"):
         kind().bind(Pixels(mean=(0.5,), std=(0.5,)), 10)
     with pytest.raises(SettingsError, match="must be bound"):
         kind().view(texts([3]), [1])

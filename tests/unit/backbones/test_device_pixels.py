@@ -107,7 +107,7 @@ def test_a_model_of_features_that_a_gpu_decoded_is_read_as_usual_elsewhere_and_s
     saved.tell(heard)
     saved.tell(heard)
     assert heard.said == [
-        "The model's way of decoding, gpu, gives way to fast: this machine has no GPU with CUDA.",
+        "Pictures are decoded with 'fast' in place of the model's 'gpu': this machine has no GPU with CUDA.",
     ]
 
 
@@ -123,5 +123,5 @@ class Heard(Quiet):
 
 def test_a_framing_that_the_gpu_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timm_images, "lacking", str)
-    with pytest.raises(BackboneError, match=r"square pictures.*decode = 'fast'"):
+    with pytest.raises(BackboneError, match=r"square centre crops.*decode = 'fast'"):
         TimmImages(reference="test_resnet", weights="random", decode="gpu", framing="whole").load()

@@ -169,7 +169,7 @@ def test_a_checkpoint_declares_no_more_than_it_stores(tmp_path: Path, kind: str)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
             for name, value in content.items():
                 packed.writestr(name, value)
-    with pytest.raises(BackboneError, match="more than the file has" if kind == "packed" else "are not stored"):
+    with pytest.raises(BackboneError, match="more than the file contains" if kind == "packed" else "are not stored"):
         TimmImages(reference="test_resnet", weights=str(path)).load()
 
 
@@ -177,10 +177,10 @@ def test_a_checkpoint_declares_no_more_than_it_stores(tmp_path: Path, kind: str)
     ("entries", "reason"),
     [
         ({"quantization_config": {"quant_method": "fp8"}}, "quantised weights"),
-        ({"transformers_weights": "../other/model.safetensors"}, "no file of its folder"),
-        ({"_attn_implementation": "someone/kernels"}, "code from elsewhere"),
-        ({"text_config": {"attn_implementation": "someone/kernels"}}, "code from elsewhere"),
-        ({"tokenizer_class": "pipeline"}, "no tokenizer of transformers"),
+        ({"transformers_weights": "../other/model.safetensors"}, "not a file in its folder"),
+        ({"_attn_implementation": "someone/kernels"}, "external code"),
+        ({"text_config": {"attn_implementation": "someone/kernels"}}, "external code"),
+        ({"tokenizer_class": "pipeline"}, "not a tokenizer of transformers"),
         ({"vocab_size": 10**9}, "it declares .* but only"),
         ({"num_hidden_layers": 10**6}, "it declares .* but only"),
         ({"num_hidden_layers": -1}, "num_hidden_layers = -1"),
@@ -214,8 +214,8 @@ def test_odd_sizes_are_refused_without_weights_too(bert: Path, tmp_path: Path, e
     ("file", "entries", "reason"),
     [
         ("adapter_config.json", {"base_model_name_or_path": "/elsewhere"}, "an adapter to another model"),
-        ("model.safetensors.index.json", {"weight_map": {"a": "../other.safetensors"}}, "no file of its folder"),
-        ("tokenizer_config.json", {"tokenizer_class": "AutoModel"}, "no tokenizer of transformers"),
+        ("model.safetensors.index.json", {"weight_map": {"a": "../other.safetensors"}}, "not a file in its folder"),
+        ("tokenizer_config.json", {"tokenizer_class": "AutoModel"}, "not a tokenizer of transformers"),
         ("tokenizer_config.json", {"model_max_length": -5}, "model_max_length = -5"),
         ("tokenizer_config.json", {"model_max_length": "long"}, "model_max_length = 'long'"),
     ],

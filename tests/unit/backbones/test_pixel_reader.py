@@ -123,7 +123,7 @@ def test_a_reader_survives_the_way_to_another_process(decode: str) -> None:
 def test_what_cannot_be_read_gives_its_reason(decode: str, tmp_path: Path) -> None:
     whole = encoded(scene(200, 150), "JPEG")
     reader = reader_of(USUAL, decode)
-    for content, reason in ((whole[:-200], "truncated"), (b"", "empty"), (b"no picture", "no image")):
+    for content, reason in ((whole[:-200], "truncated"), (b"", "empty"), (b"no picture", "not an image")):
         path = tmp_path / "a.jpg"
         path.write_bytes(content)
         for source in (path, content):

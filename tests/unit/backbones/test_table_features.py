@@ -32,7 +32,7 @@ def test_what_is_no_finite_float32_is_refused(value: float) -> None:
 
 
 def test_a_vector_of_another_length_is_refused() -> None:
-    with pytest.raises(DataError, match="has 3 numbers, 2 are expected"):
+    with pytest.raises(DataError, match="has 3 numbers; expected 2"):
         TableFeatures(columns=2).load().prepare([np.zeros(3)])
 
 

@@ -80,5 +80,5 @@ def test_places_lie_in_one_text(backbone: Backbone) -> None:
 def test_a_backbone_of_other_inputs_has_no_places() -> None:
     from headstart.backbones.table_features import TableFeatures
 
-    with pytest.raises(BackboneError, match="takes table inputs and has no tokens"):
+    with pytest.raises(BackboneError, match="takes table inputs and has no token positions"):
         TableFeatures(columns=2).load().placed()

@@ -218,7 +218,7 @@ def test_too_little_memory_is_no_fault_of_headstart(
     failing(monkeypatch, MemoryError())
     ended = headstart_command("inspect", "x")
     assert ended.code == 1
-    assert ended.err == "Error: There is not enough memory.\n"
+    assert ended.err == "Error: Out of memory.\n"
 
 
 def test_ctrl_c_says_that_the_same_command_resumes(
@@ -280,7 +280,7 @@ def test_cache_is_shown_limited_and_cleared(
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("--limit much", "Error: 'much' is no size."), ("--limit 1GB --clear", "Error: --clear and --limit exclude")],
+    [("--limit much", "Error: 'much' is not a size."), ("--limit 1GB --clear", "Error: --clear and --limit exclude")],
 )
 def test_cache_refuses_what_makes_no_sense(headstart_command: Callable[..., Ended], line: str, message: str) -> None:
     ended = headstart_command("cache", *line.split())

@@ -142,7 +142,7 @@ def test_the_standard_mirrors_nothing_unless_it_is_told_to() -> None:
 
     assert names({}) == ["Crop", "Trivial", "Erasing"]
     assert names({"flip": True}) == ["Crop", "Flip", "Trivial", "Erasing"]
-    with pytest.raises(SettingsError, match="texts have no left and right"):
+    with pytest.raises(SettingsError, match="texts cannot be mirrored"):
         composed("standard", {"flip": True}).bind(Tokens(mask=4), 50)
     with pytest.raises(SettingsError, match="has 'crop' twice"):
         composed("standard+crop", {}).bind(PIXELS, 50)
@@ -158,7 +158,7 @@ def test_the_standard_hides_tokens_of_texts() -> None:
 def test_parts_that_cannot_act_are_refused_with_the_reason() -> None:
     with pytest.raises(SettingsError, match="'crop' changes image inputs, the data are text"):
         composed("token_dropout+crop", {}).suit("text")
-    with pytest.raises(SettingsError, match="the backbone does not say what range its pixels have"):
+    with pytest.raises(SettingsError, match="does not say what range its pixels have"):
         composed("trivial", {}).bind(None, 10)
     with pytest.raises(SettingsError, match="not square"):
         composed("flip", {"quarter_turns": True}).view(State(torch.rand(1, 3, 4, 6)), [1])

@@ -183,7 +183,7 @@ def test_copies_of_a_picture_that_cannot_be_read_are_looked_at_once(
 
     found = run(paths, store, Watched("tiny"), keys=keys)
     assert set(found.failures) == set(range(3, 12))
-    assert found.failures[11] == "is no image that Pillow can read"
+    assert found.failures[11] == "is not an image that Pillow can read"
     assert set(looked) == set(paths[: 4 + first_is_gone])
 
 
@@ -481,7 +481,7 @@ def test_what_is_no_sound_picture_is_named_and_the_rest_goes_on(tmp_path: Path, 
     reasons = {names[row]: reason for row, reason in features.failures.items()}
     assert reasons["empty.png"] == "is empty (0 bytes)"
     assert "truncated" in reasons["cut.jpg"] and "cannot be decoded" in reasons["cut.png"]
-    assert reasons["text.jpg"] == "is no image that Pillow can read"
+    assert reasons["text.jpg"] == "is not an image that Pillow can read"
     assert "too large" in reasons["bomb.jpg"] and "too large" in reasons["bomb.png"]
 
 

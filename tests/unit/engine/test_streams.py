@@ -93,8 +93,8 @@ def test_an_objective_gets_the_streams_it_names_and_each_domain_where_it_asks_fo
 @pytest.mark.parametrize(
     ("wanted", "rows", "message"),
     [
-        (("source", "target"), ROWS, "'target', which these data do not have"),
-        (("domain:d",), ROWS, "'domain:d', which these data do not have"),
+        (("source", "target"), ROWS, "'target', which the data do not have"),
+        (("domain:d",), ROWS, "'domain:d', which the data do not have"),
         (("domain:*",), {"source": np.arange(4)}, "Name the column of the domain with --domain"),
         (("domain:*",), ROWS, "'domain:c', which has no training rows"),
     ],

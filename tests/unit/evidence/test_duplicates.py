@@ -94,7 +94,7 @@ def test_unreadable_images_have_their_reason_and_stand_alone() -> None:
     duplicates = found(examples("image", image=[whole, whole[: len(whole) // 2], b"no image", b""]))
     assert set(duplicates.failures) == {1, 2}
     assert "truncated" in duplicates.failures[1]
-    assert duplicates.failures[2] == "is no image that Pillow can read"
+    assert duplicates.failures[2] == "is not an image that Pillow can read"
     assert clusters(duplicates) == []
 
 

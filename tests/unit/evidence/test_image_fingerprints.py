@@ -48,7 +48,7 @@ def test_each_row_has_the_record_of_its_content(tmp_path: Path) -> None:
     assert found.rows.tolist() == [0, 2, 3, 4]
     assert found.record_of.tolist() == [0, 1, 0, 2]
     assert [record.tobytes() for record in found.records] == [fingerprint(IMAGE, paths[k]).tobytes() for k in (0, 2, 3)]
-    assert found.failures == {1: "is no image that Pillow can read"}
+    assert found.failures == {1: "is not an image that Pillow can read"}
 
 
 def test_two_that_look_at_the_same_pictures_at_once_decode_each_of_them_once(

@@ -27,5 +27,5 @@ def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.Monk
     for variable in ("HEADSTART_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
-    with pytest.raises(SettingsError, match="set HEADSTART_CACHE"):
+    with pytest.raises(SettingsError, match="Set HEADSTART_CACHE"):
         cache_folder()

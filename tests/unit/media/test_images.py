@@ -187,8 +187,8 @@ def broken(tmp_path: Path) -> dict[str, Path]:
     [
         ("truncated.jpg", "truncated"),
         ("zero.png", r"is empty \(0 bytes\)"),
-        ("text.jpg", "is no image that Pillow can read"),
-        ("header.png", "is no image"),
+        ("text.jpg", "is not an image that Pillow can read"),
+        ("header.png", "is not an image"),
         ("absent.png", "is missing"),
     ],
 )

@@ -132,3 +132,14 @@ def test_other_kinds_of_data_have_no_backbone() -> None:
 def test_a_wrong_setting_of_the_backbone_is_told_with_its_nearest() -> None:
     with pytest.raises(SettingsError, match=r"backbone\.imagesize is not a setting\. Did you mean 'image_size'\?"):
         choose_backbone(IMAGES, plan(backbone="test_resnet", settings={"backbone": {"imagesize": 32}}))
+
+
+def test_a_missing_folder_is_said_to_be_missing_with_its_near_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/photos").mkdir(parents=True)
+    examples = numeric_examples(np.zeros((2, 3)), [0, 1])
+    for reference, hint in (("runs/photo", r" Did you mean runs/photos\?"), ("./nothing", ""), ("/no/such/run", "")):
+        with pytest.raises(BackboneError, match=f"the folder {reference} does not exist\\.{hint}$"):
+            choose_backbone(examples, Plan(data="x", backbone=reference))

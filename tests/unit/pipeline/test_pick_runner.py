@@ -110,7 +110,7 @@ def test_where_the_runner_does_not_do_plain_pytorch_predicts_and_says_so_once(
     heard = Heard()
     np.testing.assert_allclose(scores(folder, table, heard), expected, atol=1e-5)
     assert len(heard.said) == 1
-    assert "gives way to plain PyTorch" in heard.said[0]
+    assert "Plain PyTorch replaces" in heard.said[0]
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -121,7 +121,7 @@ def test_a_named_runner_that_is_not_right_ends_the_fit_and_says_what_to_do(
     with pytest.raises(CannotRun) as fault:
         headstart.fit(table, out=tmp_path / "run", runner="openvino", scratch=False)
     assert fault.value.exit_code == 4
-    assert str(fault.value).startswith("runner 'openvino' does not do for table_features: its features differ")
+    assert str(fault.value).startswith("runner 'openvino' cannot run table_features: its features differ")
     assert "--runner auto takes the fastest that is right" in str(fault.value)
     assert not (tmp_path / "run").exists()
 

@@ -234,7 +234,7 @@ def test_the_environment_comes_before_a_kept_limit_and_the_answer_says_so(
 @pytest.mark.parametrize("limit", ["much", "-5GB", -5])
 def test_a_limit_that_is_no_size_changes_nothing(folder: Path, limit: str | int) -> None:
     fill(age=9000)
-    with pytest.raises(SettingsError, match="is no size"):
+    with pytest.raises(SettingsError, match="is not a size"):
         cache(limit=limit)
     assert (cache().stored[0].examples, cache().limit_origin) == (10, "default")
 
@@ -244,7 +244,7 @@ def test_an_environment_that_names_no_size_is_found_before_anything_is_deleted(
 ) -> None:
     fill(age=9000)
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
-    with pytest.raises(SettingsError, match="HEADSTART_CACHE_LIMIT: 'plenty' is no size"):
+    with pytest.raises(SettingsError, match="HEADSTART_CACHE_LIMIT: 'plenty' is not a size"):
         cache(clear=True)
     monkeypatch.delenv("HEADSTART_CACHE_LIMIT")
     assert cache().stored

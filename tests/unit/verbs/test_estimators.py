@@ -304,7 +304,7 @@ def test_settings_that_are_not_known_are_refused(changes: dict[str, Any], messag
 
 def test_files_that_cannot_be_read_are_named(files: list[str], tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
-    with pytest.raises(ValueError, match=r"2 of 26 inputs .* row 24 \(.*text.jpg\) is no image"):
+    with pytest.raises(ValueError, match=r"2 of 26 inputs .* row 24 \(.*text.jpg\) is not an image"):
         image_classifier().fit([*files, tmp_path / "text.jpg", "gone.png"], [*COLOURS, "red", "blue"])
 
 

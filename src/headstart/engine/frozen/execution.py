@@ -117,7 +117,7 @@ def difference(found: State, expected: State, segment: FrozenSegment) -> float:
 
 
 def _fault(execute: Execute, segment: FrozenSegment, reference: ReferenceResult) -> tuple[str, float]:
-    """How the execution falls short of plain PyTorch, on the batch and on another size of batch; '' where it does not.
+    """Return how the execution differs from plain PyTorch, on the batch and on another batch size; '' if it agrees.
 
     With it how far it is off, as a share of the norm; 0 where there is no such number.
 

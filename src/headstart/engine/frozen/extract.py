@@ -71,7 +71,7 @@ class Extracted:
             DataError: the input of one of the rows could not be read.
         """
         if self.spec.keep == "state":
-            raise StoreError("this pass kept the state at a boundary, no pooled features; wish for keep='pooled'")
+            raise StoreError("this pass kept the state at a boundary and no pooled features; use keep='pooled'")
         found = self._column("hidden", rows)
         return found if len(found) else np.empty((0, self.width), np.float32)
 
@@ -164,8 +164,8 @@ def _located(space: Space, keys: Sequence[str], rows: np.ndarray, size: int) -> 
     lost = int((~found.found).sum())
     if lost:
         raise StoreError(
-            f"{lost} entries of the feature store were evicted during the pass. HEADSTART_CACHE_LIMIT (for example "
-            "50GB) allows it more room."
+            f"{lost} entries of the feature store were evicted during the pass. Raise HEADSTART_CACHE_LIMIT (for "
+            "example 50GB)."
         )
     position = np.full(size, -1, np.int64)
     position[rows] = found.position
@@ -250,13 +250,13 @@ class _Pass:
             return started(self.runner, self.kept, state, self.device, self.name)
         except CannotRun as error:
             raise CannotRun(
-                f"runner '{described(self.runner)['plugin']}' does not do for {self.backbone.name}: {error}. Name "
+                f"runner '{described(self.runner)['plugin']}' cannot run {self.backbone.name}: {error}. Name "
                 'another one: --runner auto takes the fastest that is right (in a plan file runner = "auto", without '
                 "[settings.runner])."
             ) from error
 
     def _viewed(self, state: State, rows: np.ndarray) -> State:
-        """What goes through the segment, made by the threads that prepare."""
+        """Return what goes through the segment, made by the threads that prepare."""
         if self.view is None:
             return state
         return self.view(self.backbone.entry(state), self._keys_of(rows))

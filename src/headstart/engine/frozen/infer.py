@@ -144,7 +144,7 @@ def heads_on_features(model: Model, pooled: np.ndarray) -> Prediction:
 
 
 class _Remainder:
-    """What is left of a model from a boundary on (from the input with None): some stages, then the head."""
+    """Rest of a model from a boundary on (from the input with None): some stages, then the head."""
 
     def __init__(self, model: Model, device: torch.device, start: int | None, reporter: Reporter | None = None) -> None:
         self.model, self.device, self.start = model.eval(), device, start
@@ -167,7 +167,7 @@ class _Remainder:
             return started(runner, segment, state, self.device, hash_json([key, self.start]))
         except (CannotRun, SettingsError) as error:
             name = self.model.execution.get("runner")
-            self.reporter.say(f"The runner of the model's features, {name}, gives way to plain PyTorch: {error}")
+            self.reporter.say(f"Plain PyTorch replaces {name}, the runner of the model's features: {error}")
             return plain_runner().start(segment, state, self.device)
 
     def head(self, features: Features, rows: np.ndarray, head_inputs: Targets | None = None) -> Prediction:
@@ -180,7 +180,7 @@ class _Remainder:
 
 def _finished(model: Model, parts: Sequence[Prediction]) -> Prediction:
     if not parts:
-        raise DataError("there is nothing to predict: no rows are given")
+        raise DataError("there is nothing to predict: no rows were given")
     return model.task.evaluation.finish(Prediction.join(parts), model.calibration)
 
 

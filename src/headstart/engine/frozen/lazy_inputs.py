@@ -71,7 +71,7 @@ class LazyInputs:
                 row = next(int(row) for row in rows if int(row) in self.failures)
                 raise DataError(f"{self.examples.take([row]).origins()[0]} {self.failures[row]}")
             if self._last is None:
-                raise DataError("no row was asked for")
+                raise DataError("no rows were requested")
             return self._last[1]
 
     def _waits(self, rows: np.ndarray) -> bool:

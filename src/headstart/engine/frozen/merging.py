@@ -60,7 +60,7 @@ def joined(parts: Iterable[Decoded]) -> Decoded:
 
 
 def _of(found: Decoded, chosen: np.ndarray) -> Decoded:
-    """What became of the chosen pieces; `chosen` is (pieces,) bool."""
+    """Return what became of the chosen pieces; `chosen` is (pieces,) bool."""
     kept = np.flatnonzero(chosen[found.rows])
     prediction = found.prediction.take(kept) if found.prediction is not None and len(kept) else None
     return Decoded(found.rows[kept], prediction, {row: why for row, why in found.failures.items() if chosen[row]})

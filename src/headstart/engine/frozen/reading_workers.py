@@ -122,7 +122,7 @@ class ReadingWorkers:
     def _none(self, reason: str) -> HeadstartError:
         if not self._told:
             self._told = True
-            self._reporter.say(f"This process reads the inputs alone, which takes longer, as {reason}.")
+            self._reporter.say(f"Reading inputs without worker processes, which is slower: {reason}.")
         return HeadstartError(reason)
 
 

@@ -93,7 +93,7 @@ class Scalings:
 
 
 class _HeldOut(NamedTuple):
-    """What the folds make of the examples that are held out."""
+    """Results of the folds for the examples that are held out."""
 
     score: float
     """Mean log likelihood with the priors: what is chosen by."""
@@ -229,7 +229,7 @@ def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_S
 
 
 def _descend(folds: list[_Fold]) -> dict[float, _HeldOut]:
-    """What the decades of C come to, from strong regularisation until scores fall."""
+    """Return what the decades of C come to, from strong regularisation until scores fall."""
     found: dict[float, _HeldOut] = {}
     for c in DECADES:
         found[c] = _held_out(folds, c)

@@ -27,7 +27,7 @@ LONGEST_GAP = 1.0
 
 
 class _Sign(NamedTuple):
-    """What was last seen of another process. Clocks may differ: times of files are only compared with each other."""
+    """Last sign of another process. Clocks may differ: times of files are only compared with each other."""
 
     changed: int
     """When its file was last changed, by the clock of the file system."""
@@ -179,7 +179,7 @@ def _owners(folder: Path) -> list[Path]:
 
 
 def _lives(path: Path) -> bool:
-    """Whether the process lives that an owner's file belongs to."""
+    """Return whether the process lives that an owner's file belongs to."""
     with open(path, "r+b") as file:
         return not flock(file)
 

@@ -117,7 +117,7 @@ def require_kind(column: Column, other: Column) -> None:
     """Raises StoreError where the two differ in type or in the shape of an entry."""
     kind, wanted = kind_of(column), kind_of(other)
     if kind != wanted:
-        raise StoreError(f"entries of two kinds cannot be read as one: {wanted} and {kind}. Read them apart.")
+        raise StoreError(f"entries of two kinds cannot be read together: {wanted} and {kind}. Read them separately.")
 
 
 def _checked(part: Part, like: Column) -> Part:

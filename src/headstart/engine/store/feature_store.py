@@ -203,7 +203,7 @@ def _entry(folder: Path) -> Entry:
 
 
 def _examples(path: Path) -> int | None:
-    """How many a shard holds; None for a damaged one."""
+    """Return how many a shard holds; None for a damaged one."""
     try:
         return Shard.open(path).examples
     except DamagedShardError:

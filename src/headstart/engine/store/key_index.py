@@ -46,7 +46,7 @@ def key_bytes(keys: Sequence[str]) -> np.ndarray:
     try:
         packed = bytes.fromhex("".join(keys))
     except ValueError as error:
-        raise StoreError(f"a key is no hex number: {error}") from error
+        raise StoreError(f"a key is not a hexadecimal number: {error}") from error
     if len(packed) != KEY_BYTES * len(keys):
         raise StoreError(f"keys have {KEY_BYTES * 2} hex digits each, received for example {keys[0]!r}")
     return np.frombuffer(packed, np.uint8).reshape(-1, KEY_BYTES)

@@ -112,5 +112,5 @@ class SharedWork:
     def _wait(self, left: int) -> None:
         if not self._told:
             self._told = True
-            self._reporter.say(f"Another process computes the last {left:,} of these: waiting for it.")
+            self._reporter.say(f"Waiting for another process, which is computing the last {left:,}.")
         time.sleep(LOOK_SECONDS)

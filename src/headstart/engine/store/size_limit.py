@@ -66,5 +66,5 @@ def parse_size(text: str) -> int:
     """'5GB' -> 5,000,000,000 bytes; B, KB, MB, GB and TB are powers of 1000. Raises SettingsError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
     if match is None or match[2] not in UNITS:
-        raise SettingsError(f"'{text}' is no size. Give a number and B, KB, MB, GB or TB, for example 5GB.")
+        raise SettingsError(f"'{text}' is not a size. Give a number and a unit: B, KB, MB, GB or TB, for example 5GB.")
     return int(float(match[1]) * UNITS[match[2]])

@@ -38,7 +38,7 @@ def require_spread(epoch: int, monitors: Mapping[str, float], start: Mapping[str
     if not _collapsed(monitors) or (epoch == 0 and (_collapsed(start) or not start)):
         return
     raise BrokenOffError(
-        f"the representation has collapsed in epoch {epoch + 1}: inputs that differ have the same features "
+        f"the representation collapsed in epoch {epoch + 1}: different inputs have the same features "
         f"(feature standard deviation {monitors[SPREAD]:.2g} of 1, effective rank {monitors[RANK]:.3g}). Try a lower "
         "training.learning_rate, a greater training.batch_size, stronger views (--augmentation), or another objective."
     )

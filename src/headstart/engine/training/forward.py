@@ -44,7 +44,7 @@ class Forward:
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
         """Runs the task's head. Raises TrainingError where there is no task."""
         if self.model.task is None:
-            raise TrainingError("the objective asks for the outputs of a head, and without a task there is none")
+            raise TrainingError("the objective needs the outputs of a head, but there is no task")
         with self.computing():
             found = self.model.task.forward(self.model.heads["head"], features, batch.head_inputs)
         return {name: _as_float32(value) for name, value in found.items()}
@@ -52,7 +52,7 @@ class Forward:
     def predict(self, features: Features, batch: Batch) -> Prediction:
         """Decode the task's predictions, before calibration. Raises TrainingError where there is no task."""
         if self.model.task is None:
-            raise TrainingError("without a task there is nothing to predict")
+            raise TrainingError("there is no task, so nothing can be predicted")
         with self.computing():
             return self.model.task.predict(self.model.heads["head"], features, batch.head_inputs)
 

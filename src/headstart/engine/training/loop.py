@@ -135,7 +135,7 @@ class Loop:
             finally:
                 self.weights.load(self.best.kept[0].weights if self.best.kept else self.start)
         if self.progress.stopped and self._checksum_of_frozen() != self._frozen:
-            raise TrainingError("a frozen stage has changed during training: this is a defect, please report it")
+            raise TrainingError("a frozen stage changed during training. This is a bug; please report it")
         return self.progress
 
     def validate(self) -> Validated:
@@ -193,7 +193,7 @@ class Loop:
             self.average.update(progress.made())
 
     def _time_is_up(self, work: float) -> bool:
-        """Whether no step of so much work fits into the budget; `stopped` says so then."""
+        """Return whether no step of so much work fits into the budget; `stopped` says so then."""
         progress, pace = self.progress, self.pace
         if pace.budget is None or not (progress.epoch or progress.step):
             return False

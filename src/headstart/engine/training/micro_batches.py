@@ -59,13 +59,13 @@ class MicroBatches:
     def _halve(self, size: int) -> None:
         if size <= 1:
             raise TrainingError(
-                "the memory is too small for the training of a single example. Move fewer stages (--tuning partial), "
+                "the memory is too small for a single example. Train fewer stages (--tuning partial), "
                 "make the inputs smaller, or use a machine with more memory."
             )
         self.most = (size + 1) // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self.reporter.say(f"The memory is too small for {size} examples at once: {self.most} at a time from here on")
+        self.reporter.say(f"Out of memory with {size} examples at once; continuing with {self.most} at a time")
 
 
 def divided(batches: Batches, most: int) -> list[Batches]:

@@ -69,7 +69,7 @@ class Noise:
             if asked is not None and not found:
                 raise TrainingError(
                     f"{what} = {asked:g} would do nothing: the stages of {backbone.name} that move have no place for "
-                    f"it. Leave {what} out, or choose a tuning that moves stages which have one."
+                    f"it. Leave {what} out, or choose a tuning that trains stages which have one."
                 )
 
     @contextmanager

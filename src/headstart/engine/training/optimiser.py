@@ -46,7 +46,7 @@ def plan_optimiser(
             peak = recipe.learning_rate * rate.factor
         groups += _groups(parameters, peak, rate.start, recipe.weight_decay)
     if not any(group["params"] for group in groups):
-        raise TrainingError("nothing would be trained: the tuning names no stage with parameters and there is no head")
+        raise TrainingError("nothing would be trained: the tuning selects no parameters and there is no head")
     # fused, it goes over the weights once: three times as fast on a processor
     return torch.optim.AdamW(groups, lr=0.0, fused=True)
 

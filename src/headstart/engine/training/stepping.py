@@ -180,7 +180,7 @@ class Stepper:
         return self.model.backbone.module, self.model.heads, self.model.additions
 
     def _statistics(self) -> list[Tensor]:
-        """What BatchNorm has renewed by its share of the batch."""
+        """Return what BatchNorm has renewed by its share of the batch."""
         modules = [module for part in self._modules() for module in part.modules()]
         norms = [m for m in modules if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
         return [b for m in norms for b in (m.running_mean, m.running_var) if b is not None]
@@ -213,7 +213,7 @@ class Stepper:
 
 
 def _no_losses(outputs: Mapping[str, Tensor], batch: Batch) -> Mapping[str, Tensor]:  # noqa: ARG001
-    raise TrainingError("the objective asks for the losses of a task, and there is none")
+    raise TrainingError("the objective needs the losses of a task, but there is no task")
 
 
 def _examples(batches: Batches) -> int:

@@ -89,11 +89,11 @@ class Validator(ABC, Generic[T]):
 
     @abstractmethod
     def _validated(self, loss: float, found: Sequence[T]) -> Validated:
-        """What the whole pass came to, by what was found in its parts, in the order of the stream."""
+        """Return what the whole pass came to, by what was found in its parts, in the order of the stream."""
 
     @abstractmethod
     def _batches(self, rows: np.ndarray) -> Batches:
-        """What some rows (batch,) are judged by, from each stream."""
+        """Return what some rows (batch,) are judged by, from each stream."""
 
     @abstractmethod
     def _part(self, batches: Batches) -> Part[T]:

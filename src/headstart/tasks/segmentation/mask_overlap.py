@@ -101,7 +101,7 @@ def _pair(target: MaskTarget, mask: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _once(target: MaskTarget, mask: bytes, asked: tuple[object, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """What is asked of a picture, computed when it is first asked for."""
+    """Return what is asked of a picture, computed when it is first asked for."""
     known = _kept.setdefault(target, {})
     key = (hashlib.blake2b(mask, digest_size=16).digest(), *asked)
     if key not in known:

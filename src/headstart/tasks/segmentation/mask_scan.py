@@ -113,7 +113,7 @@ def named(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
 
 
 def _look_or_say(mask: MaskFile, picture: Any) -> Seen | str:
-    """What a mask holds, or what is wrong with it."""
+    """Return what a mask holds, or what is wrong with it."""
     try:
         seen = _look(mask, _changed(mask.source))
         width, height = image_size(picture)

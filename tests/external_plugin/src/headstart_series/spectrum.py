@@ -118,7 +118,7 @@ def _stretched(raw: Raw) -> Tensor:
         raise DataError("is no series of numbers")
     points = np.interp(np.linspace(0, len(values) - 1, POINTS), np.arange(len(values)), values).astype(np.float32)
     if not np.isfinite(points).all():
-        raise DataError("holds a missing (NaN) or infinite number")
+        raise DataError("contains a missing (NaN) or infinite number")
     return torch.from_numpy(points)
 
 

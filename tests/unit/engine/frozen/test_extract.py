@@ -186,13 +186,13 @@ def test_inputs_that_cannot_be_read_are_named_and_the_rest_goes_on(store: Featur
     keys[6] = None
     extracted = run(TinyImages("tiny_images"), image_examples(paths), keys, store, batch_size=4)
     assert extracted.failures.keys() == {2, 5, 6}
-    assert extracted.failures[2] == extracted.failures[5] == "is no image that Pillow can read"
+    assert extracted.failures[2] == extracted.failures[5] == "is not an image that Pillow can read"
     assert extracted.failures[6] == "is missing"
     assert extracted.rows.tolist() == [0, 1, 3, 4, 7]
     assert extracted.computed == 5
     good = [paths[row] for row in extracted.rows]
     np.testing.assert_allclose(extracted.pooled(), one_by_one(TinyImages("x"), good), atol=1e-6)
-    with pytest.raises(DataError, match=r"row 5 .*no image"):
+    with pytest.raises(DataError, match=r"row 5 .*not an image"):
         extracted.pooled([0, 5])
 
 

@@ -102,13 +102,13 @@ def test_what_cannot_be_read_is_told_of_once_and_left_out(pictures: Examples) ->
         left = lazy.screen(np.array(rows))
         assert left.tolist() == [row for row in rows if row != BROKEN]
         assert values(lazy(left)) == left.tolist()
-    assert list(told) == [BROKEN] and "no image" in told[BROKEN]
+    assert list(told) == [BROKEN] and "not an image" in told[BROKEN]
     assert lazy.backbone.counting.read.count("3.png") == 1  # type: ignore[attr-defined]
 
 
 def test_a_batch_of_nothing_that_can_be_read_ends_it_with_a_name(pictures: Examples) -> None:
     lazy = inputs(pictures, {})
-    with pytest.raises(DataError, match=r"3\.png .*no image"):
+    with pytest.raises(DataError, match=r"3\.png .*not an image"):
         lazy.screen(np.array([BROKEN]))
     with pytest.raises(DataError, match=r"3\.png"):
         lazy(np.array([1, BROKEN]))

@@ -122,7 +122,7 @@ def test_who_has_nothing_left_waits_says_so_once_and_takes_over(
         computed = one.finish(work.sweeps())
     assert computed == [*range(held[-1][-1] + 1, 400), *held[1], *held[2]]
     assert one.elsewhere == len(held[0])
-    assert one.said == ["Another process computes the last 96 of these: waiting for it."]
+    assert one.said == ["Waiting for another process, which is computing the last 96."]
     assert next(steps, None) is None
 
 

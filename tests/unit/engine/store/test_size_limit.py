@@ -51,7 +51,7 @@ def test_the_environment_comes_before_a_kept_limit_and_a_caller_before_both(
 
 def test_an_environment_that_names_no_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
-    with pytest.raises(SettingsError, match="HEADSTART_CACHE_LIMIT: 'plenty' is no size"):
+    with pytest.raises(SettingsError, match="HEADSTART_CACHE_LIMIT: 'plenty' is not a size"):
         FeatureStore(tmp_path)
 
 
@@ -76,5 +76,5 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "-5GB", "5 apples", "5GiB", "1e9"])
 def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"is no size\. Give a number and B, KB, MB, GB or TB"):
+    with pytest.raises(SettingsError, match=r"is not a size\. Give a number and a unit: B, KB, MB, GB or TB"):
         parse_size(text)

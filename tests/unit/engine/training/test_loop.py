@@ -158,7 +158,7 @@ def test_something_frozen_that_changes_is_named(monkeypatch: pytest.MonkeyPatch)
         original(batches)
 
     monkeypatch.setattr(loop, "step", meddle)
-    with pytest.raises(TrainingError, match="frozen stage has changed"):
+    with pytest.raises(TrainingError, match="frozen stage changed"):
         loop.run()
 
 
@@ -284,7 +284,7 @@ def test_nan_in_validation_stops_too_and_is_never_the_best(monkeypatch: pytest.M
 def test_memory_that_is_too_small_later_on_keeps_the_best_weights() -> None:
     loop = make_loop(objective=Grows())
     progress = loop.run()
-    assert progress.broken_off and "too small for the training of a single example" in progress.stopped
+    assert progress.broken_off and "too small for a single example" in progress.stopped
     assert "learning rate" not in progress.stopped
     assert loop.validate()[0] == pytest.approx(progress.best_cost, rel=1e-5)
 
@@ -353,7 +353,7 @@ def test_an_objective_may_draw_from_several_streams() -> None:
 def test_a_stream_that_is_missing_or_empty_is_refused_by_name() -> None:
     loop = make_loop()
     plan, judged = replace(loop.plan, objective=TwoStreams()), loop.validation.stream
-    with pytest.raises(SettingsError, match="stream 'target', which these data do not have"):
+    with pytest.raises(SettingsError, match="stream 'target', which the data do not have"):
         Loop(loop.model, plan, loop.streams, judged)
     empty = replace(loop.streams["source"], name="target", rows=np.arange(0))
     with pytest.raises(SettingsError, match="stream 'target', which has no training rows"):

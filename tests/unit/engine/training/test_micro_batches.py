@@ -67,9 +67,9 @@ def test_a_training_that_does_not_fit_goes_on_in_parts_to_the_same_weights(objec
     parts.micro.reporter = reporter
     one, other = whole.run(), parts.run()
     assert other.micro_batch == 4
-    assert [text.split(":")[0] for text in reporter.heard] == [
-        "The memory is too small for 16 examples at once",
-        "The memory is too small for 8 examples at once",
+    assert [text.split(";")[0] for text in reporter.heard] == [
+        "Out of memory with 16 examples at once",
+        "Out of memory with 8 examples at once",
     ]
     assert (one.epochs, one.steps, one.epoch) == (other.epochs, other.steps, other.epoch)
     assert [e.learning_rate for e in one.history] == [e.learning_rate for e in other.history]
@@ -110,7 +110,7 @@ def test_the_size_that_fits_is_remembered_in_the_checkpoint(tmp_path: Path) -> N
 
 def test_a_single_example_that_does_not_fit_ends_the_training_with_advice() -> None:
     loop = small_loop(objective=TooLarge(most=0))
-    with pytest.raises(TrainingError, match=r"too small for the training of a single example.*--tuning partial"):
+    with pytest.raises(TrainingError, match=r"too small for a single example.*--tuning partial"):
         loop.run()
 
 

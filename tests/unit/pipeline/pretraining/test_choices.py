@@ -49,7 +49,7 @@ def test_auto_takes_what_claims_the_data_and_says_why() -> None:
 
 def test_auto_passes_over_what_the_backbone_cannot_do() -> None:
     texts = data("text")
-    with pytest.raises(SettingsError, match="needs a token that stands for a hidden word"):
+    with pytest.raises(SettingsError, match="needs a mask token"):
         MaskedTokens().check(Rows())
     assert chosen(PretrainPlan(data="it"), texts).plan.objective == "simcse"
 

@@ -47,7 +47,7 @@ def pretrained() -> PretrainRecord:
             modality="image",
             trained=11_990,
             held_out=600,
-            unreadable=(DataIssue(origin="a/broken.png", reason="is no image that Pillow can read"),),
+            unreadable=(DataIssue(origin="a/broken.png", reason="is not an image that Pillow can read"),),
             unreadable_count=1,
             notes=("The pictures are in 3 folders: a (400), b (300) and c (20). If these are classes, …",),
         ),

@@ -195,7 +195,7 @@ def data(names: tuple[str, ...]) -> DataSummary:
         ),
         unreadable=(
             DataIssue(origin="ants/IMG_0031.jpg", reason="is empty (0 bytes)"),
-            DataIssue(origin="bees/holiday copy (2).jpg", reason="is no image that Pillow can read"),
+            DataIssue(origin="bees/holiday copy (2).jpg", reason="is not an image that Pillow can read"),
         ),
         duplicates=6,
         notes=("5 images are larger than 4000 pixels and were decoded at reduced size.",),

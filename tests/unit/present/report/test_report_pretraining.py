@@ -56,6 +56,6 @@ def test_monitors_begin_before_the_first_step() -> None:
 def test_the_record_of_a_pretraining_is_read_as_one_and_is_no_fit(tmp_path: Path) -> None:
     write_json(tmp_path / "record.json", pretrained().model_dump(mode="json"))
     assert str(read_any(tmp_path)) == str(pretrained())
-    with pytest.raises(RunError, match="pretrained without labels: there is nothing that it predicts"):
+    with pytest.raises(RunError, match="pretrained without labels, so it predicts nothing"):
         read_record(tmp_path)
     assert report(tmp_path).read_text(encoding="utf-8") == render(pretrained())
