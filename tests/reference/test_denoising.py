@@ -37,9 +37,9 @@ def step() -> Step:
 
 def swapped(rows: Tensor) -> Tensor:
     """The rows with the numbers that the draws of the step say swapped."""
-    draws = np.random.default_rng(draw_seed(SEED, "numbers swapped", 20))
-    chosen = draws.random(rows.shape) < 0.4
-    others = draws.integers(ROWS, size=rows.shape)
+    draws = [np.random.default_rng(draw_seed(SEED, "numbers swapped", 20 + row)) for row in range(ROWS)]
+    chosen = np.stack([own.random(COLUMNS) < 0.4 for own in draws])
+    others = np.stack([own.integers(ROWS, size=COLUMNS) for own in draws])
     noisy = rows.clone()
     for i, j in zip(*np.nonzero(chosen)):
         noisy[i, j] = rows[others[i, j], j]

@@ -13,12 +13,10 @@ import torch
 
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.objective import TARGET, TARGET_AGAIN
-from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.collapse import require_spread
 from headstart.engine.training.loop import Loop
-from headstart.engine.training.stepping import Moment
 from headstart.engine.training.validator import Validated
 from headstart.kernel.errors import TrainingError
 from headstart.numerics.spread import effective_rank, feature_std
@@ -87,14 +85,6 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path: Path) 
     resumed = unlabelled_loop(checkpoint=file)
     assert resumed.run().history[0].monitors == whole.progress.history[0].monitors
     assert weights(resumed) == weights(whole)
-
-
-def test_a_loss_over_all_processes_is_not_computed_in_parts() -> None:
-    loop = unlabelled_loop()
-    loop.stepper.processes, loop.micro.most = ProcessGroup(0, 2), 4
-    batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
-    with pytest.raises(TrainingError, match="cannot be computed in smaller ones"):
-        loop.stepper(batches, Moment(0, 0, 0.0))
 
 
 def test_a_long_pass_is_divided_into_epochs_that_hold_each_row_once() -> None:
