@@ -40,7 +40,7 @@ def test_fit_tells_what_it_found_and_where_it_lies(here: Path, photos: Path, hea
     assert " ".join(ended.out.split()).startswith(run.verdict)
     assert "training from scratch" in run.verdict
     assert "Report: runs/photos/report.html" in ended.out
-    assert list(run.record.arms) == ["model", "scratch"]
+    assert list(run.record.arms) == ["model", "scratch", "classical", "constant"]
     assert run.verdict in pages(run.folder)
     assert "test_resnet" in pages(run.folder)
 
@@ -249,7 +249,7 @@ def test_full_tuning_of_a_text_model(here: Path, reviews_csv: Path, bert: Path, 
     ended = headstart_command(*line, "--set", "tuning.epochs=2", "--no-scratch", "--out", "tuned")
     assert ended.code == 0, ended.err
     run = headstart.load("tuned")
-    assert list(run.record.arms) == ["model", "probe"]
+    assert list(run.record.arms) == ["model", "probe", "classical", "constant"]
     assert len(run.record.arms["model"].history) == 2
     assert "frozen probe" in run.verdict
     assert {stage.state for stage in run.record.stages} == {"trained"}

@@ -165,7 +165,7 @@ def _model_class(config: Any) -> Any:
 
 def _refusal(source: Path) -> str:
     return (
-        f"{source}: the weights are a pickle that needs code to be read; it was refused and nothing of it was run."
+        f"{source}: the weights are a pickle that needs code to be read; it was refused, and nothing in it was run."
         " Give safetensors, or a checkpoint of tensors alone."
     )
 

@@ -25,7 +25,7 @@ from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import files_below, is_hidden
 from headstart.formats._legend import FILES, Legend, read_legend
 from headstart.formats._mask_layout import Pair, pair_up, without_unlabelled_test
-from headstart.formats._medical import Slice, Window, ends, examples_of, grey, png, require_width
+from headstart.formats._medical import HIGH, LOW, Slice, Window, ends, examples_of, grey, png, require_width
 from headstart.formats._nifti_volumes import Axis, Volume, read_volume, write_label_map
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import fitting
@@ -79,14 +79,14 @@ class Nifti(Settings):
             for one in _slices(root, pair, name, self, labelled=labelled)
         ]
         legend = read_legend(root) if labelled else Legend()
-        return examples_of(slices, (*told, *notes), legend, labelled=labelled)
+        return examples_of(slices, (*told, *self._scale(pairs), *notes), legend, labelled=labelled)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:  # noqa: ARG002
         """The slices without masks, a scan in memory at a time."""
         root, (pairs, notes) = _root(Path(source)), _pairs(Path(source), labelled=False)
         if not pairs:
             raise DataError(f"{source} holds no NIfTI scans (.nii, .nii.gz)")
-        waiting: list[Slice] = []
+        waiting, notes = list[Slice](), [*self._scale(pairs), *notes]
         for pair, name in _named(pairs):
             waiting += _slices(root, pair, name, self, labelled=False)
             while len(waiting) >= rows:
@@ -94,6 +94,13 @@ class Nifti(Settings):
                 waiting = waiting[rows:]
         if waiting:
             yield examples_of(waiting, notes, Legend(), labelled=False)
+
+    def _scale(self, pairs: Sequence[Pair]) -> list[str]:
+        """A note where each scan has a scale of grey values of its own."""
+        if self.window is not None or len(pairs) < 2:
+            return []
+        own = f"the grey values of each scan are scaled by its own percentiles {LOW:g} to {HIGH:g}"
+        return [f"{own}; --set 'format.window=[LEVEL, WIDTH]' gives all scans one scale"]
 
     def gathered(self, source: Any, files: Mapping[str, Path], folder: Path) -> list[Path]:
         """A label map for each scan, with its affine, called as the scan: `FOLDER/case.nii.gz`."""

@@ -150,7 +150,7 @@ def test_length_grows_with_the_text(gpt2: Backbone) -> None:
 
 @pytest.mark.parametrize("raw", [None, Path("a.txt"), ("a", "b", "c"), (), ("a", None), b"text"])
 def test_what_is_no_text_is_refused(gpt2: Backbone, raw: Any) -> None:
-    with pytest.raises(DataError, match="no text"):
+    with pytest.raises(DataError, match="is not a text or a pair of texts"):
         gpt2.prepare([raw])
 
 
@@ -283,7 +283,7 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path: Path, bert_folder: Path,
     else:
         torch.save({"weight": _Malicious(target)}, file)
     weights = "pretrained" if place == "folder" else str(file)
-    with pytest.raises(BackboneError, match="refused and nothing"):
+    with pytest.raises(BackboneError, match="refused, and nothing"):
         HfText(reference=str(folder), weights=weights).load()
     assert not target.exists()
 
@@ -339,7 +339,7 @@ def test_damaged_and_missing_files_are_named(
 def test_paths_that_do_not_exist_are_named(bert_folder: Path) -> None:
     with pytest.raises(BackboneError, match=r"nowhere\.pt' do not exist"):
         HfText(reference=str(bert_folder), weights="nowhere.pt").load()
-    with pytest.raises(BackboneError, match="is no folder"):
+    with pytest.raises(BackboneError, match="is not a folder"):
         HfText(reference="./nowhere").load()
 
 

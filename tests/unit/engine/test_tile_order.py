@@ -32,7 +32,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found: Counter[str] = Counter()
 
     def counted(decode: Any) -> Any:
-        return lambda source: found.update([str(source)]) or decode(source)
+        return lambda source, *how, **more: found.update([str(source)]) or decode(source, *how, **more)
 
     monkeypatch.setattr(images, "read_pixels", counted(images.read_pixels))
     monkeypatch.setattr(mask_target, "read_mask", counted(mask_target.read_mask))
@@ -48,7 +48,7 @@ def tiled_stream(folder: Path) -> Stream:
     assert windows is not None and len(windows.owner) == PICTURES * TILES
 
     def source(rows: np.ndarray) -> State:
-        crops = [images._cropped(raw) for raw in windows.examples.raws(rows)]  # type: ignore[arg-type]
+        crops = [images._cropped(raw, None) for raw in windows.examples.raws(rows)]  # type: ignore[arg-type]
         return State(torch.from_numpy(np.stack(crops)))
 
     targets = windows.targets(task.targets(examples))

@@ -16,7 +16,7 @@ from small_trainings import KINDS, NotANumber, TooLarge, changed, small_loop
 from unlabelled_trainings import COURSE, unlabelled_loop
 
 SAME = ("everything", "batchnorm_and_dropout", "own_gradients", "no_memory")
-FAULTS = {"no_room": "training of a single example", "nan": "'cross_entropy' became nan in epoch"}
+FAULTS = {"no_room": "too small for a single example", "nan": "'cross_entropy' became nan in epoch"}
 EQUAL = ("twenty_steps", "stored_prefix", "without_labels")
 
 

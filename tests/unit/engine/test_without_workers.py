@@ -69,7 +69,7 @@ def test_a_pass_without_worker_processes_goes_on_and_says_so_once(
     )
     assert (found.computed, found.failures) == (9, {})
     (said,) = heard.said
-    assert fault in said and "takes longer" in said
+    assert fault in said and "which is slower" in said
 
 
 def test_of_the_end_of_a_pass_nothing_is_said(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_codes_and_the_inputs_decide_them() -> None
 @pytest.mark.slow
 def test_what_cannot_be_read_is_left_out_and_nothing_at_all_is_refused() -> None:
     fit_codes(pictures(spoilt=3), ALL, 0)
-    with pytest.raises(DataError, match="two inputs at least, and 0 can be read"):
+    with pytest.raises(DataError, match="at least two readable inputs; found 0"):
         fit_codes(pictures(spoilt=60), ALL, 0)
 
 

@@ -153,7 +153,8 @@ def test_scans_of_one_patient_are_one_group_by_the_expression_or_by_bids(tmp_pat
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
     sessions = save_nifti(tmp_path / "sessions", ["p1_a", "p1_b", "p2_a"])
     given = Nifti().read(sessions, Columns(group=r"(p\d+)_"))
-    assert given.column("patient") == ["p1"] * 6 + ["p2"] * 3 and given.notes == ()
+    assert given.column("patient") == ["p1"] * 6 + ["p2"] * 3
+    assert len(given.notes) == 1 and "by its own percentiles 0.5 to 99.5" in given.notes[0]
     unknown = Nifti().read(sessions, Columns())
     assert len(set(unknown.column("patient"))) == 3
     assert unknown.notes[0].startswith("3 of 3 scans each count as a patient of their own")

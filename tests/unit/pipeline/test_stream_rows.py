@@ -46,5 +46,5 @@ def test_each_domain_is_a_stream_of_its_training_rows(tmp_path: Path) -> None:
 def test_an_objective_whose_stream_is_missing_is_refused_before_anything_runs(tmp_path: Path) -> None:
     data = prepared(tmp_path, "place")
     require_streams(data, SimpleNamespace(streams=("source", "domain:*")), "deep_coral")
-    with pytest.raises(SettingsError, match=r"'deep_coral'.*'target', which these data do not have.*domain:north"):
+    with pytest.raises(SettingsError, match=r"'deep_coral'.*'target', which the data do not have.*domain:north"):
         require_streams(data, SimpleNamespace(streams=("source", "target")), "deep_coral")
