@@ -74,7 +74,7 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     else:
         labels = Labels(table.column(label))
     if pa.types.is_integer(labels.values.type):
-        _note_negative_classes(column, Counter(labels.values.drop_null().to_pylist()))
+        _refuse_negative_class(column, Counter(labels.values.drop_null().to_pylist()))
     table = _replaced(table, label, labels.values)
     roles = {"label_form": labels.form, "decimal": labels.decimal, "separator": labels.separator}
     if labels.written is not None:
@@ -82,11 +82,16 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
     return ReadLabels(table, "label", {**roles, "written": WRITTEN if labels.written is not None else None})
 
 
-def _note_negative_classes(column: LabelColumn, counts: Counter[int]) -> None:
-    """Say that -1 and the like are classes, where the others start at 0; -1, 0, 1 and the like are plain."""
-    lowest = min(counts, default=0)
-    if lowest < 0 and lowest != -max(counts) and are_few(len(counts), counts.total()):
-        column.say(f"{counts[lowest]} cells are {lowest}, taken for a class; leave them empty where there is no label")
+def _refuse_negative_class(column: LabelColumn, counts: Counter[int]) -> None:
+    """Refuse -1 and the like beside class numbers from 0 on, where it often means no label; -1, 0, 1 are plain."""
+    negative, others = ([number for number in counts if (number < 0) == below] for below in (True, False))
+    if len(negative) != 1 or not others or negative[0] == -max(others) or not are_few(len(counts), counts.total()):
+        return
+    if column.form not in ("names", "numbers"):
+        raise column.refusal(
+            f"{counts[negative[0]]} cells are {negative[0]}, beside class numbers from {min(others)} on. Leave them"
+            " empty where there is no label; --set format.labels=names takes them for a class"
+        )
 
 
 def _with_plain_type(table: pa.Table, label: str) -> pa.Table:

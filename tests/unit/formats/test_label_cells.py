@@ -256,6 +256,12 @@ def test_words_for_no_value_among_numbers_are_no_label(tmp_path: Path) -> None:
         (["[0, 1]", "[1, 0]"], "csv", "--set format.labels=sets or --set format.labels=vectors"),
         (["[3, 1, 3]", "[5, 5, 0]"], "csv", "lists of 3 numbers"),
         (["[0.2, 0.8]", "[0.5, 0.5]"], "csv", r"0.2 in \[0.2, 0.8\] \(t.csv:2\) is no label"),
+        (
+            ["-1", "0", "1", "2"] * 15,
+            "csv",
+            "15 cells are -1, beside class numbers from 0 on.*format.labels=names",
+        ),
+        ([-100, 0, 1, 2] * 15, "parquet", "15 cells are -100, beside class numbers from 0 on"),
         (["[0, -1]", "[1, 2]"], "csv", r"-1 in \[0, -1\] \(t.csv:2\) is no class number"),
         ([[0, -100], [1, 2]], "parquet", r"-100 in \[0, -100\] \(t.parquet:1\) is no class number"),
         (
@@ -295,7 +301,6 @@ def test_cells_that_are_unclear_or_only_partly_readable_are_refused(
         (["C|C++", "Java"], "'|' in 30 of 60 cells is part of a name; --set format.labels=sets splits there"),
         (["[-1]", "[0, 2]"], "30 lists hold negative class numbers alone, which are no label"),
         (["café", "cafe\u0301", "the"], "40 cells had their accents in two forms and are read in one"),
-        (["-1", "0", "1", "2"], "15 cells are -1, taken for a class"),
         (["café|b", "cafe\u0301", "b"], "40 cells had their accents in two forms and are read in one"),
         (["a|b", "a"], "30 of 60 cells name several labels with '|' between them"),
         (["007", "008"], "have leading zeros, so the cells are taken for names; --set format.labels=numbers"),
