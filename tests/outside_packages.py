@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from headstart.contracts.modality import modality_named
+from headstart.kernel import registry
 
 EXTERNAL = Path(__file__).parent / "external_plugin"
 SOURCE = Path(__file__).parent.parent / "src"
@@ -28,3 +34,16 @@ def python(site: Path, work: Path, *arguments: object, **variables: object) -> s
     environment = {**os.environ, "PYTHONPATH": path, **{name: str(value) for name, value in variables.items()}}
     line = [sys.executable, *map(str, arguments)]
     return subprocess.run(line, env=environment, cwd=work, capture_output=True, text=True, timeout=SECONDS)
+
+
+@contextmanager
+def found_anew(modules: str) -> Iterator[None]:
+    """Look plug-ins up afresh within it and after it; modules whose names match the pattern are dropped at its end."""
+    caches = (registry.outside, registry.plugin, modality_named)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+    for name in fnmatch.filter(list(sys.modules), modules):
+        del sys.modules[name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,7 @@ import pytest
 from test_external_plugin import engines
 
 from headstart.cli.app import app
-from headstart.contracts.modality import modality_named
-from headstart.kernel import registry
-from outside_packages import EXTERNAL
+from outside_packages import EXTERNAL, found_anew
 
 FIT = "fit engines.ts --out run --no-scratch --runner eager"
 SHIFT = '''"""Shift."""
@@ -95,7 +92,6 @@ BROKEN = {
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with engines, and `headstart_series` installed beside it, for this test alone."""
-    caches = (registry.outside, registry.plugin, modality_named)
     package = Path(shutil.copytree(EXTERNAL / "src" / "headstart_series", tmp_path / "site" / "headstart_series"))
     project = tomllib.loads((EXTERNAL / "pyproject.toml").read_text())["project"]
     points = {**project["entry-points"], "headstart.augmentations": {"shift": "headstart_series.shift:Shift"}}
@@ -108,13 +104,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "engines.ts").write_text(engines("engines", 60, labelled=True))
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.chdir(tmp_path)
-    for cached in caches:
-        cached.cache_clear()
-    yield package
-    for cached in caches:
-        cached.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("headstart_series")]:
-        del sys.modules[name]
+    with found_anew("headstart_series*"):
+        yield package
 
 
 @pytest.mark.parametrize("fault", BROKEN)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 
 from headstart.contracts.baseline import Labelled
 from headstart.contracts.target_kinds import CLASS_IDS, LABEL_SETS, VALUES
@@ -42,20 +43,10 @@ def fit_scores(features: Any, data: Labelled, classify: Classify, regress: Regre
     return lambda x: np.stack([np.subtract(*score(x).T[::-1]) for score in each], axis=1)
 
 
-class OneClass:
-    """A classifier for training data of a single class."""
-
-    def __init__(self, only: int) -> None:
-        self.classes_ = np.array([only])
-
-    def predict_proba(self, x: Any) -> np.ndarray:
-        """Return 1 for every example, (examples, 1)."""
-        return np.ones((x.shape[0], 1))
-
-
 def _classifier(classify: Classify, features: Any, truth: np.ndarray, weights: np.ndarray | None) -> Any:
-    found = np.unique(truth)
-    return OneClass(int(found[0])) if len(found) == 1 else classify(features, truth, weights)
+    if len(np.unique(truth)) == 1:
+        return DummyClassifier().fit(features, truth)
+    return classify(features, truth, weights)
 
 
 def _log_probabilities(model: Any, outputs: int) -> Callable[[Any], np.ndarray]:

@@ -6,6 +6,7 @@ the task's own `FromScores`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import Modality
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
+from headstart.kernel.complete import Complete
 from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
@@ -58,7 +60,7 @@ class Labelled:
 
 
 @contract("baselines")
-class Baseline(Settings):
+class Baseline(Settings, Complete):
     """The contract of a file in `baselines/`."""
 
     title: ClassVar[str]
@@ -69,10 +71,10 @@ class Baseline(Settings):
     """False where the inputs play no part."""
 
     @classmethod
+    @abstractmethod
     def suits(cls, modality: Modality, task: BoundTask) -> bool:
         """Return whether it can learn this task from inputs of this modality."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Learn from labelled examples, once for each of the strengths."""
-        raise NotImplementedError

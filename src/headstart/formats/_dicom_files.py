@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.formats._medical import library
-from headstart.kernel.regular import open_regular, require_regular
+from headstart.kernel.regular import beginning_of, open_regular, require_regular
 from headstart.media.images import SUFFIXES
 from headstart.media.jpeg import MOST_PIXELS
 
@@ -58,11 +58,7 @@ def may_be_dicom(name: str) -> bool:
 
 def is_dicom(path: Path) -> bool:
     """Return whether a file has the mark of DICOM, or begins as a data set without one."""
-    try:
-        with open_regular(path) as file:
-            head = file.read(512)
-    except OSError:
-        return False
+    head = beginning_of(path, 512)
     return head[128:132] == b"DICM" or _begins_a_data_set(head)
 
 

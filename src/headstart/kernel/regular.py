@@ -36,6 +36,15 @@ def open_regular(path: Path) -> BufferedReader:
     return open(path, "rb")
 
 
+def beginning_of(path: Path, size: int) -> bytes:
+    """Return at most `size` first bytes of a regular file; none of one that cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
 def read_regular(path: Path) -> bytes:
     """Read a whole regular file. Raises OSError as `require_regular`."""
     with open_regular(path) as file:

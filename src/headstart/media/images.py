@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from headstart.kernel.errors import DataError
-from headstart.kernel.regular import open_regular, require_regular
+from headstart.kernel.regular import beginning_of, open_regular, require_regular
 from headstart.media.deep_values import STEP, deep_values, is_deep
 from headstart.media.jpeg import MOST_PIXELS, SIGNATURE, decode_jpeg
 from headstart.media.recent import DECODED
@@ -202,11 +202,7 @@ def _cropped(crop: Crop, levels: Levels | None) -> np.ndarray:
 
 def looks_like_image(path: Path) -> bool:
     """Return whether a file begins as one of the common picture formats do; for files without a telling name."""
-    try:
-        with open_regular(path) as file:
-            start = file.read(16)
-    except OSError:
-        return False
+    start = beginning_of(path, 16)
     return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 

@@ -98,14 +98,12 @@ def _predictions(
     baseline: Baseline, data: Prepared, rows: np.ndarray, strengths: tuple[float, ...], asked: np.ndarray, seed: int
 ) -> dict[float, Prediction]:
     """Predictions for the rows `asked` of a baseline that learns from `rows`, by strength; not calibrated."""
-    task, targets = data.task, data.targets_of(rows)
+    task, targets, known, unseen = data.task, data.targets_of(rows), data.examples.take(rows), data.examples.take(asked)
     if not isinstance(task, FromScores):
         raise TypeError(f"{type(task).__name__} makes no predictions from scores")
-    inputs = task.inputs(data.examples)
-    learnt, wanted = ({name: values[some] for name, values in inputs.items()} for some in (rows, asked))
-    labelled = Labelled(data.examples.take(rows), targets, learnt, task.outputs, _weights(task, targets, seed))
-    fitted, unseen = baseline.fit(labelled, strengths, seed), data.examples.take(asked)
-    return {strength: task.from_scores(scores(unseen, wanted), wanted) for strength, scores in fitted.items()}
+    labelled = Labelled(known, targets, task.inputs(known), task.outputs, _weights(task, targets, seed))
+    fitted, inputs = baseline.fit(labelled, strengths, seed), task.inputs(unseen)
+    return {strength: task.from_scores(scores(unseen, inputs), inputs) for strength, scores in fitted.items()}
 
 
 def _weights(task: BoundTask, targets: Targets, seed: int) -> np.ndarray | None:

@@ -313,7 +313,8 @@ def test_whether_files_are_dicom_is_seen_by_a_few_of_each_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
-    monkeypatch.setattr(_dicom_files, "open_regular", lambda path: opened.append(path.name) or path.open("rb"))
+    beginning_of = _dicom_files.beginning_of
+    monkeypatch.setattr(_dicom_files, "beginning_of", lambda path, n: opened.append(path.name) or beginning_of(path, n))
     for name in (*(f"{k}.jpg" for k in range(9)), *(f"{k}.bin" for k in range(9))):
         (tmp_path / name).write_bytes(b"something else")
     assert Dicom.recognises(tmp_path) is None and opened == ["0.bin", "1.bin", "2.bin"]

@@ -12,6 +12,7 @@ import pytest
 
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
+from outside_packages import found_anew
 
 Install = Callable[[str, str, str], None]
 HEADER = "from headstart.contracts.{0} import *\nfrom headstart.kernel.settings import Settings\n"
@@ -31,14 +32,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         importlib.invalidate_caches()
 
     monkeypatch.syspath_prepend(str(tmp_path))
-    caches = (registry.outside, registry.plugin)
-    for cached in caches:
-        cached.cache_clear()
-    yield installed
-    for cached in caches:
-        cached.cache_clear()
-    for name in [name for name in sys.modules if name.endswith("_package")]:
-        del sys.modules[name]
+    with found_anew("*_package"):
+        yield installed
 
 
 def test_names_are_the_files_without_parts_and_init() -> None:
