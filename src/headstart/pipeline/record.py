@@ -98,6 +98,8 @@ class Arm(Settings):
     """What was chosen on the way: regularisation, best epoch, temperature."""
     stopped: str = ""
     """Why training ended, in words."""
+    cut_off: str = ""
+    """How far it came, as '3 of 100 epochs', where the budget ended it before its recipe did; else empty."""
     fit_on: tuple[str, ...] = ("train",)
     """Parts of the split that its weights were fit on: 'train', 'val'."""
 

@@ -129,6 +129,7 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
         stopped=progress.stopped if progress else "",
+        cut_off=progress.cut_off if progress else "",
         fit_on=arm.fit_on,
     )
 

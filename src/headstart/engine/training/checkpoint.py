@@ -46,6 +46,10 @@ class Progress:
     """How many epochs are planned; 0 until that is decided."""
     steps: int = 0
     """Steps of each of them; 0 until that is decided."""
+    wanted_epochs: int = 0
+    """How many epochs were wanted before a budget shortened the plan; 0 until that is decided."""
+    wanted_steps: int = 0
+    """Steps of each of those."""
     epoch: int = 0
     """The epoch that runs, or comes next."""
     step: int = 0
@@ -60,6 +64,8 @@ class Progress:
     """Why the training ended; empty while it runs."""
     broken_off: bool = False
     """Whether it ended because it could not go on; `stopped` says what was the matter."""
+    cut_off: str = ""
+    """How far it came, as '3 of 100 epochs', where the budget ended it before its recipe did; else empty."""
     finished: bool = False
     """Whether the model has its final weights: what follows the last epoch is done too."""
     soup: list[int] = field(default_factory=list)
@@ -88,9 +94,18 @@ class Progress:
     def reason_to_stop(self, patience: int, all_move: float = 0.0) -> str:
         """Why no further epoch is to come; empty where one is. Patience begins once the share `all_move` is done."""
         if self.epoch >= self.epochs:
-            return f"all {self.epochs} epochs done"
+            shortened = self.epochs * self.steps < self.wanted_epochs * self.wanted_steps
+            return self.cut() if shortened else f"all {self.epochs} epochs done"
         waited = self.epoch - max(self.best_epoch, math.ceil(all_move * self.epochs)) > patience
         return f"nothing better on validation in {patience} epochs" if waited else ""
+
+    def cut(self) -> str:
+        """Note how far the budget let it come; why it ends, in words."""
+        if self.steps < self.wanted_steps or self.step:
+            self.cut_off = f"{self.made():,} of {self.wanted_epochs * self.wanted_steps:,} steps"
+        else:
+            self.cut_off = f"{self.epoch:,} of {self.wanted_epochs:,} epochs"
+        return f"the budget was used after {self.cut_off}"
 
     def choices(self) -> dict[str, float | int | str]:
         """Return what was chosen at the end, and what was given up, for the report."""

@@ -199,7 +199,7 @@ class Loop:
             return False
         (up,) = self.processes.any_of(not pace.allows_a_step(time.monotonic() - self.began, work))
         if up:
-            progress.stopped = f"the budget of {pace.budget:.0f} s was used"
+            progress.stopped = progress.cut()
         return up
 
     def _judge(self, seconds: float) -> None:
@@ -234,7 +234,7 @@ class Loop:
 
     def _decide_length(self) -> None:
         """The recipe's epochs, or as many as the budget allows by the time of a few trial steps; at least one."""
-        epochs, steps = self.plan.length(self.steps)
+        epochs, steps = self.progress.wanted_epochs, self.progress.wanted_steps = self.plan.length(self.steps)
         unknown = self.plan.budget is not None and self.plan.epochs is None
         if unknown:
             self._try()

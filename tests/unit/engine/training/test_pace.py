@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -70,7 +71,9 @@ def test_a_training_keeps_to_its_budget_and_uses_it(budget: float, extra: dict[s
     loop.micro.run = lambda *given: (clock.take(0.02), run(*given))[1]  # type: ignore[method-assign]
     progress = loop.run()
     assert 0.5 * budget <= clock.now <= budget
-    assert progress.epochs < 100_000 and progress.stopped
+    assert progress.epochs < 100_000
+    assert progress.cut_off == f"{len(progress.history)} of 100,000 epochs"
+    assert progress.stopped == f"the budget was used after {progress.cut_off}"
 
 
 def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
@@ -78,8 +81,19 @@ def test_a_budget_ends_a_training_that_becomes_slower(clock: Clock) -> None:
     run = loop.micro.run
     loop.micro.run = lambda *given: (clock.take(0.01 + 0.2 * clock.now), run(*given))[1]  # type: ignore[method-assign]
     progress = loop.run()
-    assert progress.stopped == "the budget of 1 s was used"
+    assert re.fullmatch(r"the budget was used after [\d,]+ of [\d,]+ (steps|epochs)", progress.stopped)
     assert 0.5 <= clock.now <= 1.25
+
+
+def test_less_than_an_epoch_is_told_in_steps_and_a_whole_training_is_not_cut_off(clock: Clock) -> None:
+    for seconds, stopped in ((0.3, "the budget was used after {} of 12 steps"), (60.0, "all 3 epochs done")):
+        clock.now = 0.0
+        loop = small_loop(changed(epochs=3), budget=seconds)
+        run = loop.micro.run
+        loop.micro.run = lambda *given, run=run: (clock.take(0.05), run(*given))[1]  # type: ignore[method-assign]
+        progress = loop.run()
+        assert progress.stopped == stopped.format(progress.steps)
+        assert bool(progress.cut_off) == (seconds < 1)
 
 
 def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
