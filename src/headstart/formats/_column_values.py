@@ -11,7 +11,7 @@ from headstart.formats._column_kinds import as_on_disk
 from headstart.formats._numerals import DecimalSign, is_no_value, number_in
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import ORIGIN, is_text
-from headstart.formats._table_sources import TablePart
+from headstart.formats._table_part import TablePart
 from headstart.kernel.errors import DataError
 from headstart.kernel.spelling import nfc
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
+from io import BufferedReader
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from headstart.contracts.left_out import left_out
+from headstart.formats._encodings import BLOCK, encoding_of, is_unusual, opened_text
 from headstart.formats._rows import ORIGIN, is_list, is_text
+from headstart.formats._stored_file import StoredFile
 from headstart.kernel.errors import DataError
-from headstart.kernel.regular import require_regular
 
-_BLOCK = 1 << 24
-"""Bytes read at a time; no row may be longer."""
 _SAMPLE = 1 << 16
 _NO_VALUE = [
     "",
@@ -56,25 +55,23 @@ _DELIMITERS = (",", ";", "\t")
 class CsvFile:
     """One CSV or TSV file with a header line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: StoredFile) -> None:
         """Look at the file. Raises DataError when it is empty or cannot be read."""
-        self.path = path
-        self.root = str(path.parent)
-        self.words = path.name
-        try:
-            if require_regular(path).st_size == 0:
-                raise DataError(f"{path} is empty (0 bytes)")
-            self._encoding = _encoding(path)
-            self._delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else _delimiter(path, self._encoding)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        self.file = file
+        self.root = file.root
+        self.words = file.name
+        self._encoding = encoding_of(file)
+        self._delimiter = "\t" if file.suffix in (".tsv", ".tab") else self._found_delimiter()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A fallback encoding, and blank lines."""
-        unusual = self._encoding not in ("utf-8", "utf-16")
-        encoding = (f"{self.path.name} is not UTF-8; it was read as {self._encoding}",) if unusual else ()
-        return (*encoding, *left_out([f"{self.path.name}:{line}" for line in self._blanks], "blank lines"))
+        """A fallback encoding, blank lines, and columns without a name."""
+        unusual = (f"{self.words} is not UTF-8; it was read as {self._encoding}",) if is_unusual(self._encoding) else ()
+        return (
+            *unusual,
+            *left_out([f"{self.words}:{line}" for line in self._blanks], "blank lines"),
+            *([f"{self.words}: {self._unnamed} columns without a name left out"] if self._unnamed else []),
+        )
 
     def names(self) -> list[str]:
         """The columns."""
@@ -82,64 +79,71 @@ class CsvFile:
 
     @cached_property
     def _names(self) -> list[str]:
-        with self._open({}) as reader:
-            return list(reader.schema.names)
+        return self._own_columns(next(self._batches({}))).column_names
+
+    @cached_property
+    def _unnamed(self) -> int:
+        """Number of columns without a name, where there are several; a lone one is the index that pandas writes."""
+        empty = next(self._batches({})).column_names.count("")
+        return empty if empty > 1 else 0
+
+    def _own_columns(self, table: pa.Table) -> pa.Table:
+        """The table without the columns that have no name."""
+        kept = [place for place, name in enumerate(table.column_names) if name or not self._unnamed]
+        return table if len(kept) == table.num_columns else table.select(kept)
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
         """The whole table with its origins; the columns in `as_text` keep their letters ('007')."""
-        try:
+        with self._opened() as content:
             table = arrow_csv.read_csv(
-                self.path,
-                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
-                self._parsing(),
-                arrow_csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string()), null_values=_NO_VALUE),
+                content, self._reading(), self._parsing(), _types(dict.fromkeys(as_text, pa.string()))
             )
-        except pa.ArrowInvalid as error:
-            raise self._fault(error) from error
-        return table.append_column(ORIGIN, self._origins(table, 2)[0])
+        return self._own_columns(table).append_column(ORIGIN, self._origins(table, 2)[0])
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, at most that many."""
-        with self._open({}) as reader:
-            batch = next(iter(reader), None)
-            return reader.schema.empty_table() if batch is None else pa.Table.from_batches([batch]).slice(0, rows)
+        return self._own_columns(list(islice(self._batches({}), 2))[-1].slice(0, rows))
 
     def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:  # noqa: ARG002
         """The columns in `types` as those types, with their origins, a block of the file at a time."""
         every = {
             name: pa.string() if is_list(types.get(name, pa.string())) else types.get(name, pa.string())
-            for name in self.names()
+            for name in ("", *self.names())
         }
         line = 2
+        for table in self._batches(every):
+            origins, line = self._origins(table, line)
+            if table.num_rows:
+                yield table.select(list(types)).append_column(ORIGIN, origins)
+
+    def _batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+        """A table without rows, and then a block of rows at a time."""
+        with self._opened() as content:
+            reader = arrow_csv.open_csv(content, self._reading(), self._parsing(), _types(types))
+            yield reader.schema.empty_table()
+            yield from (pa.Table.from_batches([batch]) for batch in reader)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The path of a plain file, which arrow reads ahead, else the bytes of the table. Raises DataError."""
         try:
-            with self._open(every) as reader:
-                for batch in reader:
-                    table = pa.Table.from_batches([batch])
-                    origins, line = self._origins(table, line)
-                    yield table.select(list(types)).append_column(ORIGIN, origins)
+            with self.file.open() as content:
+                yield str(self.file.path) if isinstance(content, BufferedReader) else content
         except pa.ArrowInvalid as error:
             raise self._fault(error) from error
 
-    def _open(self, types: Mapping[str, pa.DataType]) -> arrow_csv.CSVStreamingReader:
-        try:
-            return arrow_csv.open_csv(
-                self.path,
-                arrow_csv.ReadOptions(encoding=self._encoding, block_size=_BLOCK),
-                self._parsing(),
-                arrow_csv.ConvertOptions(column_types=dict(types), null_values=_NO_VALUE),
-            )
-        except pa.ArrowInvalid as error:
-            raise self._fault(error) from error
+    def _reading(self) -> arrow_csv.ReadOptions:
+        return arrow_csv.ReadOptions(encoding=self._encoding, block_size=BLOCK)
 
     def _parsing(self) -> arrow_csv.ParseOptions:
         return arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
 
     def _fault(self, error: pa.ArrowInvalid) -> DataError:
         if "conversion error" in str(error):
-            return DataError(f"{self.path} holds a value of another kind than its column: {error}")
+            return DataError(f"{self.file} holds a value of another kind than its column: {error}")
         named = {",": "comma", ";": "semicolon", "\t": "tab"}[self._delimiter]
         return DataError(
-            f"{self.path} cannot be read as a table with {named}s between the columns: {self._odd_row() or error}"
+            f"{self.file} cannot be read as a table with {named}s between the columns: {self._odd_row() or error}"
         )
 
     def _odd_row(self) -> str:
@@ -153,10 +157,8 @@ class CsvFile:
     @cached_property
     def _blanks(self) -> list[int]:
         """The lines that hold no row, as they are blank; those behind the last row are none."""
-        with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            wide = self._encoding == "utf-16"
-            if not wide and content[:1] not in b"\r\n" and all(content.find(two) < 0 for two in (b"\n\n", b"\n\r\n")):
-                return []
+        if not self._may_have_blanks():
+            return []
         lines, last = list[int](), 0
         for line, cells in self._rows():
             if cells:
@@ -165,12 +167,39 @@ class CsvFile:
                 lines.append(line)
         return lines[:last]
 
+    def _may_have_blanks(self) -> bool:
+        """Return whether two line ends follow each other somewhere, told in a fraction of the time that rows take."""
+        if self._encoding in ("utf-16", "utf-32"):
+            return True
+        with self.file.open() as content:
+            end = b"\n"
+            while block := content.read(BLOCK):
+                if any(two in end + block for two in (b"\n\n", b"\n\r\n")):
+                    return True
+                end = (end + block)[-2:]
+        return False
+
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """The last line of each row and its cells, as far as they can be told apart; blank lines have none."""
-        encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
-        with open(self.path, encoding=encoding, newline="") as file, suppress(csv.Error):
+        with opened_text(self.file, self._encoding) as file, suppress(csv.Error):
             reader = csv.reader(file, delimiter=self._delimiter)
             yield from ((reader.line_num, cells) for cells in reader)
+
+    def _found_delimiter(self) -> str:
+        """The one that cuts most rows of the beginning into as many columns as the header; the comma in doubt."""
+        with opened_text(self.file, self._encoding) as file:
+            lines = file.read(_SAMPLE).splitlines(keepends=True)
+        best, best_score = ",", (0.0, 1)
+        for delimiter in _DELIMITERS:
+            try:
+                widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row][:200]
+            except csv.Error:
+                continue
+            complete = widths[:-1] if len(widths) > 2 else widths  # the sample may end within a row
+            share = sum(width == widths[0] for width in complete) / len(complete) if complete else 0.0
+            if widths and widths[0] > 1 and (share, widths[0]) > best_score:
+                best, best_score = delimiter, (share, widths[0])
+        return best
 
     def _origins(self, table: pa.Table, first: int) -> tuple[pa.Array, int]:
         """'file.csv:LINE' of each row, and the line after the last, blank lines not counted: a row takes a line, and
@@ -181,48 +210,11 @@ class CsvFile:
                 lines += pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy()
         starts = first + np.cumsum(lines) - lines
         before = np.searchsorted(np.array(self._blanks) - np.arange(len(self._blanks)), starts, side="right")
-        return pa.array([f"{self.path.name}:{line}" for line in starts + before], pa.string()), first + int(lines.sum())
+        return pa.array([f"{self.words}:{line}" for line in starts + before], pa.string()), first + int(lines.sum())
 
 
-def _encoding(path: Path) -> str:
-    """'utf-8' (with or without a mark), 'utf-16' (with one), else the Western encodings. Raises DataError."""
-    with open(path, "rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            fault = _undecodable(path, "utf-16")
-            if fault is not None:
-                raise DataError(f"{path} begins as UTF-16 and is not: {fault}")
-            return "utf-16"
-    return next((encoding for encoding in ("utf-8", "cp1252") if _undecodable(path, encoding) is None), "latin-1")
-
-
-def _undecodable(path: Path, encoding: str) -> UnicodeDecodeError | None:
-    """The first fault of a file in an encoding; None where there is none."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        return error
-    return None
-
-
-def _delimiter(path: Path, encoding: str) -> str:
-    """The one that cuts most rows of the beginning into as many columns as the header; the comma in doubt."""
-    with open(path, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-        lines = file.read(_SAMPLE).splitlines(keepends=True)
-    best, best_score = ",", (0.0, 1)
-    for delimiter in _DELIMITERS:
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row][:200]
-        except csv.Error:
-            continue
-        complete = widths[:-1] if len(widths) > 2 else widths  # the sample may end within a row
-        share = sum(width == widths[0] for width in complete) / len(complete) if complete else 0.0
-        if widths and widths[0] > 1 and (share, widths[0]) > best_score:
-            best, best_score = delimiter, (share, widths[0])
-    return best
+def _types(types: Mapping[str, pa.DataType]) -> arrow_csv.ConvertOptions:
+    return arrow_csv.ConvertOptions(column_types=dict(types), null_values=_NO_VALUE)
 
 
 def _cut(cells: Sequence[str]) -> str:

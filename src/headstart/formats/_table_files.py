@@ -1,25 +1,18 @@
-"""Parquet and JSON files as tables."""
+"""Parquet files as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
-from io import TextIOWrapper
+from io import BufferedReader
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from headstart.formats._rows import ORIGIN, table_of_records
-from headstart.kernel.documents import parse_json
+from headstart.formats._rows import ORIGIN
+from headstart.formats._stored_file import StoredFile
 from headstart.kernel.errors import DataError
-from headstart.kernel.regular import open_regular, require_regular
-
-_LOOK_AT = 1000
-"""Records whose keys are taken for all the columns there are."""
 
 
 class ParquetFile:
@@ -27,14 +20,15 @@ class ParquetFile:
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: StoredFile) -> None:
         """Open the file. Raises DataError."""
-        self.path = path
-        self.root = str(path.parent)
-        self.words = path.name
+        self.file = file
+        self.root = file.root
+        self.words = file.name
         try:
-            require_regular(path)
-            self._file = parquet.ParquetFile(path)
+            with file.open() as content:
+                packed = None if isinstance(content, BufferedReader) else pa.BufferReader(content.read())
+            self._file = parquet.ParquetFile(packed or file.path)
             self._names = list(self._file.schema_arrow.names)
         except (OSError, ValueError) as error:
             raise self._fault(error) from error
@@ -82,89 +76,16 @@ class ParquetFile:
                 if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
                     pc.min_max(column).as_py()
             except (ValueError, OverflowError) as error:
-                raise DataError(f"{self.path}: column '{name}' is damaged: {error}") from error
+                raise DataError(f"{self.file}: column '{name}' is damaged: {error}") from error
         return table
 
     def _fault(self, error: OSError | ValueError) -> DataError:
-        return DataError(f"{self.path} cannot be read as Parquet: {getattr(error, 'strerror', None) or error}")
+        return DataError(f"{self.file} cannot be read as Parquet: {getattr(error, 'strerror', None) or error}")
 
     def _numbered(self, table: pa.Table, first: int) -> pa.Table:
         numbers = range(first, first + table.num_rows)
         table = self._sound(plain(table)).drop_columns([ORIGIN] if ORIGIN in table.column_names else [])
-        return table.append_column(ORIGIN, pa.array([f"{self.path.name}:{n}" for n in numbers], pa.string()))
-
-
-class JsonFile:
-    """One file of JSON Lines, or of one JSON array of records; a row is named by its line or its place in the array."""
-
-    notes: tuple[str, ...] = ()
-
-    def __init__(self, path: Path) -> None:
-        """Nothing is read yet."""
-        self.path = path
-        self.root = str(path.parent)
-        self.words = path.name
-
-    def names(self) -> list[str]:
-        """The columns, as the first records have them."""
-        return self._names
-
-    @cached_property
-    def _names(self) -> list[str]:
-        return list(dict.fromkeys(name for _, record in islice(self._records(), _LOOK_AT) for name in record))
-
-    def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:  # noqa: ARG002
-        """The whole table with its origins."""
-        return self._table(list(self._records()))
-
-    def head(self, rows: int) -> pa.Table:
-        """The first rows, at most that many."""
-        return self._table(list(islice(self._records(), rows)))
-
-    def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:
-        """The named columns with their origins, `rows` at a time."""
-        records = self._records()
-        while some := list(islice(records, rows)):
-            yield self._table([(number, {name: record.get(name) for name in types}) for number, record in some])
-
-    def _table(self, records: list[tuple[int, dict[str, Any]]]) -> pa.Table:
-        table = table_of_records([record for _, record in records])
-        origins = [f"{self.path.name}:{number}" for number, _ in records]
-        return table.append_column(ORIGIN, pa.array(origins, pa.string()))
-
-    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        try:
-            with open_regular(self.path) as content, TextIOWrapper(content, "utf-8-sig") as file:
-                yield from self._array(file.read()) if self.path.suffix.lower() == ".json" else self._lines(file)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.path} is not UTF-8, as JSON must be: {error}") from error
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be read: {error.strerror or error}") from error
-
-    def _lines(self, lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, self._record(number, line)
-
-    def _record(self, number: int, line: str) -> dict[str, Any]:
-        try:
-            record = parse_json(line)
-        except ValueError as error:
-            raise DataError(f"{self.path}:{number} cannot be read as JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{self.path}:{number} is no record but {line.strip()[:60]!r}. Expected {{...}} per line.")
-        return record
-
-    def _array(self, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        try:
-            records = parse_json(text)
-        except ValueError as error:
-            raise DataError(
-                f"{self.path} cannot be read as JSON: {error}. A file with one record per line should be called .jsonl."
-            ) from error
-        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise DataError(f"{self.path} holds no array of records. Expected [{{...}}, {{...}}].")
-        yield from enumerate(records, start=1)
+        return table.append_column(ORIGIN, pa.array([f"{self.words}:{n}" for n in numbers], pa.string()))
 
 
 def plain(table: pa.Table) -> pa.Table:

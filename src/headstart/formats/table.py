@@ -1,4 +1,4 @@
-"""Tables: CSV, TSV, Parquet, JSON Lines, pandas frames, Hugging Face datasets; also one each for train, val and test.
+"""Tables: text files, workbooks, databases, Parquet and Arrow, frames and data sets; also one for each part of a split.
 
 An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
 spans of its characters, or tags of its words; those of anything may be sets: lists, names with a separator between
@@ -8,6 +8,7 @@ them, or columns of 0, 1. What the cells of the label column are is decided once
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,13 +18,16 @@ from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
 from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise
 from headstart.formats._column_values import with_inputs, with_parts, without_unlabelled_parts
+from headstart.formats._conll_files import find_files
 from headstart.formats._csv import CsvFile
 from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._rows import ORIGIN, is_text
-from headstart.formats._table_sources import TablePart, find_tables, in_nfc, in_words, read_tables, refuse_twins
+from headstart.formats._table_memory import ArrowRows
+from headstart.formats._table_part import TablePart
+from headstart.formats._table_sources import find_tables, in_nfc, in_words, read_tables, refuse_twins
 from headstart.formats._token_columns import (
     PLACES,
     TEXT,
@@ -44,6 +48,9 @@ _LOOK_AT = 1000
 class Table(Settings):
     """Tables on disk or in memory."""
 
+    table: str | None = None
+    """The sheet of a workbook, the table of a database or the file of a zip archive that is meant, where there are
+    several."""
     labels: LabelForm = "auto"
     """What label cells are: 'names' as they are written, 'numbers', 'sets' (lists, or names with a separator between
     them), 'vectors' of 0 and 1 for each label; 'auto' decides over the whole column and refuses what is unclear."""
@@ -54,7 +61,7 @@ class Table(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which tables with which columns."""
-        if coco_files(source):  # its annotations are no rows of a table
+        if coco_files(source) or _is_tagged(source):  # annotations and words with tags are no rows of a table
             return None
         try:
             tables = find_tables(source)
@@ -69,7 +76,7 @@ class Table(Settings):
             DataError: columns that are missing or ambiguous, labels of several kinds or of an unclear one, or a table
                 that cannot be read.
         """
-        tables = _tables(source)
+        tables = _tables(source, self.table)
         root = tables[0].source.root
         present = list(dict.fromkeys(nfc(name) for table in tables for name in table.source.names()))
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
@@ -108,8 +115,7 @@ class Table(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The inputs alone, in the same order, at most `rows` at a time."""
-        tables = _tables(source)
-        notes = tuple(_notes(source, tables))
+        tables = _tables(source, self.table)
         for part in tables:
             table = part.source
             called = {nfc(name): name for name in table.names()}
@@ -121,7 +127,7 @@ class Table(Settings):
                 schema = Schema(modality="text", inputs=(TEXT,), words=PLACES, origin=ORIGIN, root=table.root)
                 for chunk in table.chunks({called[lists.tokens]: pa.list_(pa.string())}, rows):
                     words = with_lists(in_nfc(chunk), named, required=lists.tokens)
-                    yield Examples(with_texts(words, lists.tokens), schema, notes)
+                    yield Examples(with_texts(words, lists.tokens), schema, tuple(_notes(source, tables)))
                 continue
             roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal)
             inputs = roles.inputs
@@ -131,8 +137,8 @@ class Table(Settings):
             }
             for chunk in table.chunks({called[name]: kind or pa.string() for name, kind in kinds.items()}, rows):
                 for start in range(0, chunk.num_rows, rows):
-                    some = in_nfc(chunk.slice(start, rows))
-                    yield Examples(with_inputs(some, roles, table.root, self.decimal), schema, notes)
+                    some = with_inputs(in_nfc(chunk.slice(start, rows)), roles, table.root, self.decimal)
+                    yield Examples(some, schema, tuple(_notes(source, tables)))
 
 
 def _schema(roles: Roles, root: str, words: str | None) -> Schema:
@@ -149,16 +155,21 @@ def _schema(roles: Roles, root: str, words: str | None) -> Schema:
     )
 
 
-def _tables(source: Any) -> list[TablePart]:
-    tables = find_tables(source)
+def _tables(source: Any, wanted: str | None) -> list[TablePart]:
+    tables = find_tables(source, wanted)
     if not tables:
-        raise DataError(f"{source} is no table: expected .csv, .tsv, .parquet, .jsonl, a frame or a data set")
+        raise DataError(f"{source} is no table: expected .csv, .tsv, .parquet, .jsonl, .xlsx, a frame or a data set")
     return tables
+
+
+def _is_tagged(source: Any) -> bool:
+    return isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".txt" and bool(find_files(source))
 
 
 def _notes(source: Any, tables: Sequence[TablePart]) -> list[str]:
     told = [note for part in tables for note in part.source.notes]
-    return [*told, *others_in(source, [part.source.words for part in tables])]
+    in_arrow = any(isinstance(part.source, ArrowRows) for part in tables)  # with files that describe them
+    return [*told, *([] if in_arrow else others_in(source, [part.source.words for part in tables]))]
 
 
 def _as_text(columns: Columns) -> frozenset[str]:

@@ -299,6 +299,7 @@ def _free_name(plan: Request) -> Path:
 
 def _candidates(plan: Request) -> list[Path]:
     data = Path(plan.data).expanduser().resolve()
-    name = "frame" if plan.data.startswith("<") else data.name if data.is_dir() else data.stem
-    stem = RUNS / (name or "run")
-    return [stem, *(stem.with_name(f"{stem.name}-{number}") for number in range(2, 10_000))]
+    stem = Path(data.stem).stem if data.suffix.lower() in (".gz", ".bz2", ".xz") else data.stem
+    name = "frame" if plan.data.startswith("<") else data.name if data.is_dir() else stem
+    first = RUNS / (name or "run")
+    return [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 10_000))]

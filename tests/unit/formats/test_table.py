@@ -133,7 +133,6 @@ def test_a_ragged_file_is_refused_with_its_row(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a.jsonl:2 cannot be read as JSON"),
         ("a.jsonl", '{"text": "a"}\n[1]\n', r"a.jsonl:2 is no record"),
         ("a.json", '{"text": "a"}', "holds no array of records"),
-        ("a.json", '{"text": "a"}\n{"text": "b"}', "should be called .jsonl"),
         ("a.parquet", "PAR1 not really", "cannot be read as Parquet"),
     ],
 )

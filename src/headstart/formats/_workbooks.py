@@ -1,0 +1,118 @@
+"""Sheets of workbooks (.xlsx) as tables, by openpyxl: the first row that is not empty names the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from headstart.contracts.left_out import left_out
+from headstart.formats._record_tables import Record, RecordTable
+from headstart.formats._stored_file import StoredFile, chosen
+from headstart.kernel.errors import DataError
+
+_OLE = b"\xd0\xcf\x11\xe0"
+"""How a workbook begins that is older than .xlsx, or that a password protects."""
+_FAILED = frozenset(("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"))
+"""What a cell holds whose formula failed."""
+_DAMAGE = (KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError)
+"""What openpyxl raises on XML that is none, or other than it should be."""
+
+Row = tuple[int, list[Any]]
+"""Its number in the sheet, and its cells; the last that are empty may be missing."""
+
+
+class Sheet(RecordTable):
+    """A sheet; a row is named by its number in the sheet."""
+
+    def __init__(self, file: StoredFile, wanted: str | None = None) -> None:
+        """Find the sheet. Raises DataError where the file is no workbook, or it is not clear which sheet is meant."""
+        super().__init__(file)
+        self._failed: dict[str, None] = {}
+        self._unnamed: set[int] = set()
+        filled = [name for name in self._sheet_names() if next(self._rows(name), None)]
+        if not filled:
+            raise DataError(f"{file} is empty: no sheet has a cell with a value")
+        self._name = chosen(file, "sheets", filled, wanted)
+        self.words = file.name if len(filled) == 1 else f"{file.name}/{self._name}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Failed formulas, and cells in columns without a name, among the rows that have been read."""
+        nameless = f"{self.words}: {len(self._unnamed)} columns without a name left out"
+        failed = left_out(list(self._failed), f"{self.words}: cells of formulas that failed")
+        return (*failed, *([nameless] if self._unnamed else []))
+
+    def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
+        """The whole table with its origins. Raises DataError where a column has formulas and no values."""
+        table = super().read(as_text)
+        empty = {name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)}
+        for name, cell in self._formulas().items() if empty else ():
+            if name in empty:
+                raise DataError(
+                    f"{self.file}: column '{name}' holds formulas such as {cell}, whose values the file does not have. "
+                    "Open it in a spreadsheet program and save it, or save the sheet as CSV."
+                )
+        return table
+
+    def records(self) -> Iterator[Record]:
+        """Those of the rows that are not empty."""
+        rows = self._rows(self._name)
+        header = self._header(next(rows)[1])
+        for number, cells in rows:
+            values: dict[str, Any] = dict.fromkeys(header.values())
+            for place, value in enumerate(cells):
+                if value in _FAILED:
+                    self._failed.setdefault(f"row {number}")
+                elif place in header:
+                    values[header[place]] = value
+                elif value is not None:
+                    self._unnamed.add(place)
+            yield number, values
+
+    def _header(self, cells: list[Any]) -> dict[int, str]:
+        """Place -> name of each column that has one."""
+        header = {place: str(name) for place, name in enumerate(cells) if name is not None}
+        twins = sorted(name for name in header.values() if list(header.values()).count(name) > 1)
+        if twins:
+            raise DataError(f"{self.words} has more than one column called {twins[0]!r}. Column names must differ.")
+        return header
+
+    def _formulas(self) -> dict[str, str]:
+        """Column -> a formula in it."""
+        rows = self._rows(self._name, values=False)
+        header = self._header(next(rows)[1])
+        cells = ((header.get(place), cell) for _, row in rows for place, cell in enumerate(row))
+        return {name: cell for name, cell in cells if name and isinstance(cell, str) and cell.startswith("=")}
+
+    def _sheet_names(self) -> list[str]:
+        return list(self._of_workbook(lambda book: iter([sheet.title for sheet in book.worksheets])))
+
+    def _rows(self, sheet: str, *, values: bool = True) -> Iterator[Row]:
+        """The rows with at least a value; of formulas the values or themselves."""
+
+        def rows(book: Any) -> Iterator[Row]:
+            book[sheet].reset_dimensions()  # some programs write wrong ones, beyond which nothing would be read
+            found = enumerate(book[sheet].iter_rows(values_only=True), start=1)
+            return ((number, list(cells)) for number, cells in found if any(cell not in (None, "") for cell in cells))
+
+        return self._of_workbook(rows, values=values)
+
+    def _of_workbook(self, take: Any, *, values: bool = True) -> Iterator[Any]:
+        try:
+            import openpyxl
+        except ImportError as error:
+            raise DataError(f'openpyxl is needed to read {self.file}: pip install "headstart[excel]"') from error
+        with self.file.open() as content:
+            old = content.read(len(_OLE)) == _OLE
+            if old:
+                raise DataError(
+                    f"{self.file} is protected by a password, or is in the format that came before .xlsx. Save it as "
+                    ".xlsx without a password."
+                )
+            content.seek(0)
+            try:
+                yield from take(openpyxl.load_workbook(content, read_only=True, data_only=values))
+            except _DAMAGE as error:
+                raise DataError(f"{self.file} cannot be read as a workbook: {error}") from error

@@ -1,0 +1,219 @@
+"""Tables as people have them: packed, in workbooks, databases, JSON of several shapes, shards and saved data sets."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import sqlite3
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import datasets
+import pandas as pd
+import pytest
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.format import Columns
+from headstart.formats.table import Table
+from headstart.kernel.errors import DataError
+
+TEXTS = ["I loved every minute of it", "what a waste, of time", "not bad, not «good»"]
+LABELS = ["good", "bad", "good"]
+FRAME = pd.DataFrame({"text": TEXTS, "label": LABELS})
+CSV = FRAME.to_csv(index=False).encode()
+LINES = FRAME.to_json(orient="records", lines=True, force_ascii=False).encode()
+COLUMNS = {"text": TEXTS, "label": LABELS}
+RECORDS = FRAME.to_dict("records")
+
+FILES: dict[str, bytes] = {
+    "a.csv.gz": gzip.compress(CSV),
+    "a.csv.bz2": bz2.compress(CSV),
+    "a.csv.xz": lzma.compress(CSV),
+    "packed.csv": gzip.compress(CSV),
+    "a.tsv.gz": gzip.compress(FRAME.to_csv(index=False, sep="\t").encode()),
+    "a.jsonl.gz": gzip.compress(LINES),
+    "utf16.csv": CSV.decode().encode("utf-16"),
+    "utf32.csv": CSV.decode().encode("utf-32"),
+    "latin.csv": CSV.decode().encode("latin-1"),
+    "utf16.jsonl": LINES.decode().encode("utf-16"),
+    "latin.jsonl": LINES.decode().encode("latin-1"),
+    "records.json": json.dumps(RECORDS).encode(),
+    "utf16.json": json.dumps(RECORDS, ensure_ascii=False).encode("utf-16"),
+    "lines.json": LINES,
+    "within.json": json.dumps({"version": 2, "data": RECORDS, "licenses": [{"name": "a"}]}).encode(),
+    "columns.json": json.dumps(COLUMNS).encode(),
+    "frame.json": FRAME.to_json().encode(),
+    "split.json": FRAME.to_json(orient="split").encode(),
+    "index.json": FRAME.set_axis(["a", "b", "c"]).to_json(orient="index").encode(),
+}
+
+
+def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def as_file(path: Path) -> Path:
+    """The table in the form that its name says."""
+    match path.name:
+        case "workbook.xlsx":
+            FRAME.to_excel(path, index=False, startrow=2)
+        case "database.db":
+            with sqlite3.connect(path) as connection:
+                FRAME.to_sql("re views", connection, index=False)
+            connection.close()
+        case "a.parquet.gz":
+            FRAME.to_parquet(path)
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        case "a.feather":
+            FRAME.to_feather(path)
+        case "one.zip":
+            zipped(path, {"README.txt": b"x", "__MACOSX/._a.csv": b"x", "data/a.csv": CSV})
+        case "saved":
+            dataset = datasets.Dataset.from_dict({"text": TEXTS, "label": [1, 0, 1]})
+            dataset.cast_column("label", datasets.ClassLabel(names=["bad", "good"])).save_to_disk(path, num_shards=2)
+        case "shards":
+            path.mkdir()
+            for number in range(3):
+                FRAME[number : number + 1].to_parquet(path / f"part-0000{number}-{'0' * 36}.snappy.parquet")
+            (path / "_SUCCESS").touch()
+        case _:
+            path.write_bytes(FILES[path.name])
+    return path
+
+
+MADE = ["workbook.xlsx", "database.db", "a.parquet.gz", "a.feather", "one.zip", "saved", "shards"]
+
+
+def read(source: object, table: str | None = None, **columns: str) -> Examples:
+    return Table(table=table).read(source, Columns(**columns))
+
+
+@pytest.mark.parametrize("name", [*FILES, *MADE])
+def test_every_file_of_a_table_gives_its_rows_whole_and_in_pieces(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = as_file(tmp_path / name)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert "text, label" in str(Table.recognises(path))
+    examples = read(path)
+    assert (examples.raws(), examples.target()) == (TEXTS, LABELS)
+    assert len(set(examples.origins())) == 3
+    told = [note for note in examples.notes if "encoding" in note or "read as" in note]
+    assert bool(told) == name.startswith("latin"), examples.notes
+    pieces = list(Table().stream(path, Columns(text=("text",)), 2))
+    assert [raw for piece in pieces for raw in piece.raws()] == TEXTS
+    assert [origin for piece in pieces for origin in piece.origins()] == examples.origins()
+
+
+def in_parts(folder: Path, kind: str) -> Path:
+    """The table as train and test, with two files of train where that can be."""
+    match kind:
+        case "shards":
+            for number in range(2):
+                FRAME.to_parquet(folder / f"train-0000{number}-of-00002.parquet")
+            FRAME.to_parquet(folder / "test-00000-of-00001.parquet")
+        case "below":
+            (folder / "data").mkdir()
+            in_parts(folder / "data", "shards")
+        case "folders":
+            for name in ("train/0000.parquet", "train/0001.parquet", "test/0000.parquet"):
+                (folder / name).parent.mkdir(exist_ok=True)
+                FRAME.to_parquet(folder / name)
+        case "saved":
+            train, test = datasets.Dataset.from_pandas(pd.concat([FRAME, FRAME])), datasets.Dataset.from_pandas(FRAME)
+            datasets.DatasetDict({"train": train, "test": test}).save_to_disk(folder)
+        case "json":
+            (folder / "train.json").write_text(json.dumps(RECORDS * 2))
+            (folder / "test.json").write_text(json.dumps(RECORDS))
+        case "zip":
+            return zipped(folder / "both.zip", {"train-0.csv": CSV, "train-1.csv": CSV, "test.csv": CSV})
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["shards", "below", "folders", "saved", "json", "zip"])
+def test_parts_of_a_table_are_put_together(kind: str, tmp_path: Path) -> None:
+    examples = read(in_parts(tmp_path, kind))
+    assert examples.raws() == TEXTS * 3
+    assert examples.column(str(examples.schema.part)) == ["train"] * 6 + ["test"] * 3
+    assert kind in ("json", "saved") or len(set(examples.origins())) == 9
+    assert not any("left out" in note for note in examples.notes)
+
+
+def several(path: Path) -> Path:
+    match path.suffix:
+        case ".xlsx":
+            with pd.ExcelWriter(path) as book:
+                for name in ("2023", "notes"):
+                    FRAME.to_excel(book, sheet_name=name, index=False)
+        case ".sqlite":
+            with sqlite3.connect(path) as connection:
+                for name in ("2023", "notes"):
+                    FRAME.to_sql(name, connection, index=False)
+            connection.close()
+        case ".zip":
+            zipped(path, {"2023": b"x", "2023.csv": CSV, "notes.csv": CSV})
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.sqlite", "a.zip"])
+def test_one_of_several_tables_must_be_named(name: str, tmp_path: Path) -> None:
+    path = several(tmp_path / name)
+    wanted = "2023.csv" if name == "a.zip" else "2023"
+    for given, message in {None: "holds 2 ", "nots": "no 'nots' among 2 "}.items():
+        with pytest.raises(DataError, match=rf"{message}\w+: {wanted}, notes.*--set format\.table=NAME"):
+            read(path, given)
+    assert read(path, wanted).origins()[0].startswith(f"{name}/{wanted}:")
+
+
+def locked(path: Path) -> bytes:
+    """A zip archive whose member says that it is encrypted."""
+    content = bytearray(zipped(path, {"a.csv": CSV}).read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1
+    return bytes(content)
+
+
+def spoilt(path: Path, fault: str) -> Path:
+    if fault == "empty":
+        path.touch()
+    elif fault == "locked":
+        path.write_bytes(locked(path) if path.suffix == ".zip" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    elif fault == "text":
+        path.write_bytes(CSV)
+    else:
+        whole = as_file(path).read_bytes()
+        path.write_bytes(
+            whole[: len(whole) * 2 // 3] if fault == "truncated" else whole[:9] + b"\xff" * (len(whole) - 9)
+        )
+    return path
+
+
+PACKED = ["a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.jsonl.gz", "one.zip", "workbook.xlsx", "database.db", "a.feather"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *((name, fault) for name in PACKED for fault in ("empty", "text", "truncated", "overwritten")),
+        *((name, "empty") for name in ("a.csv", "a.jsonl", "a.json", "a.txt", "a.parquet", "a.xls")),
+        *((name, fault) for name in ("records.json", "lines.json") for fault in ("truncated", "overwritten")),
+        ("one.zip", "locked"),
+        ("workbook.xlsx", "locked"),
+        ("a.xls", "locked"),
+    ],
+)
+def test_files_that_are_empty_damaged_or_locked_are_refused_by_name(name: str, fault: str, tmp_path: Path) -> None:
+    path = spoilt(tmp_path / name, fault)
+    expected = {"empty": "empty|cannot be read", "locked": "password"}.get(fault, "cannot be read|is no |a.csv")
+    with pytest.raises(DataError, match=rf"{name}.*({expected})") as raised:
+        read(path)
+    assert "plainly" not in str(raised.value)
+    with pytest.raises(DataError, match=name):
+        list(Table().stream(path, Columns(text=("text",)), 2))
