@@ -22,7 +22,8 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Stage
-from headstart.kernel.errors import BackboneError, first_line, unknown
+from headstart.contracts.pairs import Twice, apart, compared, compared_width, single_width, together
+from headstart.kernel.errors import BackboneError, DataError, first_line, unknown
 from headstart.kernel.files import hash_bytes
 
 _EXAMPLE = ("A text of some length, which the others are padded to.", "Short.", "Another one, in between.")
@@ -64,6 +65,7 @@ class TextBackbone(Backbone):
         self.reads = f"{preparation.max_length} tokens"
         self._files = dict(files)
         self._pooling = settings["pool"]
+        self._apart = False
         example = self.prepare(_EXAMPLE)
         try:
             with torch.no_grad():
@@ -82,8 +84,13 @@ class TextBackbone(Backbone):
         return self
 
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """Token numbers (batch, length), padded on the right, with `attention_mask` and perhaps `token_type_ids`."""
-        return self._preparation.prepare(raws)
+        """Token numbers (batch, length), padded on the right, with `attention_mask` and perhaps `token_type_ids`.
+
+        Pairs that are read apart are as `contracts.pairs.together` has them.
+        """
+        if not self._apart:
+            return self._preparation.prepare(raws)
+        return together(self._preparation.prepare(_both(raws)))
 
     def length(self, raw: Raw) -> int:
         """Characters."""
@@ -94,8 +101,10 @@ class TextBackbone(Backbone):
         return self._preparation.windows(raw)
 
     def unread(self, raws: Sequence[Raw]) -> np.ndarray:
-        """(inputs,) the share of the tokens of each text or pair that is cut off."""
-        return self._preparation.unread(raws)
+        """(inputs,) the share of the tokens of each text or pair that is cut off; of pairs read apart the greater."""
+        if not self._apart:
+            return self._preparation.unread(raws)
+        return self._preparation.unread(_both(raws)).reshape(-1, 2).max(axis=1)
 
     def input_kind(self) -> Tokens:
         """Token numbers, with the tokenizer's own special ones."""
@@ -122,12 +131,19 @@ class TextBackbone(Backbone):
                 raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
         wishes = {tap: self._boundaries[names.index(tap.boundary)] for tap in taps}
         start, stop = self._boundaries[start], self._boundaries[stop]
-        return Segment(self.module, self._layers, start, stop, wishes, self._pooling)
+        segment = Segment(self.module, self._layers, start, stop, wishes, self._pooling)
+        return Twice(segment) if self._apart else segment
 
     def features(self, state: State) -> Features:
-        """Token vectors (batch, length, width) with their mask, and what they pool to (batch, width)."""
-        mask = state.context["attention_mask"]
-        pooled = pool(state.hidden, mask, self._pooling)
+        """Token vectors (batch, length, width) with their mask, and what they pool to (batch, width).
+
+        Pairs that are read apart have only pooled ones, see `contracts.pairs.compared`.
+        """
+        texts = apart(state) if self._apart else state
+        mask = texts.context["attention_mask"]
+        pooled = pool(texts.hidden, mask, self._pooling)
+        if self._apart:
+            return Features(compared(pooled))
         return Features(pooled, tokens=state.hidden, mask=mask, places=state.context.get(PLACES))
 
     def describe(self) -> dict[str, Any]:
@@ -148,6 +164,22 @@ class TextBackbone(Backbone):
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 
+    def apart(self) -> TextBackbone:
+        """The same live weights and stages, on the two texts of a pair each by itself."""
+        twin = self.alone() or copy.copy(self)
+        twin._apart, twin.width = True, compared_width(twin.width)
+        twin._settings = {**twin._settings, "pairs": "apart"}
+        return twin
+
+    def alone(self) -> TextBackbone | None:
+        """The backbone of single texts, which reads pairs jointly, where this one reads them apart."""
+        if not self._apart:
+            return None
+        twin = copy.copy(self)
+        twin._apart, twin.width = False, single_width(self.width)
+        twin._settings = {name: value for name, value in self._settings.items() if name != "pairs"}
+        return twin
+
     def placed(self) -> TextBackbone:
         """The same live weights and stages; a tokenizer in Python alone does not know the places."""
         twin = copy.copy(self)
@@ -163,6 +195,14 @@ class TextBackbone(Backbone):
         spans = merged(self.stages, failing)
         self.stages = tuple(_joined(self.stages[start:stop]) for start, stop in spans)
         self._boundaries = [0, *(stop for _, stop in spans)]
+
+
+def _both(pairs: Sequence[Raw]) -> list[str]:
+    """The texts of pairs, the two of each one after the other."""
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise DataError(f"is not a pair of texts: {type(pair).__name__} {str(pair)[:60]!r}")
+    return [text for pair in pairs for text in pair]
 
 
 def _joined(stages: Sequence[Stage]) -> Stage:

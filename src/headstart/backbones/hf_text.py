@@ -24,7 +24,7 @@ from headstart.backbones._text_loading import (
 from headstart.backbones._text_pooling import declared_pooling
 from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
 from headstart.backbones._text_sources import KNOWN, best_available, find
-from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.contracts.backbone import NO_LICENCE, Backbone, Pairs
 from headstart.kernel.errors import BackboneError, HeadstartError
 from headstart.kernel.files import read_json
 from headstart.kernel.settings import Settings
@@ -47,6 +47,9 @@ class HfText(Settings):
     """Seed of random weights."""
     places: bool = False
     """Whether each token says where in the text it lies, for tasks that read words."""
+    pairs: Pairs = "auto"
+    """How the two texts of an example are read: `joint` as one text, `apart` each by itself and then compared; `auto`
+    is what a probe on each does better with."""
 
     @classmethod
     def suits(cls, reference: str) -> bool:
@@ -85,13 +88,15 @@ class HfText(Settings):
         settled = self.model_copy(update={"pool": declared_pooling(folder)}) if self.pool == "auto" else self
         backbone = settled._assembled(config, model, tokenizer, files, origin)
         backbone.licence = licence
-        return backbone
+        return backbone.apart() if self.pairs == "apart" else backbone
 
     def rebuild(self, assets: Path) -> Backbone:
         """The architecture alone, from the configuration and tokenizer in `assets`. Raises BackboneError."""
         config, tokenizer = load_config(assets), load_tokenizer(assets)
         files = {path.name: path.read_bytes() for path in sorted(assets.iterdir()) if path.is_file()}
-        return self._assembled(config, random_model(config, self.seed), tokenizer, files, f"model in {assets.parent}")
+        model, origin = random_model(config, self.seed), f"model in {assets.parent}"
+        backbone = self._assembled(config, model, tokenizer, files, origin)
+        return backbone.apart() if self.pairs == "apart" else backbone
 
     def _weights_path(self) -> Path:
         path = Path(self.weights).expanduser()
@@ -101,11 +106,11 @@ class HfText(Settings):
 
     def _assembled(
         self, config: Any, model: nn.Module, tokenizer: Any, files: dict[str, bytes], origin: str
-    ) -> Backbone:
+    ) -> TextBackbone:
         most = longest_readable(tokenizer, config, model)
         if self.max_length is not None and self.max_length > most:
             raise BackboneError(f"max_length {self.max_length} is more than {self.reference} can read: at most {most}")
         length = self.max_length or min(most, LONGEST)
-        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json")
+        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json", exclude={"pairs"})
         preparation = TextPreparation(tokenizer, files, config, length, places=self.places)
         return TextBackbone(settings, config, model, preparation, files, origin).verified()

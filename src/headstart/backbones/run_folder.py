@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import Backbone, Pairs
 from headstart.contracts.model import load_backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
@@ -22,6 +22,8 @@ class RunFolder(Settings):
     """'pretrained' for the run's weights, or 'random' for its architecture alone."""
     seed: int = 0
     """Decides random weights; >= 0."""
+    pairs: Pairs = "auto"
+    """How the two texts of an example are read, as of `hf_text`."""
 
     @classmethod
     def suits(cls, reference: str) -> bool:
@@ -48,6 +50,9 @@ class RunFolder(Settings):
         if self.weights not in ("pretrained", "random"):
             raise BackboneError(f"weights {self.weights!r} cannot be given with the run {self.reference} as backbone")
         backbone = load_backbone(Path(self.reference) / "model")
+        if self.pairs != "auto":
+            joint = backbone.alone() or backbone
+            backbone = (joint.apart() or joint) if self.pairs == "apart" else joint
         if self.weights == "random":
             return backbone.fresh(self.seed)
         backbone.origin = f"run {self.reference}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from headstart.kernel.progress import Reporter
 
 UNKNOWN_LICENCE = "unknown"
 NO_LICENCE = "none (random weights)"
+
+Pairs = Literal["auto", "joint", "apart"]
+"""How pairs of inputs are read."""
 
 
 class Reader(Protocol):
@@ -127,6 +130,15 @@ class Backbone(Network, Complete):
             BackboneError: it takes no texts, or does not know the places.
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and has no token positions")
+
+    def apart(self) -> Backbone | None:
+        """The same live weights on pairs whose inputs are read each by itself, see `contracts/pairs.py`; None where
+        that cannot be done."""
+        return None
+
+    def alone(self) -> Backbone | None:
+        """Return what reads one input of a pair, where these are read apart; None for any other backbone."""
+        return None
 
     def assets(self) -> Mapping[str, bytes]:
         """Files that belong to the preprocessing, such as a tokenizer's, by name."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from headstart.contracts.augmentation import Augmentation, fault_of
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.inputs import Pixels, Tokens
+from headstart.contracts.pairs import EACH_MASK, apart, together
 from headstart.contracts.target_movement import Size
 from headstart.contracts.targets import TargetKind, TargetKinds
 from headstart.kernel import registry
@@ -127,7 +128,11 @@ class Composed:
         return replace(self, parts=tuple(parts), because="; ".join(because))
 
     def view(self, state: State, seeds: Sequence[int]) -> State:
-        """A view by every part in turn."""
+        """A view by every part in turn; of pairs that are read apart, of each input by itself."""
+        if EACH_MASK in state.context:
+            return together(
+                self.view(apart(state), [draw_seed(seed, "of a pair", k) for seed in seeds for k in (0, 1)])
+            )
         for part in self.parts:
             state = part.view(state, _own(seeds, part))
         return state

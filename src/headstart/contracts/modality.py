@@ -192,6 +192,11 @@ def modality_named(name: str) -> Modality:
     return found
 
 
+def are_pairs(schema: Schema) -> bool:
+    """Return whether each input is two texts."""
+    return len(schema.inputs) == 2 and isinstance(modality_named(schema.modality), HasTexts)
+
+
 def files_of(examples: Examples) -> list[Path | None]:
     """The file that each example is read from; None where its input lies in the data themselves."""
     kind = modality_named(examples.schema.modality)

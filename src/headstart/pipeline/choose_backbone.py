@@ -7,20 +7,24 @@ from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import are_pairs, modality_named
 from headstart.contracts.task import BoundTask
 from headstart.kernel import registry
-from headstart.kernel.errors import BackboneError, nearest, unknown
+from headstart.kernel.errors import BackboneError, SettingsError, nearest, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision
 
 
-def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Decision | None]:
+def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tuple[Backbone, str, Decision | None]:
     """The loaded backbone, the reference it was loaded by, and the reason where 'auto' chose.
+
+    Args:
+        pairs: whether pairs of texts may be read apart.
 
     Raises:
         BackboneError: the name is not known (nearest names given), or nothing can be had.
+        SettingsError: it is said how pairs are read, and there are none.
     """
     modality = examples.schema.modality
     reference, decision = plan.backbone, None
@@ -40,7 +44,11 @@ def choose_backbone(examples: Examples, plan: Plan) -> tuple[Backbone, str, Deci
         backbone.name = Path(reference).resolve().name
     if backbone.modality != modality:
         raise BackboneError(f"backbone {reference} takes {backbone.modality} inputs; the data are {modality}")
-    return backbone, reference, decision
+    if pairs and are_pairs(examples.schema):
+        return backbone, reference, decision
+    if (how := given.get("pairs", "auto")) != "auto":
+        raise SettingsError(f"backbone.pairs = {how} would do nothing: it says how two texts (--text A,B) are compared")
+    return backbone.alone() or backbone, reference, decision
 
 
 def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:

@@ -24,6 +24,7 @@ from headstart.engine.frozen.choose_runner import Choice, choose_runner
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted, extract
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, suffix
+from headstart.engine.frozen.pairs import of_pairs, passing
 from headstart.engine.frozen.views import View
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import PreparedInputs, StateSource, Stream
@@ -67,7 +68,11 @@ def embed(
     """
     spec, keys = spec or FeatureSpec(), content_keys(examples).keys if keys is None else keys
     runner = choice_of_runner(backbone, examples, keys, spec, runner).runner
-    return extract(backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, view=view)
+    if view is not None:
+        return extract(backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, view=view)
+    one, inputs, their_keys, places = passing(backbone, examples, keys)
+    found = extract(one, inputs, their_keys, spec, runner=runner, store=store, reporter=reporter)
+    return found if places is None else of_pairs(found, places, backbone.width)
 
 
 def choice_of_runner(
@@ -82,7 +87,10 @@ def choice_of_runner(
 
     `work` is the folder of a run that is not finished: it goes on with the choices that it began with.
     """
-    return choose_runner(backbone, examples, keys, spec, pick_device(), work) if named is None else Choice(named, "")
+    if named is not None:
+        return Choice(named, "")
+    one, inputs, their_keys, _ = passing(backbone, examples, keys)
+    return choose_runner(one, inputs, their_keys, spec, pick_device(), work)
 
 
 def pass_spec(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
@@ -56,10 +57,10 @@ def run_fit(
                 train(context)
             part()
             raise SystemExit(0)
-        _write_plan(folder, begun.plan, begun)
+        _write_plan(folder, begun.plan, begun.choice.runner, begun)
         arms = train(begun.embedded(folder / WORK, reporter))
         part()
-        _write_plan(folder, arms.context.plan, begun)
+        _write_plan(folder, arms.context.plan, arms.context.features.runner, begun)
         fault = "" if plan.tuning == AUTO else fault_of(arms.trained[0].progress)
         _record(arms, begun.continued, started, folder, present, fault)
         complete(folder, present)
@@ -67,8 +68,8 @@ def run_fit(
     return out or folder
 
 
-def _write_plan(folder: Path, plan: Plan, begun: Start) -> None:
-    write_plan(folder / "plan.toml", plan.with_runner(begun.choice.runner).anchored(), tuple(begun.log.made))
+def _write_plan(folder: Path, plan: Plan, runner: Runner, begun: Start) -> None:
+    write_plan(folder / "plan.toml", plan.with_runner(runner).anchored(), tuple(begun.log.made))
 
 
 def _trains_together(plan: Plan) -> bool:

@@ -22,6 +22,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
+from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import (
@@ -58,7 +59,7 @@ class Start:
     """True where an input that cannot be read is an error, rather than left out."""
 
     def embedded(self, work: Path | None = None, reporter: Reporter | None = None) -> FitContext:
-        """Send the data through the frozen backbone; checkpoints will lie in `work`.
+        """Send the data through the frozen backbone, pairs the way it suits; checkpoints will lie in `work`.
 
         Raises:
             DataError: a part that is needed has no input that could be read.
@@ -80,9 +81,10 @@ class Start:
             left = without(read, features.failures)
         data, windows = (left, None) if read is self.data else (self.data, left)
         head = None if self.continued is None else self.continued.head(data.task, self.backbone)
-        return FitContext(
+        context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
+        return in_better_form(context)
 
 
 def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:

@@ -52,7 +52,7 @@ class InitialBackbone(NamedTuple):
 
 def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
     """Load it. Raises BackboneError as a fit does."""
-    backbone, reference, decision = choose_backbone(examples, plan.as_fit())
+    backbone, reference, decision = choose_backbone(examples, plan.as_fit(), pairs=False)
     if plan.backbone != AUTO or any(True for _ in backbone.module.parameters()):
         return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     modality = examples.schema.modality
@@ -62,7 +62,7 @@ def initial_backbone(plan: PretrainPlan, examples: Examples) -> InitialBackbone:
     if fresh is None:
         return InitialBackbone(plan.model_copy(update={"backbone": reference}), backbone, decision)
     chosen = plan.model_copy(update={"backbone": fresh, "weights": "random"})
-    backbone, _, _ = choose_backbone(examples, chosen.as_fit())
+    backbone, _, _ = choose_backbone(examples, chosen.as_fit(), pairs=False)
     reason = f"no pretrained network is known for {modality} data, and {reference} has nothing to train"
     return InitialBackbone(chosen, backbone, Decision(what="backbone", value=f"{fresh}, random weights", reason=reason))
 
