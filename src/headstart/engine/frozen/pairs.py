@@ -43,7 +43,7 @@ def passing(backbone: Backbone, examples: Examples, keys: Sequence[str | None]) 
 
 
 def of_pairs(found: Extracted, places: np.ndarray, width: int) -> Extracted:
-    """The features of pairs, `width` wide, from those of their inputs; `places` as of `Passing`."""
+    """The features of pairs, `width` wide, from those of their inputs; `places` (pairs, 2) as of `Passing`."""
     failing = np.isin(places, list(found.failures))
     failed = np.flatnonzero(failing.any(axis=1))
     failures = {int(row): found.failures[int(places[row][failing[row]][0])] for row in failed}
