@@ -13,6 +13,7 @@ _HOME = {
     "predict": "headstart.verbs.predict",
     "evaluate": "headstart.verbs.evaluate",
     "inspect": "headstart.verbs.inspect",
+    "select": "headstart.verbs.select",
     "report": "headstart.present.report.write",
     "cache": "headstart.verbs.cache",
     "load": "headstart.verbs.run",

@@ -22,6 +22,7 @@ PLUGIN_FOLDERS = (
     "objectives",
     "augmentations",
     "baselines",
+    "scores",
 )
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

@@ -17,6 +17,7 @@ from headstart.contracts.format import Format
 from headstart.contracts.modality import Modality
 from headstart.contracts.objective import Objective
 from headstart.contracts.runner import Runner
+from headstart.contracts.score import Score
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Tuning
 from headstart.kernel import registry
@@ -34,6 +35,7 @@ CONTRACT: dict[str, Any] = {
     "objectives": Objective,
     "augmentations": Augmentation,
     "baselines": Baseline,
+    "scores": Score,
 }
 PLUGINS = [(family, name) for family in CONTRACT for name in registry.names(family)]
 every_plugin = pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from headstart.cli.options import (
     reporter,
 )
 from headstart.cli.pretrain import pretrain
+from headstart.cli.select import select
 
 app = typer.Typer(
     name="headstart",
@@ -69,6 +70,7 @@ def root(
     \b
     headstart fit photos/                        learn from a folder of labelled images
     headstart predict runs/photos new-photos/    use what was learnt
+    headstart select photos/                     rank pretrained models for the data
     headstart pretrain scans/                    learn from data without labels; the run is a backbone for fit
     headstart help                               what can be chosen
     """
@@ -121,6 +123,7 @@ def fit(
 
 
 app.command()(guarded(pretrain))
+app.command()(guarded(select))
 
 
 @app.command()

@@ -31,6 +31,7 @@ FAMILY_NOUN = {
     "objectives": "objective",
     "augmentations": "augmentation",
     "baselines": "baseline",
+    "scores": "score",
 }
 
 

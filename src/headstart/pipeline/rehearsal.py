@@ -53,7 +53,7 @@ def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Findin
         begun = staged(seen, plan)
         task = [] if begun.chosen is None else [_as_note(f"task {begun.chosen.value}: {begun.chosen.reason}")]
         notes = (*notes, *begun.parts.notes())
-        with _without_downloads() if plan.backbone == AUTO else nullcontext():
+        with without_downloads() if plan.backbone == AUTO else nullcontext():
             found = ready(begun, plan, Budget(), log)
     except BackboneError as error:
         if plan.backbone != AUTO:
@@ -80,7 +80,7 @@ def _decoding(seen: SeenData) -> tuple[str, ...]:
 
 
 @contextmanager
-def _without_downloads() -> Iterator[None]:
+def without_downloads() -> Iterator[None]:
     """Within it 'auto' takes a backbone that is on this machine."""
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True

@@ -1,0 +1,50 @@
+"""The cross-validated linear probe: every example predicted by a head that was solved without its fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from headstart.contracts.features import Features
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.task import Targets
+from headstart.contracts.task_capabilities import BoundTask, ClosedForm
+from headstart.engine.solved.solve import solve_head
+from headstart.evidence.folds import Fold
+from headstart.kernel.errors import DataError
+
+
+def held_out_prediction(
+    task: BoundTask, features: np.ndarray, targets: Targets, folds: Sequence[Fold], groups: np.ndarray | None, seed: int
+) -> Prediction:
+    """Return the calibrated predictions of all examples, each by a head that has not seen its fold.
+
+    Regularisation and calibration are chosen within the rest of each fold, as by a fit.
+
+    Args:
+        task: reads pooled features and has a closed form.
+        features: (examples, width) float32.
+        targets: of the examples.
+        folds: of all examples.
+        groups: (examples,) what is held out together when regularisation is chosen; None for single examples.
+        seed: of folds and draws.
+
+    Raises:
+        DataError: the task has no closed form.
+    """
+    linear = task.linear()
+    if not isinstance(linear, ClosedForm):
+        raise DataError(f"the head of the task {type(task).__name__} cannot be solved for")
+    parts = []
+    for fold in folds:
+        known = {name: values[fold.rest] for name, values in targets.items()}
+        head, chosen = solve_head(
+            linear, features[fold.rest], known, None if groups is None else groups[fold.rest], seed
+        )
+        calibration = {name: chosen[name] for name in linear.evaluation.limits if name in chosen}
+        with torch.no_grad():
+            found = linear.predict(head.eval(), Features(torch.from_numpy(features[fold.held])), {})
+        parts.append(linear.evaluation.finish(found, calibration))
+    return Prediction.join(parts).take(np.argsort(np.concatenate([fold.held for fold in folds])))

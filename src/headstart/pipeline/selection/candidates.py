@@ -1,0 +1,104 @@
+"""Candidates: the pretrained models that a selection measures, and those that it skips, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.engine.frozen.choose_runner import Choice
+from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.kernel.documents import parse_toml
+from headstart.kernel.errors import BackboneError, DataError, RunError
+from headstart.pipeline.budget import Budget
+from headstart.pipeline.choose_backbone import families_of
+from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.embed import choice_of_runner
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.ready import Ready, Staged, ready
+from headstart.pipeline.rehearsal import without_downloads
+from headstart.pipeline.selection.record import Skipped
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+
+RESTRICTED = ("nc", "noncommercial", "non-commercial", "research", "fair", "unknown", "other")
+"""Words of licences that do not plainly allow commercial use; 'unknown' is no permission."""
+
+
+@dataclass
+class Candidate:
+    """A loaded model bound to the data."""
+
+    ready: Ready
+    choice: Choice
+    """Runner of its frozen pass."""
+
+    @property
+    def reference(self) -> str:
+        """As `--backbone` takes it."""
+        return self.ready.reference
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Return the entries of the catalogue: reference, modality, size, parameters and published accuracy."""
+    entries: list[dict[str, Any]] = parse_toml(CATALOGUE.read_text(encoding="utf-8"))["backbone"]
+    return entries
+
+
+def references_for(modality: str) -> list[str]:
+    """Return the candidates where none is named: the catalogue's, and what each backbone family offers by itself."""
+    listed = [entry["reference"] for entry in catalogue() if entry["modality"] == modality]
+    offered = [found[0] for family in families_of(modality) if (found := family.automatic()) is not None]
+    return [*dict.fromkeys([*listed, *offered])]
+
+
+def loaded(
+    begun: Staged, plan: Plan, references: Sequence[str], *, named: bool, commercial: bool
+) -> tuple[list[Candidate], list[Skipped]]:
+    """Load the candidates, bind the task to each and choose how its frozen pass goes.
+
+    Args:
+        begun: the data, split. plan: its backbone is replaced by each of the `references`.
+        named: whether the user named them; else downloads end with the first one that fails.
+        commercial: skip weights whose licence does not plainly allow commercial use.
+    """
+    candidates: list[Candidate] = []
+    skipped: list[Skipped] = []
+    online = True
+    for reference in references:
+        try:
+            with nullcontext() if online else without_downloads():
+                found = ready(begun, plan.model_copy(update={"backbone": reference}), Budget(), DecisionLog())
+        except (BackboneError, RunError) as error:
+            online = online and named
+            reason = str(error) if online else "its weights are neither on this machine nor within reach"
+            skipped.append(Skipped(reference=reference, reason=reason))
+            continue
+        if commercial and not allows_commerce(found.backbone.licence):
+            reason = f"its licence is {found.backbone.licence!r}, which does not plainly allow commercial use"
+            skipped.append(Skipped(reference=reference, reason=reason))
+            continue
+        candidates.append(_candidate(found, plan))
+    return candidates, skipped
+
+
+def allows_commerce(licence: str) -> bool:
+    """Return whether a licence plainly allows commercial use."""
+    parts = licence.lower().replace("_", "-").split("-")
+    return not any(word in parts or word == licence.lower() for word in RESTRICTED)
+
+
+def _candidate(found: Ready, plan: Plan) -> Candidate:
+    data = found.data
+    if data.task.needs.features != "pooled":
+        raise DataError(
+            "select ranks models by one vector per example, and this task reads "
+            f"{data.task.needs.features}: compare them by headstart fit --backbone"
+        )
+    rows = np.union1d(data.split.train, data.split.val)
+    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
+    return Candidate(found, choice_of_runner(found.backbone, examples, keys, FeatureSpec(), plan.named_runner()))

@@ -1,0 +1,125 @@
+"""`select` ranks pretrained models, says what each costs and skips with a reason; the test part is not looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import headstart
+from headstart.__main__ import main
+from headstart.kernel.errors import BackboneError, DataError, SettingsError
+from tiny_text_models import save_tiny
+
+WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" for third in "ijkl"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return [str(save_tiny(tmp_path_factory.mktemp(kind) / kind, kind)) for kind in ("bert", "roberta")]
+
+
+def texts(rows: int = 64, **columns: object) -> pd.DataFrame:
+    words = (WORDS * 8)[:rows]
+    given = [f"{text} {number // len(WORDS)}" for number, text in enumerate(words)]
+    part = ["test" if number % 4 == 3 else "train" for number in range(rows)]
+    label = ["good" if text[0] in "ab" else "bad" for text in given]
+    return pd.DataFrame({"text": given, "label": label, "part": part, **columns})
+
+
+def test_models_are_ranked_by_their_probe_with_what_each_costs(models: list[str]) -> None:
+    found = headstart.select(texts(), candidates=models, text="text", label="label", part="part")
+    assert found.examples == 48 and {row.reference for row in found.backbones} == set(models)
+    values = [row.figure.value for row in found.backbones]
+    assert values == sorted(values, reverse=True) and values[0] > 0.6
+    assert sum(row.best for row in found.backbones) == pytest.approx(1.0)
+    assert set(found.score_titles) == {"knn", "logme", "h_score"} == set(found.backbones[0].scores)
+    for row in found.backbones:
+        assert row.figure.low <= row.figure.value <= row.figure.high and row.parameters > 0 and row.width > 0
+    assert found.backbones[0].reference in found.verdict
+
+
+def test_test_examples_change_nothing(models: list[str]) -> None:
+    plain = texts()
+    other = plain.assign(
+        text=np.where(plain.part == "test", "z z z " + plain.text, plain.text),
+        label=np.where(plain.part == "test", plain.label[::-1], plain.label),
+    )
+    given = {"candidates": models, "text": "text", "label": "label", "part": "part"}
+    first, second = (headstart.select(frame, **given) for frame in (plain, other))  # type: ignore[arg-type]
+    assert [row.figure for row in first.backbones] == [row.figure for row in second.backbones]
+    assert [row.scores for row in first.backbones] == [row.scores for row in second.backbones]
+
+
+def test_a_candidate_that_cannot_be_had_is_skipped_with_the_reason(models: list[str]) -> None:
+    found = headstart.select(texts(), candidates=f"{models[0]},bert-base-uncasd", text="text", label="label")
+    assert [row.reference for row in found.backbones] == models[:1]
+    assert found.skipped[0].reference == "bert-base-uncasd" and "bert-base-uncased" in found.skipped[0].reason
+    assert "nothing else was measured" in found.verdict
+
+
+def test_nothing_to_rank_is_an_error_with_every_reason() -> None:
+    with pytest.raises(BackboneError, match=r"none of the 2 candidates can be measured.*nix.*nada"):
+        headstart.select(texts(), candidates=["nix", "nada"], text="text", label="label")
+
+
+def test_a_licence_that_nobody_states_is_no_commercial_one(models: list[str], tmp_path: Path) -> None:
+    free = save_tiny(tmp_path / "free", "bert")
+    (free / "README.md").write_text("---\nlicense: mit\n---\n")
+    restricted = save_tiny(tmp_path / "restricted", "bert")
+    (restricted / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    names = [str(free), str(restricted), models[0]]
+    found = headstart.select(texts(), candidates=names, licence="commercial", text="text", label="label")
+    assert [(row.reference, row.licence) for row in found.backbones] == [(str(free), "mit")]
+    assert [one.reference for one in found.skipped] == names[1:] and "cc-by-nc-4.0" in found.skipped[0].reason
+
+
+def test_hopeless_candidates_are_left_out_after_a_round(
+    models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.pipeline.selection.select_run.FEWEST", 40)
+    names = [*models, *(str(save_tiny(tmp_path / kind, kind)) for kind in ("distilbert", "electra"))]
+    found = headstart.select(texts(400), candidates=names, text="text", label="label", part="part")
+    assert {row.reference for row in found.backbones} == set(names)
+    assert max(row.examples for row in found.backbones) == 300
+    early = [row for row in found.backbones if row.examples < 300]
+    assert all(row.best < 0.01 for row in early) and list(found.backbones[len(names) - len(early) :]) == early
+
+
+def test_other_questions_are_refused_by_name(models: list[str]) -> None:
+    tags = pd.DataFrame({"tokens": [text.split() for text in WORDS], "tags": [["B-X", "O", "O"]] * len(WORDS)})
+    with pytest.raises(DataError, match="select ranks models by one vector per example"):
+        headstart.select(tags, candidates=models)
+    with pytest.raises(SettingsError, match="licence is 'any' or 'commercial'"):
+        headstart.select(texts(), candidates=models, licence="free", text="text", label="label")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="classification needs at least two classes"):
+        headstart.select(texts(label="good"), candidates=models, text="text", label="label")
+
+
+def test_the_command_prints_the_ranking_and_the_same_as_json(
+    models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts().to_csv(tmp_path / "t.csv", index=False)
+    command = [
+        "select",
+        str(tmp_path / "t.csv"),
+        "--candidates",
+        ",".join(models),
+        "--text",
+        "text",
+        "--label",
+        "label",
+    ]
+    for more in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["headstart", *command, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    printed = capsys.readouterr().out
+    table, document = printed[: printed.index("{")], json.loads(printed[printed.index("{") :])
+    for said in ("95 % interval", "k-NN", "LogME", "H-score", "Best: ", "the test part was not looked at"):
+        assert said in table
+    assert len(document["backbones"]) == 2 and document["primary_metric"] == "accuracy"
