@@ -19,12 +19,12 @@ class HeldOut(Protocol):
 
     @property
     def rest(self) -> np.ndarray:
-        """Rows to learn from, ascending."""
+        """Rows to learn from, (rows,) ascending."""
         ...
 
     @property
     def held(self) -> np.ndarray:
-        """All other rows."""
+        """All other rows, (rows,) ascending."""
         ...
 
 
