@@ -65,6 +65,8 @@ class Trained:
     """Its calibrated prediction for the validation part; None where there is none, or the head was fit on it."""
     fit_on: tuple[str, ...] = ("train",)
     """Parts of the split that its weights were fit on."""
+    shortcoming: str = ""
+    """As in `record.Arm`."""
 
 
 @dataclass(frozen=True)

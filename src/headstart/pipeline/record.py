@@ -14,6 +14,12 @@ from headstart.kernel.settings import Settings
 CLASSICAL, CONSTANT = "classical", "constant"
 """Keys of the arms that are classical baselines: the best of them, and the same prediction for every example."""
 
+SMALL_NETWORK = "small network from scratch"
+"""Title of a training from scratch of a smaller architecture than the backbone's."""
+
+UPPER_BOUND = "upper bound"
+"""Verdict of a comparison where the model is better than a training from scratch that was cut short."""
+
 FORMAT_NUMBER = 1
 """Rises when a field changes its meaning; older numbers stay readable."""
 
@@ -102,6 +108,8 @@ class Arm(Settings):
     """How far it came, as '3 of 100 epochs', where the budget ended it before its recipe did; else empty."""
     fit_on: tuple[str, ...] = ("train",)
     """Parts of the split that its weights were fit on: 'train', 'val'."""
+    shortcoming: str = ""
+    """Why training from scratch may fall short of what it can reach: 'cut off after 1 of 67 epochs'; else empty."""
 
 
 class Comparison(Settings):
@@ -113,7 +121,7 @@ class Comparison(Settings):
     difference: FigureRow
     """Model minus the other, signed so that more is better."""
     verdict: str
-    """'better', 'worse' or 'not significant'."""
+    """'better', 'worse', 'not significant' or `UPPER_BOUND`."""
 
 
 class Decision(Settings):

@@ -25,7 +25,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.record import Arm, Comparison, Decision, RunRecord, SliceRow
 from headstart.pipeline.run_folder import RunFolder, write_record
-from headstart.pipeline.verdict import verdict
+from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
 
 One = Callable[[Plan, Path], RunFolder]
 """Carries out the plan of one seed in a folder."""
@@ -110,8 +110,9 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
     first = records[0]
     shared = [key for key in first.arms if all(key in record.arms for record in records)]
     arms = {key: _mean_arm(key, records, overlap) for key in shared}
-    comparisons = tuple(_paired(key, records, overlap) for key in shared if key != "model")
-    words, negative = verdict(first.primary_metric, first.info(first.primary_metric), arms, comparisons, unit="seeds")
+    comparisons = bounded([_paired(key, records, overlap) for key in shared if key != "model"], arms)
+    info, why = first.info(first.primary_metric), _why_no_scratch(records)
+    words, negative = verdict(first.primary_metric, info, arms, comparisons, unit="seeds", no_scratch=why)
     return first.model_copy(
         update={
             "name": destination(folder).name,
@@ -133,6 +134,15 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
     )
 
 
+def _why_no_scratch(records: Sequence[RunRecord]) -> str:
+    """The reason of the first run that has none, and how many have none where others do."""
+    without = [record for record in records if "scratch" not in record.arms]
+    why = why_no_scratch(without[0].decisions) if without else ""
+    return (
+        why if len(without) == len(records) else f"{len(without)} of {len(records)} runs have no such training: {why}"
+    )
+
+
 def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
     arms = [record.arms[key] for record in records]
     figures = {}
@@ -142,8 +152,11 @@ def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
         high = math.inf if info.greatest is None else info.greatest
         found = figure_row(paired_over_draws([arm.figures[name].value for arm in arms], overlap=overlap).figure)
         figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
+    short = [arm.shortcoming for arm in arms if arm.shortcoming]
     return arms[0].model_copy(
         update={
+            "title": " or ".join(dict.fromkeys(arm.title for arm in arms)),
+            "shortcoming": f"{short[0]} in {len(short)} of {len(arms)} runs" if short else "",
             "figures": figures,
             "history": (),
             "chosen": {},

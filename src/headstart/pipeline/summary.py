@@ -26,7 +26,7 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Epoch, FrozenPass, RunRecord
-from headstart.pipeline.verdict import verdict
+from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
 
 MOST_PROBABILITIES = 2_000_000
 """In a run's own table of the test part; `predict` writes as many as there are."""
@@ -40,8 +40,9 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         baseline.key: _baseline(baseline, judged) for baseline in baselines
     }
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
-    why = next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
-    words, negative = verdict(metrics[0].name, info_of(metrics[0]), rows, judged.comparisons, unit=unit, no_scratch=why)
+    why = why_no_scratch(decisions)
+    comparisons = bounded(judged.comparisons, rows)
+    words, negative = verdict(metrics[0].name, info_of(metrics[0]), rows, comparisons, unit=unit, no_scratch=why)
     return RunRecord(
         name=destination(folder).name,
         verdict=" ".join(filter(None, (words, arms.sentence))),
@@ -60,7 +61,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         head=arms.trained[0].head,
         decisions=decisions,
         arms=rows,
-        comparisons=judged.comparisons,
+        comparisons=comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,
         candidates=arms.candidates,
@@ -128,10 +129,16 @@ def _arm(arm: Trained, judged: Judged) -> Arm:
         history=epochs_of(progress) if progress else (),
         seconds=arm.seconds,
         chosen=dict(arm.chosen),
-        stopped=progress.stopped if progress else "",
+        stopped=_ended(arm, progress) if progress else "",
         cut_off=progress.cut_off if progress else "",
         fit_on=arm.fit_on,
+        shortcoming=arm.shortcoming,
     )
+
+
+def _ended(arm: Trained, progress: Progress) -> str:
+    """Why the training ended: never that all was done, where a limit of steps or a given length left it too short."""
+    return arm.shortcoming if arm.shortcoming and progress.stopped.startswith("all ") else progress.stopped
 
 
 def _baseline(baseline: BaselineArm, judged: Judged) -> Arm:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headstart.contracts.figures import MetricInfo
 from headstart.pipeline.numbers import difference_text, figure_text
-from headstart.pipeline.record import CLASSICAL, CONSTANT, Arm, Comparison
+from headstart.pipeline.record import CLASSICAL, CONSTANT, SMALL_NETWORK, UPPER_BOUND, Arm, Comparison, Decision
 
 
 def verdict(
@@ -29,11 +29,11 @@ def verdict(
     counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
     sentences = [f"{info.title} {figure_text(info.unit, figure)} on {counted}."]
     negative = False
-    for comparison in comparisons:
+    for comparison in bounded(comparisons, arms):
         difference = difference_text(info.unit, comparison.difference)
         if comparison.against == "scratch":
             negative = comparison.verdict == "worse"
-            sentences.append(_transfer_sentence(comparison.verdict, difference, _cut_off(arms["scratch"])))
+            sentences.append(_transfer_sentence(comparison.verdict, difference, arms["scratch"]))
         elif comparison.against == CLASSICAL:
             sentences.append(_classical_sentence(comparison.verdict, difference, arms[CLASSICAL].title))
         elif comparison.against == CONSTANT:
@@ -45,22 +45,33 @@ def verdict(
     return " ".join(sentences), negative
 
 
-def _cut_off(scratch: Arm) -> str:
-    """In parentheses, what ended a training before its recipe did; empty where nothing did."""
-    if "budget" in scratch.stopped:
-        return " (stopped by its time budget)"
-    if "max_steps" in scratch.chosen and scratch.stopped.startswith("all "):
-        return f" (stopped at its limit of {scratch.chosen['max_steps']} steps)"
-    return ""
+def bounded(comparisons: Sequence[Comparison], arms: Mapping[str, Arm]) -> tuple[Comparison, ...]:
+    """The comparisons, in which beating a training from scratch that was cut short is no more than an upper bound."""
+    return tuple(
+        comparison.model_copy(update={"verdict": UPPER_BOUND})
+        if comparison.verdict == "better" and arms[comparison.against].shortcoming
+        else comparison
+        for comparison in comparisons
+    )
 
 
-def _transfer_sentence(outcome: str, difference: str, cut_off: str) -> str:
+def why_no_scratch(decisions: Sequence[Decision]) -> str:
+    """Return the reason why training from scratch was left out, as a fit's decisions say."""
+    return next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
+
+
+def _transfer_sentence(outcome: str, difference: str, scratch: Arm) -> str:
+    what = "a small network from scratch" if scratch.title == SMALL_NETWORK else "training from scratch"
+    over, but = f"{difference} over {what}", f"; scratch was {scratch.shortcoming}" if scratch.shortcoming else ""
+    if outcome == UPPER_BOUND:
+        return f"Scratch was {scratch.shortcoming}; the gain is an upper bound: {over}."
     if outcome == "better":
-        return f"Transfer helps: {difference} over training from scratch{cut_off}."
+        return f"Transfer helps: {over}."
     if outcome == "worse":
-        against = f"{difference} compared with training from scratch{cut_off}"
-        return f"NEGATIVE TRANSFER: {against}. Try another backbone, or train from scratch."
-    return f"No significant transfer gain: {difference} over training from scratch{cut_off}."
+        return (
+            f"NEGATIVE TRANSFER: {difference} compared with {what}{but}. Try another backbone, or train from scratch."
+        )
+    return f"No significant transfer gain: {over}{but}."
 
 
 def _probe_sentence(outcome: str, difference: str) -> str:

@@ -10,17 +10,21 @@ the same command trains for the same number of steps, also when it was interrupt
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 
+import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.contracts.tuning import Recipe
 from headstart.engine.device import pick_device, run_halving
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
-from headstart.engine.training.checkpoint import Progress
+from headstart.engine.training.checkpoint import NOTHING_BETTER, Progress
+from headstart.pipeline.arms import Trained
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.defaults_by_size import with_enough_epochs
+from headstart.pipeline.defaults_by_size import enough_epochs, with_enough_epochs
 from headstart.pipeline.record import Decision
 from headstart.pipeline.time_estimates import some_inputs
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
@@ -33,6 +37,12 @@ MOST_STEPS = 3000
 
 FEWEST_STEPS = 8
 """Of a training at one learning rate."""
+
+RISING = 0.05
+"""Share of all that was gained on validation, beyond which the last epochs show that more of them would have helped."""
+
+LEARNT = 0.01
+"""Share of the loss and of the metric after the first epoch, by less than which a training has learnt nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,48 @@ def scratch_length(context: FitContext, recipe: Recipe, model: Progress | None, 
         return Length(recipe, wanted, f"{recipe.epochs} epochs of {steps_per_epoch} steps")
     why = f"{recipe.epochs} epochs would be {wanted} steps, which could take hours; --set scratch.epochs asks for them"
     return Length(recipe.model_copy(update={"max_steps": affordable}), affordable, why)
+
+
+def judged_in_full(context: FitContext, arm: Trained, recipe: Recipe) -> Trained:
+    """The baseline with how many epochs were planned, and why it may fall short of what it can reach."""
+    if arm.progress is None:
+        return arm
+    planned = max(recipe.epochs, enough_epochs(len(context.read.split.train), recipe.batch_size))
+    why = _shortcoming(context.data.task.evaluation.primary.greater_is_better, arm.progress, planned)
+    return replace(arm, shortcoming=why, chosen={**arm.chosen, "epochs_planned": planned})
+
+
+def _shortcoming(more_is_better: bool, progress: Progress, planned: int) -> str:
+    """Reason; empty where a training ended by itself.
+
+    A budget or a limit cut it off, it was given fewer epochs than it needs, it learnt nothing, or was still improving.
+    """
+    patient = progress.stopped.startswith(NOTHING_BETTER)
+    if progress.cut_off or (progress.epoch < planned and not patient):
+        return f"cut off after {progress.cut_off or f'{progress.epoch} of {planned} epochs'}"
+    sign = 1.0 if more_is_better else -1.0
+    curves = [sign * epoch.val_metric for epoch in progress.history], [-epoch.val_loss for epoch in progress.history]
+    if all(max(curve) - curve[0] <= LEARNT * abs(curve[0]) for curve in curves):
+        return f"no better after {progress.epoch} epochs than after the first"
+    rates = [epoch.learning_rate for epoch in progress.history]
+    improving = not patient and any(still_rises(curve, rates) for curve in curves)
+    return f"still improving after {progress.epoch} epochs" if improving else ""
+
+
+def still_rises(curve: Sequence[float], rates: Sequence[float]) -> bool:
+    """Return whether the last fifth of a training still added more than `RISING` of all that was gained.
+
+    Fifths are those of the sum of the learning rates: every curve is flat where the rate has fallen to 0.
+
+    Args:
+        curve: (epochs,) what was reached after each, more being better. rates: (epochs,) their learning rates.
+    """
+    if len(curve) < 2:
+        return True
+    done = np.cumsum(rates) / np.sum(rates)
+    last = min(max(1, int(np.searchsorted(done, 0.8))), len(curve) - 1)
+    before = min(int(np.searchsorted(done, 0.6)), last - 1)
+    return fmean(curve[last:]) - fmean(curve[before:last]) > RISING * (max(curve) - curve[0])
 
 
 def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int, operations: float) -> int:

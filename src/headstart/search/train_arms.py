@@ -21,7 +21,7 @@ from headstart.pipeline.refit import WHAT, trained_and_refitted, with_validation
 from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.training import require_whole, what_was_kept
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
-from headstart.search.scratch_length import count_operations, scratch_length
+from headstart.search.scratch_length import count_operations, judged_in_full, scratch_length
 from headstart.search.search import Search
 
 SCRATCH_SHARE = 0.25
@@ -112,6 +112,7 @@ def _with_scratch(arms: Arms, recipe: Recipe, seconds: float | None) -> Arms:
         try:
             baseline = train_arm(context, "scratch", recipe, f"{context.backbone.name} from scratch", seconds)
             require_whole(baseline.progress)
+            baseline = judged_in_full(context, baseline, recipe)
             if "val" in arms.trained[0].fit_on:
                 baseline = with_validation_part(context, baseline, recipe, seconds)
         except TrainingError as error:

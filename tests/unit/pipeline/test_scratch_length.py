@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_kept_views import context as pictures_bench  # noqa: F401
 from test_tuned_arms import numbers
@@ -14,7 +15,7 @@ from headstart.engine.training.checkpoint import Progress
 from headstart.pipeline.arms import Arms
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
-from headstart.search.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length
+from headstart.search.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length, still_rises
 from headstart.search.train_arms import train_arms
 from headstart.tuning.scratch import Scratch
 
@@ -74,3 +75,40 @@ def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: i
     (told,) = (one for one in found.context.log.made if one.what == "length of training from scratch")
     assert told.value == f"at most {most} steps" and "scratch.max_steps was given" in told.reason
     assert scratch.chosen["max_steps"] == most
+
+
+@pytest.mark.parametrize(
+    ("scratch", "says"),
+    [
+        ({"epochs": 3}, "cut off after 3 of 100 epochs"),
+        ({"max_steps": 1}, "cut off after 1 of 100 epochs"),
+        ({"learning_rate": 1e-3}, "still improving after 100 epochs"),
+        ({"learning_rate": 1e-5, "head_learning_rate": 1e-5}, "no better after 35 epochs than after the first"),
+        ({"epochs": 200, "learning_rate": 0.05, "patience": 5}, ""),
+    ],
+)
+def test_what_a_training_from_scratch_lacked_is_recorded(scratch: dict[str, Any], says: str) -> None:
+    (found,) = (arm for arm in arms(**scratch).trained if arm.key == "scratch")
+    assert found.shortcoming == says
+    assert found.chosen["epochs_planned"] == max(scratch.get("epochs", 100), 100)
+
+
+@pytest.mark.parametrize(
+    ("curve", "rises"),
+    [
+        ([0.5], True),
+        ([0.5, 0.7], True),
+        ([0.5, 0.5], False),
+        ([0.1 * k for k in range(10)], True),
+        ([1 - 0.9**k for k in range(60)], False),
+        ([1 - 0.97**k for k in range(60)], True),
+        ([0.5, 0.9, 0.8, 0.7, 0.6], False),
+    ],
+)
+def test_a_curve_rises_where_its_end_still_adds(curve: list[float], rises: bool) -> None:
+    assert still_rises(curve, [1.0] * len(curve)) == rises
+
+
+def test_a_curve_that_is_flat_because_the_rate_has_fallen_may_still_rise() -> None:
+    rates = 0.5 + 0.5 * np.cos(np.linspace(0, np.pi, 100))
+    assert still_rises(list(np.cumsum(rates)), list(rates)) and not still_rises(list(np.cumsum(rates)), [1.0] * 100)

@@ -102,6 +102,24 @@ def test_the_verdict_counts_runs_and_names_the_gain(summed: RunRecord) -> None:
     assert not summed.negative_transfer
 
 
+def test_one_training_from_scratch_that_was_cut_off_bounds_the_gain_of_all(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, MODEL, SCRATCH)
+    arms = runs[2].record.arms
+    cut = {**arms, "scratch": arms["scratch"].model_copy(update={"shortcoming": "cut off after 3 of 67 epochs"})}
+    write_record(runs[2].folder, runs[2].record.model_copy(update={"arms": cut}))
+    record = sum_up([RunFolder(run.folder) for run in runs], tmp_path / "study")
+    assert "Scratch was cut off after 3 of 67 epochs in 1 of 4 runs; the gain is an upper bound: +20" in record.verdict
+    assert {c.against: c.verdict for c in record.comparisons}["scratch"] == "upper bound"
+
+
+def test_the_sum_says_which_runs_have_no_training_from_scratch(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, MODEL[:3], SCRATCH[:3])
+    reason = Decision(what="training from scratch", value="left out", reason="4 s of the budget are left")
+    runs.append(run(tmp_path / "draw-4", {"model": 0.9, "probe": 0.8}, decisions=(reason,)))
+    words = sum_up(runs, tmp_path / "study").verdict
+    assert "gain unknown: 1 of 4 runs have no such training: 4 s of the budget are left." in words
+
+
 def test_negative_transfer_over_the_runs_is_named(tmp_path: Path) -> None:
     record = sum_up(runs_of(tmp_path, SCRATCH, MODEL), tmp_path / "study")
     assert record.negative_transfer and "NEGATIVE TRANSFER" in record.verdict and "on 4 seeds." in record.verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.pipeline.record import Arm, Comparison, FigureRow
+from headstart.pipeline.record import SMALL_NETWORK, Arm, Comparison, FigureRow
 from headstart.pipeline.verdict import verdict
 from metric_infos import metric_infos
 
@@ -87,14 +87,28 @@ def test_figures_without_an_interval_stand_alone() -> None:
     assert words.startswith("Accuracy 50.0 % on 1 unseen") and not negative
 
 
-def test_a_baseline_that_was_cut_short_is_said_to_be() -> None:
-    limited = ARM.model_copy(update={"chosen": {"max_steps": 57}, "stopped": "all 2 epochs done"})
-    patient = limited.model_copy(update={"stopped": "nothing better on validation in 15 epochs"})
-    for scratch, words in ((limited, " (stopped at its limit of 57 steps)."), (patient, " training from scratch.")):
-        said = verdict(
-            "accuracy", ACCURACY, {"model": ARM, "scratch": scratch}, (against("scratch", "better", 0.2, 0.1),)
-        )[0]
-        assert said.endswith(words)
+@pytest.mark.parametrize(
+    ("outcome", "title", "sentence"),
+    [
+        (
+            "better",
+            ARM.title,
+            "Scratch was cut off after 1 of 67 epochs; the gain is an upper bound: +20.0 points (+10.0 to +30.0) over "
+            "training from scratch.",
+        ),
+        (
+            "better",
+            SMALL_NETWORK,
+            "is an upper bound: +20.0 points (+10.0 to +30.0) over a small network from scratch.",
+        ),
+        ("not significant", ARM.title, "over training from scratch; scratch was cut off after 1 of 67 epochs."),
+        ("worse", ARM.title, "compared with training from scratch; scratch was cut off after 1 of 67 epochs. Try"),
+    ],
+)
+def test_beating_a_training_that_was_cut_off_is_an_upper_bound(outcome: str, title: str, sentence: str) -> None:
+    scratch = ARM.model_copy(update={"shortcoming": "cut off after 1 of 67 epochs", "title": title})
+    words = verdict("accuracy", ACCURACY, {"model": ARM, "scratch": scratch}, (against("scratch", outcome, 0.2, 0.1),))
+    assert sentence in words[0] and "Transfer helps" not in words[0]
 
 
 @pytest.mark.parametrize(

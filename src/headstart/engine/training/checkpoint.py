@@ -20,6 +20,9 @@ from headstart.engine.training.best_epochs import Kept
 from headstart.kernel.files import hash_bytes, write_atomic
 from headstart.kernel.regular import read_regular
 
+NOTHING_BETTER = "nothing better on validation"
+"""Beginning of the reason why patience ended a training."""
+
 DIGEST = 32
 """Bytes at the beginning of a file, by which damage to the others is seen."""
 
@@ -97,7 +100,7 @@ class Progress:
             shortened = self.epochs * self.steps < self.wanted_epochs * self.wanted_steps
             return self.cut() if shortened else f"all {self.epochs} epochs done"
         waited = self.epoch - max(self.best_epoch, math.ceil(all_move * self.epochs)) > patience
-        return f"nothing better on validation in {patience} epochs" if waited else ""
+        return f"{NOTHING_BETTER} in {patience} epochs" if waited else ""
 
     def cut(self) -> str:
         """Note how far the budget let it come; why it ends, in words."""
