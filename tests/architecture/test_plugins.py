@@ -26,17 +26,18 @@ AMBIGUOUS = {
     "none": "also an ordinary word",
 }
 
-ABOVE = ("pipeline/", "search/", "present/", "verbs/")
+ABOVE = ("pipeline/", "search/", "present/")
 
 ALLOWED = {
     **{(floor, "probe"): "the default tuning, and an arm of every comparison" for floor in ABOVE},
-    **{(floor, "scratch"): "an arm of every comparison, and the tuning that trains it" for floor in ABOVE},
-    **{(floor, "supervised"): "the default objective" for floor in ("pipeline/", "verbs/")},
+    **{(floor, "scratch"): "an arm of every comparison, and the tuning that trains it" for floor in (*ABOVE, "verbs/")},
+    ("pipeline/", "supervised"): "the default objective",
     ("pipeline/pretraining/unlabelled.py", "image_folder"): "folders of so many pictures that no other format is asked",
     ("search/candidates.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
     ("pipeline/continued_run.py", "full"): "how a run goes on whose head was solved for",
     ("verbs/estimators.py", "classification"): "what a classifier does",
+    ("verbs/estimators.py", "multilabel"): "what a classifier of several labels does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
     ("pipeline/arms.py", "head_only"): "the probe of a task whose head cannot be solved for",
 }

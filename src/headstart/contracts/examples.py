@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from headstart.contracts.targets import WEIGHT
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -56,6 +57,8 @@ class Schema(Settings):
     """Column that names the domain of an example; each domain is a stream, and has figures of its own."""
     slices: tuple[str, ...] = ()
     """Columns whose every value gets figures of its own, beside the domain."""
+    weight: str | None = None
+    """Column of the numbers that say how much each example counts; each counts 1 without."""
     part: str | None = None
     """Column with the given split: 'train', 'val', 'test'; empty where none is given."""
     origin: str
@@ -64,7 +67,7 @@ class Schema(Settings):
     """Folder that relative paths of inputs start from."""
 
 
-ROLES = ("written", "words", "group", "domain", "part", "origin")
+ROLES = ("written", "words", "group", "domain", "weight", "part", "origin")
 """Fields of a schema that each name a column, or none."""
 
 
@@ -107,6 +110,12 @@ class Examples:
             have = ", ".join(self.schema.targets) or "none: the data are unlabelled"
             raise DataError(f"the data have no target '{name}' (targets: {have})")
         return self.column(self.schema.targets[name])
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the weights {"weight": (examples,)}, as a task adds them to its targets; {} where each counts 1."""
+        if self.schema.weight is None:
+            return {}
+        return {WEIGHT: self.table.column(self.schema.weight).to_numpy()}
 
     def origins(self) -> list[str]:
         """The origin of each example."""

@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-HeldOut = Sequence[tuple[np.ndarray, np.ndarray]]
+HeldOut = Sequence[tuple[np.ndarray, ...]]
 """Logits (held-out samples, classes) by heads solved without them, and their classes; of 'bernoulli', for each output
-its probabilities (held-out samples,) and truth. Empty where nothing was held out."""
+its probabilities (held-out samples,) and truth. Empty where nothing was held out. Where samples have weights, these
+follow (held-out samples,)."""
 
 
 Solved = tuple[np.ndarray, np.ndarray, Mapping[str, float], HeldOut]
@@ -25,7 +26,7 @@ class LinearModel(NamedTuple):
     targets: np.ndarray
     """(samples,) class numbers, (samples, outputs) of 0 and 1, or (samples,) numbers in the unit of the output."""
     weights: np.ndarray | None = None
-    """(samples,) of the losses; None for 1 each. Only 'categorical' has any."""
+    """(samples,) of the losses; None for 1 each."""
     rows: np.ndarray | None = None
     """The samples to use, in order; None for all."""
     calibrate: Callable[[HeldOut], Mapping[str, float]] | None = None

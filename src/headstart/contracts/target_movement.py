@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from headstart.contracts.targets import TargetKind, TargetKinds
+from headstart.contracts.target_kinds import VALUES
+from headstart.contracts.targets import WEIGHT, TargetKind, TargetKinds
 from headstart.kernel.errors import SettingsError
 
 Size = Sequence[int]
@@ -68,6 +69,8 @@ class MovesPoints(Protocol):
 
 def kind_of(name: str, kinds: TargetKinds) -> TargetKind:
     """Return the kind of a target. Raises SettingsError where the task does not say."""
+    if name == WEIGHT:
+        return VALUES
     if name not in kinds:
         raise SettingsError(f"the task does not say of what kind its target '{name}' is. Name it in `target_kinds`.")
     return kinds[name]

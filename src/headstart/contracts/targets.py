@@ -18,6 +18,10 @@ PADDED_TARGET = -100
 """Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
 
 
+WEIGHT = "weight"
+"""The target beside a task's own that says how much each example counts: (examples,) floats, 0 or more."""
+
+
 class Deferred(ABC):
     """A target too large to lie in memory for every example: it is loaded when a batch is made."""
 

@@ -35,25 +35,35 @@ class Standardisation(NamedTuple):
         return raw, bias - raw @ self.mean
 
 
-def standardise(features: np.ndarray, *, each: bool = True) -> tuple[np.ndarray, Standardisation]:
+def standardise(
+    features: np.ndarray, weights: np.ndarray | None = None, *, each: bool = True
+) -> tuple[np.ndarray, Standardisation]:
     """Centre and scale (examples, width) floats; the result is at least float32.
 
     Args:
         features: finite floats.
+        weights: (examples,) of mean and variance; None for 1 each.
         each: True gives every feature variance 1, or, where it is a network's and examples are few, comes closer to
             it; False divides all by one number, so that the mean variance is 1 and features keep their proportions.
     """
     kind = np.result_type(features.dtype, np.float32)
-    mean = features.mean(axis=0, dtype=np.float64)
+    mean = _mean(features, weights)
     centred = np.subtract(features, mean.astype(kind), dtype=kind)
-    deviation = np.sqrt(np.square(centred).mean(axis=0, dtype=np.float64))
+    deviation = np.sqrt(_mean(np.square(centred), weights))
     of_network = len(deviation) >= MANY
     usual = float(np.median(deviation)) if of_network else 0.0
     real = deviation > NOISE * np.maximum(np.abs(mean), usual)
     if real.any() and (of_network or not each):
         variance = np.square(deviation)
-        share, rest = (len(features) / (len(features) + PRIOR), np.median(variance)) if each else (0.0, variance.mean())
+        count = len(features) if weights is None else float(weights.sum())
+        share, rest = (count / (count + PRIOR), np.median(variance)) if each else (0.0, variance.mean())
         deviation = np.sqrt(share * variance + (1 - share) * rest)
     scale = np.where(real, deviation, np.inf)
     centred /= scale.astype(kind)
     return centred, Standardisation(mean, scale)
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    if weights is None:
+        return np.asarray(values.mean(axis=0, dtype=np.float64))
+    return np.asarray(weights @ values / weights.sum())

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.targets import WEIGHT
 from headstart.kernel import registry
+from headstart.kernel.errors import DataError
 
-LABEL = "y"
-"""The column of the labels: what scikit-learn calls them, and so do errors."""
+LABEL, WEIGHTS = "y", "sample_weight"
+"""The columns of labels and weights: what scikit-learn calls them, and so do errors."""
 
 
 def modality_of(inputs: Any) -> str:
     """The modality that is most certain of the inputs."""
     looked_at = _in_rows(inputs) if getattr(inputs, "ndim", 0) > 1 or is_sequence(inputs) else ()
     known = getattr(looked_at, "ndim", 1) > 0 and len(looked_at) > 0  # a sparse matrix becomes an array without axes
+    if known and is_sequence(looked_at):  # missing ones are refused where the modality is known
+        looked_at = looked_at[next((row for row, item in enumerate(looked_at) if np.any(pd.notna(item))), 0) :]
     seen = looked_at if known else np.empty((0, 0))
     return max(registry.names("modalities"), key=lambda name: modality_named(name).recognises(seen))
 
@@ -29,13 +35,21 @@ def is_sequence(inputs: Any) -> bool:
     return getattr(inputs, "ndim", 1) == 1 and all(hasattr(inputs, name) for name in ("__len__", "__getitem__"))
 
 
-def examples_of(inputs: Any, modality: str, label: np.ndarray | None) -> Examples:
+def require_one_by_one(inputs: Any) -> None:
+    """Refuse what does not hold one input per example. Raises DataError."""
+    if isinstance(inputs, (str, bytes)) or not (is_sequence(inputs) or getattr(inputs, "ndim", 0) > 1):
+        kind = type(inputs).__name__
+        raise DataError(f"X is of type {kind}; expected a list, array, Series or frame with one input per example")
+
+
+def examples_of(inputs: Any, modality: str, label: Any, weights: np.ndarray | None = None) -> Examples:
     """Examples, with the target 'label' where `label` is given.
 
     Args:
         inputs: a sequence with one input per example, or an array or frame with a row for each.
         modality: the name of their modality, which says what an input may be.
-        label: (examples,) numbers.
+        label: (examples,) numbers or names, or lists of names.
+        weights: (examples,) floats above 0, how much each counts; None for 1 each.
 
     Raises:
         DataError: an input is of another kind.
@@ -51,7 +65,33 @@ def examples_of(inputs: Any, modality: str, label: np.ndarray | None) -> Example
     if label is None:
         return Examples(table, schema)
     labelled = schema.model_copy(update={"targets": {"label": LABEL}})
-    return Examples(table.append_column(LABEL, pa.array(label)), labelled)
+    table = table.append_column(LABEL, pa.array(label))
+    return weighted(Examples(table, labelled), weights)
+
+
+def weighted(examples: Examples, weights: np.ndarray | None) -> Examples:
+    """The same examples with weights (examples,) in place of their own; None for 1 each."""
+    table = examples.table
+    if examples.schema.weight is not None:
+        table = table.drop_columns([examples.schema.weight])
+    if weights is None:
+        return Examples(table, examples.schema.model_copy(update={"weight": None}), examples.notes)
+    schema = examples.schema.model_copy(update={"weight": WEIGHTS})
+    return Examples(table.append_column(WEIGHTS, pa.array(weights, pa.float64())), schema, examples.notes)
+
+
+def merged(examples: Examples, keys: Sequence[str]) -> tuple[Examples, Sequence[str]]:
+    """Join rows with the same input and label to one row that has the sum of their weights, and return its key too.
+
+    Rows that are joined or have weights are put in the order of their content: a row that stands twice gives the same
+    fit as one with a weight of 2, wherever it stands.
+    """
+    names = [f"{key} {label!r}" for key, label in zip(keys, examples.target())]
+    distinct, rows, member = np.unique(names, return_index=True, return_inverse=True)
+    if len(distinct) == len(names) and examples.schema.weight is None:
+        return examples, keys
+    weights = np.bincount(member, examples.weights().get(WEIGHT))
+    return weighted(examples.take(rows), weights.astype(np.float64)), [keys[row] for row in rows]
 
 
 def _in_rows(inputs: Any) -> Any:

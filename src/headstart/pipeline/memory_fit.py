@@ -20,6 +20,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model, load_model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import CannotRun
+from headstart.contracts.targets import WEIGHT
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.execution import plain_runner, runner_of
 from headstart.engine.frozen.feature_spec import FeatureSpec
@@ -32,6 +33,7 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner, embed
+from headstart.pipeline.memory_data import merged, weighted
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, choose_task, require_all, require_classes
@@ -62,10 +64,14 @@ def fit_in_memory(examples: Examples, plan: Plan, train: Callable[[FitContext], 
 def start_in_memory(examples: Examples, plan: Plan) -> Start:
     """Hold a part out where training goes by steps, load the backbone, bind the task. Raises as `fit_in_memory`."""
     task, _ = choose_task(examples, plan)
-    hashed, spec, strata = content_keys(examples), FeatureSpec(), task.split_policy(examples).strata
-    rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
-    keys = cast("Sequence[str]", hashed.keys)  # an input that cannot be read has none, which ends the fit
+    keys = cast("Sequence[str]", content_keys(examples).keys)  # an input that cannot be read has none: it ends the fit
     solved = plan.plugin("tuning").solved
+    if solved and None not in keys:
+        examples, keys = merged(examples, keys)
+    elif weights := examples.weights():
+        examples = weighted(examples, weights[WEIGHT] / weights[WEIGHT].mean())
+    spec, strata = FeatureSpec(), task.split_policy(examples).strata
+    rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
     parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
     backbone, _, _ = choose_backbone(examples, plan)
     bound = bound_task(task, examples, backbone)
@@ -88,6 +94,15 @@ def predict_in_memory(model: Model, examples: Examples, plan: Plan) -> Predictio
     if predicted.prediction is None:
         raise DataError("there is nothing to predict: no rows were given")
     return predicted.prediction
+
+
+def features_in_memory(model: Model, examples: Examples, plan: Plan) -> np.ndarray:
+    """The features (examples, width) float32 that the model's head reads. Raises DataError as `fit_in_memory` does."""
+    if plan.plugin("tuning").solved:
+        return _pooled(model, examples)
+    found = embed(model.backbone, examples, runner=plain_runner())
+    require_all(examples, found.failures)
+    return found.pooled()
 
 
 def held_out(strata: np.ndarray, keys: Sequence[str], seed: int) -> Split:

@@ -19,6 +19,7 @@ from headstart.contracts.backbone import state_hash
 from headstart.contracts.model import Model
 from headstart.contracts.objective import SOURCE
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_movement import kind_of
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.device import pick_device, usual_batch_size
 from headstart.engine.frozen.feeding import lengths_of
@@ -263,7 +264,7 @@ def _objective(context: FitContext, tuning: Any) -> Any:
 def data_identity(context: FitContext) -> str:
     """A hash of the plan and of all data that a training sees: another label makes it another one."""
     data = context.read
-    targets = {name: data.task.target_kinds[name].identity(values) for name, values in data.targets.items()}
+    targets = {name: kind_of(name, data.task.target_kinds).identity(values) for name, values in data.targets.items()}
     parts = {name: rows.tolist() for name, rows in data.parts().items()}
     return hash_json([context.plan.model_dump(mode="json"), data.keys, targets, parts])
 

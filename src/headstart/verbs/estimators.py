@@ -5,124 +5,23 @@ Features are kept by content, so that a cross-validation or a grid search over i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from scipy.special import logit
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags
 
-from headstart.contracts.modality import HasNumbers, modality_named
-from headstart.contracts.prediction import Prediction
-from headstart.kernel import registry
-from headstart.kernel.errors import DataError, SettingsError, unknown
-from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of
-from headstart.pipeline.memory_fit import fit_in_memory, from_bytes, predict_in_memory, to_bytes
-from headstart.pipeline.plan import Plan
-from headstart.pipeline.plan_file import AUTO
+from headstart.pipeline.memory_estimator import MemoryEstimator
+from headstart.pipeline.memory_labels import class_labels, one_column
 from headstart.search.train_arms import train_arms
 
 
-class _Transfer(BaseEstimator):
-    """Shared parts of classifier and regressor."""
-
-    _task: ClassVar[str]
-
-    def __init__(
-        self,
-        backbone: str = "auto",
-        *,
-        weights: str = "pretrained",
-        tuning: str = "probe",
-        objective: str = "supervised",
-        augmentation: str = "none",
-        modality: str = "auto",
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
-        random_state: Any = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.weights = weights
-        self.tuning = tuning
-        self.objective = objective
-        self.augmentation = augmentation
-        self.modality = modality
-        self.settings = settings
-        self.random_state = random_state
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The model as the bytes of a saved one, so that a pickle is read on any device and by any later version."""
-        state = super().__getstate__()
-        return {**state, "model_": to_bytes(state["model_"])} if "model_" in state else state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, "model_": from_bytes(state["model_"])} if "model_" in state else state)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        return tags
-
-    def _plan(self, task: Mapping[str, Any]) -> Plan:
-        settings = {key: dict(values) for key, values in (self.settings or {}).items()}
-        plan = Plan(
-            data="<in memory>",
-            task=self._task,
-            backbone=self.backbone,
-            weights=self.weights,
-            tuning=self.tuning,
-            objective=self.objective,
-            augmentation=self.augmentation,
-            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
-            settings={**settings, "task": {**settings.get("task", {}), **task}},
-        )
-        plan.check()
-        known = (AUTO, *registry.names("modalities"))
-        if self.modality not in known:
-            raise SettingsError(unknown("modality", self.modality, known))
-        return plan
-
-    def _validated(self, inputs: Any, label: Any) -> tuple[Any, np.ndarray]:
-        """Inputs and labels (examples,) that can be trained on; sets `modality_`."""
-        self.modality_ = modality_of(inputs) if self.modality == AUTO else self.modality
-        if isinstance(modality_named(self.modality_), HasNumbers):
-            numeric = self._task == "regression"
-            inputs, label = validate_data(self, inputs, label, y_numeric=numeric, ensure_min_samples=2)
-        elif label is None:
-            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        else:
-            _require_one_by_one(inputs)
-            label = column_or_1d(label, warn=True)
-            check_consistent_length(inputs, label)
-        missing = np.flatnonzero(pd.isna(label))
-        if len(missing):
-            raise DataError(f"y contains NaN or None: {len(missing)} labels are missing, first in row {missing[0]}")
-        return inputs, label
-
-    def _fit(self, inputs: Any, label: np.ndarray, task: Mapping[str, Any]) -> Self:
-        """`task` holds settings of the task that come from the labels."""
-        plan = self._plan(task)
-        examples = examples_of(inputs, self.modality_, label)
-        self.model_ = fit_in_memory(examples, plan, train_arms)
-        self.plan_, self.inputs_ = plan, examples.schema.inputs
-        return self
-
-    def _predict(self, inputs: Any) -> Prediction:
-        check_is_fitted(self, "model_")
-        if isinstance(modality_named(self.modality_), HasNumbers):
-            inputs = validate_data(self, inputs, reset=False)
-        _require_one_by_one(inputs)
-        examples = examples_of(inputs, self.modality_, None)
-        if examples.schema.inputs != self.inputs_:
-            raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")
-        return predict_in_memory(self.model_, examples, self.plan_)
+class _Transfer(MemoryEstimator):
+    _train = staticmethod(train_arms)
 
 
 class TransferClassifier(ClassifierMixin, _Transfer):
@@ -159,28 +58,54 @@ class TransferClassifier(ClassifierMixin, _Transfer):
     array(['dark', 'light'], dtype='<U5')
     """
 
-    _task = "classification"
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit to inputs X (examples, ...) and labels y (examples,). Raises ValueError on what cannot be used."""
-        inputs, label = self._validated(X, y)
-        check_classification_targets(label)
-        self.classes_, codes = np.unique(label, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"y holds one class only ({self.classes_.tolist()[0]!r}); a classifier needs at least two classes"
-            )
-        names = [str(name) for name in self.classes_.tolist()]
-        return self._fit(inputs, np.array(names, dtype=object)[codes], {"classes": names})
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to inputs X (examples, ...) and labels y. Raises ValueError on what cannot be used.
+
+        Args:
+            X: one input per example.
+            y: classes (examples,); or labels, any number per example, as a matrix (examples, labels) of 0 and 1 or as
+                a list of lists or sets.
+            sample_weight: how much each example counts (examples,), 0 or more; 2 is as good as a row that stands twice.
+        """
+        return self._fit(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities (examples, classes), in the order of `classes_`."""
+        """Probabilities (examples, classes), in the order of `classes_`; those of several labels do not sum to 1."""
         return self._predict(X).columns["probabilities"]
 
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits (examples, classes), of two classes (examples,) the log odds of the second.
+
+        Of several labels, the logits less those of the labels' thresholds: a label is predicted from 0 on.
+        """
+        found = self._predict(X).columns["logits"]
+        if self.labels_.form != "classes":
+            task: Any = self.model_.task
+            return np.asarray(found - logit(task.thresholds(self.model_.calibration)))
+        return found[:, 1] - found[:, 0] if found.shape[1] == 2 else found
+
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each example (examples,)."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        """The most probable class of each example (examples,), or its labels in the form of y."""
+        found = self._predict(X)
+        return self.labels_.given_back(found)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of examples whose class is predicted, or whose labels are all predicted and no other."""
+        found = self.predict(X)
+        if self.labels_.form != "classes":
+            y, found = self.labels_.matrix(y), self.labels_.matrix(found)
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
+
+    def _read(self, y: Any) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        labels = class_labels(y)
+        self.classes_, self.labels_ = labels.classes, replace(labels, column=())
+        task = "classification" if labels.form == "classes" else "multilabel"
+        return task, labels.column, {"classes": labels.names}
 
 
 class TransferRegressor(RegressorMixin, _Transfer):
@@ -195,19 +120,13 @@ class TransferRegressor(RegressorMixin, _Transfer):
     (42,)
     """
 
-    _task = "regression"
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to inputs X (examples, ...) and numbers y (examples,), with weights as `TransferClassifier.fit`."""
+        return self._fit(X, y, sample_weight)
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit to inputs X (examples, ...) and numbers y (examples,). Raises ValueError on what cannot be used."""
-        inputs, label = self._validated(X, y)
-        return self._fit(inputs, label, {})
+    def _read(self, y: Any) -> tuple[str, np.ndarray, dict[str, Any]]:
+        return "regression", one_column(y, "scikit-learn's MultiOutputRegressor fits a regressor for each column"), {}
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected number of each example (examples,)."""
         return self._predict(X).columns["value"]
-
-
-def _require_one_by_one(inputs: Any) -> None:
-    if isinstance(inputs, (str, bytes)) or not (is_sequence(inputs) or getattr(inputs, "ndim", 0) > 1):
-        kind = type(inputs).__name__
-        raise DataError(f"X is of type {kind}; expected a list, array, Series or frame with one input per example")

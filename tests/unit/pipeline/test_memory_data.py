@@ -162,7 +162,7 @@ def test_a_turned_photograph_is_upright_from_memory_as_from_its_file(tmp_path: P
         (PIXELS[0] / 255, r"row 1 of X is an array of float64 \(8, 10, 3\); expected uint8"),
         (np.moveaxis(PIXELS[0], -1, 0), r"row 1 of X is an array of uint8 \(3, 8, 10\).*moveaxis"),
         (PIXELS[:0], "row 1 of X is an array of uint8"),
-        (None, "row 1 of X holds NoneType None; expected an image file, a Pillow image or an array"),
+        (None, "row 1 of X holds None; expected an image file, a Pillow image or an array"),
     ],
 )
 def test_what_is_no_image_is_named(item: Any, message: str) -> None:

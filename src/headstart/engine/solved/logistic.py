@@ -67,8 +67,9 @@ class Solution(NamedTuple):
     """True: every feature was scaled by its own variance; False: all were divided by one number."""
     temperature: float
     """By which the logits of the fit were divided."""
-    held_out: tuple[np.ndarray, np.ndarray] | None
-    """Calibrated logits (held-out examples, classes) of the folds at this C, and their labels; None without folds."""
+    held_out: tuple[np.ndarray, ...] | None
+    """Calibrated logits (held-out examples, classes) of the folds at this C, their labels and, where examples have
+    any, their weights; None without folds."""
 
     def as_solved(self) -> Solved:
         """Return it as heads are solved."""
@@ -79,15 +80,15 @@ class Solution(NamedTuple):
 class Scalings:
     """Features (examples, width) in both scalings, each made when first asked for; they serve any number of targets."""
 
-    def __init__(self, features: np.ndarray) -> None:
-        """`features` are finite floats."""
-        self.features = features
+    def __init__(self, features: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """`features` are finite floats; `weights` (examples,) are those of mean and variance, None for 1 each."""
+        self.features, self.weights = features, weights
         self._made: dict[bool, tuple[Standardisation, Coordinates]] = {}
 
     def scaled(self, *, each: bool) -> tuple[Standardisation, Coordinates]:
         """Every feature with variance 1, or all divided by one number; in principal coordinates."""
         if each not in self._made:
-            standard, standardisation = standardise(self.features, each=each)
+            standard, standardisation = standardise(self.features, self.weights, each=each)
             self._made[each] = standardisation, principal(standard)
         return self._made[each]
 
@@ -111,7 +112,8 @@ class _Fold:
     def __init__(self, rotated: np.ndarray, labels: np.ndarray, weights: np.ndarray, split: _Split) -> None:
         train, held_out = split
         held_out = held_out[np.isin(labels[held_out], labels[train])]
-        self.held_out, self.truth, self.weights = rotated[held_out], labels[held_out], weights[held_out]
+        self.rows, self.weights = held_out, weights[held_out]
+        self.held_out, self.truth = rotated[held_out], labels[held_out]
         self.present, renumbered = np.unique(labels[train], return_inverse=True)
         self.model = SoftmaxFit(rotated[train], renumbered, weights[train], len(self.present))
         self.usable = len(self.present) > 1 and len(held_out) > 0
@@ -177,7 +179,8 @@ def solve_logistic(
     bias[present] /= temperature
     weight, bias = standardisation.fold(weight / temperature @ coordinates.back, bias)
     if held_out is not None:
-        held_out = held_out[0] / temperature, held_out[1]
+        counted = () if scalings.weights is None else (scalings.weights[np.concatenate([f.rows for f in best.folds])],)
+        held_out = held_out[0] / temperature, held_out[1], *counted
     return Solution(weight, bias, best.c, likelihood, len(best.folds), best.each, temperature, held_out)
 
 

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from headstart.contracts.features import MapShape
+from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import ClosedForm
 from headstart.engine.solved.label_sets import solve_labels
-from headstart.engine.solved.logistic import solve_logistic
+from headstart.engine.solved.logistic import Scalings, solve_logistic
 from headstart.engine.solved.ridge import solve_ridge
 
 
@@ -47,13 +48,15 @@ def solve_head(
     if callable(model.family):
         weight, bias, chosen, held_out = model.family(features, groups, seed)
     elif model.family == "normal":
-        weight, bias, chosen, held_out = solve_ridge(features, model.targets, groups)
+        weight, bias, chosen, held_out = solve_ridge(features, model.targets, groups, model.weights)
     elif model.family == "bernoulli":
-        weight, bias, chosen, held_out = solve_labels(features, model.targets, groups=groups, seed=seed)
+        found = solve_labels(features, model.targets, weights=model.weights, groups=groups, seed=seed)
+        weight, bias, chosen, held_out = found
     else:
         classes = len(head.get_parameter("bias"))
-        found = solve_logistic(features, model.targets, classes, weights=model.weights, groups=groups, seed=seed)
-        weight, bias, chosen, held_out = found.as_solved()
+        scalings = Scalings(features, targets.get(WEIGHT))
+        solved = solve_logistic(scalings, model.targets, classes, weights=model.weights, groups=groups, seed=seed)
+        weight, bias, chosen, held_out = solved.as_solved()
     head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
     counted = {model.samples: len(model.targets)} if model.samples else {}
     calibration = {} if model.calibrate is None else model.calibrate(held_out)

@@ -1,7 +1,8 @@
 """Classification: one of K classes per example, from pooled features through a linear head and softmax.
 
-The loss is the cross-entropy -log softmax(logits)[label]. With `class_weights = "balanced"` an example of class k
-counts n / (K n_k), n_k being the training count, and the loss is the weighted mean. Probabilities are
+The loss is the cross-entropy -log softmax(logits)[label], times the weight of the example where examples have weights.
+With `class_weights = "balanced"` an example of class k counts n / (K n_k), n_k being the training count (the sum of the
+weights), and the loss is the weighted mean. Probabilities are
 softmax(logits / T) with the temperature T of Guo et al. (2017), fitted on validation data.
 """
 
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator
 from scipy.special import softmax
 from torch import nn
 
@@ -21,7 +22,7 @@ from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import CLASS_IDS
-from headstart.contracts.targets import TargetKinds
+from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
@@ -79,7 +80,7 @@ class Classification(Settings):
         """
         names = _names(examples)
         classes = self.classes or _sorted(names)
-        counts = np.bincount(_encode(names, classes, examples), minlength=len(classes))
+        counts = np.bincount(_encode(names, classes, examples), examples.weights().get(WEIGHT), len(classes))
         _require_classes(examples, counts, given=bool(self.classes))
         return BoundClassification(settings=self, classes=classes, counts=tuple(counts.tolist()))
 
@@ -96,8 +97,8 @@ class BoundClassification(BoundTask):
     settings: Classification
     classes: tuple[str, ...] = Field(min_length=2)
     """Class names in order."""
-    counts: tuple[NonNegativeInt, ...]
-    """Training examples of each class."""
+    counts: tuple[NonNegativeInt | NonNegativeFloat, ...]
+    """Training examples of each class; where they have weights, the sums of these."""
 
     _distinct = field_validator("classes")(distinct)
     _counted = field_validator("counts")(one_for_each("classes"))
@@ -118,8 +119,8 @@ class BoundClassification(BoundTask):
         return self.model_copy(update={"classes": classes, "counts": tuple(counts.tolist())})
 
     def targets(self, examples: Examples) -> Targets:
-        """{"label": (examples,) int64}. Raises DataError on a missing label or one that is no known class."""
-        return {TARGET: _encode(_known_names(examples), self.classes, examples)}
+        """{"label": (examples,) int64}, and weights. Raises DataError on a missing label or one of an unknown class."""
+        return {TARGET: _encode(_known_names(examples), self.classes, examples), **examples.weights()}
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, classes); weights normal with deviation 0.01, biases 0."""
@@ -133,7 +134,7 @@ class BoundClassification(BoundTask):
         return {"logits": head(features.pooled)}
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
-        """{"cross_entropy": scalar}, the mean over the batch, weighted where class weights are on.
+        """{"cross_entropy": scalar}, the mean over the batch, weighted where class weights are on or examples have any.
 
         Labels are smoothed where gradients flow: validation measures the plain cross-entropy.
         """
@@ -141,8 +142,13 @@ class BoundClassification(BoundTask):
         if self.settings.class_weights == "balanced":
             weights = torch.as_tensor(self._class_weights(), dtype=logits.dtype, device=logits.device)
         smoothing = self.settings.label_smoothing if logits.requires_grad else 0.0
-        loss = nn.functional.cross_entropy(logits, targets[TARGET], weight=weights, label_smoothing=smoothing)
-        return {"cross_entropy": loss}
+        labels, of_examples = targets[TARGET], targets.get(WEIGHT)
+        if of_examples is None:
+            loss = nn.functional.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+            return {"cross_entropy": loss}
+        losses = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
+        total = len(labels) if weights is None else weights[labels].sum()
+        return {"cross_entropy": of_examples.to(logits.dtype) @ losses / total}
 
     @property
     def in_sums(self) -> bool:
@@ -175,12 +181,14 @@ class BoundClassification(BoundTask):
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return the softmax of the classes, weighted as the loss is."""
         labels = targets[TARGET]
-        weights = self._class_weights()[labels] if self.settings.class_weights == "balanced" else None
+        weights = targets.get(WEIGHT)
+        if self.settings.class_weights == "balanced":
+            weights = self._class_weights()[labels] * (1.0 if weights is None else weights)
         return LinearModel("categorical", labels, weights, calibrate=temperature_of)
 
     def _class_weights(self) -> np.ndarray:
         counts = np.array(self.counts, dtype=np.float64)
-        return counts.sum() / (len(counts) * np.maximum(counts, 1.0))
+        return counts.sum() / (len(counts) * np.where(counts > 0, counts, 1.0))
 
     def _new(self, examples: Examples) -> tuple[str, ...]:
         names = {*self.settings.classes, *_names(examples)}
@@ -189,7 +197,7 @@ class BoundClassification(BoundTask):
 
 def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
     """{"temperature": T}, T in [0.05, 20]; 1 on fewer than 10 examples."""
-    return {"temperature": fit_temperature(prediction.columns["logits"], targets[TARGET])}
+    return {"temperature": fit_temperature(prediction.columns["logits"], targets[TARGET], targets.get(WEIGHT))}
 
 
 def _with_probabilities(prediction: Prediction, calibration: Calibration) -> Prediction:

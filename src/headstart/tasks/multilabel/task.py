@@ -21,7 +21,7 @@ from headstart.contracts.features import Features
 from headstart.contracts.linear_model import HeldOut, LinearModel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import LABEL_SETS
-from headstart.contracts.targets import TargetKinds
+from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
@@ -132,8 +132,8 @@ class BoundMultiLabel(BoundTask):
         return self.model_copy(update={"classes": classes, "counts": counts, "examples": len(examples)})
 
     def targets(self, examples: Examples) -> Targets:
-        """{"label": (examples, labels) float32 of 0 and 1}. Raises DataError on a label that is not known."""
-        return {TARGET: _encode(label_sets(examples, self.separator), self.classes, examples)}
+        """{"label": (examples, labels) float32 of 0 and 1}, and weights. Raises DataError on a label not known."""
+        return {TARGET: _encode(label_sets(examples, self.separator), self.classes, examples), **examples.weights()}
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, labels); weights normal with deviation 0.01, biases each label's log odds."""
@@ -149,10 +149,11 @@ class BoundMultiLabel(BoundTask):
         return {"logits": head(features.pooled)}
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
-        """{"binary_cross_entropy": scalar}, the mean over examples and labels."""
+        """{"binary_cross_entropy": scalar}, the mean over examples and labels of what is multiplied by the weights."""
         logits = outputs["logits"]
         truth = targets[TARGET].to(logits.dtype)
-        return {"binary_cross_entropy": nn.functional.binary_cross_entropy_with_logits(logits, truth)}
+        weight = targets[WEIGHT].to(logits.dtype)[:, None] if WEIGHT in targets else None
+        return {"binary_cross_entropy": nn.functional.binary_cross_entropy_with_logits(logits, truth, weight)}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Column "logits" (batch, labels) float64."""
@@ -169,12 +170,17 @@ class BoundMultiLabel(BoundTask):
 
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return a sigmoid for each label."""
-        return LinearModel("bernoulli", targets[TARGET], calibrate=self._thresholds_of)
+        return LinearModel("bernoulli", targets[TARGET], targets.get(WEIGHT), calibrate=self._thresholds_of)
+
+    def thresholds(self, calibration: Calibration) -> np.ndarray:
+        """Return the probability (labels,) from which each label is taken: 0.5 where none was chosen."""
+        return np.array([calibration.get(_threshold(name), PLAIN) for name in self.classes])
 
     def _thresholds(self, prediction: Prediction, targets: Targets) -> Calibration:
         """{"threshold NAME": the probability in (0, 1) from which a label is taken}; 0.5 with fewer than 5 examples."""
         probabilities, truth = expit(prediction.columns["logits"]), targets[TARGET]
-        return self._thresholds_of([*zip(probabilities.T, truth.T)])
+        weights = (targets[WEIGHT],) if WEIGHT in targets else ()
+        return self._thresholds_of([(*found, *weights) for found in zip(probabilities.T, truth.T)])
 
     def _thresholds_of(self, held_out: HeldOut) -> Calibration:
         return {_threshold(name): best_threshold(*found) for name, found in zip(self.classes, held_out)}
@@ -182,8 +188,7 @@ class BoundMultiLabel(BoundTask):
     def _chosen(self, prediction: Prediction, calibration: Calibration) -> Prediction:
         """Add columns "probabilities" and "chosen" (examples, labels); thresholds are 0.5 where none were chosen."""
         probabilities = expit(prediction.columns["logits"])
-        thresholds = np.array([calibration.get(_threshold(name), PLAIN) for name in self.classes])
-        found = {PROBABILITIES: probabilities, CHOSEN: probabilities >= thresholds}
+        found = {PROBABILITIES: probabilities, CHOSEN: probabilities >= self.thresholds(calibration)}
         return Prediction({**prediction.columns, **found})
 
     def _with_new(self, examples: Examples) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import VALUES
-from headstart.contracts.targets import TargetKinds
+from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -110,8 +110,8 @@ class BoundRegression(BoundTask):
         return self
 
     def targets(self, examples: Examples) -> Targets:
-        """{"label": (examples,) float64} in the target's unit. Raises DataError as `bind` does."""
-        return {TARGET: _values(examples)}
+        """{"label": (examples,) float64} in the target's unit, and weights. Raises DataError as `bind` does."""
+        return {TARGET: _values(examples), **examples.weights()}
 
     def head(self, backbone: FeatureSource) -> nn.Linear:
         """(batch, width) -> (batch, 1) in standard units; weights normal with deviation 0.01, bias 0."""
@@ -125,9 +125,13 @@ class BoundRegression(BoundTask):
         return {"standard": head(features.pooled).squeeze(-1)}
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
-        """{"squared_error": scalar}, the mean over the batch in standard units."""
+        """{"squared_error": scalar}, the mean over the batch in standard units of what is multiplied by the weights."""
+        found = outputs["standard"]
         truth = (targets[TARGET] - self.mean) / self.scale
-        return {"squared_error": nn.functional.mse_loss(outputs["standard"], truth.to(outputs["standard"].dtype))}
+        if WEIGHT not in targets:
+            return {"squared_error": nn.functional.mse_loss(found, truth.to(found.dtype))}
+        errors = nn.functional.mse_loss(found, truth.to(found.dtype), reduction="none")
+        return {"squared_error": (targets[WEIGHT].to(found.dtype) * errors).mean()}
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Column "value" (batch,) float64, in the target's unit."""
@@ -145,7 +149,7 @@ class BoundRegression(BoundTask):
 
     def linear_model(self, targets: Targets, seed: int) -> LinearModel:
         """Return the mean in standard units. Nothing is drawn."""
-        return LinearModel("normal", (targets[TARGET] - self.mean) / self.scale)
+        return LinearModel("normal", (targets[TARGET] - self.mean) / self.scale, targets.get(WEIGHT))
 
 
 def _values(examples: Examples) -> np.ndarray:
