@@ -15,6 +15,7 @@ from headstart.cli.options import (
     Data,
     Domain,
     Format,
+    FormatSet,
     FromRun,
     Group,
     Image,
@@ -41,6 +42,7 @@ from headstart.cli.options import (
 )
 from headstart.cli.pretrain import pretrain
 from headstart.cli.select import select
+from headstart.kernel.errors import SettingsError
 
 app = typer.Typer(
     name="headstart",
@@ -130,11 +132,15 @@ app.command()(guarded(select))
 @guarded
 def predict(
     run: Run,
-    data: Data,
-    out: Annotated[str | None, option("--out", "CSV or Parquet file to write.", "FILE")] = None,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="As of fit; a text; or - for texts or a table on standard input.")
+    ],
+    out: Annotated[str | None, option("--out", "File to write: .csv, .jsonl or .parquet.", "FILE")] = None,
     format: Format = None,
     text: Text = None,
     image: Image = None,
+    assignments: FormatSet = None,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON document for each row.")] = False,
     as_json: Json = False,
 ) -> Answer:
     """Predict for new data.
@@ -143,13 +149,17 @@ def predict(
 
     \b
     headstart predict runs/photos new-photos/ --out predictions.csv
+    headstart predict runs/reviews "a film to remember"
+    cat texts.txt | headstart predict runs/reviews - --jsonl
     """
     chosen = given(locals())
-    from headstart.cli.printing import frame_document, print_frame, print_predicted
+    from headstart.cli.printing import frame_document, print_frame, print_lines, print_predicted
 
+    if as_jsonl and (as_json or (out is not None and not out.endswith(".jsonl"))):
+        raise SettingsError("--jsonl would do nothing beside --json, or with an --out that does not end in .jsonl")
     found = headstart.predict(run, data, reporter=reporter(), **chosen)
     if out is None:
-        return Answer(lambda: frame_document(found), lambda: print_frame(found))
+        return Answer(lambda: frame_document(found), lambda: (print_lines if as_jsonl else print_frame)(found))
     return Answer(found.to_json, lambda: print_predicted(found))
 
 
@@ -166,6 +176,7 @@ def evaluate(
     label: Label = None,
     group: Group = None,
     slices: Slices = None,
+    assignments: FormatSet = None,
     as_json: Json = False,
 ) -> Answer:
     """Evaluate a run on labelled data.

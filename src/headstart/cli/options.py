@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from headstart.kernel.progress import Reporter
 
-NO_OPTIONS = ("data", "run", "as_json")
+NO_OPTIONS = ("data", "run", "as_json", "as_jsonl")
 """Parameters of commands that their public functions take by position, or not at all."""
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -102,6 +102,9 @@ Budget = Annotated[
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
 Set = Annotated[list[str] | None, option("--set", "Setting of a plug-in; repeatable.", "FAMILY.KEY=VALUE")]
+FormatSet = Annotated[
+    list[str] | None, option("--set", "Setting of the format, such as format.table=Sheet2.", "format.KEY=VALUE")
+]
 Overwrite = Annotated[
     bool | None, typer.Option("--overwrite", help="Replace the run at --out once the new one is complete.")
 ]

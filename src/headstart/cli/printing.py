@@ -18,6 +18,7 @@ from headstart.cli.stage_table import stage_table
 from headstart.kernel.terminal_text import as_list, on_one_line
 from headstart.kernel.user_settings import FieldHelp
 from headstart.pipeline.numbers import difference_text, interval_text, spread_text, value_text
+from headstart.pipeline.prediction_table import lines_of
 from headstart.pipeline.record import DataIssue, DataSummary, FigureRow, RunRecord
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ def print_predicted(summary: PredictionSummary) -> None:
 def print_frame(frame: pd.DataFrame) -> None:
     """Predictions as CSV."""
     frame.to_csv(sys.stdout, index=False)
+
+
+def print_lines(frame: pd.DataFrame) -> None:
+    """Predictions as JSON Lines."""
+    sys.stdout.writelines(line + "\n" for line in lines_of(frame))
 
 
 def frame_document(frame: pd.DataFrame) -> dict[str, Any]:

@@ -63,11 +63,13 @@ class Schema(Settings):
     """Column with the given split: 'train', 'val', 'test'; empty where none is given."""
     origin: str
     """Column that says where an example came from, as a person would name it: a relative path, or 'file.csv:12'."""
+    id: str | None = None
+    """Column by which the data name their rows, such as 'tweet_id'; predictions repeat it."""
     root: str = ""
     """Folder that relative paths of inputs start from."""
 
 
-ROLES = ("written", "words", "group", "domain", "weight", "part", "origin")
+ROLES = ("written", "words", "group", "domain", "weight", "part", "origin", "id")
 """Fields of a schema that each name a column, or none."""
 
 

@@ -19,6 +19,9 @@ from headstart.kernel.errors import DataError
 _LOOK_AT = 1000
 """Records whose keys are taken for all the columns there are."""
 
+LINE = "text"
+"""The column of a file that has a text on each line."""
+
 Record = tuple[int, dict[str, Any]]
 """Its number, by which it is named, and its values by column."""
 
@@ -160,7 +163,7 @@ class Lines(TextTable):
 
     def records(self) -> Iterator[Record]:
         """Each line's, which is named by its number."""
-        return ((number, {"text": line.rstrip("\r\n")}) for number, line in self.lines())
+        return ((number, {LINE: line.rstrip("\r\n")}) for number, line in self.lines())
 
 
 def _are_records(value: Any) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
+from pydantic import BeforeValidator
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
@@ -24,6 +25,8 @@ from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
+from headstart.formats._record_tables import LINE, Lines
+from headstart.formats._row_names import id_column, with_names
 from headstart.formats._rows import ORIGIN, is_text
 from headstart.formats._table_memory import ArrowRows
 from headstart.formats._table_part import TablePart
@@ -48,7 +51,7 @@ _LOOK_AT = 1000
 class Table(Settings):
     """Tables on disk or in memory."""
 
-    table: str | None = None
+    table: Annotated[str | None, BeforeValidator(lambda name: name if name is None else str(name))] = None
     """The sheet of a workbook, the table of a database or the file of a zip archive that is meant, where there are
     several."""
     labels: LabelForm = "auto"
@@ -120,7 +123,8 @@ class Table(Settings):
             table = part.source
             called = {nfc(name): name for name in table.names()}
             refuse_twins(table.names(), table.words)
-            named = named_columns(named_besides(columns, list(called)), list(called), labelled=False)
+            wanted = Columns(text=(LINE,)) if isinstance(table, Lines) and len(columns.text) == 1 else columns
+            named = named_columns(named_besides(wanted, list(called)), list(called), labelled=False)
             head = with_lists(in_nfc(table.head(_LOOK_AT)), named)
             lists = token_columns(head, named)
             if lists is not None:
@@ -131,14 +135,18 @@ class Table(Settings):
                 continue
             roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal)
             inputs = roles.inputs
-            schema = Schema(modality=inputs.modality, inputs=inputs.columns, origin=ORIGIN, root=table.root)
+            names_rows = id_column(head, inputs.columns)
+            schema = Schema(
+                modality=inputs.modality, inputs=inputs.columns, id=names_rows, origin=ORIGIN, root=table.root
+            )
             kinds = {
                 name: pa.string() if is_text(head.schema.field(name).type) else inputs.type for name in inputs.columns
             }
+            kinds |= {} if names_rows is None else {names_rows: pa.string()}
             for chunk in table.chunks({called[name]: kind or pa.string() for name, kind in kinds.items()}, rows):
                 for start in range(0, chunk.num_rows, rows):
                     some = with_inputs(in_nfc(chunk.slice(start, rows)), roles, table.root, self.decimal)
-                    yield Examples(some, schema, tuple(_notes(source, tables)))
+                    yield Examples(with_names(some, names_rows), schema, tuple(_notes(source, tables)))
 
 
 def _schema(roles: Roles, root: str, words: str | None) -> Schema:

@@ -11,7 +11,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
 from headstart.contracts.modality import HasTexts, InFiles, modality_named
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError, nearest
+from headstart.kernel.errors import DataError, SettingsError, nearest
 from headstart.kernel.regular import require_regular
 from headstart.kernel.terminal_text import is_text
 from headstart.kernel.user_settings import build
@@ -69,11 +69,27 @@ def _require_used(columns: Columns, schema: Schema, seen: str) -> None:
             raise DataError(f"--{flag} {names[0]} would do nothing, as there is no such column: {seen}")
 
 
-def reader_of(source: Any, format: str | None, settings: Mapping[str, Any] = NO_SETTINGS) -> tuple[Any, Format]:
-    """The source, and what reads it with those of the settings of a run that it has too. Raises DataError."""
+def reader_of(
+    source: Any,
+    format: str | None,
+    settings: Mapping[str, Any] = NO_SETTINGS,
+    given: Mapping[str, Any] = NO_SETTINGS,
+) -> tuple[Any, Format]:
+    """The source, and what reads it with the given settings and those of a run that it has too.
+
+    Raises:
+        DataError: as `read_examples`. SettingsError: the format has no such settings as were given.
+    """
     source = existing(source)
     kind, _ = _kind(source, format)
-    return source, build(kind, shared_settings(kind, settings), where="format")
+    return source, build(kind, {**shared_settings(kind, settings), **given}, where="format")
+
+
+def of_format(verb: str, settings: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The settings of the format, which are all that a verb takes. Raises SettingsError on those of another family."""
+    if strange := sorted({*settings} - {"format"}):
+        raise SettingsError(f"--set {strange[0]}: {verb} takes settings of format alone, such as format.table=NAME")
+    return settings.get("format", NO_SETTINGS)
 
 
 def shared_settings(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:

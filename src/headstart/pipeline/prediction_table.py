@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import Remarks, WritesFiles
 from headstart.engine.frozen.infer import Predictor
+from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
+from headstart.kernel.regular import open_regular
 from headstart.pipeline.destination import (
     require_apart,
     require_apart_from_pictures,
@@ -27,7 +31,31 @@ from headstart.pipeline.mask_files import MaskFiles
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.unusable import predict_usable, require_kind
 
-WRITERS = {".csv": pa.csv.CSVWriter, ".parquet": pa.parquet.ParquetWriter}
+ORIGIN, ERROR = "origin", "error"
+MOST_INPUTS = 50
+"""Input columns that predictions repeat; of more, the origin alone names the row."""
+
+
+_OURS = re.compile(r"origin|prediction|confidence|file|error|p_.*|share of .*")
+
+
+class LinesWriter:
+    """JSON Lines: a document for each row, empty cells as null."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:  # noqa: ARG002
+        """Open the file."""
+        self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+
+    def write_table(self, table: pa.Table) -> None:
+        """Append rows."""
+        self._file.writelines(line + "\n" for line in lines_of(table.to_pandas()))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+WRITERS = {".csv": pa.csv.CSVWriter, ".jsonl": LinesWriter, ".parquet": pa.parquet.ParquetWriter}
 """File name suffix -> what writes the predictions."""
 
 
@@ -45,11 +73,21 @@ def _holds_predictions(file: Path) -> bool:
     try:
         if file.suffix == ".parquet":
             names = pa.parquet.read_schema(file).names
+        elif file.suffix == ".jsonl":
+            with open_regular(file) as content:
+                names = list(parse_json(content.readline()))
         else:
             names = list(pd.read_csv(file, nrows=0).columns)
     except (OSError, ValueError, pa.ArrowException):
         return False
-    return names[:1] == ["origin"] and names[-1:] == ["error"]
+    return names[:1] == [ORIGIN] and names[-1:] == [ERROR]
+
+
+def lines_of(frame: pd.DataFrame) -> Iterator[str]:
+    """Each row as a line of JSON."""
+    for record in frame.to_dict("records"):
+        known = {name: None if isinstance(value, float) and value != value else value for name, value in record.items()}
+        yield json.dumps(known, ensure_ascii=False)
 
 
 def frames(
@@ -77,15 +115,29 @@ def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
 def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:
     """One row per example; where an input is of no use the scores are empty and 'error' says why."""
     predicted = predict_usable(predictor, examples)
-    frame = pd.DataFrame({"origin": examples.origins()})
+    frame = pd.DataFrame({ORIGIN: examples.origins()})
     if predicted.prediction is not None:
         shown, done = presentation_of(predictor.model.task), examples.take(predicted.rows)
         scores = pd.DataFrame(dict(shown.columns(predicted.prediction)), index=predicted.rows)
         if masks is not None and isinstance(shown, WritesFiles):
             scores["file"] = masks.write(shown, predicted.prediction, done)
         frame = frame.join(scores)
-    frame["error"] = [predicted.failures.get(row) for row in range(len(examples))]
+    for place, name in enumerate(_shown(examples.table, examples.schema), start=1):
+        ours = _OURS.fullmatch(name) or name in frame.columns
+        frame.insert(place, f"input {name}" if ours else name, examples.column(name))
+    frame[ERROR] = [predicted.failures.get(row) for row in range(len(examples))]
     return frame
+
+
+def _shown(table: pa.Table, schema: Schema) -> tuple[str, ...]:
+    """The column that names a row, else its inputs, unless these are its origin or cannot be written."""
+    if schema.id is not None:
+        return (schema.id,)
+    kinds = [table.schema.field(name).type for name in schema.inputs]
+    written = (pa.types.is_string, pa.types.is_large_string, pa.types.is_floating)
+    plain = all(any(is_such(kind) for is_such in written) for kind in kinds)
+    told = schema.inputs == (schema.origin,) or len(schema.inputs) > MOST_INPUTS
+    return schema.inputs if plain and not told else ()
 
 
 def write(found: Iterator[pd.DataFrame], table: Path, suffix: str) -> tuple[int, int]:
@@ -119,7 +171,7 @@ def _with_scores_first(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]
     held: list[pd.DataFrame] = []
     for frame in frames:
         held.append(frame)
-        if len(frame.columns) > 2:
+        if frame[ERROR].isna().any():
             break
     everything = pd.concat(held, ignore_index=True) if held else None
     if everything is not None:

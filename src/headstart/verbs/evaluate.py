@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import figures
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.cut_off import CutOff
-from headstart.pipeline.data import reader_of
+from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
 from headstart.pipeline.own_test_part import count_reading, own_test_part
@@ -60,6 +60,7 @@ def evaluate(
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     slices: str | Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Judge a run on labelled data; without data, on its own test part again.
@@ -68,6 +69,7 @@ def evaluate(
         run: a run folder.
         data: whatever `fit` reads, with labels of the classes that the run knows.
         format, text, image, label, group, slices: as in `fit`; what is not given is as it was in training.
+        settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}.
         reporter: shows progress.
 
     Raises:
@@ -77,12 +79,16 @@ def evaluate(
     require_cache_apart(data, run.folder)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
+    changed = of_format("evaluate", settings)
     left_out: tuple[str, ...] = ()
     if data is None:
+        if changed:
+            raise SettingsError("--set would do nothing, as the run's own test part is read as in training")
         examples = own_test_part(run, columns)
         source = f"the run's own test part of {run.plan.data}"
     else:
-        found, reader = reader_of(data, format or run.plan.format, run.plan.settings.get("format", {}))
+        own = run.plan.settings.get("format", {})
+        found, reader = reader_of(data, format or run.plan.format, own, changed)
         examples = reader.read(found, columns)
         left_out = examples.notes
         source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.pipeline.cut_off import CutOff
-from headstart.pipeline.data import reader_of
+from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
+from headstart.pipeline.given_inputs import as_list, given_examples, on_disk
 from headstart.pipeline.mask_files import mask_files
 from headstart.pipeline.prediction_table import frames, require_place_of_table, write
 from headstart.pipeline.run_folder import RunFolder, open_run
@@ -53,23 +55,26 @@ def predict(
     format: str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame | PredictionSummary:
     """Predict for new data, in their order.
 
     Args:
         run: a run folder.
-        data: whatever `fit` reads, without labels.
-        out: a .csv or .parquet file; it appears when all is done, and what is no table, such as masks, in a folder of
-            its name beside it: pictures, and for scans in files of their own such files too. What an earlier prediction
-            wrote there is replaced. Without it a frame is returned.
+        data: whatever `fit` reads, without labels; a file with a text on each line; texts or other inputs in a list or
+            Series; a text that is no path; '-' for standard input, as lines of text, JSON or a table with a header.
+        out: a .csv, .jsonl or .parquet file; it appears when all is done, and what is no table, such as masks, in a
+            folder of its name beside it: pictures, and for scans in files of their own such files too. What an earlier
+            prediction wrote there is replaced. Without it a frame is returned.
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
+        settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}.
         reporter: shows progress.
 
     Returns:
-        One row per example: origin, prediction, confidence and scores, and 'error' where the input cannot be read or
-        is empty.
+        One row per example: origin, the column that names it or else its input, prediction, confidence and scores, and
+        'error' where the input cannot be read or is empty.
 
     Raises:
         RunError: no finished run, or `out` lies in one. DataError: nothing to predict. SettingsError: `out` has another
@@ -83,33 +88,63 @@ def predict(
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
-    source, reader = reader_of(data, format, opened.plan.settings.get("format", {}))
-    chunks = _telling(reader.stream(source, columns, ROWS_AT_ONCE), CutOff(model.backbone, model.task), reporter)
-    predictor = Predictor(model, reporter=reporter)
-    if out is None:
-        found = list(frames(predictor, chunks, None, reporter))
-        if not found:
-            raise DataError("there is nothing to predict: the data have no rows")
-        everything = pd.concat(found, ignore_index=True)
-        broken = everything[everything["error"].notna()]
-        if len(broken):
-            first = f"{broken['origin'].iloc[0]} {broken['error'].iloc[0]}"
-            reporter.say(f"{len(broken):,} of {len(everything):,} rows could not be predicted, first: {first}.")
-        return everything
-    out = Path(out)
-    if not isinstance(presentation_of(model.task), WritesFiles):
+    named = {*columns.text, *columns.numeric, *filter(None, [columns.image])}
+    with on_disk(data, named) as lying:
+        handed = given_examples(lying, model)
+        if handed is not None:
+            stream, gathers = _in_pieces(handed), None
+        else:
+            own = opened.plan.settings.get("format", {})
+            source, reader = reader_of(as_list(lying), format, own, of_format("predict", settings))
+            stream = reader.stream(source, columns, ROWS_AT_ONCE)
+            gathers = partial(reader.gathered, source) if isinstance(reader, Gathers) else None
+        chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
+        predictor = Predictor(model, reporter=reporter)
+        if out is None:
+            return _everything(frames(predictor, chunks, None, reporter), reporter)
+        return _written(Path(out), predictor, chunks, (data, opened.folder), gathers, reporter)
+
+
+def _everything(found: Iterator[pd.DataFrame], reporter: Reporter) -> pd.DataFrame:
+    """All predictions as one frame. Raises DataError where there are none."""
+    every = list(found)
+    if not every:
+        raise DataError("there is nothing to predict: the data have no rows")
+    everything = pd.concat(every, ignore_index=True)
+    broken = everything[everything["error"].notna()]
+    if len(broken):
+        first = f"{broken['origin'].iloc[0]} {broken['error'].iloc[0]}"
+        reporter.say(f"{len(broken):,} of {len(everything):,} rows could not be predicted, first: {first}.")
+    return everything
+
+
+def _written(
+    out: Path,
+    predictor: Predictor,
+    chunks: Iterator[Examples],
+    inputs: tuple[Any, Path],
+    gathers: Callable[[Mapping[str, Path], Path], list[Path]] | None,
+    reporter: Reporter,
+) -> PredictionSummary:
+    """Write the predictions, and masks in a folder beside them; `gathers` puts those of a scan together."""
+    if not isinstance(presentation_of(predictor.model.task), WritesFiles):
         with atomic_path(out) as table:
             rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
     folder, gathered = out.with_suffix(""), list[Path]()
-    require_apart(folder, (data, opened.folder), "masks")
+    require_apart(folder, inputs, "masks")
     require_outside_runs(folder, what="masks")
     with atomic_path(out) as table, mask_files(folder) as masks:
         rows, failed = write(frames(predictor, chunks, masks, reporter), table, out.suffix)
-        if masks.of and isinstance(reader, Gathers):
-            gathered = reader.gathered(source, masks.of, masks.folder)
+        if masks.of and gathers is not None:
+            gathered = gathers(masks.of, masks.folder)
     named = tuple(str(folder / path.relative_to(masks.folder)) for path in gathered)
     return PredictionSummary(rows=rows, failed=failed, out=str(out), gathered=named)
+
+
+def _in_pieces(examples: Examples) -> Iterator[Examples]:
+    for start in range(0, len(examples), ROWS_AT_ONCE):
+        yield examples.take(range(start, min(start + ROWS_AT_ONCE, len(examples))))
 
 
 def _telling(chunks: Iterator[Examples], cut_off: CutOff, reporter: Reporter) -> Iterator[Examples]:

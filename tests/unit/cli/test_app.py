@@ -138,7 +138,7 @@ def test_fit_gets_every_flag(headstart_command: Callable[..., Ended], received: 
 def test_every_parameter_of_a_function_has_its_flag(verb: str) -> None:
     parameters = set(inspect.signature(getattr(headstart, verb)).parameters) - {"reporter"}
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
-    flags = {parameter.name for parameter in command.params} - {"as_json", "help"}
+    flags = {parameter.name for parameter in command.params} - {"as_json", "as_jsonl", "help"}
     assert {"settings" if name == "assignments" else name for name in flags} == parameters
 
 
