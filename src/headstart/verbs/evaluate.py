@@ -79,19 +79,7 @@ def evaluate(
     require_cache_apart(data, run.folder)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
-    changed = of_format("evaluate", settings)
-    left_out: tuple[str, ...] = ()
-    if data is None:
-        if changed:
-            raise SettingsError("--set would do nothing, as the run's own test part is read as in training")
-        examples = own_test_part(run, columns)
-        source = f"the run's own test part of {run.plan.data}"
-    else:
-        own = run.plan.settings.get("format", {})
-        found, reader = reader_of(data, format or run.plan.format, own, changed)
-        examples = reader.read(found, columns)
-        left_out = examples.notes
-        source = str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
+    examples, source, left_out = _read(run, data, format, columns, of_format("evaluate", settings))
     keys = content_keys(examples, reporter).keys
     reads, notes = count_reading(run, keys, report)
     predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
@@ -114,6 +102,20 @@ def evaluate(
         test_reads=reads,
         notes=(*notes, *left_out, *_about_inputs(run.model, examples), *rare),
     )
+
+
+def _read(
+    run: RunFolder, data: Any, format: str | None, columns: Columns, settings: Mapping[str, Any]
+) -> tuple[Examples, str, tuple[str, ...]]:
+    """The examples, the words for them, and what their reader left out."""
+    if data is None:
+        if settings:
+            raise SettingsError("--set would do nothing, as the run's own test part is read as in training")
+        return own_test_part(run, columns), f"the run's own test part of {run.plan.data}", ()
+    own = run.plan.settings.get("format", {})
+    found, reader = reader_of(data, format or run.plan.format, own, settings)
+    examples = reader.read(found, columns)
+    return examples, str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>", examples.notes
 
 
 def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:
