@@ -59,7 +59,7 @@ def _text(folder: Path) -> Sample:
 
 def _table(folder: Path) -> Sample:
     columns = {"x": [1.0, 2.0, 1.0, 4.0], "y": [0.0, 0.5, -0.0, 0.0]}
-    return Sample(columns, {"x": [1.0], "y": [float("nan")]}, np.eye(3))
+    return Sample(columns, {"x": [1.0], "y": [float("inf")]}, np.eye(3))
 
 
 SAMPLES: dict[str, Callable[[Path], Sample]] = {"image": _image, "text": _text, "table": _table}

@@ -221,15 +221,15 @@ def test_blank_texts_are_named_and_nothing_is_predicted_for_them(here: Path, ber
         fit(frame.assign(review=" "), text="review", label="mood", backbone=str(bert))
 
 
-def test_rows_with_missing_numbers_are_named(here: Path) -> None:
+def test_gaps_are_filled_and_infinite_numbers_are_named(here: Path) -> None:
     frame = measurements(40)
     frame.loc[5, "width"], frame.loc[6, "height"] = np.nan, np.inf
     run = fit(frame, label="target")
-    assert [trouble.origin for trouble in run.record.data.unreadable] == ["row 5", "row 6"]
-    assert sum(part.examples for part in run.record.data.parts) == 38
+    assert [trouble.origin for trouble in run.record.data.unreadable] == ["row 6"]
+    assert sum(part.examples for part in run.record.data.parts) == 39
     predicted = run.predict(frame)
-    assert predicted.index[predicted["prediction"].isna()].tolist() == [5, 6]
-    assert set(predicted["error"].dropna()) == {"has a missing or infinite number"}
+    assert predicted.index[predicted["prediction"].isna()].tolist() == [6]
+    assert set(predicted["error"].dropna()) == {"has an infinite number"}
 
 
 def test_too_few_examples_to_train_by_steps(here: Path) -> None:

@@ -1,19 +1,19 @@
-"""Numeric columns as they are: a backbone without weights, so that everything above features works on plain tables."""
+"""The columns of a table as features, by the encoding that training rows teach: a backbone without weights.
+
+Complete rows of numbers are their own features.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
 from torch import nn
 
-from headstart.backbones._own_name import OwnName
-from headstart.backbones._table_rows import rows_of_numbers
-from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.backbones._table_rows import TableBackbone, TableFamily
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State, Tap
-from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
 from headstart.kernel.errors import BackboneError
@@ -21,52 +21,38 @@ from headstart.kernel.errors import BackboneError
 NAME = "table_features"
 
 
-class TableFeatures(OwnName):
-    """The columns of a table as features; scaling them is the task solver's business."""
+class TableFeatures(TableFamily):
+    """The columns of a table as features; of numbers alone scaling is the task solver's business."""
 
     own_name: ClassVar[str] = NAME
-    modality: ClassVar[str] = "table"
 
-    columns: int = Field(ge=1)
-    """How many numeric columns there are; >= 1."""
     reference: str = NAME
     """Always 'table_features'."""
 
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
         """For every table."""
-        return NAME, "numeric columns are features as they are"
+        return NAME, "the columns are the features"
 
     def load(self) -> Backbone:
-        """The identity on that many columns."""
-        return _Identity(self.columns)
+        """The columns, by an encoding that is to be learnt."""
+        return _Columns(self)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
-        """The same as `load`: there are no weights."""
-        return self.load()
+        """The same, by the encoding that there is: there are no weights."""
+        return _Columns(self, learns=False)
 
 
-class _Identity(Backbone):
-    modality = "table"
-    licence = NO_LICENCE
+class _Columns(TableBackbone):
     stages = (Stage("columns", ()),)
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, settings: TableFeatures, *, learns: bool = True) -> None:
         self.name, self.origin = NAME, "no weights"
-        self.module = nn.Identity()
-        self.width = columns
+        self.module, self.learns = nn.Identity(), learns
+        self.build(settings)
 
-    def prepare(self, raws: Sequence[Raw]) -> State:
-        """(batch, columns) float32; refuses NaN and infinite values, also those that 32 bits cannot hold."""
-        return State(rows_of_numbers(raws, self.width))
-
-    def length(self, raw: Raw) -> int:  # noqa: ARG002
-        """1: all rows cost the same."""
-        return 1
-
-    def preparation(self) -> Mapping[str, Any]:
-        """Nothing but the number of columns."""
-        return {"family": NAME, "columns": self.width}
+    def build(self, settings: TableFeatures) -> None:
+        self.settings, self.width = settings, settings.inputs
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """The identity. Raises BackboneError on a tap other than of its one stage."""
@@ -81,12 +67,12 @@ class _Identity(Backbone):
         return Features(state.hidden)
 
     def describe(self) -> dict[str, Any]:
-        """The number of columns."""
-        return {"plugin": NAME, "settings": {"reference": NAME, "columns": self.width}}
+        """The columns and their encoding."""
+        return {"plugin": NAME, "settings": self.settings.model_dump(mode="json")}
 
     def fresh(self, seed: int) -> Backbone:  # noqa: ARG002
         """The same: there are no weights to draw."""
-        return _Identity(self.width)
+        return _Columns(self.settings, learns=self.learns)
 
 
 class _Tapped(nn.Module):

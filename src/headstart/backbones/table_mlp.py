@@ -1,9 +1,9 @@
-"""A residual network on the numbers of a table: what there is to pretrain, and to fine-tune, on rows of one's own.
+"""A residual network on the columns of a table: what there is to pretrain, and to fine-tune, on rows of one's own.
 
 The ResNet of Gorishniy et al. 2021 ("Revisiting deep learning models for tabular data"): every block adds
 dropout(W' relu(W norm(x))) to x, norm being BatchNorm. Columns have units of their own, so BatchNorm without weights
-standardises them first, as in fastai's tabular model; its running statistics are the scale from then on. Yes/no columns
-are 0 and 1; a category is to be given as one such column for each of its values.
+standardises them first, as in fastai's tabular model; its running statistics are the scale from then on. Categories are
+one-hot, and missing values filled, by an encoding that training rows teach.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.backbones._own_name import OwnName
-from headstart.backbones._table_rows import rows_of_numbers
-from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.backbones._table_rows import TableBackbone, TableFamily
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
@@ -29,14 +27,11 @@ from headstart.kernel.errors import BackboneError, unknown
 NAME = "table_mlp"
 
 
-class TableMlp(OwnName):
-    """A network on numeric columns, to be trained from random weights."""
+class TableMlp(TableFamily):
+    """A network on the columns of a table, to be trained from random weights."""
 
     own_name: ClassVar[str] = NAME
-    modality: ClassVar[str] = "table"
 
-    columns: int = Field(ge=1)
-    """How many numeric columns there are; >= 1."""
     reference: str = NAME
     """Always 'table_mlp'."""
     weights: str = "random"
@@ -69,22 +64,22 @@ class TableMlp(OwnName):
         return _TableNet(self)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
-        """The architecture, its weights to be filled in."""
-        return _TableNet(self)
+        """The architecture, its weights to be filled in; the encoding that there is stays."""
+        return _TableNet(self, learns=False)
 
 
-class _TableNet(Backbone):
-    modality = "table"
-    licence = NO_LICENCE
+class _TableNet(TableBackbone):
+    def __init__(self, settings: TableMlp, *, learns: bool = True) -> None:
+        self.name, self.origin, self.learns = NAME, "random", learns
+        self.build(settings)
 
-    def __init__(self, settings: TableMlp) -> None:
-        self.name, self.origin, self.width = NAME, "random", settings.width
-        self._settings = settings
+    def build(self, settings: TableMlp) -> None:
+        self.settings, self.width = settings, settings.width
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             blocks = [_Block(settings.width, settings.dropout) for _ in range(settings.depth)]
-            scale = nn.BatchNorm1d(settings.columns, affine=False)
-            start = nn.Sequential(scale, nn.Linear(settings.columns, settings.width))
+            scale = nn.BatchNorm1d(settings.inputs, affine=False)
+            start = nn.Sequential(scale, nn.Linear(settings.inputs, settings.width))
             end = nn.Sequential(nn.BatchNorm1d(settings.width), nn.ReLU())
         self.module = nn.Sequential(start, *blocks, end).eval()
         names = ("columns", *(f"block.{k}" for k in range(settings.depth)), "norm")
@@ -95,26 +90,11 @@ class _TableNet(Backbone):
         parameters = tuple(f"{k}.{name}" for name, _ in part.named_parameters())
         return Stage(name, parameters, tuple(f"{k}.{name}" for name, _ in part.named_buffers()), (str(k),))
 
-    def prepare(self, raws: Sequence[Raw]) -> State:
-        """(batch, columns) float32; refuses NaN and infinite values, also those that 32 bits cannot hold."""
-        return State(rows_of_numbers(raws, self._settings.columns))
-
     def settle(self, raws: Sequence[Raw]) -> None:
         """The columns' scale, so that a network that has learnt nothing yet sees them alike. Raises DataError."""
-        largest = torch.finfo(torch.float32).max
-        rows = rows_of_numbers(
-            [raw for raw in raws if np.all(np.abs(np.asarray(raw)) <= largest)], self._settings.columns
-        )
-        scale: Any = self.module.get_submodule("0.0")
+        rows, scale = self.settings.numbers(raws), self.module.get_submodule("0.0")
+        rows = rows[torch.isfinite(rows).all(dim=1)]
         scale.running_var, scale.running_mean = torch.var_mean(rows, dim=0)
-
-    def length(self, raw: Raw) -> int:  # noqa: ARG002
-        """1: all rows cost the same."""
-        return 1
-
-    def preparation(self) -> Mapping[str, Any]:
-        """Nothing but the number of columns."""
-        return {"family": NAME, "columns": self._settings.columns}
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """The stages in between. Raises BackboneError on a tap that lies outside of them."""
@@ -131,11 +111,11 @@ class _TableNet(Backbone):
 
     def describe(self) -> dict[str, Any]:
         """The architecture: the seed decides weights alone."""
-        return {"plugin": NAME, "settings": {**self._settings.model_dump(mode="json"), "seed": 0}}
+        return {"plugin": NAME, "settings": {**self.settings.model_dump(mode="json"), "seed": 0}}
 
     def fresh(self, seed: int) -> Backbone:
         """The same network with other random weights."""
-        return _TableNet(self._settings.model_copy(update={"seed": seed}))
+        return _TableNet(self.settings.model_copy(update={"seed": seed}), learns=self.learns)
 
 
 class _Block(nn.Module):

@@ -1,6 +1,7 @@
-"""Boosting: gradient boosted trees on histograms of numeric columns (Friedman 2001; Ke et al. 2017).
+"""Boosting: gradient boosted trees on histograms of columns (Friedman 2001; Ke et al. 2017).
 
-Trees are added until a tenth of the training examples, held out, stops improving.
+Gaps and categories are split on as they are. Trees are added until a tenth of the training examples, held out, stops
+improving.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from headstart.baselines._scores import fit_scores, takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasNumbers, Modality
+from headstart.contracts.modality import HasNumbers, Modality, modality_named
 from headstart.contracts.task import BoundTask
+from headstart.numerics.table_encoding import Row, learn
 
 LARGEST_LEAF = 20
 """Examples that a leaf has at least; fewer where there are fewer than 200 in all."""
@@ -43,9 +45,12 @@ class Boosting(Baseline):
 
 
 def _grown(data: Labelled, rate: float, seed: int) -> Scores:
-    rows = len(data.examples)
+    rows, numbers = len(data.examples), _rows(data.examples)
+    encoding = learn(numbers)
     leaf = max(1, min(LARGEST_LEAF, rows // 10))
     how: dict[str, Any] = {"learning_rate": rate, "min_samples_leaf": leaf, "random_state": seed}
+    if encoding.categorical.any():
+        how["categorical_features"] = encoding.categorical
 
     def classify(x: np.ndarray, truth: np.ndarray, weights: np.ndarray | None) -> HistGradientBoostingClassifier:
         counts = np.unique(truth, return_counts=True)[1]
@@ -58,10 +63,12 @@ def _grown(data: Labelled, rate: float, seed: int) -> Scores:
     def regress(x: np.ndarray, values: np.ndarray) -> HistGradientBoostingRegressor:
         return HistGradientBoostingRegressor(**how, early_stopping=rows >= FEWEST_STOPPED).fit(x, values)
 
-    scores = fit_scores(_numbers(data.examples), data, classify, regress)
-    return lambda examples, _: scores(_numbers(examples))
+    scores = fit_scores(encoding.codes(numbers), data, classify, regress)
+    return lambda examples, _: scores(encoding.codes(_rows(examples)))
 
 
-def _numbers(examples: Examples) -> np.ndarray:
-    """(examples, columns) float64"""
-    return np.array(examples.raws(), dtype=np.float64).reshape(len(examples), -1)
+def _rows(examples: Examples) -> Sequence[Row]:
+    kind = modality_named(examples.schema.modality)
+    if not isinstance(kind, HasNumbers):
+        raise TypeError(f"{examples.schema.modality} inputs are no rows of a table")
+    return kind.rows(examples.raws())

@@ -55,11 +55,20 @@ def reporter() -> Reporter:
     return RichReporter()
 
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table of texts or image paths.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
 
 Text = Annotated[list[str] | None, option("--text", "Text column; give it twice for pairs of texts.", "COLUMN")]
 Image = Annotated[str | None, option("--image", "Column of image paths.", "COLUMN")]
+Numeric = Annotated[
+    list[str] | None,
+    option("--numeric", "Column of numbers; repeatable. Then only the columns that are named are inputs.", "COLUMN"),
+]
+Categorical = Annotated[
+    list[str] | None, option("--categorical", "Column of categories, whatever it holds; repeatable.", "COLUMN")
+]
+Date = Annotated[list[str] | None, option("--date", "Column of dates; repeatable.", "COLUMN")]
+LeaveOut = Annotated[list[str] | None, option("--leave-out", "Column that is no input; repeatable.", "COLUMN")]
 Label = Annotated[
     list[str] | None, option("--label", "Label column; repeat it for several columns of 0 and 1.", "COLUMN")
 ]

@@ -11,9 +11,13 @@ from headstart.cli.exits import Answer
 from headstart.cli.options import (
     Augmentation,
     Backbone,
+    Categorical,
+    Date,
     Format,
     Image,
     Json,
+    LeaveOut,
+    Numeric,
     Out,
     Overwrite,
     Seed,
@@ -28,9 +32,8 @@ from headstart.cli.options import (
 
 Unlabelled = Annotated[
     str,
-    typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table of texts, image paths or numbers."),
+    typer.Argument(metavar="UNLABELLED", help="A folder of images, or a table."),
 ]
-Numeric = Annotated[list[str] | None, option("--numeric", "Column of numbers; repeatable.", "COLUMN")]
 Label = Annotated[list[str] | None, option("--label", "Column of the labels in --labelled.", "COLUMN")]
 Objective = Annotated[str | None, option("--objective", "Objective; chosen by the data by default.", "NAME")]
 Labelled = Annotated[
@@ -48,6 +51,9 @@ def pretrain(
     text: Text = None,
     image: Image = None,
     numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
+    leave_out: LeaveOut = None,
     label: Label = None,
     format: Format = None,
     backbone: Backbone = None,

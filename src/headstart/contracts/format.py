@@ -22,7 +22,15 @@ class Columns(Settings):
     image: str | None = None
     """Column of image paths or encoded images."""
     numeric: tuple[str, ...] = ()
-    """Numeric input columns, in the order a backbone takes them; empty for every one that serves nothing else."""
+    """Input columns of numbers, in the order a backbone takes them. Where some are named, no others are inputs."""
+    categorical: tuple[str, ...] = ()
+    """Input columns whose values are categories, whatever they look like."""
+    date: tuple[str, ...] = ()
+    """Input columns of dates."""
+    leave_out: tuple[str, ...] = ()
+    """Columns that are no inputs."""
+    only: bool = False
+    """Whether the inputs are those that are named and no others, as in a run; else kinds of columns alone are named."""
     label: str | None = None
     """Column of the target."""
     labels: tuple[str, ...] = ()
@@ -41,6 +49,10 @@ class Columns(Settings):
     part: str | None = None
     """Column that says train, val or test."""
 
+    def named(self) -> tuple[str, ...]:
+        """The input columns that are named."""
+        return (*self.text, *((self.image,) if self.image else ()), *self.numeric, *self.categorical, *self.date)
+
     @model_validator(mode="before")
     @classmethod
     def _several_labels_are_columns_of_their_own(cls, given: Any) -> Any:
@@ -54,9 +66,11 @@ class Columns(Settings):
     @classmethod
     def _accents_are_composed(cls, given: Any) -> Any:
         """As in the names of a table's columns, so that they compare."""
-        return nfc(given) if isinstance(given, str) else given and tuple(map(nfc, given))
+        if isinstance(given, str):
+            return nfc(given)
+        return tuple(map(nfc, given)) if isinstance(given, tuple) else given
 
-    @field_validator("text", "numeric", "slices", mode="before")
+    @field_validator("text", "numeric", "categorical", "date", "leave_out", "slices", mode="before")
     @classmethod
     def _one_name_is_a_list_of_one(cls, given: Any) -> Any:
         return (given,) if isinstance(given, str) else tuple(given)

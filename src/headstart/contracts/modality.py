@@ -21,6 +21,7 @@ from headstart.kernel import registry
 from headstart.kernel.contract import contract
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
+from headstart.numerics.table_encoding import Row
 
 PREVIEW = 600
 """Characters of an input in words, at most."""
@@ -43,12 +44,14 @@ class Modality(Protocol):
 
     unit: ClassVar[str]
     """Plural noun for inputs, such as 'images'."""
-    role: ClassVar[str]
-    """The field of `Columns` that names the input columns, so that prediction finds them again; '' for none."""
     like_lengths: ClassVar[bool]
     """True where lengths differ so much that a batch is better made of inputs of similar length."""
     no_backbone: ClassVar[str]
     """Advice for users where no pretrained backbone can be had; '' for none."""
+
+    def named(self, table: pa.Table, schema: Schema) -> Mapping[str, Any]:
+        """Fields of `Columns` that name the input columns of a table, so that prediction finds them again."""
+        ...
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """The input of each row of a table, not decoded. Each can be pickled."""
@@ -137,10 +140,14 @@ class HasTexts(Modality, Protocol):
 
 @runtime_checkable
 class HasNumbers(Modality, Protocol):
-    """A modality whose inputs are vectors of numbers, all of one length."""
+    """A modality whose inputs are rows of a table, all of one length."""
+
+    def rows(self, raws: Sequence[Raw]) -> Sequence[Row]:
+        """The rows, from which an encoding is learnt."""
+        ...
 
     def numbers(self, raw: Raw) -> np.ndarray:
-        """(columns,) float64."""
+        """(columns,) float64, NaN where a column has no number."""
         ...
 
 
@@ -149,8 +156,13 @@ class PlainModality(Settings):
 
     unit: ClassVar[str] = "examples"
     role: ClassVar[str] = ""
+    """The field of `Columns` that names the input columns; '' for none."""
     like_lengths: ClassVar[bool] = False
     no_backbone: ClassVar[str] = ""
+
+    def named(self, table: pa.Table, schema: Schema) -> Mapping[str, Any]:  # noqa: ARG002
+        """The columns by their `role`."""
+        return {self.role: schema.inputs} if self.role else {}
 
     def flaw(self, raw: Raw) -> str:  # noqa: ARG002
         """Every input that can be read is of use."""

@@ -28,6 +28,7 @@ from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.media.framing import Framing
 from headstart.numerics.standardisation import standardise
+from headstart.numerics.table_encoding import learn
 
 MOST_INPUTS = 10_000
 """Inputs that the codes are fitted on, at most."""
@@ -140,14 +141,16 @@ def _texts(kind: HasTexts, raws: Sequence[Raw]) -> _Data:
 
 
 def _rows(kind: HasNumbers, raws: Sequence[Raw]) -> _Data:
+    encoding = learn(kind.rows(raws))
+
     def read(some: Sequence[Raw]) -> Tensor:
-        table = np.stack([kind.numbers(raw) for raw in some])
+        table = encoding.encoded(kind.rows(some))
         if not np.isfinite(table).all():
-            raise DataError("contains a missing (NaN) or infinite number")
+            raise DataError("contains an infinite number")
         return torch.from_numpy(table)
 
-    table = np.stack([kind.numbers(raw) for raw in raws])
-    return _Data(table[np.isfinite(table).all(axis=1)], read, {"columns": table.shape[1]})
+    table = encoding.encoded(kind.rows(raws))
+    return _Data(table[np.isfinite(table).all(axis=1)], read, {"encoding": encoding.model_dump(mode="json")})
 
 
 def _components(kind: Modality, inputs: Any, seed: int) -> tuple[Projection, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from headstart.formats import _column_kinds as kinds
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import is_text
+from headstart.formats._table_columns import EMPTY, PATHS, PROSE, TableColumns, listed, table_columns
 from headstart.kernel.errors import DataError, unknown
 
 _LABELS = (
@@ -25,6 +26,8 @@ _LABELS = (
 """Names of a target, the surest first; two of one tier are ambiguous."""
 _TEXTS = ("text", "sentence", "review", "review_text", "content", "message", "tweet", "comment", "body", "document")
 _PARTS = ("split", "part", "fold", "set", "subset")
+FEWEST_OF_TABLE, RUNNING_WORDS = 3, 8
+"""Other columns from which short texts, such as names, are taken for one column of a table, and words that are not."""
 _CLEARLY_LONGER = 2.0
 """How many times longer than any other the values of the text column must be when nothing else tells."""
 
@@ -34,8 +37,8 @@ class Inputs(NamedTuple):
 
     modality: str
     columns: tuple[str, ...]
-    type: pa.DataType | None = None
-    """What the values are read as; None for as they are."""
+    types: Mapping[str, pa.DataType] = {}
+    """Column -> what its values are read as; one that is not here as it is."""
     notes: tuple[str, ...] = ()
 
 
@@ -59,27 +62,28 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     """
     if len(columns.text) > 2:
         raise DataError(f"--text was given {len(columns.text)} times: one text column is possible, or two for pairs")
-    given = [
-        flag
-        for flag, value in (("--text", columns.text), ("--image", columns.image), ("numeric columns", columns.numeric))
-        if value
-    ]
+    cells = [(kind, name) for kind in ("numeric", "categorical", "date") for name in getattr(columns, kind)]
+    given = [flag for flag, value in (("--text", columns.text), ("--image", columns.image)) if value]
+    given += [f"--{cells[0][0]}"] if cells else []
     if len(given) > 1:
         raise DataError(f"{' and '.join(given)} exclude each other: an example has one kind of input")
-    inputs = [("text", name) for name in columns.text] + [("numeric", name) for name in columns.numeric]
+    inputs = [*(("text", name) for name in columns.text), *cells]
     inputs += [("image", columns.image)] if columns.image else []
     others = [("label", columns.label), ("group", columns.group), ("domain", columns.domain), ("part", columns.part)]
     others += [*(("label", name) for name in columns.labels), *(("slice", name) for name in columns.slices)]
     known = set(present)
     for flag, name in [*inputs, *(others if labelled else [])]:
         if name is not None and name not in known:
+            if columns.only and (flag, name) in cells:
+                raise DataError(f"the model learnt from the column {name!r}: {unknown('column', name, present)}")
             raise DataError(f"--{flag} {name}: " + unknown("column", name, present))
     if labelled:
         return columns
     kept = {role: name for role, name in others if role not in ("slice", "label") and name in present}
     kept |= {"label": columns.label} if columns.label in present else {}
     slices = tuple(name for name in columns.slices if name in present)
-    return Columns(text=columns.text, image=columns.image, numeric=columns.numeric, slices=slices, **kept)
+    chosen = columns.model_dump(include={"text", "image", "numeric", "categorical", "date", "leave_out", "only"})
+    return Columns(**chosen, slices=slices, **kept)
 
 
 def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, decimal: DecimalSign = "auto") -> Roles:
@@ -98,7 +102,7 @@ def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, d
     part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
     label = _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
-    inputs = _named_inputs(columns) or _inputs(table, root, taken, decimal)
+    inputs = _named_inputs(table, columns, taken) or _inputs(table, root, columns, taken, decimal)
     return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
 
 
@@ -119,7 +123,7 @@ def label_candidates(names: Sequence[str], columns: Columns) -> list[str]:
     """The columns that may be the label: the user's, or those of the surest names that there are."""
     if columns.label is not None:
         return [columns.label]
-    inputs = {*columns.text, columns.image, *columns.numeric}
+    inputs = {*columns.text, columns.image, *columns.numeric, *columns.categorical, *columns.date}
     free = {name.strip().lower(): name for name in names if name not in inputs}
     tiers = ([free[name] for name in tier if name in free] for tier in _LABELS)
     return next((found for found in tiers if found), [])
@@ -140,23 +144,29 @@ def _images(column: str) -> Inputs:
 
 
 def _texts(*columns: str, notes: tuple[str, ...] = ()) -> Inputs:
-    return Inputs("text", columns, pa.string(), notes)
+    return Inputs("text", columns, dict.fromkeys(columns, pa.string()), notes)
 
 
-def _numbers(columns: Sequence[str], notes: tuple[str, ...] = ()) -> Inputs:
-    return Inputs("table", tuple(columns), pa.float64(), notes)
+def _cells(found: TableColumns, notes: tuple[str, ...]) -> Inputs:
+    kinds = {"numeric": pa.float64(), "categorical": pa.string(), "date": pa.timestamp("us")}
+    types = {name: kind for role, kind in kinds.items() for name in getattr(found, role)}
+    return Inputs("table", found.names, types, notes)
 
 
-def _named_inputs(columns: Columns) -> Inputs | None:
+def _named_inputs(table: pa.Table, columns: Columns, taken: set[str | None]) -> Inputs | None:
     if columns.text:
         return _texts(*columns.text)
     if columns.image:
         return _images(columns.image)
-    return _numbers(columns.numeric) if columns.numeric else None
+    if not columns.only and not columns.numeric:
+        return None
+    found = TableColumns(columns.numeric, columns.categorical, columns.date)
+    unused = [name for name in _own(table) if name not in {*found.names, *taken, *columns.leave_out}]
+    return _cells(found, (f"columns that are no inputs: {listed(unused)}",) if unused else ())
 
 
-def _inputs(table: pa.Table, root: str, taken: set[str | None], decimal: DecimalSign) -> Inputs:
-    free = [name for name in _own(table) if name not in taken]
+def _inputs(table: pa.Table, root: str, columns: Columns, taken: set[str | None], decimal: DecimalSign) -> Inputs:
+    free = [name for name in _own(table) if name not in {*taken, *columns.leave_out}]
     images = [name for name in free if kinds.holds_images(table.column(name), root)]
     if len(images) == 1:
         return _images(images[0])
@@ -164,32 +174,31 @@ def _inputs(table: pa.Table, root: str, taken: set[str | None], decimal: Decimal
         raise _ambiguous(table, root, f"the columns {' and '.join(images)} all hold images", "--image COLUMN")
     lower = {name.strip().lower(): name for name in free if is_text(table.column(name).type)}
     named = next((lower[name] for name in _TEXTS if name in lower), None)
-    if named is not None:
+    found = table_columns(table, free, columns, decimal)
+    asked = columns.categorical or columns.date
+    if named is not None and not asked:
         return _texts(named, notes=(f"the text is read from column '{named}'",))
-    marked = {name: kinds.fault_of_numbers(table.column(name), decimal) for name in lower.values()}
-    unread = {name: fault for name, fault in marked.items() if fault}
-    vector = [
-        name
-        for name in free
-        if kinds.is_numeric(table.column(name).type) or marked.get(name) == ""
-        if not kinds.is_identifier(name, table.column(name))
-    ]
-    strings = [name for name in lower.values() if name not in {*vector, *unread}]
-    strings = [name for name in strings if not kinds.looks_like_paths(table.column(name))]
-    if vector:
-        strings = [name for name in strings if kinds.is_prose(table.column(name))]
-    if strings:
-        text = _longest(table, root, strings)
+    texts = [] if asked else _text_candidates(table, found, list(lower.values()))
+    if texts:
+        text = _longest(table, root, texts)
         return _texts(text, notes=(f"the text is read from column '{text}'",))
-    if vector:
-        kept = {*vector, *unread}
-        left = [name for name in free if name not in kept]
-        notes = [f"columns left out because they are not numbers to learn from: {', '.join(left)}"] if left else []
-        return _numbers(vector, (*notes, *(f"column '{name}' left out: {why}" for name, why in unread.items())))
-    if unread:
-        name, why = next(iter(unread.items()))
+    if found.names:
+        return _cells(found, found.notes(table))
+    if found.faults:
+        name, why = next(iter(found.faults.items()))
         raise DataError(f"no column is plainly the input. Column '{name}': {why}.\n{kinds.listing(table, root)}")
     raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")
+
+
+def _text_candidates(table: pa.Table, found: TableColumns, strings: Sequence[str]) -> list[str]:
+    """Columns of which one is the text; none where the columns are a table with words in it."""
+    prose = [name for name in strings if found.left.get(name) == PROSE]
+    if len(found.names) >= FEWEST_OF_TABLE:
+        prose = [name for name in prose if kinds.mean_words(table.column(name)) >= RUNNING_WORDS]
+    if found.numeric or prose or len(found.categorical) > 1:
+        return prose
+    left = {*found.faults, *(name for name, why in found.left.items() if why in (PATHS, EMPTY))}
+    return [name for name in strings if name not in left]
 
 
 def _longest(table: pa.Table, root: str, strings: Sequence[str]) -> str:

@@ -75,8 +75,13 @@ def is_prose(column: pa.ChunkedArray) -> bool:
     """Strings of several words on average."""
     if not is_text(column.type):
         return False
+    return mean_words(column) >= _PROSE_WORDS
+
+
+def mean_words(column: pa.ChunkedArray) -> float:
+    """Mean number of words of the first values; 0 without any."""
     values = sample(column)
-    return bool(values) and sum(len(value.split()) for value in values) / len(values) >= _PROSE_WORDS
+    return sum(len(value.split()) for value in values) / len(values) if values else 0.0
 
 
 def mean_length(column: pa.ChunkedArray) -> float:

@@ -6,9 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.contracts.left_out import LeftOut
+from headstart.contracts.modality import HasNumbers, modality_named
+from headstart.formats._cell_values import as_texts, typed
 from headstart.formats._column_guess import Roles
 from headstart.formats._column_kinds import as_on_disk
-from headstart.formats._numerals import DecimalSign, is_no_value, number_in
+from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import ORIGIN, is_text
 from headstart.formats._table_part import TablePart
@@ -17,7 +19,7 @@ from headstart.kernel.spelling import nfc
 
 
 def with_inputs(table: pa.Table, roles: Roles, root: str, decimal: DecimalSign) -> pa.Table:
-    """Inputs as strings or 64-bit numbers, as their roles say; encoded images stay as they are.
+    """Inputs as strings, 64-bit numbers or dates, as their roles say; encoded images stay as they are.
 
     Paths of images are spelt as below `root`, numbers in texts are read with that decimal sign.
 
@@ -25,14 +27,15 @@ def with_inputs(table: pa.Table, roles: Roles, root: str, decimal: DecimalSign) 
         DataError: a value has no such form; its place is given.
     """
     columns = dict(zip(table.column_names, table.columns))
+    cells = isinstance(modality_named(roles.inputs.modality), HasNumbers)
     for name in roles.inputs.columns:
-        column = columns[name]
-        if roles.inputs.type == pa.float64():
-            columns[name] = _numbers(name, column, table, decimal)
-        elif roles.inputs.type is None and is_text(column.type):
+        column, kind = columns[name], roles.inputs.types.get(name)
+        if cells:
+            columns[name] = typed(name, column, kind, table.column(ORIGIN), decimal)
+        elif kind is None and is_text(column.type):
             columns[name] = _paths(column, root)
-        elif roles.inputs.type == pa.string() or pa.types.is_null(column.type):
-            columns[name] = _texts(name, column)
+        elif kind == pa.string() or pa.types.is_null(column.type):
+            columns[name] = as_texts(name, column)
     # all at once: a table of many columns takes long to be made anew for each
     fields = [
         field if columns[field.name].type == field.type else pa.field(field.name, columns[field.name].type)
@@ -65,32 +68,6 @@ def without_unlabelled_parts(table: pa.Table, label: str, tables: list[TablePart
     return table
 
 
-def _texts(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if is_text(column.type):
-        return column
-    try:
-        return column.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column '{name}' holds {column.type}, which is no text") from error
-
-
 def _paths(column: pa.ChunkedArray, root: str) -> pa.ChunkedArray:
     """Paths as they lie on disk, where accents may have the other of their two forms."""
     return pa.chunked_array([pa.array([path and as_on_disk(root, path) for path in column.to_pylist()], pa.string())])
-
-
-def _numbers(name: str, column: pa.ChunkedArray, table: pa.Table, decimal: DecimalSign) -> pa.ChunkedArray:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    if is_text(column.type):
-        known = [None if not cell or not cell.strip() or is_no_value(cell) else cell for cell in column.to_pylist()]
-        numbers = [None if cell is None else number_in(cell, decimal) for cell in known]
-        strange = [row for row, cell in enumerate(known) if cell is not None and numbers[row] is None]
-        if strange:
-            where = table.column(ORIGIN)[strange[0]].as_py()
-            raise DataError(f"column '{name}' is not numeric: {known[strange[0]]!r} in {where}")
-        return pa.chunked_array([pa.array(numbers, pa.float64())])
-    try:
-        return column.cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column '{name}' holds {column.type}, which is no number") from error

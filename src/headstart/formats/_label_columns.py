@@ -62,7 +62,9 @@ def with_labels(table: pa.Table, label: str, reading: LabelReading, inputs: Inpu
         raise column.refusal(f"the cells are lists, such as {column.first()}, and no {column.form}")
     if lists is not None and holds_records(lists):
         lists.say(f"{len(lists.known())} of {table.num_rows} cells are lists of spans")
-        return ReadLabels(with_spans(table, lists, inputs.columns if inputs.type == pa.string() else ()), "spans")
+        return ReadLabels(
+            with_spans(table, lists, inputs.columns if pa.string() in inputs.types.values() else ()), "spans"
+        )
     if lists is not None:
         labels = read_lists(lists)
     elif is_text(kind):

@@ -13,6 +13,9 @@ ORIGIN = "__origin__"
 MIXED = b"mixed"
 """Metadata of a field whose values were of several kinds and were read as text: an example of each."""
 
+CATEGORIES = b"categories"
+"""Metadata of a field whose values were said to be categories and are no texts: pandas' categorical numbers."""
+
 _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
 
 
@@ -54,10 +57,12 @@ def _array(values: Any) -> tuple[pa.Array | pa.ChunkedArray, dict[bytes, bytes] 
         examples = ", ".join(f"{value!r} ({kind})" for kind, value in kinds.items())
         texts = pa.array([None if value is None else _written(value) for value in present], pa.string())
         return texts, None if len(kinds) == 1 or kinds.keys() <= _LISTS else {MIXED: examples.encode()}
-    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    coded = pa.types.is_dictionary(array.type)
+    kind = array.type.value_type if coded else array.type
     if isinstance(kind, pa.BaseExtensionType):  # intervals and periods of pandas
         return pa.array([str(value) if value == value else None for value in values], pa.string()), None
-    return array if array.type == kind else array.cast(kind), None
+    marked = {CATEGORIES: b""} if coded and not is_text(kind) else None
+    return array if array.type == kind else array.cast(kind), marked
 
 
 def _written(value: Any) -> str:

@@ -27,7 +27,7 @@ from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
 from headstart.formats._row_names import id_column, with_names
-from headstart.formats._rows import ORIGIN, is_text
+from headstart.formats._rows import ORIGIN
 from headstart.formats._table_memory import ArrowRows
 from headstart.formats._table_part import TablePart
 from headstart.formats._table_sources import find_tables, in_nfc, in_words, read_tables, refuse_twins
@@ -139,14 +139,15 @@ class Table(Settings):
             schema = Schema(
                 modality=inputs.modality, inputs=inputs.columns, id=names_rows, origin=ORIGIN, root=table.root
             )
-            kinds = {
-                name: pa.string() if is_text(head.schema.field(name).type) else inputs.type for name in inputs.columns
-            }
-            kinds |= {} if names_rows is None else {names_rows: pa.string()}
-            for chunk in table.chunks({called[name]: kind or pa.string() for name, kind in kinds.items()}, rows):
+            numbers = {name for name in inputs.columns if inputs.types.get(name) == pa.float64()}
+            plain = {name for name in numbers if _is_number(head.schema.field(name).type)}
+            asked = [*inputs.columns, *([] if names_rows is None else [names_rows])]
+            kinds = {called[name]: pa.float64() if name in plain else pa.string() for name in asked}
+            for chunk in table.chunks(kinds, rows):
                 for start in range(0, chunk.num_rows, rows):
                     some = with_inputs(in_nfc(chunk.slice(start, rows)), roles, table.root, self.decimal)
-                    yield Examples(with_names(some, names_rows), schema, tuple(_notes(source, tables)))
+                    told = (*_notes(source, tables), *inputs.notes)
+                    yield Examples(with_names(some, names_rows), schema, told)
 
 
 def _schema(roles: Roles, root: str, words: str | None) -> Schema:
@@ -161,6 +162,11 @@ def _schema(roles: Roles, root: str, words: str | None) -> Schema:
         origin=ORIGIN,
         root=root,
     )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Return whether a file without types may be read with numbers in a column; nothing is known of an empty one."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
 
 
 def _tables(source: Any, wanted: str | None) -> list[TablePart]:
@@ -182,5 +188,6 @@ def _notes(source: Any, tables: Sequence[TablePart]) -> list[str]:
 
 def _as_text(columns: Columns) -> frozenset[str]:
     """Columns whose values are names or prose even where they look like numbers."""
-    named = [*columns.text, *columns.slices, columns.image, columns.group, columns.domain, columns.part]
+    named = [*columns.text, *columns.categorical, *columns.slices, columns.image, columns.group, columns.domain]
+    named += [columns.part]
     return frozenset(name for name in named if name is not None)

@@ -36,8 +36,14 @@ def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tu
     if family is None:
         raise BackboneError(_not_known(reference, modality))
     given = plan.settings.get("backbone", {})
-    columns = len(examples.schema.inputs)
-    offered = {"reference": reference, "weights": plan.weights, "seed": plan.seed, "columns": columns}
+    names = examples.schema.inputs
+    offered = {
+        "reference": reference,
+        "weights": plan.weights,
+        "seed": plan.seed,
+        "columns": len(names),
+        "names": names,
+    }
     fields = {**{key: value for key, value in offered.items() if key in family.model_fields}, **given}
     backbone = build(family, fields, where="backbone").load()
     if backbone.name == reference and Path(reference).exists():

@@ -67,7 +67,7 @@ class Inspection(Settings):
     unreadable: tuple[DataIssue, ...] = ()
     """Every input that cannot be read, with the reason."""
     unusable: tuple[DataIssue, ...] = ()
-    """Every input that nothing can be learnt from, such as a blank text or a row with a missing number."""
+    """Every input that nothing can be learnt from, such as a blank text or a row with an infinite number."""
     constant_images: tuple[str, ...] = ()
     """Origins of images that are one plain colour."""
     exact_duplicates: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
 from headstart.contracts.presentation import presentation_of
@@ -186,7 +186,7 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
         leaks=_leaks(parts, examples),
         notes=(*examples.notes, *data.notes()),
     )
-    columns = _recognised(plan.columns, examples.schema)
+    columns = _recognised(plan.columns, examples)
     found = Prepared(examples, columns, data.read.keys, task, targets, data.policy.strata, data.groups, parts, summary)
     return with_parts(found, found.parts())
 
@@ -282,12 +282,11 @@ def codes(examples: Examples, column: str | None) -> np.ndarray | None:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _recognised(columns: Columns, schema: Schema) -> Columns:
+def _recognised(columns: Columns, examples: Examples) -> Columns:
     """The columns with those that prediction and evaluation must find again; files need none."""
-    found: dict[str, Any] = {}
-    role = modality_named(schema.modality).role
-    if role:
-        found[role] = schema.inputs
+    schema = examples.schema
+    found = dict(modality_named(schema.modality).named(examples.table, schema))
+    if found:
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
         found |= {"label_form": schema.label_form, "decimal": schema.decimal}

@@ -68,7 +68,10 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
     examples = begun.parts.read.examples
     with budget.step("loading the backbone"):
         backbone, reference, loaded = choose_backbone(examples, plan)
+    learnt: tuple[str, ...] = ()
     with budget.step("reading and splitting the data"):
+        if begun.continued is None:  # before the task is bound, as it may decide the width of features
+            learnt = backbone.learn_decoding(examples.raws(begun.parts.split.train))
         if begun.chosen is not None:
             log.tell(f"Task {begun.chosen.value}: {begun.chosen.reason}", begun.chosen)
         bound = (
@@ -76,10 +79,9 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
         )
         prepared = bind_data(begun.parts, plan, bound, log)
         log.add(loaded)
+        prepared = with_notes(prepared, learnt)
         if begun.continued is not None:
             prepared = begun.continued.apart(prepared)
-        else:
-            prepared = with_notes(prepared, backbone.learn_decoding(prepared.examples.raws(prepared.split.train)))
         require_streams(prepared, plan.plugin("objective"), plan.objective)
         lost = CutOff(backbone, prepared.task).look(prepared.examples).notes()
         told = prepared.summary.notes

@@ -1,4 +1,4 @@
-"""Inputs that can be read but are of no use, such as blank texts and rows with a missing number.
+"""Inputs that can be read but are of no use, such as blank texts and rows with an infinite number.
 
 They are reported like files that cannot be read: nothing is learnt from them and nothing is predicted.
 """
@@ -42,7 +42,7 @@ def require_kind(model: Model, examples: Examples) -> None:
     schema, wanted = examples.schema, model.backbone.modality
     if schema.modality != wanted:
         raise DataError(f"the model takes {wanted} inputs; the data hold {schema.modality} inputs")
-    role = modality_named(wanted).role
-    named = getattr(model.columns, role) if role else ()
-    if named and len(schema.inputs) != len(named):
-        raise DataError(f"the model takes {len(named)} {role} columns; the data have {', '.join(schema.inputs)}")
+    for role, names in modality_named(wanted).named(examples.table, schema).items():
+        known = getattr(model.columns, role)
+        if isinstance(names, tuple) and model.columns.named() and len(names) != len(known):
+            raise DataError(f"the model takes {len(known)} {role} columns; the data have {', '.join(schema.inputs)}")

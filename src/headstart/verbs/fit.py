@@ -12,6 +12,7 @@ from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
+from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.completion import completed
 from headstart.pipeline.continued_run import inherited
 from headstart.pipeline.destination import require_new_run
@@ -31,6 +32,10 @@ def fit(
     out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     domain: str | None = None,
@@ -60,6 +65,8 @@ def fit(
             the plan.toml of an earlier run, which is repeated.
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
         text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
+        numeric: columns of numbers; then only the columns that are named are inputs. categorical, date: columns that
+            are taken as such, whatever they hold. leave_out: columns of a table that are no inputs.
         group: column (or regular expression over image paths) of what must not be split.
         domain: column that names the domain; every domain has figures of its own, and is a stream for objectives.
         slices: columns whose values get figures of their own.
@@ -90,7 +97,19 @@ def fit(
             training that is broken off, as by a loss of NaN, after an epoch was judged leaves a finished run all the
             same, which the message names; `headstart.load` opens it.
     """
-    columns = Columns(text=text, image=image, label=label, group=group, domain=domain, slices=slices, part=part)
+    columns = Columns(
+        text=text,
+        image=image,
+        numeric=numeric,
+        categorical=categorical,
+        date=date,
+        leave_out=leave_out,
+        label=label,
+        group=group,
+        domain=domain,
+        slices=slices,
+        part=part,
+    )
     said = {
         "data": _name_of(data),
         "format": format,
@@ -130,6 +149,8 @@ def _settled(plan: Plan, tuning: str | None) -> Plan:
         plan = repeated(plan, Plan(data=plan.data), read_plan, "fit")
     elif plan.from_run is not None:
         plan = inherited(plan, tuning)
+    else:
+        plan = with_columns_of_run(plan)
     plan.check()
     return plan
 

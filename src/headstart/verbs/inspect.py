@@ -10,6 +10,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
+from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.data import NO_SETTINGS
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.inspection import Inspection
@@ -26,6 +27,10 @@ def inspect(
     *,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     domain: str | None = None,
@@ -42,7 +47,8 @@ def inspect(
 
     Args:
         data: a folder of images, a table, a pandas frame or a Hugging Face dataset.
-        text, image, label, group, domain, slices, part, format, task, weights: as in `fit`.
+        text, image, numeric, categorical, date, leave_out, label, group, domain, slices, part, format, task, weights:
+            as in `fit`.
         backbone: as in `fit`, but that 'auto' takes what is on this machine and downloads nothing.
         settings: settings of format, task and backbone, such as {"format": {"decimal": "comma"}}.
         reporter: shows progress; silent without it.
@@ -58,15 +64,28 @@ def inspect(
     require_cache_apart(data)
     if strange := sorted({*settings} - {*SETTINGS}):
         raise SettingsError(f"--set {strange[0]}: only settings of {', '.join(SETTINGS)} matter to inspect data")
+    columns = Columns(
+        text=text,
+        image=image,
+        numeric=numeric,
+        categorical=categorical,
+        date=date,
+        leave_out=leave_out,
+        label=label,
+        group=group,
+        domain=domain,
+        slices=slices,
+        part=part,
+    )
     said = {
         "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
-        "columns": Columns(text=text, image=image, label=label, group=group, domain=domain, slices=slices, part=part),
+        "columns": columns,
         "format": format,
         "task": task,
         "backbone": backbone,
         "weights": weights,
         "settings": {family: dict(values) for family, values in settings.items()},
     }
-    plan: Plan = build(Plan, said, where="inspect")
+    plan = with_columns_of_run(build(Plan, said, where="inspect"))
     plan.check()
     return inspected(data, plan, reporter or Quiet())

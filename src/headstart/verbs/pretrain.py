@@ -9,6 +9,7 @@ from typing import Any
 from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
+from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.plan_file import is_plan, repeated
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
@@ -23,7 +24,10 @@ def pretrain(
     out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
-    numeric: Sequence[str] = (),
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
     format: str | None = None,
     backbone: str = "auto",
@@ -43,7 +47,8 @@ def pretrain(
         data: a folder of images in any layout, a table of texts, of image paths or of numbers, a pandas frame, a
             Hugging Face dataset, or the plan.toml of an earlier pretraining, which is repeated. Labels are not used.
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
-        text: text column, or two for pairs. image: column of image paths. numeric: columns of numbers.
+        text: text column, or two for pairs. image: column of image paths.
+        numeric, categorical, date, leave_out: as in `fit`.
         label: column of the labels in `labelled`. format: how the data lie; recognised without it.
         backbone: what is trained: a name, a folder or file, or a run, which goes on.
         weights: 'pretrained', 'random' to train from scratch, or a file for the architecture named by `backbone`.
@@ -66,10 +71,12 @@ def pretrain(
             representation that has collapsed is a `TrainingError`. One that is broken off by a loss of NaN after an
             epoch was judged leaves a finished run all the same, which the message names.
     """
+    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
+    columns = Columns.model_validate({"text": text, "image": image, **cells, "label": label})
     said = {
         "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
         "format": format,
-        "columns": Columns(text=text, image=image, numeric=numeric, label=label),
+        "columns": columns,
         "backbone": backbone,
         "weights": weights,
         "objective": objective,
@@ -90,5 +97,6 @@ def _settled(plan: PretrainPlan) -> PretrainPlan:
     """The plan that is carried out, or the one in the file that it names; checked."""
     if is_plan(plan.data):
         plan = repeated(plan, PretrainPlan(data=plan.data), read_plan, "pretrain")
+    plan = with_columns_of_run(plan)
     plan.check()
     return plan

@@ -308,7 +308,8 @@ def test_numeric_columns_are_a_vector_and_the_rest_is_told() -> None:
     assert examples.schema.modality == "table"
     assert examples.schema.inputs == ("width", "depth", "wet")
     np.testing.assert_array_equal(np.stack(examples.raws()), [[1.5, 3, 1], [2.5, np.nan, 0]])  # type: ignore[arg-type]
-    assert any("id, town, patient_id" in note for note in examples.notes)
+    assert "columns left out as they identify rows: id, patient_id" in examples.notes
+    assert any("town" in note and "--categorical" in note for note in examples.notes)
     chosen = read(frame, numeric=("wet", "width"))
     assert chosen.raws()[0].tolist() == [1.0, 1.5]  # type: ignore[union-attr]
     with pytest.raises(DataError, match="column 'town' is not numeric: 'Ulm' in row 0"):

@@ -99,8 +99,9 @@ FAULTS = {
     "the target as a column": Fault(
         lambda _: numbers(label=(y := DRAWS.normal(size=N)), twice=2 * y + 1), r"column 'twice' says the label"
     ),
-    "missing numbers": Fault(lambda _: numbers(y=every(1.5, 3, np.nan)), r"has a missing or infinite number"),
-    "a column of nothing": Fault(lambda _: numbers(y=np.nan), r"none of the 60 inputs is of use"),
+    "missing numbers": Fault(lambda _: numbers(y=every(1.5, 3, np.nan)), r"training rows without a value.* y \(1\)"),
+    "infinite numbers": Fault(lambda _: numbers(y=every(1.5, 3, np.inf)), r"has an infinite number"),
+    "a column of nothing": Fault(lambda _: numbers(y=np.nan), r"left out as they hold no value: y"),
     "missing labels": Fault(lambda _: numbers(label=[None, *ALTERNATING[1:]]), r"1 of 60 examples have no label"),
     "one class": Fault(lambda _: numbers(label="cat"), r"classification needs at least two classes"),
     "labels of several kinds": Fault(lambda _: numbers(label=[1, *ALTERNATING[1:]]), r"mixe[sd]"),
@@ -111,7 +112,7 @@ FAULTS = {
     "conflicting labels": Fault(
         lambda _: numbers(x=every(0.5, 0, 1.5), y=0.25 + np.arange(N) // 2), r"copies that have different labels"
     ),
-    "columns of words": Fault(lambda _: numbers(city=["Rome", "Oslo"] * (N // 2)), r"left out.*city"),
+    "columns of words": Fault(lambda _: numbers(city=["Rome", "Oslo"] * (N // 2)), r"as categories: city \(2 values\)"),
     "a quantity without a range": Fault(lambda _: numbers(label=1.5), r"1\.5", {"task": "regression"}),
     "copies across parts": Fault(
         lambda _: numbers(x=0.25 * (np.arange(N) // 20), y=1.0 * (np.arange(N) % 2), part=PARTS),

@@ -73,9 +73,9 @@ def _start(data: Any, plan: PretrainPlan, budget: Budget) -> tuple[Unlabelled, C
     with budget.step("loading the backbone"):
         begun = initial_backbone(plan, found.examples)
         some = found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)])
+        found = replace(found, notes=(*found.notes, *begun.backbone.learn_decoding(some)))
         if begun.plan.weights == "random":
             begun.backbone.settle(some)
-        found = replace(found, notes=(*found.notes, *begun.backbone.learn_decoding(some)))
         return found, choose(begun.plan, found, begun.backbone, begun.decision), begun.backbone
 
 

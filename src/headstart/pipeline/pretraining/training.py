@@ -169,8 +169,8 @@ def streams(choices: Choices, data: Unlabelled, inputs: LazyInputs, rows: np.nda
 def _columns(data: Unlabelled, columns: Columns) -> Columns:
     """The columns that a table must have again to be read as the same inputs."""
     schema = data.examples.schema
-    role = modality_named(schema.modality).role
-    return columns.model_copy(update={"label": None, "labels": (), **({role: schema.inputs} if role else {})})
+    named = modality_named(schema.modality).named(data.examples.table, schema)
+    return columns.model_copy(update={"label": None, "labels": (), **named})
 
 
 def _identity(choices: Choices, data: Unlabelled, backbone: Backbone) -> str:

@@ -142,12 +142,13 @@ def test_a_named_label_is_no_number_to_learn_from_and_the_others_are_named(tmp_p
 
 
 def test_rows_that_hold_nothing_and_copies_of_texts_are_neither_learnt_from_nor_held_out() -> None:
-    numbers = pd.DataFrame({"a": [float("nan")] * 3 + [*range(37)], "b": [float("inf"), *range(39)]}, dtype=float)
+    numbers = pd.DataFrame(
+        {"a": [float("nan")] * 3 + [*range(37)], "b": [*[float("nan")] * 2, float("inf"), *range(37)]}, dtype=float
+    )
     found = read_unlabelled(numbers, Columns(numeric=("a", "b")), None, 0)
     assert sorted([*found.train, *found.held_out]) == list(range(3, 40))
-    assert any(
-        "Skipped 3 inputs, such as " in note and "it has a missing or infinite number." in note for note in found.notes
-    )
+    assert any("Skipped 2 inputs, such as " in note and "has no value in any column" in note for note in found.notes)
+    assert any("Skipped 1 input, such as " in note and "it has an infinite number." in note for note in found.notes)
     texts = pd.DataFrame({"text": ["ok, thanks"] * 20 + [" "] + [f"a text of number {row}" for row in range(40)]})
     found = read_unlabelled(texts, Columns(text=("text",)), None, 0)
     assert sorted([*found.train, *found.held_out]) == [0, *range(21, 61)]
