@@ -97,34 +97,13 @@ def fit(
             training that is broken off, as by a loss of NaN, after an epoch was judged leaves a finished run all the
             same, which the message names; `headstart.load` opens it.
     """
-    columns = Columns(
-        text=text,
-        image=image,
-        numeric=numeric,
-        categorical=categorical,
-        date=date,
-        leave_out=leave_out,
-        label=label,
-        group=group,
-        domain=domain,
-        slices=slices,
-        part=part,
-    )
-    said = {
-        "data": _name_of(data),
-        "format": format,
-        "columns": columns,
-        "task": task,
-        "backbone": backbone,
-        "weights": weights,
-        "runner": runner,
-        "from_run": str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run),
-        "seed": seed,
-        "seeds": seeds,
-        "budget": budget,
-        "scratch": scratch,
-        "settings": {family: dict(values) for family, values in (settings or {}).items()},
-    }
+    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
+    roles = {"group": group, "domain": domain, "slices": slices, "part": part}
+    columns = Columns.model_validate({"text": text, "image": image, "label": label, **cells, **roles})
+    said = {"data": _name_of(data), "format": format, "columns": columns, "task": task, "backbone": backbone}
+    said |= {"weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
+    said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
+    said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
     plan = _settled(build(Plan, said, where="fit"), tuning)
     folder = None if out is None else Path(out)

@@ -64,19 +64,9 @@ def inspect(
     require_cache_apart(data)
     if strange := sorted({*settings} - {*SETTINGS}):
         raise SettingsError(f"--set {strange[0]}: only settings of {', '.join(SETTINGS)} matter to inspect data")
-    columns = Columns(
-        text=text,
-        image=image,
-        numeric=numeric,
-        categorical=categorical,
-        date=date,
-        leave_out=leave_out,
-        label=label,
-        group=group,
-        domain=domain,
-        slices=slices,
-        part=part,
-    )
+    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
+    roles = {"group": group, "domain": domain, "slices": slices, "part": part}
+    columns = Columns.model_validate({"text": text, "image": image, "label": label, **cells, **roles})
     said = {
         "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
         "columns": columns,
