@@ -14,8 +14,9 @@ import numpy as np
 from scipy import stats
 
 from headstart.contracts.figures import Figure
-from headstart.contracts.metric import Metric
+from headstart.contracts.metric import Metric, Replicates
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Targets
 from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval
 
@@ -92,15 +93,25 @@ def compare(
 ) -> Difference:
     """`one` minus `other` by a metric, signed so that more is better; arguments as for `figures`.
 
-    `other_by` are metric and targets of `other`, where its task knows other classes.
+    Examples count by their weights where the targets have any. `other_by` are metric and targets of `other`, where its
+    task knows other classes.
     """
     sign, drawn = 1.0 if metric.greater_is_better else -1.0, Resamples(len(one), groups, seed, resamples)
     others, seen = other_by or (metric, targets)
-    first, second = metric.replicates(targets, one), others.replicates(seen, other)
+    first = _by_weight(metric.replicates(targets, one), targets)
+    second = _by_weight(others.replicates(seen, other), seen)
     (replicates,) = drawn.of(lambda weights: sign * (first(weights) - second(weights)))
     value = sign * (metric.score(targets, one) - others.score(seen, other))
+    if WEIGHT in targets:
+        value = sign * float((first(np.ones((1, len(one)))) - second(np.ones((1, len(one)))))[0])
     low, high = difference_interval(replicates, value, drawn.independent, metric.bounds[1] - metric.bounds[0])
     return _judged(Figure(value, low, high, drawn.independent))
+
+
+def _by_weight(replicates: Replicates, targets: Targets) -> Replicates:
+    """The metric whose examples have the weights in the targets, beside those of a resample."""
+    counted = targets.get(WEIGHT)
+    return replicates if counted is None else lambda drawn: replicates(drawn * counted)
 
 
 def slice_figures(

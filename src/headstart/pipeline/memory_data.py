@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,14 @@ def modality_of(inputs: Any) -> str:
 
 def is_sequence(inputs: Any) -> bool:
     """True for inputs one by one: a list, a tuple, an array or Series with one axis."""
-    return getattr(inputs, "ndim", 1) == 1 and all(hasattr(inputs, name) for name in ("__len__", "__getitem__"))
+    one_by_one = all(hasattr(inputs, name) for name in ("__len__", "__getitem__")) and not isinstance(inputs, Mapping)
+    return one_by_one and getattr(inputs, "ndim", 1) == 1
 
 
 def require_one_by_one(inputs: Any) -> None:
     """Refuse what does not hold one input per example. Raises DataError."""
-    if isinstance(inputs, (str, bytes)) or not (is_sequence(inputs) or getattr(inputs, "ndim", 0) > 1):
+    rows = is_sequence(inputs) or getattr(inputs, "ndim", 0) > 1 or hasattr(inputs, "__array__")
+    if isinstance(inputs, (str, bytes)) or not rows:
         kind = type(inputs).__name__
         raise DataError(f"X is of type {kind}; expected a list, array, Series or frame with one input per example")
 

@@ -92,14 +92,13 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Rows of weight 0 are left out."""
+        require_one_by_one(X)
         if is_sequence(X) and not len(X):
             raise DataError("X is empty; there is nothing to fit on")
         self.modality_ = modality_of(X) if self.modality == AUTO else self.modality
         y = required(y, type(self).__name__)
         if isinstance(modality_named(self.modality_), HasNumbers):
             X = validate_data(self, X, ensure_min_samples=2)
-        else:
-            require_one_by_one(X)
         check_consistent_length(X, y)
         X, y, weights = counted(X, y, sample_weight)
         task, labels, settings = self._read(y)
@@ -111,9 +110,9 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _examples(self, X: Any) -> Examples:
         check_is_fitted(self, "model_")
+        require_one_by_one(X)
         if isinstance(modality_named(self.modality_), HasNumbers):
             X = validate_data(self, X, reset=False)
-        require_one_by_one(X)
         examples = examples_of(X, self.modality_, None)
         if examples.schema.inputs != self.inputs_:
             raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")

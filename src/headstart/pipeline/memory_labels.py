@@ -65,7 +65,11 @@ def class_labels(y: Any) -> ClassLabels:
         return _of_matrix(y)
     if is_sequence(y) and len(y) and isinstance(next(iter(y)), (*_SETS, np.ndarray)):
         return _of_sets(y)
-    label = one_column(y, "scikit-learn's MultiOutputClassifier fits a classifier for each column")
+    label = one_column(
+        y,
+        "expected one class per example, or a matrix of 0 and 1 alone for several labels. For several classes per"
+        " example, scikit-learn's MultiOutputClassifier fits a classifier for each column",
+    )
     check_classification_targets(label)
     classes, codes = np.unique(label, return_inverse=True)
     if len(classes) < 2:
@@ -74,8 +78,22 @@ def class_labels(y: Any) -> ClassLabels:
     return ClassLabels(classes, names, [names[code] for code in codes], "classes")
 
 
+def values_of(y: Any) -> np.ndarray:
+    """Numbers (examples,) to predict. Raises DataError and ValueError as `one_column`, and for what is no number."""
+    values = one_column(
+        y, "expected one number per example. scikit-learn's MultiOutputRegressor fits a regressor for each column"
+    )
+    if values.dtype.kind not in "iuf":
+        first = values.tolist()[0]
+        if _kind_of(first) != "number":
+            raise DataError(
+                f"y holds {first!r} in row 0; a regressor needs numbers. For classes use TransferClassifier."
+            )
+    return values
+
+
 def one_column(y: Any, several: str) -> np.ndarray:
-    """Labels (examples,), each of them there and all of one kind; `several` is the advice where y has more columns.
+    """Labels (examples,), each of them there and all of one kind; `several` is said where y has more columns.
 
     Raises:
         DataError: y has several columns, a label is missing, or labels are of different kinds.
@@ -83,7 +101,9 @@ def one_column(y: Any, several: str) -> np.ndarray:
     """
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] != 1:
-        raise DataError(f"y has {shape[1]} columns; expected one label per example. {several}.")
+        missing = np.argwhere(pd.isna(y))
+        lacks = f" and NaN or None in row {missing[0][0]}" if len(missing) else ""
+        raise DataError(f"y has {shape[1]} columns{lacks}; {several}.")
     _require_alike(y.ravel().tolist() if isinstance(y, np.ndarray) else list(y) if is_sequence(y) else [])
     label = column_or_1d(y, warn=True)
     _require_alike(label.tolist())
@@ -109,9 +129,9 @@ def example_weights(sample_weight: Any, count: int) -> np.ndarray | None:
         raise DataError(f"sample_weight holds something other than numbers: {error}") from None
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(wrong):
+        more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
         raise DataError(
-            f"sample_weight holds {weights[wrong[0]]:g} in row {wrong[0]} ({len(wrong)} such rows); weights are finite"
-            " numbers, 0 or more"
+            f"sample_weight holds {weights[wrong[0]]:g} in row {wrong[0]}{more}; weights are finite numbers, 0 or more"
         )
     if not weights.any():
         raise DataError(f"sample_weight is zero for all {count} examples; nothing is left to fit on")
@@ -163,6 +183,8 @@ def _of_matrix(y: Any) -> ClassLabels:
 def _of_sets(y: Any) -> ClassLabels:
     sets = [_labels_of(row, labels) for row, labels in enumerate(y)]
     _require_alike([label for labels in sets for label in labels], [row for row, some in enumerate(sets) for _ in some])
+    if blank := [row for row, labels in enumerate(sets) if any(not str(label).strip() for label in labels)]:
+        raise DataError(f"y holds an empty label in row {blank[0]}; write [] for no label")
     classes = np.array(sorted({label for labels in sets for label in labels}))
     if not len(classes):
         raise DataError(f"none of the {len(sets)} examples has a label in y")

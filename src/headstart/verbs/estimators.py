@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
 from headstart.pipeline.memory_estimator import MemoryEstimator
-from headstart.pipeline.memory_labels import class_labels, one_column
+from headstart.pipeline.memory_labels import class_labels, values_of
 from headstart.search.train_arms import train_arms
 
 
@@ -125,7 +125,7 @@ class TransferRegressor(RegressorMixin, _Transfer):
         return self._fit(X, y, sample_weight)
 
     def _read(self, y: Any) -> tuple[str, np.ndarray, dict[str, Any]]:
-        return "regression", one_column(y, "scikit-learn's MultiOutputRegressor fits a regressor for each column"), {}
+        return "regression", values_of(y), {}
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected number of each example (examples,)."""

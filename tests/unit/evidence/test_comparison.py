@@ -96,6 +96,19 @@ def test_a_lower_loss_is_better() -> None:
     assert found.verdict == "better" and found.figure.value > 0
 
 
+def test_examples_count_by_their_weights() -> None:
+    """The one prediction is right on half of the examples, the other on the other half, which counts nothing."""
+    labels, first = labels_of(100), np.arange(100) < 50
+    found = compare(
+        ACCURACY,
+        {"label": labels, "weight": np.where(first, 2.0, 1e-6)},
+        predicted(labels, first),
+        predicted(labels, ~first),
+        seed=0,
+    )
+    assert found.verdict == "better" and found.figure.value == pytest.approx(1.0)
+
+
 def test_pairing_sees_what_unpaired_intervals_cannot() -> None:
     labels = labels_of(300)
     hard = np.arange(300) < 90

@@ -177,6 +177,12 @@ WORDS = [f"text {k}" for k in range(6)]
         ([[], [], [], [], [], []], "none of the 6 examples has a label"),
         ([["a"]] * 6, "same labels"),
         (np.zeros((6, 2), dtype=int), "none of the 6 examples has a label|same labels"),
+        ([["a", " "], ["b"]] * 3, "an empty label in row 0"),
+        (np.array([[0, 1], [1, np.nan], [1, 0]] * 2), "y has 2 columns and NaN or None in row 1"),
+        (
+            np.array([[0, 1], [1, -1], [1, 0]] * 2),
+            "y has 2 columns; expected one class per example, or a matrix of 0 and 1",
+        ),
         (["a", "b"], r"inconsistent numbers of samples: \[6, 2\]"),
         (["a"] * 6, "one class only .'a'."),
         ([], "inconsistent|empty"),
@@ -189,7 +195,13 @@ def test_labels_are_refused_by_row(inputs: Any, labels: Any, message: str) -> No
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([1.0, 2.0, None, 4.0, 5.0, 6.0], "in row 2;"), ([1, 2, "x", 4, 5, 6], "1 in row 0, 'x' in row 2")],
+    [
+        ([1.0, 2.0, None, 4.0, 5.0, 6.0], "in row 2;"),
+        ([1, 2, "x", 4, 5, 6], "1 in row 0, 'x' in row 2"),
+        (list("123456"), "'1' in row 0; a regressor needs numbers"),
+        ([True, False] * 3, "True in row 0; a regressor needs numbers"),
+        ([1.0, 2.0, np.inf] * 2, "infinite labels in row 2"),
+    ],
 )
 def test_numbers_to_predict_are_refused_by_row(labels: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -207,8 +219,12 @@ def test_numbers_to_predict_are_refused_by_row(labels: Any, message: str) -> Non
         ([], "empty"),
         (pd.Series([], dtype=object), "empty"),
         ([None] * 4, "None"),
+        (None, "X is of type NoneType; expected a list"),
+        ({"a": 1}, "X is of type dict; expected a list"),
+        ((word for word in WORDS), "X is of type generator; expected a list"),
+        ("text", "X is of type str; expected a list"),
     ],
 )
 def test_texts_are_refused_by_row(inputs: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TransferClassifier().fit(inputs, ["a", "b", "a", "b"][: len(inputs)])
+        TransferClassifier().fit(inputs, ["a", "b", "a", "b"])
