@@ -144,6 +144,18 @@ def _dicom(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 6 + 1 + 1 + 4)
 
 
+def _text_folder(folder: Path) -> Sample:
+    for number, place in enumerate(("good/a.txt", "good/b.txt", "so so/c.txt", "so so/deep/d.txt")):
+        for root, path in (("labelled", place), ("unlabelled", place.replace("/", "-"))):
+            _rubbish(folder / root, path, content=f"words of the text {number}")
+    (folder / "empty").mkdir()
+    for part in ("train", "test"):
+        shutil.copytree(folder / "labelled", folder / "dirty" / part)
+    _rubbish(folder / "dirty", "README", "train/urls.txt", "train/unsup/e.txt", "test/unsup/f.txt", "test/good/.g.txt")
+    (folder / "dirty" / "train" / "good" / "h.txt").write_bytes(b"PK\x03\x04 words")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), folder / "dirty", 8 + 6)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "coco": _coco,
     "conll": _conll,
@@ -152,6 +164,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "mask_folder": _mask_folder,
     "nifti": _nifti,
     "table": _table,
+    "text_folder": _text_folder,
 }
 
 

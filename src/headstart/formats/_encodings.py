@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
 from headstart.formats._stored_file import StoredFile
@@ -36,12 +36,23 @@ def encoding_of(file: StoredFile) -> str:
         if fault is not None:
             raise DataError(f"{file} begins as {marked.upper()} and is not: {fault}")
         return marked
-    if begins.startswith(_BINARY) or begins.count(0) > _MOST_ZEROS * len(begins):
-        raise DataError(
-            f"{file} is no text: it is another kind of file than its name says, or UTF-16 without a mark, which is to "
-            f"be saved as UTF-8. It begins with {begins[:8]!r}."
-        )
+    try:
+        _require_text(begins)
+    except ValueError as error:
+        raise DataError(f"{file} is no text: {error}") from error
     return next((encoding for encoding in ("utf-8", "cp1252") if _undecodable(file, encoding) is None), "latin-1")
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """A whole text and its encoding, found as `encoding_of` does. Raises ValueError where it is no text."""
+    marked = next((name for name, marks in _MARKS if content.startswith(marks)), None)
+    if marked is not None:
+        return content.decode(marked), marked
+    _require_text(content)
+    for encoding in ("utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return content.decode(encoding), encoding
+    return content.decode("latin-1"), "latin-1"
 
 
 def is_unusual(encoding: str) -> bool:
@@ -54,6 +65,14 @@ def opened_text(file: StoredFile, encoding: str) -> Iterator[TextIOWrapper]:
     """The file as text, without its mark, line ends as they are. Raises DataError as `StoredFile.open`."""
     with file.open() as content:
         yield TextIOWrapper(content, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+
+
+def _require_text(begins: bytes) -> None:
+    if begins.startswith(_BINARY) or begins.count(0) > _MOST_ZEROS * len(begins):
+        raise ValueError(
+            "it is another kind of file than its name says, or UTF-16 without a mark, which is to be saved as UTF-8. "
+            f"It begins with {begins[:8]!r}."
+        )
 
 
 def _undecodable(file: StoredFile, encoding: str) -> UnicodeDecodeError | None:

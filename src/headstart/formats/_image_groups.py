@@ -1,4 +1,4 @@
-"""The group of a picture, read from its path by a regular expression."""
+"""The group of a file, read from its path by a regular expression."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def groups_of(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, 
     missing = groups.count(None)
     if missing == len(paths):
         raise DataError(
-            f"--group {pattern!r} matches none of the {len(paths)} paths, such as {paths[0]!r}. For an image folder "
+            f"--group {pattern!r} matches none of the {len(paths)} paths, such as {paths[0]!r}. For a folder of files "
             "it is a regular expression over the path below the folder, for example 'patient(\\d+)'."
         )
-    notes = (f"images without a group, as the expression does not match their paths: {missing}",) if missing else ()
+    notes = (f"files without a group, as the expression does not match their paths: {missing}",) if missing else ()
     return pa.array(groups, pa.string()), notes

@@ -44,11 +44,11 @@ class Layout:
         """Images by class."""
         return Counter(image.label for image in self.images if image.label is not None)
 
-    def in_words(self) -> str:
+    def in_words(self, unit: str = "image") -> str:
         """'12 class folders with 800 images in train, val'."""
         classes, images = len(self.class_counts()), len(self.images)
         parts = f" in {', '.join(self.part_names)}" if self.part_names else ""
-        pictures = f"{images} image{'s' if images != 1 else ''}"
+        pictures = f"{images} {unit}{'s' if images != 1 else ''}"
         if not classes:
             return f"{pictures} without class folders{parts}"
         return f"{classes} class folder{'s' if classes != 1 else ''} with {pictures}{parts}"

@@ -1,4 +1,4 @@
-"""Walking a folder of images: every file once, in the order of its path, without asking the disk for its status."""
+"""Walking a folder of images or texts: every file once, in the order of its path, without asking for its status."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ class Leftovers:
 
     known: frozenset[str] = frozenset()
     """Names of files that serve the data otherwise."""
+    suffixes: frozenset[str] = SUFFIXES
+    """Endings of the files that are looked for."""
+    what: str = "images"
+    """These files in words."""
     other: dict[str, int] = field(default_factory=dict)
     """Suffix -> number of files that are no images; '' for files without a suffix."""
     unnameable: int = 0
@@ -41,7 +45,7 @@ class Leftovers:
             listed = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in kinds[:5])
             number = sum(self.other.values())
             files, are = ("file", "is") if number == 1 else ("files", "are")
-            notes.append(LeftOut(number, f"{number} {files} that {are} no images left out ({listed})"))
+            notes.append(LeftOut(number, f"{number} {files} that {are} no {self.what} left out ({listed})"))
         if self.unnameable:
             names = f"names are not valid UTF-8: {self.unnameable}, such as {self.first_unnameable}; rename them"
             notes.append(LeftOut(self.unnameable, f"files left out because their {names}"))
@@ -53,8 +57,8 @@ class Leftovers:
         return tuple(notes)
 
 
-def walk_images(root: Path, leftovers: Leftovers) -> Iterator[str]:
-    """Paths of images below `root`, relative and with '/', sorted by their components; links are followed once."""
+def walk_files(root: Path, leftovers: Leftovers) -> Iterator[str]:
+    """Paths of the files below `root`, relative and with '/', sorted by their components; links are followed once."""
     identity = _identity(root)
     yield from _walk(str(root), "", {identity} if identity else set(), leftovers)
 
@@ -71,7 +75,7 @@ def _walk(folder: str, relative: str, entered: set[tuple[int, int]], leftovers: 
             leftovers.hidden.append(path)
             continue
         if not _is_folder(entry):
-            if _is_image(entry, path, leftovers):
+            if _is_wanted(entry, path, leftovers):
                 yield path
             continue
         identity = _identity(Path(entry.path))
@@ -103,9 +107,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_image(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
+def _is_wanted(entry: os.DirEntry[str], path: str, leftovers: Leftovers) -> bool:
     suffix = os.path.splitext(entry.name)[1].lower()
-    if suffix not in SUFFIXES and not (suffix == "" and looks_like_image(Path(entry.path))):
+    nameless_image = suffix == "" and leftovers.suffixes is SUFFIXES and looks_like_image(Path(entry.path))
+    if suffix not in leftovers.suffixes and not nameless_image:
         leftovers.other[suffix] = leftovers.other.get(suffix, 0) + 1
         return False
     try:

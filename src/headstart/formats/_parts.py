@@ -20,6 +20,8 @@ _WORDS = {
     "testing": "test",
 }
 
+_UNLABELLED = frozenset(("unsup", "unsupervised", "unlabelled", "unlabeled"))
+
 PART_COLUMN = "__part__"
 """Column of the given split in our own words, beside the user's."""
 
@@ -27,6 +29,11 @@ PART_COLUMN = "__part__"
 def part_of(word: object) -> str | None:
     """'train', 'val' or 'test' if the word means one of them, in any case; else None."""
     return _WORDS.get(str(word).strip().lower())
+
+
+def is_unlabelled(word: str) -> bool:
+    """Return whether a folder or a part of that name holds examples without labels, as 'unsup' of IMDb does."""
+    return word.strip().lower() in _UNLABELLED
 
 
 def others_in(source: Any, read: Collection[str]) -> list[LeftOut]:

@@ -36,6 +36,7 @@ _OPEN_ONE_OF_SEVERAL: dict[str, Callable[[StoredFile, str | None], TableSource]]
     **dict.fromkeys((".xlsx", ".xlsm", ".xls"), Sheet),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".db3"), DatabaseTable),
 }
+_PLAIN = frozenset((".csv", ".tsv", ".tab", ".parquet", ".pq", ".jsonl", ".ndjson"))
 _NOT_IN_FOLDERS = frozenset((".json", ".txt", ".db", ".db3"))
 """In a folder these are more often about the data than the data."""
 _SHARD = re.compile(r"(?:^|[-_.])\d+(?:-of-(\d+))?(?:-[0-9a-f-]{36})?(?:[-.]c\d+)?(?:\.snappy|\.gz)?$")
@@ -130,6 +131,9 @@ def _tables_in(folder: Path) -> list[StoredFile]:
         names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and not entry.is_dir())
     files = [StoredFile(folder / name) for name in names]
     tables = [file for file in files if _is_table(file) and file.suffix not in _NOT_IN_FOLDERS]
+    plain = {file.stem for file in tables if file.path.suffix.lower() in _PLAIN}
+    if plain:  # a packed copy or a workbook beside them is left out, and counted
+        tables = [f for f in tables if f.path.suffix.lower() in _PLAIN or (_part(f) and f.stem not in plain)]
     if tables or any(map(is_image_path, names)) or _folders_in(folder):
         return tables
     return [file for file in files if file.suffix == ".json" and part_of(file.stem)]

@@ -20,7 +20,7 @@ from headstart.contracts.left_out import LeftOut
 from headstart.formats._coco_files import coco_files
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
-from headstart.formats._image_scan import Leftovers, is_image_path, walk_images
+from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
 from headstart.formats._mask_layout import has_mask_endings, has_mask_folders
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
@@ -45,7 +45,7 @@ class ImageFolder(Settings):
             return "one image" if is_image_path(path.name) else None
         if not path.is_dir():
             return None
-        paths = list(walk_images(path, Leftovers()))
+        paths = list(walk_files(path, Leftovers()))
         if has_mask_folders(path) or has_mask_endings(paths) or coco_files(path):  # pictures with masks are no classes
             return None
         layout = understand(paths)
@@ -72,7 +72,7 @@ class ImageFolder(Settings):
         leftovers = Leftovers()
         if isinstance(source, (str, Path)) and Path(source).is_dir():
             root: Path | str = source
-            paths = walk_images(Path(source), leftovers)
+            paths = walk_files(Path(source), leftovers)
         else:
             root, found, _ = _images(source)
             paths = iter(found)
@@ -100,7 +100,7 @@ def _images(source: Any) -> tuple[Path | str, list[str], tuple[str, ...]]:
     if path.is_file():
         return path.parent, [path.name], ()
     leftovers = Leftovers()
-    found = list(walk_images(path, leftovers))
+    found = list(walk_files(path, leftovers))
     if found:
         return path, found, leftovers.notes()
     if not os.listdir(path):

@@ -15,7 +15,7 @@ from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
-from headstart.formats._image_scan import Leftovers, walk_images
+from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.formats._legend import FILES, read_legend
 from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up, without_unlabelled_test
 from headstart.kernel.errors import DataError
@@ -36,7 +36,7 @@ class MaskFolder(Settings):
         """Return how many pictures and masks, where folders or names say that there are masks."""
         if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
             return None
-        paths = list(walk_images(Path(source), Leftovers()))
+        paths = list(walk_files(Path(source), Leftovers()))
         if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)) or coco_files(source):
             return None
         found = pair_up(paths)
@@ -53,7 +53,7 @@ class MaskFolder(Settings):
         """
         root = Path(source)
         leftovers = Leftovers(frozenset(FILES))
-        found = pair_up(list(walk_images(root, leftovers)))
+        found = pair_up(list(walk_files(root, leftovers)))
         if not found.pairs:
             raise DataError(f"{root} holds no pictures" + (" but masks" if found.lone_masks else ""))
         pairs, notes = found.pairs, [*leftovers.notes()]

@@ -57,7 +57,7 @@ def _require_used(columns: Columns, schema: Schema, seen: str) -> None:
     """Refuse a named column that data without columns of their own do not have. Raises DataError."""
     takes_texts = isinstance(modality_named(schema.modality), HasTexts)
     unused = {
-        "text": () if takes_texts else columns.text,
+        "text": () if takes_texts and (schema.words or {*columns.text} <= {*schema.inputs}) else columns.text,
         "image": () if columns.image in (None, *schema.inputs) else (columns.image,),
         "label": () if columns.label in (None, *schema.targets.values()) else (columns.label,),
         "domain": () if schema.domain or columns.domain is None else (columns.domain,),

@@ -118,7 +118,7 @@ def test_a_group_is_what_the_expression_finds_in_the_path(tmp_path: Path) -> Non
     root = folder(tmp_path, "cats/p1_a.png", "cats/p1_b.png", "dogs/p2_a.png", "dogs/other.png")
     examples = ImageFolder().read(root, Columns(group=r"p(\d+)_"))
     assert examples.column(str(examples.schema.group)) == ["1", "1", None, "2"]
-    assert examples.notes == ("images without a group, as the expression does not match their paths: 1",)
+    assert examples.notes == ("files without a group, as the expression does not match their paths: 1",)
     whole = ImageFolder().read(root, Columns(group=r"^\w"))
     assert whole.column("group") == ["c", "c", "d", "d"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from headstart.formats._image_scan import Leftovers, walk_images
+from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.kernel.errors import DataError
 
 
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 def begun(root: Path, leftovers: Leftovers) -> Iterator[str]:
     """A walk that has listed the root and stands in its first folder."""
-    walk = walk_images(root, leftovers)
+    walk = walk_files(root, leftovers)
     assert next(walk) == "a/1.png"
     return walk
 
@@ -53,7 +53,7 @@ def test_a_folder_that_is_renamed_is_not_walked_under_a_name_it_no_longer_has(ro
     (root / "b").rename(root / "z")
     assert list(walk) == ["c/1.png"]
     assert leftovers.vanished == 1
-    assert list(walk_images(root, Leftovers())) == ["a/1.png", "c/1.png", "z/1.png", "z/inner/1.png"]
+    assert list(walk_files(root, Leftovers())) == ["a/1.png", "c/1.png", "z/1.png", "z/inner/1.png"]
 
 
 def test_a_file_that_is_deleted_during_the_walk_is_left_for_the_reader_to_miss(root: Path) -> None:
@@ -69,7 +69,7 @@ def test_links_that_lead_to_themselves_are_no_folders(root: Path) -> None:
     (root / "circle").symlink_to(root / "circle")
     (root / "a" / "circle.png").symlink_to(root / "a" / "circle.png")
     leftovers = Leftovers()
-    assert list(walk_images(root, leftovers))[:2] == ["a/1.png", "a/circle.png"]
+    assert list(walk_files(root, leftovers))[:2] == ["a/1.png", "a/circle.png"]
     assert leftovers.other == {"": 1}
 
 
@@ -77,7 +77,7 @@ def test_links_that_lead_to_themselves_are_no_folders(root: Path) -> None:
 def test_a_folder_out_of_reach_is_named(root: Path) -> None:
     (root / "b" / "inner").chmod(0)
     with pytest.raises(DataError, match="inner cannot be read: Permission denied"):
-        list(walk_images(root, Leftovers()))
+        list(walk_files(root, Leftovers()))
     (root / "b" / "inner").chmod(0o755)
 
 
@@ -93,7 +93,7 @@ def test_a_path_longer_than_the_system_takes_is_named(root: Path) -> None:
     finally:
         os.chdir(here)
     with pytest.raises(DataError, match=r"cannot be read: File name too long"):
-        list(walk_images(root, Leftovers()))
+        list(walk_files(root, Leftovers()))
 
 
 def test_a_name_that_is_no_text_is_told_with_its_bytes(root: Path) -> None:
@@ -102,6 +102,6 @@ def test_a_name_that_is_no_text_is_told_with_its_bytes(root: Path) -> None:
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     leftovers = Leftovers()
-    assert len(list(walk_images(root, leftovers))) == 4
+    assert len(list(walk_files(root, leftovers))) == 4
     (note,) = leftovers.notes()
     assert r"not valid UTF-8: 1, such as b/caf\xe9.png" in note
