@@ -133,11 +133,10 @@ def _shown(table: pa.Table, schema: Schema) -> tuple[str, ...]:
     """The column that names a row, else its inputs, unless these are its origin or cannot be written."""
     if schema.id is not None:
         return (schema.id,)
-    kinds = [table.schema.field(name).type for name in schema.inputs]
-    written = (pa.types.is_string, pa.types.is_large_string, pa.types.is_floating)
-    plain = all(any(is_such(kind) for is_such in written) for kind in kinds)
-    told = schema.inputs == (schema.origin,) or len(schema.inputs) > MOST_INPUTS
-    return schema.inputs if plain and not told else ()
+    if schema.inputs == (schema.origin,) or len(schema.inputs) > MOST_INPUTS:
+        return ()
+    written = (pa.types.is_string, pa.types.is_large_string, pa.types.is_floating, pa.types.is_temporal)
+    return tuple(n for n in schema.inputs if any(is_such(table.schema.field(n).type) for is_such in written))
 
 
 def write(found: Iterator[pd.DataFrame], table: Path, suffix: str) -> tuple[int, int]:

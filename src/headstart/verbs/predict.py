@@ -88,7 +88,7 @@ def predict(
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
     columns = model.columns.model_copy(update={**unlabelled, **given})
-    named = {*columns.text, *columns.numeric, *filter(None, [columns.image])}
+    named = {*columns.text, *columns.numeric, *columns.categorical, *columns.date, *filter(None, [columns.image])}
     with on_disk(data, named) as lying:
         handed = given_examples(lying, model)
         if handed is not None:
