@@ -14,6 +14,7 @@ _HOME = {
     "evaluate": "headstart.verbs.evaluate",
     "inspect": "headstart.verbs.inspect",
     "select": "headstart.verbs.select",
+    "suggest": "headstart.verbs.suggest",
     "report": "headstart.present.report.write",
     "cache": "headstart.verbs.cache",
     "load": "headstart.verbs.run",

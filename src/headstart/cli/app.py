@@ -46,6 +46,7 @@ from headstart.cli.options import (
 )
 from headstart.cli.pretrain import pretrain
 from headstart.cli.select import select
+from headstart.cli.suggest import suggest
 from headstart.kernel.errors import SettingsError
 
 app = typer.Typer(
@@ -134,6 +135,7 @@ def fit(
 
 app.command()(guarded(pretrain))
 app.command()(guarded(select))
+app.command()(guarded(suggest))
 
 
 @app.command()

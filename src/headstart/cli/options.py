@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from headstart.kernel.progress import Reporter
 
-NO_OPTIONS = ("data", "run", "as_json", "as_jsonl")
+NO_OPTIONS = ("data", "pool", "run", "as_json", "as_jsonl")
 """Parameters of commands that their public functions take by position, or not at all."""
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}

@@ -107,12 +107,13 @@ def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Pre
     kind = modality_named(examples.schema.modality)
     shown = zip(mistakes, chosen.origins(), chosen.raws())
     return tuple(
-        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **_input(kind, raw, mistake.masks))
+        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **shown_input(kind, raw, mistake.masks))
         for mistake, origin, raw in shown
     )
 
 
-def _input(kind: Modality, raw: Raw, masks: Sequence[str]) -> dict[str, str]:
+def shown_input(kind: Modality, raw: Raw, masks: Sequence[str] = ()) -> dict[str, str]:
+    """Return an input as pages show it: {"thumbnail": data URI} of a picture, else {"text": words}."""
     if isinstance(kind, HasPicture):
         return {"thumbnail": _thumbnail(kind, raw, masks)}
     return {"text": kind.preview(raw)}

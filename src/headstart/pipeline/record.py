@@ -223,13 +223,18 @@ class SliceRow(Settings):
     figures: dict[str, FigureRow]
 
 
-class Card(Mistake):
-    """A mistake with what is needed to show it."""
+class Shown(Settings):
+    """An example as a page shows it."""
 
     origin: str
     text: str = ""
+    """The input in words; empty where it is a picture."""
     thumbnail: str = ""
     """A data URI of a small JPEG; empty where the input is no picture."""
+
+
+class Card(Mistake, Shown):
+    """A mistake with what is needed to show it."""
 
 
 class FrozenPass(Settings):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from headstart.contracts.panels import Panel, Picture
-from headstart.pipeline.record import Card
+from headstart.pipeline.record import Shown
 
 PICTURE = re.compile(r"data:image/(jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+=*")
 """The only form in which a picture is put into the page."""
@@ -29,8 +30,8 @@ def with_room(panels: tuple[Panel, ...]) -> list[Panel]:
     return shown
 
 
-def pictures(cards: tuple[Card, ...]) -> list[str]:
-    """Per mistake the picture to show; empty where there is none, none that is embedded, or no room any more."""
+def pictures(cards: Sequence[Shown]) -> list[str]:
+    """Per example the picture to show; empty where there is none, none that is embedded, or no room any more."""
     shown, left = [], THUMBNAIL_BYTES
     for card in cards:
         fits = len(card.thumbnail) <= left and PICTURE.fullmatch(card.thumbnail)

@@ -20,6 +20,7 @@ from headstart.pipeline.destination import require_outside_runs, require_replace
 from headstart.pipeline.pretraining.record import PretrainRecord
 from headstart.pipeline.record import REPORT, RunRecord
 from headstart.pipeline.run_folder import read_any
+from headstart.pipeline.suggestion import Suggestions
 from headstart.present.report import candidates, evidence, marks, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
@@ -84,6 +85,13 @@ def _render_pretraining(record: PretrainRecord) -> str:
     plots = [] if gain is None else evidence.comparison_plots(gain)
     template = _environment().get_template("pretraining.html.j2")
     return template.render(record=record, metrics=metrics, comparison_plots=plots, course=course, nan=nan)
+
+
+def write_suggestions(found: Suggestions, out: Path) -> None:
+    """Write suggestions as a page. Raises SettingsError where `out` is there and no page of Headstart's."""
+    require_replaceable(out, _is_report, "a page of suggestions")
+    page = _environment().get_template("suggestions.html.j2")
+    write_atomic(out, page.render(record=found, pictures=pictures(found.rows)).encode())
 
 
 def breakable(name: str) -> Markup:

@@ -1,0 +1,126 @@
+"""Which unlabelled examples to label next, from frozen features.
+
+While labels are few, typical examples of clusters that have none (TypiClust, Hacohen, Dekel & Weinshall 2022, "Active
+learning on a budget: opposite strategies suit high and low budgets"): pool and labelled examples are cut into as many
+clusters as there will be labels, and from the largest uncovered ones the example is taken whose nearest neighbours
+within its cluster are the nearest. Later, examples of which a probe is unsure and that differ from each other (BADGE,
+Ash et al. 2020): k-means++ on the gradients of the probe's loss, (p - e_guess) x features, whose lengths are large
+where the probe is unsure. Both work on features of length one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans, MiniBatchKMeans
+
+from headstart.kernel.randomness import draw_seed
+
+NEIGHBOURS = 20
+"""Neighbours within a cluster that the typicality of an example rests on, as in the paper."""
+
+MOST_CLUSTERS = 500
+"""As in the paper: more labels share clusters."""
+
+MANY = 50
+"""Clusters above which they are found by mini-batches, as in the paper."""
+
+AT_ONCE = 4096
+"""Examples of a cluster whose distances are computed at a time."""
+
+
+class Suggestion(NamedTuple):
+    """An example worth a label."""
+
+    row: int
+    """In the pool."""
+    reason: str
+
+
+def typical(pool: np.ndarray, labelled: np.ndarray, count: int, seed: int) -> list[Suggestion]:
+    """Return typical examples of clusters without labels, those of the largest clusters first.
+
+    Args:
+        pool: (examples, width) features. labelled: (labelled, width), perhaps none.
+        count: number of suggestions, at most the size of the pool.
+        seed: of the clusters.
+    """
+    everything = _unit(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])]))
+    number = min(len(labelled) + count, MOST_CLUSTERS, len(everything))
+    cluster = _clusters(everything, number, draw_seed(seed, "clusters of a pool") % 2**32)
+    own, theirs = cluster[: len(pool)], cluster[len(pool) :]
+    labels = np.bincount(theirs, minlength=number)
+    sizes = np.bincount(own, minlength=number)
+    order = {k: _most_typical_first(everything, np.flatnonzero(own == k)) for k in np.flatnonzero(sizes)}
+    found: list[Suggestion] = []
+    taken = labels.copy()
+    while len(found) < count:
+        open_ones = [k for k, rows in order.items() if rows]
+        k = min(open_ones, key=lambda k: (taken[k], -sizes[k]))
+        of = f"typical of {sizes[k]:,} similar examples"
+        found.append(Suggestion(order[k].pop(0), f"{of}, {_already(int(labels[k]), int(taken[k] - labels[k]))}"))
+        taken[k] += 1
+    return found
+
+
+def uncertain(pool: np.ndarray, probabilities: np.ndarray, count: int, seed: int) -> list[Suggestion]:
+    """Return examples of which a probe is unsure and that differ from each other.
+
+    Args:
+        pool: (examples, width) features. probabilities: (examples, classes) of the probe.
+        count: number of suggestions, at most the size of the pool.
+        seed: of the draws.
+    """
+    features, residual = _unit(pool), probabilities.astype(np.float64).copy()
+    guess = residual.argmax(axis=1)
+    sure = residual[np.arange(len(pool)), guess]
+    residual[np.arange(len(pool)), guess] -= 1.0
+    length = np.square(residual).sum(axis=1) * np.square(features).sum(axis=1)
+    draws = np.random.default_rng(draw_seed(seed, "suggestions"))
+    chosen, distance, free = list[int](), length.copy(), np.ones(len(pool), dtype=bool)
+    while len(chosen) < count:
+        weight = np.where(free, distance, 0.0)
+        total = weight.sum()
+        share = weight / total if total > 0 else free / free.sum()  # else all that is left repeats what is chosen
+        row = int(draws.choice(len(pool), p=share)) if chosen else int(weight.argmax())
+        chosen.append(row)
+        free[row] = False
+        near = length + length[row] - 2 * (residual @ residual[row]) * (features @ features[row])
+        distance = np.minimum(distance, np.maximum(near, 0.0))
+    return [Suggestion(row, f"the probe is {sure[row]:.0%} sure of its guess") for row in chosen]
+
+
+def _already(before: int, now: int) -> str:
+    if before + now == 0:
+        return "none of them labelled"
+    return f"{before} labelled" if not now else f"{before} labelled and {now} suggested"
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """Return features of length one, float64."""
+    exact = features.astype(np.float64)
+    return exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
+
+
+def _clusters(features: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """(examples,) number of the cluster of each example."""
+    kind = MiniBatchKMeans(number, n_init=1, batch_size=5000, random_state=seed) if number > MANY else None
+    with warnings.catch_warnings():  # fewer distinct examples than clusters are in order
+        warnings.simplefilter("ignore")
+        found: np.ndarray = (kind or KMeans(number, n_init=1, random_state=seed)).fit_predict(features)
+    return found
+
+
+def _most_typical_first(features: np.ndarray, rows: np.ndarray) -> list[int]:
+    """Return the rows of a cluster in order of their mean distance to their nearest neighbours within it."""
+    inside, count = features[rows], min(NEIGHBOURS, len(rows) - 1)
+    if count < 1:
+        return [int(row) for row in rows]
+    means = []
+    for part in np.array_split(inside, -(-len(inside) // AT_ONCE)):
+        squares = np.maximum(2 - 2 * (part @ inside.T), 0.0)
+        nearest = np.partition(squares, count, axis=1)[:, : count + 1]  # itself among them
+        means.append(np.sqrt(nearest).sum(axis=1) / count)
+    return [int(row) for row in rows[np.argsort(np.concatenate(means), kind="stable")]]

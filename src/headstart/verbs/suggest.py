@@ -1,0 +1,118 @@
+"""suggest: which unlabelled examples to label next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from headstart.contracts.format import Columns
+from headstart.kernel.errors import SettingsError
+from headstart.kernel.files import atomic_path
+from headstart.kernel.progress import Quiet, Reporter
+from headstart.kernel.user_settings import build
+from headstart.pipeline.data import NO_SETTINGS
+from headstart.pipeline.destination import (
+    is_run,
+    require_apart,
+    require_cache_apart,
+    require_outside_runs,
+    require_replaceable,
+)
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
+from headstart.pipeline.run_folder import open_run
+from headstart.pipeline.suggestion import Suggestions, suggestions
+from headstart.present.report.write import write_suggestions
+
+SUFFIXES = (".csv", ".html")
+COLUMNS = ["origin", "reason"]
+
+
+def suggest(
+    pool: Any,
+    *,
+    labelled: Any = None,
+    count: int = 50,
+    out: Path | str | None = None,
+    text: str | Sequence[str] = (),
+    image: str | None = None,
+    label: str | Sequence[str] | None = None,
+    group: str | None = None,
+    format: str | None = None,
+    task: str = AUTO,
+    backbone: str = AUTO,
+    seed: int = 0,
+    settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
+    reporter: Reporter | None = None,
+) -> Suggestions:
+    """Choose the examples of a pool that are worth a label, from frozen features.
+
+    Few labels: typical examples of clusters without a label (TypiClust, Hacohen et al. 2022). From ten labels per class
+    on: examples of which a linear probe is unsure and that differ from each other (BADGE, Ash et al. 2020).
+
+    Args:
+        pool: inputs without labels, as `predict` takes them; those that are labelled already are passed over.
+        labelled: labelled data as in `fit`, or a run, whose data and backbone are taken; None without any.
+        count: number of suggestions; >= 1.
+        out: a .csv file of origins and reasons, or an .html page with previews.
+        text, image, label, group, format, task, backbone: as in `fit`.
+        seed: decides clusters and draws.
+        settings: settings of format, task and backbone.
+        reporter: shows progress; silent without it.
+
+    Returns:
+        The suggestions, the most useful first, the method and why it was taken.
+
+    Raises:
+        HeadstartError: its subclasses say whether settings, data or backbone are at fault.
+    """
+    require_cache_apart(pool, labelled)
+    place = None if out is None else _place(Path(out), pool, labelled)
+    if count < 1:
+        raise SettingsError(f"count is {count}; suggest one example at least")
+    said: dict[str, Any] = {
+        "data": str(pool) if isinstance(pool, (str, Path)) else f"<{type(pool).__name__}>",
+        "columns": Columns(text=text, image=image, label=label, group=group),
+        "format": format,
+        "task": task,
+        "backbone": backbone,
+        "seed": seed,
+        "settings": {family: dict(values) for family, values in settings.items()},
+    }
+    if isinstance(labelled, (str, Path)) and is_run(Path(labelled)):
+        run = open_run(labelled)
+        own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}
+        said |= {name: value for name, value in own.items() if said[name] in (None, AUTO, Columns())}
+        labelled = run.plan.data
+    plan: Plan = build(Plan, said, where="suggest")
+    plan.check()
+    found = suggestions(pool, labelled, plan, count, reporter or Quiet())
+    if place is not None and place.suffix == ".html":
+        write_suggestions(found, place)
+    elif place is not None:
+        with atomic_path(place) as file:
+            pd.DataFrame([row.model_dump(include=set(COLUMNS)) for row in found.rows])[COLUMNS].to_csv(
+                file, index=False
+            )
+    return found
+
+
+def _place(out: Path, *inputs: Any) -> Path:
+    """Return where to write; refuse other suffixes, inputs and files that Headstart did not write."""
+    if out.suffix not in SUFFIXES:
+        raise SettingsError(f"suggestions are written to {' or '.join(SUFFIXES)}; got {out.name}")
+    require_apart(out, inputs, "suggestions")
+    require_outside_runs(out.parent, what=f"suggestions in {out.name}")
+    if out.suffix == ".csv":
+        require_replaceable(out, _holds_suggestions, "a list of suggestions")
+    return out
+
+
+def _holds_suggestions(file: Path) -> bool:
+    try:
+        return list(pd.read_csv(file, nrows=0).columns) == COLUMNS
+    except (OSError, ValueError):
+        return False
