@@ -72,7 +72,8 @@ def test_what_is_left_out_is_as_in_the_run(further_run: headstart.Run) -> None:
     plan = further_run.plan
     assert (plan.task, plan.tuning, plan.backbone) == ("classification", "full", plan.from_run)
     assert further_run.model.task.classes == ("dark", "light", "grey")  # type: ignore[attr-defined]
-    assert further_run.record.backbone == "test_resnet"
+    assert further_run.record.backbone == "test_resnet from run photos"
+    assert further_run.record.arms["model"].title == "full tuning of test_resnet from run photos"
 
 
 def test_a_run_that_went_on_predicts_evaluates_and_can_be_repeated(

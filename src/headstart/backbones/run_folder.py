@@ -10,6 +10,9 @@ from headstart.contracts.model import load_backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
+FROM = " from run "
+"""Between the name of a run's backbone and that of the run."""
+
 
 class RunFolder(Settings):
     """The backbone of an earlier run, with the weights that it was left with."""
@@ -41,7 +44,7 @@ class RunFolder(Settings):
         return None
 
     def load(self) -> Backbone:
-        """The run's backbone, under its own name; `origin` says which run.
+        """The run's backbone, as 'resnet18 from run photos'; `origin` has the run's path.
 
         Raises:
             RunError: the folder is foreign or damaged.
@@ -55,7 +58,8 @@ class RunFolder(Settings):
             backbone = (joint.apart() or joint) if self.pairs == "apart" else joint
         if self.weights == "random":
             return backbone.fresh(self.seed)
-        backbone.origin = f"run {self.reference}"
+        parent = backbone.name.partition(FROM)[0]
+        backbone.name, backbone.origin = f"{parent}{FROM}{Path(self.reference).resolve().name}", f"run {self.reference}"
         return backbone
 
     def rebuild(self, assets: Path) -> Backbone:

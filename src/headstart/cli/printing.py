@@ -65,7 +65,8 @@ def print_fit(run: Run) -> None:
         console.print(stage_table(record))
     console.print()
     console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))
-    for name, place in {"Run": run.folder, "Report": run.report}.items():
+    places = {"Run": run.folder, **({"Tuned": run.tuned} if run.tuned else {}), "Report": run.report}
+    for name, place in places.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
 
 

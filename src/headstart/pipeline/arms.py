@@ -29,11 +29,11 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
-from headstart.pipeline.record import CandidateRow, Decision, StageRow
+from headstart.pipeline.record import TUNED, CandidateRow, Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
 from headstart.pipeline.time_estimates import seconds_after
-from headstart.pipeline.training import Attempt, boundary, predict_validation, train_once
+from headstart.pipeline.training import Attempt, boundary, predict_validation, train_once, what_was_kept
 from headstart.pipeline.view_averaging import averaged_where_better, views_averaged
 
 Weights = Mapping[str, torch.Tensor]
@@ -78,10 +78,23 @@ class Arms:
     trained: list[Trained]
     """The model first, then the baselines it is held against."""
     candidates: tuple[CandidateRow, ...] = ()
+    cut_off: str = ""
+    """How far the budget let the training come that was asked for, in a sentence; empty where it ended by itself."""
     sentence: str = ""
     """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
     used: float = 0.0
     """Seconds of the budget that all of it took."""
+
+    @property
+    def asked(self) -> Trained:
+        """What was asked for: the model, or the fine-tuning that is kept beside it."""
+        return next((arm for arm in self.trained if arm.key == TUNED), self.trained[0])
+
+    def with_tuned_model(self) -> Arms:
+        """The fine-tuning that is kept beside the model as the model, and that one as the probe it is held against."""
+        model, tuned, *others = self.trained
+        trained = [replace(tuned, key="model"), replace(model, key="probe"), *others]
+        return replace(self, trained=trained, sentence=what_was_kept(tuned.progress))
 
 
 def weights_of(backbone: Backbone) -> Weights:
@@ -281,7 +294,7 @@ def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Predict
     if arm.progress is None and context.windows is None and context.features.spec.keep == "state":
         head_inputs = context.data.task.inputs(context.data.examples)
         return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
-    with _own_weights(arm):
+    with own_weights(arm):
         predicted = Predictor(arm.model, reporter=context.reporter)(context.data.examples.take(rows))
     if predicted.prediction is None or predicted.failures:
         row, reason = next(iter(predicted.failures.items()))
@@ -290,7 +303,7 @@ def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Predict
 
 
 @contextmanager
-def _own_weights(arm: Trained) -> Iterator[None]:
+def own_weights(arm: Trained) -> Iterator[None]:
     """Within it the arm's backbone has the weights that the arm goes by, whatever was trained on it since."""
     if arm.weights is None:
         yield

@@ -1,6 +1,7 @@
 """Fine-tuning further: the backbone and the head of a finished run go on from where they are, on more data.
 
-What the plan leaves open is as in that run: task, columns and format, and the tuning where it trains by steps.
+What the plan leaves open is as in that run: task, columns and format, and the tuning where it trains by steps, but
+for its length, which follows from the size of the new data.
 Objective and augmentation are its own. Classes that the run knows keep their place, new ones come after them and widen
 the head, whose old rows stay bit for bit.
 """
@@ -26,6 +27,9 @@ from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, with_notes, with_parts
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import require_kind
+
+LENGTH = ("epochs", "max_steps", "patience")
+"""Settings of a tuning that follow the size of the data: planned anew for more of them."""
 
 DEFAULT = "full"
 """The tuning where the run's own is solved rather than trained by steps."""
@@ -53,7 +57,8 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
     chosen = tuning or (run.plan.tuning if steps else DEFAULT)
     settings = dict(plan.settings)
     if chosen == run.plan.tuning and "tuning" in run.plan.settings:
-        settings["tuning"] = {**run.plan.settings["tuning"], **settings.get("tuning", {})}
+        kept = {name: value for name, value in run.plan.settings["tuning"].items() if name not in LENGTH}
+        settings["tuning"] = {**kept, **settings.get("tuning", {})}
     if "format" in run.plan.settings:
         settings["format"] = {**run.plan.settings["format"], **settings.get("format", {})}
     named = {name: value for name, value in plan.columns if value}

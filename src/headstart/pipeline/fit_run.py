@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
+from headstart.kernel.files import delete
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.arms import LARGE, Arms, predict_rows
-from headstart.pipeline.baselines import fit_baselines
+from headstart.pipeline.arms import LARGE, Arms, own_weights, predict_rows
+from headstart.pipeline.baselines import BaselineArm, fit_baselines
 from headstart.pipeline.claim import WORK, refuse_taken, unfinished
 from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
 from headstart.pipeline.context import FitContext
@@ -22,6 +25,7 @@ from headstart.pipeline.judge import judge
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, write_plan
+from headstart.pipeline.record import TUNED, RunRecord
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
 from headstart.pipeline.summary import summarise, write_test_rows
@@ -61,7 +65,7 @@ def run_fit(
         arms = train(begun.embedded(folder / WORK, reporter))
         part()
         _write_plan(folder, arms.context.plan, arms.context.features.runner, begun)
-        fault = "" if plan.tuning == AUTO else fault_of(arms.trained[0].progress)
+        fault = "" if plan.tuning == AUTO else fault_of(arms.asked.progress)
         _record(arms, begun.continued, started, folder, present, fault)
         complete(folder, present)
     require_no_fault(out or folder)
@@ -82,23 +86,24 @@ def _trains_together(plan: Plan) -> bool:
 def _record(
     arms: Arms, continued: ContinuedRun | None, started: str, folder: Path, present: Present, fault: str
 ) -> None:
-    """Judge the arms, save the model and write the record."""
+    """Judge the arms, save the model and write the record; a fine-tuning beside the model gets a run of its own."""
     context, data, budget = arms.context, arms.context.data, arms.context.budget
     with budget.step("the classical baselines"):
         baselines = fit_baselines(data, context.plan.seed)
     with budget.step("judging on the test part"):
-        rows = data.split.test
-        predictions = {arm.key: predict_rows(context, arm, rows) for arm in arms.trained}
-        predictions |= {baseline.key: baseline.prediction for baseline in baselines}
-        examples, targets = data.examples.take(rows), data.targets_of(rows)
-        numbers = sum(column.size for column in predictions["model"].columns.values())
-        if numbers > LARGE:
-            context.reporter.say(f"Judging {numbers:,} numbers on {len(rows):,} test examples takes a while")
-        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
-    with budget.step("saving the model"):
-        arms.trained[0].model.save(folder / "model")
-        write_test_rows(folder, data, predictions["model"])
-    record = summarise(arms, baselines, judged, started, folder).model_copy(update={"fault": fault})
+        predictions = {arm.key: predict_rows(context, arm, data.split.test) for arm in arms.trained}
+    delete(folder / TUNED)  # what a killed process left may be another one
+    tuned = None
+    if TUNED in predictions:
+        both = predictions | {"model": predictions[TUNED], "probe": predictions["model"]}
+        del both[TUNED]
+        tuned = _judged(arms.with_tuned_model(), baselines, both, started, folder / TUNED)
+        shutil.copyfile(folder / "plan.toml", folder / TUNED / "plan.toml")
+        write_record(folder / TUNED, tuned.model_copy(update={"fault": fault}))
+        present(folder / TUNED)
+    record = _judged(arms, baselines, predictions, started, folder).model_copy(
+        update={"fault": fault, "tuned": "" if tuned is None else TUNED}
+    )
     if continued is None:
         write_record(folder, record)
         return
@@ -106,3 +111,22 @@ def _record(
         model, leaked = arms.trained[0].model, continued.leaked(data)
         forgot = forgetting(continued.run, model, leaked, context.reporter, present)
     write_record(folder, with_forgetting(record, forgot))
+
+
+def _judged(
+    arms: Arms, baselines: tuple[BaselineArm, ...], predictions: Mapping[str, Prediction], started: str, folder: Path
+) -> RunRecord:
+    """Judge the arms, by their predictions for the test part, save the model and return the record."""
+    context, data, budget = arms.context, arms.context.data, arms.context.budget
+    rows, model = data.split.test, arms.trained[0]
+    with budget.step("judging on the test part"):
+        predictions = {**predictions, **{baseline.key: baseline.prediction for baseline in baselines}}
+        examples, targets = data.examples.take(rows), data.targets_of(rows)
+        numbers = sum(column.size for column in predictions["model"].columns.values())
+        if numbers > LARGE:
+            context.reporter.say(f"Judging {numbers:,} numbers on {len(rows):,} test examples takes a while")
+        judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
+    with budget.step("saving the model"), own_weights(model):
+        model.model.save(folder / "model")
+        write_test_rows(folder, data, predictions["model"])
+    return summarise(arms, baselines, judged, started, folder)

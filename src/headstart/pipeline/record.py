@@ -11,6 +11,9 @@ from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
 
+TUNED = "tuned"
+"""Key, and folder below that of the run, of a fine-tuning that was asked for where the probe is the model."""
+
 CLASSICAL, CONSTANT = "classical", "constant"
 """Keys of the arms that are classical baselines: the best of them, and the same prediction for every example."""
 
@@ -314,7 +317,9 @@ class RunRecord(AnyRecord):
     primary_metric: str
     data: DataSummary
     arms: dict[str, Arm]
-    """'model' first; 'probe', 'scratch', 'classical' and 'constant' where they ran."""
+    """'model' first; 'probe' or 'tuned', 'scratch', 'classical' and 'constant' where they ran."""
+    cut_off: str = ""
+    """A sentence on how far a budget let the training come that was asked for; empty where it ended by itself."""
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
@@ -328,6 +333,8 @@ class RunRecord(AnyRecord):
     """How often the test part has been read."""
     forgetting: Forgetting | None = None
     """None where the run went on from no other."""
+    tuned: str = ""
+    """Folder, relative to its own, of the run of the fine-tuning that was asked for, where the probe is the model."""
     runs: tuple[str, ...] = ()
     """Where this sums up several runs: their folders, relative to its own."""
     spreads: dict[str, dict[str, Number]] = {}

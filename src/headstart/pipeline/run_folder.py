@@ -102,6 +102,11 @@ class RunFolder(FinishedRun):
             raise RunError(f"{self.folder}/split.csv is missing or damaged: {error}") from error
 
     @property
+    def tuned(self) -> Path | None:
+        """The run folder of the fine-tuning that was asked for, where this run predicts with the probe."""
+        return self.folder / self.record.tuned if self.record.tuned else None
+
+    @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
         """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}; for a run that went on from another also
         "old_test_before" and "old_test_after", on that one's test part."""

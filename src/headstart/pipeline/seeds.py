@@ -112,7 +112,16 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
     arms = {key: _mean_arm(key, records, overlap) for key in shared}
     comparisons = bounded([_paired(key, records, overlap) for key in shared if key != "model"], arms)
     info, why = first.info(first.primary_metric), _why_no_scratch(records)
-    words, negative = verdict(first.primary_metric, info, arms, comparisons, unit="seeds", no_scratch=why)
+    cut = sum(bool(record.cut_off) for record in records)
+    words, negative = verdict(
+        first.primary_metric,
+        info,
+        arms,
+        comparisons,
+        unit="seeds",
+        no_scratch=why,
+        cut_off=f"CUT OFF by the budget in {cut} of {len(runs)} runs." if cut else "",
+    )
     return first.model_copy(
         update={
             "name": destination(folder).name,
@@ -127,6 +136,7 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
             "decisions": (*first.decisions, _explanation(len(runs), overlap)),
             "forgetting": None,
             "model_hash": "",
+            "tuned": "",
             "runs": tuple(os.path.relpath(run.folder, folder) for run in runs),
             "spreads": {key: _spreads(key, records) for key in shared},
             "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},
@@ -157,6 +167,7 @@ def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
         update={
             "title": " or ".join(dict.fromkeys(arm.title for arm in arms)),
             "shortcoming": f"{short[0]} in {len(short)} of {len(arms)} runs" if short else "",
+            "cut_off": next((arm.cut_off for arm in arms if arm.cut_off), ""),
             "figures": figures,
             "history": (),
             "chosen": {},

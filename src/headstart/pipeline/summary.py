@@ -40,9 +40,18 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         baseline.key: _baseline(baseline, judged) for baseline in baselines
     }
     unit = "unseen examples" if context.data.groups is None else "unseen groups"
-    why = why_no_scratch(decisions)
+    why, going_on = why_no_scratch(decisions), context.plan.from_run
     comparisons = bounded(judged.comparisons, rows)
-    words, negative = verdict(metrics[0].name, info_of(metrics[0]), rows, comparisons, unit=unit, no_scratch=why)
+    words, negative = verdict(
+        metrics[0].name,
+        info_of(metrics[0]),
+        rows,
+        comparisons,
+        unit=unit,
+        no_scratch=why,
+        cut_off=arms.cut_off,
+        remedy=f"Use --backbone {going_on} without --from." if going_on else "Use --tuning probe.",
+    )
     return RunRecord(
         name=destination(folder).name,
         verdict=" ".join(filter(None, (words, arms.sentence))),
@@ -61,6 +70,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         head=arms.trained[0].head,
         decisions=decisions,
         arms=rows,
+        cut_off=arms.cut_off,
         comparisons=comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headstart.contracts.figures import MetricInfo
 from headstart.pipeline.numbers import difference_text, figure_text
-from headstart.pipeline.record import CLASSICAL, CONSTANT, SMALL_NETWORK, UPPER_BOUND, Arm, Comparison, Decision
+from headstart.pipeline.record import CLASSICAL, CONSTANT, SMALL_NETWORK, TUNED, UPPER_BOUND, Arm, Comparison, Decision
 
 
 def verdict(
@@ -17,9 +17,12 @@ def verdict(
     *,
     unit: str = "unseen examples",
     no_scratch: str = "",
+    cut_off: str = "",
+    remedy: str = "Use --tuning probe.",
 ) -> tuple[str, bool]:
     """The verdict and whether it is negative transfer; `unit` is what a figure's n counts, `no_scratch` says
-    why there is no training from scratch to compare with.
+    why there is no training from scratch to compare with, `cut_off` how far a budget let the training come, and
+    `remedy` the way to the probe where that is better.
 
     Negative transfer: the model that starts from pretrained weights is worse than the same from scratch, and the
     interval of the paired difference excludes zero.
@@ -27,7 +30,7 @@ def verdict(
     model = arms["model"]
     figure = model.figures[metric]
     counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
-    sentences = [f"{info.title} {figure_text(info.unit, figure)} on {counted}."]
+    sentences = [*filter(None, [cut_off]), f"{info.title} {figure_text(info.unit, figure)} on {counted}."]
     negative = False
     for comparison in bounded(comparisons, arms):
         difference = difference_text(info.unit, comparison.difference)
@@ -38,8 +41,10 @@ def verdict(
             sentences.append(_classical_sentence(comparison.verdict, difference, arms[CLASSICAL].title))
         elif comparison.against == CONSTANT:
             sentences += _constant_sentence(comparison.verdict, difference)
+        elif comparison.against == TUNED:
+            sentences.append(_tuned_sentence(comparison.verdict, difference))
         else:
-            sentences.append(_probe_sentence(comparison.verdict, difference))
+            sentences.append(_probe_sentence(comparison.verdict, difference, remedy))
     if "scratch" not in arms:
         sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
     return " ".join(sentences), negative
@@ -74,12 +79,17 @@ def _transfer_sentence(outcome: str, difference: str, scratch: Arm) -> str:
     return f"No significant transfer gain: {over}{but}."
 
 
-def _probe_sentence(outcome: str, difference: str) -> str:
+def _probe_sentence(outcome: str, difference: str, remedy: str) -> str:
     if outcome == "better":
         return f"Fine-tuning beats the frozen probe: {difference}."
     if outcome == "worse":
-        return f"Fine-tuning is WORSE than the frozen probe: {difference}. Use --tuning probe."
+        return f"Fine-tuning is WORSE than the frozen probe: {difference}. {remedy}"
     return f"No significant gain over the frozen probe: {difference}."
+
+
+def _tuned_sentence(outcome: str, difference: str) -> str:
+    than = {"better": "Better than", "worse": "WORSE than"}.get(outcome, "No significant difference from")
+    return f"{than} the fine-tuning, which is kept in the folder '{TUNED}': {difference}."
 
 
 def _classical_sentence(outcome: str, difference: str, title: str) -> str:

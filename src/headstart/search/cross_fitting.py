@@ -128,7 +128,8 @@ class CrossFitting:
         )
         short = f"on {len(labelled)} labelled examples, each predicted without it,"
         where = Where(short, f"{short} in {count} folds, after {best.done} epochs", labelled, one_error=True)
-        return compared(candidate.context, where, one, other, f"{candidate.name} of {candidate.context.backbone.name}")
+        title = f"the best fine-tuning ({candidate.name} of {candidate.context.backbone.name})"
+        return compared(candidate.context, where, one, other, title)
 
     def _predicted(self, candidate: Candidate, fold: Fold, epochs: int, folds_left: int) -> Both:
         """Predictions of fine-tuning and probe, trained on the rest, for what is held, in its order."""

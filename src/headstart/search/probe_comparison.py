@@ -69,11 +69,31 @@ def against_probe(context: FitContext, tuned: Trained, probe: Trained) -> Answer
     if one is None or other is None:
         raise DataError("there is no validation part to compare on")
     where = Where("on validation", "on validation, which also chose it", context.data.split.val)
-    return compared(context, where, one, other, tuned.title)
+    return compared(context, where, one, other, f"the best fine-tuning ({tuned.title})")
 
 
 def compared(context: FitContext, where: Where, one: Prediction, other: Prediction, title: str) -> Answer:
     """The fine-tuned model's calibrated prediction `one` against the probe's, both for the rows `where`."""
+    data, primary = context.data, context.data.task.evaluation.primary
+    targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
+    better, reason = decided(context, where, one, other)
+    both = [
+        figures(data.task, targets, given, groups=groups, seed=context.plan.seed)[primary.name]
+        for given in (one, other)
+    ]
+    return Answer(better, both[0], both[1], reason, in_words(where, title, better=better))
+
+
+def in_words(where: Where, title: str, *, better: bool) -> str:
+    """The decision in a sentence, for the verdict."""
+    by = " by more than a standard error" if where.one_error else ""
+    beaten = "beats" if better else "did not beat" if where.one_error else "did not significantly beat"
+    kept = "" if better else ", so the probe is the model"
+    return f"{where.short.capitalize()} {title} {beaten} the frozen probe{by}{kept}."
+
+
+def decided(context: FitContext, where: Where, one: Prediction, other: Prediction) -> tuple[bool, str]:
+    """Whether `one` is better than the probe's prediction `other`, and why."""
     data, seed = context.data, context.plan.seed
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     metrics = data.task.evaluation.metrics
@@ -86,12 +106,7 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
         loss = compare(finer, targets, one, other, groups=groups, seed=seed)
         better = _is_better(loss, where)
         reason += f"; {_told(finer, loss)}"
-    both = [figures(data.task, targets, given, groups=groups, seed=seed)[primary.name] for given in (one, other)]
-    by = " by more than a standard error" if where.one_error else ""
-    beaten = "beats" if better else "did not beat" if where.one_error else "did not significantly beat"
-    kept = "" if better else ", so the probe is the model"
-    sentence = f"{where.short.capitalize()} the best fine-tuning ({title}) {beaten} the frozen probe{by}{kept}."
-    return Answer(better, both[0], both[1], f"{where.long}, against the probe: {reason}", sentence)
+    return better, f"{where.long}, against the probe: {reason}"
 
 
 def _may_ask_loss(found: Figure, where: Where) -> bool:

@@ -11,15 +11,17 @@ from dataclasses import replace
 
 from headstart.contracts.task_capabilities import ClosedForm
 from headstart.contracts.tuning import Recipe
+from headstart.engine.process_group import process_group
 from headstart.kernel.errors import TrainingError
-from headstart.pipeline.arms import Arms, Trained, solve_arm, train_arm
+from headstart.pipeline.arms import Arms, Trained, solve_arm, train_arm, weights_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import WHAT, trained_and_refitted, with_validation_part
 from headstart.pipeline.time_estimates import Speed, speed
-from headstart.pipeline.training import require_whole, what_was_kept
+from headstart.pipeline.training import require_whole
+from headstart.search.floor import better_of, has_floor, told
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 from headstart.search.scratch_length import count_operations, judged_in_full, scratch_length
 from headstart.search.search import Search
@@ -40,7 +42,8 @@ def train_arms(context: FitContext) -> Arms:
     with budget.step("the probe"):
         baseline = solve_arm(context, "probe", refit=refits)
         # what trains by steps starts from, and is chosen against, a head that has not seen the validation part
-        start = baseline if not refits else solve_arm(context, "probe") if searches else None
+        needed = searches or has_floor(context)
+        start = baseline if not refits else solve_arm(context, "probe") if needed else None
     timed = budget.seconds is not None
     fast = speed(context) if timed else Speed()
     operations = 0.0 if timed or why else count_operations(context)
@@ -50,11 +53,12 @@ def train_arms(context: FitContext) -> Arms:
     elif context.tuning.solved:
         arms = _as_model(Arms(context, []), baseline)
     else:
-        arms = _trained(context, keep, start, baseline)
+        arms = _trained(context, keep, start, baseline, fast)
     if why:
         context.log.add(Decision(what=SCRATCH, value="left out", reason=why))
     elif timed:
-        arms = _scratch_in_time(arms, budget.left(), _least_scratch(context, fast.plain))
+        least = least_seconds(context, context.plan.scratch_recipe(), fast.plain)
+        arms = _scratch_in_time(arms, budget.left(), least)
     else:
         length = scratch_length(context, context.plan.scratch_recipe(), arms.trained[0].progress, operations)
         context.log.add(length.decision(f"length of {SCRATCH}"))
@@ -79,14 +83,28 @@ def _as_model(arms: Arms, probe: Trained) -> Arms:
     return replace(arms, trained=[replace(probe, key="model")])
 
 
-def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained) -> Arms:
-    name = context.plan.tuning
+def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained, fast: Speed) -> Arms:
+    name, title = context.plan.tuning, f"{context.plan.tuning} tuning of {context.backbone.name}"
     seconds = None if context.budget.seconds is None else max(0.0, context.budget.left() - keep)
     tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
+    if has_floor(context) and seconds is not None:
+        least = least_seconds(context, tuning, fast.plain)
+        if process_group().agreed(seconds < least):
+            return _as_model(Arms(context, [], cut_off=_not_begun(context, title, least, seconds)), baseline)
+    before = weights_of(context.backbone) if has_floor(context) else {}
     with context.budget.step(f"training ({name})", seconds):
-        model = trained_and_refitted(context, tuning, f"{name} tuning of {context.backbone.name}", seconds, start)
-    context.log.add(more, *model.decisions)
-    return Arms(context, [model, baseline], sentence=what_was_kept(model.progress))
+        tuned = trained_and_refitted(context, tuning, title, seconds, start)
+    context.log.add(more, *tuned.decisions)
+    if start is None or not has_floor(context):
+        return told(Arms(context, [tuned, baseline]), tuned)
+    return told(better_of(context, tuned, start, baseline, before), tuned)
+
+
+def _not_begun(context: FitContext, title: str, least: float, seconds: float) -> str:
+    """The sentence that a training was not begun, with a decision that says so."""
+    why = f"it takes at least about {least:.0f} s, and {seconds:.0f} s of the budget were left for it"
+    context.log.add(Decision(what="model", value="probe", reason=f"{title} was not begun: {why}"))
+    return f"CUT OFF by the budget: {title} was not begun, as {why}. The model is the frozen probe."
 
 
 def _scratch_in_time(arms: Arms, left: float, least: float) -> Arms:
@@ -123,12 +141,11 @@ def _with_scratch(arms: Arms, recipe: Recipe, seconds: float | None) -> Arms:
     return replace(arms, trained=[*arms.trained, baseline])
 
 
-def _least_scratch(context: FitContext, forward: float) -> float:
+def least_seconds(context: FitContext, recipe: Recipe, forward: float) -> float:
     """Seconds that some steps and a validation at each rate take about, below which it is not worth beginning."""
-    recipe = context.plan.scratch_recipe()
-    judged = len(context.read.split.val)
+    judged, stages = len(context.read.split.val), len(context.backbone.stages)
     inputs = len(recipe.rates_tried) * (FEWEST_STEPS * FORWARDS_AND_BACKWARDS * recipe.batch_size + judged) + judged
-    return max(1.0, forward * inputs)
+    return max(1.0, forward * inputs * (1 - recipe.first_stage(stages) / stages))
 
 
 def _why_no_scratch(context: FitContext) -> str:

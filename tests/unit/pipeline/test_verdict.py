@@ -68,6 +68,15 @@ def test_tuning_is_held_against_the_frozen_probe(outcome: str, value: float, sen
     assert not negative, "losing to the probe is no negative transfer"
 
 
+def test_a_cut_comes_first_and_a_fine_tuning_beside_the_model_is_held_against_it() -> None:
+    cut = "CUT OFF by the budget: full tuning of resnet18 made 3 of 100 epochs."
+    comparisons = (against("tuned", "better", 0.2, 0.05),)
+    arms = {"model": ARM, "tuned": ARM}
+    words, negative = verdict("accuracy", ACCURACY, arms, comparisons, cut_off=cut)
+    assert words.startswith(f"{cut} Accuracy 91.5 %") and not negative
+    assert "Better than the fine-tuning, which is kept in the folder 'tuned': +20.0 points" in words
+
+
 def test_losing_to_scratch_is_negative_transfer_also_when_the_probe_is_beaten() -> None:
     for order in (1, -1):
         both = (against("probe", "better", 0.04, 0.01), against("scratch", "worse", -0.04, 0.01))[::order]
