@@ -87,7 +87,7 @@ class Arms:
 
     @property
     def asked(self) -> Trained:
-        """What was asked for: the model, or the fine-tuning that is kept beside it."""
+        """The arm that was asked for: the model, or the fine-tuning that is kept beside it."""
         return next((arm for arm in self.trained if arm.key == TUNED), self.trained[0])
 
     def with_tuned_model(self) -> Arms:

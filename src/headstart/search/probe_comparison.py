@@ -93,7 +93,7 @@ def in_words(where: Where, title: str, *, better: bool) -> str:
 
 
 def decided(context: FitContext, where: Where, one: Prediction, other: Prediction) -> tuple[bool, str]:
-    """Whether `one` is better than the probe's prediction `other`, and why."""
+    """Return True where `one` is better than the probe's prediction `other`, and why."""
     data, seed = context.data, context.plan.seed
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     metrics = data.task.evaluation.metrics
