@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from headstart.pipeline.baselines import BaselineArm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
-from headstart.pipeline.record import Arm, BudgetRow, Epoch, FrozenPass, RunRecord
+from headstart.pipeline.record import Arm, BudgetRow, Comparison, Epoch, FrozenPass, RunRecord
 from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
 
 MOST_PROBABILITIES = 2_000_000
@@ -39,22 +39,11 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
     rows = {arm.key: _arm(arm, judged) for arm in arms.trained} | {
         baseline.key: _baseline(baseline, judged) for baseline in baselines
     }
-    unit = "unseen examples" if context.data.groups is None else "unseen groups"
-    why, going_on = why_no_scratch(decisions), context.plan.from_run
     comparisons = bounded(judged.comparisons, rows)
-    words, negative = verdict(
-        metrics[0].name,
-        info_of(metrics[0]),
-        rows,
-        comparisons,
-        unit=unit,
-        no_scratch=why,
-        cut_off=arms.cut_off,
-        remedy=f"Use --backbone {going_on} without --from." if going_on else "Use --tuning probe.",
-    )
+    words, negative = _verdict(arms, rows, comparisons)
     return RunRecord(
         name=destination(folder).name,
-        verdict=" ".join(filter(None, (words, arms.sentence))),
+        verdict=words,
         negative_transfer=negative,
         command=command("fit", destination(folder), context.plan.data),
         started=started,
@@ -85,6 +74,23 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         model_hash=model_hash(folder / "model"),
         **made_by(),
     )
+
+
+def _verdict(arms: Arms, rows: Mapping[str, Arm], comparisons: Sequence[Comparison]) -> tuple[str, bool]:
+    """The verdict of a fit, with how its model was found, and whether it is negative transfer."""
+    context, metric = arms.context, arms.context.data.task.evaluation.primary
+    going_on = context.plan.from_run
+    words, negative = verdict(
+        metric.name,
+        info_of(metric),
+        rows,
+        comparisons,
+        unit="unseen examples" if context.data.groups is None else "unseen groups",
+        no_scratch=why_no_scratch(context.log.made),
+        cut_off=arms.cut_off,
+        remedy=f"Use --backbone {going_on} without --from." if going_on else "Use --tuning probe.",
+    )
+    return " ".join(filter(None, (words, arms.sentence))), negative
 
 
 def made_by() -> dict[str, Any]:
