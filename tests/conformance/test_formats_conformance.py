@@ -65,7 +65,7 @@ def _table(folder: Path) -> Sample:
     texts = ["I loved every minute of it", "what a waste of time", "not bad, not good", "twice a day, every day"]
     rows = [[text, label, camera] for text, label, camera in zip(texts, ("good", "bad", "good", "bad"), "xyxy")]
     _csv(folder / "labelled.csv", ["review", "label", "camera"], rows)
-    _csv(folder / "unlabelled.csv", ["review", "camera"], [[text, camera] for text, _, camera in rows])
+    _csv(folder / "unlabelled.csv", ["review", "camera", "lens"], [[text, camera, camera] for text, _, camera in rows])
     _csv(folder / "empty.csv", ["review", "label"], [])
     columns = Columns(text=("review",), label="label", slices=("camera",))
     dirty = folder / "dirty"

@@ -428,7 +428,7 @@ def test_labels_that_the_run_does_not_know(here: Path, photo_run: Path, headstar
 def test_predictions_go_to_csv_or_parquet(photo_run: Path, photos: Path, headstart_command: Command) -> None:
     ended = headstart_command("predict", photo_run, photos, "--out", "answers.xlsx")
     assert ended.code == SettingsError.exit_code
-    assert "predictions are written to .csv or .parquet; got answers.xlsx" in ended.err
+    assert "predictions are written to .csv or .jsonl or .parquet; got answers.xlsx" in ended.err
 
 
 def test_nothing_to_predict(here: Path, number_run: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,12 +20,20 @@ from headstart.kernel.errors import DataError, unknown
 
 _LABELS = (
     ("label", "labels"),
-    ("class", "category", "target", "y"),
-    ("stars", "star_rating", "rating", "score", "sentiment", "emotion", "intent", "topic", "stance", "diagnosis"),
+    ("label_name", "label_text", "class_label", "class_name", "gold_label"),
+    ("class", "category", "target", "y", "class index"),
+    (
+        *("stars", "star_rating", "rating", "score", "sentiment", "emotion", "intent", "topic", "stance", "diagnosis"),
+        *("polarity", "airline_sentiment", "is_duplicate", "is_spam", "is_toxic", "genre"),
+    ),
     ("spans", "entities"),
 )
 """Names of a target, the surest first; two of one tier are ambiguous."""
-_TEXTS = ("text", "sentence", "review", "review_text", "content", "message", "tweet", "comment", "body", "document")
+_TEXTS = (
+    *("text", "sentence", "review", "review_text", "content", "message", "tweet", "comment", "body", "document"),
+    *("comment_text", "review_body", "reviewtext", "question_text", "tweet_text", "utterance", "headline", "sms"),
+)
+_NAMELESS = re.compile(r"unnamed: ?\d+|")
 _PARTS = ("split", "part", "fold", "set", "subset")
 FEWEST_OF_TABLE, RUNNING_WORDS = 3, 8
 """Other columns from which short texts, such as names, are taken for one column of a table, and words that are not."""
@@ -100,9 +109,12 @@ def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, d
         DataError: nothing makes it plain; the columns are listed with the flags that decide.
     """
     part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
-    label = _label(table, root, columns, labelled)
+    guess = sole_label(table, columns) if labelled and not label_candidates(_own(table), columns) else None
+    label = guess or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
     inputs = _named_inputs(table, columns, taken) or _inputs(table, root, columns, taken, decimal)
+    if guess is not None:
+        inputs = inputs._replace(notes=(f"the label is read from column '{guess}'", *inputs.notes))
     return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
 
 
@@ -127,6 +139,32 @@ def label_candidates(names: Sequence[str], columns: Columns) -> list[str]:
     free = {name.strip().lower(): name for name in names if name not in inputs}
     tiers = ([free[name] for name in tier if name in free] for tier in _LABELS)
     return next((found for found in tiers if found), [])
+
+
+def is_label_name(name: str) -> bool:
+    """Return whether a column is called as labels are."""
+    return any(name.strip().lower() in tier for tier in _LABELS)
+
+
+def sole_label(table: pa.Table, columns: Columns) -> str | None:
+    """The one column beside a text or picture whose values repeat, where no other could be the label."""
+    named = [*columns.text, *filter(None, [columns.image])]
+    other = {columns.group, columns.domain, columns.part, *columns.slices, *columns.leave_out}
+    free = [name for name in _own(table) if name not in other and _may_matter(name, table.column(name))]
+    if not named:
+        inputs = [name for name in free if kinds.is_prose(table.column(name))]
+        named = sorted(inputs, key=lambda name: -kinds.mean_length(table.column(name)))[:1]
+    rest = [name for name in free if name not in named]
+    if not named or len(rest) != 1 or not set(named) <= {*free}:
+        return None
+    column = table.column(rest[0])
+    whole = is_text(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)
+    return rest[0] if whole and 1 < pc.count_distinct(column).as_py() <= len(column) / 2 else None
+
+
+def _may_matter(name: str, column: pa.ChunkedArray) -> bool:
+    """False for what names rows, and for columns that have no name of their own, as pandas and Excel call them."""
+    return not (kinds.is_identifier(name, column) or _NAMELESS.fullmatch(name.strip().lower()))
 
 
 def _label(table: pa.Table, root: str, columns: Columns, labelled: bool) -> str | None:

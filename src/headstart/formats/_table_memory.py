@@ -49,14 +49,17 @@ class Frame:
 class ArrowRows:
     """An arrow table, or anything that hands out arrow tables by slices; a row is named by its number, from 0."""
 
-    notes: tuple[str, ...] = ()
     root = ""
 
     def __init__(self, rows: Any, words: str, class_names: Mapping[str, list[str]]) -> None:
         """`rows[start:stop]` is a `pyarrow.Table`; `class_names` turn the numbers of a column into names."""
         self._rows = rows
+        self.notes: tuple[str, ...] = ()
         self._class_names = class_names
         self.words = words
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def names(self) -> list[str]:
         """The columns."""

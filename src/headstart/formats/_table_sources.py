@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from headstart.contracts.left_out import LeftOut
 from headstart.formats._arrow_files import saved_datasets
-from headstart.formats._parts import PART_COLUMN, part_of
+from headstart.formats._parts import PART_COLUMN, is_unlabelled, part_of
 from headstart.formats._rows import ORIGIN
 from headstart.formats._table_memory import ArrowRows, Frame, arrow_rows, dataset_rows, is_dataset
 from headstart.formats._table_part import TablePart, TableSource
@@ -83,6 +84,7 @@ def _named(source: Mapping[Any, Any]) -> list[TablePart] | None:
     if not any(tables.values()):
         columns = source and all(isinstance(values, (list, tuple)) for values in source.values())
         return [TablePart("", "", Frame(pd.DataFrame(dict(source))))] if columns else None
+    tables = _without_unlabelled(tables)
     unnamed = [name for name, table in tables.items() if table is None or part_of(name) is None]
     if len(tables) == 1:
         return [TablePart(part_of(name) or "", "", table) for name, table in tables.items() if table is not None]
@@ -92,6 +94,18 @@ def _named(source: Mapping[Any, Any]) -> list[TablePart] | None:
             "or rename it."
         )
     return by_part([TablePart(part_of(name) or "", name, table) for name, table in tables.items() if table is not None])
+
+
+def _without_unlabelled(tables: dict[str, TableSource | None]) -> dict[str, TableSource | None]:
+    """The data sets but for one that is called 'unsupervised' or the like; another tells of it."""
+    out = {name: table for name, table in tables.items() if is_unlabelled(name) and isinstance(table, ArrowRows)}
+    kept = {name: table for name, table in tables.items() if name not in out}
+    first = next(iter(kept.values()), None)
+    if not isinstance(first, ArrowRows):
+        return tables
+    words = "rows of {} left out, as its name says that they have no label"
+    first.notes = tuple(LeftOut(len(table), f"{len(table)} {words.format(name)}") for name, table in out.items())
+    return kept
 
 
 def _in_memory(source: Any) -> TableSource | None:

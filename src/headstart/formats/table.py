@@ -17,8 +17,8 @@ from pydantic import BeforeValidator
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._coco_files import coco_files
-from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise
-from headstart.formats._column_values import with_inputs, with_parts, without_unlabelled_parts
+from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise, sole_label
+from headstart.formats._column_values import require_inputs, with_inputs, with_parts, without_unlabelled_parts
 from headstart.formats._conll_files import find_files
 from headstart.formats._csv import CsvFile
 from headstart.formats._label_column import LabelForm
@@ -44,6 +44,8 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.kernel.spelling import nfc
 
+_FEW = 20
+"""Columns below which one may be the label for the reason that no other could be."""
 _LOOK_AT = 1000
 """Rows from which a stream's columns are recognised."""
 
@@ -85,6 +87,8 @@ class Table(Settings):
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
         typed = not all(isinstance(part.source, CsvFile) for part in tables)
         written = [] if typed else label_candidates(present, columns)
+        if labelled and not typed and not written and len(present) < _FEW:  # its cells are read as they are written
+            written = list(filter(None, [sole_label(in_nfc(tables[0].source.head(_LOOK_AT)), columns)]))
         table = with_lists(read_tables(tables, _as_text(columns).union(written)), columns)
         notes = _notes(source, tables)
         lists = token_columns(table, columns)
@@ -97,6 +101,8 @@ class Table(Settings):
         roles = recognise(table, columns, root, labelled=labelled, decimal=self.decimal)
         if labelled and roles.label in present:
             table = without_unlabelled_parts(table, roles.label, tables, notes)
+        if labelled:
+            require_inputs(table, roles.inputs.columns, tables)
         labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
