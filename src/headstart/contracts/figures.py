@@ -17,9 +17,11 @@ class Figure(NamedTuple):
     high: float
     n: int
     """How many independent things it rests on: examples, or groups where there are groups."""
+    reason: str = ""
+    """Why there is no interval, in a few words; empty where there is one or records do not say."""
 
-    def to_json(self) -> dict[str, float | int]:
-        """{"value", "low", "high", "n"}"""
+    def to_json(self) -> dict[str, float | int | str]:
+        """{"value", "low", "high", "n", "reason"}"""
         return self._asdict()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from headstart.contracts.prediction import Prediction
 from headstart.kernel.errors import SettingsError
@@ -16,6 +18,25 @@ SHARE = "share"
 
 Replicates = Callable[[np.ndarray], np.ndarray]
 """Example weights (resamples, examples), each >= 0 -> the metric under each weighting (resamples,), or NaN."""
+
+
+class Support(NamedTuple):
+    """Examples that a metric rests on: of few of them in a class its interval would not cover, and is left out."""
+
+    noun: str
+    """'examples of', before each of the names."""
+    names: Sequence[str]
+    """Of the classes or whatever the metric counts, as a sentence has them: "'spam'"."""
+    rows: csr_array
+    """(examples, names): nonzero where an example speaks of it."""
+    values: np.ndarray | None = None
+    """(names,) in [0, 1]: the shares whose mean the metric is, such as the recall of each class; None for others."""
+    trials: np.ndarray | None = None
+    """(names,) > 0: independent yes/no trials that would leave each share as uncertain."""
+    prior: float = 0.0
+    """Examples for which `trials` count beside the bootstrap's variance, where that is unsteady."""
+    fewest: int = 5
+    """Examples, or groups of them, below which there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,8 @@ class Metric:
     breaks_ties: bool = False
     """Whether it sees by how much each prediction is right, so that it can tell models apart whose primary metric is
     nearly the same: a loss of predicted probabilities."""
+    support: Callable[[Mapping[str, np.ndarray], Prediction], Support] | None = None
+    """What it rests on; None where that is any example."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError where the metric has no title, or is a share that may leave [0, 1]."""

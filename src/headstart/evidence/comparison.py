@@ -14,14 +14,16 @@ import numpy as np
 from scipy import stats
 
 from headstart.contracts.figures import Figure
-from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.metric import SHARE, Metric, Replicates
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Targets
-from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval
+from headstart.evidence.support import FEWEST, Rest, support_of
+from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval, quantile
+from headstart.numerics.paired_interval import paired_interval
 
-FEWEST = 5
-"""Examples of a slice below which it gets no figures."""
+UNDECIDED = "undecided"
+"""Verdict on a difference that has no interval."""
 
 
 class Difference(NamedTuple):
@@ -30,7 +32,7 @@ class Difference(NamedTuple):
     figure: Figure
     """Signed so that more is better."""
     verdict: str
-    """'better', 'worse' or 'not significant'."""
+    """'better', 'worse', 'not significant', or 'undecided' where there is no interval."""
 
 
 class Slice(NamedTuple):
@@ -60,6 +62,7 @@ def figures(
     groups: np.ndarray | None = None,
     seed: int,
     resamples: int = RESAMPLES,
+    absent: bool = True,
 ) -> dict[str, Figure]:
     """Every metric of a task on finished predictions, with intervals from the same resamples.
 
@@ -70,13 +73,19 @@ def figures(
         groups: (examples,) what is resampled together; the figures' `n` counts groups then.
         seed: of the resamples.
         resamples: how many.
+        absent: whether a class without an example leaves its figures without an interval; False where the examples are
+            older than the class.
     """
     metrics, drawn = task.evaluation.metrics, Resamples(len(prediction), groups, seed, resamples)
-    found = {}
+    found, rest = {}, Rest(len(prediction), groups)
     for metric, replicates in zip(metrics, drawn.of(*(metric.replicates(targets, prediction) for metric in metrics))):
-        value = metric.score(targets, prediction)
-        low, high = interval(replicates, value, drawn.independent, metric.bounds)
-        found[metric.name] = Figure(value, low, high, drawn.independent)
+        value, support = metric.score(targets, prediction), support_of(metric, targets, prediction)
+        if reason := rest.too_few(support, absent=absent):
+            found[metric.name] = Figure(value, math.nan, math.nan, rest.independent, reason)
+            continue
+        shares, prior = rest.shares(support), 0.0 if support is None else support.prior
+        low, high = interval(replicates, value, rest.rarest(support), metric.bounds, shares, prior)
+        found[metric.name] = Figure(value, low, high, rest.independent)
     return found
 
 
@@ -90,11 +99,13 @@ def compare(
     seed: int,
     resamples: int = RESAMPLES,
     other_by: tuple[Metric, Targets] | None = None,
+    choosing: bool = False,
 ) -> Difference:
     """`one` minus `other` by a metric, signed so that more is better; arguments as for `figures`.
 
     Examples count by their weights where the targets have any. `other_by` are metric and targets of `other`, where its
-    task knows other classes.
+    task knows other classes. With `choosing` the outcome only chooses between models on validation: by the bootstrap's
+    quantiles, however rare a class.
     """
     sign, drawn = 1.0 if metric.greater_is_better else -1.0, Resamples(len(one), groups, seed, resamples)
     others, seen = other_by or (metric, targets)
@@ -104,8 +115,19 @@ def compare(
     value = sign * (metric.score(targets, one) - others.score(seen, other))
     if WEIGHT in targets:
         value = sign * float((first(np.ones((1, len(one)))) - second(np.ones((1, len(one)))))[0])
-    low, high = difference_interval(replicates, value, drawn.independent, metric.bounds[1] - metric.bounds[0])
-    return _judged(Figure(value, low, high, drawn.independent))
+    rest, supports = Rest(len(one), groups), (support_of(metric, targets, one), support_of(others, seen, other))
+    reasons = (rest.too_few(support, absent=other_by is None) for support in supports)
+    reason = "" if choosing else next(filter(None, reasons), "")
+    if reason:
+        return Difference(Figure(value, math.nan, math.nan, rest.independent, reason), UNDECIDED)
+    span = metric.bounds[1] - metric.bounds[0]
+    if choosing or math.isinf(span) or WEIGHT in targets:
+        rarest = rest.independent if choosing else min(map(rest.rarest, supports))
+        low, high = difference_interval(replicates, value, rarest, span)
+    else:
+        shares = [rest.shares(support) for support in supports]
+        low, high = paired_interval(replicates, value, rest.independent, span, shares, counted=metric.unit == SHARE)
+    return _judged(Figure(value, low, high, rest.independent))
 
 
 def _by_weight(replicates: Replicates, targets: Targets) -> Replicates:
@@ -158,6 +180,45 @@ def paired_over_draws(differences: Sequence[float], *, overlap: float = 0.0) -> 
         return _judged(Figure(mean, math.nan, math.nan, n))
     half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) * math.sqrt(1 / n + overlap))
     return _judged(Figure(mean, mean - half, mean + half, n))
+
+
+def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0) -> Figure:
+    """The mean of a figure over runs that differ in their seed, with an interval for other seeds and other examples.
+
+    What the runs owe to their seeds is seen in how they differ, s^2 / k over k runs. What they owe to the test part
+    that they share is not: it is the variance of a run's own interval, in mean v, for any k. The two are added, with
+    Student's t of Satterthwaite's (1946) degrees of freedom. Where each run drew its own test part, of `overlap` test
+    examples per other example, s^2 holds both and counts 1/k + overlap times (Nadeau & Bengio 2003, "Inference for the
+    generalization error"); v / (1 + overlap) is the least that it can be. A run without an interval leaves none.
+    """
+    values, count = np.array([run.value for run in runs]), len(runs)
+    mean, reason = float(values.mean()), next((run.reason for run in runs if run.reason), "")
+    if reason or count < 2:
+        return Figure(mean, math.nan, math.nan, count, reason)
+    between, ends = float(values.var(ddof=1)), []
+    for side in (-1, 1):
+        steps = [side * ((run.high if side > 0 else run.low) - run.value) / quantile(run.n) for run in runs]
+        within = float(np.nan_to_num(np.square(steps)).mean())
+        ends.append(mean + side * _half(between, within, count, min(run.n for run in runs), overlap))
+    return Figure(mean, ends[0], ends[1], count)
+
+
+def _half(between: float, within: float, count: int, examples: int, overlap: float) -> float:
+    if overlap:
+        seen, least = quantile(count) * math.sqrt(between), quantile(examples) * math.sqrt(within / (1 + overlap))
+        return max(seen, least) * math.sqrt(1 / count + overlap)
+    both = between / count + within
+    if both == 0:
+        return 0.0
+    freedom = both**2 / ((between / count) ** 2 / (count - 1) + within**2 / max(examples - 1, 1))
+    return quantile(1 + freedom) * math.sqrt(both)
+
+
+def judged(figure: Figure) -> Difference:
+    """A difference as its interval judges it."""
+    if figure.reason:
+        return Difference(figure, UNDECIDED)
+    return _judged(figure)
 
 
 def _judged(figure: Figure) -> Difference:

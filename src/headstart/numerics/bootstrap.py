@@ -5,7 +5,7 @@ Three things differ from the plain percentile interval, each because of how it c
 - A figure on a bounded scale, scaled to p in [0, 1], has Wilson's (1927) score interval with the bootstrap's own
   variance v in place of p(1-p)/n, that is with n_eff = p(1-p)/v, and Student's t (Korn & Graubard 1998). It covers
   accuracies of 0.6 to 0.98 on 50 to 400 examples in 92-98 % of the cases, the percentile interval in 89-100 %; and 30
-  right of 30 do not give [1, 1].
+  right of 30 do not give [1, 1]. `numerics/score_interval.py` has it, and the same for means over classes.
 - Elsewhere the percentile interval is widened for small n as in Hesterberg (2015): the quantiles are taken at
   alpha' = Phi(-sqrt(n / (n - 1)) t_{n-1, 0.975}) and 1 - alpha', as the bootstrap's variance is short by (n - 1) / n.
 - A difference that is the same in every resample, such as that of two equal predictions, keeps the uncertainty of
@@ -22,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.score_interval import Shares, score_interval
 
 LEVEL = 0.95
 """Of every interval in the house."""
@@ -86,6 +87,8 @@ def interval(
     value: float,
     independent: int,
     bounds: tuple[float, float] = (-math.inf, math.inf),
+    shares: Shares | None = None,
+    prior: float = 0.0,
 ) -> tuple[float, float]:
     """The 95 % interval of a figure; it always contains the figure and stays inside the bounds.
 
@@ -94,6 +97,8 @@ def interval(
         value: the figure itself; NaN gives (NaN, NaN).
         independent: the examples, or groups, that were drawn from.
         bounds: the least and greatest value the figure can have.
+        shares: what the figure is the mean of; None for a single share, where it is bounded.
+        prior: as for `score_interval`.
 
     Returns:
         (low, high); NaN where nothing can be said: an unbounded figure that rests on a single group.
@@ -104,7 +109,8 @@ def interval(
     replicates = replicates[np.isfinite(replicates)]
     if math.isfinite(low) and math.isfinite(high):
         width = high - low
-        left, right = _score((value - low) / width, _variance(replicates) / width**2, independent)
+        shares = shares or Shares(np.array([(value - low) / width]), *[np.array([float(independent)])] * 2)
+        left, right = score_interval(shares, variance_of(replicates) / width**2, quantile(independent), prior)
         return min(low + width * left, value), max(low + width * right, value)
     left, right = _percentile(replicates, value, independent)
     return max(left, low), min(right, high)
@@ -113,7 +119,7 @@ def interval(
 def difference_interval(
     replicates: np.ndarray, value: float, independent: int, span: float = math.inf
 ) -> tuple[float, float]:
-    """The 95 % interval of a paired difference; arguments as for `interval`.
+    """The 95 % interval of a paired difference, by quantiles; arguments as for `interval`.
 
     Args:
         replicates: (resamples,) the difference in each resample, both sides under the same weights.
@@ -124,37 +130,29 @@ def difference_interval(
     if math.isnan(value):
         return math.nan, math.nan
     replicates = replicates[np.isfinite(replicates)]
-    if math.isfinite(span) and _variance(replicates) == 0.0:
-        square = _t(independent) ** 2
+    if math.isfinite(span) and variance_of(replicates) == 0.0:
+        square = quantile(independent) ** 2
         unseen = span * square / (independent + square)
         return max(value - unseen, -span), min(value + unseen, span)
     low, high = _percentile(replicates, value, independent)
     return max(low, -span), min(high, span)
 
 
-def _t(independent: int) -> float:
+def quantile(independent: float) -> float:
+    """Student's t of a 95 % interval that rests on so many examples or groups."""
     return float(stats.t.ppf(0.5 + LEVEL / 2, max(independent - 1, 1)))
 
 
-def _variance(replicates: np.ndarray) -> float:
-    """Exactly 0 when all replicates are equal but for rounding."""
+def variance_of(replicates: np.ndarray) -> float:
+    """Of finite replicates (resamples,); exactly 0 when all are equal but for rounding."""
     if len(replicates) < 2 or np.ptp(replicates) <= 1e-12 * np.abs(replicates).max():
         return 0.0
     return float(replicates.var())
 
 
-def _score(p: float, variance: float, independent: int) -> tuple[float, float]:
-    spread = p * (1 - p)
-    n = max(spread / variance, 1.0) if variance > 0 and spread > 0 else float(independent)
-    k = _t(independent) ** 2 / n
-    centre = (p + k / 2) / (1 + k)
-    half = math.sqrt(k * spread + k * k / 4) / (1 + k)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def _percentile(replicates: np.ndarray, value: float, independent: int) -> tuple[float, float]:
     if independent < 2 or len(replicates) < 2:
         return math.nan, math.nan
-    tail = float(stats.norm.cdf(-math.sqrt(independent / (independent - 1)) * _t(independent)))
+    tail = float(stats.norm.cdf(-math.sqrt(independent / (independent - 1)) * quantile(independent)))
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return min(float(low), value), max(float(high), value)

@@ -17,6 +17,7 @@ import numpy as np
 from headstart.contracts.baseline import Baseline, FromScores, Labelled
 from headstart.contracts.modality import modality_named
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Calibration, Targets
 from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.kernel import registry
@@ -74,7 +75,16 @@ def _arm(key: str, baselines: list[Baseline], data: Prepared, seed: int) -> Base
     finished = data.task.evaluation.finish(prediction, best.calibration)
     settings = {"strength": best.strength} if len(best.baseline.strengths) > 1 else {}
     chosen = {**settings, **best.calibration}
-    return BaselineArm(key, best.baseline.title, time.monotonic() - started, chosen, finished)
+    title = best.baseline.title if key == CLASSICAL else _always(data, finished) or best.baseline.title
+    return BaselineArm(key, title, time.monotonic() - started, chosen, finished)
+
+
+def _always(data: Prepared, prediction: Prediction) -> str:
+    """ "always answering 'ham'", where each example gets the same class; else ''."""
+    answers = presentation_of(data.task).columns(prediction).get("prediction", np.zeros(0))
+    if not one_class_each(data.task) or len(set(answers.tolist())) != 1:
+        return ""
+    return f"always answering '{answers[0]}'"
 
 
 def _chosen(baseline: Baseline, data: Prepared, seed: int) -> _Choice:

@@ -21,16 +21,16 @@ def value_text(unit: str, value: float) -> str:
 
 
 def figure_text(unit: str, figure: FigureRow) -> str:
-    """'91.5 % (87.0–95.1)'; the value alone where there is no interval."""
+    """'91.5 % (87.0–95.1)', or '0.705 (too few examples of 'spam': 2)'; the value alone where nothing is known."""
     interval = interval_text(unit, figure)
     value = value_text(unit, figure.value)
     return f"{value} ({interval})" if interval else value
 
 
 def interval_text(unit: str, figure: FigureRow) -> str:
-    """'87.0–95.1', or '−0.120 to 0.310' where a minus sign would run into the dash; empty where it is not known."""
+    """'87.0–95.1', or '−0.120 to 0.310' where a minus sign would run into the dash; without an interval the reason."""
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return ""
+        return figure.reason
     if unit == SHARE:
         low, high = _digits(100 * figure.low, 1), _digits(100 * figure.high, 1)
     else:
@@ -43,7 +43,7 @@ def difference_text(unit: str, figure: FigureRow) -> str:
     value, low, high = (_signed(unit, number) for number in (figure.value, figure.low, figure.high))
     value += " points" if unit == SHARE else _behind(unit, figure.value)
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return value
+        return f"{value} ({figure.reason})" if figure.reason else value
     return f"{value} ({low} to {high})"
 
 

@@ -18,7 +18,7 @@ from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
-from headstart.evidence.comparison import compare, figures
+from headstart.evidence.comparison import UNDECIDED, compare, figures
 from headstart.kernel.errors import DataError, HeadstartError, RunError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.completion import Present
@@ -119,7 +119,8 @@ def in_words(found: Forgetting, metric: MetricInfo) -> str:
     where = f"on {found.examples} old test examples of {found.run}"
     if found.verdict == "worse":
         return f"FORGETTING {where}: {moved}."
-    return f"{'Better' if found.verdict == 'better' else 'No significant forgetting'} {where}: {moved}."
+    words = {"better": "Better", UNDECIDED: "Forgetting undecided"}.get(found.verdict, "No significant forgetting")
+    return f"{words} {where}: {moved}."
 
 
 def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examples, reporter: Reporter) -> Forgetting:
@@ -138,7 +139,7 @@ def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examp
             "examples": len(rows),
             "metric": metric.name,
             "before": rows_of(figures(run.model.task, was, before, groups=groups, seed=seed)),
-            "after": rows_of(figures(model.task, now, after, groups=groups, seed=seed)),
+            "after": rows_of(figures(model.task, now, after, groups=groups, seed=seed, absent=False)),
             "difference": figure_row(difference.figure),
             "verdict": difference.verdict,
         }

@@ -43,6 +43,8 @@ class FigureRow(Settings):
     low: Number
     high: Number
     n: int
+    reason: str = ""
+    """Why there is no interval, in a few words; empty where there is one or records do not say."""
 
 
 class Measured(Settings):
@@ -124,7 +126,7 @@ class Comparison(Settings):
     difference: FigureRow
     """Model minus the other, signed so that more is better."""
     verdict: str
-    """'better', 'worse', 'not significant' or `UPPER_BOUND`."""
+    """'better', 'worse', 'not significant', `UPPER_BOUND`, or 'undecided' where there is no interval."""
 
 
 class Decision(Settings):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import stdev
 
-from headstart.evidence.comparison import paired_over_draws
+from headstart.contracts.figures import Figure
+from headstart.evidence.comparison import judged, mean_over_runs
 from headstart.kernel.errors import RunError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.replacement import destination
@@ -23,7 +24,7 @@ from headstart.pipeline.completion import Present
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import write_plan
-from headstart.pipeline.record import Arm, Comparison, Decision, RunRecord, SliceRow
+from headstart.pipeline.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
 
@@ -99,7 +100,7 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
         overlap: test examples per other example, where each run split the same data anew; 0 where the test part is one.
 
     Returns:
-        A record whose figures are means over the runs with a t interval.
+        A record whose figures are means over the runs with an interval over seeds and test examples.
 
     Raises:
         RunError: fewer than two runs.
@@ -160,7 +161,7 @@ def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
         info = records[0].info(name)
         low = -math.inf if info.least is None else info.least
         high = math.inf if info.greatest is None else info.greatest
-        found = figure_row(paired_over_draws([arm.figures[name].value for arm in arms], overlap=overlap).figure)
+        found = figure_row(mean_over_runs([_figure(arm.figures[name]) for arm in arms], overlap))
         figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
     short = [arm.shortcoming for arm in arms if arm.shortcoming]
     return arms[0].model_copy(
@@ -186,9 +187,21 @@ def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
 def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Comparison:
     metric = records[0].primary_metric
     sign = -1 if records[0].info(metric).greater_is_better is False else 1
-    values = [(r.arms["model"].figures[metric].value, r.arms[key].figures[metric].value) for r in records]
-    found = paired_over_draws([sign * (model - other) for model, other in values], overlap=overlap)
+    found = judged(mean_over_runs([_difference(record, key, metric, sign) for record in records], overlap))
     return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
+
+
+def _difference(record: RunRecord, key: str, metric: str, sign: int) -> Figure:
+    """Difference in one run; without an interval where the run did not compare the two."""
+    own = (one.difference for one in record.comparisons if (one.against, one.metric) == (key, metric))
+    if (row := next(own, None)) is not None:
+        return _figure(row)
+    model, other = record.arms["model"].figures[metric], record.arms[key].figures[metric]
+    return Figure(sign * (model.value - other.value), math.nan, math.nan, model.n)
+
+
+def _figure(row: FigureRow) -> Figure:
+    return Figure(row.value, row.low, row.high, row.n, row.reason)
 
 
 def _one_run(record: RunRecord) -> SliceRow:
@@ -201,5 +214,5 @@ def _explanation(runs: int, overlap: float) -> Decision:
     if overlap:
         reason += "; their splits differ but share most of the data, so it is widened as in Nadeau & Bengio (2003)"
     else:
-        reason += "; sampling of the one test part is in the intervals of each run"
+        reason += ", and over other examples, by the mean width of the runs' own intervals on the one test part"
     return Decision(what="intervals", value=f"over {runs} seeds", reason=reason)

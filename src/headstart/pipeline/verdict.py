@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from headstart.contracts.figures import MetricInfo
-from headstart.pipeline.numbers import difference_text, figure_text
+from headstart.evidence.comparison import UNDECIDED
+from headstart.pipeline.numbers import difference_text, figure_text, value_text
 from headstart.pipeline.record import CLASSICAL, CONSTANT, SMALL_NETWORK, TUNED, UPPER_BOUND, Arm, Comparison, Decision
+
+TINY = 1e-9
+"""Differences of figures up to which they are the same."""
 
 
 def verdict(
@@ -30,7 +35,10 @@ def verdict(
     model = arms["model"]
     figure = model.figures[metric]
     counted = f"{figure.n} {unit if figure.n != 1 else unit.removesuffix('s')}"
-    sentences = [*filter(None, [cut_off]), f"{info.title} {figure_text(info.unit, figure)} on {counted}."]
+    constant = beside_constant(metric, info, arms)
+    beside = f", which {constant}" if constant else ""
+    reached = f"{info.title} {figure_text(info.unit, figure)} on {counted}{beside}."
+    sentences = [*filter(None, [cut_off]), reached]
     negative = False
     for comparison in bounded(comparisons, arms):
         difference = difference_text(info.unit, comparison.difference)
@@ -40,7 +48,7 @@ def verdict(
         elif comparison.against == CLASSICAL:
             sentences.append(_classical_sentence(comparison.verdict, difference, arms[CLASSICAL].title))
         elif comparison.against == CONSTANT:
-            sentences += _constant_sentence(comparison.verdict, difference)
+            sentences += _constant_sentence(comparison.verdict, difference, arms[CONSTANT].title)
         elif comparison.against == TUNED:
             sentences.append(_tuned_sentence(comparison.verdict, difference))
         else:
@@ -60,6 +68,24 @@ def bounded(comparisons: Sequence[Comparison], arms: Mapping[str, Arm]) -> tuple
     )
 
 
+def beside_constant(metric: str, info: MetricInfo, arms: Mapping[str, Arm]) -> str:
+    """'equals always answering 'ham'', where the model's figure is not above that of a constant prediction; else ''."""
+    if CONSTANT not in arms or metric not in arms[CONSTANT].figures:
+        return ""
+    constant = arms[CONSTANT]
+    return against_constant(info, arms["model"].figures[metric].value, constant.figures[metric].value, constant.title)
+
+
+def against_constant(info: MetricInfo, value: float, constant: float, title: str) -> str:
+    """The same for the values alone."""
+    lead = constant - value if info.greater_is_better is False else value - constant
+    if math.isnan(lead) or lead > TINY:
+        return ""
+    if lead >= -TINY:
+        return f"equals {title}"
+    return f"is worse than {title}, with {value_text(info.unit, constant)}"
+
+
 def why_no_scratch(decisions: Sequence[Decision]) -> str:
     """Return the reason why training from scratch was left out, as a fit's decisions say."""
     return next((decision.reason for decision in decisions if decision.what == "training from scratch"), "")
@@ -76,6 +102,8 @@ def _transfer_sentence(outcome: str, difference: str, scratch: Arm) -> str:
         return (
             f"NEGATIVE TRANSFER: {difference} compared with {what}{but}. Try another backbone, or train from scratch."
         )
+    if outcome == UNDECIDED:
+        return f"Transfer gain undecided: {over}{but}."
     return f"No significant transfer gain: {over}{but}."
 
 
@@ -84,11 +112,14 @@ def _probe_sentence(outcome: str, difference: str, remedy: str) -> str:
         return f"Fine-tuning beats the frozen probe: {difference}."
     if outcome == "worse":
         return f"Fine-tuning is WORSE than the frozen probe: {difference}. {remedy}"
+    if outcome == UNDECIDED:
+        return f"Gain over the frozen probe undecided: {difference}."
     return f"No significant gain over the frozen probe: {difference}."
 
 
 def _tuned_sentence(outcome: str, difference: str) -> str:
-    than = {"better": "Better than", "worse": "WORSE than"}.get(outcome, "No significant difference from")
+    words = {"better": "Better than", "worse": "WORSE than", UNDECIDED: "Undecided against"}
+    than = words.get(outcome, "No significant difference from")
     return f"{than} the fine-tuning, which is kept in the folder '{TUNED}': {difference}."
 
 
@@ -97,8 +128,12 @@ def _classical_sentence(outcome: str, difference: str, title: str) -> str:
         return f"Beats {title}: {difference}."
     if outcome == "worse":
         return f"WORSE than {title}, which needs no pretrained model: {difference}."
+    if outcome == UNDECIDED:
+        return f"Undecided against {title}: {difference}."
     return f"No better than {title}: {difference}."
 
 
-def _constant_sentence(outcome: str, difference: str) -> list[str]:
-    return [] if outcome == "better" else [f"No better than the same prediction for every example: {difference}."]
+def _constant_sentence(outcome: str, difference: str, title: str) -> list[str]:
+    if outcome == UNDECIDED:
+        return [f"Undecided against {title}: {difference}."]
+    return [] if outcome == "better" else [f"No better than {title}: {difference}."]

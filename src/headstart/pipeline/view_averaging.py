@@ -65,7 +65,7 @@ def averaged_where_better(
     finished = task.evaluation.finish(found, averaging.calibration)
     plain = _predicted(context, model)
     groups, seed = context.data.groups_of(rows), context.plan.seed
-    difference = compare(metric, targets, finished, plain, groups=groups, seed=seed)
+    difference = compare(metric, targets, finished, plain, groups=groups, seed=seed, choosing=True)
     figure = difference.figure
     change = f"{metric.name} on validation changes by {figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
     if difference.verdict != "better":

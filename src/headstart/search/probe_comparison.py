@@ -98,12 +98,12 @@ def decided(context: FitContext, where: Where, one: Prediction, other: Predictio
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     metrics = data.task.evaluation.metrics
     primary = data.task.evaluation.primary
-    found = compare(primary, targets, one, other, groups=groups, seed=seed)
+    found = compare(primary, targets, one, other, groups=groups, seed=seed, choosing=True)
     reason = _told(primary, found)
     better = _is_better(found, where)
     finer = next((metric for metric in metrics if metric.breaks_ties), None)
     if not better and finer is not None and _may_ask_loss(found.figure, where):
-        loss = compare(finer, targets, one, other, groups=groups, seed=seed)
+        loss = compare(finer, targets, one, other, groups=groups, seed=seed, choosing=True)
         better = _is_better(loss, where)
         reason += f"; {_told(finer, loss)}"
     return better, f"{where.long}, against the probe: {reason}"

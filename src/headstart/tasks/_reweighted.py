@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
+
+UNSTEADY = 30.0
+"""Examples for which independent trials count where a figure of ranks has a bootstrap variance of few examples."""
+
+
+def members(codes: np.ndarray, classes: int) -> csr_array:
+    """(examples, classes): 1 where the example is of the class."""
+    rows = np.arange(len(codes))
+    return csr_array((np.ones(len(codes)), (rows, codes)), shape=(len(codes), classes))
+
+
+def f1_trials(events: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Trials of the same uncertainty as F1 `values` of so many events: true, predicted or both.
+
+    Of the events a share J = F1 / (2 - F1) is right, which is binomial; F1 = 2 J / (1 + J) has the variance
+    F1 (1 - F1) / n with n = 2 events / (2 - F1)^2.
+    """
+    return 2 * np.maximum(events, 1.0) / (2 - values) ** 2
 
 
 def mean_of_present(values: np.ndarray) -> np.ndarray:

@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from headstart.contracts.baseline import FromScores
 from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
+from headstart.contracts.presentation import presentation_of
+from headstart.contracts.task import BoundTask, Targets
+from headstart.contracts.task_capabilities import one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import figures
@@ -19,11 +25,13 @@ from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
+from headstart.pipeline.numbers import value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, FigureRow, Measured, SliceRow
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import predict_usable
+from headstart.pipeline.verdict import against_constant
 from headstart.present.report.write import report
 
 
@@ -88,19 +96,21 @@ def evaluate(
     judged = examples.take(predicted.rows)
     task = run.model.task
     targets, groups = task.targets(judged), codes(judged, judged.schema.group)
-    found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, run.plan.seed)
-    origins = examples.origins()
+    seed = run.plan.seed
+    found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
+    origins, rows = examples.origins(), rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
+    beside = _beside_majority(task, judged, targets, rows[task.evaluation.primary.name])
     return Evaluation(
         data=source,
         n=len(judged),
         metrics={metric.name: info_of(metric) for metric in task.evaluation.metrics},
         primary_metric=task.evaluation.primary.name,
-        figures=rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=run.plan.seed)),
+        figures=rows,
         slices=found,
         worst_slice=worst,
         unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
         test_reads=reads,
-        notes=(*notes, *left_out, *_about_inputs(run.model, examples), *rare),
+        notes=(*beside, *notes, *left_out, *_about_inputs(run.model, examples), *rare),
     )
 
 
@@ -116,6 +126,18 @@ def _read(
     found, reader = reader_of(data, format or run.plan.format, own, settings)
     examples = reader.read(found, columns)
     return examples, str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>", examples.notes
+
+
+def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figure: FigureRow) -> tuple[str, ...]:
+    """A sentence where the primary figure is not above that of always answering the most frequent class."""
+    if not isinstance(task, FromScores) or not one_class_each(task):
+        return ()
+    primary, counts = task.evaluation.primary, np.bincount(targets["label"], minlength=task.outputs)
+    scores = np.tile(counts / len(examples), (len(examples), 1))
+    constant = task.evaluation.finish(task.from_scores(scores, task.inputs(examples)), {})
+    title = f"always answering '{presentation_of(task).columns(constant)['prediction'][0]}'"
+    words = against_constant(info_of(primary), figure.value, primary.score(targets, constant), title)
+    return (f"{primary.title} {value_text(primary.unit, figure.value)} {words}",) if words else ()
 
 
 def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def test_slices_keep_groups_whole() -> None:
 def test_draws_of_labels_have_a_t_interval() -> None:
     found = paired_over_draws([0.02, 0.05, 0.03, 0.06, 0.04])
     half = 2.7764451 * np.std([0.02, 0.05, 0.03, 0.06, 0.04], ddof=1) / math.sqrt(5)
-    assert found.figure == pytest.approx((0.04, 0.04 - half, 0.04 + half, 5))
+    assert found.figure[:4] == pytest.approx((0.04, 0.04 - half, 0.04 + half, 5))
     assert found.verdict == "better"
     assert paired_over_draws([0.1, -0.1, 0.02]).verdict == "not significant"
     assert paired_over_draws([-0.1, -0.11, -0.12]).verdict == "worse"

@@ -11,11 +11,12 @@ import pytest
 from scipy import stats
 
 from headstart.kernel.errors import RunError
-from headstart.pipeline.record import Arm, DataSummary, Decision, FigureRow, RunRecord
+from headstart.pipeline.record import Arm, Comparison, DataSummary, Decision, FigureRow, RunRecord
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.seeds import sum_up
 from metric_infos import metric_infos
 
+TEST = stats.t.ppf(0.975, 99)
 MODEL = [0.90, 0.92, 0.88, 0.95]
 SCRATCH = [0.70, 0.75, 0.69, 0.71]
 
@@ -72,18 +73,36 @@ def student(values: list[float]) -> tuple[float, float, float]:
     return mean, float(low), float(high)
 
 
-def test_figures_are_means_over_the_runs_with_a_t_interval(summed: RunRecord) -> None:
+def both(values: list[float], half: float = 0.02, n: int = 100) -> tuple[float, float, float]:
+    """Mean and 95 % interval over runs and the examples of their one test part, by Satterthwaite, longhand."""
+    mean, among, within = float(np.mean(values)), np.var(values, ddof=1) / len(values), (half / TEST) ** 2
+    freedom = (among + within) ** 2 / (among**2 / (len(values) - 1) + within**2 / (n - 1))
+    width = float(stats.t.ppf(0.975, freedom) * math.sqrt(among + within))
+    return mean, mean - width, mean + width
+
+
+def test_figures_are_means_over_the_runs_with_an_interval_over_seeds_and_examples(summed: RunRecord) -> None:
     for key, values in (("model", MODEL), ("scratch", SCRATCH)):
         found = summed.arms[key].figures["accuracy"]
-        assert (found.value, found.low, found.high) == pytest.approx(student(values))
+        assert (found.value, found.low, found.high) == pytest.approx(both(values))
         assert found.n == 4
     loss = summed.arms["model"].figures["log_loss"]
     assert loss.value == pytest.approx(1 - np.mean(MODEL))
 
 
-def test_the_interval_of_runs_that_agree_is_their_value(summed: RunRecord) -> None:
+def test_the_interval_of_runs_that_agree_is_that_of_a_run(summed: RunRecord) -> None:
     probe = summed.arms["probe"].figures["accuracy"]
-    assert probe.value == pytest.approx(0.8) and probe.high - probe.low == pytest.approx(0, abs=1e-12)
+    assert (probe.value, probe.low, probe.high) == pytest.approx((0.8, 0.78, 0.82))
+
+
+def test_runs_without_an_interval_leave_none_and_say_why(tmp_path: Path) -> None:
+    bare = FigureRow(value=0.9, low=math.nan, high=math.nan, n=100, reason="too few examples of 'spam': 1")
+    lone = Comparison(against="scratch", metric="accuracy", difference=bare, verdict="undecided")
+    runs = runs_of(tmp_path, MODEL, SCRATCH, comparisons=(lone,))
+    record = sum_up(runs, tmp_path / "study")
+    (found,) = [one for one in record.comparisons if one.against == "scratch"]
+    assert found.verdict == "undecided" and math.isnan(found.difference.low)
+    assert "Transfer gain undecided: +90.0 points (too few examples of 'spam': 1)" in record.verdict
 
 
 def test_differences_are_paired_run_by_run(summed: RunRecord) -> None:
@@ -150,20 +169,19 @@ def test_one_run_is_no_study(tmp_path: Path, number: int) -> None:
         sum_up(runs_of(tmp_path, MODEL[:number], SCRATCH), tmp_path / "study")
 
 
-def test_two_runs_give_a_wide_but_finite_interval(tmp_path: Path) -> None:
+def test_two_runs_give_an_interval_wider_than_those_of_the_runs(tmp_path: Path) -> None:
     record = sum_up(runs_of(tmp_path, MODEL[:2], SCRATCH[:2]), tmp_path / "study")
     found = record.arms["model"].figures["accuracy"]
-    assert math.isfinite(found.low) and found.high - found.low > 0.2
+    assert (found.low, found.high) == pytest.approx(both(MODEL[:2])[1:]) and found.high - found.low > 0.07
 
 
 def test_runs_that_split_the_same_data_anew_have_a_wider_interval(tmp_path: Path) -> None:
-    apart = sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "apart")
-    shared = sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "shared", 0.25)
-    widths = [
-        r.arms["model"].figures["accuracy"].high - r.arms["model"].figures["accuracy"].low for r in (apart, shared)
-    ]
-    assert widths[1] / widths[0] == pytest.approx(math.sqrt((1 / 4 + 0.25) / (1 / 4)))
-    assert "Nadeau & Bengio" in shared.decisions[-1].reason and "one test part" in apart.decisions[-1].reason
+    one, anew = (sum_up(runs_of(tmp_path, MODEL, SCRATCH), tmp_path / "sum", overlap) for overlap in (0.0, 0.25))
+    found, (_, low, high) = anew.arms["model"].figures["accuracy"], student(MODEL)
+    assert (found.high - found.low) / (high - low) == pytest.approx(math.sqrt((1 / 4 + 0.25) / (1 / 4)))
+    probe = anew.arms["probe"].figures["accuracy"]  # equal in each run: what its test examples leave open
+    assert probe.high - probe.low == pytest.approx(0.04 * math.sqrt((1 / 4 + 0.25) / 1.25))
+    assert "Nadeau & Bengio" in anew.decisions[-1].reason and "one test part" in one.decisions[-1].reason
 
 
 def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord, tmp_path: Path) -> None:

@@ -139,5 +139,29 @@ def test_a_model_is_held_against_the_classical_baseline(outcome: str, sentence: 
 
 def test_a_constant_prediction_is_named_only_where_it_does_as_well() -> None:
     assert "every example" not in said(against("constant", "better", 0.3, 0.02))[0]
-    words = said(against("constant", "not significant", 0.0, 0.02))[0]
-    assert "No better than the same prediction for every example: 0.0 points (−2.0 to +2.0)." in words
+    arms = {"model": ARM, "constant": ARM.model_copy(update={"title": "always answering 'ham'"})}
+    words = verdict("accuracy", ACCURACY, arms, [against("constant", "not significant", 0.0, 0.02)])[0]
+    assert "No better than always answering 'ham': 0.0 points (−2.0 to +2.0)." in words
+
+
+@pytest.mark.parametrize(
+    ("constant", "said_so"),
+    [
+        (0.915, " examples, which equals always answering 'ham'. "),
+        (0.93, " examples, which is worse than always answering 'ham', with 93.0 %. "),
+        (0.91, " examples. "),
+    ],
+)
+def test_a_headline_that_a_constant_answer_reaches_says_so(constant: float, said_so: str) -> None:
+    figures = {"accuracy": FigureRow(value=constant, low=0.8, high=0.95, n=153)}
+    answer = Arm(title="always answering 'ham'", figures=figures, seconds=0.0)
+    assert said_so in verdict("accuracy", ACCURACY, {"model": ARM, "constant": answer}, ())[0]
+
+
+@pytest.mark.parametrize("other", ["scratch", "probe", "classical", "constant"])
+def test_a_difference_without_an_interval_is_undecided_and_says_why(other: str) -> None:
+    row = FigureRow(value=0.2, low=float("nan"), high=float("nan"), n=60, reason="too few examples of 'spam': 2")
+    found = Comparison(against=other, metric="accuracy", difference=row, verdict="undecided")
+    words, negative = said(found)
+    assert "undecided" in words.lower() and "+20.0 points (too few examples of 'spam': 2)" in words
+    assert "significant" not in words and "helps" not in words.lower() and "beats" not in words.lower() and not negative

@@ -18,6 +18,7 @@ from headstart.contracts.inputs import Pixels
 from headstart.contracts.model_files import model_hash
 from headstart.engine.streams import Stream
 from headstart.engine.training.collapse import MONITORS, RANK
+from headstart.evidence.comparison import UNDECIDED
 from headstart.kernel.errors import DataError
 from headstart.kernel.replacement import destination
 from headstart.pipeline.budget import Budget
@@ -145,6 +146,8 @@ def _gain(gain: Gain) -> str:
         return f"{reached}, {difference} over its start.{_simpler(gain)}"
     if comparison.verdict == "worse":
         return f"{reached}, WORSE than its start: {difference}. Use the start instead."
+    if comparison.verdict == UNDECIDED:
+        return f"{reached}; gain over its start undecided: {difference}."
     return f"{reached}; no significant gain over its start: {difference}.{_simpler(gain)}"
 
 

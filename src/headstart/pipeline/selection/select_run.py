@@ -230,7 +230,7 @@ class Contest:
 
         def against(row: BackboneRow) -> Difference:
             one, other = by_name[row.reference].prediction, by_name[best.reference].prediction
-            return compare(metric, targets, one, other, groups=this.groups, seed=self.seed)
+            return compare(metric, targets, one, other, groups=this.groups, seed=self.seed, choosing=True)
 
         faster = [row for row in rows[1:] if 0 < row.milliseconds < best.milliseconds / 1.2]
         for row in sorted(faster, key=lambda row: row.milliseconds):

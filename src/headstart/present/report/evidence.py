@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.metric import SHARE
+from headstart.pipeline import verdict
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.pretraining.record import Gain
 from headstart.pipeline.record import Arm, Comparison, RunRecord, SliceRow
 from headstart.present.report.curves import loss_chart, metric_chart
-from headstart.present.report.intervals import Reference, Whisker, interval_plot
+from headstart.present.report.intervals import Reference, Whisker, brief, interval_plot
 
 SERIES = {"model": "series-1", "probe": "series-2", "start": "series-2", "scratch": "series-3"}
 """Colour and mark of the arms."""
@@ -63,6 +64,13 @@ def support(record: RunRecord | Gain, metric: str) -> int:
     return max(arm.figures[metric].n for arm in record.arms.values() if metric in arm.figures)
 
 
+def beside_constant(record: RunRecord) -> str:
+    """'equals always answering 'ham'', where the model's figure is no better than a constant prediction's; else ''."""
+    if "model" not in record.arms:
+        return ""
+    return verdict.beside_constant(record.primary_metric, record.info(record.primary_metric), record.arms)
+
+
 def class_names(record: RunRecord) -> list[str]:
     """The classes of all parts of the split."""
     return _once(name for part in record.data.parts for name in part.classes)
@@ -78,7 +86,7 @@ def figure_plot(record: RunRecord | Gain, metric: str) -> Markup:
     """One metric of all arms that have it."""
     unit = record.unit(metric)
     rows = [
-        Whisker(name, arm.figures[metric], figure_text(unit, arm.figures[metric]), series_of(name))
+        Whisker(name, arm.figures[metric], figure_text(unit, brief(arm.figures[metric])), series_of(name))
         for name, arm in record.arms.items()
         if metric in arm.figures
     ]
@@ -99,7 +107,7 @@ def _difference_plot(metric: MetricInfo, comparisons: list[Comparison]) -> Marku
         Whisker(
             f"model − {comparison.against}",
             comparison.difference,
-            difference_text(metric.unit, comparison.difference),
+            difference_text(metric.unit, brief(comparison.difference)),
             VERDICTS.get(comparison.verdict, "neutral"),
         )
         for comparison in comparisons
@@ -117,7 +125,7 @@ def forgetting_plot(record: RunRecord) -> Markup | None:
         return None
     unit = record.unit(old.metric)
     rows = [
-        Whisker(name, figures[old.metric], figure_text(unit, figures[old.metric]), series)
+        Whisker(name, figures[old.metric], figure_text(unit, brief(figures[old.metric])), series)
         for name, figures, series in (("before", old.before, "series-4"), ("after", old.after, "series-1"))
         if old.metric in figures
     ]
@@ -153,7 +161,7 @@ def slice_tables(record: RunRecord) -> list[SliceTable]:
 def _slice_plot(record: RunRecord, column: str, rows: list[SliceRow]) -> Markup | None:
     metric, unit = record.primary_metric, record.unit(record.primary_metric)
     whiskers = [
-        Whisker(row.value, row.figures[metric], figure_text(unit, row.figures[metric]), "series-1")
+        Whisker(row.value, row.figures[metric], figure_text(unit, brief(row.figures[metric])), "series-1")
         for row in rows
         if metric in row.figures
     ]

@@ -71,6 +71,11 @@ def interval_plot(
     return svg.drawing(title, description, bottom + (38 if under else 22), *parts)
 
 
+def brief(figure: FigureRow) -> FigureRow:
+    """A figure whose text fits a row: that it has no interval, where the tables say why."""
+    return figure.model_copy(update={"reason": "no interval"}) if figure.reason else figure
+
+
 def mark(x: float, y: float, series: str) -> Markup:
     """The dot of a series: a circle, a square or a diamond, so that colour is not needed to tell them apart."""
     if series == "series-2":

@@ -7,18 +7,17 @@ without a row leave the averages over classes too, as they leave the point value
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
-from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.metric import SHARE, Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import mean_of_present, weighted_means
+from headstart.tasks._reweighted import UNSTEADY, f1_trials, mean_of_present, members, weighted_means
 
 MANY = 50
 """Classes from which on scikit-learn, which takes each by itself, is not asked."""
@@ -36,18 +35,94 @@ Reweighted = Callable[[np.ndarray, np.ndarray], Replicates]
 """The same, to a function of weights."""
 
 
-def classification_metrics() -> tuple[Metric, ...]:
-    """Accuracy first; the rest in the order in which a report shows them."""
+Terms = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray | None, np.ndarray | None]]
+"""The same, to the shares whose mean a metric is, and the trials of each."""
+
+
+def classification_metrics(classes: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """Accuracy first; the rest in the order in which a report shows them. `classes` are named where they are rare."""
+    balanced = _of_classes(classes, _recalls)
+    f1, auc, loss = _of_classes(classes, _f1s), _of_classes(classes, _areas, UNSTEADY), _of_classes(classes, _no_terms)
     return (
         _metric("accuracy", "Accuracy", True, _accuracy, _accuracy_replicates, SHARE),
         _metric(
-            "balanced_accuracy", "Balanced accuracy", True, _balanced_accuracy, _balanced_accuracy_replicates, SHARE
+            "balanced_accuracy",
+            "Balanced accuracy",
+            True,
+            _balanced_accuracy,
+            _balanced_accuracy_replicates,
+            SHARE,
+            support=balanced,
         ),
-        _metric("macro_f1", "Macro F1", True, _macro_f1, _macro_f1_replicates, SHARE),
-        _metric("roc_auc", "ROC AUC", True, _roc_auc, _roc_auc_replicates),
-        _metric("log_loss", "Log loss", False, _log_loss, _log_loss_replicates, bounds=(0.0, np.inf), ties=True),
+        _metric("macro_f1", "Macro F1", True, _macro_f1, _macro_f1_replicates, SHARE, support=f1),
+        _metric("roc_auc", "ROC AUC", True, _roc_auc, _roc_auc_replicates, support=auc),
+        _metric(
+            "log_loss",
+            "Log loss",
+            False,
+            _log_loss,
+            _log_loss_replicates,
+            bounds=(0.0, np.inf),
+            ties=True,
+            support=loss,
+        ),
         _metric("ece", "Calibration error (ECE)", False, _calibration_error, _calibration_error_replicates),
     )
+
+
+def _of_classes(names: Sequence[str], terms: Terms, prior: float = 0.0) -> Callable[[Targets, Prediction], Support]:
+    def support(targets: Targets, prediction: Prediction) -> Support:
+        labels, probabilities = targets[TARGET], prediction.columns["probabilities"]
+        count = probabilities.shape[1]
+        quoted = [f"'{name}'" for name in names or range(count)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return Support("examples of", quoted, members(labels, count), *terms(labels, probabilities), prior)
+
+    return support
+
+
+def _recalls(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    hits, true, _ = _counts(labels, probabilities)
+    return hits / true, true
+
+
+def _f1s(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Half of the trials, as each error is one of two classes."""
+    hits, true, predicted = _counts(labels, probabilities)
+    values = 2 * hits / (true + predicted)
+    return values, f1_trials(true + predicted - hits, values) / 2
+
+
+def _areas(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Trials by the variance of Newcombe (2006), method 5, after Hanley & McNeil (1982): of m and q examples
+
+    A (1 - A) (1 + N (1 - A) / (2 - A) + N A / (1 + A)) / (m q),   N = (m + q) / 2 - 1.
+    """
+    _, true, _ = _counts(labels, probabilities)
+    values, m = _areas_each(labels, probabilities), true
+    if probabilities.shape[1] == 2:
+        m = true[1:]
+    total = len(labels)
+    more = (total / 2 - 1) * ((1 - values) / (2 - values) + values / (1 + values))
+    return values, m * (total - m) / (1 + more)
+
+
+def _no_terms(labels: np.ndarray, probabilities: np.ndarray) -> tuple[None, None]:  # noqa: ARG001
+    return None, None
+
+
+def _counts(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(3, classes): right, true and predicted examples of each class."""
+    predicted, count = probabilities.argmax(axis=1), probabilities.shape[1]
+    kinds = (labels[labels == predicted], labels, predicted)
+    return np.stack([np.bincount(codes, minlength=count) for codes in kinds]).astype(np.float64)
+
+
+def _areas_each(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The area of each class against the rest, of two classes that of the second; NaN where one is absent."""
+    kept = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    areas = [_ranking(labels == k, probabilities[:, k])(np.ones((len(labels), 1)))[0] for k in kept]
+    return np.array(areas)
 
 
 def _metric(
@@ -59,6 +134,7 @@ def _metric(
     unit: str = "",
     bounds: tuple[float, float] = (0.0, 1.0),
     ties: bool = False,
+    support: Callable[[Targets, Prediction], Support] | None = None,
 ) -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with (
@@ -70,7 +146,7 @@ def _metric(
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return reweighted(targets[TARGET], prediction.columns["probabilities"])
 
-    return Metric(name, title, greater, value, replicates, unit, bounds, ties)
+    return Metric(name, title, greater, value, replicates, unit, bounds, ties, support)
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -203,6 +279,4 @@ def _calibration_error_replicates(labels: np.ndarray, probabilities: np.ndarray)
 
 def _class_sums(weights: np.ndarray, codes: np.ndarray, classes: int) -> np.ndarray:
     """(resamples, classes): the weight of the examples of each class."""
-    rows = np.arange(len(codes))
-    members = csr_array((np.ones(len(codes)), (rows, codes)), shape=(len(codes), classes))
-    return weights @ members
+    return weights @ members(codes, classes)

@@ -106,7 +106,7 @@ class BoundClassification(BoundTask):
     @property
     def evaluation(self) -> Evaluation:
         """accuracy, balanced_accuracy, macro_f1, roc_auc (one against the rest, macro), log_loss, ece; temperature."""
-        return Evaluation(classification_metrics(), _temperature, _with_probabilities, limits=TEMPERATURE)
+        return Evaluation(classification_metrics(self.classes), _temperature, _with_probabilities, limits=TEMPERATURE)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the classes in proportion, new ones after the known ones."""

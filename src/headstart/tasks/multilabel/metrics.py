@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.metrics import average_precision_score, f1_score
 
-from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.metric import SHARE, Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import mean_of_present
+from headstart.tasks._reweighted import UNSTEADY, f1_trials, mean_of_present
 
 PROBABILITIES, CHOSEN = "probabilities", "chosen"
 """Columns of a finished prediction: (examples, labels) in [0, 1], and whether each is above its threshold."""
@@ -27,6 +29,9 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 
 Reweighted = Callable[[np.ndarray, np.ndarray], Replicates]
 """The same, to a function of weights."""
+
+RestsOn = Callable[[np.ndarray, np.ndarray], Support]
+"""The same, to what the metric rests on."""
 
 
 def multilabel_metrics(classes: Sequence[str]) -> tuple[Metric, ...]:
@@ -38,9 +43,10 @@ def multilabel_metrics(classes: Sequence[str]) -> tuple[Metric, ...]:
             PROBABILITIES,
             _mean_precision,
             _mean_precision_replicates,
+            partial(_precisions, classes),
         ),
-        _metric("micro_f1", "Micro F1", CHOSEN, _micro_f1, _micro_f1_replicates, SHARE),
-        _metric("macro_f1", "Macro F1", CHOSEN, _macro_f1, _macro_f1_replicates, SHARE),
+        _metric("micro_f1", "Micro F1", CHOSEN, _micro_f1, _micro_f1_replicates, _pooled_f1, SHARE),
+        _metric("macro_f1", "Macro F1", CHOSEN, _macro_f1, _macro_f1_replicates, partial(_f1s, classes), SHARE),
         *(_of_label(name, k) for k, name in enumerate(classes)),
     )
 
@@ -50,7 +56,9 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(average_precision_score(truth, scores)) if truth.any() else np.nan
 
 
-def _metric(name: str, title: str, column: str, score: Score, reweighted: Reweighted, unit: str = "") -> Metric:
+def _metric(
+    name: str, title: str, column: str, score: Score, reweighted: Reweighted, rests_on: RestsOn, unit: str = ""
+) -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with warnings.catch_warnings():  # of labels without a row; they are left out on purpose
             warnings.simplefilter("ignore")
@@ -59,7 +67,34 @@ def _metric(name: str, title: str, column: str, score: Score, reweighted: Reweig
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return reweighted(targets[TARGET], prediction.columns[column])
 
-    return Metric(name, title, True, value, replicates, unit, (0.0, 1.0))
+    def support(targets: Targets, prediction: Prediction) -> Support:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return rests_on(targets[TARGET], prediction.columns[column])
+
+    return Metric(name, title, True, value, replicates, unit, (0.0, 1.0), support=support)
+
+
+def _precisions(names: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> Support:
+    """Trials of an average precision: its positives, as in Boyd, Eng & Page (2013)."""
+    values = np.array([average_precision(*columns) for columns in zip(truth.T, scores.T)])
+    trials = np.maximum(truth.sum(axis=0), 1).astype(np.float64)
+    return Support("examples of", _quoted(names), csr_array(truth), values, trials, UNSTEADY)
+
+
+def _f1s(names: Sequence[str], truth: np.ndarray, chosen: np.ndarray) -> Support:
+    either = truth.astype(bool) | chosen
+    values = 2 * (truth.astype(bool) & chosen).sum(axis=0) / (truth.sum(axis=0) + chosen.sum(axis=0))
+    return Support("examples of", _quoted(names), csr_array(truth), values, f1_trials(either.sum(axis=0), values))
+
+
+def _pooled_f1(truth: np.ndarray, chosen: np.ndarray) -> Support:
+    values = np.array([_micro_f1(truth, chosen)])
+    trials = f1_trials(np.array([(truth.astype(bool) | chosen).sum()]), values)
+    return Support("examples with", ["a label"], csr_array(truth.any(axis=1, keepdims=True)), values, trials)
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    return [f"'{name}'" for name in names]
 
 
 def _of_label(name: str, k: int) -> Metric:
@@ -69,7 +104,12 @@ def _of_label(name: str, k: int) -> Metric:
     def reweighted(truth: np.ndarray, scores: np.ndarray) -> Replicates:
         return _ranking(truth[:, k], scores[:, k])
 
-    return _metric(f"average_precision_{name}", f"Average precision ({name})", PROBABILITIES, score, reweighted)
+    def rests_on(truth: np.ndarray, scores: np.ndarray) -> Support:
+        return _precisions([name], truth[:, [k]], scores[:, [k]])
+
+    return _metric(
+        f"average_precision_{name}", f"Average precision ({name})", PROBABILITIES, score, reweighted, rests_on
+    )
 
 
 def _mean_precision(truth: np.ndarray, scores: np.ndarray) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from headstart.contracts.metric import Metric, Replicates
+from headstart.contracts.metric import Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._reweighted import weighted_means
@@ -23,6 +24,12 @@ MOST_CLASSES = 12
 PerClass = Callable[[Targets, Prediction], np.ndarray]
 """(examples, classes), NaN where undefined."""
 
+PerPicture = tuple[
+    Callable[[Targets, Prediction], float],
+    Callable[[Targets, Prediction], Replicates],
+    Callable[[Targets, Prediction], Support],
+]
+
 
 def segmentation_metrics(names: Sequence[str], shown: Sequence[int], in_mm: bool) -> tuple[Metric, ...]:
     """Dice first, then IoU and the Hausdorff distance, and the same of each class where there are several.
@@ -34,12 +41,13 @@ def segmentation_metrics(names: Sequence[str], shown: Sequence[int], in_mm: bool
     """
     unit = "mm" if in_mm else "px"
     overlaps = (("dice", "Dice", dice_per_class), ("iou", "IoU", iou_per_class))
-    distance = _per_picture(_distances(shown, in_mm), shown)
-    metrics = [_overlap(name, title, of, shown) for name, title, of in overlaps]
-    metrics.append(Metric(f"hd95_{unit}", "Hausdorff distance, 95 %", False, *distance, unit, (0.0, np.inf)))
+    what = f"'{names[shown[0]]}'" if len(shown) == 1 else "a class"
+    distance = _per_picture(_distances(shown, in_mm), shown, what)
+    metrics = [_overlap(name, title, of, shown, what) for name, title, of in overlaps]
+    metrics.append(_metric(f"hd95_{unit}", "Hausdorff distance, 95 %", False, distance, unit, (0.0, np.inf)))
     if 1 < len(shown) <= MOST_CLASSES:
         metrics += [
-            _overlap(f"{name}_{names[k]}", f"{title} ({names[k]})", of, [k])
+            _overlap(f"{name}_{names[k]}", f"{title} ({names[k]})", of, [k], f"'{names[k]}'")
             for k in shown
             for name, title, of in overlaps
         ]
@@ -79,14 +87,19 @@ def _distances(shown: Sequence[int], in_mm: bool) -> PerClass:
     return lambda targets, prediction: distances_per_class(targets, prediction, shown, in_mm)
 
 
-def _overlap(name: str, title: str, measured: PerClass, shown: Sequence[int]) -> Metric:
-    return Metric(name, title, True, *_per_picture(measured, shown), bounds=(0.0, 1.0))
+def _overlap(name: str, title: str, measured: PerClass, shown: Sequence[int], what: str) -> Metric:
+    return _metric(name, title, True, _per_picture(measured, shown, what), "", (0.0, 1.0))
 
 
-def _per_picture(
-    measured: PerClass, shown: Sequence[int]
-) -> tuple[Callable[[Targets, Prediction], float], Callable[[Targets, Prediction], Replicates]]:
-    """Score and replicates of a mean over pictures."""
+def _metric(
+    name: str, title: str, greater: bool, measured: PerPicture, unit: str, bounds: tuple[float, float]
+) -> Metric:
+    score, replicates, support = measured
+    return Metric(name, title, greater, score, replicates, unit, bounds, support=support)
+
+
+def _per_picture(measured: PerClass, shown: Sequence[int], what: str) -> PerPicture:
+    """Score, replicates and support of a mean over the pictures with `what`."""
 
     def per_picture(targets: Targets, prediction: Prediction) -> np.ndarray:
         return over_classes(measured(targets, prediction), shown)
@@ -100,7 +113,10 @@ def _per_picture(
         defined = ~np.isnan(values)
         return lambda weights: weighted_means(weights[:, defined], values[defined])
 
-    return score, replicates
+    def support(targets: Targets, prediction: Prediction) -> Support:
+        return Support("pictures with", [what], csr_array(~np.isnan(per_picture(targets, prediction))[:, None]))
+
+    return score, replicates, support
 
 
 def _counts(targets: Targets, prediction: Prediction) -> np.ndarray:

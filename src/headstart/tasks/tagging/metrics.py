@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
-from headstart.contracts.metric import SHARE, Metric, Replicates
+from headstart.contracts.metric import SHARE, Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
-from headstart.tasks._reweighted import weighted_means
+from headstart.tasks._reweighted import f1_trials, weighted_means
 from headstart.tasks.tagging.tags import TagSet
 
 TAGS = "tags"
@@ -73,7 +74,21 @@ def _entities(
         counts = entity_counts(targets[TAGS], prediction.columns[TAGS], tags).sum(axis=0)
         return lambda weights: ratios(weights @ counts, above, below)
 
-    return Metric(name, title, True, score, replicates, SHARE, (0.0, 1.0))
+    def support(targets: Targets, prediction: Prediction) -> Support:
+        return entity_support(entity_counts(targets[TAGS], prediction.columns[TAGS], tags).sum(axis=0), above, below)
+
+    return Metric(name, title, True, score, replicates, SHARE, (0.0, 1.0), support=support)
+
+
+def entity_support(counts: np.ndarray, above: tuple[int, ...], below: tuple[int, ...]) -> Support:
+    """Support of a ratio of counts (texts, 3): the texts with a true or predicted entity that it counts."""
+    value, (right, predicted, true) = ratios(counts.sum(axis=0), above, below), counts.sum(axis=0)
+    parts = [name for name, counted in zip(("", "predicted", "true"), below) if counted]
+    both = len(parts) == 2
+    trials = f1_trials(predicted + true - right, value) if both else max(predicted if below[1] else true, 1.0)
+    noun, rows = "texts with", (counts @ np.array(below, np.float64) > 0)[:, None]
+    name = "an entity" if both else f"a {parts[0]} entity"
+    return Support(noun, [name], csr_array(rows), np.array([value]), np.array([trials], np.float64))
 
 
 def _right_tags(targets: Targets, prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:

@@ -17,10 +17,11 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.numerics.bootstrap import Resamples, interval
+from headstart.numerics.score_interval import Shares
 from headstart.tasks.tagging.chain import entity_probabilities
 from headstart.tasks.tagging.labels import TARGET as SPANS
 from headstart.tasks.tagging.labels import as_json, labelled_spans
-from headstart.tasks.tagging.metrics import TAGS, entity_counts, ratios
+from headstart.tasks.tagging.metrics import TAGS, entity_counts, entity_support, ratios
 from headstart.tasks.tagging.tags import Entity, TagSet
 from headstart.tasks.tagging.task import BoundTagging
 from headstart.tasks.tagging.words import WORDS
@@ -135,9 +136,7 @@ def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
         right, found, true = of_type.sum(axis=0)
         values = [_defined(ratios(of_type.sum(axis=0), (1, 0, 0), below)) for below in ((0, 1, 0), (0, 0, 1))]
         f1 = float(ratios(of_type.sum(axis=0), *F1))
-        holding = int((of_type.sum(axis=1) > 0).sum())  # texts without the type say nothing of it
-        low, high = interval(replicates, f1, holding, (0.0, 1.0))
-        written = None if np.isnan(f1) else f"{100 * low:.1f}–{100 * high:.1f} %"
+        written = None if np.isnan(f1) else _interval(replicates, f1, of_type)
         rows.append((name, *values, _defined(f1), written, int(true), int(found), int(right)))
     return Table(
         title="Each type",
@@ -147,6 +146,19 @@ def _each_type(tags: TagSet, truth: np.ndarray, predicted: np.ndarray) -> Table:
         units=("", SHARE, SHARE, SHARE),
         rows=tuple(rows),
     )
+
+
+def _interval(replicates: np.ndarray, f1: float, of_type: np.ndarray) -> str:
+    """Of the F1 of one type, from its counts (texts, 3)."""
+    support = entity_support(of_type, *F1)
+    holding = int(support.rows.sum())  # texts without the type say nothing of it
+    if holding < support.fewest:
+        return f"too few texts: {holding}"
+    if support.values is None or support.trials is None:
+        raise TypeError("F1 has shares")
+    shares = Shares(support.values, support.trials, np.array([float(holding)]))
+    low, high = interval(replicates, f1, holding, (0.0, 1.0), shares)
+    return f"{100 * low:.1f}–{100 * high:.1f} %"
 
 
 def _f1_of(of_type: np.ndarray, weights: np.ndarray) -> np.ndarray:
