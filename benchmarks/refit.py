@@ -59,13 +59,13 @@ def _one(context: FitContext, draws: int) -> dict[str, dict[str, list[dict[str, 
 def _drawn(context: FitContext, labels: int | None, draws: int) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
     for draw in range(draws):
-        drawn = _with_rows(context, labels, draw)
+        drawn = with_rows(context, labels, draw)
         for mode, refit in MODES.items():
             found[mode].append(_figures(drawn, refit))
     return found
 
 
-def _with_rows(context: FitContext, labels: int | None, draw: int) -> FitContext:
+def with_rows(context: FitContext, labels: int | None, draw: int) -> FitContext:
     """Rows are drawn by what is kept in proportion: the class, or the rarest label of an example."""
     data, split = context.data, context.data.split
     draws = np.random.default_rng(draw)
@@ -109,38 +109,38 @@ def _named(labels: int | None) -> str:
     return "labels_all" if labels is None else f"labels_{labels}"
 
 
-def _context(data: Any, **plan: Any) -> FitContext:
+def context_of(data: Any, **plan: Any) -> FitContext:
     return start(data, Plan(data=data if isinstance(data, str) else "<made>", **plan)).embedded()
 
 
-def _texts(path: str, **plan: Any) -> Callable[[], FitContext]:
-    return lambda: _context(str(data_folder() / path), backbone="all-MiniLM-L6-v2", **plan)
+def texts(path: str, **plan: Any) -> Callable[[], FitContext]:
+    return lambda: context_of(str(data_folder() / path), backbone="all-MiniLM-L6-v2", **plan)
 
 
 def _nlupp() -> FitContext:
     frame = pd.read_csv(data_folder() / "data" / "text_nlupp_multilabel" / "nlupp.csv")
     frame = frame[frame["domain"] == "banking"][["text", "intents"]]
     columns = {"text": ("text",), "label": "intents"}
-    return _context(frame, backbone="all-MiniLM-L6-v2", task="multilabel", columns=columns)
+    return context_of(frame, backbone="all-MiniLM-L6-v2", task="multilabel", columns=columns)
 
 
 def _banking() -> FitContext:
     folder = os.environ["BANKING"]
     parts = {part: pd.read_csv(os.path.join(folder, f"{part}.csv")).assign(part=part) for part in ("train", "test")}
     columns = {"text": ("text",), "label": "category", "part": "part"}
-    return _context(pd.concat(parts.values(), ignore_index=True), backbone="all-MiniLM-L6-v2", columns=columns)
+    return context_of(pd.concat(parts.values(), ignore_index=True), backbone="all-MiniLM-L6-v2", columns=columns)
 
 
-def _digits() -> FitContext:
+def digits() -> FitContext:
     weights = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
-    return _context(
+    return context_of(
         drawn_pictures("mnist", 400, 0), backbone=weights, columns={"image": "input", "label": "label", "part": "part"}
     )
 
 
 SETS: Mapping[str, Callable[[], FitContext]] = {
-    "tweeteval_emotion": _texts("data/text_tweeteval/emotion"),
-    "text_sst2": _texts("data/text_sst2"),
-    "mnist": _digits,
+    "tweeteval_emotion": texts("data/text_tweeteval/emotion"),
+    "text_sst2": texts("data/text_sst2"),
+    "mnist": digits,
     "nlupp_banking": _nlupp,
 }

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 import headstart
-from headstart.kernel.errors import SettingsError
+from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.progress import Quiet
 from tiny_text_models import save_tiny
 
 Command = Callable[..., Any]
@@ -141,3 +142,43 @@ def test_estimators_take_pairs(frame: bool, bert: str) -> None:
     assert classifier.score(given, table["same"]) > 0.9
     kept = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_allclose(kept.predict_proba(given), classifier.predict_proba(given), atol=1e-6)
+    if frame:
+        with pytest.raises(ValueError, match="in the same order"):
+            classifier.predict(table[["other", "one"]])
+
+
+def test_what_is_read_and_what_is_missing_is_told(run: headstart.Run, bert: str, here: Path) -> None:
+    frame = pairs()
+    frame.loc[[3, 7], "other"] = [None, " "]
+    frame.loc[5, "one"] = None
+    frame.to_csv("pairs.csv", index=False)
+    inspection = headstart.inspect("pairs.csv", text=["one", "other"], label="same", backbone=bert)
+    found = [finding.text for finding in inspection.findings]
+    assert "each input is a pair of texts: 'one', then 'other'" in found
+    expected = [
+        "2 of 80 pairs have no text in 'other', such as pairs.csv:5: it is read as an empty one",
+        "1 of 80 pairs have no text in 'one', such as pairs.csv:7: it is read as an empty one",
+    ]
+    assert set(expected) <= set(found)
+    fit = fitted(here / "pairs.csv", bert, here / "run")
+    assert set(expected) <= set(fit.record.data.notes)
+    said: list[str] = []
+    reporter = Quiet()
+    reporter.say = said.append  # type: ignore[method-assign]
+    predicted = headstart.predict(run.folder, here / "pairs.csv", reporter=reporter)
+    assert predicted["error"].isna().all()
+    assert any(expected[0] in sentence for sentence in said)
+
+
+def test_a_pair_without_any_text_is_left_out_and_a_missing_column_refused(run: headstart.Run, here: Path) -> None:
+    frame = pairs()[["one", "other"]]
+    frame.loc[4] = [None, ""]
+    predicted = run.predict(frame)
+    assert predicted["error"].notna().sum() == 1
+    with pytest.raises(DataError, match="other"):
+        run.predict(frame[["one"]])
+
+
+def test_terms_that_both_texts_have_count_for_the_classical_baseline(data: Path, bert: str, here: Path) -> None:
+    run = fitted(data, bert, here / "run")
+    assert run.record.arms["classical"].figures["accuracy"].value >= 0.8

@@ -46,12 +46,13 @@ class Text(PlainModality):
         """The text, or the two of a pair."""
         return raw if isinstance(raw, tuple) else (str(raw),)
 
-    def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:  # noqa: ARG002
-        """Characters and words, pairs taken as one."""
+    def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:
+        """Characters and words, pairs taken as one, which is said of them."""
         texts = [" ".join(self.texts(raw)) for raw in raws]
         words = [len(text.split()) for text in texts]
         long = "some texts are longer than the 512 tokens that most models read: their end will be cut off"
-        notes = (long,) if max(words, default=0) > LONG_WORDS else ()
+        pairs = (f"each input is a pair of texts: '{names[0]}', then '{names[1]}'",) if len(names) == 2 else ()
+        notes = (*pairs, long) if max(words, default=0) > LONG_WORDS else pairs
         return Sizes({"characters": [len(text) for text in texts], "words": words}, notes)
 
     def preview(self, raw: Raw) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
@@ -99,6 +100,8 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         y = required(y, type(self).__name__)
         if isinstance(modality_named(self.modality_), HasNumbers):
             X = validate_data(self, X, ensure_min_samples=2)
+        elif isinstance(X, pd.DataFrame):
+            validate_data(self, X, skip_check_array=True)  # keeps the names and order of its columns
         check_consistent_length(X, y)
         X, y, weights = counted(X, y, sample_weight)
         task, labels, settings = self._read(y)
@@ -113,6 +116,8 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         require_one_by_one(X)
         if isinstance(modality_named(self.modality_), HasNumbers):
             X = validate_data(self, X, reset=False)
+        elif isinstance(X, pd.DataFrame) and len(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
         examples = examples_of(X, self.modality_, None)
         if examples.schema.inputs != self.inputs_:
             raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")

@@ -35,6 +35,10 @@ def in_better_form(context: FitContext) -> FitContext:
     other = backbone.alone() or backbone.apart()
     if given or other is None or not are_pairs(data.examples.schema) or not _can_be_tried(context):
         return context
+    if context.budget.left() < context.budget.steps.get("the frozen pass", 0.0):
+        reason = "no time is left for a pass in which they are read the other way"
+        context.log.add(Decision(what="pairs", value=_form(backbone), reason=reason))
+        return replace(context, plan=_saying(plan, _form(backbone)))
     with context.budget.step("the frozen pass"):
         features = _features(context, other)
     with context.budget.step("choosing how pairs are read"):

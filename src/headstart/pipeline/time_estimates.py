@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.engine.device import pick_device, run_halving
 from headstart.engine.frozen.choose_runner import Choice
@@ -20,6 +21,7 @@ from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import Fed, feed
 from headstart.engine.frozen.infer import Predictor
+from headstart.engine.frozen.pairs import passing
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
 from headstart.engine.store.feature_store import FeatureStore
@@ -54,8 +56,9 @@ def speed(context: FitContext) -> Speed:
     named, work = context.named_runner, context.work
     choice = choice_of_runner(context.backbone, read.examples, read.keys, features.spec, named, work)
     if choice.plain_each:
-        return Speed(choice.plain_each, choice.seconds_each)
-    plain = _plain_seconds(context.backbone, features.spec, some_inputs(read, context.backbone, features.rows))
+        inputs = 1 if context.backbone.alone() is None else 2
+        return Speed(inputs * choice.plain_each, inputs * choice.seconds_each)
+    plain = _plain_seconds(context.backbone, features.spec, some_inputs(read.examples, context.backbone, features.rows))
     return Speed(plain, features.seconds["runner"] / features.computed if features.computed else plain)
 
 
@@ -76,12 +79,13 @@ def too_long_a_pass(
     """
     if budget.seconds is None:
         return None
-    rows = np.array([row for row, key in enumerate(read.keys) if key is not None], np.int64)
+    backbone, examples, keys, _ = passing(backbone, read.examples, read.keys)
+    rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     space = space_of_pass(pass_key(backbone, spec), backbone.name, choice.runner, store)
-    missing = rows[not_stored(space, [read.keys[row] for row in rows], np.arange(len(rows)))[0]]
+    missing = rows[not_stored(space, [keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None
-    fed = some_inputs(read, backbone, missing)
+    fed = some_inputs(examples, backbone, missing)
     factor = 1.0 if choice.runner.plain else FASTER
     running = choice.seconds_each or _plain_seconds(backbone, spec, fed) / factor
     reading = _each(sum(batch.seconds for batch in fed), fed)
@@ -111,10 +115,10 @@ def seconds_after(context: FitContext, model: Model, views: int, now: Callable[[
     return times * (now() - began) * len(rows) / min(TIMED, len(rows))
 
 
-def some_inputs(read: Prepared, backbone: Backbone, rows: np.ndarray) -> list[Fed]:
-    """A few of the rows from all over the data, read as the pass reads them: the batches that could be."""
+def some_inputs(examples: Examples, backbone: Backbone, rows: np.ndarray) -> list[Fed]:
+    """A few of the rows from all over the examples, read as the pass reads them: the batches that could be."""
     some = rows[np.unique(np.linspace(0, len(rows) - 1, MEASURED).astype(np.int64))]
-    return [batch for batch in feed(backbone, read.examples, some, MEASURED) if batch.state is not None]
+    return [batch for batch in feed(backbone, examples, some, MEASURED) if batch.state is not None]
 
 
 def _each(seconds: float, fed: Sequence[Fed]) -> float:

@@ -143,7 +143,7 @@ def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int,
 
 def count_operations(context: FitContext) -> float:
     """Floating-point operations of a forward pass through the whole backbone, for one input."""
-    fed = some_inputs(context.read, context.backbone, context.features.rows)
+    fed = some_inputs(context.read.examples, context.backbone, context.features.rows)
     states = [batch.state for batch in fed if batch.state is not None]
     if not states:
         return 0.0
