@@ -205,6 +205,7 @@ def evaluate(
 @guarded
 def inspect(
     data: Data,
+    against: Annotated[str | None, option("--against", "Other inputs: do they differ from DATA?", "OTHER")] = None,
     text: Text = None,
     image: Image = None,
     numeric: Numeric = None,
@@ -227,6 +228,7 @@ def inspect(
 
     \b
     headstart inspect photos/
+    headstart inspect photos/ --against new-photos/    do the new ones look like these?
     """
     chosen = given(locals())
     from headstart.cli.printing import print_inspection

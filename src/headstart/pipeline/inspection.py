@@ -48,6 +48,22 @@ class Spread(Settings):
     """As it stands behind the numbers: 'px'; empty for plain numbers."""
 
 
+class ShiftRow(Settings):
+    """The inputs against those of another set, told apart by a linear classifier on frozen features."""
+
+    against: str
+    """Path of the other set, or what it is."""
+    backbone: str
+    auc: float
+    """Area under the ROC curve, in [0, 1]; 0.5 where nothing differs."""
+    p: float
+    """Probability of such an area or a larger one where the sets do not differ."""
+    distance: float
+    """Proxy A-distance, in [0, 2]."""
+    examples: int
+    """Number of each set that were compared."""
+
+
 class Inspection(Settings):
     """Everything that was found."""
 
@@ -82,6 +98,8 @@ class Inspection(Settings):
     """Copies across the given split: the first outside the train part, the second in it."""
     spreads: dict[str, Spread] = {}
     """Sizes: width and height in pixels, characters and words of texts, the values of numeric columns and targets."""
+    shift: ShiftRow | None = None
+    """The comparison with another set; None where none was asked for or too few inputs are of use."""
     assumed: tuple[str, ...] = ()
     """Sentences, also among the findings, on what a fit would leave out, cut, convert or assume."""
     findings: tuple[Finding, ...] = ()

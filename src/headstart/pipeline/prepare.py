@@ -186,7 +186,7 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
         leaks=_leaks(parts, examples),
         notes=(*examples.notes, *data.notes()),
     )
-    columns = _recognised(plan.columns, examples)
+    columns = recognised(plan.columns, examples)
     found = Prepared(examples, columns, data.read.keys, task, targets, data.policy.strata, data.groups, parts, summary)
     return with_parts(found, found.parts())
 
@@ -282,7 +282,7 @@ def codes(examples: Examples, column: str | None) -> np.ndarray | None:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _recognised(columns: Columns, examples: Examples) -> Columns:
+def recognised(columns: Columns, examples: Examples) -> Columns:
     """The columns with those that prediction and evaluation must find again; files need none."""
     schema = examples.schema
     found = dict(modality_named(schema.modality).named(examples.table, schema))

@@ -11,6 +11,7 @@ from huggingface_hub import constants
 from headstart.contracts.modality import modality_named
 from headstart.kernel.errors import BackboneError, DataError, HeadstartError
 from headstart.kernel.progress import Reporter
+from headstart.pipeline.against import held_against
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.decision_log import DecisionLog
@@ -23,14 +24,23 @@ from headstart.pipeline.prepare import SeenData, look_at, read_data
 from headstart.pipeline.ready import ready, staged
 
 
-def inspected(data: Any, plan: Plan, reporter: Reporter) -> Inspection:
-    """Examine data and take the steps of a fit by `plan`. Raises DataError where there is nothing to look at."""
+def inspected(data: Any, plan: Plan, reporter: Reporter, against: Any = None) -> Inspection:
+    """Examine data, take the steps of a fit by `plan`, and compare with the inputs of `against`, if given.
+
+    Raises:
+        DataError: there is nothing to look at, or nothing to compare with. BackboneError: none for a comparison.
+    """
     seen, refusals = _seen(data, plan, reporter)
     found = examine(seen, plan.data, plan.task)
     assumed, more = (seen.examples.notes, refusals) if refusals else _rehearsed(seen, plan)
-    told = map(_as_note, assumed)
+    told, shift = map(_as_note, assumed), None
+    if against is not None:
+        with without_downloads() if plan.backbone == AUTO else nullcontext():
+            shift, differences = held_against(seen, against, plan, reporter)
+        more = [*more, *differences]
     everything = {finding.text: finding for finding in (*told, *found.findings, *more)}
-    return found.model_copy(update={"assumed": tuple(assumed), "findings": gravest_first(everything.values())})
+    findings = gravest_first(everything.values())
+    return found.model_copy(update={"assumed": tuple(assumed), "shift": shift, "findings": findings})
 
 
 def _seen(data: Any, plan: Plan, reporter: Reporter) -> tuple[SeenData, list[Finding]]:

@@ -8,13 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
-from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
 from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
@@ -28,10 +26,10 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.settings import Settings
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone
-from headstart.pipeline.data import reader_of
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import shown_input
+from headstart.pipeline.listing import listed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared, read_data
 from headstart.pipeline.ready import ready, staged
@@ -40,9 +38,6 @@ from headstart.pipeline.unusable import unusable
 
 FEW = 10
 """Labelled examples per class, in the mean, below which typical examples are suggested rather than uncertain ones."""
-
-ROWS_AT_ONCE = 20_000
-"""Rows of the pool that are listed at a time."""
 
 
 class SuggestedRow(Shown):
@@ -77,7 +72,9 @@ def suggestions(pool: Any, labelled: Any, plan: Plan, count: int, reporter: Repo
     Raises DataError, SettingsError or BackboneError as a fit does, and DataError where nothing of the pool is left.
     """
     data, backbone = _labelled(labelled, plan, reporter)
-    examples = _listed(pool, plan, data)
+    examples = listed(
+        pool, plan.columns if data is None else data.columns, plan, None if data is None else data.examples
+    )
     keys = content_keys(examples, reporter)
     useless = {**unusable(examples), **keys.failures}
     known = set() if data is None else set(data.keys)
@@ -127,22 +124,6 @@ def _labelled(labelled: Any, plan: Plan, reporter: Reporter) -> tuple[Prepared |
     if found.data.task.needs.features != "pooled":
         raise DataError("suggest compares examples by one vector each, and this task reads tokens or maps")
     return found.data, found.backbone
-
-
-def _listed(pool: Any, plan: Plan, data: Prepared | None) -> Examples:
-    """List the inputs of the pool; labels that it may hold are not read."""
-    columns = Columns(text=plan.columns.text, image=plan.columns.image, numeric=plan.columns.numeric)
-    if data is not None:
-        unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
-        columns = data.columns.model_copy(update=unlabelled)
-    source, reader = reader_of(pool, plan.format, plan.settings.get("format", {}))
-    parts = list(reader.stream(source, columns, ROWS_AT_ONCE))
-    if not parts or not sum(map(len, parts)):
-        raise DataError(f"{pool} has no inputs")
-    schema = parts[0].schema
-    if data is not None and schema.modality != data.examples.schema.modality:
-        raise DataError(f"the labelled inputs are {data.examples.schema.modality}, those of the pool {schema.modality}")
-    return Examples(pa.concat_tables([part.table for part in parts]).combine_chunks(), schema, parts[-1].notes)
 
 
 def _chosen(

@@ -25,6 +25,7 @@ SETTINGS = ("format", "task", "backbone")
 def inspect(
     data: Any,
     *,
+    against: Any = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
     numeric: str | Sequence[str] = (),
@@ -47,6 +48,8 @@ def inspect(
 
     Args:
         data: a folder of images, a table, a pandas frame or a Hugging Face dataset.
+        against: another set of inputs, such as those that the model will meet, looked through for copies of the data
+            and for a shift: can a linear classifier on frozen features tell the two apart? Its labels are not read.
         text, image, numeric, categorical, date, leave_out, label, group, domain, slices, part, format, task, weights:
             as in `fit`.
         backbone: as in `fit`, but that 'auto' takes what is on this machine and downloads nothing.
@@ -59,9 +62,10 @@ def inspect(
 
     Raises:
         SettingsError: unknown names, or settings of anything but format, task and backbone.
-        DataError: there is nothing that could be looked at.
+        DataError: there is nothing that could be looked at, or `against` has other or no inputs.
+        BackboneError: there is none for a comparison.
     """
-    require_cache_apart(data)
+    require_cache_apart(data, against)
     if strange := sorted({*settings} - {*SETTINGS}):
         raise SettingsError(f"--set {strange[0]}: only settings of {', '.join(SETTINGS)} matter to inspect data")
     cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
@@ -78,4 +82,4 @@ def inspect(
     }
     plan = with_columns_of_run(build(Plan, said, where="inspect"))
     plan.check()
-    return inspected(data, plan, reporter or Quiet())
+    return inspected(data, plan, reporter or Quiet(), against)
