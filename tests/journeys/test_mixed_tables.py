@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,23 @@ def test_a_run_goes_on_and_is_a_backbone_for_columns_in_another_order(bought: he
     assert encoding[0] == encoding[1]
     further = headstart.fit(more, from_run=bought.folder, tuning="head_only", scratch=False, out=tmp_path / "further")
     assert headstart.evaluate(further.folder, more).n == 200
+
+
+def test_a_frame_is_read_by_its_columns_in_the_estimators() -> None:
+    frame = _clean(150).astype({"town": "category", "zip": "category"})
+    frame["age"], frame["y"] = frame["age"].astype("Int64"), frame["age"] > 40
+    frame["rating"] = np.arange(150) % 5
+    wanted = frame["age"].fillna(0).to_numpy(float)
+    regressor = headstart.TransferRegressor().fit(frame, wanted)
+    assert regressor.inputs_ == ("age", "member", "y", "rating", "town", "zip", "since")
+    assert regressor.score(frame, wanted) > 0.9
+    turned = frame[frame.columns[::-1]].assign(extra="new")
+    again = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(again.predict(turned), regressor.predict(frame))
+    for wrong, words in ((frame.drop(columns="zip"), "'zip'"), (frame.to_numpy(), "expected a frame with the columns")):
+        with pytest.raises(ValueError, match=words):
+            regressor.predict(wrong)
+    numbers = frame[["rating"]].assign(age=wanted)
+    fitted = headstart.TransferRegressor().fit(numbers, wanted)
+    np.testing.assert_array_equal(fitted.predict(numbers), fitted.predict(numbers.to_numpy()))
+    assert np.isfinite(fitted.predict(numbers.assign(age=np.nan))).all()

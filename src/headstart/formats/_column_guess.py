@@ -95,7 +95,15 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     return Columns(**chosen, slices=slices, **kept)
 
 
-def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, decimal: DecimalSign = "auto") -> Roles:
+def recognise(
+    table: pa.Table,
+    columns: Columns,
+    root: str,
+    *,
+    labelled: bool,
+    decimal: DecimalSign = "auto",
+    every: bool = False,
+) -> Roles:
     """Find the role of every column that has one.
 
     Args:
@@ -104,13 +112,15 @@ def recognise(table: pa.Table, columns: Columns, root: str, *, labelled: bool, d
         root: folder that image paths start from.
         labelled: whether a label must be found.
         decimal: of the numbers in columns of text.
+        every: whether all columns are inputs but those that are named for something else.
 
     Raises:
         DataError: nothing makes it plain; the columns are listed with the flags that decide.
     """
-    part = columns.part or (PART_COLUMN if PART_COLUMN in table.column_names else _part(table))
+    given = PART_COLUMN if PART_COLUMN in table.column_names else None
+    part = columns.part or given or (None if every else _part(table))
     guess = sole_label(table, columns) if labelled and not label_candidates(_own(table), columns) else None
-    label = guess or _label(table, root, columns, labelled)
+    label = columns.label if every and not labelled else guess or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
     inputs = _named_inputs(table, columns, taken) or _inputs(table, root, columns, taken, decimal)
     if guess is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import BeforeValidator
@@ -56,6 +56,8 @@ class Table(Settings):
     table: Annotated[str | None, BeforeValidator(lambda name: name if name is None else str(name))] = None
     """The sheet of a workbook, the table of a database or the file of a zip archive that is meant, where there are
     several."""
+    inputs: Literal["auto", "all"] = "auto"
+    """'all': every column that is not named for something else is an input, whatever it is called."""
     labels: LabelForm = "auto"
     """What label cells are: 'names' as they are written, 'numbers', 'sets' (lists, or names with a separator between
     them), 'vectors' of 0 and 1 for each label; 'auto' decides over the whole column and refuses what is unclear."""
@@ -98,7 +100,7 @@ class Table(Settings):
         if columns.labels:
             table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
             table, columns = with_label_columns(table, columns, notes)
-        roles = recognise(table, columns, root, labelled=labelled, decimal=self.decimal)
+        roles = recognise(table, columns, root, labelled=labelled, decimal=self.decimal, every=self.inputs == "all")
         if labelled and roles.label in present:
             table = without_unlabelled_parts(table, roles.label, tables, notes)
         if labelled:
@@ -139,7 +141,7 @@ class Table(Settings):
                     words = with_lists(in_nfc(chunk), named, required=lists.tokens)
                     yield Examples(with_texts(words, lists.tokens), schema, tuple(_notes(source, tables)))
                 continue
-            roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal)
+            roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal, every=self.inputs == "all")
             inputs = roles.inputs
             names_rows = id_column(head, inputs.columns)
             schema = Schema(

@@ -11,10 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.format import Columns
+from headstart.contracts.modality import HasNumbers, InFiles, modality_named
 from headstart.contracts.targets import WEIGHT
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
+from headstart.pipeline.data import read_examples
 
 LABEL, WEIGHTS = "y", "sample_weight"
 """The columns of labels and weights: what scikit-learn calls them, and so do errors."""
@@ -44,7 +46,9 @@ def require_one_by_one(inputs: Any) -> None:
         raise DataError(f"X is of type {kind}; expected a list, array, Series or frame with one input per example")
 
 
-def examples_of(inputs: Any, modality: str, label: Any, weights: np.ndarray | None = None) -> Examples:
+def examples_of(
+    inputs: Any, modality: str, label: Any, weights: np.ndarray | None = None, *, columns: Columns | None = None
+) -> Examples:
     """Examples, with the target 'label' where `label` is given.
 
     Args:
@@ -52,10 +56,14 @@ def examples_of(inputs: Any, modality: str, label: Any, weights: np.ndarray | No
         modality: the name of their modality, which says what an input may be.
         label: (examples,) numbers or names, or lists of names.
         weights: (examples,) floats above 0, how much each counts; None for 1 each.
+        columns: of a frame, as of `cells_of`.
 
     Raises:
-        DataError: an input is of another kind.
+        DataError: an input is of another kind, or a column is missing.
     """
+    if columns is not None:
+        examples = _read(inputs, columns)
+        return examples if label is None else labelled(examples, label, weights)
     kind, rows = modality_named(modality), _in_rows(inputs)
     columns = kind.columns(rows)
     origins = [f"row {row}" for row in range(len(rows))]
@@ -64,11 +72,45 @@ def examples_of(inputs: Any, modality: str, label: Any, weights: np.ndarray | No
         origins = [row + file for row, file in zip(origins, files)]
     table = pa.table({**columns, "__origin__": pa.array(origins, pa.string())})
     schema = Schema(modality=modality, inputs=tuple(columns), origin="__origin__")
-    if label is None:
-        return Examples(table, schema)
-    labelled = schema.model_copy(update={"targets": {"label": LABEL}})
-    table = table.append_column(LABEL, pa.array(label))
-    return weighted(Examples(table, labelled), weights)
+    examples = Examples(table, schema)
+    return examples if label is None else labelled(examples, label, weights)
+
+
+def cells_of(inputs: Any) -> tuple[str, Columns] | None:
+    """The modality and the columns of a frame with categories, dates or gaps; None for anything else, such as a frame
+    of complete numbers or of texts.
+
+    Raises:
+        DataError: no column is an input.
+    """
+    if not isinstance(inputs, pd.DataFrame) or _is_numbers(inputs):
+        return None
+    examples = _read(inputs, Columns())
+    modality = modality_named(examples.schema.modality)
+    if not isinstance(modality, HasNumbers):
+        return None
+    return examples.schema.modality, Columns.model_validate(modality.named(examples.table, examples.schema))
+
+
+def _read(frame: pd.DataFrame, columns: Columns) -> Examples:
+    return read_examples(frame, columns, format="table", settings={"inputs": "all"}, labelled=False)[0]
+
+
+def labelled(examples: Examples, label: Any, weights: np.ndarray | None) -> Examples:
+    """The same examples with the target 'label', names or numbers (examples,), and weights as of `examples_of`."""
+    name = _free(LABEL, examples.table)
+    schema = examples.schema.model_copy(update={"targets": {"label": name}})
+    return weighted(Examples(examples.table.append_column(name, pa.array(label)), schema, examples.notes), weights)
+
+
+def _free(name: str, table: pa.Table) -> str:
+    """The name, or one like it that no column of the table has."""
+    return name if name not in table.column_names else _free(f"{name}_", table)
+
+
+def _is_numbers(frame: pd.DataFrame) -> bool:
+    numeric = all(isinstance(kind, np.dtype) and kind.kind in "iufb" for kind in frame.dtypes)
+    return numeric and not frame.isna().any(axis=None)
 
 
 def weighted(examples: Examples, weights: np.ndarray | None) -> Examples:
@@ -78,8 +120,9 @@ def weighted(examples: Examples, weights: np.ndarray | None) -> Examples:
         table = table.drop_columns([examples.schema.weight])
     if weights is None:
         return Examples(table, examples.schema.model_copy(update={"weight": None}), examples.notes)
-    schema = examples.schema.model_copy(update={"weight": WEIGHTS})
-    return Examples(table.append_column(WEIGHTS, pa.array(weights, pa.float64())), schema, examples.notes)
+    name = _free(WEIGHTS, table)
+    schema = examples.schema.model_copy(update={"weight": name})
+    return Examples(table.append_column(name, pa.array(weights, pa.float64())), schema, examples.notes)
 
 
 def merged(examples: Examples, keys: Sequence[str]) -> tuple[Examples, Sequence[str]]:

@@ -18,7 +18,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.pipeline.arms import Arms
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.memory_data import examples_of, is_sequence, modality_of, require_one_by_one
+from headstart.pipeline.memory_data import cells_of, examples_of, is_sequence, modality_of, require_one_by_one
 from headstart.pipeline.memory_fit import features_in_memory, fit_in_memory, from_bytes, predict_in_memory, to_bytes
 from headstart.pipeline.memory_labels import counted, required
 from headstart.pipeline.plan import Plan
@@ -96,29 +96,41 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         require_one_by_one(X)
         if is_sequence(X) and not len(X):
             raise DataError("X is empty; there is nothing to fit on")
-        self.modality_ = modality_of(X) if self.modality == AUTO else self.modality
         y = required(y, type(self).__name__)
-        if isinstance(modality_named(self.modality_), HasNumbers):
-            X = validate_data(self, X, ensure_min_samples=2)
-        elif isinstance(X, pd.DataFrame):
-            validate_data(self, X, skip_check_array=True)  # keeps the names and order of its columns
+        cells = cells_of(X) if self.modality == AUTO or _has_cells(self.modality) else None
+        named = self.modality if self.modality != AUTO else ""
+        self.modality_, self.columns_ = cells or (named or modality_of(X), None)
+        X = self._validated(X, reset=True)
         check_consistent_length(X, y)
         X, y, weights = counted(X, y, sample_weight)
         task, labels, settings = self._read(y)
         self.plan_ = self._plan(task, settings)
-        examples = examples_of(X, self.modality_, labels, weights)
+        examples = examples_of(X, self.modality_, labels, weights, columns=self.columns_)
         self.model_ = fit_in_memory(examples, self.plan_, type(self)._train)
         self.inputs_, self._n_features_out = examples.schema.inputs, self.model_.backbone.width
         return self
 
+    def _validated(self, X: Any, *, reset: bool) -> Any:
+        """Inputs as `examples_of` takes them; later columns of a frame are found by their names."""
+        frame = isinstance(X, pd.DataFrame)
+        if self.columns_ is not None:
+            if not frame:
+                listed = ", ".join(self.columns_.named())
+                raise DataError(f"X is of type {type(X).__name__}; expected a frame with the columns {listed}")
+            if reset:
+                validate_data(self, X, skip_check_array=True)
+        elif _has_cells(self.modality_):
+            gaps = "allow-nan" if frame and not reset else True
+            return validate_data(self, X, reset=reset, ensure_all_finite=gaps, ensure_min_samples=1 + reset)
+        elif frame and len(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)  # keeps the names and order of its columns
+        return X
+
     def _examples(self, X: Any) -> Examples:
         check_is_fitted(self, "model_")
         require_one_by_one(X)
-        if isinstance(modality_named(self.modality_), HasNumbers):
-            X = validate_data(self, X, reset=False)
-        elif isinstance(X, pd.DataFrame) and len(X):
-            validate_data(self, X, reset=False, skip_check_array=True)
-        examples = examples_of(X, self.modality_, None)
+        X = self._validated(X, reset=False)
+        examples = examples_of(X, self.modality_, None, columns=self.columns_)
         if examples.schema.inputs != self.inputs_:
             raise DataError(f"X has the inputs {examples.schema.inputs}; the model was fitted on {self.inputs_}")
         return examples
@@ -131,3 +143,7 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The features of the backbone that the head reads, (examples, width) float32."""
         examples = self._examples(X)
         return features_in_memory(self.model_, examples, self.plan_)
+
+
+def _has_cells(modality: str) -> bool:
+    return modality != AUTO and isinstance(modality_named(modality), HasNumbers)

@@ -27,7 +27,8 @@ class _Transfer(MemoryEstimator):
 class TransferClassifier(ClassifierMixin, _Transfer):
     """A pretrained backbone with a classification head, as a scikit-learn classifier.
 
-    `X` is a matrix of numbers; or a list, array or Series of texts, of pairs of texts, of paths of images, of Pillow
+    `X` is a matrix of numbers; a frame of numbers, categories, dates and gaps, whose columns are found again by their
+    names; or a list, array or Series of texts, of pairs of texts, of paths of images, of Pillow
     images or of uint8 arrays; or one uint8 array (examples, height, width, channels).
 
     Args:
