@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import nn
 
 from headstart.backbones._layer_cut import call, propose
 from headstart.backbones._layer_segment import Segment
+from headstart.backbones._small_text_net import WIDTH, small_text_net
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
-from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.contracts.backbone import NO_LICENCE, SMALL, Backbone
 from headstart.contracts.boundaries import failing_boundaries, merged
 from headstart.contracts.carriers import PLACES, State, Tap
 from headstart.contracts.examples import Raw
@@ -61,6 +63,7 @@ class TextBackbone(Backbone):
         self.module = module
         self._settings = dict(settings)
         self._config = config
+        self._random = partial(random_model, config)
         self._preparation = preparation
         self.reads = f"{preparation.max_length} tokens"
         self._files = dict(files)
@@ -160,7 +163,7 @@ class TextBackbone(Backbone):
     def fresh(self, seed: int) -> TextBackbone:
         """The same architecture, tokenizer and boundaries with random weights."""
         twin = copy.copy(self)
-        twin.module, twin.origin, twin.licence = random_model(self._config, seed), "random", NO_LICENCE
+        twin.module, twin.origin, twin.licence = self._random(seed), "random", NO_LICENCE
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 
@@ -178,6 +181,16 @@ class TextBackbone(Backbone):
         twin = copy.copy(self)
         twin._apart, twin.width = False, single_width(self.width)
         twin._settings = {name: value for name, value in self._settings.items() if name != "pairs"}
+        return twin
+
+    def small(self, seed: int) -> TextBackbone:
+        """Embeddings with a convolution, on the same tokens; it is pooled by the mean."""
+        twin = copy.copy(self)
+        twin.name, twin.width, twin._pooling = SMALL, WIDTH, "mean"
+        twin._random = partial(small_text_net, int(self._config.vocab_size))
+        twin.module, twin.origin, twin.licence = twin._random(seed), "random", NO_LICENCE
+        twin._layers, twin.stages = propose(twin.module, None, self.prepare(_EXAMPLE))
+        twin._boundaries = [0, 1]
         return twin
 
     def placed(self) -> TextBackbone:

@@ -15,8 +15,9 @@ from headstart.backbones._fx_segment import Layout
 from headstart.backbones._fx_trace import trace
 from headstart.backbones._normalise import Normalise
 from headstart.backbones._pixel_reader import PixelReader, reader_of, whole_reader
+from headstart.backbones._small_picture_net import small_picture_net
 from headstart.backbones._timm_architecture import Architecture
-from headstart.contracts.backbone import NO_LICENCE, UNKNOWN_LICENCE, Backbone, Reader
+from headstart.contracts.backbone import NO_LICENCE, SMALL, UNKNOWN_LICENCE, Backbone, Reader
 from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
@@ -161,6 +162,15 @@ class TimmBackbone(Backbone):
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
         return self._like(self._architecture, self._architecture.random(seed), "random", NO_LICENCE, self._framing)
+
+    def small(self, seed: int) -> TimmBackbone | None:
+        """A narrow ResNet on pictures of 64 pixels; None for tasks that read whole pictures."""
+        if self._framing == "whole":
+            return None
+        architecture = small_picture_net()
+        twin = self._like(architecture, architecture.random(seed), "random", NO_LICENCE, self._framing)
+        twin.name = SMALL
+        return twin
 
     def whole(self, side: int) -> TimmBackbone:
         """On whole pictures in squares of `side` pixels."""

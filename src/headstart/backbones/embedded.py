@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._own_name import OwnName
+from headstart.backbones._small_picture_net import CONFIGURATION, SIDE, TIMM_NAME
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._weights_file import read_weights
@@ -24,21 +25,7 @@ from headstart.media.images import Levels
 
 NAME = "embedded"
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
-SIZE = 64
-"""Pixels of a side, unless another number is asked for."""
-
-TIMM_NAME = "resnet10t"
 ARGUMENTS = {"layers": (2, 2, 2, 1), "channels": (32, 64, 160, 352), "stem_width": 16}
-CONFIGURATION = {
-    "input_size": (3, SIZE, SIZE),
-    "mean": (0.5, 0.5, 0.5),
-    "std": (0.25, 0.25, 0.25),
-    "interpolation": "bilinear",
-    "crop_pct": 1.0,
-    "num_classes": 0,
-    "classifier": "fc",
-    "first_conv": "conv1.0",
-}
 
 
 class Embedded(OwnName):
@@ -52,7 +39,7 @@ class Embedded(OwnName):
     """'embedded'."""
     weights: str = "pretrained"
     """'pretrained' for those inside, 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
-    image_size: int = Field(default=SIZE, ge=32)
+    image_size: int = Field(default=SIDE, ge=32)
     """Height and width in pixels; >= 32."""
     decode: Literal["fast", "full"] = "fast"
     """'fast': large JPEGs at a reduced size; 'full': as timm does, by Pillow."""

@@ -28,6 +28,9 @@ from headstart.kernel.progress import Reporter
 UNKNOWN_LICENCE = "unknown"
 NO_LICENCE = "none (random weights)"
 
+SMALL = "small network"
+"""Name of the backbones that `Backbone.small` makes."""
+
 Pairs = Literal["auto", "joint", "apart"]
 """How pairs of inputs are read."""
 
@@ -114,6 +117,10 @@ class Backbone(Network, Complete):
     @abstractmethod
     def fresh(self, seed: int) -> Backbone:
         """The same architecture with random weights: the start of training from scratch."""
+
+    def small(self, seed: int) -> Backbone | None:  # noqa: ARG002
+        """A small network of random weights that reads the same inputs and learns quickly; None where there is none."""
+        return None
 
     def whole(self, side: int) -> Backbone:
         """The same live weights on pictures framed by `media.framing.Whole`: all of each, in a square of `side` pixels.

@@ -96,11 +96,12 @@ def judged_in_full(context: FitContext, arm: Trained, recipe: Recipe) -> Trained
     if arm.progress is None:
         return arm
     planned = max(recipe.epochs, enough_epochs(len(context.read.split.train), recipe.batch_size))
-    why = _shortcoming(context.data.task.evaluation.primary.greater_is_better, arm.progress, planned)
+    better = context.data.task.evaluation.primary.greater_is_better
+    why = _shortcoming(better, arm.progress, planned, 0.5 / math.sqrt(len(context.data.split.val)))
     return replace(arm, shortcoming=why, chosen={**arm.chosen, "epochs_planned": planned})
 
 
-def _shortcoming(more_is_better: bool, progress: Progress, planned: int) -> str:
+def _shortcoming(more_is_better: bool, progress: Progress, planned: int, noise: float) -> str:
     """Reason; empty where a training ended by itself.
 
     A budget or a limit cut it off, it was given fewer epochs than it needs, it learnt nothing, or was still improving.
@@ -113,24 +114,25 @@ def _shortcoming(more_is_better: bool, progress: Progress, planned: int) -> str:
     if all(max(curve) - curve[0] <= LEARNT * abs(curve[0]) for curve in curves):
         return f"no better after {progress.epoch} epochs than after the first"
     rates = [epoch.learning_rate for epoch in progress.history]
-    improving = not patient and any(still_rises(curve, rates) for curve in curves)
+    improving = not patient and any(map(still_rises, curves, (rates, rates), (noise, 0.0)))
     return f"still improving after {progress.epoch} epochs" if improving else ""
 
 
-def still_rises(curve: Sequence[float], rates: Sequence[float]) -> bool:
+def still_rises(curve: Sequence[float], rates: Sequence[float], noise: float = 0.0) -> bool:
     """Return whether the last fifth of a training still added more than `RISING` of all that was gained.
 
     Fifths are those of the sum of the learning rates: every curve is flat where the rate has fallen to 0.
 
     Args:
         curve: (epochs,) what was reached after each, more being better. rates: (epochs,) their learning rates.
+        noise: what may be chance.
     """
     if len(curve) < 2:
         return True
     done = np.cumsum(rates) / np.sum(rates)
     last = min(max(1, int(np.searchsorted(done, 0.8))), len(curve) - 1)
     before = min(int(np.searchsorted(done, 0.6)), last - 1)
-    return fmean(curve[last:]) - fmean(curve[before:last]) > RISING * (max(curve) - curve[0])
+    return fmean(curve[last:]) - fmean(curve[before:last]) > max(noise, RISING * (max(curve) - curve[0]))
 
 
 def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int, operations: float) -> int:
