@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from small_data import OFFLINE
 
 import headstart
 from conftest import Command
+from headstart.search import scratch_length
+from tiny_text_models import save_tiny
 
 
 def test_a_scratch_that_was_cut_off_is_never_beaten_without_a_word(
@@ -28,3 +31,34 @@ def test_a_scratch_that_was_cut_off_is_never_beaten_without_a_word(
         assert {one.against for one in run.record.comparisons} == {"scratch", "classical", "constant"}
     arm = headstart.load("run/seed-0").record.arms["scratch"]
     assert arm.chosen["epochs"] == 1 and int(arm.chosen["epochs_planned"]) > 1 and "all 1" not in arm.stopped
+
+
+@pytest.mark.parametrize("kind", ["texts", pytest.param("pictures", marks=pytest.mark.slow)])
+def test_a_small_network_stands_in_where_the_large_one_is_cut_off(
+    kind: str, photos: Path, reviews_csv: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scratch_length.OPERATIONS, "cpu", 1.0)  # eight steps
+    if kind == "texts":
+        bert = save_tiny(here / "bert", "bert", num_hidden_layers=4, hidden_size=64, intermediate_size=256)
+        run = headstart.fit(reviews_csv, text="review", label="mood", backbone=str(bert), out=here / "run")
+    else:
+        settings = {"backbone": {"image_size": 32}}
+        run = headstart.fit(photos, backbone="resnet10t", weights="random", settings=settings, out=here / "run")
+    scratch = run.record.arms["scratch"]
+    (told,) = (one for one in run.record.decisions if one.what == "network of training from scratch")
+    assert "small network from scratch 100.0 %, on validation" in told.reason, "it was trained to its end"
+    assert re.search(r"from scratch [\d.]+ % \(cut off after \d+ of 100 epochs\)", told.reason)
+    assert told.value == scratch.title
+    assert scratch.figures["accuracy"].value > 0.9
+    assert "cut off after" in run.verdict and "Transfer helps" not in run.verdict
+    if kind == "texts":  # eight steps are enough for dark and light pictures
+        assert scratch.title == "small network from scratch" and "over a small network from scratch" in run.verdict
+        assert scratch.chosen["epochs"] == scratch.chosen["epochs_planned"] == 100
+
+
+def test_a_small_backbone_needs_no_smaller_one(photos: Path, here: Path) -> None:
+    run = headstart.fit(
+        photos, backbone="test_resnet", weights="random", settings={"scratch": {"epochs": 1}}, out=here / "run"
+    )
+    assert run.record.arms["scratch"].title == "test_resnet from scratch"
+    assert not [one for one in run.record.decisions if one.what == "network of training from scratch"]
