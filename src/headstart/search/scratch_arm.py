@@ -104,8 +104,8 @@ def _with_scratch(arms: Arms, recipe: Recipe, least: float = 0.0) -> Arms:
         best = max(made, key=_merit)
         arm = _completed(best, own, "val" in arms.trained[0].fit_on)
     if tried:
-        told = ", ".join(map(_outcome, (own, *tried)))
-        context.log.add(Decision(what=f"network of {SCRATCH}", value=best.title, reason=f"{told}, on validation"))
+        outcomes = ", ".join(map(_outcome, (own, *tried)))
+        context.log.add(Decision(what=f"network of {SCRATCH}", value=best.title, reason=f"{outcomes}, on validation"))
     told = [one.model_copy(update={"what": f"weights of {SCRATCH}"}) for one in arm.decisions if one.what == WHAT]
     context.log.add(*told)
     return replace(arms, trained=[*arms.trained, arm])
