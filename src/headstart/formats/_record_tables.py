@@ -121,7 +121,10 @@ class Json(JsonLines):
             if self._is_by_line():
                 return super().records()
             raise DataError(f"{self.file} cannot be read as JSON: {error}") from error
-        return enumerate(self._rows(value), start=1)
+        try:
+            return enumerate(value if _are_records(value) else _records_in(value), start=1)
+        except ValueError as error:
+            raise DataError(f"{self.file} holds {error}") from error
 
     def _is_by_line(self) -> bool:
         """Return whether the first line is a record of its own, and another follows."""
@@ -130,32 +133,6 @@ class Json(JsonLines):
         except DataError:
             return False
         return len(first) == 2
-
-    def _rows(self, value: Any) -> list[dict[str, Any]]:
-        if isinstance(value, dict) and isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
-            names = value["columns"]  # as pandas writes orient="split"
-            if all(isinstance(row, list) and len(row) == len(names) for row in value["data"]):
-                return [dict(zip(map(str, names), row)) for row in value["data"]]
-        within = [inner for inner in value.values() if _are_records(inner)] if isinstance(value, dict) else [value]
-        within = [value["data"]] if len(within) > 1 and _are_records(value.get("data")) else within
-        if len(within) == 1 and _are_records(within[0]):
-            return list(within[0])
-        columns = list(value.values()) if isinstance(value, dict) else []
-        if columns and all(isinstance(column, list) for column in columns):
-            self._require_equal({name: len(column) for name, column in value.items()})
-            return [dict(zip(value, row)) for row in zip(*columns)]
-        if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-            by_row = next(iter(columns[0]), "0").isdecimal()  # as pandas writes by default; else records by their names
-            return [{name: value[name][row] for name in value} for row in columns[0]] if by_row else columns
-        raise DataError(
-            f"{self.file} holds no array of records. Expected [{{...}}, {{...}}], alone or as "
-            '{"data": [...]}, columns such as {"text": [...], "label": [...]}, or a record on each line.'
-        )
-
-    def _require_equal(self, lengths: dict[str, int]) -> None:
-        if len(set(lengths.values())) > 1:
-            listed = ", ".join(f"'{name}' {length}" for name, length in list(lengths.items())[:5])
-            raise DataError(f"{self.file} holds columns of different lengths: {listed}")
 
 
 class Lines(TextTable):
@@ -168,3 +145,33 @@ class Lines(TextTable):
 
 def _are_records(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _records_in(value: Any) -> list[dict[str, Any]]:
+    """The records of a JSON object. Raises ValueError where it holds none, or several lists of them."""
+    inner = list(value.values()) if isinstance(value, dict) else []
+    records = {name: within for name, within in value.items() if _are_records(within)} if inner else {}
+    if "data" in records:
+        return list(records["data"])
+    if inner and isinstance(value.get("columns"), list) and _are_lists(value.get("data")):
+        return [dict(zip(map(str, value["columns"]), row)) for row in value["data"]]  # as pandas writes "split"
+    if _are_lists(inner) and len(records) < len(inner):
+        if len({len(column) for column in inner}) > 1:
+            listed = ", ".join(f"'{name}' {len(column)}" for name, column in list(value.items())[:5])
+            raise ValueError(f"columns of different lengths: {listed}")
+        return [dict(zip(value, row)) for row in zip(*inner)]
+    if len(records) == 1:
+        return next(iter(records.values()))
+    if records:
+        raise ValueError(f"several lists of records: {', '.join(records)}. Put each in a file of its own")
+    if inner and all(isinstance(column, dict) and column.keys() == inner[0].keys() for column in inner):
+        by_row = next(iter(inner[0]), "0").isdecimal()  # as pandas writes by default; else records by their names
+        return [{name: value[name][row] for name in value} for row in inner[0]] if by_row else inner
+    raise ValueError(
+        'no array of records. Expected [{...}, {...}], alone or as {"data": [...]}, columns such as '
+        '{"text": [...], "label": [...]}, or a record on each line'
+    )
+
+
+def _are_lists(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, list) for one in value)

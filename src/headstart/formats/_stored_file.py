@@ -110,7 +110,9 @@ def members(path: Path, is_table: Callable[[StoredFile], bool]) -> list[StoredFi
     tables = [file for file in found if is_table(file)]
     if tables and not any(is_image_path(file.member) for file in found):
         return tables
-    held = f"{len(found)} files, such as {found[0].member}, and no table to read" if found else "no files"
+    if not found:
+        raise DataError(f"{path} holds no files")
+    held = f"{len(found)} files, such as {found[0].member}, and no table to read"
     if any(is_image_path(file.member) for file in found):
         held = f"{sum(is_image_path(file.member) for file in found)} pictures, which are read from folders"
     raise DataError(f"{path} holds {held}. Unpack it and give the folder: unzip {path.name} -d {path.stem}")

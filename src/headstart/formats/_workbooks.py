@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +18,10 @@ _OLE = b"\xd0\xcf\x11\xe0"
 """How a workbook begins that is older than .xlsx, or that a password protects."""
 _FAILED = frozenset(("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"))
 """What a cell holds whose formula failed."""
-_DAMAGE = (KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError)
+_DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError)
 """What openpyxl raises on XML that is none, or other than it should be."""
+_TITLES = 10
+"""First rows among which the names of the columns are looked for."""
 
 Row = tuple[int, list[Any]]
 """Its number in the sheet, and its cells; the last that are empty may be missing."""
@@ -31,7 +35,8 @@ class Sheet(RecordTable):
         super().__init__(file)
         self._failed: dict[str, None] = {}
         self._unnamed: set[int] = set()
-        filled = [name for name in self._sheet_names() if next(self._rows(name), None)]
+        self._above: list[str] = []
+        filled = list(self._of_workbook(_filled_sheets))
         if not filled:
             raise DataError(f"{file} is empty: no sheet has a cell with a value")
         self._name = chosen(file, "sheets", filled, wanted)
@@ -42,7 +47,8 @@ class Sheet(RecordTable):
         """Failed formulas, and cells in columns without a name, among the rows that have been read."""
         nameless = f"{self.words}: {len(self._unnamed)} columns without a name left out"
         failed = left_out(list(self._failed), f"{self.words}: cells of formulas that failed")
-        return (*failed, *([nameless] if self._unnamed else []))
+        above = left_out(self._above, "rows above the names of the columns")
+        return (*above, *failed, *([nameless] if self._unnamed else []))
 
     def read(self, as_text: frozenset[str] = frozenset()) -> pa.Table:
         """The whole table with its origins. Raises DataError where a column has formulas and no values."""
@@ -58,7 +64,7 @@ class Sheet(RecordTable):
 
     def records(self) -> Iterator[Record]:
         """Those of the rows that are not empty."""
-        rows = self._rows(self._name)
+        rows = self._table_rows()
         header = self._header(next(rows)[1])
         for number, cells in rows:
             values: dict[str, Any] = dict.fromkeys(header.values())
@@ -81,23 +87,18 @@ class Sheet(RecordTable):
 
     def _formulas(self) -> dict[str, str]:
         """Column -> a formula in it."""
-        rows = self._rows(self._name, values=False)
+        rows = self._table_rows(values=False)
         header = self._header(next(rows)[1])
         cells = ((header.get(place), cell) for _, row in rows for place, cell in enumerate(row))
         return {name: cell for name, cell in cells if name and isinstance(cell, str) and cell.startswith("=")}
 
-    def _sheet_names(self) -> list[str]:
-        return list(self._of_workbook(lambda book: iter([sheet.title for sheet in book.worksheets])))
-
-    def _rows(self, sheet: str, *, values: bool = True) -> Iterator[Row]:
-        """The rows with at least a value; of formulas the values or themselves."""
-
-        def rows(book: Any) -> Iterator[Row]:
-            book[sheet].reset_dimensions()  # some programs write wrong ones, beyond which nothing would be read
-            found = enumerate(book[sheet].iter_rows(values_only=True), start=1)
-            return ((number, list(cells)) for number, cells in found if any(cell not in (None, "") for cell in cells))
-
-        return self._of_workbook(rows, values=values)
+    def _table_rows(self, *, values: bool = True) -> Iterator[Row]:
+        """The row that names the columns, and those below; a lone cell above it is a title."""
+        rows = self._of_workbook(lambda book: _rows(book[self._name]), values=values)
+        first = list(islice(rows, _TITLES))
+        start = next((place for place, (_, cells) in enumerate(first) if _width(cells) > 1), 0)
+        self._above = [f"{self.words}:{number}" for number, _ in first[:start]]
+        return chain(first[start:], rows)
 
     def _of_workbook(self, take: Any, *, values: bool = True) -> Iterator[Any]:
         try:
@@ -116,3 +117,20 @@ class Sheet(RecordTable):
                 yield from take(openpyxl.load_workbook(content, read_only=True, data_only=values))
             except _DAMAGE as error:
                 raise DataError(f"{self.file} cannot be read as a workbook: {error}") from error
+
+
+def _filled_sheets(book: Any) -> Iterator[str]:
+    """The names of the sheets with a value."""
+    return (sheet.title for sheet in book.worksheets if next(_rows(sheet), None))
+
+
+def _rows(sheet: Any) -> Iterator[Row]:
+    """The rows with at least a value; of formulas the values or themselves, as the workbook was opened."""
+    sheet.reset_dimensions()  # some programs write wrong ones, beyond which nothing would be read
+    found = enumerate(sheet.iter_rows(values_only=True), start=1)
+    return ((number, list(cells)) for number, cells in found if _width(cells))
+
+
+def _width(cells: Iterable[Any]) -> int:
+    """Cells with a value."""
+    return sum(cell not in (None, "") for cell in cells)

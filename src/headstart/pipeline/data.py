@@ -16,6 +16,7 @@ from headstart.kernel.regular import require_regular
 from headstart.kernel.terminal_text import is_text
 from headstart.kernel.user_settings import build
 
+_ARCHIVES = frozenset((".7z", ".bz2", ".gz", ".lz4", ".rar", ".tar", ".tgz", ".xz", ".zst"))
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -149,7 +150,9 @@ def _kind(source: Any, format: str | None) -> tuple[Any, str]:
 
 
 def _content(source: Any) -> str:
-    """A few names of what lies in a folder."""
+    """A few names of what lies in a folder; advice for what is packed."""
+    if isinstance(source, Path) and source.suffix.lower() in _ARCHIVES:
+        return ". It is an archive: unpack it, and give what was in it"
     if not isinstance(source, Path) or not source.is_dir():
         return ""
     names = sorted(entry.name for entry in source.iterdir())

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import datasets
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -20,6 +21,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
+from headstart.pipeline.data import read_examples
 
 TEXTS = ["I loved every minute of it", "what a waste, of time", "not bad, not «good»"]
 LABELS = ["good", "bad", "good"]
@@ -217,3 +219,138 @@ def test_files_that_are_empty_damaged_or_locked_are_refused_by_name(name: str, f
     assert "plainly" not in str(raised.value)
     with pytest.raises(DataError, match=name):
         list(Table().stream(path, Columns(text=("text",)), 2))
+
+
+def sheet(path: Path, rows: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+ROWS: list[list[object]] = [[text, label] for text, label in zip(TEXTS, LABELS)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            [["Answers of 2026"], [], ["text", "label"], *ROWS],
+            "rows above the names of the columns, left out: 1, such as",
+        ),
+        ([["text", "label"], *ROWS, ["more", "#N/A"]], "cells of formulas that failed, left out: 1, such as row 5"),
+        ([["text", "label", None], *([*row, "x"] for row in ROWS)], "1 columns without a name left out"),
+    ],
+)
+def test_what_is_not_read_of_a_sheet_is_told(rows: list[list[object]], told: str, tmp_path: Path) -> None:
+    path = sheet(tmp_path / "a.xlsx", rows)
+    examples = read(path)
+    assert examples.target()[:3] == LABELS and len(examples) == len([row for row in rows if len(row) > 1]) - 1
+    assert any(told in note for note in examples.notes)
+    assert any(told in note for note in list(Table().stream(path, Columns(text=("text",)), 2))[-1].notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [["text", "label"], *([row[0], "=A2"] for row in ROWS)],
+            "column 'label' holds formulas such as =A2, whose values",
+        ),
+        ([["text", "text", "label"], *([row[0], *row] for row in ROWS)], "more than one column called 'text'"),
+        ([["text", "label"]], "has columns but no rows"),
+        ([], "no sheet has a cell with a value"),
+    ],
+)
+def test_sheets_that_cannot_be_read_are_refused(rows: list[list[object]], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        read(sheet(tmp_path / "a.xlsx", rows))
+
+
+def test_a_missing_openpyxl_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = as_file(tmp_path / "workbook.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(DataError, match=r'pip install "headstart\[excel\]"'):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "holds no array of records"),
+        ({}, "holds no array of records"),
+        ([{"text": "a"}, 3], "holds no array of records"),
+        ({"text": ["a"], "label": ["x", "y"]}, "columns of different lengths: 'text' 1, 'label' 2"),
+        ({"train": RECORDS, "test": RECORDS}, "several lists of records: train, test"),
+    ],
+)
+def test_json_that_is_no_table_is_refused(value: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, "holds no files"),
+        ({"a/0.png": b"x", "b/1.png": b"x"}, r"holds 2 pictures, .*unzip a\.zip -d a"),
+        ({"a/0.txt": b"x", "b/1.txt": b"x"}, r"holds 2 files, such as a/0\.txt, and no table to read.*unzip"),
+        ({"inner.zip": b"x"}, "no table to read"),
+    ],
+)
+def test_archives_of_no_table_are_refused_with_what_to_do(
+    members: dict[str, bytes], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read_examples(zipped(tmp_path / "a.zip", members), Columns())
+
+
+def test_other_archives_are_named_as_such(tmp_path: Path) -> None:
+    for name in ("a.tar.gz", "a.7z", "a.csv.zst"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(DataError, match=rf"{name} is not recognised.*It is an archive: unpack it"):
+            read_examples(tmp_path / name, Columns())
+
+
+def test_shards_that_are_missing_or_no_shards_are_refused(tmp_path: Path) -> None:
+    for number in (0, 2):
+        FRAME.to_parquet(tmp_path / f"train-0000{number}-of-00003.parquet")
+    with pytest.raises(DataError, match=r"2 of 3 files train-\*-of-00003 are there"):
+        read(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    for number, frame in enumerate((FRAME, FRAME.rename(columns={"label": "y"}))):
+        frame.to_parquet(tmp_path / f"part-{number}.parquet")
+    with pytest.raises(DataError, match="different columns"):
+        read(tmp_path)
+
+
+def test_packed_copies_beside_the_parts_are_left_out_and_packed_parts_are_read(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(CSV)
+    for name in ("test.csv.gz", "train.csv.gz", "more.csv.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(CSV))
+    examples = read(tmp_path)
+    assert examples.column(str(examples.schema.part)) == ["train"] * 3 + ["test"] * 3
+    assert any("left out: 2, such as more.csv.gz" in note for note in examples.notes)
+
+
+def test_saved_data_sets_keep_their_kinds_and_name_what_is_missing(tmp_path: Path) -> None:
+    names = datasets.ClassLabel(names=["bad", "good"])
+    for folder, labels, feature, expected in (
+        ("one", [1, -1, None], names, ["good", None, None]),
+        ("several", [[0, 1], [], [1]], datasets.Sequence(names), [["bad", "good"], [], ["good"]]),
+    ):
+        rows = datasets.Dataset.from_dict({"text": TEXTS, "label": labels}).cast_column("label", feature)
+        rows.save_to_disk(tmp_path / folder)
+        assert read(tmp_path / folder).target() == expected
+    for spoil, message in (
+        (lambda file: file.write_bytes(file.read_bytes()[:-40]), "its end is missing"),
+        (lambda file: file.write_bytes(b""), "is empty"),
+        (lambda file: file.unlink(), "No such file"),
+        (lambda file: (file.parent / "state.json").write_text("{"), "state.json cannot be read"),
+    ):
+        spoil(next((tmp_path / "one").glob("*.arrow"), tmp_path / "one" / "x"))
+        with pytest.raises(DataError, match=message):
+            read(tmp_path / "one")
