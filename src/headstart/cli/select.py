@@ -27,6 +27,7 @@ from headstart.cli.options import (
 Candidates = Annotated[
     str | None, option("--candidates", "Models separated by commas; a catalogue by default.", "A,B,C")
 ]
+Out = Annotated[str | None, option("--out", "HTML page to write.", "FILE")]
 Licence = Annotated[str | None, option("--licence", "'commercial' skips other weights.", "any|commercial")]
 
 
@@ -34,6 +35,7 @@ def select(
     data: Data,
     candidates: Candidates = None,
     licence: Licence = None,
+    out: Out = None,
     text: Text = None,
     image: Image = None,
     label: Label = None,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.text import Text
 
 from headstart.cli.console import open_console, plain_table
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.numbers import interval_text, parameters_text, value_text
-from headstart.pipeline.selection.record import BackboneRow, Selection
+from headstart.pipeline.selection.record import Selection
+from headstart.present.report.selection import chance, short
 
 
 def print_selection(found: Selection) -> None:
@@ -18,10 +17,10 @@ def print_selection(found: Selection) -> None:
     ranked = plain_table("model", metric.title, "95 % interval", "best", "ms", "size", "licence")
     scored = plain_table("model", *found.score_titles.values(), "published")
     for row in found.backbones:
-        name = on_one_line(_short(row.reference))
+        name = on_one_line(short(row.reference))
         figure = value_text(metric.unit, row.figure.value), interval_text(metric.unit, row.figure)
         cost = f"{row.milliseconds:.1f}" if row.milliseconds else "", parameters_text(row.parameters), row.licence
-        ranked.add_row(name, *figure, _chance(row, found), *cost)
+        ranked.add_row(name, *figure, chance(row, found), *cost)
         scores = (value_text(found.score_units[name], row.scores[name]) for name in found.score_titles)
         scored.add_row(name, *scores, "" if row.published is None else f"{row.published:.1f}")
     console.print(ranked)
@@ -33,13 +32,3 @@ def print_selection(found: Selection) -> None:
         console.print(Text(on_one_line(f"Skipped {one.reference}: {one.reason}")))
     console.print(Text(found.verdict))
     console.print(f"Cross-validated on {found.examples:,} labelled examples; the test part was not looked at.")
-
-
-def _short(reference: str) -> str:
-    """Return the last part of a path, and any other name as it is."""
-    return Path(reference).name if Path(reference).exists() else reference
-
-
-def _chance(row: BackboneRow, found: Selection) -> str:
-    """Return the probability that it is the best, or after how many examples it was left out."""
-    return f"{row.best:.0%}" if row.examples == found.examples else f"out at {row.examples:,}"

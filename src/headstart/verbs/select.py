@@ -16,6 +16,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.selection.select_run import run_selection
+from headstart.present.report.write import require_page, write_selection
 
 
 def select(
@@ -23,6 +24,7 @@ def select(
     *,
     candidates: str | Sequence[str] = (),
     licence: Literal["any", "commercial"] = "any",
+    out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
     label: str | Sequence[str] | None = None,
@@ -42,6 +44,7 @@ def select(
         candidates: names, folders or runs, as `fit` takes a backbone, in a list or separated by commas. Without it a
             catalogue for the kind of data; models that are neither on this machine nor within reach are skipped.
         licence: 'commercial' skips weights whose licence does not plainly allow commercial use.
+        out: an .html file for the ranking as a page.
         text, image, label, group, part, format, task: as in `fit`.
         seed: decides the split, the folds and the resamples.
         budget: seconds for the frozen passes; candidates for which it leaves no time are skipped.
@@ -58,6 +61,10 @@ def select(
     require_cache_apart(data)
     if licence not in ("any", "commercial"):
         raise SettingsError(f"licence is 'any' or 'commercial', not {licence!r}")
+    if out is not None:
+        if Path(out).suffix != ".html":
+            raise SettingsError(f"a ranking is written to .html; got {Path(out).name}")
+        require_page(Path(out), (data, candidates))
     said = {
         "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
         "columns": Columns(text=text, image=image, label=label, group=group, part=part),
@@ -71,4 +78,7 @@ def select(
     plan.check()
     named = candidates.split(",") if isinstance(candidates, str) else candidates
     references = [*dict.fromkeys(name.strip() for name in named if name.strip())]
-    return run_selection(data, plan, references, reporter or Quiet(), commercial=licence == "commercial")
+    found = run_selection(data, plan, references, reporter or Quiet(), commercial=licence == "commercial")
+    if out is not None:
+        write_selection(found, Path(out))
+    return found

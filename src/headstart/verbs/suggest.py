@@ -25,7 +25,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.run_folder import open_run
 from headstart.pipeline.suggestion import Suggestions, suggestions
-from headstart.present.report.write import write_suggestions
+from headstart.present.report.write import require_page, write_suggestions
 
 SUFFIXES = (".csv", ".html")
 COLUMNS = ["origin", "reason"]
@@ -104,10 +104,12 @@ def _place(out: Path, *inputs: Any) -> Path:
     """Return where to write; refuse other suffixes, inputs and files that Headstart did not write."""
     if out.suffix not in SUFFIXES:
         raise SettingsError(f"suggestions are written to {' or '.join(SUFFIXES)}; got {out.name}")
+    if out.suffix == ".html":
+        require_page(out, inputs)
+        return out
     require_apart(out, inputs, "suggestions")
     require_outside_runs(out.parent, what=f"suggestions in {out.name}")
-    if out.suffix == ".csv":
-        require_replaceable(out, _holds_suggestions, "a list of suggestions")
+    require_replaceable(out, _holds_suggestions, "a list of suggestions")
     return out
 
 

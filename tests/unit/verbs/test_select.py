@@ -113,7 +113,7 @@ def test_the_command_prints_the_ranking_and_the_same_as_json(
         "--label",
         "label",
     ]
-    for more in ([], ["--json"]):
+    for more in (["--out", str(tmp_path / "ranking.html")], ["--json"]):
         monkeypatch.setattr("sys.argv", ["headstart", *command, *more])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -123,3 +123,12 @@ def test_the_command_prints_the_ranking_and_the_same_as_json(
     for said in ("95 % interval", "k-NN", "LogME", "H-score", "Best: ", "the test part was not looked at"):
         assert said in table
     assert len(document["backbones"]) == 2 and document["primary_metric"] == "accuracy"
+    page = (tmp_path / "ranking.html").read_text()
+    assert "<script" not in page and "milliseconds per example" in page
+    for said in ("1 · ", "2 · ", "LogME", "The test part was not looked at"):
+        assert said in page
+    with pytest.raises(SettingsError, match=r"a ranking is written to \.html; got t\.txt"):
+        headstart.select(texts(), candidates=models, out=tmp_path / "t.txt", text="text", label="label")
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    with pytest.raises(SettingsError, match="will not be replaced"):
+        headstart.select(texts(), candidates=models, out=tmp_path / "mine.html", text="text", label="label")

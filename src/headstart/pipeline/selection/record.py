@@ -42,8 +42,10 @@ class Skipped(Settings):
 class Selection(Measured):
     """A ranking of pretrained models."""
 
-    source: str
-    """Where the data came from."""
+    name: str
+    """Of the data: their path."""
+    headstart: str
+    """Version that made it."""
     task: str
     primary_metric: str
     examples: int

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ def run_selection(
     first = candidates[0].ready.data
     primary = first.task.evaluation.primary
     return Selection(
-        source=plan.data,
+        name=plan.data,
+        headstart=version("headstart"),
         task=registry.name_of(first.task),
         primary_metric=primary.name,
         metrics={primary.name: info_of(primary)},

@@ -7,8 +7,10 @@ names and texts are cut with a word about what is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -16,12 +18,13 @@ from markupsafe import Markup, escape
 from headstart.engine.frozen.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.pipeline import numbers
-from headstart.pipeline.destination import require_outside_runs, require_replaceable
+from headstart.pipeline.destination import require_apart, require_outside_runs, require_replaceable
 from headstart.pipeline.pretraining.record import PretrainRecord
 from headstart.pipeline.record import REPORT, RunRecord
 from headstart.pipeline.run_folder import read_any
+from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.suggestion import Suggestions
-from headstart.present.report import candidates, evidence, marks, stages
+from headstart.present.report import candidates, evidence, marks, selection, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
 from headstart.present.report.pictures import pictures, with_room
@@ -88,10 +91,26 @@ def _render_pretraining(record: PretrainRecord) -> str:
 
 
 def write_suggestions(found: Suggestions, out: Path) -> None:
-    """Write suggestions as a page. Raises SettingsError where `out` is there and no page of Headstart's."""
-    require_replaceable(out, _is_report, "a page of suggestions")
+    """Write suggestions as a page that takes the place of `out`."""
     page = _environment().get_template("suggestions.html.j2")
     write_atomic(out, page.render(record=found, pictures=pictures(found.rows)).encode())
+
+
+def write_selection(found: Selection, out: Path) -> None:
+    """Write a ranking of models as a page that takes the place of `out`."""
+    page = _environment().get_template("selection.html.j2")
+    write_atomic(out, page.render(record=found, selection=selection).encode())
+
+
+def require_page(out: Path, inputs: Sequence[Any]) -> None:
+    """Refuse to write a page to an input, into a run, or over a file that is none of Headstart's.
+
+    Raises:
+        SettingsError, RunError: with what is in the way.
+    """
+    require_apart(out, inputs, "the page")
+    require_outside_runs(out.parent, what=f"the page {out.name}")
+    require_replaceable(out, _is_report, "a page of Headstart's")
 
 
 def breakable(name: str) -> Markup:
