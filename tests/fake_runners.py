@@ -13,7 +13,7 @@ from torch import Tensor
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
-from headstart.engine.frozen import choose_runner
+from headstart.engine.frozen import batches_in_flight, choose_runner
 from headstart.kernel import registry
 from headstart.kernel.settings import Settings
 
@@ -42,6 +42,8 @@ class Behaviour:
     plain: bool = False
     settings: Sequence[Mapping[str, Any]] = ({},)
     """Of its variants."""
+    wait: float = 0.0
+    """More seconds per row for each of its threads, whose number is another setting."""
     started: list[Any] = field(default_factory=list)
     """The examples that it was started with."""
     ran: list[int] = field(default_factory=list)
@@ -63,10 +65,11 @@ class Running:
 
 
 def runner(behaviour: Behaviour, clock: Clock | None = None) -> type[Any]:
-    """A kind of runner that behaves so; its settings are a number by which its results are multiplied."""
+    """A kind of runner that behaves so; its settings are a number by which its results are multiplied, and threads."""
 
     class Fake(Settings):
         times: float = 1.0
+        threads: int = 0
 
         plain: ClassVar[bool] = behaviour.plain
 
@@ -85,7 +88,9 @@ def runner(behaviour: Behaviour, clock: Clock | None = None) -> type[Any]:
             behaviour.started.append(example)
             if behaviour.refusal:
                 raise CannotRun(behaviour.refusal)
-            scaled = Behaviour(**{**vars(behaviour), "spoil": lambda state: behaviour.spoil(times(state, self.times))})
+            seconds = behaviour.seconds + self.threads * behaviour.wait
+            own = {"seconds": seconds, "spoil": lambda state: behaviour.spoil(times(state, self.times))}
+            scaled = Behaviour(**{**vars(behaviour), **own})
             return Running(segment.eval(), scaled, clock or Clock())
 
     return Fake
@@ -104,7 +109,8 @@ def only(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[State], Sta
 
 def install(patch: pytest.MonkeyPatch, kinds: Mapping[str, type[Any]], clock: Clock | None = None) -> None:
     """Let these be the runners that there are, and be measured by this clock."""
-    patch.setattr(choose_runner, "time", clock or time)
+    for measures in (choose_runner, batches_in_flight):
+        patch.setattr(measures, "time", clock or time)
     names, plugin, name_of = registry.names, registry.plugin, registry.name_of
     found = {kind: name for name, kind in kinds.items()}
     patch.setattr(registry, "names", lambda family: sorted(kinds) if family == "runners" else names(family))

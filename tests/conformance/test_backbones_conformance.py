@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,6 +76,22 @@ def test_enough_boundaries_hold(loaded: Loaded) -> None:
     backbone = loaded.backbone
     assert len(backbone.stages) - 1 >= loaded.case.fewest_boundaries
     assert failing_boundaries(backbone, backbone.prepare(loaded.case.raws)) == []
+
+
+def test_a_segment_runs_in_several_threads_at_once(loaded: Loaded) -> None:
+    backbone = loaded.backbone
+    whole = backbone.segment(0, len(backbone.stages), [Tap(name) for name in backbone.boundary_names()[1:]]).eval()
+    states = [backbone.prepare(loaded.case.raws[:number]) for number in (1, 2)] * 20
+    with torch.no_grad():
+        expected = [whole(state).tensors() for state in states]
+
+    def run(state: State) -> dict[str, torch.Tensor]:
+        with torch.no_grad():
+            return dict(whole(state).tensors())
+
+    with ThreadPoolExecutor(4) as pool:
+        for found, alone in zip(pool.map(run, states), expected, strict=True):
+            assert all(torch.allclose(found[name], value, atol=1e-5) for name, value in alone.items())
 
 
 def test_segments_put_together_equal_the_whole_bit_for_bit(loaded: Loaded) -> None:

@@ -9,6 +9,7 @@ model, layers keep their numbers (some models choose a mask by it), and the live
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ from headstart.contracts.carriers import State, Tap
 
 
 class Segment(nn.Module):
-    """`State -> State` from boundary `start` to boundary `stop`, sharing the live weights. One call at a time."""
+    """`State -> State` from boundary `start` to boundary `stop`, sharing the live weights."""
 
     def __init__(
         self, model: nn.Module, layers: Layers | None, start: int, stop: int, taps: Mapping[Tap, int], pooling: Pooling
@@ -86,8 +87,8 @@ class Segment(nn.Module):
 
 
 @dataclass
-class _Passage:
-    """State that the slots of a segment share during a call."""
+class _Passage(threading.local):
+    """State that the slots of a segment share during a call, one for each thread."""
 
     start: int
     stop: int

@@ -59,6 +59,7 @@ class Network(ABC):
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """A module `State -> State` of stages start..stop-1, sharing the live weights.
 
+        In evaluation mode several threads may call it at once.
         Taps may name any boundary inside or at the end of the segment.
         """
 

@@ -43,7 +43,8 @@ class Runner(Protocol):
 
     @classmethod
     def variants(cls, device: Any) -> Sequence[Runner]:
-        """Itself with the settings worth trying on this machine, the fastest first; none where it cannot run."""
+        """Itself with the settings worth trying on this machine, those first that are usually fastest; none where it
+        cannot run. The first precision that is right is taken; its other variants are measured where a pass is long."""
         ...
 
     def setup_seconds(self, device: Any) -> float:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from headstart.engine.frozen.choose_runner import RUNNERS
+from headstart.engine.frozen.runner_choice import RUNNERS
 from headstart.kernel.errors import HeadstartError, RunError, TrainingError
 from headstart.kernel.files import delete, hash_json, read_json
 from headstart.kernel.locks import flock

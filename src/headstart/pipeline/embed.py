@@ -20,17 +20,21 @@ from headstart.contracts.runner import Runner
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import BoundTask, Sampled, Windowed
 from headstart.engine.device import pick_device
-from headstart.engine.frozen.choose_runner import Choice, choose_runner
+from headstart.engine.frozen.choose_runner import choose_again, choose_runner
 from headstart.engine.frozen.content_keys import content_keys
+from headstart.engine.frozen.execution import in_words
 from headstart.engine.frozen.extract import Extracted, extract
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, suffix
 from headstart.engine.frozen.pairs import of_pairs, passing
+from headstart.engine.frozen.runner_choice import Choice
+from headstart.engine.frozen.slow_pass import SlowPass
 from headstart.engine.frozen.views import View
+from headstart.engine.launch import world_size
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.streams import PreparedInputs, StateSource, Stream
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import DataError
-from headstart.kernel.progress import Reporter
+from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Decision
@@ -51,28 +55,59 @@ def embed(
     spec: FeatureSpec | None = None,
     *,
     keys: Sequence[str | None] | None = None,
-    runner: Runner | None = None,
+    runner: Runner | Choice | None = None,
     store: FeatureStore | None = None,
     reporter: Reporter | None = None,
     view: View | None = None,
+    work: Path | None = None,
 ) -> Extracted:
     """Send examples through a frozen backbone once, or read what an earlier pass has kept of them.
 
     Args:
         spec: what to keep; pooled features without it.
         keys: the examples' content keys, where they are known.
-        runner: how it is executed; the fastest correct way without it.
+        runner: how it is executed; the fastest correct way without it. A choice is measured again where the pass is
+            much slower than it promises.
         store: where features are kept; in memory without one.
         reporter: shows progress.
         view: what is seen in place of the inputs as they are.
+        work: the folder in which a run that is not finished keeps its choices.
     """
     spec, keys = spec or FeatureSpec(), content_keys(examples).keys if keys is None else keys
-    runner = choice_of_runner(backbone, examples, keys, spec, runner).runner
+    choice = runner if isinstance(runner, Choice) else choice_of_runner(backbone, examples, keys, spec, runner)
+    choice.keep(work)
     if view is not None:
-        return extract(backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, view=view)
+        return extract(backbone, examples, keys, spec, runner=choice.runner, store=store, reporter=reporter, view=view)
     one, inputs, their_keys, places = passing(backbone, examples, keys)
-    found = extract(one, inputs, their_keys, spec, runner=runner, store=store, reporter=reporter)
+    found = _watched(one, inputs, their_keys, spec, choice, store or FeatureStore(limit=0), reporter or Quiet(), work)
     return found if places is None else of_pairs(found, places, backbone.width)
+
+
+def _watched(
+    backbone: Backbone,
+    examples: Examples,
+    keys: Sequence[str | None],
+    spec: FeatureSpec,
+    choice: Choice,
+    store: FeatureStore,
+    reporter: Reporter,
+    work: Path | None,
+) -> Extracted:
+    """A pass whose runner is chosen again where it becomes slow; not so where processes must agree on it."""
+    while True:
+        promised = choice.promised if world_size() == 1 else 0.0
+        runner = choice.runner
+        try:
+            return extract(
+                backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, promised=promised
+            )
+        except SlowPass as slow:
+            times = slow.seconds_each / promised
+            choice = choose_again(backbone, examples, keys, spec, pick_device(), choice, slow)
+        outcome = "it goes on so" if choice.runner == runner else f"{in_words(choice.runner)} runs all of it anew"
+        how = f"{times:.1f} times as long as measured before, on {in_words(runner)}"
+        reporter.say(f"The pass takes {how}. Measured again: {outcome}.")
+        choice.keep(work)
 
 
 def choice_of_runner(
@@ -185,17 +220,17 @@ def kept_states(
     data = context.read
     # the runner that suits the features at the end need not suit states on the way
     choice = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner, context.work)
-    choice.keep(context.work)
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     found = embed(
         backbone,
         examples,
         spec,
         keys=keys,
-        runner=choice.runner,
+        runner=choice,
         store=context.store,
         reporter=context.reporter,
         view=view,
+        work=context.work,
     )
     if found.failures:
         row, reason = min(found.failures.items())

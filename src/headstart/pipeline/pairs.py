@@ -67,15 +67,15 @@ def _can_be_tried(context: FitContext) -> bool:
 def _features(context: FitContext, backbone: Backbone) -> Extracted:
     data, spec = context.data, FeatureSpec.all_stages(backbone)
     choice = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner, context.work)
-    choice.keep(context.work)
     return embed(
         backbone,
         data.examples,
         spec,
         keys=data.keys,
-        runner=choice.runner,
+        runner=choice,
         store=context.store,
         reporter=context.reporter,
+        work=context.work,
     )
 
 

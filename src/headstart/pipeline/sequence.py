@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
-from headstart.engine.frozen.choose_runner import Choice
+from headstart.engine.frozen.execution import in_words
 from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.folders import cache_folder
@@ -64,18 +65,21 @@ class Start:
         Raises:
             DataError: a part that is needed has no input that could be read.
         """
-        read, reporter, runner = self.read, reporter or Quiet(), self.choice.runner
-        self.choice.keep(work)
+        read, reporter = self.read, reporter or Quiet()
         with self.budget.step("the frozen pass"):
             features = embed(
                 self.backbone,
                 read.examples,
                 self.spec,
                 keys=read.keys,
-                runner=runner,
+                runner=self.choice,
                 store=self.store,
                 reporter=reporter,
+                work=work,
             )
+            if features.runner != self.choice.runner:
+                reason = f"the pass had become slow on {in_words(self.choice.runner)}, and was measured again"
+                self.log.add(Decision(what="runner", value=in_words(features.runner), reason=reason))
             if self.all_needed:
                 require_all(read.examples, features.failures)
             left = without(read, features.failures)
@@ -111,9 +115,8 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
         log.add(kept)
         choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner(), work)
         if choice.reason:
-            value = f"{registry.name_of(choice.runner)}, {choice.runner.precision}"
-            decision = Decision(what="runner", value=value, reason=choice.reason)
-            log.tell(f"Runner {value}: {choice.reason}", decision)
+            decision = Decision(what="runner", value=in_words(choice.runner), reason=choice.reason)
+            log.tell(f"Runner {decision.value}: {choice.reason}", decision)
         late = too_long_a_pass(read, backbone, spec, choice, store, budget, searched=plan.tuning == AUTO)
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)

@@ -16,7 +16,6 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.model import Model
 from headstart.engine.device import pick_device, run_halving
-from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import Fed, feed
@@ -24,6 +23,7 @@ from headstart.engine.frozen.infer import Predictor
 from headstart.engine.frozen.pairs import passing
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
+from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from pydantic import Field
 from torch import nn
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.kernel.settings import Settings
-from headstart.runners._torch_execution import Execution, has_bfloat16, on_device
+from headstart.runners._torch_execution import Execution, has_bfloat16, numbers_of_threads, on_device
 
 
 class Autocast(Settings):
     """Runs a segment as it stands, in bfloat16 and evaluation mode."""
+
+    threads: int = Field(0, ge=0)
+    """PyTorch's threads for each batch, several of which then run at once, up to 4; 0 for one batch at a time on all of
+    its threads."""
 
     plain: ClassVar[bool] = False
 
@@ -25,8 +30,8 @@ class Autocast(Settings):
 
     @classmethod
     def variants(cls, device: Any) -> Sequence[Autocast]:
-        """Itself, where the device computes in bfloat16."""
-        return (cls(),) if has_bfloat16(device) else ()
+        """Itself, where the device computes in bfloat16, with numbers of threads as of `Eager.variants`."""
+        return tuple(cls(threads=number) for number in numbers_of_threads(device)) if has_bfloat16(device) else ()
 
     def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
         """The first batches, in which kernels are chosen."""
@@ -36,4 +41,4 @@ class Autocast(Settings):
         """Move the segment's live modules to `device` and to evaluation mode. Raises CannotRun without bfloat16."""
         if not has_bfloat16(device):
             raise CannotRun(f"{device} does not compute in bfloat16")
-        return Execution(on_device(segment, device), device, half=True)
+        return Execution(on_device(segment, device), device, half=True, threads=self.threads)

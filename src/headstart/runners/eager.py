@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from pydantic import Field
 from torch import nn
 
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import Execute
 from headstart.kernel.settings import Settings
-from headstart.runners._torch_execution import Execution, on_device
+from headstart.runners._torch_execution import Execution, numbers_of_threads, on_device
 
 
 class Eager(Settings):
     """Runs a segment as it stands, in float32 and evaluation mode."""
+
+    threads: int = Field(0, ge=0)
+    """PyTorch's threads for each batch, several of which then run at once, up to 4; 0 for one batch at a time on all of
+    its threads."""
 
     plain: ClassVar[bool] = True
 
@@ -24,9 +29,9 @@ class Eager(Settings):
         return "float32"
 
     @classmethod
-    def variants(cls, device: Any) -> Sequence[Eager]:  # noqa: ARG003
-        """Itself, everywhere."""
-        return (cls(),)
+    def variants(cls, device: Any) -> Sequence[Eager]:
+        """Itself, everywhere: on the CPU with few threads for each of several batches, then with all for one."""
+        return tuple(cls(threads=number) for number in numbers_of_threads(device))
 
     def setup_seconds(self, device: Any) -> float:  # noqa: ARG002
         """0: there is nothing to set up."""
@@ -34,4 +39,4 @@ class Eager(Settings):
 
     def start(self, segment: nn.Module, example: State, device: Any, key: str | None = None) -> Execute:  # noqa: ARG002
         """Move the segment's live modules to `device` and to evaluation mode."""
-        return Execution(on_device(segment, device), device)
+        return Execution(on_device(segment, device), device, threads=self.threads)

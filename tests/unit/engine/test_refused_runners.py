@@ -8,9 +8,10 @@ import torch
 
 from fake_runners import Behaviour, Clock, install, runner
 from headstart.contracts.carriers import State
-from headstart.engine.frozen.choose_runner import MEMO, Choice, choose_runner
+from headstart.engine.frozen.choose_runner import MEMO, choose_runner
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.frozen.runner_choice import Choice
 from tiny_backbones import TinyTable, keys_of, table_examples
 
 

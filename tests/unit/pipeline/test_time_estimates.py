@@ -15,11 +15,11 @@ from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples
-from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import extract
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.feeding import MOST_THREADS
+from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 import timm
 import torch
 from torch import nn
 
 from headstart.contracts.carriers import State
+from headstart.runners.autocast import Autocast
 from headstart.runners.eager import Eager
 
 
@@ -60,3 +66,43 @@ def test_token_numbers_keep_their_type() -> None:
 
 def test_its_precision_is_full() -> None:
     assert Eager().precision == "float32"
+
+
+@pytest.mark.parametrize("kind", [Eager, Autocast])
+@pytest.mark.parametrize("has, tried", [(1, [0]), (2, [1, 0]), (16, [4, 0])])
+def test_batches_side_by_side_are_tried_before_all_threads_for_one(
+    kind: Any, has: int, tried: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: has)
+    variants = kind.variants(torch.device("cpu"))
+    assert [one.threads for one in variants] == (tried if variants else []), "none without bfloat16"
+
+
+@pytest.mark.parametrize("cores, threads, at_once", [(2, 0, 1), (2, 1, 2), (2, 8, 1), (64, 1, 4), (16, 4, 4)])
+def test_as_many_batches_run_at_once_as_there_are_cores_for(
+    cores: int, threads: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores), raising=False)
+    state = State(torch.randn(8, 4))
+    execute = Eager(threads=threads).start(Whole(nn.Linear(4, 2)), state, torch.device("cpu"))
+    assert execute.at_once == at_once
+
+
+def test_each_batch_has_its_number_of_threads_and_the_caller_keeps_its_own() -> None:
+    seen: list[int] = []
+
+    class Counting(nn.Module):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.get_num_threads())
+            return hidden
+
+    before, state = torch.get_num_threads(), State(torch.randn(8, 4))
+    torch.set_num_threads(3)
+    try:
+        execute = Eager(threads=2).start(Whole(Counting()), state, torch.device("cpu"))
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(execute, [state] * 4))
+        execute(state)
+        assert seen == [2] * 5 and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

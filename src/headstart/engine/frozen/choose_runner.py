@@ -1,8 +1,9 @@
-"""Which runner a frozen pass takes: the fastest, by a short measurement on its own inputs, of those that are right.
+"""The runner of a frozen pass: the fastest, by a short measurement on its own inputs, of those that are right.
 
-A runner is tried where setting it up costs little beside the pass as it would be without it, and taken where it is
-faster by a margin. The answer is kept by weights, preprocessing, machine and versions, and in the work folder of a run
-that is not finished: the same pass finds its runner and its stored features again, however busy the machine is.
+A runner is tried where setting it up costs little beside the pass as it would be without it, each with several numbers
+of threads and batches at once where the pass is long, and taken where it is faster by a margin. The answer is kept by
+weights, preprocessing, length of the inputs, machine and versions, and in the work folder of a run that is not
+finished: the same pass finds its runner and its stored features again, however busy the machine is.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,19 +27,17 @@ from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import run_halving, usual_batch_size
 from headstart.engine.frozen.disk_cache import DiskCache
-from headstart.engine.frozen.execution import TOO_COARSE, Differs, described, here, plain_runner, started
+from headstart.engine.frozen.execution import TOO_COARSE, Differs, here, plain_runner, started
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import feed, lengths_of
 from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.reference_result import ReferenceResult
+from headstart.engine.frozen.runner_choice import Choice, choice_from, kept_in, read_json
+from headstart.engine.frozen.slow_pass import SlowPass, positions
 from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel import registry
-from headstart.kernel.errors import HeadstartError, first_line
-from headstart.kernel.files import hash_json, write_atomic
-from headstart.kernel.regular import read_regular
-from headstart.kernel.user_settings import build
-
-J = TypeVar("J", list[Any], dict[str, Any])
+from headstart.kernel.errors import first_line
+from headstart.kernel.files import hash_json
 
 WORTH = 0.5
 """A runner is tried when setting it up takes less than this share of the pass with the best one so far: it pays at once
@@ -50,43 +49,16 @@ MARGIN = 1.2
 LONG_ENOUGH, REPEATS = 0.2, 5
 """Of several measurements the shortest counts: so many, or as many as take so many seconds."""
 
+LONG_PASS = 4.0
+"""Seconds of a pass from which a runner's other numbers of threads are measured too."""
+
+SLOW = 3
+"""A second variant that first takes so many times what the best one takes is not measured further."""
+
 SHARE, FEWEST = 32, 8
 """At most so great a part of the inputs is measured with, but never fewer than so many of them."""
 
-MEMO = "runners-3"
-
-RUNNERS = "runners.json"
-"""The file of the choices of a run, in its work folder."""
-
-NUMBERS = ("most_inputs", "seconds_each", "plain_each")
-"""Of a choice, beside its runner and reason."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A runner and why it was taken."""
-
-    runner: Runner
-    reason: str
-    most_inputs: float = math.inf
-    """It holds up to so many: for more, setting up a runner that was not tried would be worth it."""
-    seconds_each: float = 0.0
-    """What an input takes on it, its preparation apart; 0 where that is not known."""
-    plain_each: float = 0.0
-    """The same in plain PyTorch, in which training goes."""
-    key: str = ""
-    """Names the pass; empty where the runner was named."""
-
-    def keep(self, work: Path | None) -> None:
-        """Keep it for a run that goes on from this work folder."""
-        if work is not None and self.key:
-            work.mkdir(parents=True, exist_ok=True)
-            write_atomic(work / RUNNERS, json.dumps({**_kept_in(work), self.key: self.document()}).encode())
-
-    def document(self) -> dict[str, Any]:
-        """It as JSON values."""
-        numbers = {name: getattr(self, name) for name in NUMBERS}
-        return {**described(self.runner), "reason": self.reason, **numbers}
+MEMO = "runners-4"
 
 
 @dataclass(frozen=True)
@@ -108,71 +80,89 @@ def choose_runner(
 
     A run goes on as it began: with the choice in the folder `work`, where it was stopped before its end.
     """
-    rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     name = hash_json(pass_key(backbone, spec))
-    disk_cache, entry = DiskCache(MEMO), hash_json([name, here(device)]).encode()
+    found = choice_from(kept_in(work).get(name), name, device)
+    return found or _Choosing(backbone, examples, keys, spec, device, name).choose()
 
-    def known() -> tuple[list[Choice], Choice | None]:
-        kept = _read(disk_cache.get([entry]).get(entry), list)
-        choices = [choice for one in kept if (choice := _choice(one, name, device)) is not None]
-        return choices, next((choice for choice in choices if len(rows) <= choice.most_inputs), None)
 
-    found = _choice(_kept_in(work).get(name), name, device) or known()[1]
-    if found is not None:
+def choose_again(
+    backbone: Backbone,
+    examples: Examples,
+    keys: Sequence[str | None],
+    spec: FeatureSpec,
+    device: torch.device,
+    choice: Choice,
+    slow: SlowPass,
+) -> Choice:
+    """The runner of a pass that has become slow, by another measurement, which later passes take as well.
+
+    Another runner than that of `choice` has all inputs to compute, those too that are stored: all features of a pass
+    come from one runner. It is taken where it is done sooner, by the margin.
+    """
+    with work_lock(MEMO):
+        found = _Choosing(backbone, examples, keys, spec, device, choice.key).measured([], choice.runner)
+    going_on = slow.left * slow.seconds_each * choice.length
+    if found.runner != choice.runner and sum(map(bool, keys)) * found.seconds_each * MARGIN < going_on:
         return found
-    with work_lock(MEMO):  # measurements would slow each other down
-        earlier, found = known()
-        if found is not None:
+    return replace(choice, seconds_each=slow.seconds_each * choice.length)
+
+
+@dataclass
+class _Choosing:
+    """The choice for some inputs, out of what is known or by measuring."""
+
+    backbone: Backbone
+    examples: Examples
+    keys: Sequence[str | None]
+    spec: FeatureSpec
+    device: torch.device
+    name: str
+
+    def __post_init__(self) -> None:
+        self.rows = np.array([row for row, key in enumerate(self.keys) if key is not None], np.int64)
+        size = min(len(self.rows), usual_batch_size(self.device), max(FEWEST, len(self.rows) // SHARE))
+        self.seen = self.rows[np.linspace(0, len(self.rows) - 1, min(len(self.rows), 2 * size)).astype(np.int64)]
+        self.lengths = lengths_of(self.backbone, self.examples, self.seen)
+        self.usual = self.seen[_middle(self.lengths, size)]
+        self.inputs = hash_json([len(self.rows), [self.keys[row] for row in self.seen]])
+        bucket = int(np.median(self.lengths)).bit_length() if len(self.seen) else 0
+        setting = [self.name, here(self.device), torch.get_num_threads(), bucket]
+        self.disk_cache, self.entry = DiskCache(MEMO), hash_json(setting).encode()
+
+    def choose(self) -> Choice:
+        """The known choice, or a measured one where there is none."""
+        if (found := self._known()[1]) is not None:
             return found
+        with work_lock(MEMO):  # measurements would slow each other down
+            earlier, found = self._known()
+            return found or self.measured(earlier, earlier[-1].runner if earlier else None)
+
+    def measured(self, earlier: Sequence[Choice], before: Runner | None) -> Choice:
+        """The choice by measuring, kept beside the earlier ones; `before` is the runner that passes have."""
         keep_blocks()
-        state = _sample(backbone, examples, rows, usual_batch_size(device))
+        fed = feed(self.backbone, self.examples, self.usual, usual_batch_size(self.device))
+        state = next((batch.state for batch in fed if batch.state is not None), None)
         if state is None:
             return Choice(plain_runner(), "no input could be read to measure others with")
-        before = earlier[-1].runner if earlier else None
-        choice = _Trial(FrozenSegment(backbone, spec), name, state, device, len(rows), before).choose()
+        segment = FrozenSegment(self.backbone, self.spec)
+        found = _Trial(segment, self.name, state, self.device, len(self.rows), before).choose()
+        choice = replace(found, measured_on=self.inputs)
         # passes over fewer inputs keep the choice that they had
-        disk_cache.put({entry: json.dumps([one.document() for one in (*earlier, choice)]).encode()})
+        self.disk_cache.put({self.entry: json.dumps([one.document() for one in (*earlier, choice)]).encode()})
         return choice
 
-
-def _kept_in(work: Path | None) -> dict[str, Any]:
-    """The choices of a run by the names of their passes."""
-    try:
-        return {} if work is None else _read(read_regular(work / RUNNERS), dict)
-    except OSError:
-        return {}
-
-
-def _read(kept: bytes | None, kind: type[J]) -> J:
-    """The JSON value of a kind; an empty one where it is damaged or of another version."""
-    try:
-        found = kind() if kept is None else json.loads(kept)
-    except (ValueError, RecursionError):
-        return kind()
-    return found if isinstance(found, kind) else kind()
+    def _known(self) -> tuple[list[Choice], Choice | None]:
+        """All that are kept for inputs of this length, and the one for so many of them."""
+        kept = read_json(self.disk_cache.get([self.entry]).get(self.entry), list)
+        choices = [choice for one in kept if (choice := choice_from(one, self.name, self.device)) is not None]
+        fitting = next((choice for choice in choices if len(self.rows) <= choice.most_inputs), None)
+        return choices, None if fitting is None else fitting.on(self.inputs)
 
 
-def _choice(document: Any, key: str, device: torch.device) -> Choice | None:
-    """An earlier choice; None where it is damaged, of another version, or this machine has no such runner."""
-    try:
-        kind = registry.plugin("runners", document["plugin"])
-        runner = build(kind, document["settings"], where="runner")
-        if not kind.plain and runner not in kind.variants(device):
-            return None
-        numbers = {name: float(document[name]) for name in NUMBERS}
-        return Choice(runner, str(document["reason"]), **numbers, key=key)
-    except (ValueError, TypeError, KeyError, HeadstartError):
-        return None
-
-
-def _sample(backbone: Backbone, examples: Examples, rows: np.ndarray, most: int) -> State | None:
-    """A batch of inputs of usual length from all over the data; a small one where it would cost much beside them."""
-    size = min(len(rows), most, max(FEWEST, len(rows) // SHARE))
-    seen = rows[np.linspace(0, len(rows) - 1, min(len(rows), 2 * size)).astype(np.int64)]
-    middle = (len(seen) - size) // 2
-    usual = np.argsort(lengths_of(backbone, examples, seen), kind="stable")[middle : middle + size]
-    fed = feed(backbone, examples, seen[np.sort(usual)], most)
-    return next((batch.state for batch in fed if batch.state is not None), None)
+def _middle(lengths: np.ndarray, size: int) -> np.ndarray:
+    """The places of so many that are neither short nor long, ascending."""
+    first = (len(lengths) - size) // 2
+    return np.sort(np.argsort(lengths, kind="stable")[first : first + size])
 
 
 class _Trial:
@@ -188,7 +178,7 @@ class _Trial:
 
     def choose(self) -> Choice:
         """The fastest of those that are worth trying and right."""
-        plain = plain_runner()
+        plain = type(plain_runner()).variants(self.device)[0]
         running = plain.start(self.segment, self.state, self.device)
         reference = ReferenceResult(running, self.state)
         best = slowest = _Best(plain, self._seconds(running, reference))
@@ -196,50 +186,61 @@ class _Trial:
         coarse: set[str] = set()
         left_out: list[float] = []
         for variants in self._others():
+            right = plain.precision if variants[0].plain else ""
             for runner in variants:
-                if runner.precision in coarse:
+                if runner == plain or runner.precision in coarse or (right and runner.precision != right):
                     continue
+                if right and best.seconds < LONG_PASS:
+                    break
                 setup = runner.setup_seconds(self.device)
                 if setup > WORTH * best.seconds and runner != self.before:
                     left_out.append(setup)
                     break
                 try:
-                    found = self._seconds(started(runner, self.segment, self.state, self.device, self.key, reference))
+                    execute = started(runner, self.segment, self.state, self.device, self.key, reference)
+                    found = self._seconds(execute, most=SLOW * best.seconds if right else math.inf)
                 except (CannotRun, RuntimeError) as error:  # what was right once may fail on this machine today
                     refused.append(f"{_named(runner)}: {first_line(error)}")
                     if isinstance(error, Differs) and error.far > TOO_COARSE and runner.precision != plain.precision:
                         coarse.add(runner.precision)
                     continue
+                right = runner.precision
                 if found * MARGIN < best.seconds:
                     best = _Best(runner, found)
-                break
         holds = self.inputs * min(left_out, default=math.inf) / max(WORTH * best.seconds, 1e-9)
         reason = "; ".join([self._reason(best, slowest), *refused])
-        return Choice(best.runner, reason, holds, best.seconds / self.inputs, slowest.seconds / self.inputs, self.key)
+        each = best.seconds / self.inputs, slowest.seconds / self.inputs
+        return Choice(best.runner, reason, holds, *each, positions(self.state) / len(self.state.hidden), self.key)
 
     def _others(self) -> list[Sequence[Runner]]:
-        """The variants of every runner that is not plain PyTorch: those of the one before, then as they are set up."""
+        """The variants of every runner: those of the one before, then as they are set up."""
         kinds = [registry.plugin("runners", name) for name in registry.names("runners")]
-        found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds if not kind.plain]
+        found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds]
         return sorted(
             filter(None, found), key=lambda some: (self.before not in some, some[0].setup_seconds(self.device))
         )
 
-    def _seconds(self, execute: Execute, reference: ReferenceResult | None = None) -> float:
-        """For the whole pass, from as many batches as keep the device busy, after the same once that does not count."""
+    def _seconds(self, execute: Execute, reference: ReferenceResult | None = None, most: float = math.inf) -> float:
+        """For the whole pass, from as many batches as keep the device busy, after the same once that does not count.
+
+        Where that one alone comes to more than `most` it is taken for the answer.
+        """
+        share = self.inputs / execute.at_once / len(self.state.hidden)
         with ThreadPoolExecutor(execute.at_once) as pool:
             times: list[float] = []
             while len(times) < 2 or (len(times) <= REPEATS and sum(times[1:]) < LONG_ENOUGH):
                 began = time.perf_counter()
                 found = [*pool.map(lambda _: run_halving(execute, self.state), range(execute.at_once))]
                 times.append(time.perf_counter() - began)
+                if times[0] * share > most:
+                    return times[0] * share
         if reference is not None:
             reference.saw(found[0])
-        return min(times[1:]) / execute.at_once / len(self.state.hidden) * self.inputs
+        return min(times[1:]) * share
 
     def _reason(self, best: _Best, plain: _Best) -> str:
-        if best is plain:
-            seconds = f"about {plain.seconds:.0f} s" if plain.seconds >= 1 else "less than a second"
+        if best.runner.plain:
+            seconds = f"about {best.seconds:.0f} s" if best.seconds >= 1 else "less than a second"
             return f"the pass takes {seconds} in plain PyTorch, and nothing tried was faster"
         times = plain.seconds / best.seconds
         return f"{times:.1f} times as fast as plain PyTorch on {len(self.state.hidden)} of the inputs"

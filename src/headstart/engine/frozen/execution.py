@@ -50,6 +50,11 @@ def described(runner: Runner) -> dict[str, Any]:
     return {"plugin": registry.name_of(settings), "settings": settings.model_dump(mode="json")}
 
 
+def in_words(runner: Runner) -> str:
+    """A runner in words, as 'openvino, bfloat16'."""
+    return f"{described(runner)['plugin']}, {runner.precision}"
+
+
 def runner_of(execution: Mapping[str, Any]) -> Runner:
     """The runner of a saved model's features; a model of before runners had settings has none to go by.
 
@@ -86,7 +91,7 @@ def started(
         segment: in evaluation mode once this returns.
         state: a real prepared batch.
         key: names the segment with its weights and preparation.
-        witness: what plain PyTorch makes of `state`, where others are held against it too.
+        reference: plain PyTorch's result on `state`, where others are held against it too.
 
     Raises:
         CannotRun: the runner does not take the segment; as `Differs` where its features are more than 1 % off.

@@ -30,6 +30,7 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment, put
 from headstart.engine.frozen.feeding import feed_batches, in_batches, lengths_of, why_unreadable
 from headstart.engine.frozen.pass_key import pass_key, with_view
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
+from headstart.engine.frozen.slow_pass import Promise
 from headstart.engine.frozen.views import View
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.engine.store.key_index import Located
@@ -110,16 +111,19 @@ def extract(
     reporter: Reporter | None = None,
     batch_size: int | None = None,
     view: View | None = None,
+    promised: float = 0.0,
 ) -> Extracted:
-    """Get what `wish` asks for (pooled features without one) of every example, from the store or by running.
+    """Get what `spec` asks for (pooled features without one) of every example, from the store or by running.
 
     Args:
         keys: what `content_keys` has found; a file that has changed since is a failure, and nothing of it is stored.
         store: where entries are kept; in memory, for this run only, without one.
         batch_size: how many inputs of median length are run at once.
         view: what is seen in place of the inputs as they are.
+        promised: the seconds that a position should take on the runner; 0 where nothing was measured.
 
     Raises:
+        SlowPass: it takes much longer than was promised.
         BackboneError: the backbone has no such features, or the runner does not do for it.
         StoreError: entries were evicted by another process during the pass.
     """
@@ -134,7 +138,7 @@ def extract(
     known = [key for key in keys if key is not None]
     missing, reused = not_stored(space, known, readable)
     segment = hash_json(name if view is None else [name, 0])  # all views go through one compiled segment
-    frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view)
+    frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view, Promise(promised))
     while len(missing):
         frozen_pass.run(missing, batch_size or usual_batch_size(device), reporter)
         missing = frozen_pass.substitutes()
@@ -186,7 +190,9 @@ class _Pass:
         device: torch.device,
         space: Space,
         view: View | None,
+        promise: Promise,
     ) -> None:
+        self.promise = promise
         self.backbone, self.examples, self.keys, self.kept, self.view = backbone, examples, keys, kept, view
         self.name, self.runner, self.device, self.space = name, runner, device, space
         self.pipeline = BatchesInFlight(self._start)
@@ -208,7 +214,7 @@ class _Pass:
                 self.elsewhere += count
                 advance(count)
 
-            wanted = self._keys_of(longest_first)
+            wanted, left = self._keys_of(longest_first), len(rows)
             with SharedWork(self.space, wanted, batch_size, found_elsewhere, reporter) as work:
                 for blocks in work.sweeps():
                     batches = (longest_first[batch] for batch in in_batches(blocks, sizes, batch_size))
@@ -228,6 +234,9 @@ class _Pass:
                             done = (*ran.fed.rows, *ran.fed.failures)
                             work.done(self._keys_of(done))
                             advance(len(done), shares(self.seconds))
+                            left -= len(done)
+                            if ran.result is not None and ran.fed.state is not None:
+                                self.promise.check(ran.fed.state, ran.seconds, left)
 
     def substitutes(self) -> np.ndarray:
         """A row for each input that changed before it was computed, and that another file has as well."""

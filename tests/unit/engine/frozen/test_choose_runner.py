@@ -13,9 +13,10 @@ import torch
 
 from fake_runners import Behaviour, Clock, install, runner, times
 from headstart.engine.frozen import choose_runner as module
-from headstart.engine.frozen.choose_runner import FEWEST, MARGIN, MEMO, NUMBERS, RUNNERS, WORTH, Choice, choose_runner
+from headstart.engine.frozen.choose_runner import FEWEST, MARGIN, MEMO, WORTH, choose_runner
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.frozen.runner_choice import NUMBERS, RUNNERS, Choice
 from headstart.kernel import registry
 from headstart.runners.eager import Eager
 from tiny_backbones import TinyTable, TinyTexts, keys_of, table_examples, text_examples
@@ -73,7 +74,18 @@ def test_the_fastest_variant_that_is_right_is_taken_and_others_are_named_in_one_
         "2.0 times as fast as plain PyTorch on 12 of the inputs; lacking in float32: there is no compiler; several in "
         "float32: its features differ from plain PyTorch's by 100.00 %, more than 1 %"
     )
-    assert len(several.started) == 2, "a slower variant of what is right is not tried"
+
+
+def test_the_numbers_of_threads_of_what_is_right_are_measured_where_the_pass_is_long(offer: Offer) -> None:
+    threads: dict[str, Any] = {"settings": ({"threads": 1}, {"threads": 0}, {"threads": 9})}
+    plain, other = Behaviour(plain=True, wait=0.5, **threads), Behaviour(0.1, wait=2, **threads)
+    offer(plain=plain, other=other)
+    assert choose(2, seed=1).runner == registry.plugin("runners", "plain")(threads=1)
+    assert plain.ran.count(2) == 2, "once unmeasured, once measured, with one thread alone"
+    many = choose(400)
+    assert many.runner == registry.plugin("runners", "other")(threads=0)
+    assert many.seconds_each == pytest.approx(0.1)
+    assert other.ran[-3:] == [12, 4, 12], "what is right and very slow from the first is measured no further"
 
 
 def test_a_precision_that_is_much_too_coarse_for_one_is_not_tried_in_another(offer: Offer) -> None:
@@ -261,6 +273,21 @@ def test_texts_of_usual_length_are_measured_with(offer: Offer) -> None:
     backbone = TinyTexts("tiny_texts")
     choose_runner(backbone, text_examples(texts), keys_of(texts), FeatureSpec(), CPU)
     assert fast.started[0].hidden.shape == (FEWEST, 6)
+
+
+def test_a_choice_holds_for_inputs_of_about_the_same_length_and_tells_the_speed_of_no_other_data(offer: Offer) -> None:
+    fast, backbone = Behaviour(0.25), TinyTexts("tiny_texts")
+    offer(fast=fast)
+
+    def reason_for(*words: int) -> str:
+        texts = [" ".join(["word"] * words[k % len(words)]) + f" {k}" for k in range(200)]
+        return choose_runner(backbone, text_examples(texts), keys_of(texts), FeatureSpec(), CPU).reason
+
+    first = reason_for(5)
+    assert first == reason_for(5) == "4.0 times as fast as plain PyTorch on 8 of the inputs"
+    assert reason_for(6, 5, 5) == "the fastest on other inputs of about this length, by an earlier measurement"
+    assert len(fast.started) == 1
+    assert reason_for(40) == first and len(fast.started) == 2
 
 
 def test_inputs_that_cannot_be_read_are_left_out(offer: Offer) -> None:
