@@ -128,7 +128,7 @@ def test_a_class_that_is_never_trained_on_is_told_of(here: Path) -> None:
     photo_folder(Path("photos/train"), {"dark": 12, "light": 12})
     photo_folder(Path("photos/test"), {"dark": 3, "light": 3, "new": 3}, seed=4)
     run = fit_photos(Path("photos"))
-    assert "in no training example: 'new'" in run.record.data.notes
+    assert "no training example has 'new'" in run.record.data.notes
     assert run.metrics["test"]["accuracy"]["value"] <= 2 / 3
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from headstart.contracts.backbone import Backbone, Pairs
+from headstart.contracts.backbone import FROM, Backbone, Pairs
 from headstart.contracts.model import load_backbone
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
-
-FROM = " from run "
-"""Between the name of a run's backbone and that of the run."""
 
 
 class RunFolder(Settings):

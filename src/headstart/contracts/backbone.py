@@ -34,6 +34,9 @@ SMALL = "small network"
 Pairs = Literal["auto", "joint", "apart"]
 """How pairs of inputs are read."""
 
+FROM = " from run "
+"""Between the name of a run's backbone and that of the run."""
+
 
 class Reader(Protocol):
     """The part of preparing that costs time per input and needs no weights. Picklable: worker processes run it."""

@@ -16,13 +16,15 @@ import numpy as np
 
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.given_parts import read_given
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.randomness import draw_seed
 
 _ODD = 0.05
 """A part whose share is further than this from what was asked is told of."""
 _FEW = 50
 """Below this many examples shares cannot be met closely anyway."""
+_SMALL = 10
+"""Examples of a class below which its shares are far from what is asked."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def split(
         part[pool] = part_of[units.of_row]
         everything = strata[:, None].tolist() if held is None else held
         notes += _thin(units.of_row, part[pool], [everything[row] for row in pool.tolist()], list(shares), names)
-        notes += _odd_sizes(part[pool], shares)
+        notes += _odd_sizes(part[pool], shares, units)
     rows = {name: np.flatnonzero(part == name) for name in ("train", "val", "test")}
     return Split(rows["train"], rows["val"], rows["test"], tuple(notes), asked.leaks, units_of)
 
@@ -211,20 +213,33 @@ def _thin(
     one, many = "a single independent example or group", "{} independent examples or groups"
     return [
         f"too few for every part, with {(one if number == 1 else many).format(number)} each, so not in {missing}: "
-        + ", ".join(listed[:10])
+        + some(listed, 10)
         for (number, missing), listed in found.items()
     ]
 
 
-def _odd_sizes(part: np.ndarray, shares: dict[str, float]) -> list[str]:
+def _odd_sizes(part: np.ndarray, shares: dict[str, float], units: _Units) -> list[str]:
     """A note on parts that came out far from the size that was asked for."""
     notes = []
     for name, share in shares.items():
         got = float((part == name).mean())
-        if not got:
-            notes.append(f"there are too few independent examples for a {name} part")
-        elif abs(got - share) > _ODD and len(part) >= _FEW:
-            notes.append(
-                f"the {name} part has {got:.0%} of the examples, not {share:.0%}: groups or duplicates are large"
-            )
+        if got and (abs(got - share) <= _ODD or len(part) < _FEW):
+            continue
+        why = _why_odd(units, abs(got - share) * len(part))
+        if got:
+            notes.append(f"the {name} part has {got:.0%} of the examples, not {share:.0%}{why}")
+        else:
+            notes.append(f"there are too few independent examples for a {name} part{why}")
     return notes
+
+
+def _why_odd(units: _Units, missed: float) -> str:
+    """The cause of a part that lacks so many examples or has them over: large units, or small strata."""
+    largest = int(np.bincount(units.of_row).max())
+    if largest > 1 and largest >= missed:
+        return f": the largest group or set of copies has {largest} of the {len(units.of_row)} examples"
+    present = units.totals[units.totals > 0]
+    small = int((present < _SMALL).sum())
+    if len(units.of_row) >= _FEW and units.totals[units.totals < _SMALL].sum() >= missed:
+        return f": {small} of {len(present)} classes have fewer than {_SMALL} examples, too few for exact shares"
+    return ""

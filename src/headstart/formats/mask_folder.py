@@ -18,7 +18,7 @@ from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.formats._legend import FILES, read_legend
 from headstart.formats._mask_layout import Pair, has_mask_endings, has_mask_folders, pair_up, without_unlabelled_test
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.settings import Settings
 from headstart.media.masks import THRESHOLD
 
@@ -91,15 +91,11 @@ def _require_masks(root: Path, pairs: Sequence[Pair], lone: Sequence[str]) -> No
         )
     faults = []
     if without:
-        faults.append(f"{len(without)} of {len(pairs)} pictures have no mask: {_some(without)}")
+        faults.append(f"{len(without)} of {len(pairs)} pictures have no mask: {some(without, 3)}")
     if lone:
-        faults.append(f"{len(lone)} masks have no picture: {_some(lone)}")
+        faults.append(f"{len(lone)} masks have no picture: {some(lone, 3)}")
     if faults:
         raise DataError(f"{root}: labels are wanted, but {'; '.join(faults)}. Add what is missing, or take these out.")
-
-
-def _some(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def _examples(root: Path, pairs: Sequence[Pair], columns: Columns, notes: list[str], *, labelled: bool) -> Examples:

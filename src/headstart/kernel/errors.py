@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class HeadstartError(Exception):
@@ -72,3 +72,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     else:
         hint = f"None of the {len(known)} known names is similar."
     return f"{kind} '{name}' is not known. {hint}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names, and how many more there are: 'a, b and 3 more'."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

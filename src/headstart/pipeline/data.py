@@ -11,7 +11,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
 from headstart.contracts.modality import HasTexts, InFiles, modality_named
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError, SettingsError, nearest
+from headstart.kernel.errors import DataError, SettingsError, nearest, some
 from headstart.kernel.regular import require_regular
 from headstart.kernel.terminal_text import is_text
 from headstart.kernel.user_settings import build
@@ -158,5 +158,4 @@ def _content(source: Any) -> str:
     names = sorted(entry.name for entry in source.iterdir())
     if not names:
         return "; the folder is empty"
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"; the folder holds {', '.join(names[:5])}{more}"
+    return f"; the folder holds {some(names)}"

@@ -73,7 +73,9 @@ def _reviews(examples: Examples, task: str) -> tuple[list[Review], list[Finding]
     for kinds in tasks_in_turn() if task == AUTO else ({task: registry.plugin("tasks", task)},):
         for kind in () if reviews else kinds.values():
             try:
-                if kind.suits(examples) and (review := review_of(kind, examples)):
+                if (kind.suits(examples) or (task != AUTO and examples.schema.targets)) and (
+                    review := review_of(kind, examples)
+                ):
                     reviews.append(review)
             except DataError as error:
                 faults[str(error)] = None  # of several tasks in the same words
@@ -94,6 +96,7 @@ def _labels(reviews: Sequence[Review], copies: Duplicates, origins: Sequence[str
             clusters[cluster].append(row)
     contradicting = [rows for rows in clusters.values() if len({labels[row] for row in rows}) > 1]
     return {
+        "several": any(label is not None and len(label) != 1 for label in labels),
         "missing_labels": max((review.missing for review in reviews), default=0),
         "classes": dict(sorted(Counter(name for label in labels for name in label or ()).items())),
         "conflicts": tuple(

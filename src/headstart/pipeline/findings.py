@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from headstart.kernel.errors import some
 from headstart.kernel.spelling import nearly_alike
 from headstart.pipeline.inspection import Finding, Inspection, Severity, Spread
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
-_NAMED = 5
-"""Origins or classes that a sentence names."""
 _TINY_CLASS = 10
 """Examples below which a class can hardly be split and judged."""
 _IMBALANCE = 10
@@ -56,7 +55,7 @@ def _about_labels(found: Inspection) -> _Sentences:
         yield "error", f"{found.missing_labels} of {found.examples} examples have no label"
     if found.conflicts:
         first = found.conflicts[0]
-        labelled = _some([f"{origin} ({label})" for origin, label in zip(first.origins, first.labels)])
+        labelled = some([f"{origin} ({label})" for origin, label in zip(first.origins, first.labels)])
         yield (
             "warning",
             f"{_count(found.conflicts, 'input')} with copies that have different labels, such as {labelled}",
@@ -67,22 +66,23 @@ def _about_classes(found: Inspection, classes_by_part: Mapping[str, set[str]]) -
     if not found.classes:
         return
     listed = ", ".join(f"{name} {count}" for name, count in list(found.classes.items())[:20])
-    yield "note", f"{found.examples} examples in {_count(found.classes, 'class', 'classes')}: {listed}"
+    of = "with any number of" if found.several else "in"
+    yield "note", f"{found.examples} examples {of} {_count(found.classes, 'class', 'classes')}: {listed}"
     tiny = [f"'{name}' ({count})" for name, count in found.classes.items() if count < _TINY_CLASS]
     if tiny:
-        yield "warning", f"{_count(tiny, 'class', 'classes')} with fewer than {_TINY_CLASS} examples: {_some(tiny)}"
+        yield "warning", f"{_count(tiny, 'class', 'classes')} with fewer than {_TINY_CLASS} examples: {some(tiny)}"
     least, most = min(found.classes.values()), max(found.classes.values())
     if most >= _IMBALANCE * least:
-        yield (
-            "warning",
-            f"the largest class is {most / least:.0f} times the smallest: plain accuracy will flatter the model",
-        )
+        what = "the largest class is {:.0f} times the smallest: plain accuracy will flatter the model"
+        if found.several:
+            what = "the most common class is {:.0f} times as frequent as the rarest: look at the figures of each class"
+        yield "warning", what.format(most / least)
     for sentence in alike(found.classes):
         yield "warning", sentence
     trained = classes_by_part.get("train", set())
     for part, names_in_part in classes_by_part.items():
         if trained and names_in_part - trained:
-            yield "warning", f"classes in {part} that are missing from train: {_some(sorted(names_in_part - trained))}"
+            yield "warning", f"classes in {part} that are missing from train: {some(sorted(names_in_part - trained))}"
 
 
 def alike(classes: Iterable[str]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def alike(classes: Iterable[str]) -> tuple[str, ...]:
 
 def _about_copies(found: Inspection) -> _Sentences:
     if found.leaks:
-        named = _some([f"{leak.one} of {leak.other}" for leak in found.leaks])
+        named = some([f"{leak.one} of {leak.other}" for leak in found.leaks])
         yield (
             "warning",
             f"{_count(found.leaks, 'example')} outside the train part with a copy in it: figures on it would be too "
@@ -111,14 +111,14 @@ def _about_inputs(found: Inspection) -> _Sentences:
     if found.unreadable:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unreadable]
         everything = len(found.unreadable) == found.examples
-        yield "error" if everything else "warning", f"{_count(reasons, 'file')} cannot be read: {_some(reasons)}"
+        yield "error" if everything else "warning", f"{_count(reasons, 'file')} cannot be read: {some(reasons)}"
     if found.unusable:
         reasons = [f"{trouble.origin} {trouble.reason}" for trouble in found.unusable]
-        yield "warning", f"{len(reasons)} of {found.examples} examples cannot be learnt from: {_some(reasons)}"
+        yield "warning", f"{len(reasons)} of {found.examples} examples cannot be learnt from: {some(reasons)}"
     if found.constant_images:
         yield (
             "warning",
-            f"{_count(found.constant_images, 'picture')} of a single colour: {_some(found.constant_images)}",
+            f"{_count(found.constant_images, 'picture')} of a single colour: {some(found.constant_images)}",
         )
 
 
@@ -147,8 +147,3 @@ def _in_words(spread: Spread) -> str:
 
 def _count(things: Sequence[object] | Mapping[str, int], one: str, many: str = "") -> str:
     return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

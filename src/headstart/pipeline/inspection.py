@@ -79,6 +79,8 @@ class Inspection(Settings):
     """Given part -> examples; empty when no split is given."""
     classes: dict[str, int] = {}
     """Class -> examples; empty without labels, and when labels are quantities."""
+    several: bool = False
+    """Whether an example may have any number of these classes."""
     missing_labels: int = 0
     unreadable: tuple[DataIssue, ...] = ()
     """Every input that cannot be read, with the reason."""

@@ -19,7 +19,7 @@ from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.data import read_examples
@@ -133,6 +133,9 @@ def read_data(data: Any, plan: Plan, reporter: Reporter) -> SeenData:
     settings = plan.settings.get("format", {})
     examples, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
     plan.suit(examples.schema.modality)
+    if separator := plan.settings.get("task", {}).get("separator"):  # that of the task, where none was recognised
+        schema = examples.schema.model_copy(update={"separator": separator})
+        examples = Examples(examples.table, schema, examples.notes)
     return look_at(examples, seen, reporter)
 
 
@@ -310,7 +313,7 @@ def _never_trained_on(parts: Split, policy: SplitPolicy) -> tuple[str, ...]:
     held = policy.strata[:, None].tolist() if policy.held is None else policy.held
     trained = {k for row in parts.train.tolist() for k in held[row]}
     unseen = sorted({k for some in held for k in some} - trained)
-    return (f"in no training example: {', '.join(repr(policy.names[k]) for k in unseen[:10])}",) if unseen else ()
+    return (f"no training example has {some([repr(policy.names[k]) for k in unseen], 10)}",) if unseen else ()
 
 
 def _part_rows(

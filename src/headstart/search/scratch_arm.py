@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from headstart.contracts.backbone import Backbone
+from headstart.contracts.backbone import FROM, Backbone
 from headstart.contracts.figures import info_of
 from headstart.contracts.tuning import Recipe
 from headstart.engine.process_group import process_group
@@ -96,7 +96,9 @@ def _with_scratch(arms: Arms, recipe: Recipe, least: float = 0.0) -> Arms:
     with budget.step(SCRATCH, budget.left()):
         small = _small(context)
         tried = [] if small is None else [_tried(*small, SMALL_NETWORK, "small scratch", SMALL_SHARE * budget.left())]
-        own = _tried(context, recipe, f"{context.backbone.name} from scratch", "scratch", budget.left(), least)
+        own = _tried(
+            context, recipe, f"{context.backbone.name.partition(FROM)[0]} from scratch", "scratch", budget.left(), least
+        )
         made = [one for one in (own, *tried) if one.arm is not None]
         if not made:
             context.log.add(Decision(what=SCRATCH, value="left out", reason=own.why))

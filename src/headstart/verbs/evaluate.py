@@ -88,8 +88,6 @@ def evaluate(
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
     examples, source, left_out = _read(run, data, format, columns, of_format("evaluate", settings))
-    keys = content_keys(examples, reporter).keys
-    reads, notes = count_reading(run, keys, report)
     predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
@@ -97,6 +95,7 @@ def evaluate(
     task = run.model.task
     targets, groups = task.targets(judged), codes(judged, judged.schema.group)
     seed = run.plan.seed
+    reads, notes = count_reading(run, content_keys(examples, reporter).keys, report)
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
     origins, rows = examples.origins(), rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
     beside = _beside_majority(task, judged, targets, rows[task.evaluation.primary.name])

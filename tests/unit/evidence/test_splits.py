@@ -128,6 +128,17 @@ def test_parts_of_odd_size_are_told() -> None:
     groups = [0] * 40 + [1] * 40 + [2] * 40
     made = split(np.zeros(120, int), groups=groups, seed=0)
     assert any("the test part has 33% of the examples, not 20%" in note for note in made.notes)
+    assert any(note.endswith(": the largest group or set of copies has 40 of the 120 examples") for note in made.notes)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(40, 3), (60, 2), (100, 1), (77, 7)])
+def test_small_classes_are_named_where_they_make_parts_odd(classes: int, each: int) -> None:
+    made = split(np.repeat(np.arange(classes), each), names=[f"{k}" for k in range(classes)], seed=0)
+    odd = [note for note in made.notes if "the examples, not" in note or "independent examples for a" in note]
+    assert odd
+    for note in odd:
+        assert note.endswith(f": {classes} of {classes} classes have fewer than 10 examples, too few for exact shares")
+    assert all(note.endswith(f"and {classes - 10} more") for note in made.notes if note not in odd)
 
 
 def test_three_given_parts_are_kept_and_leaks_reported() -> None:

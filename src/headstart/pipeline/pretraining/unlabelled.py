@@ -15,7 +15,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import HasNumbers, HasTexts, InFiles, modality_named
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.data import existing, reader_of
 from headstart.pipeline.unusable import unusable
@@ -142,9 +142,7 @@ def _about_columns(schema: Schema) -> tuple[str, ...]:
     """A note on which numbers are learnt from."""
     if not isinstance(modality_named(schema.modality), HasNumbers):
         return ()
-    names = ", ".join(schema.inputs[:MOST_COLUMNS])
-    more = f" and {len(schema.inputs) - MOST_COLUMNS} more" if len(schema.inputs) > MOST_COLUMNS else ""
-    return (f"Trained on the columns {names}{more}.",)
+    return (f"Trained on the columns {some(schema.inputs, MOST_COLUMNS)}.",)
 
 
 def _about_folders(folders: Counter[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.task_capabilities import Choice
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.media.masks import WHITE, Mask
 from headstart.tasks.segmentation.mask_scan import Seen, named
 from headstart.tasks.segmentation.mask_smoothing import smoothed
@@ -272,5 +272,5 @@ def _names(values: Sequence[int], coloured: bool) -> tuple[str, ...]:
 
 
 def _listed(values: Sequence[int], coloured: bool) -> str:
-    shown = [f"#{value:06x}" if coloured else str(value) for value in values[:8]]
-    return ", ".join(shown) + (f" and {len(values) - 8} more" if len(values) > 8 else "")
+    shown = [f"#{value:06x}" if coloured else str(value) for value in values]
+    return some(shown, 8)
