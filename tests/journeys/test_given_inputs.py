@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -152,3 +153,15 @@ def test_a_sheet_is_named_to_predict_and_evaluate(review_run: Path, here: Path, 
         assert headstart_command(verb, review_run, "two.xlsx", "--set", "format.table=Feb").code == 0
         assert headstart_command(verb, review_run, "two.xlsx", "--set", "task.table=Feb").code == 2
     assert headstart_command("evaluate", review_run, "--set", "format.table=Feb").code == 2
+
+
+def test_inputs_of_another_kind_are_refused_in_words(
+    review_run: Path, number_run: Path, piped: Callable[[bytes], None]
+) -> None:
+    piped(b"one line\nanother\n")
+    with pytest.raises(DataError, match=r"stdin\.txt is read as a text on each line, and the model takes the columns"):
+        headstart.predict(number_run, "-")
+    with pytest.raises(DataError, match="the inputs are no rows that the model can read"):
+        headstart.predict(number_run, [["a", "b", "c"]])
+    with pytest.raises(DataError, match="does not exist"):
+        headstart.predict(review_run, np.array("a text"))

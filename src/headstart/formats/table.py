@@ -131,7 +131,7 @@ class Table(Settings):
             table = part.source
             called = {nfc(name): name for name in table.names()}
             refuse_twins(table.names(), table.words)
-            wanted = Columns(text=(LINE,)) if isinstance(table, Lines) and len(columns.text) == 1 else columns
+            wanted = _of_lines(table.words, columns) if isinstance(table, Lines) else columns
             named = named_columns(named_besides(wanted, list(called)), list(called), labelled=False)
             head = with_lists(in_nfc(table.head(_LOOK_AT)), named)
             lists = token_columns(head, named)
@@ -156,6 +156,17 @@ class Table(Settings):
                     some = with_inputs(in_nfc(chunk.slice(start, rows)), roles, table.root, self.decimal)
                     told = (*_notes(source, tables), *inputs.notes)
                     yield Examples(with_names(some, names_rows), schema, told)
+
+
+def _of_lines(words: str, columns: Columns) -> Columns:
+    """The column of a file of lines in place of a model's. Raises DataError where that has another kind of input."""
+    asked = [*columns.text, *columns.numeric, *columns.categorical, *columns.date, *filter(None, [columns.image])]
+    if asked and (len(asked) > 1 or not columns.text):
+        raise DataError(
+            f"{words} is read as a text on each line, and the model takes the columns {', '.join(asked)}. Give a table "
+            "with a header that names them, or JSON."
+        )
+    return Columns(text=(LINE,))
 
 
 def _schema(roles: Roles, root: str, words: str | None) -> Schema:

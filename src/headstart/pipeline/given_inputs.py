@@ -43,14 +43,21 @@ def given_examples(data: Any, model: Model) -> Examples | None:
         if _looks_like_path(data):
             raise _no_file(data)
         return examples_of([data], model.backbone.modality, None)
-    if not isinstance(data, (list, tuple, pd.Series, np.ndarray)):
+    if not isinstance(data, (list, tuple, pd.Series, np.ndarray)) or getattr(data, "ndim", 1) == 0:
         return None
     if not len(data):
         raise DataError("there is nothing to predict: the data have no rows")
     rows = data.tolist() if isinstance(data, pd.Series) else data
     if isinstance(rows[0], (dict, Path)) or (isinstance(kind, InFiles) and isinstance(rows[0], str)):
         return None
-    found = examples_of(rows, model.backbone.modality, None)
+    if model.columns.categorical or model.columns.date:
+        raise DataError("the model reads columns by their names: give a frame, or records such as [{'age': 31}]")
+    try:
+        found = examples_of(rows, model.backbone.modality, None)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"the inputs are no {kind.unit} that the model can read: {error}") from error
     if not isinstance(data, pd.Series):
         return found
     origins = pa.array([f"row {label}" for label in data.index], pa.string())
