@@ -7,7 +7,7 @@ differences of both and the cosines of their words and of their characters, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasTexts, Modality, modality_named
-from headstart.contracts.task import BoundTask
+from headstart.contracts.task import BoundTask, Targets
 
 MOST_CHARACTERS = 2000
 """Of a text whose runs of characters are counted."""
@@ -45,14 +45,20 @@ class TfIdf(Baseline):
         """Count the terms once, then solve for every strength."""
         columns = _columns(data.examples)
         terms = FeatureUnion([("words", _words()), ("characters", _characters())])
-        terms.fit([text for column in columns for text in column])
-        features = _features(terms, columns)
+        counted = sparse.csr_matrix(terms.fit_transform([text for column in columns for text in column]))
+        size = len(data.examples)
+        features = _features(terms, [counted[at : at + size] for at in range(0, counted.shape[0], size)])
         models = {strength: fit_linear(features, data, strength, seed) for strength in strengths}
         return {strength: _scores(terms, model) for strength, model in models.items()}
 
 
-def _scores(terms: FeatureUnion, model: object) -> Scores:
-    return lambda examples, _: model(_features(terms, _columns(examples)))  # type: ignore[operator]
+def _scores(terms: FeatureUnion, model: Callable[[sparse.csr_matrix], np.ndarray]) -> Scores:
+    def scores(examples: Examples, _: Targets) -> np.ndarray:
+        columns = _columns(examples)
+        found: np.ndarray = model(_features(terms, [sparse.csr_matrix(terms.transform(one)) for one in columns]))
+        return found
+
+    return scores
 
 
 def _words() -> TfidfVectorizer:
@@ -89,8 +95,9 @@ def _columns(examples: Examples) -> list[tuple[str, ...]]:
     return list(zip(*(kind.texts(raw) for raw in examples.raws())))
 
 
-def _features(terms: FeatureUnion, columns: Sequence[Sequence[str]]) -> sparse.csr_matrix:
-    found = [sparse.csr_matrix(terms.transform(column)) for column in columns]
+def _features(terms: FeatureUnion, counted: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """(examples, terms and what compares two texts), from the terms of each column of texts."""
+    found = [*counted]
     if len(found) == 2:
         one, other = found
         shared = one.multiply(other).tocsr()
