@@ -19,13 +19,17 @@ X = DRAWS.normal(size=(40, 3))
 NONE = Examples(pa.table({"x": [], "origin": []}), Schema(modality="text", inputs=("x",), origin="origin"))
 
 
+def sklearn_model() -> LogisticRegression:
+    return LogisticRegression(C=2.0, max_iter=200, solver=SOLVER)
+
+
 def scores(truth: np.ndarray, outputs: int, weights: np.ndarray | None = None) -> np.ndarray:
     return fit_linear(X, Labelled(NONE, {"label": truth}, {}, outputs, weights), 2.0, 0)(X)
 
 
 def test_classes_have_log_probabilities_and_those_never_seen_the_least() -> None:
     truth = np.arange(40) % 2 * 2  # of four classes, 0 and 2 occur
-    expected = LogisticRegression(C=2.0, max_iter=200, solver=SOLVER).fit(X, truth).predict_log_proba(X)
+    expected = sklearn_model().fit(X, truth).predict_log_proba(X)
     found = scores(truth, 4)
     np.testing.assert_allclose(found[:, [0, 2]], expected, rtol=1e-9)
     assert (found[:, [1, 3]] == LEAST).all()
@@ -34,13 +38,13 @@ def test_classes_have_log_probabilities_and_those_never_seen_the_least() -> None
 
 def test_weights_of_examples_count() -> None:
     truth, weights = np.arange(40) % 2, DRAWS.uniform(0.1, 3, 40)
-    expected = LogisticRegression(C=2.0, max_iter=200, solver=SOLVER).fit(X, truth, weights).predict_log_proba(X)
+    expected = sklearn_model().fit(X, truth, weights).predict_log_proba(X)
     np.testing.assert_allclose(scores(truth, 2, weights), expected, rtol=1e-9)
 
 
 def test_each_label_of_a_set_has_its_log_odds() -> None:
     truth = np.stack([X[:, 0] > 0, X[:, 1] > 0.5], axis=1).astype(np.float32)
-    each = [LogisticRegression(C=2.0, max_iter=200, solver=SOLVER).fit(X, label).predict_proba(X)[:, 1] for label in truth.T]
+    each = [sklearn_model().fit(X, label).predict_proba(X)[:, 1] for label in truth.T]
     np.testing.assert_allclose(scores(truth, 2), logit(np.stack(each, axis=1)), rtol=1e-6, atol=1e-6)
 
 
