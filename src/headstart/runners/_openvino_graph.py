@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from queue import SimpleQueue
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ if _absent:
 EXAMPLES = 2
 """How many rows a segment is traced with: more only take longer, and what a single one says of shapes may hold for it
 alone."""
+
+_FIRST, _MADE = Lock(), Event()
+"""OpenVINO makes tables at the first call of a process: two threads that meet there wait for each other for good."""
 
 
 @cache
@@ -123,6 +127,14 @@ class Execution:
 
     def __call__(self, state: State) -> State:
         """Run a batch."""
+        if _MADE.is_set():
+            return self._run(state)
+        with _FIRST:
+            found = self._run(state)
+            _MADE.set()
+            return found
+
+    def _run(self, state: State) -> State:
         request = self._idle.get()
         try:
             inputs = [np.ascontiguousarray(value.numpy()) for value in self._signature.inputs(state)]
