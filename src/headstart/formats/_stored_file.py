@@ -18,7 +18,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular
 
 ZIP = ".zip"
-_PACKINGS: dict[str, tuple[bytes, Callable[[Any], Any]]] = {
+PACKINGS: dict[str, tuple[bytes, Callable[[Any], Any]]] = {
     ".gz": (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
     ".bz2": (b"BZh", bz2.BZ2File),
     ".xz": (b"\xfd7zXZ\x00", lzma.LZMAFile),
@@ -65,7 +65,7 @@ class StoredFile:
     @property
     def _content(self) -> PurePosixPath:
         name = PurePosixPath(self.member or self.path.name)
-        return PurePosixPath(name.stem) if name.suffix.lower() in _PACKINGS else name
+        return PurePosixPath(name.stem) if name.suffix.lower() in PACKINGS else name
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -85,8 +85,8 @@ class StoredFile:
         raw.seek(0)
         if not begins:
             raise DataError(f"{self} is empty (0 bytes)")
-        unpack = next((unpack for magic, unpack in _PACKINGS.values() if begins.startswith(magic)), None)
-        if unpack is None and suffix in _PACKINGS:
+        unpack = next((unpack for magic, unpack in PACKINGS.values() if begins.startswith(magic)), None)
+        if unpack is None and suffix in PACKINGS:
             raise DataError(f"{self} is no {suffix[1:]} file, whatever its name says: it begins with {begins!r}")
         return unpack(raw) if unpack else raw
 

@@ -13,7 +13,7 @@ from headstart.formats._databases import DatabaseTable
 from headstart.formats._image_scan import is_image_path
 from headstart.formats._parts import part_of
 from headstart.formats._record_tables import Json, JsonLines, Lines
-from headstart.formats._stored_file import ZIP, StoredFile, chosen, members
+from headstart.formats._stored_file import PACKINGS, ZIP, StoredFile, chosen, members
 from headstart.formats._table_files import ParquetFile
 from headstart.formats._table_part import TablePart, TableSource
 from headstart.formats._workbooks import Sheet
@@ -39,6 +39,7 @@ _OPEN_ONE_OF_SEVERAL: dict[str, Callable[[StoredFile, str | None], TableSource]]
 _PLAIN = frozenset((".csv", ".tsv", ".tab", ".parquet", ".pq", ".jsonl", ".ndjson"))
 _NOT_IN_FOLDERS = frozenset((".json", ".txt", ".db", ".db3"))
 """In a folder these are more often about the data than the data."""
+_ENDINGS = frozenset((*_OPEN, *_OPEN_ONE_OF_SEVERAL, *PACKINGS))
 _SHARD = re.compile(r"(?:^|[-_.])\d+(?:-of-(\d+))?(?:-[0-9a-f-]{36})?(?:[-.]c\d+)?(?:\.snappy|\.gz)?$")
 """The end of a shard's name without its ending: train-00000-of-00003, part-00000-UUID-c000.snappy, 0000."""
 _LISTED = 8
@@ -99,13 +100,15 @@ def _together(where: Path, files: Sequence[StoredFile], wanted: str | None) -> l
 
 def _of_folders(path: Path, wanted: str | None) -> list[TablePart] | None:
     """The tables in folders for the parts, or in the only folder there is."""
-    folders = [folder for folder in _folders_in(path) if not _folders_in(folder) and _tables_in(folder)]
-    if len(folders) == 1 and folders == _folders_in(path) and not part_of(folders[0].name):
-        return _of_files(folders[0], _tables_in(folders[0]), wanted)
+    every = _folders_in(path)
+    if len(every) == 1 and not part_of(every[0].name):
+        files = [] if _folders_in(every[0]) else _tables_in(every[0])
+        return _of_files(every[0], files, wanted) if files else None
     found = []
-    for folder in folders:
-        part, files = part_of(folder.name), _tables_in(folder)
-        if part:
+    for folder in every:
+        part = part_of(folder.name)
+        if part and not _folders_in(folder):
+            files = _tables_in(folder)
             _require_whole(folder, files)
             found += [TablePart(part, folder.name, _opened(file, wanted)) for file in files]
     return by_part(found) or None
@@ -129,7 +132,7 @@ def _tables_in(folder: Path) -> list[StoredFile]:
     """By name; what is no regular file is refused when it is opened, as it may be the part that is meant."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and not entry.is_dir())
-    files = [StoredFile(folder / name) for name in names]
+    files = [StoredFile(folder / name) for name in names if os.path.splitext(name)[1].lower() in _ENDINGS]
     tables = [file for file in files if _is_table(file) and file.suffix not in _NOT_IN_FOLDERS]
     plain = {file.stem for file in tables if file.path.suffix.lower() in _PLAIN}
     if plain:  # a packed copy or a workbook beside them is left out, and counted
