@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from PIL import Image
+from pydantic import PrivateAttr
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -20,7 +21,7 @@ from headstart.baselines._linear import fit_linear
 from headstart.baselines._pictures import pictures_of
 from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.modality import HasPicture, Modality
 from headstart.contracts.task import BoundTask
 
@@ -42,6 +43,8 @@ class Histograms(Baseline):
 
     title: ClassVar[str] = "colour and gradient histograms with a linear model"
     strengths: ClassVar[Sequence[float]] = (1e-2, 1e-3, 1e-1)
+    _seen: dict[tuple[HasPicture, Raw], np.ndarray] = PrivateAttr(default_factory=dict)
+    """What is measured of each picture: it is decoded once, however often the model learns and predicts."""
 
     @classmethod
     def suits(cls, modality: Modality, task: BoundTask) -> bool:
@@ -51,19 +54,26 @@ class Histograms(Baseline):
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Measure every picture once, then solve for each of the strengths."""
         kind = pictures_of(data.examples)
-        measured = _measured(kind, data.examples)
+        measured = self._measured(kind, data.examples)
         layout = PCA(min(COMPONENTS, len(measured)), random_state=seed)
         parts = make_union(make_pipeline(FunctionTransformer(_layout), layout), FunctionTransformer(_without_layout))
         scaled = make_pipeline(parts, StandardScaler())
         features = scaled.fit_transform(measured)
         models = {strength: fit_linear(features, data, strength, seed) for strength in strengths}
-        return {strength: _scores(kind, scaled.transform, model) for strength, model in models.items()}
+        return {strength: self._scores(kind, scaled.transform, model) for strength, model in models.items()}
 
+    def _scores(
+        self, kind: HasPicture, scaled: Callable[[np.ndarray], np.ndarray], model: Callable[[np.ndarray], np.ndarray]
+    ) -> Scores:
+        return lambda examples, _: model(scaled(self._measured(kind, examples)))
 
-def _scores(
-    kind: HasPicture, scaled: Callable[[np.ndarray], np.ndarray], model: Callable[[np.ndarray], np.ndarray]
-) -> Scores:
-    return lambda examples, _: model(scaled(_measured(kind, examples)))
+    def _measured(self, kind: HasPicture, examples: Examples) -> np.ndarray:
+        """(examples, numbers) float32"""
+        raws = examples.raws()
+        for raw in raws:
+            if (kind, raw) not in self._seen:
+                self._seen[kind, raw] = _of_picture(kind.picture(raw, at_least=SIDE))
+        return np.stack([self._seen[kind, raw] for raw in raws])
 
 
 def _layout(measured: np.ndarray) -> np.ndarray:
@@ -72,11 +82,6 @@ def _layout(measured: np.ndarray) -> np.ndarray:
 
 def _without_layout(measured: np.ndarray) -> np.ndarray:
     return measured[:, _LAYOUT:]
-
-
-def _measured(kind: HasPicture, examples: Examples) -> np.ndarray:
-    """(examples, numbers) float32"""
-    return np.stack([_of_picture(kind.picture(raw, at_least=SIDE)) for raw in examples.raws()])
 
 
 def _of_picture(image: Image.Image) -> np.ndarray:

@@ -32,6 +32,9 @@ SHARE = 0.25
 SMALL_SHARE = 0.5
 """Of that, for the small network at most."""
 
+SMALL_LEAST = 1.0
+"""Seconds below which it is not begun."""
+
 SCRATCH = "training from scratch"
 
 FEWEST_STEPS = 8
@@ -95,7 +98,8 @@ def _with_scratch(arms: Arms, recipe: Recipe, least: float = 0.0) -> Arms:
     context, budget = arms.context, arms.context.budget
     with budget.step(SCRATCH, budget.left()):
         small = _small(context)
-        tried = [] if small is None else [_tried(*small, SMALL_NETWORK, "small scratch", SMALL_SHARE * budget.left())]
+        share = SMALL_SHARE * budget.left()
+        tried = [] if small is None else [_tried(*small, SMALL_NETWORK, "small scratch", share, SMALL_LEAST)]
         own = _tried(
             context, recipe, f"{context.backbone.name.partition(FROM)[0]} from scratch", "scratch", budget.left(), least
         )
