@@ -129,7 +129,8 @@ def fit(
     from headstart.cli.printing import print_fit
 
     run = headstart.fit(data, reporter=reporter(), **chosen)
-    found = {"run": str(run.folder), "verdict": run.verdict, "report": str(run.report), **run.metrics}
+    tuned = {"tuned": str(run.tuned)} if run.tuned else {}
+    found = {"run": str(run.folder), **tuned, "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))
 
 

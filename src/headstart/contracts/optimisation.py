@@ -31,6 +31,8 @@ class Optimisation(Settings):
     """AdamW's decoupled decay; biases and normalisation weights have none; >= 0."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the rate rises linearly from 0; in [0, 1)."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps over which the rate rises at least, however few there are; up to nine tenths of them; >= 0."""
     clip: float = Field(default=1.0, ge=0)
     """Greatest norm of the gradient; 0 switches clipping off; >= 0."""
     patience: int = Field(default=5, ge=1)
@@ -51,6 +53,11 @@ class Optimisation(Settings):
     """Average the best epochs' weights where that is better on validation (Wortsman et al. 2022)."""
     interpolate: bool = False
     """Move back towards the pretrained backbone as far as is better on validation (WiSE-FT, Wortsman et al. 2022)."""
+
+    def warmed_up(self, steps: int) -> Self:
+        """The same for so many steps: with the share of them over which the rate rises."""
+        share = min(0.9, self.warmup_steps / steps)
+        return self if share <= self.warmup else self.model_copy(update={"warmup": share})
 
     @model_validator(mode="after")
     def _keep_suits_the_rest(self) -> Self:

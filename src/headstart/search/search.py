@@ -131,7 +131,7 @@ class Search:
         decided = self.trial_log.once("schedule", decide)
         epochs: Mapping[str, int] = decided["epochs"]
         chosen = [
-            Trial(candidate.at(1.0, epochs[candidate.name]), cost, epochs[candidate.name])
+            Trial(candidate.at(1.0, epochs[candidate.name]), cost, epochs[candidate.name], candidate.recipe.epochs)
             for candidate, cost in contenders
             if candidate.name in epochs
         ]
@@ -226,7 +226,7 @@ class Search:
             left = self.time_budget.left() - self.kept_for_others
             candidate = replace(candidate, context=as_many_views(candidate.context, begun))
             candidate, arm = self.all_labels.trained(best, candidate, arm, left)
-            return Found(candidate.context, arm, rows, decisions, shown.sentence)
+            return Found(candidate.context, arm, rows, decisions, shown.sentence + best.shortened())
         self.search_state.reset()
         return Found(self._as_probe(), None, rows, decisions, shown.sentence)
 

@@ -23,6 +23,8 @@ class Trial:
     cost: Cost
     epochs: int
     """Planned."""
+    wanted: int
+    """What the size of the data asks for, or the user."""
     done: int = 0
     lowest: float = math.inf
     """Of its epochs' costs on validation: the loss, or what else the task is chosen by; infinite where it failed."""
@@ -41,6 +43,11 @@ class Trial:
         if self.stopped:
             return 0.0
         return self.cost.seconds((self.epochs if until is None else until) - self.done)
+
+    def shortened(self) -> str:
+        """A sentence on the epochs that the budget left of those it wants, to be added; empty where it has them all."""
+        short = self.epochs < self.wanted
+        return f" The budget left it {self.epochs} of the {self.wanted} epochs that it wants." if short else ""
 
     def row(self, answer: Answer | None) -> CandidateRow:
         """For the record; `answer` is how it compares with the probe, None where that was not asked."""

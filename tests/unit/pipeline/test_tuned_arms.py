@@ -64,6 +64,16 @@ def numbers(work: Path | None = None) -> FitContext:
     return bench_of(TinyBackbone(dropout=0.0), examples, Classification().bind(examples, SHAPES), work)
 
 
+def test_full_starts_from_the_head_of_the_probe_and_warms_up_for_ten_steps_at_least() -> None:
+    context = numbers()
+    first = first_head(context, Full(), context.backbone, None)
+    assert first.learnt and state_hash(first.head.state_dict()) == state_hash(
+        solve_arm(context, "probe").model.heads["head"].state_dict()
+    )
+    assert [Full().warmed_up(steps).warmup for steps in (4, 20, 100, 400)] == [0.9, 0.5, 0.1, 0.1]
+    assert LpFt().warmed_up(4).warmup == 0.1 and Full(warmup_steps=0).warmed_up(4).warmup == 0.1
+
+
 def test_a_rate_at_which_training_breaks_off_counts_where_there_is_no_other() -> None:
     late = {**SHORT, "epochs": 4, "unfrozen_by": 0.9, "rates_tried": (1.0, 1e30), "head_learning_rate": 1e-32}
     arm = train_arm(numbers(), "model", Gradual(**late), "both", None)
@@ -105,7 +115,7 @@ def test_lp_ft_starts_from_the_head_that_the_solver_finds() -> None:
     barely = train_arm(context, "model", LpFt(**{**SHORT, "learning_rate": 1e-12}), "still", None, probe)
     assert all(value.allclose(solved[n], atol=1e-6) for n, value in barely.model.heads["head"].state_dict().items())
     assert barely.progress is not None and barely.decisions[0].value == "solved"
-    assert not first_head(context, Full(), context.backbone, probe).learnt
+    assert not first_head(context, Gradual(), context.backbone, probe).learnt
 
 
 def test_the_solved_head_of_the_probe_is_left_as_it_is() -> None:

@@ -149,11 +149,13 @@ def test_tunings_that_are_never_tried_unless_they_are_named_are_told_of() -> Non
 def test_a_round_says_what_its_candidates_are_compared_by() -> None:
     candidate = candidates(bench_of(None, SHORT))[0][0]
     courses = (0.5, 0.75), (0.25, 0.875)
-    alive = [Trial(candidate, Cost(1.0, 1, 1.0), 8, lowest=cost, metric=accuracy) for cost, accuracy in courses]
+    alive = [Trial(candidate, Cost(1.0, 1, 1.0), 8, 20, lowest=cost, metric=accuracy) for cost, accuracy in courses]
     assert reached(Evaluation(classification_metrics()), alive) == "lowest validation loss 0.25"
     assert (
         reached(Evaluation(classification_metrics(), chosen_by="metric"), alive) == "best Accuracy on validation 87.5 %"
     )
+    assert alive[0].shortened() == " The budget left it 8 of the 20 epochs that it wants."
+    assert not replace(alive[0], wanted=8).shortened()
 
 
 def test_what_the_user_set_is_in_every_candidate(tmp_path: Path) -> None:

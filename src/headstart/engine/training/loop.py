@@ -150,6 +150,7 @@ class Loop:
         with held_back() as self.interruption:
             if not progress.epochs:
                 self._decide_length()
+            self.stepper.optimisation = self.plan.recipe.warmed_up(progress.epochs * progress.steps)
             with self.reporter.counter("training", progress.epochs * progress.steps, "steps") as advance:
                 advance(progress.made())
                 while not progress.stopped and (until is None or progress.epoch < until):

@@ -102,6 +102,13 @@ def test_a_fixed_number_of_epochs_is_kept_whatever_the_recipe_says() -> None:
     assert progress.history[-1].learning_rate < 0.1 * 0.02
 
 
+def test_a_short_training_warms_up_for_the_steps_it_asks_for() -> None:
+    runs = [small_loop(changed(epochs=1, warmup=0.5, warmup_steps=steps)).run() for steps in (0, 100)]
+    assert [progress.steps for progress in runs] == [4, 4]
+    usual, slow = (progress.history[-1].learning_rate for progress in runs)
+    assert slow / usual == pytest.approx((0.75 / 0.9) / 0.5)
+
+
 def test_the_work_in_a_batch_is_that_of_its_longest_input_for_all_beside_a_usual_one() -> None:
     loop = small_loop(changed(epochs=1))
     stream = loop.streams["source"]
