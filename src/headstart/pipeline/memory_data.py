@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.contracts.modality import HasNumbers, InFiles, modality_named
+from headstart.contracts.modality import HasNumbers, HasTexts, InFiles, modality_named
 from headstart.contracts.targets import WEIGHT
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
@@ -85,7 +85,12 @@ def cells_of(inputs: Any) -> tuple[str, Columns] | None:
     """
     if not isinstance(inputs, pd.DataFrame) or _is_numbers(inputs):
         return None
-    examples = _read(inputs, Columns())
+    try:
+        examples = _read(inputs, Columns())
+    except DataError:
+        if isinstance(modality_named(modality_of(inputs)), HasTexts):  # two columns, either of which could be the text
+            return None
+        raise
     modality = modality_named(examples.schema.modality)
     if not isinstance(modality, HasNumbers):
         return None
