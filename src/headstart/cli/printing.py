@@ -145,11 +145,12 @@ def _arms(record: RunRecord) -> Table:
     table = plain_table("on the test part", "value", "95 % interval", "")
     metrics = _primary_first(record.metrics, record.primary_metric)
     for metric in metrics[:MOST_METRICS]:
-        title = record.title(metric)
+        title, reason = record.title(metric), ""
         for arm in record.arms.values():
             if metric in arm.figures:
-                table.add_row(title, *_cells(record.unit(metric), arm.figures[metric]), Text(arm.title))
-                title = ""
+                value, interval = _cells(record.unit(metric), arm.figures[metric])
+                table.add_row(title, value, "as above" if reason and interval == reason else interval, Text(arm.title))
+                title, reason = "", arm.figures[metric].reason
     if len(metrics) > MOST_METRICS:
         table.add_row(f"{len(metrics) - MOST_METRICS} more in metrics.json", "", "", "")
     return table

@@ -36,7 +36,7 @@ class Support(NamedTuple):
     prior: float = 0.0
     """Examples for which `trials` count beside the bootstrap's variance, where that is unsteady."""
     fewest: int = 5
-    """Examples, or groups of them, below which there is no interval."""
+    """Examples, or groups of them, below which a figure has no interval."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Metric:
     """Whether it sees by how much each prediction is right, so that it can tell models apart whose primary metric is
     nearly the same: a loss of predicted probabilities."""
     support: Callable[[Mapping[str, np.ndarray], Prediction], Support] | None = None
-    """What it rests on; None where that is any example."""
+    """Classes or labels that it rests on; None where that is any example."""
+    flaw: str = ""
+    """Why no interval of a figure covers what is true of all examples; empty where one does."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError where the metric has no title, or is a share that may leave [0, 1]."""

@@ -76,11 +76,27 @@ def figures(
         absent: whether a class without an example leaves its figures without an interval; False where the examples are
             older than the class.
     """
-    metrics, drawn = task.evaluation.metrics, Resamples(len(prediction), groups, seed, resamples)
+    metrics = task.evaluation.metrics
+    return measure(metrics, targets, prediction, groups=groups, seed=seed, resamples=resamples, absent=absent)
+
+
+def measure(
+    metrics: Sequence[Metric],
+    targets: Targets,
+    prediction: Prediction,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int,
+    resamples: int = RESAMPLES,
+    absent: bool = True,
+) -> dict[str, Figure]:
+    """The figures of these metrics; arguments as for `figures`."""
+    drawn = Resamples(len(prediction), groups, seed, resamples)
     found, rest = {}, Rest(len(prediction), groups)
     for metric, replicates in zip(metrics, drawn.of(*(metric.replicates(targets, prediction) for metric in metrics))):
         value, support = metric.score(targets, prediction), support_of(metric, targets, prediction)
-        if reason := rest.too_few(support, absent=absent):
+        fewest = FEWEST if support is None else support.fewest
+        if reason := metric.flaw or rest.too_few(support, fewest, absent=absent):
             found[metric.name] = Figure(value, math.nan, math.nan, rest.independent, reason)
             continue
         shares, prior = rest.shares(support), 0.0 if support is None else support.prior

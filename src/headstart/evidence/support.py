@@ -14,6 +14,9 @@ from headstart.numerics.score_interval import Shares
 FEWEST = 5
 """Examples, or groups, below which a part of the data gets no interval, and a slice no figures."""
 
+MANY = 10
+"""Shares of equal weight from which on a mean covers though some of them rest on fewer than `FEWEST`, or on nothing."""
+
 MOST_NAMES = 3
 """Names that a reason lists."""
 
@@ -29,23 +32,32 @@ class Rest:
         self._member = csr_array((np.ones(examples), (codes, np.arange(examples))), shape=(self.independent, examples))
         self._counted = "" if groups is None else "groups with "
 
-    def too_few(self, support: Support | None, *, absent: bool = True) -> str:
+    def too_few(self, support: Support | None, fewest: int = FEWEST, *, absent: bool = True) -> str:
         """Return why there is no interval: "too few examples of 'spam': 2"; empty where there can be one.
 
-        `absent` says whether a name without any example counts; it does not where the examples cannot have it.
+        Args:
+            support: of the metric.
+            fewest: examples or groups that each name needs; where none of many weighs much, any will do.
+            absent: whether a name without any example counts; it does not where the examples cannot have it.
         """
         if self.independent < FEWEST:
             return f"too few {'groups' if self._counted else 'examples'}: {self.independent}"
         if support is None:
             return ""
         counted = zip(self.counts(support), support.names)
-        rare = [(count, name) for count, name in counted if count < support.fewest and (count or absent)]
-        if not rare:
+        rare = [(count, name) for count, name in counted if count < fewest and (count or absent)]
+        if not rare or (fewest == FEWEST and self._of_many(support)):
             return ""
         listed = [f"{name}: {count}" for count, name in rare[:MOST_NAMES]]
         more = [f"{len(rare) - MOST_NAMES} more"] if len(rare) > MOST_NAMES else []
         *most, last = [*listed, *more]
         return f"too few {self._counted}{support.noun} {', '.join(most)}{' and ' if most else ''}{last}"
+
+    def _of_many(self, support: Support) -> bool:
+        """Return whether the variance is that of so many shares, or classes, that their errors average out."""
+        shares, counts = self.shares(support), np.array(self.counts(support))
+        weights = counts / max(counts.sum(), 1) if shares is None else shares.weights
+        return 1 / max(float((weights**2).sum()), 1e-12) >= MANY
 
     def counts(self, support: Support) -> list[int]:
         """Examples or groups of each name."""
@@ -53,7 +65,7 @@ class Rest:
 
     def rarest(self, support: Support | None) -> int:
         """Examples or groups that the least known part of a figure without shares rests on."""
-        if support is None or support.values is not None:
+        if support is None or support.values is not None or self._of_many(support):
             return self.independent
         return min(filter(None, self.counts(support)), default=0)
 

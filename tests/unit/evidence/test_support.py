@@ -35,8 +35,19 @@ def test_figures_over_classes_of_a_rare_one_have_no_interval_and_name_it(spam: i
 
 
 def test_five_examples_of_each_class_give_intervals() -> None:
-    for figure in figures(TASK, *case(5), seed=0).values():
+    found = figures(TASK, *case(5), seed=0)
+    assert found.pop("ece").reason == "no interval: chance adds to it"
+    for figure in found.values():
         assert figure.low <= figure.value <= figure.high and not figure.reason
+
+
+def test_of_many_classes_none_decides_alone_and_three_examples_of_each_will_do() -> None:
+    labels = np.arange(90) % 30
+    chosen = np.where(np.arange(90) % 7, labels, (labels + 1) % 30)
+    task = Classification().bind(labelled([f"c{k:02d}" for k in range(30)]), SHAPES)
+    prediction = Prediction({"probabilities": np.where(np.eye(30)[chosen] > 0, 0.71, 0.01)})
+    found = figures(task, {"label": labels}, prediction, seed=0)
+    assert all(found[name].low < found[name].value < found[name].high for name in OF_CLASSES)
 
 
 def test_groups_are_counted_not_their_examples() -> None:
@@ -72,6 +83,7 @@ def test_many_rare_labels_are_counted_and_the_first_named() -> None:
     metrics = multilabel_metrics("abcde")
     task = type("Judged", (), {"evaluation": type("Of", (), {"metrics": metrics})})
     found = figures(task, {"label": truth}, prediction, seed=0)
+    assert found["macro_f1"].reason == "too few examples of 'b': 2, 'c': 2, 'd': 2 and 1 more"
     assert found["mean_average_precision"].reason == "too few examples of 'b': 2, 'c': 2, 'd': 2 and 1 more"
     assert not found["micro_f1"].reason and not found["average_precision_a"].reason
     assert found["average_precision_e"].reason == "too few examples of 'e': 2"

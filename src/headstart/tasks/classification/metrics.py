@@ -66,7 +66,14 @@ def classification_metrics(classes: Sequence[str] = ()) -> tuple[Metric, ...]:
             ties=True,
             support=loss,
         ),
-        _metric("ece", "Calibration error (ECE)", False, _calibration_error, _calibration_error_replicates),
+        _metric(
+            "ece",
+            "Calibration error (ECE)",
+            False,
+            _calibration_error,
+            _calibration_error_replicates,
+            flaw="no interval: chance adds to it",
+        ),
     )
 
 
@@ -120,9 +127,13 @@ def _counts(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 def _areas_each(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """The area of each class against the rest, of two classes that of the second; NaN where one is absent."""
-    kept = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = [_ranking(labels == k, probabilities[:, k])(np.ones((len(labels), 1)))[0] for k in kept]
-    return np.array(areas)
+    count = probabilities.shape[1]
+    if count > MANY:
+        areas = np.full(count, np.nan)
+        areas[np.unique(labels)] = _each_of_many(labels, probabilities)(np.ones((1, len(labels))))[0]
+        return areas
+    kept = [1] if count == 2 else range(count)
+    return np.array([_ranking(labels == k, probabilities[:, k])(np.ones((len(labels), 1)))[0] for k in kept])
 
 
 def _metric(
@@ -135,6 +146,7 @@ def _metric(
     bounds: tuple[float, float] = (0.0, 1.0),
     ties: bool = False,
     support: Callable[[Targets, Prediction], Support] | None = None,
+    flaw: str = "",
 ) -> Metric:
     def value(targets: Targets, prediction: Prediction) -> float:
         with (
@@ -146,7 +158,7 @@ def _metric(
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
         return reweighted(targets[TARGET], prediction.columns["probabilities"])
 
-    return Metric(name, title, greater, value, replicates, unit, bounds, ties, support)
+    return Metric(name, title, greater, value, replicates, unit, bounds, ties, support, flaw)
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -216,7 +228,12 @@ def _roc_auc_replicates(labels: np.ndarray, probabilities: np.ndarray) -> Replic
 
 
 def _areas_of_many(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
-    """The mean area of many classes with few examples each, by products of matrices.
+    areas = _each_of_many(labels, probabilities)
+    return lambda weights: mean_of_present(areas(weights))
+
+
+def _each_of_many(labels: np.ndarray, probabilities: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The area (resamples, classes that occur) of many classes with few examples each, by products of matrices.
 
     Example i is a positive of one class alone. With M_ij = [s_j < s_i] + [s_j = s_i] / 2 by the scores of that class,
     and 0 where j has it too, the pairs in the right order are sum_i w_i (M w)_i over the examples i of a class.
@@ -234,7 +251,7 @@ def _areas_of_many(labels: np.ndarray, probabilities: np.ndarray) -> Replicates:
             below[labels[some][:, None] == labels] = 0
             pairs += _class_sums(weights[:, some] * (weights @ below.T), member[some], classes)
         positives = _class_sums(weights, member, classes)
-        return mean_of_present(pairs / (positives * (weights.sum(axis=1, keepdims=True) - positives)))
+        return pairs / (positives * (weights.sum(axis=1, keepdims=True) - positives))
 
     return replicates
 

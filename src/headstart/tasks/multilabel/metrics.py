@@ -21,6 +21,9 @@ from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
 from headstart.tasks._reweighted import UNSTEADY, f1_trials, mean_of_present
 
+FEWEST = 15
+"""Positives below which an average precision has no interval: its bias is then as large as its error."""
+
 PROBABILITIES, CHOSEN = "probabilities", "chosen"
 """Columns of a finished prediction: (examples, labels) in [0, 1], and whether each is above its threshold."""
 
@@ -78,7 +81,7 @@ def _precisions(names: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> 
     """Trials of an average precision: its positives, as in Boyd, Eng & Page (2013)."""
     values = np.array([average_precision(*columns) for columns in zip(truth.T, scores.T)])
     trials = np.maximum(truth.sum(axis=0), 1).astype(np.float64)
-    return Support("examples of", _quoted(names), csr_array(truth), values, trials, UNSTEADY)
+    return Support("examples of", _quoted(names), csr_array(truth), values, trials, UNSTEADY, FEWEST)
 
 
 def _f1s(names: Sequence[str], truth: np.ndarray, chosen: np.ndarray) -> Support:

@@ -1,0 +1,114 @@
+"""Worlds with two classes whose figures are known, for the coverage of intervals: labels, scores, and true figures.
+
+The score of an example is normal, of the rare class with its mean at `apart`; other models share a part of the noise.
+Probabilities are the posterior of the score, with the classes taken as equally frequent (`balanced`) or as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from headstart.contracts.figures import Figure
+from headstart.contracts.metric import Metric
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.task import Targets
+from headstart.evidence.comparison import compare, mean_over_runs, measure
+from headstart.tasks.classification.metrics import classification_metrics
+from headstart.tasks.multilabel.metrics import multilabel_metrics
+
+SHARED = 0.7
+"""Variance of a score that other models of the same world share."""
+
+WEAKER = 0.85
+"""Of the distance between the classes: what the other model of a paired difference makes of it."""
+
+MANY = 200_000
+"""Examples by which the true figures are measured, half of each class, weighted by how often the class occurs."""
+
+RESAMPLES = 200
+RUNS = 3
+
+_LABELS: Mapping[str, Metric] = dict(
+    zip(("average_precision", "micro_f1", "f1_of_rare"), multilabel_metrics(["rare"]), strict=False)
+)
+METRICS: Mapping[str, Metric] = {
+    **{metric.name: metric for metric in classification_metrics(["common", "rare"]) if not metric.flaw},
+    **{name: metric for name, metric in _LABELS.items() if name != "micro_f1"},
+}
+
+
+class World(NamedTuple):
+    """How well the classes are told apart, and how often the rare one occurs."""
+
+    apart: float
+    balanced: bool
+    prevalence: float
+
+    def draw(self, n: int, models: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (n,) and the noise of the scores (models, n) of a test part."""
+        labels = (draws.random(n) < self.prevalence).astype(np.int64)
+        return labels, np.sqrt(SHARED) * draws.normal(size=n) + np.sqrt(1 - SHARED) * draws.normal(size=(models, n))
+
+    def case(self, name: str, labels: np.ndarray, noise: np.ndarray) -> tuple[Targets, Prediction]:
+        """Targets and finished prediction, from labels and noise (n,), as the metric of this name takes them."""
+        odds = 0.0 if self.balanced else np.log(self.prevalence / (1 - self.prevalence))
+        rare = expit(self.apart * (noise + self.apart * labels - self.apart / 2) + odds)
+        if name in _LABELS:
+            columns = {"probabilities": rare[:, None], "chosen": rare[:, None] > 0.5}
+            return {"label": labels[:, None]}, Prediction(columns)
+        return {"label": labels}, Prediction({"probabilities": np.stack([1 - rare, rare], axis=1)})
+
+
+def singles(world: World, n: int, draws: np.random.Generator) -> Mapping[str, bool | None]:
+    """Metric -> whether the interval of a test part covers; None without one."""
+    labels, (noise,) = world.draw(n, 1, draws)
+    true = truths(world)
+    return {name: _covers(figure, true[name]) for name, figure in _figures(world, labels, noise).items()}
+
+
+def differences(world: World, n: int, draws: np.random.Generator) -> Mapping[str, bool | None]:
+    """The same of the paired difference to a weaker model."""
+    weaker, (labels, (one, two)) = world._replace(apart=round(WEAKER * world.apart, 3)), world.draw(n, 2, draws)
+    true, others, covered = truths(world), truths(weaker), {}
+    for name, metric in METRICS.items():
+        (targets, prediction), (_, other) = world.case(name, labels, one), weaker.case(name, labels, two)
+        found = compare(metric, targets, prediction, other, seed=int(draws.integers(2**31)), resamples=RESAMPLES)
+        sign = 1 if metric.greater_is_better else -1
+        covered[name] = _covers(found.figure, sign * (true[name] - others[name]))
+    return covered
+
+
+def means(world: World, n: int, draws: np.random.Generator) -> Mapping[str, bool | None]:
+    """The same of the mean over models that differ in their seed and share the test part."""
+    labels, noises = world.draw(n, RUNS, draws)
+    true, runs = truths(world), [_figures(world, labels, noise) for noise in noises]
+    return {name: _covers(mean_over_runs([run[name] for run in runs]), true[name]) for name in METRICS}
+
+
+@cache
+def truths(world: World) -> Mapping[str, float]:
+    """Metric -> its value on all examples of the world."""
+    labels, noise = np.repeat([0, 1], MANY // 2), np.random.default_rng(0).normal(size=MANY)
+    weights = np.where(labels == 1, world.prevalence, 1 - world.prevalence)[None]
+    return {
+        name: float(metric.replicates(*world.case(name, labels, noise))(weights)[0]) for name, metric in METRICS.items()
+    }
+
+
+def _figures(world: World, labels: np.ndarray, noise: np.ndarray) -> dict[str, Figure]:
+    found: dict[str, Figure] = {}
+    for names in (METRICS.keys() - _LABELS.keys(), METRICS.keys() & _LABELS.keys()):
+        targets, prediction = world.case(min(names), labels, noise)
+        figures = measure([METRICS[name] for name in names], targets, prediction, seed=0, resamples=RESAMPLES)
+        found |= {name: figures[METRICS[name].name] for name in names}
+    return found
+
+
+def _covers(figure: Figure, true: float) -> bool | None:
+    return None if math.isnan(figure.low) else figure.low <= true <= figure.high
