@@ -139,6 +139,19 @@ def test_numbers_carry_their_inputs(number_run: Path, numbers_csv: Path, here: P
     )
 
 
+def test_categories_dates_and_gaps_are_carried_as_they_are(here: Path) -> None:
+    days = pd.date_range("2026-01-01", periods=40)
+    frame = pd.DataFrame({"age": range(40), "job": ["clerk", "smith"] * 20, "day": days, "kind": ["a", "b"] * 20})
+    run = headstart.fit(frame, label="kind", tuning="probe", scratch=False, out="run")
+    for out in ("p.csv", "p.jsonl", "p.parquet"):
+        run.predict(frame.drop(columns="kind"), out=out)
+    found = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert [row["job"] for row in found] == ["clerk", "smith"] * 20 and found[0]["day"].startswith("2026-01-01T")
+    assert list(pd.read_csv("p.csv"))[:4] == list(pd.read_parquet("p.parquet"))[:4] == ["origin", "age", "job", "day"]
+    with pytest.raises(DataError, match="by their names"):
+        run.predict([[31, "clerk", "2026-01-01"]])
+
+
 def test_a_sheet_is_named_to_predict_and_evaluate(review_run: Path, here: Path, headstart_command: Command) -> None:
     with pd.ExcelWriter("two.xlsx") as book:
         for name in ("Jan", "Feb"):

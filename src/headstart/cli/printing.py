@@ -109,7 +109,7 @@ def print_frame(frame: pd.DataFrame) -> None:
 
 def print_lines(frame: pd.DataFrame) -> None:
     """Predictions as JSON Lines."""
-    sys.stdout.writelines(line + "\n" for line in lines_of(frame))
+    sys.stdout.write(lines_of(frame))
 
 
 def frame_document(frame: pd.DataFrame) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from headstart.formats._conll_files import find_files
 from headstart.formats._encodings import decoded, is_unusual
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
-from headstart.formats._image_scan import Leftovers, walk_files
+from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
 from headstart.formats._parts import is_unlabelled
 from headstart.formats._table_sources import find_tables
 from headstart.kernel.errors import DataError
@@ -43,14 +42,13 @@ class TextFolder(Settings):
         """Return how many texts in how many class folders, where most files are such."""
         if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
             return None
-        others = Leftovers(suffixes=_SUFFIXES)
-        paths = list(takewhile(lambda _: not SUFFIXES & others.other.keys(), walk_files(Path(source), others)))
-        if (
-            SUFFIXES & others.other.keys()
-            or not paths
-            or 2 * sum(others.other.values()) > len(paths)
-            or _is_another(Path(source))
-        ):
+        others, paths = Leftovers(suffixes=_SUFFIXES | SUFFIXES), list[str]()
+        for path in walk_files(Path(source), others):
+            if is_image_path(path):
+                return None
+            paths.append(path)
+        few = 2 * sum(others.other.values()) > len(paths)
+        if few or not paths or _is_another(Path(source)):
             return None
         return understand([path for path in paths if not _unlabelled_folder(path)] or paths).in_words("text")
 
