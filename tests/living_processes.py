@@ -19,7 +19,7 @@ def reading_workers_of(process: int) -> set[int]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process runs or sleeps, and is no zombie."""
+    """Whether a process runs or sleeps, and is not a zombie."""
     try:
         return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -45,7 +45,7 @@ def samples_outside() -> Mapping[tuple[str, str], Callable[..., dict[str, Any]]]
     if not file:
         return {}
     spec = importlib.util.spec_from_file_location("samples_outside", file)
-    assert spec is not None and spec.loader is not None, f"HEADSTART_SAMPLES={file} is no Python file"
+    assert spec is not None and spec.loader is not None, f"HEADSTART_SAMPLES={file} is not a Python file"
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found: Mapping[tuple[str, str], Callable[..., dict[str, Any]]] = module.SAMPLES

@@ -38,7 +38,7 @@ class Sample:
     columns: Columns
     """The columns as a finished fit knows them."""
     dirty: Any
-    """Labelled data among what is no example of them: other and hidden files, blank lines, comments, half a pair."""
+    """Labelled data among what is not an example: other and hidden files, blank lines, comments, half a pair."""
     inputs: int
     """Examples in the dirty data and all beside them that may be meant as inputs."""
 

@@ -90,7 +90,7 @@ def test_it_says_where_it_starts_and_how_it_is_fitted(tuning: Any) -> None:
     assert tuning.start in ("pretrained", "random")
     assert isinstance(tuning.solved, bool)
     if tuning.solved:
-        assert tuning.start == "pretrained", "a head solved on random features is no start for anything"
+        assert tuning.start == "pretrained", "a head solved on random features is not a start for anything"
         assert tuning.first_stage(3) == 3, "a solver works on frozen features"
     else:
         assert isinstance(tuning, Recipe), "training by steps needs the fields of a Recipe"

@@ -59,11 +59,11 @@ def test_a_foreign_folder_is_no_run_and_stays_as_it_is(
     for line in (["predict", "mine", photos], ["evaluate", "mine"], ["report", "mine"]):
         ended = headstart_command(*line)
         assert ended.code == RunError.exit_code
-        assert "mine has no record.json: it is no run folder" in ended.err
+        assert "mine has no record.json: it is not a run folder" in ended.err
     for more in ([], ["--overwrite"]):
         ended = headstart_command("fit", photos, *FIT, "--out", "mine", *more)
         assert ended.code == RunError.exit_code
-        assert "mine holds something that is no run. Give another --out." in ended.err
+        assert "mine holds something that is not a run. Give another --out." in ended.err
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.tex"]
 
 

@@ -101,7 +101,7 @@ def test_a_single_class_is_judged_in_a_folder_as_in_a_table(here: Path) -> None:
 def test_evaluate_and_predict_say_what_was_left_out(here: Path, headstart_command: Command) -> None:
     run = fit_photos(photo_folder(Path("photos"), {"dark": 12, "light": 12}))
     Path("photos/zones.txt").write_text("none")
-    said = "1 file that is no images left out (1 .txt)"
+    said = "1 file other than images left out (1 .txt)"
     assert said in headstart.evaluate(run, Path("photos")).notes
     ended = headstart_command("predict", run.folder, "photos", "--out", "found.csv")
     assert ended.code == 0 and said in ended.err
@@ -305,7 +305,7 @@ def test_a_pickle_in_a_text_model_is_refused_and_not_run(here: Path, bert: Path)
 
 def test_a_folder_that_is_no_model(here: Path, bert: Path, photos: Path) -> None:
     Path("model").mkdir()
-    with pytest.raises(BackboneError, match=r"model exists but is no image model.*config\.json"):
+    with pytest.raises(BackboneError, match=r"model exists but is not an image model.*config\.json"):
         fit_photos(photos, backbone="model")
     with pytest.raises(BackboneError, match="takes text inputs; the data are image"):
         fit_photos(photos, backbone=str(bert))
@@ -422,7 +422,9 @@ def test_labels_that_the_run_does_not_know(here: Path, photo_run: Path, headstar
     photo_folder(Path("more"), {"dark": 2, "green": 2})
     ended = headstart_command("evaluate", photo_run, "more")
     assert ended.code == DataError.exit_code
-    assert "class 'green' is not known. Known: dark, light. 2 examples have a label that is no class here" in ended.err
+    assert (
+        "class 'green' is not known. Known: dark, light. 2 examples have a label that is not a class here" in ended.err
+    )
 
 
 def test_predictions_go_to_csv_or_parquet(photo_run: Path, photos: Path, headstart_command: Command) -> None:
@@ -456,4 +458,4 @@ def test_columns_are_found_by_name_and_not_by_place(here: Path, number_run: Path
 def test_a_run_that_is_missing_is_an_error_of_the_run(headstart_command: Command, photos: Path) -> None:
     ended = headstart_command("predict", "runs/photso", photos)
     assert ended.code == RunError.exit_code
-    assert "runs/photso is no folder. A run is the folder that `headstart fit` wrote" in ended.err
+    assert "runs/photso is not a folder. A run is the folder that `headstart fit` wrote" in ended.err

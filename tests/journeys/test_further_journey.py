@@ -175,7 +175,7 @@ def test_regression_keeps_its_scale(number_run: Path, here: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(here: Path, more_photos: Path, headstart_command: Command) -> None:
-    for name, message in {"nowhere": "nowhere is no folder", str(more_photos): "has no record.json"}.items():
+    for name, message in {"nowhere": "nowhere is not a folder", str(more_photos): "has no record.json"}.items():
         ended = headstart_command("fit", more_photos, "--from", name)
         assert (ended.code, message in ended.err) == (5, True), ended.err
     assert not Path("runs").exists()

@@ -174,7 +174,7 @@ def test_inputs_of_another_kind_are_refused_in_words(
     piped(b"one line\nanother\n")
     with pytest.raises(DataError, match=r"stdin\.txt is read as a text on each line, and the model takes the columns"):
         headstart.predict(number_run, "-")
-    with pytest.raises(DataError, match="the inputs are no rows that the model can read"):
+    with pytest.raises(DataError, match="the inputs are not rows that the model can read"):
         headstart.predict(number_run, [["a", "b", "c"]])
     with pytest.raises(DataError, match="does not exist"):
         headstart.predict(review_run, np.array("a text"))

@@ -86,7 +86,7 @@ def test_when_the_first_process_fails_it_alone_says_why_and_the_launcher_hears_o
     (here / "taken" / "letter.txt").write_text("mine")
     with launched(command, "fit", photos, *OFFLINE, "--out", "taken") as (first, second):
         assert first.wait() not in (0, 70)
-        assert first.err.count("Error: taken holds something that is no run") == 1
+        assert first.err.count("Error: taken holds something that is not a run") == 1
         assert "taken" not in second.err
 
 

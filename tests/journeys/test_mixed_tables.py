@@ -113,7 +113,7 @@ def test_a_missing_column_is_refused_and_surprises_are_told(bought: headstart.Ru
     assert isinstance(found, pd.DataFrame) and found["error"].isna().all()
     assert "column 'town', values not seen in training: 1, such as 'Rom'" in said.words
     assert "column 'since' never had gaps in training; filled with its median: 1" in said.words
-    assert any("no inputs: extra" in word for word in said.words)
+    assert any("not inputs: extra" in word for word in said.words)
 
 
 def test_a_run_goes_on_and_is_a_backbone_for_columns_in_another_order(bought: headstart.Run, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ FLAGS = (*OFFLINE, *SHORT)
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures in folders, one of which cannot be read, and a file that is no picture."""
+    """Pictures in folders, one of which cannot be read, and a file that is not a picture."""
     folder = photo_folder(tmp_path_factory.mktemp("data") / "scans", {"dark": 24, "light": 24})
     (folder / "dark" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
     (folder / "notes.txt").write_text("no picture")
@@ -55,7 +55,7 @@ def test_the_run_tells_what_was_learnt_and_leaves_no_checkpoint(pretrained: Path
     assert run.verdict.startswith("Trained on 33 inputs without labels with simclr for 2 epochs.")
     assert record["data"]["unreadable"][0]["origin"] == "dark/broken.png"
     assert "they are not used" in record["data"]["notes"][0]
-    assert "1 file that is no images left out (1 .txt)" in record["data"]["notes"][1]
+    assert "1 file other than images left out (1 .txt)" in record["data"]["notes"][1]
     assert {"feature_std", "effective_rank", "knn_accuracy"} == set(record["history"][-1]["monitors"])
     assert {"model", "start"} <= set(record["gain"]["arms"])
     assert run.metrics["comparisons"][0]["against"] == "start"

@@ -1,7 +1,7 @@
 """Pictures decoded and framed on the GPU: JPEGs by nvJPEG through torchvision, in batches.
 
-What is no JPEG that torchvision takes is read as everywhere else and framed with the others. Where there is no GPU, or
-a torchvision without nvJPEG, `lacking` says so.
+Anything but a JPEG that torchvision takes is read as elsewhere and framed with the others. Without a GPU, or with a
+torchvision that lacks nvJPEG, `lacking` says so.
 """
 
 from __future__ import annotations

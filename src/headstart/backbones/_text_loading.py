@@ -97,7 +97,7 @@ def pretrained_model(config: Any, source: Path) -> nn.Module:
 
     Raises:
         BackboneError: there are none, they would need code to be read, they do not fit the architecture, or they
-            hold what is no number.
+            hold what is not a number.
     """
     state = read_weights(source) if source.is_file() else None
     if state is None:

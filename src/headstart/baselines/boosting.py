@@ -70,5 +70,5 @@ def _grown(data: Labelled, rate: float, seed: int) -> Scores:
 def _rows(examples: Examples) -> Sequence[Row]:
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, HasNumbers):
-        raise TypeError(f"{examples.schema.modality} inputs are no rows of a table")
+        raise TypeError(f"{examples.schema.modality} inputs are not rows of a table")
     return kind.rows(examples.raws())

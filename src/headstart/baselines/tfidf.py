@@ -91,7 +91,7 @@ def _columns(examples: Examples) -> list[tuple[str, ...]]:
     """The first text of every example, then the second of every one."""
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, HasTexts):
-        raise TypeError(f"{examples.schema.modality} inputs are no texts")
+        raise TypeError(f"{examples.schema.modality} inputs are not texts")
     return list(zip(*(kind.texts(raw) for raw in examples.raws())))
 
 

@@ -68,7 +68,7 @@ Categorical = Annotated[
     list[str] | None, option("--categorical", "Column of categories, whatever it holds; repeatable.", "COLUMN")
 ]
 Date = Annotated[list[str] | None, option("--date", "Column of dates; repeatable.", "COLUMN")]
-LeaveOut = Annotated[list[str] | None, option("--leave-out", "Column that is no input; repeatable.", "COLUMN")]
+LeaveOut = Annotated[list[str] | None, option("--leave-out", "Column that is not an input; repeatable.", "COLUMN")]
 Label = Annotated[
     list[str] | None, option("--label", "Label column; repeat it for several columns of 0 and 1.", "COLUMN")
 ]

@@ -28,7 +28,7 @@ class Columns(Settings):
     date: tuple[str, ...] = ()
     """Input columns of dates."""
     leave_out: tuple[str, ...] = ()
-    """Columns that are no inputs."""
+    """Columns that are not inputs."""
     only: bool = False
     """Whether the inputs are those that are named and no others, as in a run; else kinds of columns alone are named."""
     label: str | None = None

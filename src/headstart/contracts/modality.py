@@ -67,7 +67,7 @@ class Modality(Protocol):
         ...
 
     def flaw(self, raw: Raw) -> str:
-        """Return why an input that is no file is of no use, in words that follow its origin; '' where it is of use."""
+        """Return why an input that is not a file is of no use, in words that follow its origin; '' for one of use."""
         ...
 
     def sizes(self, raws: Sequence[Raw], names: Sequence[str]) -> Sizes:

@@ -80,7 +80,7 @@ def read_state(folder: Path, described: Description) -> dict[str, Tensor]:
     assets = folder / "assets"
     for name, digest in described.assets.items():
         if Path(name).name != name:
-            raise RunError(f"{folder / DESCRIPTION} is foreign: it names the asset {name!r}, which is no file's name")
+            raise RunError(f"{folder / DESCRIPTION} is foreign: it names the asset {name!r}, which is not a file name")
         _read_whole(assets / name, digest)
     there = sorted(path.name for path in assets.iterdir()) if assets.is_dir() else []
     strange = [name for name in there if name not in described.assets and not name.startswith(".")]

@@ -80,7 +80,7 @@ class Objective(Settings):
     modalities: ClassVar[tuple[str, ...]] = ()
     """The modalities that it can learn from; empty for every one."""
     gathers: ClassVar[bool] = False
-    """True where it takes `Step.gathered`: terms that are no means over the examples of the first stream need it."""
+    """True where it takes `Step.gathered`: terms that are not means over the examples of the first stream need it."""
     of_classes: ClassVar[bool] = False
     """True where each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
     advice: ClassVar[Advice] = Advice()

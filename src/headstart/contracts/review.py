@@ -19,7 +19,7 @@ class Review(NamedTuple):
     """Examples without a label."""
     labels: Sequence[tuple[str, ...] | None] = ()
     """Names that each example is labelled with, in a fixed order; None where the label is missing. Empty where labels
-    are no names: copies are then not compared by them."""
+    are not names: copies are then not compared by them."""
     spreads: Mapping[str, Sequence[float]] = {}
     """Quantity -> its values over the examples."""
     unit: str = ""

@@ -1,4 +1,4 @@
-"""Weights that are no numbers: a model that holds NaN or infinity predicts nothing, and is refused where it is read."""
+"""Weights that are not numbers: a model that holds NaN or infinity predicts nothing and is refused when read."""
 
 from __future__ import annotations
 

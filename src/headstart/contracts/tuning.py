@@ -22,7 +22,7 @@ class Rate:
     """Speed of one stage."""
 
     stage: int
-    """Index in `Backbone.stages`; -1 is everything that is no backbone: heads and additions."""
+    """Index in `Backbone.stages`; -1 is everything that is not a backbone: heads and additions."""
     factor: float
     """Times the tuning's learning rate; >= 0."""
     start: float = 0.0

@@ -24,7 +24,7 @@ def world_size() -> int:
     """Return the number of processes of the job, >= 1.
 
     Raises:
-        SettingsError: the environment holds something that is no number.
+        SettingsError: the environment holds something that is not a number.
     """
     return max(1, _number("WORLD_SIZE", 1))
 

@@ -4,7 +4,7 @@ Each text is hashed once as it is and once without each of its words. Texts that
 (deletion neighbourhoods, Mor & Fraenkel 1982), so no pairs are compared. The hash is a polynomial of the words' numbers
 modulo 2^64; two prefix sums give it without a word.
 
-Many short texts differ by one word and are no copies: "see you later", "see you soon". So what two texts share must be
+Many short texts differ by one word and are not copies: "see you later", "see you soon". So what two texts share must be
 too rare to come up twice by chance. Let p(w) be the share of the other texts that have word w. A text of independent
 words has all the shared ones with probability 2^-I, where I is the sum of -log2 p(w). Of n texts n^2/2 pairs can meet,
 so I must be at least 2 log2 n. A phrase that many texts have is made of frequent words, and falls short.

@@ -47,7 +47,7 @@ def typed(
         return column.cast(kind, safe=not pa.types.is_timestamp(kind))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         what = "date" if pa.types.is_timestamp(kind) else "number"
-        raise DataError(f"column '{name}' holds {column.type}, which is no {what}") from error
+        raise DataError(f"column '{name}' holds {column.type}, which is not a {what}") from error
 
 
 def as_texts(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -57,7 +57,7 @@ def as_texts(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column '{name}' holds {column.type}, which is no text") from error
+        raise DataError(f"column '{name}' holds {column.type}, which is not text") from error
 
 
 def is_gap(cell: str | None) -> bool:

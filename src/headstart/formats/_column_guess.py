@@ -210,7 +210,7 @@ def _named_inputs(table: pa.Table, columns: Columns, taken: set[str | None]) -> 
         return None
     found = TableColumns(columns.numeric, columns.categorical, columns.date)
     unused = [name for name in _own(table) if name not in {*found.names, *taken, *columns.leave_out}]
-    return _cells(found, (f"columns that are no inputs: {listed(unused)}",) if unused else ())
+    return _cells(found, (f"columns that are not inputs: {listed(unused)}",) if unused else ())
 
 
 def _inputs(table: pa.Table, root: str, columns: Columns, taken: set[str | None], decimal: DecimalSign) -> Inputs:

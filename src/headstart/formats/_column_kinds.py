@@ -30,7 +30,7 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 
 def fault_of_numbers(column: pa.ChunkedArray, decimal: DecimalSign) -> str | None:
-    """Why the numbers in a column of text cannot be read, '' where they can; None where most cells are no numbers."""
+    """Why the numbers in a column of text cannot be read, '' where they can; None where most cells are not numbers."""
     if not any(signs_of(value) for value in sample(column)):
         return None
     counts = Counter(cell for cell in column.to_pylist() if cell and cell.strip() and not is_no_value(cell))

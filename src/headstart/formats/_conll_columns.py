@@ -104,7 +104,7 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
         word = _words(seen) + 1
     notes: list[str] = []
     if word > 1:
-        why = "the first counts words" if seen.running[0] else "those before are no words"
+        why = "the first counts words" if seen.running[0] else "those before are not words"
         notes.append(f"the words are in column {word} of {seen.path.name}, as {why}")
     tags: dict[str, str] = {}
     if tagged:
@@ -117,7 +117,7 @@ def layout_of(seen: Columns, word: int | None, tag: int | None, *, tagged: bool)
     numbered = width > 1 and seen.running[0] and word > 1
     if numbered:
         places = [f"{seen.path.name}:{number}" for number in seen.joined]
-        notes += left_out(places, "lines of CoNLL-U that are no single word")
+        notes += left_out(places, "lines of CoNLL-U that are not single words")
     return Layout(word - 1, last, numbered, frozenset(lines), tags, tuple(notes))
 
 

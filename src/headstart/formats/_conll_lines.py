@@ -14,7 +14,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.regular import open_regular
 
 DOCUMENT = "-DOCSTART-"
-"""Stands for a line that begins a document and is no word of it."""
+"""Stands for a line that begins a document and is not a word of it."""
 
 _STARTS = re.compile(r"-DOCSTART-|\d+\s+-DOCSTART-|#begin document|# newdoc\b")
 _COMMENT = re.compile(r"#[ \t]|#end document")

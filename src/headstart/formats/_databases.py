@@ -18,7 +18,7 @@ class DatabaseTable(RecordTable):
     """A table; a row is named by its number, from 1."""
 
     def __init__(self, file: StoredFile, wanted: str | None = None) -> None:
-        """Find the table. Raises DataError where the file is no database, or it is not clear which table is meant."""
+        """Find the table. Raises DataError where it is not a database, or it is not clear which table is meant."""
         super().__init__(file)
         with self._connected() as connection:
             tables = sorted(name for (name,) in connection.execute(_TABLES))

@@ -39,12 +39,12 @@ def encoding_of(file: StoredFile) -> str:
     try:
         _require_text(begins)
     except ValueError as error:
-        raise DataError(f"{file} is no text: {error}") from error
+        raise DataError(f"{file} is not text: {error}") from error
     return next((encoding for encoding in ("utf-8", "cp1252") if _undecodable(file, encoding) is None), "latin-1")
 
 
 def decoded(content: bytes) -> tuple[str, str]:
-    """A whole text and its encoding, found as `encoding_of` does. Raises ValueError where it is no text."""
+    """A whole text and its encoding, found as `encoding_of` does. Raises ValueError where it is not text."""
     marked = next((name for name, marks in _MARKS if content.startswith(marks)), None)
     if marked is not None:
         return content.decode(marked), marked

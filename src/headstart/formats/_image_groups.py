@@ -15,12 +15,12 @@ def groups_of(pattern: str, paths: Sequence[str]) -> tuple[pa.Array, tuple[str, 
     """The group of each path, the expression's first bracket, or else its whole match; and notes on paths without one.
 
     Raises:
-        DataError: it is no regular expression, or matches no path.
+        DataError: it is not a regular expression, or matches no path.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise DataError(f"--group {pattern!r} is no regular expression: {error}") from error
+        raise DataError(f"--group {pattern!r} is not a regular expression: {error}") from error
     matches = [expression.search(nfc(path)) for path in paths]
     groups = [match and match.group(1 if expression.groups else 0) for match in matches]
     missing = groups.count(None)

@@ -78,7 +78,7 @@ def understand(paths: Sequence[str]) -> Layout:
 
 
 def _wrapper_depth(split: Sequence[Sequence[str]], depth: int) -> int:
-    """Return how many levels down the first level lies that is no lone folder of folders."""
+    """Return how many levels down the first level lies that is not a lone folder of folders."""
     while split and all(len(parts) > depth + 1 for parts in split):
         first = {parts[depth] for parts in split}
         if len(first) > 1 or part_of(next(iter(first))) or not all(len(parts) > depth + 2 for parts in split):

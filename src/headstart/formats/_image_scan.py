@@ -25,11 +25,11 @@ class Leftovers:
     what: str = "images"
     """These files in words."""
     other: dict[str, int] = field(default_factory=dict)
-    """Suffix -> number of files that are no images; '' for files without a suffix."""
+    """Suffix -> number of files that are not images; '' for files without a suffix."""
     unnameable: int = 0
     """Files whose names are not valid UTF-8."""
     first_unnameable: str = ""
-    """One of them, with the bytes that are no text spelt out."""
+    """One of them, with the bytes that are not text spelt out."""
     hidden: list[str] = field(default_factory=list)
     """Files and folders whose names begin with a dot; those of folders are not looked for."""
     repeated_links: int = 0
@@ -44,8 +44,8 @@ class Leftovers:
             kinds = sorted(self.other.items(), key=lambda kind: (-kind[1], kind[0]))
             listed = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in kinds[:5])
             number = sum(self.other.values())
-            files, are = ("file", "is") if number == 1 else ("files", "are")
-            notes.append(LeftOut(number, f"{number} {files} that {are} no {self.what} left out ({listed})"))
+            files = "file" if number == 1 else "files"
+            notes.append(LeftOut(number, f"{number} {files} other than {self.what} left out ({listed})"))
         if self.unnameable:
             names = f"names are not valid UTF-8: {self.unnameable}, such as {self.first_unnameable}; rename them"
             notes.append(LeftOut(self.unnameable, f"files left out because their {names}"))

@@ -38,7 +38,7 @@ class LabelColumn:
     """Texts or lists; None where there is no label."""
     origins: Sequence[object]
     typed: bool
-    """Whether its source tells text from numbers, so that text is no number."""
+    """Whether its source tells text from numbers, so that text is not a number."""
     form: LabelForm
     decimal: DecimalSign
     notes: list[str]

@@ -22,7 +22,7 @@ def read_lists(column: LabelColumn) -> Labels:
     cells = [None if cell is None else _without_gaps(column, row, cell) for row, cell in enumerate(column.cells)]
     negative = sum(new is None and old is not None for old, new in zip(column.cells, cells))
     if negative:
-        column.say(f"{negative} lists hold negative class numbers alone, which are no label")
+        column.say(f"{negative} lists hold only negative class numbers, which are not labels")
     dropped = sum(len(old) - len(new) for old, new in zip(column.cells, cells) if old and new is not None)
     if dropped:
         column.say(f"{dropped} empty items of lists were left out")
@@ -43,19 +43,19 @@ def _without_gaps(column: LabelColumn, row: int, cell: list[Any]) -> list[Any] |
     """A list without its empty items. One of negative class numbers alone is no label.
 
     Raises:
-        DataError: a negative class number stands beside others, or an item is no name and no whole number.
+        DataError: a negative class number stands beside others, or an item is neither a name nor a whole number.
     """
     items = [item for item in cell if item is not None and item == item and str(item).strip()]
     strange = next((item for item in items if not isinstance(item, (str, int)) and not _is_whole(item)), None)
     if strange is not None:
-        raise column.refusal(f"{strange!r} in {column.shown(row)} is no label: expected names or whole numbers")
+        raise column.refusal(f"{strange!r} in {column.shown(row)} is not a label: expected names or whole numbers")
     negative = [item for item in items if not isinstance(item, str) and item < 0]
     if negative and len(negative) == len(items):
         return None
     if negative:
         raise column.refusal(
-            f"{negative[0]} in {column.shown(row)} is no class number: they start at 0. Take it out, or leave the cell "
-            "empty where no label is known."
+            f"{negative[0]} in {column.shown(row)} is not a class number: they start at 0. Take it out, or leave the "
+            "cell empty where no label is known."
         )
     return items
 

@@ -69,7 +69,7 @@ def lists_in(column: LabelColumn) -> LabelColumn | None:
 
 
 def read_texts(column: LabelColumn) -> Labels:
-    """Read a column of texts that are no lists. Raises DataError."""
+    """Read a column of texts that are not lists. Raises DataError."""
     counts = Counter(column.known())
     if column.form == "names":
         return Labels(pa.array(column.cells, pa.string()), form="names")
@@ -199,7 +199,9 @@ def _decimal_sign(column: LabelColumn, signs: Mapping[str, set[DecimalSign]], to
         odd = [cell for cell in signs if column.decimal not in signs[cell]]
         if odd:
             shown = column.first(lambda cell: cell == odd[0])
-            raise column.refusal(f"{shown} is no number with a decimal {column.decimal}, as --set format.decimal says")
+            raise column.refusal(
+                f"{shown} is not a number with a decimal {column.decimal}, as --set format.decimal says"
+            )
         return column.decimal
     fits = set[DecimalSign]({"point", "comma"}).intersection(*signs.values())
     shown = column.first(lambda cell: not is_plain(cell))

@@ -45,7 +45,7 @@ def _read(path: Path) -> Legend:
             if path.name == "dataset.json":
                 return _of_nnunet(path, content)
             if not isinstance(content, dict) or len(content) < 2:
-                raise DataError(f'{path} is no legend: expected {{"0": "background", "1": "cell"}}')
+                raise DataError(f'{path} is not a legend: expected {{"0": "background", "1": "cell"}}')
             return Legend({str(key).lower(): str(value) for key, value in content.items()})
         lines = [line.strip() for line in read_regular(path).decode().splitlines()]
     except (HeadstartError, OSError, UnicodeDecodeError) as error:
@@ -84,5 +84,5 @@ def _colour(path: Path, line: str) -> tuple[str, str]:
         name, numbers = line.split(":")[:2]
         red, green, blue = (int(number) for number in numbers.split(","))
     except ValueError:
-        raise DataError(f"{path}: {line!r} is no line of a legend; expected name:red,green,blue::") from None
+        raise DataError(f"{path}: {line!r} is not a line of a legend; expected name:red,green,blue::") from None
     return f"#{red:02x}{green:02x}{blue:02x}", name

@@ -35,7 +35,7 @@ def parse_cell(text: str) -> list[Any] | dict[str, Any]:
     except ValueError:
         value = _Reader(text).read()
     if not isinstance(value, (list, dict)):
-        raise ValueError("it is no list")
+        raise ValueError("it is not a list")
     return value
 
 
@@ -63,7 +63,7 @@ class _Reader:
             raise ValueError(f"{mark!r} stands where a value should")
         items, commas, pairs = self._items(_CLOSING[mark], depth)
         if mark == "(" and len(items) == 1 and not commas:  # Python writes ('a',) for a tuple of one
-            raise ValueError("a value in parentheses is no list")
+            raise ValueError("a value in parentheses is not a list")
         return dict(pairs) if pairs else items
 
     def _called(self, depth: int) -> Any:
@@ -113,7 +113,7 @@ def _unquoted(token: str) -> str:
         except (ValueError, SyntaxError):
             continue
         return text
-    raise ValueError(f"{token[:40]} is no text that Python or JSON could have written")
+    raise ValueError(f"{token[:40]} is not text that Python or JSON could have written")
 
 
 def _of_word(word: str) -> Any:

@@ -77,7 +77,7 @@ class TextTable(RecordTable):
 
     @cached_property
     def encoding(self) -> str:
-        """Its encoding. Raises DataError where it is no text."""
+        """Its encoding. Raises DataError where it is not text."""
         return encoding_of(self.file)
 
     @property
@@ -104,7 +104,9 @@ class JsonLines(TextTable):
         except ValueError as error:
             raise DataError(f"{self.file}:{number} cannot be read as JSON: {error}") from error
         if not isinstance(record, dict):
-            raise DataError(f"{self.file}:{number} is no record but {line.strip()[:60]!r}. Expected {{...}} per line.")
+            raise DataError(
+                f"{self.file}:{number} is not a record but {line.strip()[:60]!r}. Expected {{...}} per line."
+            )
         return record
 
 

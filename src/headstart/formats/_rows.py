@@ -14,7 +14,7 @@ MIXED = b"mixed"
 """Metadata of a field whose values were of several kinds and were read as text: an example of each."""
 
 CATEGORIES = b"categories"
-"""Metadata of a field whose values were said to be categories and are no texts: pandas' categorical numbers."""
+"""Metadata of a field whose values were said to be categories and are not texts: pandas' categorical numbers."""
 
 _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
 

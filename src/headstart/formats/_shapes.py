@@ -61,7 +61,7 @@ def drawn(shape: Any, height: int, width: int) -> Drawn:
         rings = [_corners(polygon) for polygon in shape or ()]
         return _filled([ring for ring in rings if len(ring) > 2], height, width)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise DataError(f"{str(shape)[:80]} is no polygon and no run lengths: {error}") from error
+        raise DataError(f"{str(shape)[:80]} is neither a polygon nor run lengths: {error}") from error
 
 
 def boxed(box: Any, height: int, width: int) -> Drawn:
@@ -73,7 +73,7 @@ def boxed(box: Any, height: int, width: int) -> Drawn:
         if (size < 0).any():
             raise ValueError("its width and height are negative")
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{str(box)[:80]} is no box of left, top, width and height: {error}") from error
+        raise DataError(f"{str(box)[:80]} is not a box of left, top, width and height: {error}") from error
     first = np.clip(np.floor([top, left]), 0, [height, width]).astype(int)
     stop = np.clip(np.maximum(np.ceil([top + size[1], left + size[0]]), first + 1), first, [height, width]).astype(int)
     return Drawn(int(first[0]), int(first[1]), np.ones(stop - first, bool))
@@ -142,7 +142,7 @@ def _uncompressed(text: Any) -> list[int]:
         raise ValueError("its counts are neither a list nor a text")
     codes = text.encode()
     if any(not 48 <= code < 112 for code in codes) or (codes and (codes[-1] - 48) & 0x20):
-        raise ValueError("its characters are no compressed run lengths, or are cut off")
+        raise ValueError("its characters are not compressed run lengths, or are cut off")
     runs: list[int] = []
     value, shift = 0, 0
     for bits in (code - 48 for code in codes):

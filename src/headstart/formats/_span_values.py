@@ -36,11 +36,11 @@ def with_spans(table: pa.Table, column: LabelColumn, inputs: Sequence[str]) -> p
         table: with texts as they are read. column: lists of records or triples. inputs: the columns of text.
 
     Raises:
-        DataError: there are two texts or none, a value is no list of spans, or a span lies outside its text, covers no
-            word or overlaps another; the row is named.
+        DataError: there are two texts or none, a value is not a list of spans, or a span lies outside its text, covers
+            no word or overlaps another; the row is named.
     """
     if len(inputs) != 1:
-        held = " and ".join(inputs) or "inputs that are no text"
+        held = " and ".join(inputs) or "inputs that are not text"
         raise DataError(f"column '{column.name}' holds spans: they lie in one text, not in {held}")
     texts = table.column(inputs[0]).to_pylist()
     found: list[list[dict[str, Any]] | None] = []
@@ -83,7 +83,7 @@ def _span(item: Any, where: str) -> _Span:
         parts = item if isinstance(item, (list, tuple)) else ()
     whole = len(parts) == 3 and all(isinstance(part, int) and not isinstance(part, bool) for part in parts[:2])
     if not whole or not isinstance(parts[2], str) or not parts[2].strip():
-        raise DataError(f"{where}: {item!r} is no span. {_EXPECTED}")
+        raise DataError(f"{where}: {item!r} is not a span. {_EXPECTED}")
     return _Span(*parts)
 
 

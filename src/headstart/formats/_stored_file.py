@@ -87,7 +87,7 @@ class StoredFile:
             raise DataError(f"{self} is empty (0 bytes)")
         unpack = next((unpack for magic, unpack in PACKINGS.values() if begins.startswith(magic)), None)
         if unpack is None and suffix in PACKINGS:
-            raise DataError(f"{self} is no {suffix[1:]} file, whatever its name says: it begins with {begins!r}")
+            raise DataError(f"{self} is not a {suffix} file, whatever its name says: it begins with {begins!r}")
         return unpack(raw) if unpack else raw
 
 

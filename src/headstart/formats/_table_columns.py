@@ -18,7 +18,7 @@ from headstart.formats._rows import CATEGORIES, is_text
 FEWEST = 20
 """Rows from which values that are nearly all different mean nothing."""
 FEW_VALUES = 20
-"""Different values up to which some that are no numbers make a column one of categories."""
+"""Different values up to which some that are not numbers make a column one of categories."""
 MOST_NAMED = 12
 """Columns in a note."""
 

@@ -79,7 +79,7 @@ class ArrowRows:
             yield self._part(start, start + rows).select([*types, ORIGIN])
 
     def _part(self, start: int, stop: int, *, strict: bool = False) -> pa.Table:
-        """Some rows. Raises DataError, if `strict`, on a number that is no class."""
+        """Some rows. Raises DataError, if `strict`, on a number that is not a class."""
         table = plain(self._rows[start:stop])
         for name, class_names in self._class_names.items():
             numbers = table.column(name)
@@ -107,8 +107,8 @@ def _require_known(column: str, numbers: list[Any], named: list[Any], classes: i
         strange = [one for one in listed if one is not None and (one >= classes or (one < 0 and beside))]
         if strange:
             raise DataError(
-                f"row {row}, column '{column}': {strange[0]} is no class number, which are 0 to {classes - 1}. Take it "
-                "out, or give the row no label."
+                f"row {row}, column '{column}': {strange[0]} is not a class number; these are 0 to {classes - 1}. "
+                "Take it out, or give the row no label."
             )
 
 

@@ -129,7 +129,7 @@ def _opened(file: StoredFile, wanted: str | None) -> TableSource:
 
 
 def _tables_in(folder: Path) -> list[StoredFile]:
-    """By name; what is no regular file is refused when it is opened, as it may be the part that is meant."""
+    """By name; what is not a regular file is refused when it is opened, as it may be the part that is meant."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and not entry.is_dir())
     files = [StoredFile(folder / name) for name in names if os.path.splitext(name)[1].lower() in _ENDINGS]
@@ -163,7 +163,7 @@ def _require_whole(folder: Path, files: Sequence[StoredFile]) -> None:
 
 
 def _require_same_columns(folder: Path, tables: Sequence[TableSource]) -> None:
-    """Refuse tables that are no shards of one. Raises DataError."""
+    """Refuse tables that are not shards of one. Raises DataError."""
     other = next((table for table in tables[1:] if set(table.names()) != set(tables[0].names())), None)
     if other is not None:
         raise DataError(

@@ -90,7 +90,7 @@ def _named(source: Mapping[Any, Any]) -> list[TablePart] | None:
         return [TablePart(part_of(name) or "", "", table) for name, table in tables.items() if table is not None]
     if unnamed:
         raise DataError(
-            f"the parts are called {', '.join(tables)}; '{unnamed[0]}' is none of train, val and test. Leave it out, "
+            f"the parts are called {', '.join(tables)}; '{unnamed[0]}' is not train, val or test. Leave it out, "
             "rename it, or give one of them alone."
         )
     return by_part([TablePart(part_of(name) or "", name, table) for name, table in tables.items() if table is not None])

@@ -91,7 +91,7 @@ def _lists(table: pa.Table, name: str, required: str | None) -> pa.Array | None:
             return None
         raise
     if lists is None and name == required and column.known():
-        raise column.refusal(f"{column.first()} is no list of words")
+        raise column.refusal(f"{column.first()} is not a list of words")
     return None if lists is None or holds_records(lists) else pa.array(lists.cells)
 
 
@@ -134,7 +134,7 @@ def _tags(values: Sequence[Any], words: int, where: str) -> Tags:
         raise DataError(f"{where}: {words} words and {len(values)} tags. Every word needs its tag.")
     if not all(isinstance(value, str) and value for value in values):
         strange = next(value for value in values if not isinstance(value, str) or not value)
-        raise DataError(f"{where}: {strange!r} is no tag. Write tags as text, such as 'B-person', and 'O' for none.")
+        raise DataError(f"{where}: {strange!r} is not a tag. Write tags as text, such as 'B-person', and 'O' for none.")
     return Tags(values, [f"{where}, word {number}" for number in range(1, words + 1)])
 
 

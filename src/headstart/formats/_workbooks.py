@@ -31,7 +31,7 @@ class Sheet(RecordTable):
     """A sheet; a row is named by its number in the sheet."""
 
     def __init__(self, file: StoredFile, wanted: str | None = None) -> None:
-        """Find the sheet. Raises DataError where the file is no workbook, or it is not clear which sheet is meant."""
+        """Find the sheet. Raises DataError where it is not a workbook, or it is not clear which sheet is meant."""
         super().__init__(file)
         self._failed: dict[str, None] = {}
         self._unnamed: set[int] = set()

@@ -118,7 +118,9 @@ def _files(source: Any) -> list[ConllFile]:
     files = find_files(source)
     if files:
         return files
-    raise DataError(f"{source} is no CoNLL file: expected .conll, .bio, .iob2 or the like, or a .txt of words and tags")
+    raise DataError(
+        f"{source} is not a CoNLL file: expected .conll, .bio, .iob2 or the like, or a .txt of words and tags"
+    )
 
 
 def _refuse_foreign_columns(columns: Columns) -> None:

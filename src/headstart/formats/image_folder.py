@@ -46,7 +46,7 @@ class ImageFolder(Settings):
         if not path.is_dir():
             return None
         paths = list(walk_files(path, Leftovers()))
-        if has_mask_folders(path) or has_mask_endings(paths) or coco_files(path):  # pictures with masks are no classes
+        if has_mask_folders(path) or has_mask_endings(paths) or coco_files(path):  # pictures with masks are not classes
             return None
         layout = understand(paths)
         return layout.in_words() if layout.images else None

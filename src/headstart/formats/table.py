@@ -68,7 +68,7 @@ class Table(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which tables with which columns."""
-        if coco_files(source) or _is_tagged(source):  # annotations and words with tags are no rows of a table
+        if coco_files(source) or _is_tagged(source):  # annotations and words with tags are not rows of a table
             return None
         try:
             tables = find_tables(source)
@@ -191,7 +191,7 @@ def _is_number(kind: pa.DataType) -> bool:
 def _tables(source: Any, wanted: str | None) -> list[TablePart]:
     tables = find_tables(source, wanted)
     if not tables:
-        raise DataError(f"{source} is no table: expected .csv, .tsv, .parquet, .jsonl, .xlsx, a frame or a data set")
+        raise DataError(f"{source} is not a table: expected .csv, .tsv, .parquet, .jsonl, .xlsx, a frame or a data set")
     return tables
 
 

@@ -8,7 +8,7 @@ import tomllib
 from typing import Any
 
 DEEPEST = 100
-"""Levels of lists and records in each other at most: more is no data, and exhausts the stack of what reads it."""
+"""Levels of lists and records in each other at most: more is not data, and exhausts the stack of what reads it."""
 
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape that is a character only together with another."""
@@ -18,7 +18,7 @@ def parse_json(text: str | bytes) -> Any:
     """Return what a JSON text says.
 
     Raises:
-        ValueError: it is no JSON, nested deeper than `DEEPEST`, holds an integer of thousands of digits, or half of a
+        ValueError: it is not JSON, nested deeper than `DEEPEST`, holds an integer of thousands of digits, or half of a
             surrogate pair, which no UTF-8 file could hold.
     """
     if isinstance(text, bytes):
@@ -76,7 +76,7 @@ def _require_characters(place: str, value: Any) -> None:
         except UnicodeEncodeError as error:
             half = ascii(value[error.start])
             raise ValueError(
-                f"{place.lstrip('., ') or 'it'} holds {half}, half of a surrogate pair, which is no character"
+                f"{place.lstrip('., ') or 'it'} holds {half}, half of a surrogate pair, which is not a character"
             ) from error
 
 

@@ -124,7 +124,7 @@ def _owner(point: EntryPoint) -> str:
 
 
 def _check(family: str, kind: Any) -> None:
-    """Refuse what is no settings class, or lacks a part of its contract. Raises SettingsError."""
+    """Refuse what is not a settings class, or lacks a part of its contract. Raises SettingsError."""
     if not (isinstance(kind, type) and issubclass(kind, Settings)):
         raise SettingsError(f"{getattr(kind, '__qualname__', kind)} is not a Settings class")
     promised = CONTRACTS.get(family, Settings)

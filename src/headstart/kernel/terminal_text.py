@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but for tabs and ends of lines, changes of the direction of writing, bytes that are no text."""
+"""Control characters but for tabs and ends of lines, changes of the direction of writing, bytes that are not text."""
 
 
 def printable(text: str) -> str:

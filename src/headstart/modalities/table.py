@@ -73,7 +73,7 @@ class Table(PlainModality):
         return ", ".join(map(_shown, raw[:_SHOWN]))
 
     def recognises(self, inputs: Any) -> float:  # noqa: ARG002
-        """Last resort: values that are no numbers are reported when they are read."""
+        """Last resort: values that are not numbers are reported when they are read."""
         return 0.1
 
     def columns(self, inputs: Any) -> Mapping[str, Any]:

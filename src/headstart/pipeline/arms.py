@@ -186,7 +186,7 @@ def train_arm(
     Args:
         context: data and backbone. key, title: the arm's.
         tuning: a `Recipe`.
-        budget: seconds; None is no limit.
+        budget: seconds; None for no limit.
         probe: the solved arm, for a tuning that starts from its head; solved here where it is needed and missing.
 
     Raises:
@@ -336,7 +336,7 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
         solved = probe or solve_arm(context, "probe")
         why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
-    reason = "the task's head is no linear one, which alone can be solved for"
+    reason = "the task's head is not linear, and only linear heads can be solved for"
     told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(context.plan.seed, "head"))

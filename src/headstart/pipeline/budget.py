@@ -12,7 +12,7 @@ class Budget:
     """The clock of a run; its limit holds from `begin` to the final model, whatever lies in between."""
 
     def __init__(self, seconds: float | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        """Allow so many seconds; None is no limit."""
+        """Allow so many seconds; None for no limit."""
         self.seconds = seconds
         self.steps: dict[str, float] = {}
         """Step -> seconds it took, in order."""

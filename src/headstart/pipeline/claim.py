@@ -34,7 +34,7 @@ WORK = "work"
 _IN_USE = "is being written by another process. Wait for it to end, or give another --out."
 
 _IN_THE_WAY = {
-    "foreign": "holds something that is no run. Give another --out.",
+    "foreign": "holds something that is not a run. Give another --out.",
     "finished": "holds a run already. Give another --out, or --overwrite to replace it.",
     "unfinished": "holds an unfinished run of another request. Give another --out, or --overwrite to replace it.",
 }
@@ -279,7 +279,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _request_in(folder: Path) -> Any:
-    """The hash of the request that a folder is the run of; None where it is no run."""
+    """The hash of the request that a folder is the run of; None where it is not a run."""
     try:
         mark = read_json(folder / REQUEST)
     except (HeadstartError, OSError):

@@ -17,7 +17,7 @@ _SAME = 1 - 1e-9
 
 
 def about_columns(examples: Examples) -> Iterator[str]:
-    """Yield a sentence for each column that is better left out. Nothing where inputs are no numbers."""
+    """Yield a sentence for each column that is better left out. Nothing where inputs are not numbers."""
     schema, kind = examples.schema, modality_named(examples.schema.modality)
     if not isinstance(kind, HasNumbers) or not len(examples):
         return

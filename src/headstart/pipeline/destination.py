@@ -56,7 +56,7 @@ def require_replaceable(file: Path, is_ours: Callable[[Path], bool], what: str) 
     if not os.path.lexists(file) or (file.is_symlink() and not os.path.exists(file)):
         return
     if not file.is_file():
-        raise SettingsError(f"{what} cannot be written to {file}: it is no file. {GIVE_ANOTHER}")
+        raise SettingsError(f"{what} cannot be written to {file}: it is not a file. {GIVE_ANOTHER}")
     if file.stat().st_size and not is_ours(file):
         raise SettingsError(f"{file} is there already and is not {what}: it will not be replaced. {GIVE_ANOTHER}")
 

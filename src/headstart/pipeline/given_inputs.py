@@ -57,7 +57,7 @@ def given_examples(data: Any, model: Model) -> Examples | None:
     except DataError:
         raise
     except ValueError as error:
-        raise DataError(f"the inputs are no {kind.unit} that the model can read: {error}") from error
+        raise DataError(f"the inputs are not {kind.unit} that the model can read: {error}") from error
     if not isinstance(data, pd.Series):
         return found
     origins = pa.array([f"row {label}" for label in data.index], pa.string())

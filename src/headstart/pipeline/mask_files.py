@@ -141,7 +141,7 @@ def require_own(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All below a folder that is no folder itself; links are not followed."""
+    """All below a folder that is not a folder itself; links are not followed."""
     for place, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         yield from (Path(place, name) for name in (*links, *names))

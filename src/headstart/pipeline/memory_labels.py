@@ -59,7 +59,7 @@ def class_labels(y: Any) -> ClassLabels:
 
     Raises:
         DataError: a label is missing, labels are of different kinds, or all examples have the same one.
-        ValueError: numbers that are no classes, as scikit-learn says it.
+        ValueError: numbers that are not classes, as scikit-learn says it.
     """
     if _is_matrix(y):
         return _of_matrix(y)
@@ -79,7 +79,7 @@ def class_labels(y: Any) -> ClassLabels:
 
 
 def values_of(y: Any) -> np.ndarray:
-    """Numbers (examples,) to predict. Raises DataError and ValueError as `one_column`, and for what is no number."""
+    """Numbers (examples,) to predict. Raises DataError and ValueError as `one_column`, and for what is not a number."""
     values = one_column(
         y, "expected one number per example. scikit-learn's MultiOutputRegressor fits a regressor for each column"
     )
@@ -97,7 +97,7 @@ def one_column(y: Any, several: str) -> np.ndarray:
 
     Raises:
         DataError: y has several columns, a label is missing, or labels are of different kinds.
-        ValueError: y is no sequence of labels, as scikit-learn says it.
+        ValueError: y is not a sequence of labels, as scikit-learn says it.
     """
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] != 1:

@@ -71,7 +71,7 @@ def write_plan(path: Path, plan: AnyPlan, decisions: tuple[Decision, ...]) -> No
 
 
 def read_toml(path: Path, fault: str) -> dict[str, Any]:
-    """Read a file. Raises SettingsError: the path and, in words, the `fault` where it is no TOML."""
+    """Read a file. Raises SettingsError: the path and, in words, the `fault` where it is not TOML."""
     try:
         return parse_toml(read_regular(path).decode())
     except (OSError, ValueError) as error:
@@ -79,7 +79,7 @@ def read_toml(path: Path, fault: str) -> dict[str, Any]:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read the file of a plan, without what auto chose. Raises SettingsError where it is no TOML."""
+    """Read the file of a plan, without what auto chose. Raises SettingsError where it is not TOML."""
     content = read_toml(path, "cannot be read as a plan")
     content.pop("decisions", None)
     return content

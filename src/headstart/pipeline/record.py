@@ -235,7 +235,7 @@ class Shown(Settings):
     text: str = ""
     """The input in words; empty where it is a picture."""
     thumbnail: str = ""
-    """A data URI of a small JPEG; empty where the input is no picture."""
+    """A data URI of a small JPEG; empty where the input is not a picture."""
 
 
 class Card(Mistake, Shown):

@@ -42,7 +42,7 @@ def with_validation_part(context: FitContext, first: Trained, tuning: Recipe, bu
     """A baseline from random weights, trained once more beside a model whose weights were fit on validation too.
 
     It has the rate and the number of epochs that were best on validation, and no more steps than the recipe allows.
-    `budget` is the seconds that both trainings may take; None is no limit.
+    `budget` is the seconds that both trainings may take; None for no limit.
     """
     epochs, made = int(first.chosen["best_epoch"]), int(first.chosen["epochs"])
     left = None if budget is None else budget - first.seconds
@@ -62,7 +62,7 @@ def refitted(
     Args:
         context: data and backbone that `first` was trained on.
         first: the arm, whose weights are in the backbone; it stays as it is where the second training fails.
-        tuning: its recipe. budget: seconds; None is no limit.
+        tuning: its recipe. budget: seconds; None for no limit.
         start: the backbone's weights before the first training.
         why: it is trained once more.
     """

@@ -37,12 +37,12 @@ class FinishedRun(ABC):
         self.folder = folder
         if not folder.is_dir():
             raise RunError(
-                f"{folder} is no folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
+                f"{folder} is not a folder. A run is the folder that `headstart fit` wrote, such as runs/photos."
             )
         if not (folder / FILE_NAME).exists():
             begun = (folder / "plan.toml").exists()
             unfinished = "the run was not finished: give the same fit again to resume it"
-            raise RunError(f"{folder} has no {FILE_NAME}: {unfinished if begun else 'it is no run folder'}")
+            raise RunError(f"{folder} has no {FILE_NAME}: {unfinished if begun else 'it is not a run folder'}")
 
     @property
     @abstractmethod
@@ -147,8 +147,8 @@ def read_record(run: Path) -> RunRecord:
     """The record of a fit's run folder.
 
     Raises:
-        RunError: the folder is missing, is no run, that of a pretraining, its record is damaged, or a newer Headstart
-            wrote it.
+        RunError: the folder is missing, is not a run or that of a pretraining, its record is damaged, or a newer
+            Headstart wrote it.
     """
     record = read_any(run)
     if isinstance(record, PretrainRecord):
@@ -174,13 +174,13 @@ def read_any(run: Path) -> RunRecord | PretrainRecord:
             f"{run} is {'a file, not a run folder' if run.exists() else 'missing: there is no such run folder'}"
         )
     if not path.exists():
-        raise RunError(f"{run} has no {FILE_NAME}: it is no run folder, or its run was not finished")
+        raise RunError(f"{run} has no {FILE_NAME}: it is not a run folder, or its run was not finished")
     try:
         content = read_json(path)
     except (HeadstartError, OSError) as error:
         raise RunError(f"{path} cannot be read: {error}. Repeat the run to have it written again.") from error
     if not (isinstance(content, dict) and {"format", "headstart"} <= content.keys()):
-        raise RunError(f"{path} is no record of a Headstart run: it lacks the fields 'format' and 'headstart'")
+        raise RunError(f"{path} is not a record of a Headstart run: it lacks the fields 'format' and 'headstart'")
     return _validated(path, content)
 
 

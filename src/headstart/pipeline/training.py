@@ -91,7 +91,7 @@ def train_once(
         context: data and backbone.
         key: names the checkpoint, from which a training goes on that was killed, or paused by `until`.
         model: with the head that training starts from; `head_learnt` says whether that one knows the task.
-        recipe: its tuning. budget: seconds; None is no limit.
+        recipe: its tuning. budget: seconds; None for no limit.
         begun: where the batches begin.
         until: pause when so many epochs are done; the model then has its best weights so far.
         epochs: fixes their number; without it they are the recipe's, or as many of them as the budget allows.

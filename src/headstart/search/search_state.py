@@ -42,7 +42,7 @@ class SearchState:
 
         Args:
             context: data and backbone. probe: gives the head that some trainings start from.
-            budget: seconds for all of them; None is no limit.
+            budget: seconds for all of them; None for no limit.
             speed: of the backbone.
         """
         self.context, self.probe, self.speed = context, probe, speed
@@ -82,7 +82,7 @@ class SearchState:
 
         Args:
             candidate: its name is that of its checkpoint.
-            limit: seconds that it may take over all its epochs; None is no limit.
+            limit: seconds that it may take over all its epochs; None for no limit.
 
         Raises:
             TrainingError: a loss is not finite.

@@ -34,7 +34,7 @@ def label_sets(examples: Examples, separator: str) -> list[tuple[str, ...]]:
     """The names in each cell, each once, in the order written; `separator` is '' where a text cell is one name.
 
     Raises:
-        DataError: a cell is missing where cells are lists, or a list holds something that is no name.
+        DataError: a cell is missing where cells are lists, or a list holds something that is not a name.
     """
     if form_of(examples) == LISTS:
         require_labels(examples)
@@ -59,7 +59,7 @@ def _names(value: Any, separator: str, examples: Examples, row: int) -> tuple[st
     strange = [part for part in parts if kind_of(part) not in ("string", "whole", "truth")]
     if strange:
         raise DataError(
-            f"{column_of(examples)}: {strange[0]!r} in {origins_of(examples, [row])} is no name of a label; expected a"
-            ' list of names, such as ["red", "round"], [] for none'
+            f"{column_of(examples)}: {strange[0]!r} in {origins_of(examples, [row])} is not a label name; expected"
+            ' a list of names, such as ["red", "round"], [] for none'
         )
     return tuple(dict.fromkeys(class_name(part).strip() for part in parts))

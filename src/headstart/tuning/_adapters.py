@@ -135,5 +135,5 @@ def _ends(name: str, end: str) -> bool:
 
 
 def _kind(name: str) -> str:
-    """The last component of a name that is no number."""
+    """The last component of a name that is not a number."""
     return next((part for part in reversed(name.split(".")) if not part.isdigit()), name)

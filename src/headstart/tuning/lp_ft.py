@@ -3,7 +3,7 @@
 Kumar et al. 2022 ("Fine-tuning can distort pretrained features and underperform out-of-distribution"): while a random
 head is still being learnt, its gradients bend features that were good. So the head starts as the task's own solver
 finds it on the frozen features, BatchNorm keeps its statistics, and head and backbone move at one low rate. A head that
-is no linear one, such as a segmenter's decoder, cannot be solved for: it then trains alone for a first share.
+is not a linear one, such as a segmenter's decoder, cannot be solved for: it then trains alone for a first share.
 """
 
 from __future__ import annotations

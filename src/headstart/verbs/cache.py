@@ -25,8 +25,8 @@ def cache(*, clear: bool = False, limit: str | int | None = None) -> Cache:
             comes before a kept limit. What was used within the last ten minutes, by whatever process, is not evicted.
 
     Raises:
-        SettingsError: `limit` is no size, or is given with `clear`.
-        StoreError: the cache is no folder that can be read.
+        SettingsError: `limit` is not a size, or is given with `clear`.
+        StoreError: the cache is not a folder that can be read.
         HeadstartError: something cannot be written or deleted.
     """
     if clear and limit is not None:

@@ -66,7 +66,7 @@ def fit(
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
         text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
         numeric: columns of numbers; then only the columns that are named are inputs. categorical, date: columns that
-            are taken as such, whatever they hold. leave_out: columns of a table that are no inputs.
+            are taken as such, whatever they hold. leave_out: columns of a table that are not inputs.
         group: column (or regular expression over image paths) of what must not be split.
         domain: column that names the domain; every domain has figures of its own, and is a stream for objectives.
         slices: columns whose values get figures of their own.

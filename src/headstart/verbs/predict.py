@@ -63,8 +63,8 @@ def predict(
     Args:
         run: a run folder.
         data: whatever `fit` reads, without labels; a file with a text on each line; texts or other inputs in a list or
-            Series; a text that is no path; '-' for standard input, as lines of text, JSON or a table with a header.
-        out: a .csv, .jsonl or .parquet file; it appears when all is done, and what is no table, such as masks, in a
+            Series; a text that is not a path; '-' for standard input, as lines of text, JSON or a table with a header.
+        out: a .csv, .jsonl or .parquet file; it appears when all is done, and what is not a table, such as masks, in a
             folder of its name beside it: pictures, and for scans in files of their own such files too. What an earlier
             prediction wrote there is replaced. Without it a frame is returned.
         format: how the data lie; recognised without it.

@@ -87,7 +87,7 @@ def test_every_kind_of_file_is_framed_from_the_pixels_that_pillow_reads(candidat
 def test_fast_reading_of_large_jpegs_stays_close_to_full_reading(
     size: tuple[int, int], most: float, orientation: int
 ) -> None:
-    """A size that is no multiple of eight is reduced to whole pixels, which moves the picture by a part of one."""
+    """A size that is not a multiple of eight is reduced to whole pixels, which moves the picture by a part of one."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(scene(*size), "JPEG", quality=90, exif=exif)

@@ -162,7 +162,7 @@ def test_json_is_one_document_and_the_rest_goes_to_standard_error(
 ) -> None:
     ended = headstart_command("fit", "x", "--json")
     assert ended.code == 0
-    document = json.loads(ended.out, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    document = json.loads(ended.out, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
     assert document["test"]["accuracy"] == FIGURE
     assert document["test"]["roc_auc"]["value"] is None
     assert (document["run"], document["verdict"], document["report"]) == ("runs/x", "It helps.", "r.html")

@@ -199,7 +199,7 @@ def test_files_dated_in_the_future_or_before_1970_are_read_as_others(paths: list
     content = paths[0].read_bytes()
     other_picture(paths[0])
     os.utime(paths[0], (2**32, 2**32))
-    assert keys_of(paths)[0] != keys[0], "a time in the future is no proof that nothing has changed"
+    assert keys_of(paths)[0] != keys[0], "a time in the future is not a proof that nothing has changed"
     paths[0].write_bytes(content)
     assert keys_of(paths) == keys
 

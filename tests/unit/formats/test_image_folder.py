@@ -90,7 +90,7 @@ def test_other_files_are_counted_and_nameless_pictures_read(tmp_path: Path) -> N
         (root / name).write_text("x")
     examples = ImageFolder().read(root, Columns())
     assert "dogs/nameless" in examples.origins()
-    assert examples.notes == ("3 files that are no images left out (2 .txt, 1 without suffix)",)
+    assert examples.notes == ("3 files other than images left out (2 .txt, 1 without suffix)",)
 
 
 def test_links_are_followed_once_and_loops_avoided(tmp_path: Path) -> None:
@@ -123,7 +123,9 @@ def test_a_group_is_what_the_expression_finds_in_the_path(tmp_path: Path) -> Non
     assert whole.column("group") == ["c", "c", "d", "d"]
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("(", "no regular expression"), ("zebra", "matches none of the 2")])
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("(", "not a regular expression"), ("zebra", "matches none of the 2")]
+)
 def test_a_group_expression_that_cannot_serve_is_refused(tmp_path: Path, pattern: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ImageFolder().read(folder(tmp_path, "a/1.png", "b/1.png"), Columns(group=pattern))
@@ -165,7 +167,7 @@ def test_a_stream_gives_the_same_order_in_pieces_without_targets(tmp_path: Path)
     ("names", "message"),
     [
         ((), "is an empty folder"),
-        (("notes.txt",), "holds no images: 1 file that is no images left out"),
+        (("notes.txt",), "holds no images: 1 file other than images left out"),
         (("1.png", "2.png"), "2 images without class folders.*--label"),
         (("cats/1.png", "dogs/1.png", "3.png"), r"also 1 image outside them, such as 3.png"),
         (("train/a/1.png", "train/b/1.png", "extra/1.png"), "part folders train and beside them extra"),

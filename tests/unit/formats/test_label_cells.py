@@ -255,15 +255,15 @@ def test_words_for_no_value_among_numbers_are_no_label(tmp_path: Path) -> None:
         ),
         (["[0, 1]", "[1, 0]"], "csv", "--set format.labels=sets or --set format.labels=vectors"),
         (["[3, 1, 3]", "[5, 5, 0]"], "csv", "lists of 3 numbers"),
-        (["[0.2, 0.8]", "[0.5, 0.5]"], "csv", r"0.2 in \[0.2, 0.8\] \(t.csv:2\) is no label"),
+        (["[0.2, 0.8]", "[0.5, 0.5]"], "csv", r"0.2 in \[0.2, 0.8\] \(t.csv:2\) is not a label"),
         (
             ["-1", "0", "1", "2"] * 15,
             "csv",
             "15 cells are -1, beside class numbers from 0 on.*format.labels=names",
         ),
         ([-100, 0, 1, 2] * 15, "parquet", "15 cells are -100, beside class numbers from 0 on"),
-        (["[0, -1]", "[1, 2]"], "csv", r"-1 in \[0, -1\] \(t.csv:2\) is no class number"),
-        ([[0, -100], [1, 2]], "parquet", r"-100 in \[0, -100\] \(t.parquet:1\) is no class number"),
+        (["[0, -1]", "[1, 2]"], "csv", r"-1 in \[0, -1\] \(t.csv:2\) is not a class number"),
+        ([[0, -100], [1, 2]], "parquet", r"-100 in \[0, -100\] \(t.parquet:1\) is not a class number"),
         (
             [*(f"{k}.5" for k in range(97)), "abc", "12kg", "x"],
             "csv",
@@ -299,7 +299,7 @@ def test_cells_that_are_unclear_or_only_partly_readable_are_refused(
         (["None", "Mild", "Mild"], "20 cells say 'None', taken for a class"),
         (["cat", "dog", "['a']"], "20 of 60 cells look like lists, such as \"['a']\" (t.csv:4); all are names"),
         (["C|C++", "Java"], "'|' in 30 of 60 cells is part of a name; --set format.labels=sets splits there"),
-        (["[-1]", "[0, 2]"], "30 lists hold negative class numbers alone, which are no label"),
+        (["[-1]", "[0, 2]"], "30 lists hold only negative class numbers, which are not labels"),
         (["café", "cafe\u0301", "the"], "40 cells had their accents in two forms and are read in one"),
         (["café|b", "cafe\u0301", "b"], "40 cells had their accents in two forms and are read in one"),
         (["a|b", "a"], "30 of 60 cells name several labels with '|' between them"),
@@ -323,11 +323,11 @@ def test_negative_class_numbers_alone_are_no_label_and_beside_others_refused() -
     data = datasets.Dataset.from_dict({**texts, "label": [[0], [-1], [0, 1]]}, features=LISTS)
     assert Table().read(data, Columns()).target() == [["apple"], None, ["apple", "box"]]
     padded = datasets.Dataset.from_dict({**texts, "label": [[0], [1, -1], [0, 1]]}, features=LISTS)
-    with pytest.raises(DataError, match="row 1, column 'label': -1 is no class number, which are 0 to 1"):
+    with pytest.raises(DataError, match="row 1, column 'label': -1 is not a class number; these are 0 to 1"):
         Table().read(padded, Columns())
     assert len(next(Table().stream(padded, Columns(text="text"), 3))) == 3  # predictions need no labels
     tags = datasets.Dataset.from_dict({"tokens": [["a", "b"]] * 2, "ner_tags": [[0, 1], [1, -100]]}, features=TAGGED)
-    with pytest.raises(DataError, match="row 1, column 'ner_tags': -100 is no class number"):
+    with pytest.raises(DataError, match="row 1, column 'ner_tags': -100 is not a class number"):
         Table().read(tags, Columns())
 
 

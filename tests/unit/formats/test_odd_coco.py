@@ -121,7 +121,7 @@ SHAPES = (
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(shape)[:40])
 def test_odd_shapes_are_refused_by_file_annotation_and_picture(tmp_path: Path, shape: Any) -> None:
     said = fault_of(changed(tmp_path, "annotations", "segmentation", shape))
-    assert re.search(r"instances\.json: annotation 1 of images/1\.png: .* is no polygon and no run lengths: ", said)
+    assert re.search(r"instances\.json: annotation 1 of images/1\.png: .* is neither a polygon nor run lengths: ", said)
 
 
 def test_a_corner_may_lie_far_outside(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_boxes_alone_are_known_and_refused_as_labels(tmp_path: Path) -> None:
 def test_a_box_that_is_none_is_refused_by_file_and_annotation(tmp_path: Path) -> None:
     for box in ([1, 2, 3], [1, 2, -3, 4], "abcd", [1, 2, float("nan"), 4]):
         folder = with_object(tmp_path / str(box), bbox=box)
-        assert re.search(r"instances\.json: annotation 9 of images/1\.png: .* is no box", fault_of(folder))
+        assert re.search(r"instances\.json: annotation 9 of images/1\.png: .* is not a box", fault_of(folder))
 
 
 def test_runs_read_the_masks_of_other_annotations_by_the_names_of_their_classes(tmp_path: Path) -> None:

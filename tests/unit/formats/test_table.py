@@ -131,7 +131,7 @@ def test_a_ragged_file_is_refused_with_its_row(tmp_path: Path) -> None:
         ("a.csv", "text,label\n", "has columns but no rows"),
         ("a.csv", "text,text,label\na,b,1\n", "more than one column called 'text'"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a.jsonl:2 cannot be read as JSON"),
-        ("a.jsonl", '{"text": "a"}\n[1]\n', r"a.jsonl:2 is no record"),
+        ("a.jsonl", '{"text": "a"}\n[1]\n', r"a.jsonl:2 is not a record"),
         ("a.json", '{"text": "a"}', "holds no array of records"),
         ("a.parquet", "PAR1 not really", "cannot be read as Parquet"),
     ],
@@ -212,7 +212,7 @@ def test_a_dict_of_frames_is_parts_and_a_dict_of_columns_a_table() -> None:
     examples = read({"train": FRAME, "validation": FRAME.head(1)})
     assert examples.column(str(examples.schema.part)) == ["train"] * 3 + ["val"]
     assert read({"text": TEXTS, "label": ["a", "b", "c"]}).raws() == TEXTS
-    with pytest.raises(DataError, match="'extra' is none of train, val and test"):
+    with pytest.raises(DataError, match="'extra' is not train, val or test"):
         read({"train": FRAME, "extra": FRAME})
     assert Table.recognises({"a": 1}) is None
     assert Table.recognises(3) is None

@@ -213,7 +213,7 @@ PACKED = ["a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.jsonl.gz", "one.zip", "workboo
 )
 def test_files_that_are_empty_damaged_or_locked_are_refused_by_name(name: str, fault: str, tmp_path: Path) -> None:
     path = spoilt(tmp_path / name, fault)
-    expected = {"empty": "empty|cannot be read", "locked": "password"}.get(fault, "cannot be read|is no |a.csv")
+    expected = {"empty": "empty|cannot be read", "locked": "password"}.get(fault, "cannot be read|is not |a.csv")
     with pytest.raises(DataError, match=rf"{name}.*({expected})") as raised:
         read(path)
     assert "plainly" not in str(raised.value)

@@ -86,11 +86,11 @@ def test_spans_that_end_inside_a_word_are_counted(tmp_path: Path) -> None:
         ([[0, 3, "per"], [0, 3, "loc"]], "overlap"),
         ([[3, 4, "per"]], "has no word of its own"),
         ([[0, 1, "per"], [1, 3, "loc"]], "has no word of its own"),
-        ([[0, 3]], "is no span"),
-        ([[0, 3, ""]], "is no span"),
-        ([["0", 3, "per"]], "is no span"),
-        ([{"start": 0, "label": "per"}], "is no span"),
-        ([7.5], "is no label"),
+        ([[0, 3]], "is not a span"),
+        ([[0, 3, ""]], "is not a span"),
+        ([["0", 3, "per"]], "is not a span"),
+        ([{"start": 0, "label": "per"}], "is not a span"),
+        ([7.5], "is not a label"),
     ],
 )
 def test_faulty_spans_are_named_with_their_row(spans: list[Any], fault: str, tmp_path: Path) -> None:

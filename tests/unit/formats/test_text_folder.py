@@ -38,7 +38,7 @@ def test_the_folder_of_imdb_is_read_as_it_is_unpacked(tmp_path: Path) -> None:
     assert examples.raws()[0] == "the text of test/neg/0_7.txt\nin two lines"
     told = "\n".join(examples.notes)
     assert "1 texts in unsup left out" in told and "1 texts outside class folders left out" in told
-    assert "3 files that are no texts left out" in told
+    assert "3 files other than texts left out" in told
 
 
 def test_encodings_are_found_for_each_file_and_binary_ones_counted(tmp_path: Path) -> None:

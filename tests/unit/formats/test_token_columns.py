@@ -67,7 +67,7 @@ def test_lists_beside_a_text_are_no_tags_unless_they_go_with_the_words(tmp_path:
     ("change", "fault"),
     [
         ({"ner_tags": ["B-per"]}, r"notes\.jsonl:2, column 'ner_tags': 2 words and 1 tags"),
-        ({"ner_tags": ["O", ""]}, r"notes\.jsonl:2, column 'ner_tags': '' is no tag"),
+        ({"ner_tags": ["O", ""]}, r"notes\.jsonl:2, column 'ner_tags': '' is not a tag"),
         ({"ner_tags": ["O", "I-per"]}, r"notes\.jsonl:2, column 'ner_tags', word 2: tag 'I-per' follows no tag"),
         ({"tokens": ["New York", "?"]}, r"notes\.jsonl:2, column 'tokens': a word is empty or has a space in it"),
     ],
@@ -79,5 +79,5 @@ def test_faults_are_named_with_their_row(change: dict[str, list[str]], fault: st
 
 
 def test_tags_that_are_numbers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"3 is no tag\. Write tags as text"):
+    with pytest.raises(DataError, match=r"3 is not a tag\. Write tags as text"):
         read(jsonl(tmp_path, [{"tokens": ["Ann", "left"], "ner_tags": [3, 0]}] * 2))

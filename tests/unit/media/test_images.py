@@ -174,7 +174,7 @@ def broken(tmp_path: Path) -> dict[str, Path]:
     files = {
         "truncated.jpg": whole.getvalue()[: len(whole.getvalue()) // 2],
         "zero.png": b"",
-        "text.jpg": b"this is no picture at all",
+        "text.jpg": b"this is not a picture at all",
         "header.png": whole.getvalue()[:3],
     }
     for name, content in files.items():

@@ -234,14 +234,14 @@ def test_a_kill_before_the_request_was_written_leaves_the_folder_free(out: Path)
 def test_what_is_no_run_is_never_touched(out: Path, overwrite: bool) -> None:
     out.mkdir(parents=True)
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match="holds something that is no run"):
+    with pytest.raises(RunError, match="holds something that is not a run"):
         start(out, overwrite=overwrite)
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_the_way_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(RunError, match="no run"):
+    with pytest.raises(RunError, match="not a run"):
         start(tmp_path / "run", overwrite=True)
     assert (tmp_path / "run").read_text() == "a file"
 
@@ -250,7 +250,7 @@ def test_a_file_in_the_way_is_never_touched(tmp_path: Path) -> None:
 def test_a_folder_whose_mark_is_not_ours_is_never_touched(out: Path, content: str) -> None:
     start(out)
     (out / REQUEST).write_text(content)
-    with pytest.raises(RunError, match="holds something that is no run"):
+    with pytest.raises(RunError, match="holds something that is not a run"):
         start(out, overwrite=True)
     assert (out / WORK / "model.checkpoint").exists()
 

@@ -63,7 +63,7 @@ def test_regression_keeps_mean_and_scale_and_refuses_texts() -> None:
     task = Regression().bind(labelled([1.5, 2.5, 9.25]), SHAPES)
     assert task.extended(labelled([100.5, 900.5]), SHAPES) == task
     assert task.extended(labelled([3.5, 3.5]), SHAPES) == task
-    with pytest.raises(DataError, match="is no number"):
+    with pytest.raises(DataError, match="is not a number"):
         task.extended(labelled(["a", "b"]), SHAPES)
 
 

@@ -178,7 +178,7 @@ FORMAT_1: dict[str, Any] = {
         "unreadable": [{"origin": "ants/1.jpg", "reason": "is empty (0 bytes)"}],
         "duplicates": 2,
         "leaks": [],
-        "notes": ["5 files that are no images left out"],
+        "notes": ["5 files other than images left out"],
     },
     "backbone": "resnet18",
     "backbone_origin": "timm hub, tag a1_in1k",

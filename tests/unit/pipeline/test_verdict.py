@@ -65,7 +65,7 @@ def test_a_difference_that_may_be_chance_is_not_claimed() -> None:
 def test_tuning_is_held_against_the_frozen_probe(outcome: str, value: float, sentence: str) -> None:
     words, negative = said(against("probe", outcome, value, 0.01))
     assert sentence in words
-    assert not negative, "losing to the probe is no negative transfer"
+    assert not negative, "losing to the probe is not a negative transfer"
 
 
 def test_a_cut_comes_first_and_a_fine_tuning_beside_the_model_is_held_against_it() -> None:

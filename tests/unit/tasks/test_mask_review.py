@@ -53,7 +53,7 @@ def test_every_kind_of_fault_is_a_finding_of_an_inspection(tmp_path: Path) -> No
     found = inspect(data)
     errors = [finding.text for finding in found.findings if finding.severity == "error"]
     assert "1 of 6 masks cannot be used" in errors[0] and "its mask 9x9" in errors[0]
-    assert "hold values that are no class: 2" in errors[1]
+    assert "hold values that are not classes: 2" in errors[1]
 
     (data / "legend.json").unlink()
     warnings = [finding.text for finding in inspect(data).findings if finding.severity == "warning"]

@@ -122,7 +122,7 @@ def test_labels_that_cannot_serve_are_refused(labels: Any, message: str | None) 
 
 
 def test_a_list_of_something_else_is_named_with_its_row() -> None:
-    with pytest.raises(DataError, match=r"1\.5 in row-1 is no name of a label"):
+    with pytest.raises(DataError, match=r"1\.5 in row-1 is not a label name"):
         bound([[1.0], [1.5]])
 
 
@@ -179,7 +179,7 @@ def test_the_solved_head_is_a_logistic_regression_per_label() -> None:
     for k in range(3):
         fits = [LogisticRegression(C=c, tol=1e-8).fit(standard, truth[:, k]) for c in 10.0 ** np.arange(-5, 2.5, 0.5)]
         best = min(beside_a_temperature(fit.decision_function(standard), logits[:, k]) for fit in fits)
-        assert best < 0.05, f"label {k} is no logistic regression at any C"
+        assert best < 0.05, f"label {k} is not a logistic regression at any C"
     assert chosen["folds"] == 5 and np.isfinite(chosen["cv_score"])
 
 

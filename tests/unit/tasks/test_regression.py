@@ -31,8 +31,8 @@ def test_binding_learns_mean_and_scale() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", "b"], r"'a' in row-0 is no number.*'classification'"),
-        ([True, False], "True in row-0 is no number"),
+        (["a", "b"], r"'a' in row-0 is not a number.*'classification'"),
+        ([True, False], "True in row-0 is not a number"),
         ([1.5, None, 2.0], "1 of 3 examples have no label .*row-1"),
         ([1.5, float("inf"), 2.0], "infinite labels in row-1"),
         ([2.5, 2.5], "all 2 labels are 2.5"),

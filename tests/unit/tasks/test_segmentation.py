@@ -87,14 +87,14 @@ def test_a_palettes_indices_are_the_classes(tmp_path: Path) -> None:
 
 def test_values_outside_the_legend_are_named_with_their_files(tmp_path: Path) -> None:
     legend = {"0": "background", "1": "cell"}
-    with pytest.raises(DataError, match=r"1 of 2 masks hold values that are no class: 7 in 1\.jpg.* 1 \(cell\)"):
+    with pytest.raises(DataError, match=r"1 of 2 masks hold values that are not classes: 7 in 1\.jpg.* 1 \(cell\)"):
         Segmentation().bind(examples_of([grey(0, 1), grey(0, 7)], tmp_path, legend), SHAPES)
 
 
 def test_new_data_with_other_values_are_refused_too(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     task = Segmentation().bind(examples_of([grey(0, 1)], tmp_path / "a"), SHAPES)
-    with pytest.raises(DataError, match=r"hold values that are no class: 3 in 0\.jpg"):
+    with pytest.raises(DataError, match=r"hold values that are not classes: 3 in 0\.jpg"):
         task.targets(examples_of([grey(0, 3)], tmp_path))
 
 

@@ -284,7 +284,7 @@ def test_numbers_that_are_none_are_refused(estimator: Any, bad: float) -> None:
 
 @pytest.mark.parametrize("labels", [["a"] * 60, [1.0] * 60, [np.nan] * 60, [np.inf] * 60])
 def test_targets_that_are_no_varied_numbers_are_refused(labels: list[Any]) -> None:
-    with pytest.raises(ValueError, match=r"no number|nothing to predict|NaN|infinite"):
+    with pytest.raises(ValueError, match=r"not a number|needs numbers|nothing to predict|NaN|infinite"):
         TransferRegressor().fit(NUMBERS, labels)
 
 

@@ -131,7 +131,7 @@ FAULTS = {
         r"16 of 64 texts \(25\.0 %\) are longer than the 64 tokens .* over 99 % of each",
     ),
     "another encoding": Fault(latin, r"is not UTF-8"),
-    "a file that is no picture": Fault(lambda folder: with_file(folder, "cat/x.png", b"no"), r"cat/x\.png"),
+    "a file that is not a picture": Fault(lambda folder: with_file(folder, "cat/x.png", b"no"), r"cat/x\.png"),
     "files beside the pictures": Fault(lambda folder: with_file(folder, "cat/x.pdf", b"no"), r"left out.*pdf"),
     "a plain picture": Fault(with_plain, r"single colour: dog/plain\.png"),
     "small pictures": Fault(lambda folder: pictures(folder, lambda k: (8, 9)), r"the pictures are small \(8 x 9 px"),

@@ -74,7 +74,7 @@ class DiskCache:
                 _halve(database)
 
     def _start_anew(self, values: Mapping[bytes, bytes]) -> None:
-        """Replace a file that is no database."""
+        """Replace a file that is not a database."""
         try:
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)

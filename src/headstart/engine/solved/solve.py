@@ -39,7 +39,7 @@ def solve_head(
         'bernoulli': {"C", "cv_score", "folds"}: the median C over labels, the mean score, the fewest folds of a label.
         'normal': {"alpha", "cv_score", "folds"}: the penalty, minus the mean squared error of held-out samples, and
         folds (0: leave one out).
-        Beside them the number of samples, where these are no examples, and the calibration by held-out samples.
+        Beside them the number of samples, where these are not examples, and the calibration by held-out samples.
     """
     model = task.linear_model(targets, seed)
     if model.rows is not None:

@@ -78,7 +78,7 @@ class FeatureStore:
             flush_seconds: the most work, in seconds, that a killed process loses.
 
         Raises:
-            SettingsError: `HEADSTART_CACHE_LIMIT` is no size.
+            SettingsError: `HEADSTART_CACHE_LIMIT` is not a size.
         """
         self.root = root if root is not None else cache_folder() / "features"
         self.limit, self.limit_origin = (

@@ -37,7 +37,7 @@ def limit_in_force(root: Path, held: int) -> Limit:
     `HEADSTART_CACHE_LIMIT`, else the one kept by `keep_limit`, else a tenth of what is free, at most 20 GB.
 
     Raises:
-        SettingsError: `HEADSTART_CACHE_LIMIT` is no size.
+        SettingsError: `HEADSTART_CACHE_LIMIT` is not a size.
     """
     given = os.environ.get(VARIABLE)
     if given:

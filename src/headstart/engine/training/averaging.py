@@ -16,7 +16,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Average:
-    """The average of live tensors. What is no floating-point number, such as a count, is taken as it is."""
+    """The average of live tensors. What is not a floating-point number, such as a count, is taken as it is."""
 
     def __init__(self, live: Mapping[str, Tensor], decay: float) -> None:
         """Begin with the values of `live`, tensors that change in place."""

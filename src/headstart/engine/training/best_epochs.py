@@ -70,7 +70,7 @@ def greedy_soup(kept: Sequence[Kept], cost_of: Callable[[Weights], float]) -> So
 
 
 def _joined(mean: Weights, other: Weights, members: int) -> dict[str, Tensor]:
-    """The mean of `members` weights with one more; what is no floating-point number stays as it is."""
+    """The mean of `members` weights with one more; what is not a floating-point number stays as it is."""
     return {
         name: torch.lerp(value, other[name], 1 / (members + 1)) if value.is_floating_point() else value
         for name, value in mean.items()

@@ -22,7 +22,7 @@ from headstart.contracts.tuning import Rate, Recipe
 from headstart.kernel.errors import TrainingError
 
 HEAD = -1
-"""The stage number of everything that is no backbone."""
+"""The stage number of everything that is not a backbone."""
 
 
 def plan_optimiser(

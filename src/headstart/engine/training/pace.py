@@ -14,7 +14,7 @@ class Pace:
     """Seconds. Before anything was measured nothing is expected to take any."""
 
     budget: float | None
-    """For the whole training; None is no limit."""
+    """For the whole training; None for no limit."""
     passes_after: int
     """Validation passes that follow the last epoch's own."""
     validation: float = 0.0

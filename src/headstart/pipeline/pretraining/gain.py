@@ -59,7 +59,7 @@ def read_sample(plan: Plan, backbone: Backbone, reporter: Reporter) -> Prepared:
     parts = split_data(read, task.split_policy(read.examples), plan.seed)
     bound = bound_task(task, read.examples, backbone)
     if bound.needs.features != "pooled":
-        raise DataError(f"{plan.data} is no sample to judge a backbone by: it needs one label per example")
+        raise DataError(f"{plan.data} is not a sample to judge a backbone by: it needs one label per example")
     return bind_data(parts, plan, bound, DecisionLog(reporter))
 
 

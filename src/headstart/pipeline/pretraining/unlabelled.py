@@ -96,7 +96,7 @@ def _streamed(source: Any, columns: Columns, format: str | None) -> Iterator[Exa
             first = None
         if first is not None and len(first) == ROWS_AT_ONCE:
             return iter(pictures.stream(source, columns, ROWS_AT_ONCE))
-    # what is named a label is no input, and may be missing: so are slices
+    # what is named a label is not an input, and may be missing: so are slices
     labels = (*columns.labels, *([columns.label] if columns.label else []))
     named = columns.model_copy(update={"label": None, "labels": (), "part": None, "slices": (*columns.slices, *labels)})
     found, reader = reader_of(source, format)

@@ -47,7 +47,7 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
     Raises:
         RunError: the run folder is missing, foreign or damaged, or a newer Headstart made it.
             `out` lies in another run.
-        SettingsError: `out` is there and is no report.
+        SettingsError: `out` is there and is not a report.
         HeadstartError: `out` cannot be written.
     """
     record = read_any(Path(run))

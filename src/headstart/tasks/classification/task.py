@@ -76,7 +76,7 @@ class Classification(Settings):
         """Learn class names and counts.
 
         Raises:
-            DataError: missing labels, mixed kinds, a single class, or decimal numbers that are no classes.
+            DataError: missing labels, mixed kinds, a single class, or decimal numbers that are not classes.
         """
         names = _names(examples)
         classes = self.classes or _sorted(names)
@@ -233,7 +233,7 @@ def _encode(names: list[str], classes: tuple[str, ...], examples: Examples) -> n
     if strange:
         raise DataError(
             f"{column_of(examples)}: {unknown('class', names[strange[0]], classes)} "
-            f"{len(strange)} examples have a label that is no class here, first {origins_of(examples, strange)}."
+            f"{len(strange)} examples have a label that is not a class here, first {origins_of(examples, strange)}."
         )
     return np.array([code[name] for name in names], dtype=np.int64)
 

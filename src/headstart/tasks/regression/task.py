@@ -37,7 +37,7 @@ START_SCALE = 0.01
 """Standard deviation of a fresh head's weights: small, so that training starts from the mean."""
 
 LARGEST, SMALLEST = 1e100, 1e-100
-"""Of what targets may be, and of how much they may differ: beyond, squares and sums of squares are no numbers."""
+"""Of what targets may be, and of how much they may differ: beyond, squares and sums of squares are not numbers."""
 
 ROUNDING = 1e-12
 """Of their size, by which targets must differ to be told from rounding."""
@@ -153,12 +153,12 @@ class BoundRegression(BoundTask):
 
 
 def _values(examples: Examples) -> np.ndarray:
-    """The labels (examples,) float64. Raises DataError where one is no finite number."""
+    """The labels (examples,) float64. Raises DataError where one is not a finite number."""
     kind = label_kind(examples)
     labels = examples.target(TARGET)
     if kind in ("string", "truth"):
         raise DataError(
-            f"{column_of(examples)}: {labels[0]!r} in {origins_of(examples, [0])} is no number; regression needs"
+            f"{column_of(examples)}: {labels[0]!r} in {origins_of(examples, [0])} is not a number; regression needs"
             " numbers. For classes use the task 'classification'; numbers that a table takes for names are read with"
             " --set format.labels=numbers."
         )

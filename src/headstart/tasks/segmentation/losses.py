@@ -8,7 +8,7 @@ With p the softmax probabilities, g the truth as 0 and 1, and sums over all pixe
 - `focal_tversky` (Abraham & Khan 2019): mean over classes of (1 - T)^(3/4) with
   T = (sum(p g) + 1) / (sum(p g) + 0.7 sum((1 - p) g) + 0.3 sum(p (1 - g)) + 1): missed pixels cost more than false.
 
-The background is no class of `dice` and `focal_tversky`: its overlap is large whatever is predicted.
+The background is not a class of `dice` and `focal_tversky`: its overlap is large whatever is predicted.
 """
 
 from __future__ import annotations

@@ -177,14 +177,14 @@ def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) ->
     if rows:
         found = sorted(set().union(*(strange[row] for row in rows)))
         raise DataError(
-            f"{len(rows)} of {len(seen)} masks hold values that are no class: {_listed(found, classes.coloured)} in "
+            f"{len(rows)} of {len(seen)} masks hold values that are not classes: {_listed(found, classes.coloured)} in "
             f"{named(examples, rows)}. The classes are "
             + ", ".join(f"{_listed([v], classes.coloured)} ({n})" for n, v in zip(classes.names, classes.values))
         )
 
 
 def encoded(mask: Mask, classes: Classes) -> np.ndarray:
-    """A mask (height, width) in class numbers, int64; what is no class becomes `len(names)`."""
+    """A mask (height, width) in class numbers, int64; what is not a class becomes `len(names)`."""
     return _numbers(mask.colours(mask.values) if classes.coloured else mask.values, classes)
 
 

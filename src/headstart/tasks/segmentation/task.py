@@ -172,7 +172,7 @@ class BoundSegmentation(BoundTask):
         return _by_rarest(seen, as_written(self.class_values, seen, examples.schema), examples)
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundSegmentation:
-        """The classes stay as they are. Raises DataError as `bind`, and on a value that is no class."""
+        """The classes stay as they are. Raises DataError as `bind`, and on a value that is not a class."""
         given = self.settings.image_side or self.image_side, self.settings.tile or self.tile
         seen = look(examples)
         bound = _bound(self.settings, seen, as_written(self.class_values, seen, examples.schema), examples, given)
@@ -200,7 +200,7 @@ class BoundSegmentation(BoundTask):
     def merged(self, prediction: Prediction, windows: Windows) -> Prediction:
         """Blend the tiles' probabilities to masks of the pictures' own size."""
         if not isinstance(windows, Tiles):
-            raise TypeError(f"{type(windows).__name__} are no tiles of pictures")
+            raise TypeError(f"{type(windows).__name__} are not tiles of pictures")
         return Prediction({MASK: _objects(windows.masks(prediction.columns[SCORES], self.tile or 0))})
 
     def head(self, backbone: FeatureSource) -> nn.Module:

@@ -87,7 +87,7 @@ class Tagging(Settings):
         """Learn the types.
 
         Raises:
-            DataError: missing labels, no span at all, or inputs that are no single texts.
+            DataError: missing labels, no span at all, or inputs that are not single texts.
         """
         found = _types(examples)
         if not found:
@@ -248,7 +248,7 @@ def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
 
 
 def _types(examples: Examples) -> tuple[str, ...]:
-    """The types of all spans, in natural order. Raises DataError where the data are no texts with spans."""
+    """The types of all spans, in natural order. Raises DataError where the data are not texts with spans."""
     require_texts(examples)
     return tuple(sorted({span["label"] for spans in labelled_spans(examples) for span in spans}, key=natural_order))
 

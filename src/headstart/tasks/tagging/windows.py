@@ -63,7 +63,7 @@ def _concatenated(column: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
 
 
 def _most_context(words: Sequence[Place], windows: Sequence[Place]) -> np.ndarray:
-    """(words,) the window whose nearer end is farthest from each word; the ends of the text are no ends.
+    """(words,) the window whose nearer end is farthest from each word; the ends of the text are not ends.
 
     Beginnings and ends of windows rise. So a word has more context in the next window where that begins farther before
     the word than this one ends behind it: where the word's middle lies behind that of what both share.

@@ -115,7 +115,7 @@ class _SpectrumNet(Backbone):
 def _stretched(raw: Raw) -> Tensor:
     values = np.asarray(raw, np.float64)
     if values.ndim != 1 or not len(values):
-        raise DataError("is no series of numbers")
+        raise DataError("is not a series of numbers")
     points = np.interp(np.linspace(0, len(values) - 1, POINTS), np.arange(len(values)), values).astype(np.float32)
     if not np.isfinite(points).all():
         raise DataError("contains a missing (NaN) or infinite number")

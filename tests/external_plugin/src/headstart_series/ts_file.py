@@ -40,7 +40,7 @@ class TsFile(Settings):
             return f"a .ts file of series, {source.name}" if any(_starts_data(line) for line in file) else None
 
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
-        """Return a row for each line of data. Raises DataError on what is no number and, if wanted, a missing label."""
+        """Return a row per line of data. Raises DataError on what is not a number and, if wanted, a missing label."""
         if columns != Columns():
             raise DataError(f"{source} has no columns to name: leave --label, --group and the like out")
         comments: list[str] = []
@@ -90,7 +90,7 @@ def _rows(path: Path, comments: list[str]) -> Iterator[Row]:
                 series = [math.nan if value.strip() == "?" else float(value) for value in values.split(",")]
                 lifetime = _lifetime(label) if colon else None
             except ValueError as error:
-                raise DataError(f"{origin} is no line of numbers: {error}") from error
+                raise DataError(f"{origin} is not a line of numbers: {error}") from error
             yield series, lifetime, origin
 
 

@@ -120,7 +120,7 @@ def test_inputs_are_listed_without_being_opened_and_some_are_held_out(tmp_path: 
     assert len(found.train) + len(found.held_out) == 200 and not np.intersect1d(found.train, found.held_out).size
     assert len(found.held_out) == 16 and found.seen == "200 images"
     assert found.notes[0].startswith("The files are in 3 folders: folder0 (67), folder1 (67) and folder2 (66).")
-    assert "1 file that is no images left out (1 .zip)" in found.notes[1]
+    assert "1 file other than images left out (1 .zip)" in found.notes[1]
     again = read_unlabelled(tmp_path, Columns(), None, 0)
     assert (again.held_out == found.held_out).all()
     assert (read_unlabelled(tmp_path, Columns(), None, 1).held_out != found.held_out).any()

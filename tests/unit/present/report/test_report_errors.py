@@ -49,7 +49,7 @@ def test_record_that_is_no_json_is_damaged(tmp_path: Path, content: bytes) -> No
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": 3}', '"record"'])
 def test_record_of_something_else_is_foreign(tmp_path: Path, content: str) -> None:
     (tmp_path / "record.json").write_text(content)
-    with pytest.raises(RunError, match="no record of a Headstart run"):
+    with pytest.raises(RunError, match="not a record of a Headstart run"):
         report(tmp_path)
 
 
