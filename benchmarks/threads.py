@@ -1,8 +1,8 @@
 """The speed of the frozen pass against every fixed setting, alone and with two busy processes beside it.
 
-Fixed are runner, precision, and PyTorch's threads for each batch; the pass itself takes what was chosen while the
-machine was quiet, and measures again where it becomes slow. All take turns on the same inputs, in an order drawn for
-every round; shares are of the medians. Only the quiet half needs cores that nobody else uses.
+Fixed are runner, precision, and PyTorch's threads for each batch; the pass itself takes what was chosen for all inputs
+while the machine was quiet, and measures again where it becomes slow. All take turns on the same part of the inputs, in
+an order drawn for every round; shares are of the medians. Only the quiet half needs cores that nobody else uses.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from headstart.pipeline.embed import choice_of_runner, embed
 
 CPU = torch.device("cpu")
 ROUNDS, BUSY = 5, 2
+TIMED = {"texts": 768, "pictures": 320}
 RUNNERS = ("eager", "autocast", "openvino")
 """All but torch.compile, which takes a minute to set up."""
 
@@ -48,18 +49,20 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     details: dict[str, Any] = {"cores": cores()}
     with own_cache():
         for name, made in {"texts": _texts, "pictures": _pictures}.items():
-            backbone, examples = made(quick)
-            details[name] = _measure(backbone, examples, 1 if quick else ROUNDS)
+            backbone, examples = made()
+            details[name] = _measure(backbone, examples, TIMED[name] // (8 if quick else 1), 1 if quick else ROUNDS)
     kinds = [found for found in details.values() if isinstance(found, dict)]
     measured = {f"threads.{state}": min(found[state]["share"] for found in kinds) for state in ("alone", "busy")}
     return dict(measured), details
 
 
-def _measure(backbone: Backbone, examples: Examples, rounds: int) -> dict[str, Any]:
+def _measure(backbone: Backbone, examples: Examples, timed: int, rounds: int) -> dict[str, Any]:
     """State of the machine -> the share, and inputs per second of all settings."""
     spec, keys = FeatureSpec.all_stages(backbone), content_keys(examples).keys
     kinds = [registry.plugin("runners", name) for name in RUNNERS]
     choice = choice_of_runner(backbone, examples, keys, spec, None)
+    every = len(examples) // timed
+    examples, keys = examples.take(range(0, timed * every, every)), keys[: timed * every : every]
     settings: dict[str, Runner | Choice] = {_named(one): one for kind in kinds for one in kind.variants(CPU)}
     settings["ours"] = choice
     found: dict[str, Any] = {"chosen": _named(choice.runner), "reason": choice.reason, "inputs": len(examples)}
@@ -114,16 +117,17 @@ def _named(runner: Runner) -> str:
     return f"{found['plugin']}, {runner.precision}{each}"
 
 
-def _texts(quick: bool) -> tuple[Backbone, Examples]:
+def _texts() -> tuple[Backbone, Examples]:
     files = sorted((data_folder() / "data" / "text_sst2").glob("*.csv"))
-    texts = list(dict.fromkeys(pd.concat([pd.read_csv(file) for file in files])["text"]))[: 96 if quick else 768]
+    texts = list(dict.fromkeys(pd.concat([pd.read_csv(file) for file in files])["text"]))
     backbone = registry.plugin("backbones", "hf_text")(reference="all-MiniLM-L6-v2").load()
     columns = {"text": texts, "origin": [str(row) for row in range(len(texts))]}
     return backbone, Examples(pa.table(columns), Schema(modality="text", inputs=("text",), origin="origin"))
 
 
-def _pictures(quick: bool) -> tuple[Backbone, Examples]:
-    files = sorted((data_folder() / "data" / "da_pacs").rglob("*.jpg"))[: 48 if quick else 320]
-    backbone = registry.plugin("backbones", "timm_images")(reference="mobilenetv2_100", weights="random").load()
+def _pictures() -> tuple[Backbone, Examples]:
+    files = sorted((data_folder() / "data" / "da_pacs").rglob("*.jpg"))
+    weights = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
+    backbone = registry.plugin("backbones", "timm_images")(reference=weights).load()
     table = pa.table({"path": [str(file) for file in files]})
     return backbone, Examples(table, Schema(modality="image", inputs=("path",), origin="path"))
