@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from small_data import OFFLINE
@@ -29,6 +30,10 @@ def test_a_scratch_that_was_cut_off_is_never_beaten_without_a_word(
         (scratch,) = (one for one in run.record.comparisons if one.against == "scratch")
         assert scratch.verdict != "better" and {"classical", "constant"} < run.record.arms.keys()
         assert {one.against for one in run.record.comparisons} == {"scratch", "classical", "constant"}
+    singles = [headstart.load(f"run/seed-{seed}").record.comparisons for seed in (0, 1)]
+    for one, *both in zip(headstart.load("run").record.comparisons, *singles):
+        assert {one.against} == {single.against for single in both}
+        assert one.difference.value == pytest.approx(fmean(single.difference.value for single in both))
     arm = headstart.load("run/seed-0").record.arms["scratch"]
     assert arm.chosen["epochs"] == 1 and int(arm.chosen["epochs_planned"]) > 1 and "all 1" not in arm.stopped
 

@@ -38,6 +38,9 @@ MOST_STEPS = 3000
 FEWEST_STEPS = 8
 """Of a training at one learning rate."""
 
+USUAL_EPOCHS = 60
+"""At least so many are whole however few the examples are, where a user gave their number."""
+
 RISING = 0.05
 """Share of all that was gained on validation, beyond which the last epochs show that more of them would have helped."""
 
@@ -95,7 +98,8 @@ def judged_in_full(context: FitContext, arm: Trained, recipe: Recipe) -> Trained
     """The baseline with how many epochs were planned, and why it may fall short of what it can reach."""
     if arm.progress is None:
         return arm
-    planned = max(recipe.epochs, enough_epochs(len(context.read.split.train), recipe.batch_size))
+    usual = min(USUAL_EPOCHS, enough_epochs(len(context.read.split.train), recipe.batch_size))
+    planned = max(recipe.epochs, usual)
     better = context.data.task.evaluation.primary.greater_is_better
     why = _shortcoming(better, arm.progress, planned, 0.5 / math.sqrt(len(context.data.split.val)))
     return replace(arm, shortcoming=why, chosen={**arm.chosen, "epochs_planned": planned})

@@ -80,7 +80,7 @@ def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: i
 @pytest.mark.parametrize(
     ("scratch", "says"),
     [
-        ({"epochs": 3}, "cut off after 3 of 100 epochs"),
+        ({"epochs": 3}, "cut off after 3 of 60 epochs"),
         ({"max_steps": 1}, "cut off after 1 of 100 epochs"),
         ({"learning_rate": 1e-3}, "still improving after 100 epochs"),
         ({"learning_rate": 1e-5, "head_learning_rate": 1e-5}, "no better after 35 epochs than after the first"),
@@ -90,7 +90,7 @@ def test_it_trains_for_so_many_steps_and_the_report_says_so(most: int, epochs: i
 def test_what_a_training_from_scratch_lacked_is_recorded(scratch: dict[str, Any], says: str) -> None:
     (found,) = (arm for arm in arms(**scratch).trained if arm.key == "scratch")
     assert found.shortcoming == says
-    assert found.chosen["epochs_planned"] == max(scratch.get("epochs", 100), 100)
+    assert found.chosen["epochs_planned"] == max(scratch.get("epochs", 100), 60)
 
 
 @pytest.mark.parametrize(
