@@ -129,6 +129,12 @@ def test_a_run_goes_on_in_its_form_and_serves_as_a_backbone_in_any(run: headstar
     assert "pairs" not in described(anew)
 
 
+def test_training_from_scratch_reads_them_the_same_way(data: Path, bert: str, here: Path) -> None:
+    settings = {"scratch": {"epochs": 1}, "backbone": {"pairs": "apart"}}
+    run = fitted(data, bert, here / "run", scratch=True, settings=settings)
+    assert "scratch" in run.record.arms
+
+
 def test_single_texts_have_no_form(data: Path, bert: str, here: Path) -> None:
     with pytest.raises(SettingsError, match="pairs = apart would do nothing"):
         headstart.fit(data, text="one", label="same", backbone=bert, settings={"backbone": {"pairs": "apart"}})

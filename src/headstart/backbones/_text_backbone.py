@@ -185,6 +185,8 @@ class TextBackbone(Backbone):
 
     def small(self, seed: int) -> TextBackbone:
         """Embeddings with a convolution, on the same tokens; it is pooled by the mean."""
+        if (one := self.alone()) is not None:
+            return one.small(seed).apart()
         twin = copy.copy(self)
         twin.name, twin.width, twin._pooling = SMALL, WIDTH, "mean"
         twin._random = partial(small_text_net, int(self._config.vocab_size))

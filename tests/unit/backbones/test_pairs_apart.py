@@ -112,3 +112,11 @@ def test_single_texts_and_pairs_keep_the_keys_of_their_passes(joint: Backbone) -
     assert "pairs" not in joint.describe()["settings"]
     assert apart_of(joint).describe()["settings"]["pairs"] == "apart"
     assert len(set(content_keys(examples(PAIRS)).keys)) == len(PAIRS)
+
+
+def test_random_and_small_networks_read_pairs_apart_too(joint: Backbone) -> None:
+    backbone = apart_of(joint)
+    for network in (backbone.fresh(1), backbone.small(1)):
+        assert network is not None
+        assert network.alone() is not None
+        assert run(network, PAIRS).pooled.shape == (len(PAIRS), network.width)
