@@ -1,11 +1,13 @@
 """Uncertainty of a figure: bootstrap resamples (Efron 1979) of examples or whole groups, and 95 % intervals from them.
 
-Three things differ from the plain percentile interval, each because of how it covers the truth on small test parts:
+Four things differ from the plain percentile interval, each because of how it covers the truth on small test parts:
 
 - A figure on a bounded scale, scaled to p in [0, 1], has Wilson's (1927) score interval with the bootstrap's own
   variance v in place of p(1-p)/n, that is with n_eff = p(1-p)/v, and Student's t (Korn & Graubard 1998). It covers
   accuracies of 0.6 to 0.98 on 50 to 400 examples in 92-98 % of the cases, the percentile interval in 89-100 %; and 30
   right of 30 do not give [1, 1]. `numerics/score_interval.py` has it, and the same for means over classes.
+- A figure with a bound on one side, such as an error or R2, has Student's interval of the logarithm of its distance
+  from there: of 6 to 200 normal errors it covers in 90-98 %, the percentile interval in 81-94 %.
 - Elsewhere the percentile interval is widened for small n as in Hesterberg (2015): the quantiles are taken at
   alpha' = Phi(-sqrt(n / (n - 1)) t_{n-1, 0.975}) and 1 - alpha', as the bootstrap's variance is short by (n - 1) / n.
 - A difference that is the same in every resample, such as that of two equal predictions, keeps the uncertainty of
@@ -112,6 +114,9 @@ def interval(
         shares = shares or Shares(np.array([(value - low) / width]), *[np.array([float(independent)])] * 2)
         left, right = score_interval(shares, variance_of(replicates) / width**2, quantile(independent), prior)
         return min(low + width * left, value), max(low + width * right, value)
+    bound = next(filter(math.isfinite, bounds), math.nan)
+    if ends := _on_log_scale(replicates - bound, value - bound, independent):
+        return bound + ends[0], bound + ends[1]
     left, right = _percentile(replicates, value, independent)
     return max(left, low), min(right, high)
 
@@ -148,6 +153,16 @@ def variance_of(replicates: np.ndarray) -> float:
     if len(replicates) < 2 or np.ptp(replicates) <= 1e-12 * np.abs(replicates).max():
         return 0.0
     return float(replicates.var())
+
+
+def _on_log_scale(distances: np.ndarray, distance: float, independent: int) -> tuple[float, float] | None:
+    """Ends as distances (signed) from the one bound; None where a distance is zero, of another sign or not known."""
+    if independent < 2 or len(distances) < 2 or not (distances * distance > 0).all():
+        return None
+    deviation = math.sqrt(variance_of(np.log(np.abs(distances))) * independent / (independent - 1))
+    by = math.exp(quantile(independent) * deviation)
+    low, high = sorted((distance / by, distance * by))
+    return low, high
 
 
 def _percentile(replicates: np.ndarray, value: float, independent: int) -> tuple[float, float]:

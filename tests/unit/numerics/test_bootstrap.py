@@ -77,6 +77,15 @@ def test_an_interval_stays_within_the_bounds() -> None:
     assert interval(replicates - 0.98, 0.01, 20, (0.0, math.inf))[0] == 0.0
 
 
+def test_with_one_bound_the_interval_is_of_the_logarithm_of_the_distance_from_it() -> None:
+    replicates = np.exp(np.random.default_rng(0).normal(math.log(2), 0.1, size=4000))
+    half = 2.262157 * 0.1 * math.sqrt(10 / 9)
+    expected = pytest.approx((2 / math.exp(half), 2 * math.exp(half)), rel=0.01)
+    assert interval(replicates, 2.0, 10, (0.0, math.inf)) == expected
+    low, high = interval(1 - replicates, -1.0, 10, (-math.inf, 1.0))
+    assert (1 - high, 1 - low) == expected
+
+
 def test_undefined_resamples_are_left_out_and_an_undefined_figure_has_no_interval() -> None:
     replicates = np.random.default_rng(0).normal(size=500)
     holed = np.concatenate([replicates, np.full(100, np.nan)])
