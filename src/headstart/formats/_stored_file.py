@@ -118,13 +118,25 @@ def members(path: Path, is_table: Callable[[StoredFile], bool]) -> list[StoredFi
     raise DataError(f"{path} holds {held}. Unpack it and give the folder: unzip {path.name} -d {path.stem}")
 
 
+class SeveralTables(DataError):
+    """One of several tables must be named."""
+
+    def __init__(self, message: str, held: str) -> None:
+        """`held` lists them: '2 sheets: May, June'."""
+        super().__init__(message)
+        self.held = held
+
+
 def chosen(file: object, kind: str, names: Sequence[str], wanted: str | None) -> str:
     """The lone name, or the wanted one of several. Raises DataError where that is not clear."""
     if len(names) == 1 or wanted in names:
         return wanted if wanted in names and wanted is not None else names[0]
     listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     missing = "" if wanted is None else f"no '{wanted}' among "
-    raise DataError(f"{file} holds {missing}{len(names)} {kind}: {listed}. Say which with --set format.table=NAME")
+    held = f"{missing}{len(names)} {kind}: {listed}"
+    raise SeveralTables(
+        f"{file} holds {held}. Say which with --set format.table=NAME", f"{len(names)} {kind}: {listed}"
+    )
 
 
 def _is_own(member: str) -> bool:

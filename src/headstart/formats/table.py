@@ -28,6 +28,7 @@ from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
 from headstart.formats._row_names import id_column, with_names
 from headstart.formats._rows import ORIGIN
+from headstart.formats._stored_file import SeveralTables
 from headstart.formats._table_memory import ArrowRows
 from headstart.formats._table_part import TablePart
 from headstart.formats._table_sources import find_tables, in_nfc, in_words, read_tables, refuse_twins
@@ -73,6 +74,8 @@ class Table(Settings):
         try:
             tables = find_tables(source)
             return in_words(tables) if tables else None
+        except SeveralTables as error:
+            return error.held
         except DataError as error:
             return f"a table or tables: {error}"
 
@@ -86,6 +89,11 @@ class Table(Settings):
         tables = _tables(source, self.table)
         root = tables[0].source.root
         present = list(dict.fromkeys(nfc(name) for table in tables for name in table.source.names()))
+        if labelled and isinstance(tables[0].source, Lines):
+            raise DataError(
+                f"{source} has a text on each line and no labels. If tabs or commas separate its columns, call it .tsv "
+                "or .csv; and give the columns their names in the first line."
+            )
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
         typed = not all(isinstance(part.source, CsvFile) for part in tables)
         written = [] if typed else label_candidates(present, columns)

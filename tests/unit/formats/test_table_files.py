@@ -172,6 +172,13 @@ def test_one_of_several_tables_must_be_named(name: str, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"{message}\w+: {wanted}, notes.*--set format\.table=NAME"):
             read(path, given)
     assert read(path, wanted).origins()[0].startswith(f"{name}/{wanted}:")
+    assert str(Table.recognises(path)).startswith("2 ") and f": {wanted}, notes" in str(Table.recognises(path))
+
+
+def test_a_text_on_each_line_has_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("ham\tone\nspam\ttwo\n")
+    with pytest.raises(DataError, match=r"text on each line and no labels.*call it \.tsv"):
+        read(tmp_path / "a.txt")
 
 
 def locked(path: Path) -> bytes:
