@@ -40,13 +40,12 @@ def one(data: str, labels: int, budget: float, seed: int) -> dict[str, Any]:
             **columns,
         )
         record = run.record
-    tuned = record.arms.get(TUNED) or (record.arms["model"] if "probe" in record.arms else None)
-    same = {"value": 0.0, "low": 0.0, "high": 0.0, "verdict": "the probe itself"}
+    beside, better = record.arms.get(TUNED), "probe" in record.arms
+    tuned = record.arms["model"] if better else beside
+    shipped = _against(record, "probe", 1.0) if better else {"value": 0.0, "verdict": "the probe itself"}
     return {
-        "shipped": same if "probe" not in record.arms else _against(record, "probe", 1.0),
-        "tuned": {}
-        if tuned is None
-        else _against(record, *(("probe", 1.0) if "probe" in record.arms else (TUNED, -1.0))),
+        "shipped": shipped,
+        "tuned": shipped if better else {} if tuned is None else _against(record, TUNED, -1.0),
         "metric": record.primary_metric,
         "figure": record.arms["model"].figures[record.primary_metric].value,
         "epochs": len(tuned.history) if tuned else 0,

@@ -57,7 +57,9 @@ def received(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         print("a library prints this")
         reporter.say("progress")
         metrics = {"test": {"accuracy": FIGURE, "roc_auc": {**FIGURE, "value": math.nan}}}
-        return SimpleNamespace(folder=Path("runs/x"), verdict="It helps.", report=Path("r.html"), metrics=metrics)
+        return SimpleNamespace(
+            folder=Path("runs/x"), verdict="It helps.", report=Path("r.html"), metrics=metrics, tuned=None
+        )
 
     monkeypatch.setitem(vars(headstart), "fit", fit)
     return noted
