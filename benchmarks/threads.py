@@ -38,7 +38,7 @@ from headstart.pipeline.embed import choice_of_runner, embed
 
 CPU = torch.device("cpu")
 ROUNDS, BUSY = 5, 2
-TIMED = {"texts": 768, "pictures": 320}
+TIMED = {"texts": 512, "pictures": 256}
 RUNNERS = ("eager", "autocast", "openvino")
 """All but torch.compile, which takes a minute to set up."""
 
