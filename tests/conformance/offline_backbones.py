@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 from plugins import sample_for
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import modality_named
 from headstart.contracts.model import Model
 from headstart.kernel import registry
 from headstart.kernel.user_settings import build
@@ -72,6 +75,13 @@ def _hf_text(folder: Path) -> Case:
     return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
 
 
+def _text_table(folder: Path) -> Case:
+    case, kind = _hf_text(folder), modality_named("text_table")
+    columns = {"text": list(case.raws), "x": np.arange(len(case.raws), dtype=float)}
+    schema = Schema(modality="text_table", inputs=tuple(columns), origin="text")
+    return Case(case.settings, kind.raws(pa.table(columns), schema), [7, "a text"])
+
+
 def _table_features(folder: Path) -> Case:
     raws = [np.array([1.0, -2.0, 0.5]), np.zeros(3), np.array([3.0, 1e5, -7.0])]
     return Case({"columns": 3}, raws, [np.array([1.0, np.nan, 0.0]), np.zeros(2)], fewest_boundaries=0)
@@ -96,5 +106,6 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "hf_text": _hf_text,
     "table_features": _table_features,
     "table_mlp": _table_mlp,
+    "text_table": _text_table,
     "run_folder": _run_folder,
 }

@@ -62,7 +62,17 @@ def _table(folder: Path) -> Sample:
     return Sample(columns, {"x": [1.0], "y": [float("inf")]}, np.eye(3))
 
 
-SAMPLES: dict[str, Callable[[Path], Sample]] = {"image": _image, "text": _text, "table": _table}
+def _text_table(folder: Path) -> Sample:
+    columns = {"text": ["one", "two", "one", "two"], "x": [1.0, 2.0, 1.0, 4.0], "town": ["Ulm", "Bonn", "Ulm", None]}
+    return Sample(columns, {"text": [" "], "x": [None], "town": [None]}, None)
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "image": _image,
+    "text": _text,
+    "table": _table,
+    "text_table": _text_table,
+}
 
 
 def sample_of(name: str, folder: Path) -> Sample:

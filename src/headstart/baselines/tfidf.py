@@ -3,6 +3,7 @@
 The weight of a term in a text is (1 + log tf) * idf (Salton and Buckley 1988), scaled to unit length for words and
 characters apart. With two texts per example their terms stand side by side, with the products and the absolute
 differences of both and the cosines of their words and of their characters, which are weighted so that they count.
+Columns of a table beside a text stand beside its terms.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from headstart.baselines._linear import fit_linear
 from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasTexts, Modality, modality_named
+from headstart.contracts.modality import HasNumbers, HasTexts, Modality, modality_named
 from headstart.contracts.task import BoundTask, Targets
+from headstart.numerics.table_encoding import learn
 
 MOST_CHARACTERS = 2000
 """Of a text whose runs of characters are counted."""
@@ -47,18 +49,33 @@ class TfIdf(Baseline):
         terms = FeatureUnion([("words", _words()), ("characters", _characters())])
         counted = sparse.csr_matrix(terms.fit_transform([text for column in columns for text in column]))
         size = len(data.examples)
-        features = _features(terms, [counted[at : at + size] for at in range(0, counted.shape[0], size)])
+        beside = _beside(data.examples)
+        texts = [counted[at : at + size] for at in range(0, counted.shape[0], size)]
+        features = _features(terms, texts, beside(data.examples))
         models = {strength: fit_linear(features, data, strength, seed) for strength in strengths}
-        return {strength: _scores(terms, model) for strength, model in models.items()}
+        return {strength: _scores(terms, beside, model) for strength, model in models.items()}
 
 
-def _scores(terms: FeatureUnion, model: Callable[[sparse.csr_matrix], np.ndarray]) -> Scores:
+def _scores(
+    terms: FeatureUnion,
+    beside: Callable[[Examples], np.ndarray],
+    model: Callable[[sparse.csr_matrix], np.ndarray],
+) -> Scores:
     def scores(examples: Examples, _: Targets) -> np.ndarray:
-        columns = _columns(examples)
-        found: np.ndarray = model(_features(terms, [sparse.csr_matrix(terms.transform(one)) for one in columns]))
+        texts = [sparse.csr_matrix(terms.transform(one)) for one in _columns(examples)]
+        found: np.ndarray = model(_features(terms, texts, beside(examples)))
         return found
 
     return scores
+
+
+def _beside(train: Examples) -> Callable[[Examples], np.ndarray]:
+    """Examples -> columns of a table that stand beside their texts (examples, numbers), as `train` teaches them."""
+    kind = modality_named(train.schema.modality)
+    if not isinstance(kind, HasNumbers):
+        return lambda examples: np.empty((len(examples), 0))
+    rows, encoding = kind.rows, learn(kind.rows(train.raws()), alone=False)
+    return lambda examples: encoding.encoded(rows(examples.raws()))
 
 
 def _words() -> TfidfVectorizer:
@@ -95,8 +112,8 @@ def _columns(examples: Examples) -> list[tuple[str, ...]]:
     return list(zip(*(kind.texts(raw) for raw in examples.raws())))
 
 
-def _features(terms: FeatureUnion, counted: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
-    """(examples, terms and what compares two texts), from the terms of each column of texts."""
+def _features(terms: FeatureUnion, counted: Sequence[sparse.csr_matrix], beside: np.ndarray) -> sparse.csr_matrix:
+    """(examples, terms, what compares two texts, columns beside them), from the terms of each column of texts."""
     found = [*counted]
     if len(found) == 2:
         one, other = found
@@ -104,4 +121,4 @@ def _features(terms: FeatureUnion, counted: Sequence[sparse.csr_matrix]) -> spar
         words = len(terms.transformer_list[0][1].vocabulary_)
         cosines = [part.sum(axis=1) for part in (shared[:, :words], shared[:, words:])]
         found += [shared, abs(one - other), COSINES * sparse.csr_matrix(np.hstack(cosines))]
-    return sparse.hstack(found, format="csr")
+    return sparse.hstack([*found, sparse.csr_matrix(beside, dtype=np.float32)], format="csr")

@@ -10,11 +10,15 @@ from torch import Tensor
 
 LENGTH_MASK = "attention_mask"
 """The context entry (batch, length) that is nonzero at real tokens. Beside it the second axis of every context tensor
-with one, of token vectors and of taps as maps is the length."""
+with one but `BESIDE`, of token vectors and of taps as maps is the length."""
 
 PLACES = "places"
 """The context entry (batch, length, 2), whole numbers, of the characters of its text that each token stands for: from
 the first to before the last, equal for a token that stands for none. Only backbones that were asked have it."""
+
+
+BESIDE = "beside"
+"""The context entry (batch, numbers) of what stands beside a text, such as columns of a table. It has no length."""
 
 
 class Tap(NamedTuple):

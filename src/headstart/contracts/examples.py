@@ -28,6 +28,8 @@ class Schema(Settings):
     """Plug-in name of the modality of the inputs, such as 'image'."""
     inputs: tuple[str, ...]
     """The input columns, as the modality reads them."""
+    texts: int = 1
+    """How many of the first input columns are texts, one after the other, where other columns stand beside them."""
     targets: dict[str, str] = {}
     """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
     text are called 'spans'; empty when the data are unlabelled."""

@@ -206,7 +206,8 @@ def modality_named(name: str) -> Modality:
 
 def are_pairs(schema: Schema) -> bool:
     """Return whether each input is two texts."""
-    return len(schema.inputs) == 2 and isinstance(modality_named(schema.modality), HasTexts)
+    modality = modality_named(schema.modality)
+    return len(schema.inputs) == 2 and isinstance(modality, HasTexts) and not isinstance(modality, HasNumbers)
 
 
 def files_of(examples: Examples) -> list[Path | None]:

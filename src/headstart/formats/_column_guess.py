@@ -15,7 +15,7 @@ from headstart.formats import _column_kinds as kinds
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import is_text
-from headstart.formats._table_columns import EMPTY, PATHS, PROSE, TableColumns, listed, table_columns
+from headstart.formats._table_columns import EMPTY, PATHS, PROSE, UNIQUE, TableColumns, listed, table_columns
 from headstart.kernel.errors import DataError, unknown
 
 _LABELS = (
@@ -49,6 +49,8 @@ class Inputs(NamedTuple):
     types: Mapping[str, pa.DataType] = {}
     """Column -> what its values are read as; one that is not here as it is."""
     notes: tuple[str, ...] = ()
+    texts: int = 1
+    """As of a `Schema`."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,11 @@ def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -
     Raises:
         DataError: a column is missing; the nearest name is given.
     """
-    if len(columns.text) > 2:
-        raise DataError(f"--text was given {len(columns.text)} times: one text column is possible, or two for pairs")
     cells = [(kind, name) for kind in ("numeric", "categorical", "date") for name in getattr(columns, kind)]
-    given = [flag for flag, value in (("--text", columns.text), ("--image", columns.image)) if value]
-    given += [f"--{cells[0][0]}"] if cells else []
+    if len(columns.text) > 2 and not cells:
+        raise DataError(f"--text was given {len(columns.text)} times: one text column is possible, or two for pairs")
+    beside = [f"--{cells[0][0]}"] if cells else ["--text"] if columns.text else []
+    given = [*beside, *(["--image"] if columns.image else [])]
     if len(given) > 1:
         raise DataError(f"{' and '.join(given)} exclude each other: an example has one kind of input")
     inputs = [*(("text", name) for name in columns.text), *cells]
@@ -122,7 +124,10 @@ def recognise(
     guess = sole_label(table, columns) if labelled and not label_candidates(_own(table), columns) else None
     label = columns.label if every and not labelled else guess or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
-    inputs = _named_inputs(table, columns, taken) or _inputs(table, root, columns, taken, decimal)
+    inputs = _named_inputs(table, columns, taken, every=every)
+    if inputs is None:
+        choose = _all_inputs if every else _inputs
+        inputs = choose(table, root, columns, taken, decimal)
     if guess is not None:
         inputs = inputs._replace(notes=(f"the label is read from column '{guess}'", *inputs.notes))
     return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
@@ -195,22 +200,43 @@ def _texts(*columns: str, notes: tuple[str, ...] = ()) -> Inputs:
     return Inputs("text", columns, dict.fromkeys(columns, pa.string()), notes)
 
 
-def _cells(found: TableColumns, notes: tuple[str, ...]) -> Inputs:
+def _cells(found: TableColumns, notes: tuple[str, ...], texts: Sequence[str] = ()) -> Inputs:
     kinds = {"numeric": pa.float64(), "categorical": pa.string(), "date": pa.timestamp("us")}
     types = {name: kind for role, kind in kinds.items() for name in getattr(found, role)}
-    return Inputs("table", found.names, types, notes)
+    if not texts:
+        return Inputs("table", found.names, types, notes)
+    types |= dict.fromkeys(texts, pa.string())
+    told = f"the text is read from column{'s' if len(texts) > 1 else ''} {listed(texts)}"
+    return Inputs("text_table", (*texts, *found.names), types, (told, *notes), len(texts))
 
 
-def _named_inputs(table: pa.Table, columns: Columns, taken: set[str | None]) -> Inputs | None:
-    if columns.text:
-        return _texts(*columns.text)
+def _named_inputs(table: pa.Table, columns: Columns, taken: set[str | None], *, every: bool) -> Inputs | None:
     if columns.image:
         return _images(columns.image)
-    if not columns.only and not columns.numeric:
-        return None
     found = TableColumns(columns.numeric, columns.categorical, columns.date)
-    unused = [name for name in _own(table) if name not in {*found.names, *taken, *columns.leave_out}]
-    return _cells(found, (f"columns that are not inputs: {listed(unused)}",) if unused else ())
+    if columns.text and not found.names and (columns.only or not every):
+        return _texts(*columns.text)
+    if not columns.only and (every or not (columns.numeric or columns.text)):
+        return None
+    unused = [name for name in _own(table) if name not in {*columns.text, *found.names, *taken, *columns.leave_out}]
+    notes = (f"columns that are not inputs: {listed(unused)}",) if unused else ()
+    inputs = _cells(found, notes, columns.text)
+    return inputs._replace(notes=notes) if columns.only else inputs
+
+
+def _all_inputs(table: pa.Table, root: str, columns: Columns, taken: set[str | None], decimal: DecimalSign) -> Inputs:
+    """Every column that is not taken: texts, and numbers, categories and dates beside them."""
+    free = [name for name in _own(table) if name not in {*taken, *columns.leave_out}]
+    if any(kinds.holds_images(table.column(name), root) for name in free):
+        return _inputs(table, root, columns, taken, decimal)
+    found = table_columns(table, [name for name in free if name not in columns.text], columns, decimal)
+    prose = [name for name, why in found.left.items() if why == PROSE]
+    plain = [name for name, why in found.left.items() if why == UNIQUE and not found.names]
+    texts = [name for name in free if name in {*columns.text, *(prose or plain)}]
+    left = {name: why for name, why in found.left.items() if name not in texts}
+    if texts and not found.names:
+        return _texts(*texts)
+    return _cells(found._replace(left=left), found._replace(left=left).notes(table), texts)
 
 
 def _inputs(table: pa.Table, root: str, columns: Columns, taken: set[str | None], decimal: DecimalSign) -> Inputs:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.contracts.left_out import LeftOut
-from headstart.contracts.modality import HasNumbers, modality_named
+from headstart.contracts.modality import HasNumbers, HasTexts, modality_named
 from headstart.formats._cell_values import as_texts, typed
 from headstart.formats._column_guess import Roles, is_label_name
 from headstart.formats._column_kinds import as_on_disk
@@ -29,10 +29,13 @@ def with_inputs(table: pa.Table, roles: Roles, root: str, decimal: DecimalSign) 
         DataError: a value has no such form; its place is given.
     """
     columns = dict(zip(table.column_names, table.columns))
-    cells = isinstance(modality_named(roles.inputs.modality), HasNumbers)
+    modality = modality_named(roles.inputs.modality)
+    cells, table_alone = isinstance(modality, HasNumbers), not isinstance(modality, HasTexts)
     for name in roles.inputs.columns:
         column, kind = columns[name], roles.inputs.types.get(name)
-        if cells:
+        if name in roles.inputs.columns[: roles.inputs.texts] and kind == pa.string() and not table_alone:
+            columns[name] = as_texts(name, column)
+        elif cells:
             columns[name] = typed(name, column, kind, table.column(ORIGIN), decimal)
         elif kind is None and is_text(column.type):
             columns[name] = _paths(column, root)

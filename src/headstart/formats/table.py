@@ -153,7 +153,12 @@ class Table(Settings):
             inputs = roles.inputs
             names_rows = id_column(head, inputs.columns)
             schema = Schema(
-                modality=inputs.modality, inputs=inputs.columns, id=names_rows, origin=ORIGIN, root=table.root
+                modality=inputs.modality,
+                inputs=inputs.columns,
+                texts=inputs.texts,
+                id=names_rows,
+                origin=ORIGIN,
+                root=table.root,
             )
             numbers = {name for name in inputs.columns if inputs.types.get(name) == pa.float64()}
             plain = {name for name in numbers if _is_number(head.schema.field(name).type)}
@@ -181,6 +186,7 @@ def _schema(roles: Roles, root: str, words: str | None) -> Schema:
     return Schema(
         modality=roles.inputs.modality,
         inputs=roles.inputs.columns,
+        texts=roles.inputs.texts,
         words=words,
         group=roles.group,
         domain=roles.domain,

@@ -130,9 +130,15 @@ class Encoding(Settings):
         return np.equal.outer(places, np.arange(frequent + self.empty[column])).astype(np.float64)
 
 
-def learn(rows: Sequence[Row]) -> Encoding:
-    """Learn from training rows how rows are read; a column is of the kind of its values."""
+def learn(rows: Sequence[Row], *, alone: bool = True) -> Encoding:
+    """Learn from training rows how rows are read; a column is of the kind of its values.
+
+    Args:
+        rows: at least one.
+        alone: whether nothing else is learnt from, so that numbers may keep their units.
+    """
     kinds = _kinds(rows)
+    alone = alone and set(kinds) == {"number"}
     dates = [column for column, kind in zip(zip(*rows), kinds) if kind == "date"] if "date" in kinds else []
     parts = tuple(map(_varying, dates))
     numbers, words = _read(rows, kinds, parts)
@@ -144,7 +150,7 @@ def learn(rows: Sequence[Row]) -> Encoding:
         "infrequent": tuple(rare for _, rare, _ in learnt),
         "empty": tuple(empty for _, _, empty in learnt),
     }
-    slots = _numbers(numbers, list(_first_slots(kinds, parts)), alone=set(kinds) == {"number"}) if numbers.size else {}
+    slots = _numbers(numbers, list(_first_slots(kinds, parts)), alone=alone) if numbers.size else {}
     return Encoding(**found, **slots)
 
 

@@ -26,5 +26,5 @@ def with_columns_of_run(plan: P) -> P:
     if wrong := sorted({*columns.named()} - reads | {*columns.leave_out} & reads):
         listed = ", ".join(known.named())
         raise SettingsError(f"column {wrong[0]!r}: the backbone {plan.backbone} reads exactly {listed}")
-    found = {kind: getattr(known, kind) for kind in kinds}
+    found = {kind: getattr(known, kind) for kind in ("text", *kinds)}
     return plan.model_copy(update={"columns": columns.model_copy(update={**found, "only": True})})

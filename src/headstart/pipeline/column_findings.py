@@ -23,7 +23,7 @@ def about_columns(examples: Examples) -> Iterator[str]:
         return
     columns = np.stack([kind.numbers(raw) for raw in examples.raws()]).T
     labels = examples.target(next(iter(schema.targets))) if schema.targets else None
-    for name, values in zip(schema.inputs, columns):
+    for name, values in zip(schema.inputs[len(schema.inputs) - len(columns) :], columns):
         known = values[np.isfinite(values)]
         if len(known) and np.ptp(known) == 0:
             yield f"column '{name}' is {known[0]:g} in every row: nothing can be learnt from it"

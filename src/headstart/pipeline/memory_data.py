@@ -65,13 +65,13 @@ def examples_of(
         examples = _read(inputs, columns)
         return examples if label is None else labelled(examples, label, weights)
     kind, rows = modality_named(modality), _in_rows(inputs)
-    columns = kind.columns(rows)
+    values = kind.columns(rows)
     origins = [f"row {row}" for row in range(len(rows))]
     if isinstance(kind, InFiles):
         files = [f" ({item})" if isinstance(item, (str, os.PathLike)) else "" for item in rows]
         origins = [row + file for row, file in zip(origins, files)]
-    table = pa.table({**columns, "__origin__": pa.array(origins, pa.string())})
-    schema = Schema(modality=modality, inputs=tuple(columns), origin="__origin__")
+    table = pa.table({**values, "__origin__": pa.array(origins, pa.string())})
+    schema = Schema(modality=modality, inputs=tuple(values), origin="__origin__")
     examples = Examples(table, schema)
     return examples if label is None else labelled(examples, label, weights)
 

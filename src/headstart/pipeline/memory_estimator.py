@@ -99,7 +99,8 @@ class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         y = required(y, type(self).__name__)
         cells = cells_of(X) if self.modality == AUTO or _has_cells(self.modality) else None
         named = self.modality if self.modality != AUTO else ""
-        self.modality_, self.columns_ = cells or (named or modality_of(X), None)
+        self.columns_ = None if cells is None else cells[1]
+        self.modality_ = (named or modality_of(X)) if cells is None else cells[0]
         X = self._validated(X, reset=True)
         check_consistent_length(X, y)
         X, y, weights = counted(X, y, sample_weight)

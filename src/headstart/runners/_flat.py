@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.carriers import BESIDE, LENGTH_MASK, State
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ class Signature:
 
     def varying(self, state: State) -> tuple[tuple[bool, ...], ...]:
         """For each tensor that goes in, which of its axes differ from batch to batch: the batch's, and the length's."""
-        has_length = LENGTH_MASK in self.context
+        lengths = [LENGTH_MASK in self.context and name != BESIDE for name in ("", *self.context)]
         return tuple(
-            tuple(axis == 0 or (axis == 1 and has_length) for axis in range(value.ndim)) for value in self.inputs(state)
+            tuple(axis == 0 or (axis == 1 and has_length) for axis in range(value.ndim))
+            for value, has_length in zip(self.inputs(state), lengths)
         )
 
 

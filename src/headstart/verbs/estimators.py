@@ -27,9 +27,9 @@ class _Transfer(MemoryEstimator):
 class TransferClassifier(ClassifierMixin, _Transfer):
     """A pretrained backbone with a classification head, as a scikit-learn classifier.
 
-    `X` is a matrix of numbers; a frame of numbers, categories, dates and gaps, whose columns are found again by their
-    names; or a list, array or Series of texts, of pairs of texts, of paths of images, of Pillow
-    images or of uint8 arrays; or one uint8 array (examples, height, width, channels).
+    `X` is a matrix of numbers; a frame of numbers, categories, dates, gaps and perhaps texts, whose columns are found
+    again by their names; a list, array or Series of texts, of pairs of texts, of paths of images, of Pillow images or
+    of uint8 arrays; or one uint8 array (examples, height, width, channels).
 
     Args:
         backbone: name, folder, file or run; 'auto' takes the best that is there.

@@ -100,8 +100,9 @@ def fit(
     cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
     roles = {"group": group, "domain": domain, "slices": slices, "part": part}
     columns = Columns.model_validate({"text": text, "image": image, "label": label, **cells, **roles})
-    said = {"data": _name_of(data), "format": format, "columns": columns, "task": task, "backbone": backbone}
-    said |= {"weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
+    said: dict[str, Any] = {"data": _name_of(data), "format": format, "columns": columns, "task": task}
+    said |= {"backbone": backbone, "weights": weights}
+    said |= {"runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)

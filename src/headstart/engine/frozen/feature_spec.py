@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import LENGTH_MASK, PLACES, State, Tap
+from headstart.contracts.carriers import BESIDE, LENGTH_MASK, PLACES, State, Tap
 from headstart.contracts.features import Features
 from headstart.engine.store.columns import Column, Ragged
 from headstart.kernel.errors import BackboneError
@@ -129,8 +129,8 @@ def _beside(features: Features, keep: Keep) -> dict[str, Tensor]:
 
 
 def _has_length(name: str, tensor: Tensor, keep: Keep) -> bool:
-    if name == "hidden":
-        return keep == "state"
+    if name in ("hidden", f"context.{BESIDE}"):
+        return name == "hidden" and keep == "state"
     if name.startswith("taps."):
         return name.endswith(".map")
     return tensor.ndim >= 2 and not name.startswith("context.maps.")

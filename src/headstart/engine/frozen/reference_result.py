@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from headstart.contracts.carriers import LENGTH_MASK, State
+from headstart.contracts.carriers import BESIDE, LENGTH_MASK, State
 from headstart.contracts.runner import Execute
 from headstart.engine.device import run_halving
 
@@ -37,4 +37,6 @@ def _resized(state: State) -> State:
     if LENGTH_MASK not in some.context:
         return some
     longest = max(1, int((some.context[LENGTH_MASK] != 0).sum(dim=1).max()))
-    return some.map(lambda value: value[:, :longest] if value.ndim >= 2 else value)
+    tensors = some.tensors().items()
+    whole = f"context.{BESIDE}"
+    return State.of({name: v[:, :longest] if v.ndim >= 2 and name != whole else v for name, v in tensors})
