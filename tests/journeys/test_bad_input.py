@@ -305,7 +305,7 @@ def test_a_pickle_in_a_text_model_is_refused_and_not_run(here: Path, bert: Path)
 
 def test_a_folder_that_is_no_model(here: Path, bert: Path, photos: Path) -> None:
     Path("model").mkdir()
-    with pytest.raises(BackboneError, match=r"model exists but is not an image model.*config\.json"):
+    with pytest.raises(BackboneError, match=r"model exists but is not a model for image inputs.*config\.json"):
         fit_photos(photos, backbone="model")
     with pytest.raises(BackboneError, match="takes text inputs; the data are image"):
         fit_photos(photos, backbone=str(bert))

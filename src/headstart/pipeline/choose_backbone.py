@@ -107,8 +107,8 @@ def _not_known(reference: str, modality: str) -> str:
         if any(family.suits(reference) for family in families_of(other)):
             return f"backbone {reference} takes {other} inputs; the data are {modality}"
     return (
-        f"backbone {reference} exists but is not a {modality} model: expected the folder of a run, or a folder with a "
-        "config.json of timm ('architecture') or transformers ('model_type') and the weights"
+        f"backbone {reference} exists but is not a model for {modality} inputs: expected the folder of a run, or a "
+        "folder with a config.json of timm ('architecture') or transformers ('model_type') and the weights"
     )
 
 

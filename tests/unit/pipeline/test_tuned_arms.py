@@ -149,7 +149,7 @@ def test_behind_a_decoder_that_nobody_can_solve_for_lp_ft_trains_it_alone_first(
     backbone = TimmImages(reference="test_resnet", weights="random", image_size=32).load().whole(32)
     arm = train_arm(bench_of(backbone, examples, task), "model", LpFt(**SHORT), "lp_ft", None)
     assert {row.start for row in arm.stages} == {0.3}
-    assert arm.decisions[0].value == "random" and "no linear one" in arm.decisions[0].reason
+    assert arm.decisions[0].value == "random" and "is not linear" in arm.decisions[0].reason
 
 
 def test_surgical_tells_what_was_measured_and_a_resumed_run_has_the_same_rates(

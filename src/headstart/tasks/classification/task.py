@@ -9,11 +9,11 @@ softmax(logits / T) with the temperature T of Guo et al. (2017), fitted on valid
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator
+from pydantic import Field, field_validator
 from scipy.special import softmax
 from torch import nn
 
@@ -97,7 +97,7 @@ class BoundClassification(BoundTask):
     settings: Classification
     classes: tuple[str, ...] = Field(min_length=2)
     """Class names in order."""
-    counts: tuple[NonNegativeInt | NonNegativeFloat, ...]
+    counts: tuple[Annotated[int | float, Field(ge=0, le=1e18)], ...]
     """Training examples of each class; where they have weights, the sums of these."""
 
     _distinct = field_validator("classes")(distinct)
