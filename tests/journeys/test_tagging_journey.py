@@ -80,7 +80,7 @@ def test_a_probe_on_conll_predicts_spans_of_raw_text(tmp_path: Path, model: Path
 
 
 def test_training_on_a_span_table_beats_chance_and_is_judged_again(tmp_path: Path, model: Path) -> None:
-    settings = {"tuning": {"epochs": 20, "batch_size": 8, "learning_rate": 4e-4, "head_learning_rate": 1e-2}}
+    settings = {"tuning": {"epochs": 20, "batch_size": 8, "learning_rate": 4e-4, "head_learning_rate": 4e-4}}
     table = span_table(tmp_path, 120)
     run = headstart.fit(
         table,
