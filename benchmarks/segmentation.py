@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from benchmarks._cells import cell
-from headstart.evidence.comparison import paired_over_draws
+from benchmarks._paired import interval_over_draws
 
 DRAWS = 5
 BUDGETS = {"nuclei": 500, "few": 300, "cells": 300}
@@ -23,15 +25,15 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     seconds = QUICK if quick else BUDGETS
     nuclei, cells = _cell("nuclei", seconds["nuclei"]), _cell("cells", seconds["cells"])
     few = [_cell("few", seconds["few"], draw) for draw in range(2 if quick else DRAWS)]
-    gain = paired_over_draws([one["gain"] for one in few]).figure
+    gain, low, high = interval_over_draws(np.array([one["gain"] for one in few]))
     measured: dict[str, float | None] = {
         "segmentation.nuclei": _figure(nuclei, "dice"),
         "segmentation.nuclei.minutes": nuclei["minutes"],
-        "segmentation.nuclei.gain_at_16": gain.value,
-        "segmentation.nuclei.gain_at_16.low": gain.low,
+        "segmentation.nuclei.gain_at_16": gain,
+        "segmentation.nuclei.gain_at_16.low": low,
         "segmentation.cells": _figure(cells, "iou"),
     }
-    return measured, {"nuclei": nuclei, "few_labels": {"draws": few, "gain": gain.to_json()}, "cells": cells}
+    return measured, {"nuclei": nuclei, "few_labels": {"draws": few, "gain": [gain, low, high]}, "cells": cells}
 
 
 def _cell(*arguments: str | int) -> dict[str, Any]:

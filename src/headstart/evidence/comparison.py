@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from headstart.contracts.figures import Figure
 from headstart.contracts.metric import SHARE, Metric, Replicates
@@ -135,7 +134,7 @@ def compare(
     reasons = (rest.too_few(support, absent=other_by is None) for support in supports)
     reason = "" if choosing else next(filter(None, reasons), "")
     if reason:
-        return Difference(Figure(value, math.nan, math.nan, rest.independent, reason), UNDECIDED)
+        return judged(Figure(value, math.nan, math.nan, rest.independent, reason))
     span = metric.bounds[1] - metric.bounds[0]
     if choosing or math.isinf(span) or WEIGHT in targets:
         rarest = rest.independent if choosing else min(map(rest.rarest, supports))
@@ -143,7 +142,7 @@ def compare(
     else:
         shares = [rest.shares(support) for support in supports]
         low, high = paired_interval(replicates, value, rest.independent, span, shares, counted=metric.unit == SHARE)
-    return _judged(Figure(value, low, high, rest.independent))
+    return judged(Figure(value, low, high, rest.independent))
 
 
 def _by_weight(replicates: Replicates, targets: Targets) -> Replicates:
@@ -177,25 +176,6 @@ def slice_figures(
     some = "1 value has" if len(rare) == 1 else f"{len(rare)} values have"
     note = f"{some} fewer than {FEWEST} examples and no figures" if rare else ""
     return Slices(tuple(slices), _worst(task.evaluation.primary, slices), note)
-
-
-def paired_over_draws(differences: Sequence[float], *, overlap: float = 0.0) -> Difference:
-    """The mean difference over independent draws of the training labels, with Student's t interval over the draws.
-
-    Each difference is `one` minus `other` trained on the same draw, signed so that more is better. The interval is
-    about the method on another draw; the draws share a test part, whose own chance `compare` shows. `n` counts draws.
-    With fewer than two the interval is unknown (NaN).
-
-    Where each draw splits the same data anew, `overlap` is the number of test examples per other example: the runs then
-    share most of their data, and the variance of the mean is s^2 (1/n + overlap) rather than s^2 / n (Nadeau & Bengio
-    2003, "Inference for the generalization error").
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    n, mean = len(values), float(np.mean(values))
-    if n < 2:
-        return _judged(Figure(mean, math.nan, math.nan, n))
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) * math.sqrt(1 / n + overlap))
-    return _judged(Figure(mean, mean - half, mean + half, n))
 
 
 def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0) -> Figure:
@@ -234,10 +214,6 @@ def judged(figure: Figure) -> Difference:
     """A difference as its interval judges it."""
     if figure.reason:
         return Difference(figure, UNDECIDED)
-    return _judged(figure)
-
-
-def _judged(figure: Figure) -> Difference:
     if figure.low > 0:
         return Difference(figure, "better")
     if figure.high < 0:

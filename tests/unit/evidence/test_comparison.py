@@ -9,7 +9,7 @@ import pytest
 
 from head_shapes import SHAPES
 from headstart.contracts.prediction import Prediction
-from headstart.evidence.comparison import compare, figures, paired_over_draws, slice_figures
+from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.regression.task import Regression
 from labelled import labelled
@@ -170,20 +170,6 @@ def test_slices_keep_groups_whole() -> None:
         TASK, {"label": labels}, predicted(labels, groups > 2), ["x"] * 20 + ["y"] * 20, groups=groups, seed=0
     )
     assert [piece.figures["accuracy"].n for piece in found.slices] == [5, 5]
-
-
-def test_draws_of_labels_have_a_t_interval() -> None:
-    found = paired_over_draws([0.02, 0.05, 0.03, 0.06, 0.04])
-    half = 2.7764451 * np.std([0.02, 0.05, 0.03, 0.06, 0.04], ddof=1) / math.sqrt(5)
-    assert found.figure[:4] == pytest.approx((0.04, 0.04 - half, 0.04 + half, 5))
-    assert found.verdict == "better"
-    assert paired_over_draws([0.1, -0.1, 0.02]).verdict == "not significant"
-    assert paired_over_draws([-0.1, -0.11, -0.12]).verdict == "worse"
-
-
-def test_one_draw_shows_nothing() -> None:
-    found = paired_over_draws([0.3])
-    assert math.isnan(found.figure.low) and found.verdict == "not significant"
 
 
 def test_the_other_may_be_of_a_task_that_knows_fewer_classes() -> None:
