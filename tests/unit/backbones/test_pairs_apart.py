@@ -14,6 +14,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.features import Features
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.frozen.views import View
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.errors import DataError
 from headstart.pipeline.embed import embed
@@ -120,3 +121,15 @@ def test_random_and_small_networks_read_pairs_apart_too(joint: Backbone) -> None
         assert network is not None
         assert network.alone() is not None
         assert run(network, PAIRS).pooled.shape == (len(PAIRS), network.width)
+
+
+def test_kept_views_of_pairs_are_those_of_their_texts(joint: Backbone) -> None:
+    backbone, data = apart_of(joint), examples(PAIRS)
+    view = View(composed("token_dropout", {"rate": 0.5, "how": "hide"}).bind(backbone.input_kind(), 8), 5, 1)
+    kept = embed(backbone, data, FeatureSpec("state", 1), runner=Eager(), view=view).batch_state([2, 0])
+    keys = [str(content_keys(data).keys[row]) for row in (2, 0)]
+    with torch.no_grad():
+        state = backbone.segment(0, 1)(view(backbone.prepare([PAIRS[2], PAIRS[0]]), keys))
+        end = backbone.segment(1, len(backbone.stages))
+        found, expected = (backbone.features(end(one)).pooled for one in (kept, state))
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
