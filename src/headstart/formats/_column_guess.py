@@ -251,17 +251,24 @@ def _inputs(table: pa.Table, root: str, columns: Columns, taken: set[str | None]
     found = table_columns(table, free, columns, decimal)
     asked = columns.categorical or columns.date
     if named is not None and not asked:
-        return _texts(named, notes=(f"the text is read from column '{named}'",))
+        return _texts(named, notes=(f"the text is read from column '{named}'", *_unused(found, named)))
     texts = [] if asked else _text_candidates(table, found, list(lower.values()))
     if texts:
         text = _longest(table, root, texts)
-        return _texts(text, notes=(f"the text is read from column '{text}'",))
+        return _texts(text, notes=(f"the text is read from column '{text}'", *_unused(found, text)))
     if found.names:
         return _cells(found, found.notes(table))
     if found.faults:
         name, why = next(iter(found.faults.items()))
         raise DataError(f"no column is plainly the input. Column '{name}': {why}.\n{kinds.listing(table, root)}")
     raise _ambiguous(table, root, "no column is plainly the input", "--text COLUMN or --image COLUMN")
+
+
+def _unused(found: TableColumns, text: str) -> tuple[str, ...]:
+    """A note on what a text alone leaves out."""
+    names = [name for name in found.names if name != text]
+    flags = "name them beside --text, or add --set format.inputs=all"
+    return (f"columns not used beside the text: {listed(names)}; {flags} to use both",) if names else ()
 
 
 def _text_candidates(table: pa.Table, found: TableColumns, strings: Sequence[str]) -> list[str]:
