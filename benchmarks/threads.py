@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _measure(backbone: Backbone, examples: Examples, timed: int, rounds: int) ->
             del settings[name]
     for state, processes in (("alone", 0), ("busy", BUSY)):
         with _busy(processes):
-            seconds = _in_turns({name: lambda one=one: one_pass(one) for name, one in settings.items()}, rounds)
+            seconds = _in_turns({name: partial(one_pass, one) for name, one in settings.items()}, rounds)
         speed = {name: len(examples) / statistics.median(times) for name, times in seconds.items()}
         best = max(value for name, value in speed.items() if name != "ours")
         rounded = {name: round(value, 1) for name, value in speed.items()}
