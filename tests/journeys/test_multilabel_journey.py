@@ -55,7 +55,8 @@ def test_separated_labels_are_recognised_and_judged_per_label(
         "macro_f1",
         *(f"average_precision_{name}" for name in LABELS),
     }
-    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in document.values())
+    for figure in document.values():
+        assert figure["reason"].startswith("too few examples of") or figure["low"] <= figure["value"] <= figure["high"]
 
 
 def test_the_record_names_task_thresholds_and_every_label(complaint_run: headstart.Run) -> None:
