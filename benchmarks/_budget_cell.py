@@ -28,7 +28,13 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 }
 """What the fit is asked for beside its budget."""
 
-FREE = ("reading and splitting the data", "loading the backbone", "judging on the test part", "saving the model")
+FREE = (
+    "reading and splitting the data",
+    "loading the backbone",
+    "the classical baselines",
+    "judging on the test part",
+    "saving the model",
+)
 """Steps that no budget is for."""
 
 

@@ -59,8 +59,9 @@ def run_ner(epochs: int, seed: int) -> dict[str, Any]:
 
 
 def _record(ours: Run) -> dict[str, Any]:
-    arms = ours.record.arms
-    probe = next(one.difference for one in ours.record.comparisons if one.against == "probe")
+    # the fine-tuning, also where the run predicts with the probe
+    record = ours.record if ours.tuned is None else headstart.load(ours.tuned).record
+    arms, probe = record.arms, next(one.difference for one in record.comparisons if one.against == "probe")
     return {
         "f1": 100 * arms["model"].figures["f1"].value,
         "probe_f1": 100 * arms["probe"].figures["f1"].value,

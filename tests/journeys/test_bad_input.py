@@ -241,7 +241,10 @@ def test_too_few_examples_to_train_by_steps(here: Path) -> None:
 
 
 def test_a_training_that_diverges_at_once_leaves_nothing_in_the_way(here: Path, photos: Path) -> None:
-    wild = {"backbone": {"image_size": 32}, "tuning": {"learning_rate": 1e30, "epochs": 8, "warmup": 0}}
+    wild = {
+        "backbone": {"image_size": 32},
+        "tuning": {"learning_rate": 1e30, "epochs": 8, "warmup": 0, "warmup_steps": 0},
+    }
     with pytest.raises(headstart.HeadstartError, match=r"became nan in epoch \d.*Try a lower learning rate") as raised:
         fit_photos(photos, tuning="full", settings=wild, out="mine")
     assert raised.value.exit_code == 7

@@ -21,8 +21,8 @@ class Figure(NamedTuple):
     """Why there is no interval, in a few words; empty where there is one or records do not say."""
 
     def to_json(self) -> dict[str, float | int | str]:
-        """{"value", "low", "high", "n", "reason"}"""
-        return self._asdict()
+        """{"value", "low", "high", "n"}, and "reason" where there is no interval."""
+        return {name: value for name, value in self._asdict().items() if name != "reason" or value}
 
 
 class MetricInfo(Settings):

@@ -108,7 +108,8 @@ class RunFolder(FinishedRun):
 
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
-        """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}; for a run that went on from another also
+        """{"test": {"accuracy": {"value", "low", "high", "n"}, ...}}, with a "reason" where a figure has no interval.
+        For a run that went on from another also
         "old_test_before" and "old_test_after", on that one's test part."""
         found = {"test": self.record.arms["model"].figures}
         if self.record.forgetting is not None:
@@ -226,4 +227,7 @@ def metrics_of(record: RunRecord | PretrainRecord) -> dict[str, Any]:
 
 
 def _dumped(parts: Mapping[str, Mapping[str, FigureRow]]) -> dict[str, dict[str, Any]]:
-    return {part: {name: row.model_dump() for name, row in figures.items()} for part, figures in parts.items()}
+    def dumped(row: FigureRow) -> dict[str, Any]:
+        return row.model_dump(exclude=None if row.reason else {"reason"})
+
+    return {part: {name: dumped(row) for name, row in figures.items()} for part, figures in parts.items()}

@@ -73,6 +73,7 @@ def finished_run(**changes: object) -> SimpleNamespace:
     return SimpleNamespace(
         record=record.model_copy(update=changes),
         folder=Path("runs/photos"),
+        tuned=None,
         report=Path("runs") / "a folder with a long name [and brackets] that goes past eighty columns" / "report.html",
     )
 

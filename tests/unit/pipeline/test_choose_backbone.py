@@ -91,7 +91,7 @@ def test_a_run_gives_its_backbone_or_its_architecture_alone(tmp_path: Path) -> N
     run = save_run(tmp_path / "digits", TimmImages(reference="test_resnet", weights="random", image_size=32).load())
     learnt, _, _ = choose_backbone(IMAGES, plan(backbone=run))
     random, _, _ = choose_backbone(IMAGES, plan(backbone=run, weights="random", seed=1))
-    assert learnt.name == "test_resnet" and learnt.origin.startswith("run ")
+    assert learnt.name == "test_resnet from run digits" and learnt.origin.startswith("run ")
     assert learnt.boundary_names() == random.boundary_names()
     assert learnt.weights_hash() != random.weights_hash()
 
