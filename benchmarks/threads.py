@@ -78,7 +78,7 @@ def _measure(backbone: Backbone, examples: Examples, timed: int, rounds: int) ->
         try:
             one_pass(setting)  # compiles its graph
         except CannotRun as error:
-            found.setdefault("refused", {})[name] = first_line(error)
+            found.setdefault("refused", {})[name] = first_line(error).replace(backbone.name, "the model")
             del settings[name]
     for state, processes in (("alone", 0), ("busy", BUSY)):
         with _busy(processes):
