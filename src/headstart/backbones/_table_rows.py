@@ -5,6 +5,7 @@ It lies in the settings, so that a saved model, a run that goes on and one whose
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -63,9 +64,9 @@ class TableBackbone(Backbone):
             return gaps_in(raws, self.settings.names)
         return ()
 
+    @abstractmethod
     def build(self, settings: Any) -> None:
         """Build it by these settings."""
-        raise NotImplementedError
 
     def doubts(self, raws: Sequence[Raw]) -> tuple[str, ...]:
         """Gaps and categories that training rows did not have."""

@@ -30,7 +30,7 @@ def encoding_of(file: StoredFile) -> str:
     """
     with file.open() as content:
         begins = content.read(BLOCK)
-    marked = next((name for name, marks in _MARKS if begins.startswith(marks)), None)
+    marked = _marked(begins)
     if marked is not None:
         fault = _undecodable(file, marked)
         if fault is not None:
@@ -45,7 +45,7 @@ def encoding_of(file: StoredFile) -> str:
 
 def decoded(content: bytes) -> tuple[str, str]:
     """A whole text and its encoding, found as `encoding_of` does. Raises ValueError where it is not text."""
-    marked = next((name for name, marks in _MARKS if content.startswith(marks)), None)
+    marked = _marked(content)
     if marked is not None:
         return content.decode(marked), marked
     _require_text(content)
@@ -65,6 +65,11 @@ def opened_text(file: StoredFile, encoding: str) -> Iterator[TextIOWrapper]:
     """The file as text, without its mark, line ends as they are. Raises DataError as `StoredFile.open`."""
     with file.open() as content:
         yield TextIOWrapper(content, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+
+
+def _marked(begins: bytes) -> str | None:
+    """The encoding that a mark at the beginning names; None without one, and for UTF-8."""
+    return next((name for name, marks in _MARKS if begins.startswith(marks)), None)
 
 
 def _require_text(begins: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from headstart.formats._image_scan import is_hidden, is_image_path
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.regular import open_regular
 
 ZIP = ".zip"
@@ -131,7 +131,7 @@ def chosen(file: object, kind: str, names: Sequence[str], wanted: str | None) ->
     """The lone name, or the wanted one of several. Raises DataError where that is not clear."""
     if len(names) == 1 or wanted in names:
         return wanted if wanted in names and wanted is not None else names[0]
-    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    listed = some(names, _LISTED)
     missing = "" if wanted is None else f"no '{wanted}' among "
     held = f"{missing}{len(names)} {kind}: {listed}"
     raise SeveralTables(

@@ -14,6 +14,7 @@ from headstart.formats import _column_kinds as kinds
 from headstart.formats._cell_values import date_in, is_gap
 from headstart.formats._numerals import DecimalSign, signs_of
 from headstart.formats._rows import CATEGORIES, is_text
+from headstart.kernel.errors import some
 
 FEWEST = 20
 """Rows from which values that are nearly all different mean nothing."""
@@ -129,5 +130,4 @@ def _distinct(column: pa.ChunkedArray) -> int:
 
 def listed(names: Sequence[str]) -> str:
     """The names, of many the first and how many more."""
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    return some(names, MOST_NAMED)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
+
+from headstart.kernel.errors import DataError
 
 
 class TableSource(Protocol):
@@ -36,6 +39,13 @@ class TableSource(Protocol):
     def chunks(self, types: Mapping[str, pa.DataType], rows: int) -> Iterator[pa.Table]:
         """The named columns and the origins, about `rows` at a time; where a file has no types they are these."""
         ...
+
+
+def refuse_twins(names: Sequence[str], words: str) -> None:
+    """Refuse columns of one name. Raises DataError."""
+    twins = sorted(name for name, number in Counter(names).items() if number > 1)
+    if twins:
+        raise DataError(f"{words} has more than one column called {twins[0]!r}. Column names must differ.")
 
 
 class TablePart(NamedTuple):

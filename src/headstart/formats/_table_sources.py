@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from headstart.formats._arrow_files import saved_datasets
 from headstart.formats._parts import PART_COLUMN, is_unlabelled, part_of
 from headstart.formats._rows import ORIGIN
 from headstart.formats._table_memory import ArrowRows, Frame, arrow_rows, dataset_rows, is_dataset
-from headstart.formats._table_part import TablePart, TableSource
+from headstart.formats._table_part import TablePart, TableSource, refuse_twins
 from headstart.formats._table_paths import by_part, tables_on_disk
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.spelling import nfc
 
 _LISTED = 8
@@ -72,10 +71,9 @@ def in_nfc(table: pa.Table) -> pa.Table:
 def in_words(tables: list[TablePart]) -> str:
     """'train.csv, test.csv with columns text, label'."""
     names = tables[0].source.names()
-    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     every = [f"{name}: {source.words}" if name else source.words for _, name, source in tables]
-    sources = ", ".join(every[:_LISTED]) + (f" and {len(every) - _LISTED} more" if len(every) > _LISTED else "")
-    return f"{sources} with the column{'s' if len(names) != 1 else ''} {listed}"
+    columns = f"column{'s' if len(names) != 1 else ''} {some(names, _LISTED)}"
+    return f"{some(every, _LISTED)} with the {columns}"
 
 
 def _named(source: Mapping[Any, Any]) -> list[TablePart] | None:
@@ -116,10 +114,3 @@ def _in_memory(source: Any) -> TableSource | None:
     if isinstance(source, pa.Table):
         return arrow_rows(source)
     return dataset_rows(source) if is_dataset(source) and not isinstance(source, Mapping) else None
-
-
-def refuse_twins(names: Sequence[str], words: str) -> None:
-    """Refuse columns of one name. Raises DataError."""
-    twins = sorted(name for name, number in Counter(names).items() if number > 1)
-    if twins:
-        raise DataError(f"{words} has more than one column called {twins[0]!r}. Column names must differ.")

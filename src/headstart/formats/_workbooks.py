@@ -12,6 +12,7 @@ import pyarrow as pa
 from headstart.contracts.left_out import left_out
 from headstart.formats._record_tables import Record, RecordTable
 from headstart.formats._stored_file import StoredFile, chosen
+from headstart.formats._table_part import refuse_twins
 from headstart.kernel.errors import DataError
 
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -80,9 +81,7 @@ class Sheet(RecordTable):
     def _header(self, cells: list[Any]) -> dict[int, str]:
         """Place -> name of each column that has one."""
         header = {place: str(name) for place, name in enumerate(cells) if name is not None}
-        twins = sorted(name for name in header.values() if list(header.values()).count(name) > 1)
-        if twins:
-            raise DataError(f"{self.words} has more than one column called {twins[0]!r}. Column names must differ.")
+        refuse_twins([*header.values()], self.words)
         return header
 
     def _formulas(self) -> dict[str, str]:

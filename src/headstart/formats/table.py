@@ -30,8 +30,8 @@ from headstart.formats._row_names import id_column, with_names
 from headstart.formats._rows import ORIGIN
 from headstart.formats._stored_file import SeveralTables
 from headstart.formats._table_memory import ArrowRows
-from headstart.formats._table_part import TablePart
-from headstart.formats._table_sources import find_tables, in_nfc, in_words, read_tables, refuse_twins
+from headstart.formats._table_part import TablePart, refuse_twins
+from headstart.formats._table_sources import find_tables, in_nfc, in_words, read_tables
 from headstart.formats._token_columns import (
     PLACES,
     TEXT,

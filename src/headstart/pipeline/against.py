@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from headstart.contracts.examples import Examples
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.shift import FEWEST, MOST, shift
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.choose_backbone import choose_backbone
+from headstart.pipeline.data import name_of
 from headstart.pipeline.embed import embed
 from headstart.pipeline.inspection import Finding, ShiftRow
 from headstart.pipeline.listing import listed
@@ -32,32 +32,41 @@ def held_against(seen: SeenData, other: Any, plan: Plan, reporter: Reporter) -> 
 
     Raises DataError as `listed`, BackboneError where none can be had.
     """
-    name = str(other) if isinstance(other, (str, Path)) else f"<{type(other).__name__}>"
-    here = seen.usable().examples
+    name, usable = name_of(other), seen.usable()
+    here = usable.examples
     there = listed(other, recognised(plan.columns, here), plan, here)
     keys = content_keys(there, reporter).keys
     useless = unusable(there)
     rows = [row for row, key in enumerate(keys) if key is not None and row not in useless]
-    both = sum(keys[row] in set(seen.keys) for row in rows)
+    known = set(seen.keys)
+    both = sum(keys[row] in known for row in rows)
     found = [Finding(severity="warning", text=f"{both:,} of {len(rows):,} inputs of {name} are in the data as well")]
     found = found if both else []
     if min(len(here), len(rows)) < FEWEST:
         text = f"not compared with {name}: {min(len(here), len(rows))} usable inputs are fewer than {FEWEST}"
         return None, [*found, Finding(severity="note", text=text)]
     backbone, _, _ = choose_backbone(here, plan)
-    one, two = (_features(backbone, some, plan, reporter) for some in (here, there.take(rows)))
+    sets = ((here, usable.keys), (there.take(rows), [keys[row] for row in rows]))
+    one, two = (_features(backbone, examples, of, plan, reporter) for examples, of in sets)
     measured = shift(one, two, plan.seed)
     row = ShiftRow(against=name, backbone=backbone.name, **measured._asdict())
     return row, [*found, _told(row)]
 
 
-def _features(backbone: Backbone, examples: Examples, plan: Plan, reporter: Reporter) -> np.ndarray:
+def _features(
+    backbone: Backbone, examples: Examples, keys: Sequence[str | None], plan: Plan, reporter: Reporter
+) -> np.ndarray:
     """Pooled features of the examples, of `MOST` drawn ones where there are more."""
     draws = np.random.default_rng(draw_seed(plan.seed, "compared inputs"))
     chosen = np.sort(draws.choice(len(examples), min(MOST, len(examples)), replace=False))
-    store = FeatureStore(cache_folder() / "features")
-    runner = plan.named_runner()
-    found = embed(backbone, examples.take(chosen), store=store, reporter=reporter, runner=runner)
+    found = embed(
+        backbone,
+        examples.take(chosen),
+        keys=[keys[row] for row in chosen],
+        store=FeatureStore(),
+        reporter=reporter,
+        runner=plan.named_runner(),
+    )
     return found.pooled()
 
 

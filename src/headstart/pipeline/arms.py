@@ -29,6 +29,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
+from headstart.pipeline.prepare import no_longer_read
 from headstart.pipeline.record import TUNED, CandidateRow, Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
@@ -295,10 +296,10 @@ def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Predict
         head_inputs = context.data.task.inputs(context.data.examples)
         return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
     with own_weights(arm):
-        predicted = Predictor(arm.model, reporter=context.reporter)(context.data.examples.take(rows))
+        examples = context.data.examples.take(rows)
+        predicted = Predictor(arm.model, reporter=context.reporter)(examples)
     if predicted.prediction is None or predicted.failures:
-        row, reason = next(iter(predicted.failures.items()))
-        raise DataError(f"{context.data.examples.origins()[rows[row]]} could be read before and now {reason}")
+        raise no_longer_read(examples, predicted.failures)
     return predicted.prediction
 
 

@@ -93,6 +93,11 @@ def of_format(verb: str, settings: Mapping[str, Mapping[str, Any]]) -> Mapping[s
     return settings.get("format", NO_SETTINGS)
 
 
+def name_of(data: Any) -> str:
+    """The path of data, or their type in angle brackets where they lie in memory."""
+    return str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
+
+
 def shared_settings(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those that a format has: data may lie otherwise than those that a run learnt from."""
     return {name: value for name, value in settings.items() if name in kind.model_fields}

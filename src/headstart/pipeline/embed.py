@@ -36,7 +36,7 @@ from headstart.evidence.splits import Split
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.prepare import Prepared
+from headstart.pipeline.prepare import Prepared, no_longer_read
 from headstart.pipeline.record import Decision
 
 LOOKED_AT = 4
@@ -233,8 +233,7 @@ def kept_states(
         work=context.work,
     )
     if found.failures:
-        row, reason = min(found.failures.items())
-        raise DataError(f"{examples.origins()[row]} could be read before and now {reason}")
+        raise no_longer_read(examples, found.failures)
     position = {int(row): place for place, row in enumerate(rows)}
     return lambda wanted: found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
 

@@ -14,7 +14,7 @@ from headstart.pipeline.plan import Plan
 
 ROWS_AT_ONCE = 20_000
 
-UNREAD = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
+UNREAD: dict[str, Any] = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
 
 
 def listed(source: Any, columns: Columns, plan: Plan, like: Examples | None = None) -> Examples:

@@ -220,6 +220,12 @@ def require_all(examples: Examples, failures: Mapping[int, str]) -> None:
         raise DataError(f"{len(failures)} of {len(examples)} inputs cannot be read: {examples.origins()[row]} {reason}")
 
 
+def no_longer_read(examples: Examples, failures: Mapping[int, str]) -> DataError:
+    """The error that inputs, of which the first is named, could be read before."""
+    row, reason = min(failures.items())
+    return DataError(f"{examples.origins()[row]} could be read before and now {reason}")
+
+
 def with_notes(prepared: Prepared, notes: tuple[str, ...]) -> Prepared:
     """The same data with more to be told of them."""
     return replace(prepared, summary=prepared.summary.model_copy(update={"notes": (*prepared.summary.notes, *notes)}))

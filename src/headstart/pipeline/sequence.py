@@ -16,7 +16,6 @@ from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
@@ -108,7 +107,7 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
-    store = FeatureStore(cache_folder() / "features")
+    store = FeatureStore()
     with budget.step("choosing how to run it"):
         read = in_windows(prepared, backbone)
         spec, kept = pass_spec(backbone, read.task, read.examples, store)

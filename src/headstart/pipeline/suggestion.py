@@ -21,7 +21,6 @@ from headstart.engine.solved.solve import solve_head
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.suggestions import Suggestion, typical, uncertain
 from headstart.kernel.errors import DataError
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Reporter
 from headstart.kernel.settings import Settings
 from headstart.pipeline.budget import Budget
@@ -77,8 +76,7 @@ def suggestions(pool: Any, labelled: Any, plan: Plan, count: int, reporter: Repo
     )
     keys = content_keys(examples, reporter)
     useless = {**unusable(examples), **keys.failures}
-    known = set() if data is None else set(data.keys)
-    rows, seen, copies = list[int](), set(known), 0
+    rows, copies, seen = list[int](), 0, set[str](() if data is None else data.keys)
     for row, key in enumerate(keys.keys):
         if row in useless or key is None:
             continue
@@ -97,8 +95,7 @@ def suggestions(pool: Any, labelled: Any, plan: Plan, count: int, reporter: Repo
     usable = examples.take(rows)
     if backbone is None:
         backbone, _, _ = choose_backbone(usable, plan)
-    store = FeatureStore(cache_folder() / "features")
-    through = partial(embed, backbone, store=store, reporter=reporter, runner=plan.named_runner())
+    through = partial(embed, backbone, store=FeatureStore(), reporter=reporter, runner=plan.named_runner())
     found = through(usable, keys=[keys.keys[row] for row in rows])
     readable = usable.take(found.rows)
     features = found.pooled()

@@ -16,8 +16,9 @@ from headstart.contracts.target_movement import has_place
 from headstart.engine.frozen.averaged_views import KEY, AveragedViews
 from headstart.engine.frozen.infer import Predictor
 from headstart.evidence.comparison import compare
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import SettingsError
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.prepare import no_longer_read
 from headstart.pipeline.record import Decision
 
 USUAL_VIEWS = 4
@@ -90,6 +91,5 @@ def _predicted(context: FitContext, model: Model) -> Prediction:
     examples = context.data.examples.take(context.data.split.val)
     predicted = Predictor(model, reporter=context.reporter)(examples)
     if predicted.prediction is None or predicted.failures:
-        row, reason = next(iter(predicted.failures.items()))
-        raise DataError(f"{examples.origins()[row]} could be read before and now {reason}")
+        raise no_longer_read(examples, predicted.failures)
     return predicted.prediction

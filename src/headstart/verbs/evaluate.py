@@ -22,7 +22,7 @@ from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.cut_off import CutOff
-from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
+from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.judge import rows_of, slice_rows
 from headstart.pipeline.numbers import value_text
@@ -124,7 +124,7 @@ def _read(
     own = run.plan.settings.get("format", {})
     found, reader = reader_of(data, format or run.plan.format, own, settings)
     examples = reader.read(found, columns)
-    return examples, str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>", examples.notes
+    return examples, name_of(data), examples.notes
 
 
 def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figure: FigureRow) -> tuple[str, ...]:

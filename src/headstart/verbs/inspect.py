@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from headstart.contracts.format import Columns
@@ -11,7 +10,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
-from headstart.pipeline.data import NO_SETTINGS
+from headstart.pipeline.data import NO_SETTINGS, name_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.inspection import Inspection
 from headstart.pipeline.plan import Plan
@@ -72,7 +71,7 @@ def inspect(
     roles = {"group": group, "domain": domain, "slices": slices, "part": part}
     columns = Columns.model_validate({"text": text, "image": image, "label": label, **cells, **roles})
     said = {
-        "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
+        "data": name_of(data),
         "columns": columns,
         "format": format,
         "task": task,

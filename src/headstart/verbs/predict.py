@@ -22,6 +22,7 @@ from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
 from headstart.pipeline.given_inputs import as_list, given_examples, on_disk
+from headstart.pipeline.listing import UNREAD
 from headstart.pipeline.mask_files import mask_files
 from headstart.pipeline.prediction_table import frames, require_place_of_table, write
 from headstart.pipeline.run_folder import RunFolder, open_run
@@ -86,8 +87,7 @@ def predict(
         require_place_of_table(Path(out), data, opened)
     model = opened.model
     given = {name: value for name, value in Columns(text=text, image=image) if value}
-    unlabelled = {"label": None, "group": None, "slices": (), "domain": None, "part": None}
-    columns = model.columns.model_copy(update={**unlabelled, **given})
+    columns = model.columns.model_copy(update={**UNREAD, **given})
     named = {*columns.text, *columns.numeric, *columns.categorical, *columns.date, *filter(None, [columns.image])}
     with on_disk(data, named) as lying:
         handed = given_examples(lying, model)

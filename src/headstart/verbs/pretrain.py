@@ -10,6 +10,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
+from headstart.pipeline.data import name_of
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.plan_file import is_plan, repeated
 from headstart.pipeline.pretraining.plan import PretrainPlan, read_plan
@@ -74,7 +75,7 @@ def pretrain(
     cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
     columns = Columns.model_validate({"text": text, "image": image, **cells, "label": label})
     said = {
-        "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
+        "data": name_of(data),
         "format": format,
         "columns": columns,
         "backbone": backbone,

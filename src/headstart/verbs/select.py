@@ -10,7 +10,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
-from headstart.pipeline.data import NO_SETTINGS
+from headstart.pipeline.data import NO_SETTINGS, name_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
@@ -66,7 +66,7 @@ def select(
             raise SettingsError(f"a ranking is written to .html; got {Path(out).name}")
         require_page(Path(out), (data, candidates))
     said = {
-        "data": str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>",
+        "data": name_of(data),
         "columns": Columns(text=text, image=image, label=label, group=group, part=part),
         "format": format,
         "task": task,

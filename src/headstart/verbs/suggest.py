@@ -13,7 +13,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
-from headstart.pipeline.data import NO_SETTINGS
+from headstart.pipeline.data import NO_SETTINGS, name_of
 from headstart.pipeline.destination import (
     is_run,
     require_apart,
@@ -74,7 +74,7 @@ def suggest(
     if count < 1:
         raise SettingsError(f"count is {count}; suggest one example at least")
     said: dict[str, Any] = {
-        "data": str(pool) if isinstance(pool, (str, Path)) else f"<{type(pool).__name__}>",
+        "data": name_of(pool),
         "columns": Columns(text=text, image=image, label=label, group=group),
         "format": format,
         "task": task,

@@ -11,7 +11,6 @@ from headstart.contracts.backbone import Backbone
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.engine.store.feature_store import FeatureStore
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.claim import refuse_taken
@@ -85,6 +84,6 @@ def _judged_by(
     """The labelled sample with its probe on the start, and what watches the training by it; None without a sample."""
     if plan.labelled is None:
         return None, None
-    sample, store = read_sample(plan.as_fit(), start, reporter), FeatureStore(cache_folder() / "features")
+    sample, store = read_sample(plan.as_fit(), start, reporter), FeatureStore()
     judgement = Judgement.begin(plan.as_fit(), sample, start, data, store, reporter)
     return judgement, Watcher(sample, start, plan.seed)

@@ -20,13 +20,12 @@ from headstart.contracts.figures import info_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.engine.store.feature_store import FeatureStore
-from headstart.evidence.comparison import Difference, compare, figures
+from headstart.evidence.comparison import Difference, compare, measure
 from headstart.evidence.folds import Fold, folds
 from headstart.evidence.held_out_probe import held_out_prediction
 from headstart.evidence.ranking import Rank, ranks
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError
-from headstart.kernel.folders import cache_folder
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.budget import Budget
@@ -34,7 +33,7 @@ from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text, figure_text, seconds_text
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import read_data
+from headstart.pipeline.prepare import no_longer_read, read_data
 from headstart.pipeline.ready import staged
 from headstart.pipeline.selection.candidates import Candidate, catalogue, loaded, references_for
 from headstart.pipeline.selection.record import BackboneRow, Selection, Skipped
@@ -113,7 +112,7 @@ class Contest:
         self.task, self.data = data.task, data
         kinds = {name: registry.plugin("scores", name) for name in registry.names("scores")}
         self.scores: dict[str, Score] = {name: kind() for name, kind in kinds.items() if kind.suits(self.task)}
-        self.store = FeatureStore(cache_folder() / "features")
+        self.store = FeatureStore()
         self.published = {entry["reference"]: float(entry["published"]) for entry in catalogue()}
         self.skipped: list[Skipped] = []
         self.verdict = ""
@@ -131,15 +130,14 @@ class Contest:
             if not measured:
                 raise BackboneError("the budget ended before any candidate was measured: allow more time")
             rows = self._rows(this, measured)
-            last = size == sizes[-1] or len(measured) < len(left)
-            kept = len(rows) if last else max(2, -(-len(rows) // 2))
-            stay = [row for place, row in enumerate(rows) if place < kept or row.best >= HOPELESS]
-            behind = [row for row in rows if row not in stay] + behind
-            left = [one.candidate for one in measured if one.candidate.reference in {row.reference for row in stay}]
-            if last:
-                self.verdict = self._verdict(this, stay, measured)
-                return (*stay, *behind)
-        raise BackboneError("no round was held")
+            if size == sizes[-1] or len(measured) < len(left):
+                break
+            kept = max(2, -(-len(rows) // 2))
+            stay = {row.reference for place, row in enumerate(rows) if place < kept or row.best >= HOPELESS}
+            behind = [row for row in rows if row.reference not in stay] + behind
+            left = [one.candidate for one in measured if one.candidate.reference in stay]
+        self.verdict = self._verdict(this, rows, measured)
+        return (*rows, *behind)
 
     def _tell_time(self, examples: int) -> None:
         seconds = sum(one.choice.seconds_each for one in self.candidates) * examples
@@ -182,8 +180,7 @@ class Contest:
             reporter=self.reporter,
         )
         if extracted.failures:
-            row, reason = min(extracted.failures.items())
-            raise DataError(f"{data.examples.origins()[this.rows[row]]} could be read before and now {reason}")
+            raise no_longer_read(data.examples.take(this.rows), extracted.failures)
         features = extracted.pooled()
         if not np.isfinite(features).all():
             raise BackboneError("its features are NaN or infinite: its weights are of no use")
@@ -203,7 +200,8 @@ class Contest:
     def _row(self, this: Round, one: Measurement, rank: Rank) -> BackboneRow:
         data, backbone = one.candidate.ready.data, one.candidate.ready.backbone
         targets = data.targets_of(this.rows)
-        found = figures(data.task, targets, one.prediction, groups=this.groups, seed=self.seed)
+        primary = data.task.evaluation.primary
+        found = measure([primary], targets, one.prediction, groups=this.groups, seed=self.seed)[primary.name]
         given = LabelledFeatures(one.features, targets, this.folds)
         return BackboneRow(
             reference=one.candidate.reference,
@@ -213,7 +211,7 @@ class Contest:
             width=backbone.width,
             milliseconds=1000 * one.candidate.choice.seconds_each,
             examples=len(this.rows),
-            figure=figure_row(found[data.task.evaluation.primary.name]),
+            figure=figure_row(found),
             best=rank.best,
             ranks=(rank.low, rank.high),
             scores={name: score.score(given) for name, score in self.scores.items()},
