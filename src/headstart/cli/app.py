@@ -207,6 +207,10 @@ def evaluate(
 def inspect(
     data: Data,
     against: Annotated[str | None, option("--against", "Other inputs: do they differ from DATA?", "OTHER")] = None,
+    deep: Annotated[
+        bool | None, typer.Option("--deep", help="Look at frozen features: wrong labels, outliers, overlaps.")
+    ] = None,
+    out: Annotated[str | None, option("--out", "CSV table of all findings.", "FILE")] = None,
     text: Text = None,
     image: Image = None,
     numeric: Numeric = None,
@@ -230,6 +234,7 @@ def inspect(
     \b
     headstart inspect photos/
     headstart inspect photos/ --against new-photos/    do the new ones look like these?
+    headstart inspect photos/ --deep --out findings.csv    wrong labels, outliers, classes that overlap
     """
     chosen = given(locals())
     from headstart.cli.printing import print_inspection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from headstart.kernel.settings import Settings
-from headstart.pipeline.record import DataIssue
+from headstart.pipeline.record import DataIssue, Shown
 
 Severity = Literal["error", "warning", "note"]
 
@@ -64,6 +64,35 @@ class ShiftRow(Settings):
     """Number of each set that were compared."""
 
 
+class FaultRow(Shown):
+    """One thing that looks wrong: with an example, or with the data where `origin` is empty."""
+
+    kind: str
+    """Such as 'wrong label', 'outlier' or 'near copy'."""
+    score: float | None = None
+    """What it is ranked by within its kind; `detail` says what it measures. None where there is no order."""
+    given: str = ""
+    """The label as it is."""
+    likely: str = ""
+    """The label that the model has for it."""
+    other: str = ""
+    """Origin of the other example, or the other class."""
+    detail: str = ""
+    """The evidence in a few words."""
+
+
+class DeepLook(Settings):
+    """Findings from frozen features."""
+
+    backbone: str
+    examples: int
+    """Number of usable examples."""
+    folds: int = 0
+    """Folds of the probe whose predictions labels are held against; 0 where there is none."""
+    faults: tuple[FaultRow, ...] = ()
+    """Kind by kind, the gravest first in each."""
+
+
 class Inspection(Settings):
     """Everything that was found."""
 
@@ -102,6 +131,8 @@ class Inspection(Settings):
     """Sizes: width and height in pixels, characters and words of texts, the values of numeric columns and targets."""
     shift: ShiftRow | None = None
     """The comparison with another set; None where none was asked for or too few inputs are of use."""
+    deep: DeepLook | None = None
+    """What frozen features tell; None where that was not asked for, or there is no backbone or no usable data."""
     assumed: tuple[str, ...] = ()
     """Sentences, also among the findings, on what a fit would leave out, cut, convert or assume."""
     findings: tuple[Finding, ...] = ()

@@ -15,32 +15,43 @@ from headstart.pipeline.against import held_against
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.deep.look import looked_deep
 from headstart.pipeline.examine import examine
 from headstart.pipeline.findings import gravest_first
 from headstart.pipeline.inspection import Finding, Inspection
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import SeenData, look_at, read_data
-from headstart.pipeline.ready import ready, staged
+from headstart.pipeline.ready import Ready, ready, staged
 
 
-def inspected(data: Any, plan: Plan, reporter: Reporter, against: Any = None) -> Inspection:
+def inspected(
+    data: Any, plan: Plan, reporter: Reporter, against: Any = None, *, deep: bool = False
+) -> tuple[Inspection, SeenData]:
     """Examine data, take the steps of a fit by `plan`, and compare with the inputs of `against`, if given.
+
+    With `deep` frozen features are looked through as well.
 
     Raises:
         DataError: there is nothing to look at, or nothing to compare with. BackboneError: none for a comparison.
     """
     seen, refusals = _seen(data, plan, reporter)
     found = examine(seen, plan.data, plan.task)
-    assumed, more = (seen.examples.notes, refusals) if refusals else _rehearsed(seen, plan)
+    assumed, more, begun = (seen.examples.notes, refusals, None) if refusals else _rehearsed(seen, plan)
     told, shift = map(_as_note, assumed), None
     if against is not None:
         with without_downloads() if plan.backbone == AUTO else nullcontext():
             shift, differences = held_against(seen, against, plan, reporter)
         more = [*more, *differences]
+    looked = None
+    if deep:
+        with without_downloads() if plan.backbone == AUTO else nullcontext():
+            looked, told_by_features = looked_deep(seen, begun, plan, reporter)
+        more = [*more, *told_by_features]
     everything = {finding.text: finding for finding in (*told, *found.findings, *more)}
     findings = gravest_first(everything.values())
-    return found.model_copy(update={"assumed": tuple(assumed), "shift": shift, "findings": findings})
+    update = {"assumed": tuple(assumed), "shift": shift, "findings": findings, "deep": looked}
+    return found.model_copy(update=update), seen
 
 
 def _seen(data: Any, plan: Plan, reporter: Reporter) -> tuple[SeenData, list[Finding]]:
@@ -56,8 +67,11 @@ def _seen(data: Any, plan: Plan, reporter: Reporter) -> tuple[SeenData, list[Fin
         return look_at(examples, seen, reporter), [Finding(severity="error", text=str(error))]
 
 
-def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Finding]]:
-    """Return what a fit would note, and further findings: its refusal, and what its backbone would cut off."""
+def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Finding], Ready | None]:
+    """Return what a fit would note, further findings, and where it would begin.
+
+    The findings are its refusal, after which there is no beginning, and what its backbone would cut off.
+    """
     log, notes = DecisionLog(), (*seen.examples.notes, *_decoding(seen))
     try:
         begun = staged(seen, plan)
@@ -67,15 +81,15 @@ def _rehearsed(seen: SeenData, plan: Plan) -> tuple[tuple[str, ...], list[Findin
             found = ready(begun, plan, Budget(), log)
     except BackboneError as error:
         if plan.backbone != AUTO:
-            return notes, [Finding(severity="error", text=str(error))]
-        return notes, [*task, _as_note(f"not held against a backbone: {error}")]
+            return notes, [Finding(severity="error", text=str(error))], None
+        return notes, [*task, _as_note(f"not held against a backbone: {error}")], None
     except HeadstartError as error:
-        return notes, [Finding(severity="error", text=str(error))]
+        return notes, [Finding(severity="error", text=str(error))], None
     told = [one for one in log.made if one not in (begun.chosen, found.why)]
     choices = tuple(f"{one.what}: {one.value}; {one.reason}" for one in told)
     notes = tuple(text for text in found.data.summary.notes if text not in begun.warnings)
     lost = [Finding(severity="warning", text=text) for text in found.lost]
-    return (*notes, *choices), [*task, *lost]
+    return (*notes, *choices), [*task, *lost], found
 
 
 def _as_note(text: str) -> Finding:
