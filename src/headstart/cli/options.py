@@ -110,6 +110,9 @@ Budget = Annotated[
     ),
 ]
 Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Compare with training from scratch.")]
+LabelCurve = Annotated[
+    bool | None, typer.Option("--label-curve/--no-label-curve", help="Forecast what more labels would bring.")
+]
 Set = Annotated[list[str] | None, option("--set", "Setting of a plug-in; repeatable.", "FAMILY.KEY=VALUE")]
 FormatSet = Annotated[
     list[str] | None, option("--set", "Setting of the format, such as format.table=Sheet2.", "format.KEY=VALUE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,19 +15,33 @@ from headstart.engine.solved.solve import solve_head
 from headstart.evidence.folds import Fold
 from headstart.kernel.errors import DataError
 
+Learn = Callable[[np.ndarray, np.ndarray], Prediction]
+"""Rows to learn from and rows to predict -> finished predictions."""
+
 
 def held_out_prediction(
     task: BoundTask, features: np.ndarray, targets: Targets, folds: Sequence[Fold], groups: np.ndarray | None, seed: int
 ) -> Prediction:
     """Return the calibrated predictions of all examples, each by a head that has not seen its fold.
 
-    Regularisation and calibration are chosen within the rest of each fold, as by a fit.
+    `folds` are of all examples; the others, such as features (examples, width), and errors are as for `probe_learner`.
+    """
+    learn = probe_learner(task, features, targets, groups, seed)
+    parts = [learn(fold.rest, fold.held) for fold in folds]
+    return Prediction.join(parts).take(np.argsort(np.concatenate([fold.held for fold in folds])))
+
+
+def probe_learner(
+    task: BoundTask, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
+) -> Learn:
+    """Return how to solve for a head on some rows and to predict others, calibrated.
+
+    Regularisation and calibration are chosen within the rows that are learnt from, as by a fit.
 
     Args:
         task: reads pooled features and has a closed form.
         features: (examples, width) float32.
         targets: of the examples.
-        folds: of all examples.
         groups: (examples,) what is held out together when regularisation is chosen; None for single examples.
         seed: of folds and draws.
 
@@ -37,14 +51,13 @@ def held_out_prediction(
     linear = task.linear()
     if not isinstance(linear, ClosedForm):
         raise DataError(f"the head of the task {type(task).__name__} cannot be solved for")
-    parts = []
-    for fold in folds:
-        known = {name: values[fold.rest] for name, values in targets.items()}
-        head, chosen = solve_head(
-            linear, features[fold.rest], known, None if groups is None else groups[fold.rest], seed
-        )
+
+    def learn(rows: np.ndarray, asked: np.ndarray) -> Prediction:
+        known = {name: values[rows] for name, values in targets.items()}
+        head, chosen = solve_head(linear, features[rows], known, None if groups is None else groups[rows], seed)
         calibration = {name: chosen[name] for name in linear.evaluation.limits if name in chosen}
         with torch.no_grad():
-            found = linear.predict(head.eval(), Features(torch.from_numpy(features[fold.held])), {})
-        parts.append(linear.evaluation.finish(found, calibration))
-    return Prediction.join(parts).take(np.argsort(np.concatenate([fold.held for fold in folds])))
+            found = linear.predict(head.eval(), Features(torch.from_numpy(features[asked])), {})
+        return linear.evaluation.finish(found, calibration)
+
+    return learn

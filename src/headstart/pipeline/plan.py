@@ -53,6 +53,8 @@ class Plan(AnyPlan):
     """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True
     """Compare the model with training from scratch."""
+    label_curve: bool = True
+    """Forecast what the probe would reach with more labels."""
 
     @cached_property
     def built(self) -> dict[str, Any]:

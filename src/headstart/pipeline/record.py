@@ -276,6 +276,31 @@ class Forgetting(Settings):
     """Why nothing, or less than the whole old test part, was compared."""
 
 
+class CurvePoint(Settings):
+    """A metric with a number of labels, and its 90 % interval."""
+
+    labels: int
+    value: Number
+    low: Number
+    high: Number
+
+
+class LabelCurveRow(Settings):
+    """The forecast of the probe with more labels."""
+
+    metric: str
+    labelled: int
+    """Labelled examples that there are."""
+    measured: dict[int, Number] = {}
+    """Labels -> the metric of probes on so many, cross-validated."""
+    expected: tuple[CurvePoint, ...] = ()
+    """What the curve says at those numbers of labels, at `labelled` and at multiples of it, in order."""
+    sentence: str = ""
+    """The answer: "With twice the labels (2,000), expect accuracy 93.1 % (91.8-94.2)"."""
+    reason: str = ""
+    """Why there is no curve; empty where there is one."""
+
+
 class AnyRecord(Measured):
     """Shared fields of the record of a run, of whichever verb."""
 
@@ -333,6 +358,8 @@ class RunRecord(AnyRecord):
     frozen_pass: FrozenPass = FrozenPass()
     test_reads: int = 1
     """How often the test part has been read."""
+    label_curve: LabelCurveRow | None = None
+    """None where none was asked for, or records do not say."""
     forgetting: Forgetting | None = None
     """None where the run went on from no other."""
     tuned: str = ""

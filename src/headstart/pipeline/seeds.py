@@ -136,6 +136,7 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
             "mistakes": (),
             "decisions": (*first.decisions, _explanation(len(runs), overlap)),
             "forgetting": None,
+            "label_curve": None,
             "model_hash": "",
             "tuned": "",
             "runs": tuple(os.path.relpath(run.folder, folder) for run in runs),

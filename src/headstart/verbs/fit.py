@@ -54,6 +54,7 @@ def fit(
     seeds: int = 1,
     budget: float | None = None,
     scratch: bool = True,
+    label_curve: bool = True,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -83,6 +84,7 @@ def fit(
         budget: seconds from where data and backbone are there to the final model, all baselines included; of several
             seeds each has as much.
         scratch: hold the model against training from scratch.
+        label_curve: forecast what the probe would reach with more labels, by probes on subsets of those that there are.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
         overwrite: replace a run that lies in `out`, when the new one is whole.
         reporter: shows progress; silent without it.
@@ -103,6 +105,7 @@ def fit(
     said: dict[str, Any] = {"data": _name_of(data), "format": format, "columns": columns, "task": task}
     said |= {"backbone": backbone, "weights": weights}
     said |= {"runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
+    said["label_curve"] = label_curve
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)

@@ -151,6 +151,11 @@ def polyline(points: Sequence[tuple[float, float]], css: str) -> Markup:
     return Markup('<path class="{}" d="{}"/>').format(css, " ".join(commands))
 
 
+def area(corners: Sequence[tuple[float, float]], css: str) -> Markup:
+    """A filled shape."""
+    return Markup('<path class="{}" d="M{}Z"/>').format(css, "L".join(f"{x:.1f} {y:.1f}" for x, y in corners))
+
+
 def dots(points: Sequence[tuple[float, float]], css: str) -> Markup:
     """Many dots in one element: strokes of no length with round ends."""
     return Markup('<path class="{}" d="{}"/>').format(css, "".join(f"M{x:.1f} {y:.1f}h0" for x, y in points))

@@ -27,6 +27,7 @@ from headstart.pipeline.suggestion import Suggestions
 from headstart.present.report import candidates, evidence, marks, selection, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
+from headstart.present.report.label_curve import label_curve_chart
 from headstart.present.report.pictures import pictures, with_room
 from headstart.present.report.svg import clip
 
@@ -76,6 +77,7 @@ def render(record: RunRecord | PretrainRecord) -> str:
         metrics=evidence.metrics(record),
         comparison_plots=evidence.comparison_plots(record),
         curves=evidence.curves(record),
+        label_curve=label_curve_chart(record),
         slice_tables=evidence.slice_tables(record),
         pictures=pictures(record.mistakes),
         task_panels=with_room(record.panels),
