@@ -10,11 +10,15 @@ import headstart
 from headstart.cli.exits import Answer
 from headstart.cli.options import (
     Backbone,
+    Categorical,
+    Date,
     Format,
     Group,
     Image,
     Json,
     Label,
+    LeaveOut,
+    Numeric,
     Seed,
     Set,
     Task,
@@ -24,9 +28,10 @@ from headstart.cli.options import (
     reporter,
 )
 
-Pool = Annotated[str, typer.Argument(metavar="POOL", help="A folder of images, or a table of texts or image paths.")]
+Pool = Annotated[str, typer.Argument(metavar="POOL", help="A folder of images or files, or a table.")]
 Labelled = Annotated[str | None, option("--labelled", "What is labelled so far: data, or a run.", "DATA|RUN")]
 Count = Annotated[int | None, typer.Option("--count", min=1, help="Number of suggestions; 50.", metavar="NUMBER")]
+Method = Annotated[str | None, option("--method", "typical, covering or uncertain; auto: by the labels.", "NAME")]
 Out = Annotated[str | None, option("--out", "CSV list, or HTML page with previews.", "FILE")]
 
 
@@ -34,9 +39,14 @@ def suggest(
     pool: Pool,
     labelled: Labelled = None,
     count: Count = None,
+    method: Method = None,
     out: Out = None,
     text: Text = None,
     image: Image = None,
+    numeric: Numeric = None,
+    categorical: Categorical = None,
+    date: Date = None,
+    leave_out: LeaveOut = None,
     label: Label = None,
     group: Group = None,
     format: Format = None,

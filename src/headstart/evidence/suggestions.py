@@ -2,15 +2,21 @@
 
 While labels are few, typical examples of clusters that have none (TypiClust, Hacohen, Dekel & Weinshall 2022, "Active
 learning on a budget: opposite strategies suit high and low budgets"): pool and labelled examples are cut into as many
-clusters as there will be labels, and from the largest uncovered ones the example is taken whose nearest neighbours
-within its cluster are the nearest. Later, examples of which a probe is unsure and that differ from each other (BADGE,
-Ash et al. 2020): k-means++ on the gradients of the probe's loss, (p - e_guess) x features, whose lengths are large
-where the probe is unsure. Both work on features of length one.
+clusters as there will be labels, and from the largest of those with the fewest labels the example is taken whose
+nearest neighbours within its cluster are the nearest. Clusters of fewer than five examples come last; the paper drops
+them.
+
+Later, examples of which a probe is unsure and that differ from each other (BADGE, Ash et al. 2020): k-means++ on the
+gradients of the probe's loss, (p - e_guess) x features, whose lengths are large where the probe is unsure. Differs from
+the paper: the gradient 0 counts as chosen, so that no example of which the probe is sure lies far from all that are.
+
+Both work on features of length one.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +33,12 @@ MOST_CLUSTERS = 500
 MANY = 50
 """Clusters above which they are found by mini-batches, as in the paper."""
 
-AT_ONCE = 4096
-"""Examples of a cluster whose distances are computed at a time."""
+AT_ONCE = 1 << 24
+"""Distances computed at a time."""
+
+
+DIGITS = 6
+"""Of mean distances: what rounding alone tells apart keeps the order of the pool."""
 
 
 class Suggestion(NamedTuple):
@@ -47,33 +57,37 @@ def typical(pool: np.ndarray, labelled: np.ndarray, count: int, seed: int) -> li
         count: number of suggestions, at most the size of the pool.
         seed: of the clusters.
     """
-    everything = _unit(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])]))
+    everything = unit(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])]))
     number = min(len(labelled) + count, MOST_CLUSTERS, len(everything))
-    cluster = _clusters(everything, number, draw_seed(seed, "clusters of a pool") % 2**32)
+    cluster = clusters_of(everything, number, seed)
     own, theirs = cluster[: len(pool)], cluster[len(pool) :]
-    labels = np.bincount(theirs, minlength=number)
-    sizes = np.bincount(own, minlength=number)
-    order = {k: _most_typical_first(everything, np.flatnonzero(own == k)) for k in np.flatnonzero(sizes)}
+    labels, sizes = np.bincount(theirs, minlength=number), np.bincount(own, minlength=number)
+    order: dict[int, Iterator[int]] = {}
     found: list[Suggestion] = []
-    taken = labels.copy()
+    taken, left = labels.copy(), sizes.copy()
     while len(found) < count:
-        open_ones = [k for k, rows in order.items() if rows]
-        k = min(open_ones, key=lambda k: (taken[k], -sizes[k]))
+        k = int(np.lexsort((-sizes, np.where(left > 0, taken, len(everything))))[0])
+        if k not in order:
+            order[k] = iter(_most_typical_first(everything, np.flatnonzero(own == k)))
         of = f"typical of {sizes[k]:,} similar examples"
-        found.append(Suggestion(order[k].pop(0), f"{of}, {_already(int(labels[k]), int(taken[k] - labels[k]))}"))
+        found.append(Suggestion(next(order[k]), f"{of}, {_already(int(labels[k]), int(taken[k] - labels[k]))}"))
         taken[k] += 1
+        left[k] -= 1
     return found
 
 
-def uncertain(pool: np.ndarray, probabilities: np.ndarray, count: int, seed: int) -> list[Suggestion]:
+def uncertain(
+    pool: np.ndarray, probabilities: np.ndarray, guesses: Sequence[str], count: int, seed: int
+) -> list[Suggestion]:
     """Return examples of which a probe is unsure and that differ from each other.
 
     Args:
-        pool: (examples, width) features. probabilities: (examples, classes) of the probe.
+        pool: (examples, width) features. probabilities: (examples, classes) of the probe. guesses: name of the
+            likeliest class of each example.
         count: number of suggestions, at most the size of the pool.
         seed: of the draws.
     """
-    features, residual = _unit(pool), probabilities.astype(np.float64).copy()
+    features, residual = unit(pool), probabilities.astype(np.float64).copy()
     guess = residual.argmax(axis=1)
     sure = residual[np.arange(len(pool)), guess]
     residual[np.arange(len(pool)), guess] -= 1.0
@@ -89,7 +103,7 @@ def uncertain(pool: np.ndarray, probabilities: np.ndarray, count: int, seed: int
         free[row] = False
         near = length + length[row] - 2 * (residual @ residual[row]) * (features @ features[row])
         distance = np.minimum(distance, np.maximum(near, 0.0))
-    return [Suggestion(row, f"the probe is {sure[row]:.0%} sure of its guess") for row in chosen]
+    return [Suggestion(row, f"guessed {guesses[row]}, {sure[row]:.0%} sure") for row in chosen]
 
 
 def _already(before: int, now: int) -> str:
@@ -98,18 +112,19 @@ def _already(before: int, now: int) -> str:
     return f"{before} labelled" if not now else f"{before} labelled and {now} suggested"
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
-    """Return features of length one, float64."""
+def unit(features: np.ndarray) -> np.ndarray:
+    """Return features (examples, width) of length one, float64."""
     exact = features.astype(np.float64)
     return exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
 
 
-def _clusters(features: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """(examples,) number of the cluster of each example."""
-    kind = MiniBatchKMeans(number, n_init=1, batch_size=5000, random_state=seed) if number > MANY else None
+def clusters_of(features: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Return the number (examples,) of the cluster of each example, by k-means, in mini-batches for many clusters."""
+    state = draw_seed(seed, "clusters of a pool") % 2**32
+    kind = MiniBatchKMeans(number, n_init=1, batch_size=5000, random_state=state) if number > MANY else None
     with warnings.catch_warnings():  # fewer distinct examples than clusters are in order
         warnings.simplefilter("ignore")
-        found: np.ndarray = (kind or KMeans(number, n_init=1, random_state=seed)).fit_predict(features)
+        found: np.ndarray = (kind or KMeans(number, n_init=1, random_state=state)).fit_predict(features)
     return found
 
 
@@ -119,8 +134,10 @@ def _most_typical_first(features: np.ndarray, rows: np.ndarray) -> list[int]:
     if count < 1:
         return [int(row) for row in rows]
     means = []
-    for part in np.array_split(inside, -(-len(inside) // AT_ONCE)):
-        squares = np.maximum(2 - 2 * (part @ inside.T), 0.0)
+    for part in np.array_split(np.arange(len(rows)), -(-(len(rows) ** 2) // AT_ONCE)):
+        squares = np.maximum(2 - 2 * (inside[part] @ inside.T), 0.0)
+        squares[np.arange(len(part)), part] = 0.0
         nearest = np.partition(squares, count, axis=1)[:, : count + 1]  # itself among them
         means.append(np.sqrt(nearest).sum(axis=1) / count)
-    return [int(row) for row in rows[np.argsort(np.concatenate(means), kind="stable")]]
+    order = np.argsort(np.concatenate(means).round(DIGITS), kind="stable")
+    return [int(row) for row in rows[order]]

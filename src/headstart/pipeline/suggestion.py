@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
-from headstart.contracts.features import Features
 from headstart.contracts.modality import modality_named
-from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
-from headstart.engine.solved.solve import solve_head
 from headstart.engine.store.feature_store import FeatureStore
-from headstart.evidence.suggestions import Suggestion, typical, uncertain
+from headstart.evidence.suggestions import Suggestion
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.settings import Settings
-from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import shown_input
 from headstart.pipeline.listing import listed
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, read_data
-from headstart.pipeline.ready import ready, staged
+from headstart.pipeline.prepare import Prepared, ReadData, SeenData, bind_data, read_data, recognised
+from headstart.pipeline.ready import staged
 from headstart.pipeline.record import Shown
+from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.suggestion_method import Known, choice_of, chosen, require_method
 from headstart.pipeline.unusable import unusable
-
-FEW = 10
-"""Labelled examples per class, in the mean, below which typical examples are suggested rather than uncertain ones."""
 
 
 class SuggestedRow(Shown):
@@ -58,96 +53,129 @@ class Suggestions(Settings):
     """Number of labelled examples."""
     backbone: str
     method: str
-    """'typical' or 'uncertain'."""
+    """'typical', 'covering' or 'uncertain'."""
     reason: str
     """Why that method."""
     rows: tuple[SuggestedRow, ...]
     notes: tuple[str, ...] = ()
 
 
-def suggestions(pool: Any, labelled: Any, plan: Plan, count: int, reporter: Reporter) -> Suggestions:
+class _Inputs(NamedTuple):
+    """Inputs that went through the backbone, and what is to be known of those that did not."""
+
+    examples: Examples
+    rows: np.ndarray
+    """(inputs,) which of those given have features."""
+    features: np.ndarray
+    """(inputs, width) float32."""
+    notes: list[str]
+
+
+def suggestions(
+    pool: Any, labelled: Any, plan: Plan, count: int, method: str, run: RunFolder | None, reporter: Reporter
+) -> Suggestions:
     """Choose `count` examples of a pool; `labelled` is None where there are no labels yet.
+
+    Args:
+        method: one of `METHODS`.
+        run: the run whose data `labelled` are and whose model is asked of what it is unsure; a probe without it.
 
     Raises DataError, SettingsError or BackboneError as a fit does, and DataError where nothing of the pool is left.
     """
-    data, backbone = _labelled(labelled, plan, reporter)
-    examples = listed(
-        pool, plan.columns if data is None else data.columns, plan, None if data is None else data.examples
-    )
-    keys = content_keys(examples, reporter)
-    useless = {**unusable(examples), **keys.failures}
-    rows, copies, seen = list[int](), 0, set[str](() if data is None else data.keys)
-    for row, key in enumerate(keys.keys):
-        if row in useless or key is None:
-            continue
-        copies += key in seen
-        if key not in seen:
-            rows.append(row)
-            seen.add(key)
-    notes = list(examples.notes)
-    if useless:
-        first = min(useless)
-        notes.append(f"Skipped {len(useless):,} inputs, such as {examples.origins()[first]}: it {useless[first]}")
-    if copies:
-        notes.append(f"Skipped {copies:,} examples that are labelled already or repeat others of the pool")
-    if not rows:
-        raise DataError(f"nothing of the pool is left to label: {'; '.join(notes) or 'it is empty'}")
-    usable = examples.take(rows)
-    if backbone is None:
-        backbone, _, _ = choose_backbone(usable, plan)
+    require_method(method)
+    seen = None if labelled is None else read_data(labelled, plan, reporter)
+    known = None if seen is None else seen.usable()
+    unlabelled, keys, notes = _unlabelled(pool, known, plan, reporter)
+    first = unlabelled if known is None else known.examples
+    backbone, _, _ = choose_backbone(first, plan)
+    backbone.learn_decoding([*([] if known is None else known.examples.raws()), *unlabelled.raws()])
     through = partial(embed, backbone, store=FeatureStore(), reporter=reporter, runner=plan.named_runner())
-    found = through(usable, keys=[keys.keys[row] for row in rows])
-    readable = usable.take(found.rows)
-    features = found.pooled()
-    chosen, method, why = _chosen(data, through, features, min(count, len(features)), plan.seed)
+    free = _embedded(through, unlabelled, keys, "")
+    if not len(free.rows):
+        raise DataError(f"nothing of the pool is left to label: {'; '.join([*notes, *free.notes])}")
+    taken = None if known is None else _embedded(through, known.examples, known.keys, "labelled ")
+    data, why = (None, "there are no labels yet") if seen is None else _bound(seen, plan, backbone)
+    choice = choice_of(method, data, why)
+    found = chosen(choice.method, _known(taken, data, run, free), free.features, min(count, len(free.rows)), plan.seed)
+    notes += [*free.notes, *([] if taken is None else taken.notes)]
+    if count > len(found):
+        notes.append(f"The pool has {len(found):,} examples to label, fewer than the {count:,} asked for")
     return Suggestions(
         name=plan.data,
         headstart=version("headstart"),
-        pool=len(readable),
-        labelled=0 if data is None else len(data.examples),
+        pool=len(free.rows),
+        labelled=0 if known is None else len(known.examples),
         backbone=backbone.name,
-        method=method,
-        reason=why,
-        rows=tuple(_rows(readable, chosen)),
+        method=choice.method,
+        reason=choice.reason,
+        rows=tuple(_rows(free.examples, found)),
         notes=tuple(notes),
     )
 
 
-def _labelled(labelled: Any, plan: Plan, reporter: Reporter) -> tuple[Prepared | None, Backbone | None]:
-    """Read the labelled examples and load the backbone that suits them."""
-    if labelled is None:
-        return None, None
-    found = ready(staged(read_data(labelled, plan, reporter), plan), plan, Budget(), DecisionLog())
-    if found.data.task.needs.features != "pooled":
-        raise DataError("suggest compares examples by one vector each, and this task reads tokens or maps")
-    return found.data, found.backbone
+def _unlabelled(
+    pool: Any, known: ReadData | None, plan: Plan, reporter: Reporter
+) -> tuple[Examples, list[str], list[str]]:
+    """Return the inputs of a pool that can be read and are not labelled, each once, their keys, and notes."""
+    like = None if known is None else known.examples
+    examples = listed(pool, plan.columns if like is None else recognised(plan.columns, like), plan, like)
+    keys = content_keys(examples, reporter)
+    useless = {**unusable(examples), **keys.failures}
+    labelled, seen = frozenset[str](() if known is None else known.keys), dict[str, int]()
+    again = copies = 0
+    for row, key in enumerate(keys.keys):
+        if row in useless or key is None:
+            continue
+        again += key in labelled
+        copies += key in seen
+        if key not in labelled:
+            seen.setdefault(key, row)
+    counted = [(again, "labelled already"), (copies, "copies of others in it")]
+    told = [
+        f"Skipped {number:,} example{'s' if number > 1 else ''} of the pool: {what}"
+        for number, what in counted
+        if number
+    ]
+    notes = [*examples.notes, *_skipped(examples, useless, ""), *told]
+    if not seen:
+        raise DataError(f"nothing of the pool is left to label: {'; '.join(notes) or 'it is empty'}")
+    return examples.take(list(seen.values())), list(seen), notes
 
 
-def _chosen(
-    data: Prepared | None, through: Callable[..., Extracted], pool: np.ndarray, count: int, seed: int
-) -> tuple[list[Suggestion], str, str]:
-    """Return the suggestions, the method and why it was taken."""
-    if data is None:
-        why = "there are no labels yet"
-        return typical(pool, np.empty((0, pool.shape[1]), np.float32), count, seed), "typical", why
-    found, linear = through(data.examples, keys=data.keys), data.task.linear()
-    if not one_class_each(data.task) or not isinstance(linear, ClosedForm):
-        why = "examples have no single class of which a probe could be unsure"
-        return typical(pool, found.pooled(), count, seed), "typical", why
-    solved_on = np.intersect1d(np.union1d(data.split.train, data.split.val), found.rows)
-    classes = len(np.unique(data.targets["label"][solved_on]))
-    each = len(solved_on) / classes
-    if each < FEW:
-        why = f"{each:.1f} labels per class are fewer than {FEW}"
-        return typical(pool, found.pooled(), count, seed), "typical", why
-    head, _ = solve_head(
-        linear, found.pooled(solved_on), data.targets_of(solved_on), data.kept_together(solved_on), seed
-    )
-    with torch.no_grad():
-        predicted = linear.predict(head.eval(), Features(torch.from_numpy(pool)), {})
-    probabilities = linear.evaluation.finish(predicted, {}).columns["probabilities"]
-    why = f"{each:.0f} labels per class are {FEW} or more"
-    return uncertain(pool, probabilities, count, seed), "uncertain", why
+def _embedded(through: Callable[..., Extracted], examples: Examples, keys: Sequence[str], what: str) -> _Inputs:
+    """Send inputs through the backbone; those that it cannot read or makes no numbers of are told."""
+    found = through(examples, keys=keys)
+    features = found.pooled()
+    finite = np.isfinite(features).all(axis=1)
+    strange = {int(row): "has features that hold NaN or infinite numbers" for row in found.rows[~finite]}
+    rows = found.rows[finite]
+    notes = _skipped(examples, {**found.failures, **strange}, what)
+    return _Inputs(examples.take(rows), rows, features[finite], notes)
+
+
+def _skipped(examples: Examples, failures: Mapping[int, str], what: str) -> list[str]:
+    """Return a sentence on inputs that are passed over, if any, with the first of them."""
+    if not failures:
+        return []
+    row, number = min(failures), len(failures)
+    such = f"{number:,} {what}input{'s' if number > 1 else ''}, such as {examples.origins()[row]}"
+    return [f"Skipped {such}: it {failures[row]}"]
+
+
+def _known(taken: _Inputs | None, data: Prepared | None, run: RunFolder | None, free: _Inputs) -> Known:
+    if taken is None:
+        return Known(free.features[:0], free.rows[:0], None, None)
+    return Known(taken.features, taken.rows, data, None if run is None else run.model)
+
+
+def _bound(seen: SeenData, plan: Plan, backbone: Backbone) -> tuple[Prepared | None, str]:
+    """Return the examples with labels as a task reads them; None where too little is labelled yet, and why."""
+    try:
+        begun = staged(seen, plan)
+        task = bound_task(begun.task, begun.parts.read.examples, backbone)
+        return bind_data(begun.parts, plan, task, DecisionLog()), ""
+    except DataError as error:
+        return None, f"the labels so far do not serve a probe: {error}"
 
 
 def _rows(examples: Examples, chosen: Sequence[Suggestion]) -> list[SuggestedRow]:

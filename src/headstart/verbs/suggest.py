@@ -13,6 +13,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
+from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.data import NO_SETTINGS, name_of
 from headstart.pipeline.destination import (
     is_run,
@@ -36,9 +37,14 @@ def suggest(
     *,
     labelled: Any = None,
     count: int = 50,
+    method: str = AUTO,
     out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     format: str | None = None,
@@ -58,7 +64,8 @@ def suggest(
         labelled: labelled data as in `fit`, or a run, whose data and backbone are taken; None without any.
         count: number of suggestions; >= 1.
         out: a .csv file of origins and reasons, or an .html page with previews.
-        text, image, label, group, format, task, backbone: as in `fit`.
+        method: 'typical', 'covering' (ProbCover, Yehuda et al. 2022) or 'uncertain'; 'auto' goes by the labels.
+        text, image, numeric, categorical, date, leave_out, label, group, format, task, backbone: as in `fit`.
         seed: decides clusters and draws.
         settings: settings of format, task and backbone.
         reporter: shows progress; silent without it.
@@ -73,23 +80,25 @@ def suggest(
     place = None if out is None else _place(Path(out), pool, labelled)
     if count < 1:
         raise SettingsError(f"count is {count}; suggest one example at least")
+    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
+    columns = Columns.model_validate({"text": text, "image": image, "label": label, "group": group, **cells})
     said: dict[str, Any] = {
         "data": name_of(pool),
-        "columns": Columns(text=text, image=image, label=label, group=group),
+        "columns": columns,
         "format": format,
         "task": task,
         "backbone": backbone,
         "seed": seed,
         "settings": {family: dict(values) for family, values in settings.items()},
     }
-    if isinstance(labelled, (str, Path)) and is_run(Path(labelled)):
-        run = open_run(labelled)
+    run = open_run(labelled) if isinstance(labelled, (str, Path)) and is_run(Path(labelled)) else None
+    if run is not None:
         own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}
         said |= {name: value for name, value in own.items() if said[name] in (None, AUTO, Columns())}
         labelled = run.plan.data
-    plan: Plan = build(Plan, said, where="suggest")
+    plan = with_columns_of_run(build(Plan, said, where="suggest"))
     plan.check()
-    found = suggestions(pool, labelled, plan, count, reporter or Quiet())
+    found = suggestions(pool, labelled, plan, count, method, run, reporter or Quiet())
     if place is not None and place.suffix == ".html":
         write_suggestions(found, place)
     elif place is not None:

@@ -1,10 +1,10 @@
-"""Suggestions: typical examples of uncovered clusters while labels are few, later unsure ones that differ."""
+"""Suggestions: typical or covering examples while labels are few, later unsure ones that differ."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
+from headstart.evidence.coverage import covering
 from headstart.evidence.suggestions import typical, uncertain
 
 SIZES = (60, 30, 12)
@@ -49,7 +49,8 @@ def test_more_suggestions_than_clusters_are_spread_over_them() -> None:
 def test_copies_do_not_stop_it() -> None:
     same = np.ones((10, 4), np.float32)
     assert len({one.row for one in typical(same, NONE, 4, seed=0)}) == 4
-    assert len({one.row for one in uncertain(same, np.full((10, 2), 0.5), 10, seed=0)}) == 10
+    assert len({one.row for one in uncertain(same, np.full((10, 2), 0.5), ["a"] * 10, 10, seed=0)}) == 10
+    assert len({one.row for one in covering(same, NONE, 4, 2, seed=0)}) == 4
 
 
 def test_unsure_examples_that_differ_are_taken() -> None:
@@ -57,21 +58,15 @@ def test_unsure_examples_that_differ_are_taken() -> None:
     features, number = clusters(spread=0.01)
     sure = np.where(number == 0, 0.999, 0.51)
     probabilities = np.stack([sure, 1 - sure], axis=1)
-    found = uncertain(features, probabilities, 2, seed=0)
+    found = uncertain(features, probabilities, [f"class {number[row]}" for row in range(102)], 2, seed=0)
     assert {number[one.row] for one in found} == {1, 2}
-    assert found[0].reason == "the probe is 51% sure of its guess"
+    assert found[0].reason == f"guessed class {number[found[0].row]}, 51% sure"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_gradient_distances_are_those_of_the_whole_gradients(seed: int) -> None:
-    """The first two choices equal those of k-means++ on the explicit outer products."""
-    draws = np.random.default_rng(seed)
-    features, logits = draws.normal(size=(30, 5)), draws.normal(size=(30, 3))
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    residual = probabilities - np.eye(3)[probabilities.argmax(axis=1)]
-    gradients = (residual[:, :, None] * unit[:, None, :]).reshape(30, -1)
-    found = [one.row for one in uncertain(features, probabilities, 30, seed=seed)]
-    assert found[0] == np.square(gradients).sum(axis=1).argmax()
-    rest = np.square(gradients - gradients[found[0]]).sum(axis=1)
-    assert rest[found[1]] > 0 and len(set(found)) == 30
+def test_covering_examples_are_those_of_the_largest_groups_that_no_label_covers() -> None:
+    features, number = clusters()
+    first = np.flatnonzero(number == 0)[:1]
+    rest = np.delete(np.arange(len(features)), first)
+    assert [number[one.row] for one in covering(features, NONE, 3, 3, seed=0)] == [0, 1, 2]
+    assert [number[rest][one.row] for one in covering(features[rest], features[first], 2, 3, seed=0)] == [1, 2]
+    assert "like 60 examples that no labelled one is near" in covering(features, NONE, 1, 3, seed=0)[0].reason

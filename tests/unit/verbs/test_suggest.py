@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 import headstart
 from headstart.__main__ import main
@@ -30,8 +35,8 @@ def test_without_labels_typical_examples_are_suggested_once_each(bert: str) -> N
     found = headstart.suggest(pool, count=10, text="text", backbone=bert)
     assert found.method == "typical" and found.pool == len(WORDS) and found.labelled == 0
     assert len({row.text for row in found.rows}) == 10
-    assert any("Skipped 5 examples" in note for note in found.notes)
-    assert any("Skipped 1 inputs" in note for note in found.notes)
+    assert "Skipped 5 examples of the pool: copies of others in it" in found.notes
+    assert "Skipped 1 input, such as row 69: it is empty" in found.notes
 
 
 @pytest.mark.parametrize(("rows", "method"), [(12, "typical"), (96, "uncertain")])
@@ -46,13 +51,84 @@ def test_the_number_of_labels_decides_the_method_and_labelled_ones_are_passed_ov
     assert found.labelled == rows
 
 
-def test_a_run_gives_its_data_columns_and_backbone(bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_gives_its_data_columns_and_backbone_and_says_of_what_it_is_unsure(
+    bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    labelled(64).rename(columns={"text": "review", "label": "mood"}).to_csv("known.csv", index=False)
-    headstart.fit("known.csv", text="review", label="mood", backbone=bert, scratch=False, out="run")
+    known = labelled(64).rename(columns={"text": "review", "label": "mood"})
+    known.to_csv("known.csv", index=False)
+    run = headstart.fit("known.csv", text="review", label="mood", backbone=bert, scratch=False, out="run")
     pd.DataFrame({"review": [f"{word} new" for word in WORDS]}).to_csv("pool.csv", index=False)
+    assert headstart.suggest("pool.csv", labelled="run", count=5, method="typical").labelled == 64
+    known.assign(mood=known["mood"].map({"good": "bad", "bad": "good"})).to_csv("known.csv", index=False)
     found = headstart.suggest("pool.csv", labelled="run", count=5)
-    assert found.labelled == 64 and len(found.rows) == 5
+    wanted = run.predict("pool.csv").set_index("review")
+    for row in found.rows:
+        prediction, confidence = wanted.loc[row.text, ["prediction", "confidence"]]
+        assert row.reason == f"guessed {prediction}, {confidence:.0%} sure"
+
+
+@pytest.mark.parametrize("method", ["typical", "covering"])
+def test_labels_of_one_class_still_say_what_is_covered(method: str, bert: str) -> None:
+    known = labelled(6).assign(label="good")
+    pool = pd.DataFrame({"text": WORDS})
+    found = headstart.suggest(pool, labelled=known, count=9, text="text", backbone=bert)
+    assert found.method == "typical" and "all 6 labels are 'good'" in found.reason and len(found.rows) == 9
+    found = headstart.suggest(pool, labelled=known, count=9, text="text", backbone=bert, method=method)
+    assert found.method == method and found.reason == "it was asked for" and len(found.rows) == 9
+    with pytest.raises(SettingsError, match=r"--method uncertain cannot be had: .*all 6 labels are 'good'"):
+        headstart.suggest(pool, labelled=known, text="text", backbone=bert, method="uncertain")
+
+
+def test_a_small_pool_is_suggested_whole_and_unknown_methods_are_refused(bert: str) -> None:
+    pool = pd.DataFrame({"text": WORDS[:7]})
+    found = headstart.suggest(pool, count=50, text="text", backbone=bert)
+    assert len(found.rows) == 7
+    assert "The pool has 7 examples to label, fewer than the 50 asked for" in found.notes
+    with pytest.raises(SettingsError, match=r"method 'typicl' is not known\. Did you mean 'typical'"):
+        headstart.suggest(pool, text="text", backbone=bert, method="typicl")
+
+
+def test_examples_whose_features_are_no_numbers_are_counted_and_passed_over(bert: str, tmp_path: Path) -> None:
+    broken = tmp_path / "bert"
+    shutil.copytree(bert, broken)
+    weights = load_file(broken / "model.safetensors")
+    name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[name][AutoTokenizer.from_pretrained(bert)("d")["input_ids"][1]] = (
+        3e38  # overflows in the first normalisation
+    )
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    known = labelled(64)
+    found = headstart.suggest(
+        pd.DataFrame({"text": [f"{word} new" for word in WORDS]}), labelled=known, text="text", backbone=str(broken)
+    )
+    assert found.pool == 48 and all(not row.text.startswith("d") for row in found.rows)
+    assert any("Skipped 16 inputs" in note and "features that hold NaN" in note for note in found.notes)
+    assert any("Skipped 16 labelled inputs" in note for note in found.notes)
+
+
+def test_tables_take_the_options_of_a_fit(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    rows = {"size": draws.normal(size=60), "shop": draws.integers(0, 4, 60), "junk": draws.normal(size=60)}
+    pool = pd.DataFrame(rows)
+    found = headstart.suggest(pool, count=6, categorical="shop", leave_out="junk")
+    assert any("as numbers: size; as categories: shop (4 values)" in note for note in found.notes)
+    known = pool[:8].assign(kind=["a", "b"] * 4)
+    found = headstart.suggest(pool, labelled=known, label="kind", count=6, categorical="shop", leave_out="junk")
+    assert found.pool == 52 and "Skipped 8 examples of the pool: labelled already" in found.notes
+
+
+def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    for number, colour in enumerate(["red", "green", "blue", "white"]):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{number}.png")
+    whole = (tmp_path / "3.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "5.png").write_bytes(b"")
+    found = headstart.suggest(tmp_path, count=9, backbone="embedded")
+    assert found.pool == 4 and {row.origin for row in found.rows} == {f"{number}.png" for number in range(4)}
+    assert any("4.png" in note for note in found.notes) and any("5.png" in note for note in found.notes)
+    with pytest.raises(DataError, match="has image inputs, the labelled data text inputs"):
+        headstart.suggest(tmp_path, labelled=labelled(8))
 
 
 def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
