@@ -34,7 +34,7 @@ CLUSTERS = 10
 
 
 class Choice(NamedTuple):
-    """How suggestions are chosen."""
+    """The method of suggestions and why it was taken."""
 
     method: str
     """'typical', 'covering' or 'uncertain'."""
@@ -42,7 +42,7 @@ class Choice(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is labelled so far."""
+    """Labelled examples with their features."""
 
     features: np.ndarray
     """(labelled, width) float32; of no examples without any."""
