@@ -99,14 +99,17 @@ def suggest(
     plan = with_columns_of_run(build(Plan, said, where="suggest"))
     plan.check()
     found = suggestions(pool, labelled, plan, count, method, run, reporter or Quiet())
-    if place is not None and place.suffix == ".html":
-        write_suggestions(found, place)
-    elif place is not None:
-        with atomic_path(place) as file:
-            pd.DataFrame([row.model_dump(include=set(COLUMNS)) for row in found.rows])[COLUMNS].to_csv(
-                file, index=False
-            )
+    if place is not None:
+        _write(found, place)
     return found
+
+
+def _write(found: Suggestions, place: Path) -> None:
+    if place.suffix == ".html":
+        write_suggestions(found, place)
+        return
+    with atomic_path(place) as file:
+        pd.DataFrame([row.model_dump(include=set(COLUMNS)) for row in found.rows])[COLUMNS].to_csv(file, index=False)
 
 
 def _place(out: Path, *inputs: Any) -> Path:
