@@ -353,7 +353,8 @@ def scaled(tuning: Recipe, factor: float) -> Recipe:
 def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: BoundTask | None = None) -> Model:
     """A model of the context's task, or of another one, with a head; not calibrated."""
     heads = nn.ModuleDict({"head": head})
-    return Model(backbone, task or context.data.task, heads, context.data.columns, context.execution)
+    execution = context.execution_of(backbone)
+    return Model(backbone, task or context.data.task, heads, context.data.columns, execution)
 
 
 def _calibrated(context: FitContext, arm: Trained, validation: Prediction | None = None) -> Trained:

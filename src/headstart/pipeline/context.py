@@ -11,7 +11,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.runner import Runner
-from headstart.engine.frozen.execution import described
+from headstart.engine.frozen.execution import described, plain_runner
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
@@ -69,9 +69,13 @@ class FitContext:
         """The plan's runner; None where the fastest correct one is chosen."""
         return self.plan.named_runner()
 
-    @property
-    def execution(self) -> dict[str, Any]:
-        """Runner, precision and preprocessing, with its decode policy, that make the features."""
-        runner = described(self.features.runner)
-        how = {"runner": runner["plugin"], "runner_settings": runner["settings"]}
-        return {**how, "precision": self.features.runner.precision, **self.backbone.preparation()}
+    def execution_of(self, backbone: Backbone) -> dict[str, Any]:
+        """Runner, precision and preprocessing, with its decode policy, that make the features.
+
+        Of another backbone, which is trained, in plain PyTorch where the runner only does for probes and evidence.
+        """
+        coarse = self.features.by_use and backbone is self.backbone
+        runner = self.features.runner if coarse or not self.features.by_use else plain_runner()
+        found = described(runner)
+        how = {"runner": found["plugin"], "runner_settings": found["settings"], "precision": runner.precision}
+        return {**how, **({"gate": "by use"} if coarse else {}), **self.backbone.preparation()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +95,12 @@ def _watched(
     work: Path | None,
 ) -> Extracted:
     """A pass whose runner is chosen again where it becomes slow; not so where processes must agree on it."""
+    through = partial(extract, backbone, examples, keys, spec, store=store, reporter=reporter)
     while True:
         promised = choice.promised if world_size() == 1 else 0.0
         runner = choice.runner
         try:
-            return extract(
-                backbone, examples, keys, spec, runner=runner, store=store, reporter=reporter, promised=promised
-            )
+            return through(runner=runner, promised=promised, by_use=choice.by_use)
         except SlowPass as slow:
             times = slow.seconds_each / promised
             choice = choose_again(backbone, examples, keys, spec, pick_device(), choice, slow)

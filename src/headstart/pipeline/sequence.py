@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
-from headstart.engine.frozen.execution import in_words
+from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
@@ -21,16 +21,12 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.decision_log import DecisionLog
-from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
+from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.prepare import (
-    Prepared,
-    read_data,
-    require_all,
-    without,
-)
+from headstart.pipeline.precision_by_use import Labelled, choice_by_use
+from headstart.pipeline.prepare import Prepared, read_data, require_all, without
 from headstart.pipeline.ready import ready, staged
 from headstart.pipeline.record import Decision
 from headstart.pipeline.time_estimates import too_long_a_pass
@@ -90,6 +86,19 @@ class Start:
         return in_better_form(context)
 
 
+def _gate(choice: Choice) -> Decision | None:
+    """The gate by which a runner may take the place of plain PyTorch."""
+    if not choice.reason or choice.runner.plain:
+        return None
+    if choice.by_use:
+        reason = (
+            f"features only feed probes and evidence: at most {TIMES_AUTOCAST} times as far off float32's as those of "
+            "PyTorch's own bfloat16, and a cross-validated probe is not significantly worse on them"
+        )
+        return Decision(what="precision", value="by use", reason=reason)
+    return Decision(what="precision", value="within 1 %", reason="each kind of feature is at most 1 % off float32's")
+
+
 def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
@@ -112,10 +121,12 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
         read = in_windows(prepared, backbone)
         spec, kept = pass_spec(backbone, read.task, read.examples, store)
         log.add(kept)
-        choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner(), work)
+        labelled = Labelled(prepared, prepared.split.train, plan.seed) if read is prepared else None
+        choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled, work)
         if choice.reason:
             decision = Decision(what="runner", value=in_words(choice.runner), reason=choice.reason)
             log.tell(f"Runner {decision.value}: {choice.reason}", decision)
+        log.add(_gate(choice))
         late = too_long_a_pass(read, backbone, spec, choice, store, budget, searched=plan.tuning == AUTO)
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)

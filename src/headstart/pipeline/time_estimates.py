@@ -81,7 +81,7 @@ def too_long_a_pass(
         return None
     backbone, examples, keys, _ = passing(backbone, read.examples, read.keys)
     rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
-    space = space_of_pass(pass_key(backbone, spec), backbone.name, choice.runner, store)
+    space = space_of_pass(pass_key(backbone, spec), backbone.name, choice.runner, store, by_use=choice.by_use)
     missing = rows[not_stored(space, [keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None

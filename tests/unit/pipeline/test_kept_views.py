@@ -230,7 +230,13 @@ def test_what_the_size_of_the_data_decides_is_told(context: FitContext) -> None:
 
 def model_of(context: FitContext) -> Model:
     head = context.data.task.head(context.backbone)
-    model = Model(context.backbone, context.data.task, nn.ModuleDict({"head": head}), Columns(), context.execution)
+    model = Model(
+        context.backbone,
+        context.data.task,
+        nn.ModuleDict({"head": head}),
+        Columns(),
+        context.execution_of(context.backbone),
+    )
     return model.eval()
 
 

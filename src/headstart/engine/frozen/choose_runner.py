@@ -82,7 +82,7 @@ def choose_runner(
     """
     name = hash_json(pass_key(backbone, spec))
     found = choice_from(kept_in(work).get(name), name, device)
-    return found or _Choosing(backbone, examples, keys, spec, device, name).choose()
+    return found or Choosing(backbone, examples, keys, spec, device, name).choose()
 
 
 def choose_again(
@@ -100,7 +100,7 @@ def choose_again(
     come from one runner. It is taken where it is done sooner, by the margin.
     """
     with work_lock(MEMO):
-        found = _Choosing(backbone, examples, keys, spec, device, choice.key).measured([], choice.runner)
+        found = Choosing(backbone, examples, keys, spec, device, choice.key).measured([], choice.runner)
     going_on = slow.left * slow.seconds_each * choice.length
     if found.runner != choice.runner and sum(map(bool, keys)) * found.seconds_each * MARGIN < going_on:
         return found
@@ -108,7 +108,7 @@ def choose_again(
 
 
 @dataclass
-class _Choosing:
+class Choosing:
     """The choice for some inputs, out of what is known or by measuring."""
 
     backbone: Backbone
@@ -139,17 +139,23 @@ class _Choosing:
 
     def measured(self, earlier: Sequence[Choice], before: Runner | None) -> Choice:
         """The choice by measuring, kept beside the earlier ones; `before` is the runner that passes have."""
+        trial = self.trial(before)
+        if trial is None:
+            return Choice(plain_runner(), "no input could be read to measure others with")
+        choice = replace(trial.choose(), measured_on=self.inputs)
+        # passes over fewer inputs keep the choice that they had
+        self.disk_cache.put({self.entry: json.dumps([one.document() for one in (*earlier, choice)]).encode()})
+        return choice
+
+    def trial(self, before: Runner | None) -> Trial | None:
+        """A measurement on some of the inputs; None where none can be read."""
         keep_blocks()
         fed = feed(self.backbone, self.examples, self.usual, usual_batch_size(self.device))
         state = next((batch.state for batch in fed if batch.state is not None), None)
         if state is None:
-            return Choice(plain_runner(), "no input could be read to measure others with")
+            return None
         segment = FrozenSegment(self.backbone, self.spec)
-        found = _Trial(segment, self.name, state, self.device, len(self.rows), before).choose()
-        choice = replace(found, measured_on=self.inputs)
-        # passes over fewer inputs keep the choice that they had
-        self.disk_cache.put({self.entry: json.dumps([one.document() for one in (*earlier, choice)]).encode()})
-        return choice
+        return Trial(segment, self.name, state, self.device, len(self.rows), before)
 
     def _known(self) -> tuple[list[Choice], Choice | None]:
         """All that are kept for inputs of this length, and the one for so many of them."""
@@ -165,7 +171,7 @@ def _middle(lengths: np.ndarray, size: int) -> np.ndarray:
     return np.sort(np.argsort(lengths, kind="stable")[first : first + size])
 
 
-class _Trial:
+class Trial:
     """One short measurement."""
 
     def __init__(
@@ -180,12 +186,12 @@ class _Trial:
         """The fastest of those that are worth trying and right."""
         plain = type(plain_runner()).variants(self.device)[0]
         running = plain.start(self.segment, self.state, self.device)
-        reference = ReferenceResult(running, self.state)
-        best = slowest = _Best(plain, self._seconds(running, reference))
+        reference = ReferenceResult(running, self.state, self.device)
+        best = slowest = _Best(plain, self.seconds(running, reference))
         refused: list[str] = []
         coarse: set[str] = set()
         left_out: list[float] = []
-        for variants in self._others():
+        for variants in self.others():
             right = plain.precision if variants[0].plain else ""
             for runner in variants:
                 if runner == plain or runner.precision in coarse or (right and runner.precision != right):
@@ -198,7 +204,7 @@ class _Trial:
                     break
                 try:
                     execute = started(runner, self.segment, self.state, self.device, self.key, reference)
-                    found = self._seconds(execute, most=SLOW * best.seconds if right else math.inf)
+                    found = self.seconds(execute, most=SLOW * best.seconds if right else math.inf)
                 except (CannotRun, RuntimeError) as error:  # what was right once may fail on this machine today
                     refused.append(f"{_named(runner)}: {first_line(error)}")
                     if isinstance(error, Differs) and error.far > TOO_COARSE and runner.precision != plain.precision:
@@ -212,7 +218,12 @@ class _Trial:
         each = best.seconds / self.inputs, slowest.seconds / self.inputs
         return Choice(best.runner, reason, holds, *each, positions(self.state) / len(self.state.hidden), self.key)
 
-    def _others(self) -> list[Sequence[Runner]]:
+    def reference(self) -> ReferenceResult:
+        """Plain PyTorch's result."""
+        plain = type(plain_runner()).variants(self.device)[0]
+        return ReferenceResult(plain.start(self.segment, self.state, self.device), self.state, self.device)
+
+    def others(self) -> list[Sequence[Runner]]:
         """The variants of every runner: those of the one before, then as they are set up."""
         kinds = [registry.plugin("runners", name) for name in registry.names("runners")]
         found: list[Sequence[Runner]] = [kind.variants(self.device) for kind in kinds]
@@ -220,7 +231,7 @@ class _Trial:
             filter(None, found), key=lambda some: (self.before not in some, some[0].setup_seconds(self.device))
         )
 
-    def _seconds(self, execute: Execute, reference: ReferenceResult | None = None, most: float = math.inf) -> float:
+    def seconds(self, execute: Execute, reference: ReferenceResult | None = None, most: float = math.inf) -> float:
         """For the whole pass, from as many batches as keep the device busy, after the same once that does not count.
 
         Where that one alone comes to more than `most` it is taken for the answer.

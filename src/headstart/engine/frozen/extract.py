@@ -64,6 +64,8 @@ class Extracted:
     """Of the pooled features."""
     _space: Space
     _located: Located
+    by_use: bool = False
+    """Whether they only do for probes and evidence."""
 
     def pooled(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Pooled features (rows, width) float32 of the given rows, in their order; of `self.rows` without any.
@@ -112,6 +114,7 @@ def extract(
     batch_size: int | None = None,
     view: View | None = None,
     promised: float = 0.0,
+    by_use: bool = False,
 ) -> Extracted:
     """Get what `spec` asks for (pooled features without one) of every example, from the store or by running.
 
@@ -121,6 +124,7 @@ def extract(
         batch_size: how many inputs of median length are run at once.
         view: what is seen in place of the inputs as they are.
         promised: the seconds that a position should take on the runner; 0 where nothing was measured.
+        by_use: whether the features only feed probes and evidence; see `execution.started`.
 
     Raises:
         SlowPass: it takes much longer than was promised.
@@ -133,12 +137,12 @@ def extract(
     kept = FrozenSegment(backbone, spec, None if view is None else 0)
     store = store or FeatureStore(limit=0)
     name = pass_key(backbone, spec)
-    space = space_of_pass(with_view(name, view), backbone.name, runner, store, reporter)
+    space = space_of_pass(with_view(name, view), backbone.name, runner, store, reporter, by_use=by_use)
     readable = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
     known = [key for key in keys if key is not None]
     missing, reused = not_stored(space, known, readable)
     segment = hash_json(name if view is None else [name, 0])  # all views go through one compiled segment
-    frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view, Promise(promised))
+    frozen_pass = _Pass(backbone, examples, keys, kept, segment, runner, device, space, view, Promise(promised), by_use)
     while len(missing):
         frozen_pass.run(missing, batch_size or usual_batch_size(device), reporter)
         missing = frozen_pass.substitutes()
@@ -146,7 +150,7 @@ def extract(
     rows = np.array([row for row in range(len(keys)) if row not in failures], np.int64)
     located = _located(space, [cast(str, keys[row]) for row in rows], rows, len(keys))
     counts = frozen_pass.computed, frozen_pass.elsewhere, reused
-    return Extracted(failures, rows, *counts, frozen_pass.seconds, spec, runner, backbone.width, space, located)
+    return Extracted(failures, rows, *counts, frozen_pass.seconds, spec, runner, backbone.width, space, located, by_use)
 
 
 def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None], frozen_pass: _Pass) -> dict[int, str]:
@@ -191,8 +195,9 @@ class _Pass:
         space: Space,
         view: View | None,
         promise: Promise,
+        by_use: bool,
     ) -> None:
-        self.promise = promise
+        self.promise, self.by_use = promise, by_use
         self.backbone, self.examples, self.keys, self.kept, self.view = backbone, examples, keys, kept, view
         self.name, self.runner, self.device, self.space = name, runner, device, space
         self.pipeline = BatchesInFlight(self._start)
@@ -256,7 +261,7 @@ class _Pass:
 
     def _start(self, state: State) -> Execute:
         try:
-            return started(self.runner, self.kept, state, self.device, self.name)
+            return started(self.runner, self.kept, state, self.device, self.name, by_use=self.by_use)
         except CannotRun as error:
             raise CannotRun(
                 f"runner '{described(self.runner)['plugin']}' cannot run {self.backbone.name}: {error}. Name "

@@ -162,12 +162,17 @@ class _Remainder:
         """The stages on the runner of the model's features; in plain PyTorch where that one does not do."""
         spec = FeatureSpec(self.model.task.needs.features)
         segment, key = FrozenSegment(self.model.backbone, spec, self.start), pass_key(self.model.backbone, spec)
+        by_use = self.model.execution.get("gate") == "by use"
         try:
             runner = runner_of(self.model.execution)
-            return started(runner, segment, state, self.device, hash_json([key, self.start]))
+            return started(runner, segment, state, self.device, hash_json([key, self.start]), by_use=by_use)
         except (CannotRun, SettingsError) as error:
             name = self.model.execution.get("runner")
-            self.reporter.say(f"Plain PyTorch replaces {name}, the runner of the model's features: {error}")
+            told = f"Plain PyTorch replaces {name}, the runner of the model's features: {error}"
+            coarse = (
+                f"The head was fitted on features in {self.model.execution.get('precision')}: scores differ a little"
+            )
+            self.reporter.say(f"{told}. {coarse}" if by_use else told)
             return plain_runner().start(segment, state, self.device)
 
     def head(self, features: Features, rows: np.ndarray, head_inputs: Targets | None = None) -> Prediction:

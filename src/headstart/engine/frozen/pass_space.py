@@ -15,14 +15,26 @@ from headstart.kernel.progress import Quiet, Reporter
 
 
 def space_of_pass(
-    key: Mapping[str, Any], name: str, runner: Runner, store: FeatureStore, reporter: Reporter | None = None
+    key: Mapping[str, Any],
+    name: str,
+    runner: Runner,
+    store: FeatureStore,
+    reporter: Reporter | None = None,
+    *,
+    by_use: bool = False,
 ) -> Space:
     """The part of the store that belongs to a pass, by all that decides its results beside the inputs.
 
     Args:
         key: `pass_key`, with its view. name: the backbone's.
+        by_use: features that only do for probes and evidence, which no fine-tuning should find.
     """
-    whole = {**key, "runner": described(runner), "precision": runner.precision}
+    whole = {
+        **key,
+        "runner": described(runner),
+        "precision": runner.precision,
+        **({"gate": "by use"} if by_use else {}),
+    }
     narrow = runner.precision == "bfloat16"
     return store.space(whole, of=name, bfloat16=narrow, reporter=reporter or Quiet())
 

@@ -12,17 +12,25 @@ from headstart.engine.device import run_halving
 class ReferenceResult:
     """A batch, the same one in another size, and the results of both."""
 
-    def __init__(self, plain: Execute, state: State) -> None:
-        """Of a prepared batch, by a segment that runs in plain PyTorch."""
-        self.plain = plain
+    def __init__(self, plain: Execute, state: State, device: torch.device) -> None:
+        """Of a prepared batch, by a segment that runs in plain PyTorch on a device."""
+        self.plain, self.device = plain, device
         self.batches = (state, _resized(state))
         self._results: dict[int, State] = {}
+        self._coarse: dict[int, State] = {}
 
     def result(self, number: int) -> State:
         """Of one of the batches; computed at most once."""
         if number not in self._results:
             self._results[number] = run_halving(self.plain, self.batches[number])
         return self._results[number]
+
+    def autocast(self, number: int) -> State:
+        """The same in PyTorch's own bfloat16; computed at most once."""
+        if number not in self._coarse:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                self._coarse[number] = run_halving(self.plain, self.batches[number])
+        return self._coarse[number]
 
     def saw(self, result: State) -> None:
         """Record the result of the batch itself, where it is known already."""

@@ -45,6 +45,8 @@ class Choice:
     """Names the pass; empty where the runner was named."""
     measured_on: str = ""
     """Names the inputs, of all of which some were measured."""
+    by_use: bool = False
+    """Whether its features may be more than 1 % off, as they only feed probes and evidence."""
 
     def keep(self, work: Path | None) -> None:
         """Keep it for a run that goes on from this work folder."""
@@ -55,7 +57,11 @@ class Choice:
     def document(self) -> dict[str, Any]:
         """It as JSON values."""
         numbers = {name: getattr(self, name) for name in NUMBERS}
-        return {**described(self.runner), "reason": self.reason, "measured_on": self.measured_on, **numbers}
+        return (
+            {name: getattr(self, name) for name in ("reason", "measured_on", "by_use")}
+            | described(self.runner)
+            | numbers
+        )
 
     @property
     def promised(self) -> float:
@@ -94,6 +100,7 @@ def choice_from(document: Any, key: str, device: torch.device) -> Choice | None:
             return None
         numbers = {name: float({"length": 1.0, **document}[name]) for name in NUMBERS}
         measured_on = str(document.get("measured_on", ""))
-        return Choice(runner, str(document["reason"]), **numbers, key=key, measured_on=measured_on)
+        by_use = bool(document.get("by_use", False))
+        return Choice(runner, str(document["reason"]), **numbers, key=key, measured_on=measured_on, by_use=by_use)
     except (ValueError, TypeError, KeyError, HeadstartError):
         return None

@@ -17,8 +17,8 @@ from headstart.kernel.errors import BackboneError, DataError, RunError
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import families_of
 from headstart.pipeline.decision_log import DecisionLog
-from headstart.pipeline.embed import choice_of_runner
 from headstart.pipeline.plan import Plan
+from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.ready import Ready, Staged, ready
 from headstart.pipeline.rehearsal import without_downloads
 from headstart.pipeline.selection.record import Skipped
@@ -101,4 +101,5 @@ def _candidate(found: Ready, plan: Plan) -> Candidate:
         )
     rows = np.union1d(data.split.train, data.split.val)
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
-    return Candidate(found, choice_of_runner(found.backbone, examples, keys, FeatureSpec(), plan.named_runner()))
+    labelled = Labelled(data, rows, plan.seed)
+    return Candidate(found, choice_by_use(found.backbone, examples, keys, FeatureSpec(), plan, labelled))

@@ -175,7 +175,7 @@ class Contest:
             backbone,
             data.examples.take(this.rows),
             keys=[data.keys[row] for row in this.rows],
-            runner=candidate.choice.runner,
+            runner=candidate.choice,
             store=self.store,
             reporter=self.reporter,
         )

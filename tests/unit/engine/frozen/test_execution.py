@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from fake_runners import Behaviour, install, only, runner
+from fake_runners import Behaviour, install, only, runner, times
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun, Execute
 from headstart.engine.frozen import execution
@@ -166,3 +169,47 @@ def test_a_runner_that_is_not_here_is_named() -> None:
 
 def test_plain_pytorch_is_among_the_runners() -> None:
     assert plain_runner() == Eager()
+
+
+def off(share: float) -> Callable[[State], State]:
+    """Results that are off by this share of their norm."""
+    return lambda state: times(state, 1 + share)
+
+
+@pytest.mark.parametrize(
+    ("error", "autocast", "strict", "by_use"),
+    [
+        (0.009, 0.0, "", ""),
+        (0.059, 0.04, "5.90 %, more than 1 %", ""),
+        (0.061, 0.04, "6.10 %, more than 1 %", "6.10 %, more than 1.5 times the "),
+        (0.02, 0.001, "2.00 %, more than 1 %", "2.00 %, more than 1.5 times the "),
+    ],
+)
+def test_features_for_probes_may_be_as_far_off_as_one_and_a_half_times_autocast(
+    error: float, autocast: float, strict: str, by_use: str, fake: Behaviour, plain: Behaviour
+) -> None:
+    fake.spoil = off(error)
+    plain.spoil = lambda state: off(autocast * torch.is_autocast_enabled("cpu"))(state)
+    backbone = TinyTexts("tiny_texts")
+    state, segment = backbone.prepare(TEXTS), FrozenSegment(backbone, FeatureSpec())
+    with torch.no_grad():
+        expected = segment(state).hidden.numpy()
+    ours, theirs = (off(share)(State(torch.from_numpy(expected))).hidden.numpy() for share in (error, autocast))
+    far, usual = (float(np.sqrt(((one - expected) ** 2).sum() / (expected**2).sum())) for one in (ours, theirs))
+    assert (far > 0.01, far > max(0.01, 1.5 * usual)) == (bool(strict), bool(by_use)), "by hand"
+    runner = execution.registry.plugin("runners", "fake")()
+    for use, reason in ((False, strict), (True, by_use)):
+        with pytest.raises(Differs) if reason else nullcontext() as fault:
+            started(runner, segment, state, CPU, "a key", by_use=use)
+        assert not reason or str(fault.value).startswith(f"its features differ from plain PyTorch's by {reason}")
+
+
+def test_each_kind_of_feature_is_held_against_the_same_kind_of_autocast(fake: Behaviour, plain: Behaviour) -> None:
+    plain.spoil = lambda state: (
+        only("hidden", lambda value: value * 1.5)(state) if torch.is_autocast_enabled("cpu") else state
+    )
+    fake.spoil = only("context.tokens", lambda value: value * 1.5)
+    backbone = TinyTexts("tiny_texts")
+    with pytest.raises(Differs, match=r"more than 1\.5 times the 0\.\d\d % of PyTorch"):
+        segment, runner = FrozenSegment(backbone, FeatureSpec("tokens")), execution.registry.plugin("runners", "fake")()
+        started(runner, segment, backbone.prepare(TEXTS), CPU, "a key", by_use=True)
