@@ -64,7 +64,7 @@ def test_a_fine_tuning_that_is_better_is_the_model(headstart_command: Command, p
     ended = headstart_command("fit", wide, *OFFLINE, "--tuning", "full", *rates, "--budget", "10m", "--out", "run")
     assert ended.code == 0, ended.err
     run = headstart.load("run")
-    beats = "beats the frozen probe by more than a standard error." in run.verdict
+    beats = "beats the frozen probe." in run.verdict
     assert beats == (run.tuned is None) == ("probe" in run.record.arms)
     assert ("Tuned:" in ended.out) != beats and Path("run/tuned").exists() != beats
 

@@ -1,7 +1,7 @@
 """The floor under a fine-tuning with a budget: the run predicts with the frozen probe where that is no worse.
 
-A budget may end a training long before its recipe would. So the validation part decides, as in a search, but by one
-standard error: the fine-tuning was asked for, and yet has chosen its epoch and temperature on the same examples. One
+A budget may end a training long before its recipe would. So the validation part decides, as in a search: the
+fine-tuning has chosen its epoch and temperature on the same examples, and must beat the probe there beyond noise. One
 that does not become the model is kept in a run folder of its own beside it.
 """
 
@@ -37,7 +37,7 @@ def better_of(context: FitContext, tuned: Trained, start: Trained, baseline: Tra
     """
     if tuned.validation is None or start.validation is None:
         return Arms(context, [tuned, baseline])
-    where = Where("on validation", "on validation, which also chose its epoch", context.data.split.val, one_error=True)
+    where = Where("on validation", "on validation, which also chose its epoch", context.data.split.val)
     better, reason = process_group().agreed(decided(context, where, tuned.validation, start.validation))
     context.log.add(Decision(what="model", value=context.plan.tuning if better else "probe", reason=reason))
     sentence = in_words(where, tuned.title, better=better)
