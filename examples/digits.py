@@ -40,8 +40,9 @@ SCRATCH = {
     "weight_decay": 0.05,
     "renew_statistics": True,
 }
-TRANSFER = {**SCRATCH, "rates_tried": [3.0]}
-"""The same schedule at one rate only: training from scratch has the better of it."""
+TRANSFER = {**SCRATCH, "rates_tried": [3.0], "renew_statistics": False}
+"""The same schedule at one rate only: training from scratch has the better of it. BatchNorm keeps the statistics that
+the backbone brings, so that training starts from the head that the probe has solved."""
 
 
 def write_images(folder: Path) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.solved.solve import solve_head
 from headstart.engine.training.checkpoint import Progress
+from headstart.engine.training.optimiser import has_batch_norm
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
@@ -333,11 +334,14 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     if context.head is not None and backbone is context.backbone:
         return FirstHead(context.head, learnt=True)
     task, what = context.data.task, "the head's start"
-    if recipe.head == "solved" and is_linear(task) and backbone is context.backbone:
+    renewed = recipe.renew_statistics and has_batch_norm(backbone.module)
+    if recipe.head == "solved" and is_linear(task) and backbone is context.backbone and not renewed:
         solved = probe or solve_arm(context, "probe")
         why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
     reason = "the task's head is not linear, and only linear heads can be solved for"
+    if renewed:
+        reason = "BatchNorm's statistics are renewed, so that features differ from those the probe's head was solved on"
     told = (Decision(what=what, value="random", reason=reason),) if recipe.head == "solved" else ()
     with torch.random.fork_rng():
         torch.manual_seed(draw_seed(context.plan.seed, "head"))

@@ -2,6 +2,7 @@
 
 The head starts as the probe's, where that can be solved for (Kumar et al. 2022, as in `lp_ft`), and the rate rises over
 ten steps at least: a fresh head, or full rates at once, cost more in the first dozens of steps than these can win back.
+With `renew_statistics` and BatchNorm the head starts fresh: it would meet other features than it was solved on.
 
 Yosinski et al. 2014 ("How transferable are features in deep neural networks?"). BatchNorm keeps the statistics of the
 pretraining, as Chollet's guide to transfer learning (Keras, 2020) has it: batches of a small data set are poor

@@ -74,6 +74,14 @@ def test_full_starts_from_the_head_of_the_probe_and_warms_up_for_ten_steps_at_le
     assert LpFt().warmed_up(4).warmup == 0.1 and Full(warmup_steps=0).warmed_up(4).warmup == 0.1
 
 
+def test_where_batch_norm_renews_its_statistics_the_head_starts_fresh() -> None:
+    context, renewed = numbers(), Full(renew_statistics=True)
+    assert first_head(context, renewed, context.backbone, None).learnt, "nothing is renewed where nothing normalises"
+    context.backbone.module.add_module("norm", torch.nn.BatchNorm1d(4))
+    first = first_head(context, renewed, context.backbone, None)
+    assert not first.learnt and "BatchNorm's statistics are renewed" in first.decisions[0].reason
+
+
 def test_a_rate_at_which_training_breaks_off_counts_where_there_is_no_other() -> None:
     late = {**SHORT, "epochs": 4, "unfrozen_by": 0.9, "rates_tried": (1.0, 1e30), "head_learning_rate": 1e-32}
     arm = train_arm(numbers(), "model", Gradual(**late), "both", None)

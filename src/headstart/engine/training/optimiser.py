@@ -100,6 +100,11 @@ def train_mode(
         module.train()
 
 
+def has_batch_norm(module: nn.Module) -> bool:
+    """Return whether it normalises by statistics of the batch where it trains."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
 def frozen_state(
     backbone: Backbone, moving: set[int], moves: Callable[[str], bool] = lambda _: True
 ) -> dict[str, torch.Tensor]:
