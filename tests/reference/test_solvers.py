@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
 from sklearn.metrics import log_loss
@@ -91,3 +92,17 @@ def test_ridge_equals_scikit_learn() -> None:
     with torch.no_grad():
         found = head(torch.from_numpy(features.astype(np.float32))).squeeze(-1).numpy()
     assert np.allclose(found, expected.predict(standard), atol=1e-4)
+
+
+def test_out_of_fold_probabilities_are_those_of_fits_without_the_fold() -> None:
+    features, labels = load_digits(return_X_y=True)
+    features, labels = features[:300].astype(np.float32), labels[:300] % 3
+    folds = [(np.flatnonzero(np.arange(300) % 5 != k), np.flatnonzero(np.arange(300) % 5 == k)) for k in range(5)]
+    scalings = logistic.Scalings(features)
+    whole = logistic.solve_logistic(scalings, labels, 3, weights=None, groups=None, seed=0)
+    rotated = scalings.scaled(each=whole.scaled_each)[1].rotated
+    found = logistic.out_of_fold(scalings, labels, 3, folds, weights=None, groups=None, seed=0)
+    for rest, held in folds:
+        theirs = LogisticRegression(C=whole.C, tol=1e-8, max_iter=5000).fit(rotated[rest], labels[rest])
+        expected = log_softmax(theirs.decision_function(rotated[held]) / whole.temperature, axis=1)
+        np.testing.assert_allclose(np.exp(found[held]), np.exp(expected), atol=0.05)  # fits end early

@@ -212,7 +212,8 @@ def inspect(
     deep: Annotated[
         bool | None, typer.Option("--deep", help="Look at frozen features: wrong labels, outliers, overlaps.")
     ] = None,
-    out: Annotated[str | None, option("--out", "CSV table of all findings.", "FILE")] = None,
+    out: Annotated[str | None, option("--out", "CSV table of all findings, or HTML page.", "FILE")] = None,
+    fix: Annotated[str | None, option("--fix", "Cleaned list that fit reads; DATA stays as it is.", "FILE")] = None,
     text: Text = None,
     image: Image = None,
     numeric: Numeric = None,
@@ -236,7 +237,8 @@ def inspect(
     \b
     headstart inspect photos/
     headstart inspect photos/ --against new-photos/    do the new ones look like these?
-    headstart inspect photos/ --deep --out findings.csv    wrong labels, outliers, classes that overlap
+    headstart inspect photos/ --deep --out findings.html    wrong labels, outliers, weak groups and more
+    headstart inspect photos/ --deep --fix cleaned.csv    a list without copies and wrong labels
     """
     chosen = given(locals())
     from headstart.cli.printing import print_inspection

@@ -1,4 +1,8 @@
-"""The cross-validated linear probe: every example predicted by a head that was solved without its fold."""
+"""The cross-validated linear probe: every example predicted by a head that was solved without its fold.
+
+`held_out_prediction` chooses regularisation and calibration within the rest of each fold. `quick_prediction` does so
+once on all examples, several times as fast; nothing but these few numbers leaks.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from headstart.contracts.baseline import FromScores
 from headstart.contracts.features import Features
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import BoundTask, ClosedForm
+from headstart.engine.solved.logistic import Scalings, out_of_fold
 from headstart.engine.solved.solve import solve_head
 from headstart.evidence.folds import Fold
 from headstart.kernel.errors import DataError
@@ -61,3 +67,33 @@ def probe_learner(
         return linear.evaluation.finish(found, calibration)
 
     return learn
+
+
+def quick_prediction(
+    task: BoundTask, features: np.ndarray, targets: Targets, folds: Sequence[Fold], groups: np.ndarray | None, seed: int
+) -> Prediction:
+    """Return the same from features (examples, width), with regularisation and temperature chosen once."""
+    linear = task.linear() if isinstance(task, ClosedForm) else None
+    model = linear.linear_model(targets, seed) if isinstance(linear, ClosedForm) else None
+    known = model is not None and model.family in ("categorical", "bernoulli") and model.rows is None
+    if model is None or not known or not isinstance(linear, FromScores):
+        return held_out_prediction(task, features, targets, folds, groups, seed)
+    scalings = Scalings(features, model.weights)
+
+    def scores(labels: np.ndarray, classes: int) -> np.ndarray:
+        return out_of_fold(scalings, labels, classes, folds, weights=model.weights, groups=groups, seed=seed)
+
+    if model.family == "categorical":
+        found = scores(model.targets, linear.outputs)
+    else:
+        found = np.stack([_log_odds(column, len(folds), scores) for column in model.targets.T.astype(np.int64)], axis=1)
+    return linear.evaluation.finish(linear.from_scores(found, {}), {})
+
+
+def _log_odds(truth: np.ndarray, folds: int, scores: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+    """(examples,) log odds of a label; of its prevalence where the folds have too few with or without it."""
+    positive = int(truth.sum())
+    if min(positive, len(truth) - positive) < folds:
+        return np.full(len(truth), np.log((positive + 0.5) / (len(truth) - positive + 0.5)))
+    found = scores(truth, 2)
+    return np.asarray(found[:, 1] - found[:, 0])

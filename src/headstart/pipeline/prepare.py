@@ -81,11 +81,16 @@ class SeenData:
     unusable: Mapping[int, str]
     """Row -> why nothing can be learnt from its input, though it can be read."""
 
+    def usable_rows(self) -> np.ndarray:
+        """(usable,) int64, ascending: the rows that a fit can use."""
+        rows = range(len(self.examples))
+        return np.array([row for row in rows if row not in self.unusable and row not in self.unreadable], np.int64)
+
     def usable(self) -> ReadData:
         """Return the rows that a fit can use. Raises DataError where there is none."""
         failures, origins = {**self.unusable, **self.unreadable}, self.examples.origins()
         troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
-        rows = np.array([row for row in range(len(self.examples)) if row not in failures], dtype=np.int64)
+        rows = self.usable_rows()
         if not len(rows):
             first = f"; {troubles[0].origin} {troubles[0].reason}" if troubles else ""
             raise DataError(f"none of the {len(failures)} inputs is of use{first}")

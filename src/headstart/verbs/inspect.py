@@ -15,17 +15,21 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.data import NO_SETTINGS, name_of
+from headstart.pipeline.deep.cleaned import require_cleaned_place, write_cleaned
+from headstart.pipeline.deep.page import page_of
 from headstart.pipeline.deep.rows import COLUMNS, all_faults, as_table
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs, require_replaceable
 from headstart.pipeline.inspection import Inspection
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
+from headstart.pipeline.prepare import SeenData
 from headstart.pipeline.rehearsal import inspected
+from headstart.present.report.write import require_page, write_inspection
 
 SETTINGS = ("format", "task", "backbone")
 """The plug-ins whose settings decide what a fit would make of the data."""
 
-SUFFIXES = (".csv",)
+SUFFIXES = (".csv", ".html")
 
 
 def inspect(
@@ -34,6 +38,7 @@ def inspect(
     against: Any = None,
     deep: bool = False,
     out: Path | str | None = None,
+    fix: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
     numeric: str | Sequence[str] = (),
@@ -60,7 +65,10 @@ def inspect(
             and for a shift: can a linear classifier on frozen features tell the two apart? Its labels are not read.
         deep: look at frozen features as well, those that a fit has kept where there are any: labels that look wrong
             (confident learning, Northcutt et al. 2021), classes that overlap, and outliers.
-        out: a .csv file for all findings, one row per example and fault.
+        out: a .csv file for all findings, one row per example and fault, or an .html page with previews.
+        fix: a .csv or .jsonl file for a cleaned list that `fit` reads. Files that cannot be read, copies, contradicting
+            labels, and labels of which the probe is sure that they are wrong are not in it; NAME.reasons.csv beside it
+            says why, and which doubtful examples were kept. The data stay as they are.
         text, image, numeric, categorical, date, leave_out, label, group, domain, slices, part, format, task, weights:
             as in `fit`.
         backbone: as in `fit`, but that 'auto' takes what is on this machine and downloads nothing.
@@ -77,7 +85,7 @@ def inspect(
         BackboneError: there is none for a comparison.
     """
     require_cache_apart(data, against)
-    place = None if out is None else _place(Path(out), data, against, backbone)
+    _require_places(out, fix, (data, against, backbone))
     if strange := sorted({*settings} - {*SETTINGS}):
         raise SettingsError(f"--set {strange[0]}: only settings of {', '.join(SETTINGS)} matter to inspect data")
     cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
@@ -95,20 +103,35 @@ def inspect(
     plan = with_columns_of_run(build(Plan, said, where="inspect"))
     plan.check()
     found, seen = inspected(data, plan, reporter or Quiet(), against, deep=deep)
-    if place is not None:
-        with atomic_path(place) as file:
-            as_table(found, all_faults(found, seen)).to_csv(file, index=False)
+    _write(found, seen, out, fix)
     return found
 
 
-def _place(out: Path, *inputs: Any) -> Path:
-    """Return where to write; refuse other suffixes, inputs and files that Headstart did not write."""
+def _write(found: Inspection, seen: SeenData, out: Path | str | None, fix: Path | str | None) -> None:
+    faults = all_faults(found, seen)
+    if out is not None and Path(out).suffix == ".html":
+        write_inspection(page_of(found, seen, faults), Path(out))
+    elif out is not None:
+        with atomic_path(Path(out)) as file:
+            as_table(found, faults).to_csv(file, index=False)
+    if fix is not None:
+        write_cleaned(seen, faults, Path(fix))
+
+
+def _require_places(out: Path | str | None, fix: Path | str | None, inputs: Sequence[Any]) -> None:
+    """Refuse to write other suffixes, to inputs, and over files that Headstart did not write."""
+    if fix is not None:
+        require_cleaned_place(Path(fix), inputs)
+    if out is None:
+        return
+    out = Path(out)
     if out.suffix not in SUFFIXES:
         raise SettingsError(f"findings are written to {' or '.join(SUFFIXES)}; got {out.name}")
+    if out.suffix == ".html":
+        return require_page(out, inputs)
     require_apart(out, inputs, "findings")
     require_outside_runs(out.parent, what=f"findings in {out.name}")
     require_replaceable(out, _holds_findings, "a table of findings")
-    return out
 
 
 def _holds_findings(file: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import headstart
 from headstart.kernel.errors import SettingsError
@@ -98,3 +99,105 @@ def test_all_findings_are_written_as_a_table_and_nothing_else_is_replaced(tmp_pa
         with pytest.raises(SettingsError):
             headstart.inspect(source, label="label", out=place)
     assert source.read_bytes() == before
+
+
+def camera(rows: int = 240) -> pd.DataFrame:
+    """Pictures of an old camera, in a column that is not learnt from, have labels at random."""
+    data, draws = measured(rows), np.random.default_rng(5)
+    old = np.arange(rows) % 3 == 0
+    data.loc[old, "label"] = draws.choice(["class 0", "class 1"], int(old.sum()))
+    return data.assign(camera=np.where(old, "old", "new"))
+
+
+def test_a_column_of_which_one_value_is_predicted_badly_is_a_weak_group() -> None:
+    found = headstart.inspect(camera(), deep=True, numeric=list("abcdef"), slices="camera", label="label")
+    assert found.deep is not None
+    (weak,) = [one for one in found.deep.faults if one.kind == "weak group" and "camera" in one.given]
+    assert weak.given == "column 'camera' 'old'" and "80 examples" in weak.detail and weak.score is not None
+    assert "warning: the probe does worse on a group: column 'camera' 'old'" in told(found)
+
+
+def test_a_column_that_goes_with_the_label_is_named() -> None:
+    data = measured(200)
+    data = data.assign(site=np.where(data["label"] == "class 0", "north", "south"))
+    data.loc[:5, "site"] = "north"
+    found = headstart.inspect(data, deep=True, numeric=list("abcdef"), slices="site", label="label")
+    assert "warning: column 'site' alone tells 'class 0' from the rest" in told(found)
+
+
+def test_an_order_that_is_not_random_is_told() -> None:
+    data = measured(200)
+    assert "the order of the examples is not random" not in told(headstart.inspect(data, deep=True, label="label"))
+    drift = data.assign(a=np.linspace(0, 40, 200), b=np.linspace(30, 0, 200))
+    found = headstart.inspect(drift, deep=True, label="label")
+    assert "warning: the order of the examples is not random" in told(found)
+
+
+def test_sets_of_labels_and_numbers_that_look_wrong_are_named() -> None:
+    draws = np.random.default_rng(0)
+    truth = draws.random((200, 3)) < 0.4
+    data = pd.DataFrame(6.0 * truth @ np.eye(3, 6) + draws.normal(size=(200, 6)), columns=list("abcdef"))
+    truth[17, 0] = not truth[17, 0]
+    sets = ["|".join(name for name, held in zip("xyz", row) if held) for row in truth]
+    found = headstart.inspect(data.assign(label=sets), deep=True, task="multilabel", label="label")
+    assert found.deep is not None and found.deep.faults[0].origin == "row 17"
+    assert found.deep.faults[0].detail in ("'x' missing", "'x' too much")
+    values = 10 + data.to_numpy() @ np.arange(6.0) + draws.normal(size=200)
+    values[31] += 100
+    found = headstart.inspect(data.assign(label=values), deep=True, task="regression", label="label")
+    assert kinds(found, "wrong label") == ["row 31"]
+    assert "1 label looks wrong, such as row 31" in told(found)
+
+
+def test_the_page_has_every_kind_and_is_replaced_only_by_its_own(tmp_path: Path) -> None:
+    data = measured()
+    data.loc[3, "label"] = "class 1" if data.loc[3, "label"] == "class 0" else "class 0"
+    page = tmp_path / "findings.html"
+    for _ in range(2):
+        headstart.inspect(pd.concat([data, data.loc[[7]]]), deep=True, label="label", out=page)
+    text = page.read_text(encoding="utf-8")
+    assert "Labels that look wrong" in text and "Exact copies" in text and "row 3" in text
+    page.write_text("mine")
+    with pytest.raises(SettingsError, match="will not be replaced"):
+        headstart.inspect(data, label="label", out=page)
+
+
+def test_a_cleaned_list_is_read_by_a_fit_and_says_why_others_were_dropped(tmp_path: Path) -> None:
+    data, source, fixed = measured(), tmp_path / "data.csv", tmp_path / "cleaned.csv"
+    flipped = "class 1" if data.loc[3, "label"] == "class 0" else "class 0"
+    data.loc[3, "label"] = flipped
+    pd.concat([data, data.loc[[7]]]).assign(part=["train"] * 120 + ["test"]).to_csv(source, index=False)
+    before = source.read_bytes()
+    for _ in range(2):
+        headstart.inspect(source, deep=True, label="label", part="part", fix=fixed)
+    assert source.read_bytes() == before
+    kept = pd.read_csv(fixed)
+    assert len(kept) == 119 and [*kept.columns] == [*"abcdef", "label", "part"]
+    assert kept["part"].tolist().count("test") == 1  # of the copies the one outside the training part
+    reasons = pd.read_csv(tmp_path / "cleaned.reasons.csv").set_index("origin")
+    assert reasons.loc["data.csv:9", "reason"] == "copy of data.csv:122"
+    assert reasons.loc["data.csv:5", "reason"].startswith(f"wrong label: '{flipped}', likely ")
+    assert headstart.inspect(fixed, label="label", part="part").exact_duplicates == 0
+    for place in (source, tmp_path / "findings.html"):
+        with pytest.raises(SettingsError):
+            headstart.inspect(source, label="label", fix=place)
+    fixed.with_name("mine.csv").write_text("mine")
+    with pytest.raises(SettingsError, match="will not be replaced"):
+        headstart.inspect(source, label="label", fix=fixed.with_name("mine.csv"))
+
+
+def test_contradicting_copies_and_unreadable_pictures_are_dropped_from_the_list(tmp_path: Path) -> None:
+    for label, seeds in {"cats": range(8), "dogs": range(8, 16)}.items():
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for seed in seeds:
+            noise = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "photos" / label / f"{seed}.png")
+    photos = tmp_path / "photos"
+    (photos / "dogs" / "again.png").write_bytes((photos / "cats" / "3.png").read_bytes())
+    (photos / "cats" / "cut.png").write_bytes(b"")
+    headstart.inspect(photos, fix=tmp_path / "cleaned.csv")
+    kept = pd.read_csv(tmp_path / "cleaned.csv")
+    assert len(kept) == 15
+    assert all(Path(path).is_file() for path in kept["path"])
+    reasons = pd.read_csv(tmp_path / "cleaned.reasons.csv").set_index("origin")["reason"]
+    assert reasons["cats/3.png"].startswith("conflicting labels") and reasons["cats/cut.png"].startswith("unreadable")

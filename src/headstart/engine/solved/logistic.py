@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -160,12 +162,8 @@ def solve_logistic(
     if len(np.unique(labels)) < 2:
         raise DataError(f"all {len(labels)} training examples have the same class; at least two classes are needed")
     weights = np.ones(len(labels)) if weights is None else weights
-    splits = _splits(labels, groups, seed)
     scalings = features if isinstance(features, Scalings) else Scalings(features)
-    best = _candidate(scalings, labels, weights, splits, None, each=True)
-    if best.folds:
-        other = _candidate(scalings, labels, weights, splits, best.c, each=False)
-        best = other if other.held_out.score > best.held_out.score else best
+    best = _best(scalings, labels, weights, groups, seed)
     standardisation, coordinates = scalings.scaled(each=best.each)
     present, renumbered = np.unique(labels, return_inverse=True)
     model = SoftmaxFit(coordinates.rotated, renumbered, weights, len(present))
@@ -182,6 +180,51 @@ def solve_logistic(
         counted = () if scalings.weights is None else (scalings.weights[np.concatenate([f.rows for f in best.folds])],)
         held_out = held_out[0] / temperature, held_out[1], *counted
     return Solution(weight, bias, best.c, likelihood, len(best.folds), best.each, temperature, held_out)
+
+
+def out_of_fold(
+    scalings: Scalings,
+    labels: np.ndarray,
+    classes: int,
+    folds: Sequence[_Split],
+    *,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
+    seed: int,
+) -> np.ndarray:
+    """Return calibrated log probabilities (examples, classes), each by a fit without the example's fold.
+
+    Scaling, regularisation and temperature are chosen once, on all examples: a few numbers in place of five searches.
+    Arguments as of `solve_logistic`; `folds` are pairs of rows to fit on and rows held out, which together are all.
+
+    Raises:
+        DataError: the examples to fit on are all of one class.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
+    best = _best(scalings, labels, weights, groups, seed)
+    rotated = scalings.scaled(each=best.each)[1].rotated
+    found = np.full((len(labels), classes), -np.log(len(labels)))  # of a class that the fold has none of
+    with _few_threads(scalings.features):
+        for rest, held in folds:
+            present, renumbered = np.unique(labels[rest], return_inverse=True)
+            if len(present) < 2:
+                raise DataError("without one of the folds all examples have the same class")
+            model = SoftmaxFit(rotated[rest], renumbered, weights[rest], len(present))
+            model.fit(best.c, tolerance=COARSE, steps=MOST_STEPS)
+            found[np.ix_(held, present)] = model.log_probabilities(rotated[held]) / best.held_out.temperature
+    return np.asarray(log_softmax(found, axis=1))
+
+
+def _best(
+    scalings: Scalings, labels: np.ndarray, weights: np.ndarray, groups: np.ndarray | None, seed: int
+) -> _Candidate:
+    """Choose scaling and regularisation."""
+    splits = _splits(labels, groups, seed)
+    best = _candidate(scalings, labels, weights, splits, None, each=True)
+    if not best.folds:
+        return best
+    other = _candidate(scalings, labels, weights, splits, best.c, each=False)
+    return other if other.held_out.score > best.held_out.score else best
 
 
 def _candidate(

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
-from headstart.contracts.target_kinds import CLASS_IDS
-from headstart.contracts.task_capabilities import BoundTask
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import CLASS_IDS, LABEL_SETS, VALUES
 from headstart.evidence import label_quality
 from headstart.evidence.confident_learning import ConfidentJoint, Share, confident_joint
-from headstart.evidence.held_out_probe import held_out_prediction
+from headstart.evidence.held_out_probe import quick_prediction
 from headstart.kernel.errors import DataError, some
 from headstart.pipeline.deep.view import FOLDS, View
 from headstart.pipeline.inspection import FaultRow, Finding
+from headstart.pipeline.numbers import number_text
 
 OVERLAPPING = 0.05
 """Share of the examples of two classes from whose lower end they are said to overlap."""
 
+RATE = 0.05
+"""Chance of one number being called wrong among normal residuals."""
 
-def about_labels(view: View) -> tuple[list[FaultRow], list[Finding]]:
-    """Return labels that look wrong and classes that overlap. Raises DataError where there is no probe."""
-    context = view.context
-    if context is None:
+
+@runtime_checkable
+class HasClasses(Protocol):
+    """A bound task with names for its classes."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of a probe for examples of folds that it was solved without."""
+
+    faults: list[FaultRow]
+    findings: list[Finding]
+    right: np.ndarray
+    """(rows,) bool: whether each is predicted as it is labelled, a number to within the usual error."""
+    scores: np.ndarray | None = None
+    """(rows, classes) probabilities; None where there are none."""
+    truth: np.ndarray | None = None
+    """(rows, classes) bool: the classes of each; None where there are none."""
+    classes: tuple[str, ...] = ()
+
+
+def held_out_labels(view: View) -> HeldOut:
+    """Hold labels of pooled features against held-out predictions. Raises DataError where there is no probe."""
+    if view.context is None:
         raise DataError("a fit would refuse them")
-    task, targets = context.data.task, context.data.targets_of(view.rows)
-    if task.needs.features != "pooled":
-        raise DataError(f"its labels are of {task.needs.features}")
-    predicted = held_out_prediction(task, view.features, targets, view.folds(), view.units(), view.seed)
-    if task.target_kinds.get("label") == CLASS_IDS:
-        return _classes(view, task, targets["label"], predicted.columns["probabilities"])
-    return [], []
+    task, targets = view.context.data.task, view.context.data.targets_of(view.rows)
+    kind = task.target_kinds.get("label")
+    predicted = quick_prediction(task, view.features, targets, view.folds(), view.units(), view.seed)
+    names = task.classes if isinstance(task, HasClasses) else ()
+    if kind == CLASS_IDS:
+        return _classes(view, names, targets["label"], predicted.columns["probabilities"])
+    if kind == LABEL_SETS:
+        return _label_sets(view, names, targets["label"] > 0, predicted.columns["probabilities"])
+    if kind == VALUES and targets["label"].ndim == 1:
+        return _numbers(view, targets["label"], predicted)
+    raise DataError("nothing is known of targets of their kind")
 
 
-def _classes(
-    view: View, task: BoundTask, labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[list[FaultRow], list[Finding]]:
-    names: tuple[str, ...] = task.classes  # type: ignore[attr-defined]
+def _classes(view: View, names: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray) -> HeldOut:
     findings = list[Finding]()
     counts = np.bincount(labels, minlength=len(names))
     rare = [repr(names[k]) for k in np.flatnonzero((counts > 0) & (counts < FOLDS))]
@@ -42,34 +71,89 @@ def _classes(
         text = f"labels of classes with fewer than {FOLDS} examples are not checked: {some(rare)}"
         findings.append(Finding(severity="note", text=text))
     checked = np.flatnonzero(counts[labels] >= FOLDS)
-    labels, probabilities = labels[checked], probabilities[checked]
-    joint, quality = confident_joint(labels, probabilities), label_quality.of_classes(labels, probabilities)
-    wrong = joint.wrong(labels)
-    wrong = wrong[np.argsort(quality[wrong], kind="stable")]
+    given, of = labels[checked], probabilities[checked]
+    joint, quality = confident_joint(given, of), label_quality.of_classes(given, of)
+    wrong = joint.wrong(given)
     faults = [
         FaultRow(
             kind="wrong label",
             origin=view.origin(checked[row]),
             score=float(quality[row]),
-            given=names[labels[row]],
+            given=names[given[row]],
             likely=names[joint.confident[row]],
-            detail=f"the probe gives '{names[labels[row]]}' {quality[row]:.1%}",
+            detail=f"probability of the given label {quality[row]:.1%}",
         )
-        for row in wrong.tolist()
+        for row in wrong[np.argsort(quality[wrong], kind="stable")].tolist()
     ]
     if faults:
-        findings.append(_told(faults, joint.share_wrong(view.seed)))
+        such = _such([f"{one.origin} ({one.given}, likely {one.likely})" for one in faults])
+        share = f"{in_percent(joint.share_wrong(view.seed))} of all by confident learning"
+        text = f"{_labels(faults)} wrong, {share}{such}; where classes overlap, right ones are among them"
+        findings.append(Finding(severity="warning", text=text))
     pairs, told = _overlaps(joint, names, view.seed)
-    return [*faults, *pairs], [*findings, *told]
+    right = probabilities.argmax(axis=1) == labels
+    truth = np.eye(len(names), dtype=bool)[labels]
+    return HeldOut([*faults, *pairs], [*findings, *told], right, probabilities, truth, names)
 
 
-def _told(faults: list[FaultRow], share: Share) -> Finding:
-    such = ", ".join(f"{one.origin} ({one.given}, likely {one.likely})" for one in faults[:3])
-    text = (
-        f"{len(faults):,} labels look wrong, {in_percent(share)} of all by confident learning, such as {such}; where "
-        "classes overlap, right ones are among them"
-    )
-    return Finding(severity="warning", text=text)
+def _label_sets(view: View, names: tuple[str, ...], truth: np.ndarray, probabilities: np.ndarray) -> HeldOut:
+    """Each label by itself, as a class and its absence; those with fewer examples than folds are not checked."""
+    quality, likely = label_quality.of_label_sets(truth, probabilities), truth.copy()
+    count = truth.sum(axis=0)
+    for k in np.flatnonzero((count >= FOLDS) & (len(truth) - count >= FOLDS)):
+        p = probabilities[:, k]
+        rows = confident_joint(truth[:, k].astype(np.int64), np.stack([1 - p, p], axis=1)).wrong(truth[:, k])
+        rows = rows[np.where(truth[rows, k], p[rows], 1 - p[rows]) < 0.5]  # rare labels have low thresholds
+        likely[rows, k] = ~truth[rows, k]
+
+    def named(held: np.ndarray) -> str:
+        return ", ".join(names[k] for k in np.flatnonzero(held)) or "none"
+
+    wrong = np.flatnonzero((likely != truth).any(axis=1))
+    faults = []
+    for row in wrong[np.argsort(quality[wrong], kind="stable")].tolist():
+        changed = np.flatnonzero(likely[row] != truth[row])
+        told = [f"'{names[k]}' {'missing' if likely[row, k] else 'too much'}" for k in changed]
+        given, better = named(truth[row]), named(likely[row])
+        faults.append(
+            FaultRow(
+                kind="wrong label",
+                origin=view.origin(row),
+                score=float(quality[row]),
+                given=given,
+                likely=better,
+                detail=", ".join(told),
+            )
+        )
+    findings = []
+    if faults:
+        text = f"label sets of {len(faults):,} examples look wrong{_such([f'{x.origin} ({x.detail})' for x in faults])}"
+        findings.append(Finding(severity="warning", text=text))
+    right = ((probabilities >= 0.5) == truth).all(axis=1)
+    return HeldOut(faults, findings, right, probabilities, truth, names)
+
+
+def _numbers(view: View, values: np.ndarray, predicted: Prediction) -> HeldOut:
+    expected = predicted.columns["value"]
+    quality, apart = label_quality.of_numbers(values, expected), label_quality.in_spreads(values, expected)
+    wrong = label_quality.wrong_numbers(values, expected, RATE)
+    faults = [
+        FaultRow(
+            kind="wrong label",
+            origin=view.origin(row),
+            score=float(quality[row]),
+            given=number_text(float(values[row])),
+            likely=number_text(float(expected[row])),
+            detail=f"{abs(apart[row]):.1f} times the usual error of the probe",
+        )
+        for row in wrong[np.argsort(quality[wrong], kind="stable")].tolist()
+    ]
+    findings = []
+    if faults:
+        such = _such([f"{one.origin} ({one.given}, expected {one.likely})" for one in faults])
+        text = f"{_labels(faults)} wrong{such}; with normal errors, {RATE:.0%} of clean data sets show one"
+        findings.append(Finding(severity="warning", text=text))
+    return HeldOut(faults, findings, np.abs(apart) <= 1)
 
 
 def _overlaps(joint: ConfidentJoint, names: tuple[str, ...], seed: int) -> tuple[list[FaultRow], list[Finding]]:
@@ -94,3 +178,11 @@ def _overlaps(joint: ConfidentJoint, names: tuple[str, ...], seed: int) -> tuple
 def in_percent(share: Share) -> str:
     """Return a share with its interval."""
     return f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
+def _labels(faults: list[FaultRow]) -> str:
+    return "1 label looks" if len(faults) == 1 else f"{len(faults):,} labels look"
+
+
+def _such(named: list[str]) -> str:
+    return f", such as {', '.join(named[:3])}"

@@ -6,12 +6,17 @@ are delivered all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from headstart.evidence.feature_neighbours import FEWEST, RATE, Neighbours, neighbours, outliers
+import numpy as np
+
+from headstart.evidence.attributes import Values, attributes_of
+from headstart.evidence.feature_neighbours import FEWEST, RATE, Neighbours, neighbours, order_of, outliers
+from headstart.evidence.spurious import in_words, spurious
+from headstart.evidence.weak_groups import Group, clusters_of, groups_by_attribute, weak_groups
 from headstart.kernel.errors import HeadstartError, some
 from headstart.kernel.progress import Reporter
-from headstart.pipeline.deep.labels import about_labels
+from headstart.pipeline.deep.labels import HeldOut, held_out_labels
 from headstart.pipeline.deep.view import FOLDS, View, view_of
 from headstart.pipeline.inspection import DeepLook, FaultRow, Finding
 from headstart.pipeline.plan import Plan
@@ -20,6 +25,9 @@ from headstart.pipeline.ready import Ready
 
 Told = tuple[list[FaultRow], list[Finding]]
 """Faults, and sentences on them."""
+
+ORDERED = 0.01
+"""p-value up to which an order is said not to be random."""
 
 
 def looked_deep(
@@ -31,13 +39,25 @@ def looked_deep(
     except HeadstartError as error:
         return None, [Finding(severity="warning", text=f"--deep has no features to look at: {error}")]
     faults, findings = _lost(view)
-    found = None
-    if len(set(view.clusters.tolist())) > 1:
-        found = neighbours(view.features, view.seed, view.clusters, angles=not view.numbers)
-    parts: list[tuple[str, Callable[[], Told]]] = [("labels", lambda: about_labels(view))]
-    if found is not None:
-        parts.append(("outliers", lambda: _outliers(view, found)))
-    for name, part in parts:
+    held: list[HeldOut] = []
+    attributes = _attributes(seen, view)
+
+    def about_labels() -> Told:
+        held.append(held_out_labels(view))
+        return held[0].faults, held[0].findings
+
+    parts: dict[str, Callable[[], Told]] = {"labels": about_labels}
+    if len(np.unique(view.clusters)) >= FEWEST:
+        near = neighbours(view.features, view.seed, view.clusters, angles=not view.numbers)
+        parts |= {"outliers": lambda: _outliers(view, near), "the order": lambda: _order(view, near)}
+    else:
+        text = f"outliers and the order are not looked at among fewer than {FEWEST} different examples"
+        findings.append(Finding(severity="note", text=text))
+    parts |= {
+        "groups": lambda: _groups(view, attributes, held[0]) if held else ([], []),
+        "attributes": lambda: _spurious(view, attributes, held[0]) if held else ([], []),
+    }
+    for name, part in parts.items():
         try:
             rows, told = part()
         except HeadstartError as error:
@@ -45,11 +65,18 @@ def looked_deep(
             continue
         faults += rows
         findings += told
-    labelled = view.context is not None and len(view.rows) >= FOLDS
-    look = DeepLook(
-        backbone=view.backbone, examples=len(view.rows), folds=FOLDS if labelled else 0, faults=tuple(faults)
-    )
-    return look, findings
+    folds = FOLDS if held else 0
+    return DeepLook(backbone=view.backbone, examples=len(view.rows), folds=folds, faults=tuple(faults)), findings
+
+
+def _attributes(seen: SeenData, view: View) -> dict[str, Values]:
+    """Of the rows of the view."""
+    rows = seen.usable_rows()[view.rows]
+    found = attributes_of(seen.examples, seen.copies.fingerprints)
+    return {
+        name: values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]
+        for name, values in found.items()
+    }
 
 
 def _lost(view: View) -> Told:
@@ -63,8 +90,6 @@ def _lost(view: View) -> Told:
 
 
 def _outliers(view: View, near: Neighbours) -> Told:
-    if len(view.rows) < FEWEST:
-        return [], [Finding(severity="note", text=f"outliers are not sought among fewer than {FEWEST} examples")]
     rows, distance = outliers(near)
     faults = [
         FaultRow(
@@ -78,11 +103,65 @@ def _outliers(view: View, near: Neighbours) -> Told:
     ]
     if not faults:
         return [], []
-    examples = _such_as([fault.origin for fault in faults])
+    such = ", ".join(fault.origin for fault in faults[:3])
     many = "outlier" if len(faults) == 1 else "outliers"
-    text = f"{len(faults):,} {many}, unlike all other inputs{examples} (about {RATE:.0%} of clean data sets show one)"
+    text = f"{len(faults):,} {many}, unlike all other inputs, such as {such} ({RATE:.0%} of clean data sets show one)"
     return faults, [Finding(severity="warning", text=text)]
 
 
-def _such_as(names: Sequence[str]) -> str:
-    return f", such as {', '.join(names[:3])}"
+def _order(view: View, near: Neighbours) -> Told:
+    found = order_of(near, view.strata, view.seed)
+    if found is None or found.p > ORDERED:
+        return [], []
+    figures = f"{found.apart:.0f} places apart, {found.expected:.0f} in a random order, p = {found.p:.3f}"
+    text = (
+        f"the order of the examples is not random: similar ones of a class lie {figures}. Where they were taken one "
+        "after the other, name what belongs together by --group, or figures will be too good"
+    )
+    rows = [FaultRow(kind="order", origin="", score=found.p, detail=f"similar examples of a class lie {figures}")]
+    return rows, [Finding(severity="warning", text=text)]
+
+
+def _groups(view: View, attributes: dict[str, Values], held: HeldOut) -> Told:
+    similar = clusters_of(view.features, view.seed)
+    centre = {f"{len(rows):,} inputs like {view.origin(first)}": (first, rows) for first, rows in similar}
+    groups = [Group(name, rows) for name, (_, rows) in centre.items()]
+    weak = weak_groups(held.right, [*groups, *groups_by_attribute(attributes, view.strata)])
+    faults = []
+    for one in weak:
+        name = one.group.name
+        interval = f"{100 * (one.share - one.rest):.0f} points ({100 * one.low:.0f} to {100 * one.high:.0f})"
+        figures = f"{one.share:.0%} right against {one.rest:.0%} elsewhere, {interval}, p = {one.p:.2g} corrected"
+        faults.append(
+            FaultRow(
+                kind="weak group",
+                origin=view.origin(centre[name][0]) if name in centre else "",
+                score=one.share - one.rest,
+                given=name,
+                detail=f"{len(one.group.rows):,} examples, {figures} for {one.tested} groups",
+            )
+        )
+    told = [
+        Finding(severity="warning", text=f"the probe does worse on a group: {fault.given}: {fault.detail}")
+        for fault in faults[:5]
+    ]
+    return faults, told
+
+
+def _spurious(view: View, attributes: dict[str, Values], held: HeldOut) -> Told:
+    if held.truth is None or not attributes:
+        return [], []
+    found = spurious(attributes, held.truth, held.classes, content=held.scores, units=view.units(), seed=view.seed)
+    faults = [
+        FaultRow(
+            kind="spurious attribute",
+            origin="",
+            score=(1 + one.score) / 2,
+            given=one.label,
+            other=one.attribute,
+            detail=in_words(one, len(attributes)),
+        )
+        for one in found
+        if one.suspicious
+    ]
+    return faults, [Finding(severity="warning", text=fault.detail) for fault in faults]

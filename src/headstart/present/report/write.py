@@ -18,9 +18,10 @@ from markupsafe import Markup, escape
 from headstart.engine.frozen.bottleneck import shares
 from headstart.kernel.files import write_atomic
 from headstart.pipeline import numbers
+from headstart.pipeline.deep.page import FaultPage
 from headstart.pipeline.destination import require_apart, require_outside_runs, require_replaceable
 from headstart.pipeline.pretraining.record import PretrainRecord
-from headstart.pipeline.record import REPORT, RunRecord
+from headstart.pipeline.record import REPORT, RunRecord, Shown
 from headstart.pipeline.run_folder import read_any
 from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.suggestion import Suggestions
@@ -102,6 +103,29 @@ def write_selection(found: Selection, out: Path) -> None:
     """Write a ranking of models as a page that takes the place of `out`."""
     page = _environment().get_template("selection.html.j2")
     write_atomic(out, page.render(record=found, selection=selection).encode())
+
+
+def write_inspection(found: FaultPage, out: Path) -> None:
+    """Write findings as a page that takes the place of `out`."""
+    page = _environment().get_template("inspection.html.j2")
+    findings = found.found.findings
+    shown = iter(pictures([row for section in found.sections for row in section.rows]))
+    beside = iter(
+        pictures(
+            [Shown(origin="", thumbnail=row.other_thumbnail) for section in found.sections for row in section.rows]
+        )
+    )
+    both = {section.title: [(next(shown), next(beside)) for _ in section.rows] for section in found.sections}
+    warned = [one for one in findings if one.severity != "note"]
+    told = (
+        f"{len(warned)} things to look at."
+        if len(warned) > 1
+        else "One thing to look at."
+        if warned
+        else "No problems found."
+    )
+    notes = [one for one in findings if one.severity == "note"]
+    write_atomic(out, page.render(record=found, pictures=both, sentences=warned, notes=notes, verdict=told).encode())
 
 
 def require_page(out: Path, inputs: Sequence[Any]) -> None:
