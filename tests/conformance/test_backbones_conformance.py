@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,10 +30,17 @@ class Loaded(NamedTuple):
     backbone: Backbone
 
 
-@pytest.fixture(scope="module", params=registry.names("backbones"))
+NAMES = registry.names("backbones")
+SEVERAL = [name for name in NAMES if "features" in registry.plugin("backbones", name).model_fields]
+
+
+@pytest.fixture(scope="module", params=[*NAMES, *(f"{name} multi" for name in SEVERAL)])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    case = case_of(request.param, tmp_path_factory.mktemp("backbones"))
-    return Loaded(request.param, case, load(request.param, case))
+    name, _, features = request.param.partition(" ")
+    case = case_of(name, tmp_path_factory.mktemp("backbones"))
+    if features:
+        case = replace(case, settings={**case.settings, "features": features})
+    return Loaded(name, case, load(name, case))
 
 
 def test_it_says_what_it_is(loaded: Loaded) -> None:

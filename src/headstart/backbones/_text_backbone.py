@@ -25,6 +25,7 @@ from headstart.contracts.features import Features
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Stage
 from headstart.contracts.pairs import Twice, apart, compared, compared_width, single_width, together
+from headstart.contracts.several_stages import inner_taps, joined, tapped
 from headstart.kernel.errors import BackboneError, DataError, first_line, unknown
 from headstart.kernel.files import hash_bytes
 
@@ -127,6 +128,7 @@ class TextBackbone(Backbone):
         if not 0 <= start < stop < len(names):
             raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
         inside = names[start + 1 : stop + 1]
+        taps = tapped(taps, self.beside_last, inside)
         for tap in taps:
             if tap.boundary not in inside:
                 raise BackboneError(unknown("boundary", tap.boundary, inside))
@@ -147,7 +149,14 @@ class TextBackbone(Backbone):
         pooled = pool(texts.hidden, mask, self._pooling)
         if self._apart:
             return Features(compared(pooled))
-        return Features(pooled, tokens=state.hidden, mask=mask, places=state.context.get(PLACES))
+        pooled, seen = joined(state.taps, self.beside_last, pooled), self.map_taps()
+        there = all(tap.key in state.taps for tap in seen)  # a pass for pooled features does not tap tokens
+        tokens = joined(state.taps, seen, state.hidden) if there else None
+        return Features(pooled, tokens=tokens, mask=mask, places=state.context.get(PLACES))
+
+    def map_taps(self) -> tuple[Tap, ...]:
+        """The tokens of the stages whose features stand beside the last ones."""
+        return tuple(Tap(tap.boundary, "map") for tap in self.beside_last)
 
     def describe(self) -> dict[str, Any]:
         """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept.
@@ -167,8 +176,17 @@ class TextBackbone(Backbone):
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 
-    def apart(self) -> TextBackbone:
-        """The same live weights and stages, on the two texts of a pair each by itself."""
+    def several(self) -> TextBackbone:
+        """Pooled features and tokens of inner layers too."""
+        twin, inner = copy.copy(self), inner_taps(self)
+        twin.beside_last, twin.width = inner, self.width * (len(inner) + 1)
+        twin._settings = {**self._settings, "features": "multi"}
+        return twin
+
+    def apart(self) -> TextBackbone | None:
+        """The same live weights and stages, on the two texts of a pair each by itself; None with several stages."""
+        if self.beside_last:
+            return None
         twin = self.alone() or copy.copy(self)
         twin._apart, twin.width = True, compared_width(twin.width)
         twin._settings = {**twin._settings, "pairs": "apart"}
@@ -186,8 +204,10 @@ class TextBackbone(Backbone):
     def small(self, seed: int) -> TextBackbone:
         """Embeddings with a convolution, on the same tokens; it is pooled by the mean."""
         if (one := self.alone()) is not None:
-            return one.small(seed).apart()
+            small = one.small(seed)
+            return small.apart() or small
         twin = copy.copy(self)
+        twin.beside_last = ()
         twin.name, twin.width, twin._pooling = SMALL, WIDTH, "mean"
         twin._random = partial(small_text_net, int(self._config.vocab_size))
         twin.module, twin.origin, twin.licence = twin._random(seed), "random", NO_LICENCE

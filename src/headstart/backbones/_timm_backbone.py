@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features, MapShape
 from headstart.contracts.inputs import Pixels
+from headstart.contracts.several_stages import inner_taps, joined, tapped
 from headstart.kernel.errors import BackboneError
 from headstart.media.deep_pictures import has_depth, learn_levels
 from headstart.media.framing import Framing
@@ -42,6 +45,8 @@ class TimmBackbone(Backbone):
 
     modality = "image"
     _map_taps: tuple[Tap, ...] = ()
+    _maps: tuple[MapShape, ...] = ()
+    _grouped: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -77,7 +82,7 @@ class TimmBackbone(Backbone):
         self.width = self._dry_run(example)
         self._cut = self._cut.without(failing_boundaries(self, State(example)))
         self.stages = self._cut.stages
-        self._map_taps, self._maps = self._levels(example)
+        self._find_maps(example)
 
     def prepare(self, raws: Sequence[Raw]) -> State:
         """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
@@ -121,19 +126,21 @@ class TimmBackbone(Backbone):
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
         """Stages start..stop-1. Raises BackboneError on a tap outside of them."""
-        return self._cut.segment(start, stop, taps)
+        return self._cut.segment(
+            start, stop, tapped(taps, self.beside_last, self.boundary_names()[start + 1 : stop + 1])
+        )
 
     def features(self, state: State) -> Features:
         """timm's own pooling; patch tokens of a transformer, maps (batch, channels, height, width) of the others."""
         hidden = state.hidden
         if self._method == "forward":
             return Features(hidden)
-        pooled = self.module.forward_head(hidden)  # type: ignore[operator]
-        if hidden.ndim == 3:
+        pooled = joined(state.taps, self.beside_last, self.module.forward_head(hidden))  # type: ignore[operator]
+        if hidden.ndim == 3 and not self.beside_last:
             return Features(pooled, tokens=hidden[:, self._prefix_tokens :])
         if hidden.ndim == 4:
             levels = [*(state.taps[tap.key] for tap in self._map_taps if tap.key in state.taps), hidden]
-            return Features(pooled, maps=tuple(self._channels_first(level) for level in levels))
+            return Features(pooled, maps=self._of_strides([self._channels_first(level) for level in levels]))
         return Features(pooled)
 
     def input_kind(self) -> Pixels:
@@ -141,7 +148,7 @@ class TimmBackbone(Backbone):
         return Pixels(mean=tuple(self._preprocessing["mean"]), std=tuple(self._preprocessing["std"]))
 
     def map_taps(self) -> tuple[Tap, ...]:
-        """The last boundary of each resolution before the final one."""
+        """The last boundary of each resolution before the final one; of several stages, all boundaries."""
         return self._map_taps
 
     def maps(self) -> tuple[MapShape, ...]:
@@ -155,13 +162,15 @@ class TimmBackbone(Backbone):
             "weights": "random",
             "decode": self._decode,
             "architecture": self._architecture.model_dump(mode="json"),
+            **({"features": "multi"} if self.beside_last else {}),
             **self._unusual(),
         }
         return {"plugin": "timm_images", "settings": settings}
 
     def fresh(self, seed: int) -> TimmBackbone:
         """The same architecture with random weights."""
-        return self._like(self._architecture, self._architecture.random(seed), "random", NO_LICENCE, self._framing)
+        found = self._like(self._architecture, self._architecture.random(seed), "random", NO_LICENCE, self._framing)
+        return found.several() if self.beside_last else found
 
     def small(self, seed: int) -> TimmBackbone | None:
         """A narrow ResNet on pictures of 64 pixels; None for tasks that read whole pictures."""
@@ -174,7 +183,16 @@ class TimmBackbone(Backbone):
 
     def whole(self, side: int) -> TimmBackbone:
         """On whole pictures in squares of `side` pixels."""
-        return self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
+        found = self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
+        return found.several() if self.beside_last else found
+
+    def several(self) -> TimmBackbone:
+        """Pooled features of inner stages too; at each stride the maps of all its stages."""
+        twin, example = copy.copy(self), self._example()
+        twin.beside_last = inner_taps(self)
+        twin.width = twin._dry_run(example)
+        twin._find_maps(example, of_all=True)
+        return twin
 
     def _like(
         self, architecture: Architecture, module: nn.Module, origin: str, licence: str, framing: str
@@ -206,20 +224,31 @@ class TimmBackbone(Backbone):
         recorded = trace(self.module, example)
         return Whole(self.module, "forward_features", layout) if recorded is None else propose(recorded, layout)
 
-    def _levels(self, example: Tensor) -> tuple[tuple[Tap, ...], tuple[MapShape, ...]]:
-        """The taps of all maps but the last, and the shapes of all."""
+    def _find_maps(self, example: Tensor, *, of_all: bool = False) -> None:
+        """Note the taps of the last map of each resolution, or of all maps, but the final one; and shapes by stride."""
         inner = [Tap(name, "map") for name in self.boundary_names()[1:-1]]
         with torch.no_grad():
             state = self.segment(0, len(self.stages), inner)(State(example.clone()))
         if self._method == "forward" or state.hidden.ndim != 4:
-            return (), ()
+            return
         levels = {tap: self._channels_first(state.taps[tap.key]) for tap in inner if state.taps[tap.key].ndim == 4}
         last = self._channels_first(state.hidden)
-        of_side = {level.shape[2]: tap for tap, level in levels.items() if level.shape[2] > last.shape[2]}
-        shapes = [*(levels[tap] for tap in of_side.values()), last]
-        return tuple(of_side.values()), tuple(
-            MapShape(int(level.shape[1]), max(1, round(example.shape[2] / level.shape[2]))) for level in shapes
+        if not of_all:
+            of_side = {level.shape[2]: tap for tap, level in levels.items() if level.shape[2] > last.shape[2]}
+            levels = {tap: levels[tap] for tap in of_side.values()}
+        shapes = [*(level.shape for level in levels.values()), last.shape]
+        alike = [list(some) for _, some in groupby(shapes, key=lambda shape: shape[2])]
+        self._map_taps, self._grouped = tuple(levels), tuple(map(len, alike))
+        self._maps = tuple(
+            MapShape(sum(shape[1] for shape in some), max(1, round(example.shape[2] / some[0][2]))) for some in alike
         )
+
+    def _of_strides(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The maps of each stride side by side, where all are there."""
+        if len(levels) < sum(self._grouped):
+            return tuple(levels)
+        left = iter(levels)
+        return tuple(torch.cat([next(left) for _ in range(count)], dim=1) for count in self._grouped)
 
     def _channels_first(self, hidden: Tensor) -> Tensor:
         return hidden.permute(0, 3, 1, 2) if self._channels_last else hidden

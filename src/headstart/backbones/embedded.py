@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
+from torch import nn
 
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._own_name import OwnName
@@ -19,6 +20,7 @@ from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._weights_file import read_weights
 from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError
 from headstart.media.deep_pictures import require_order
 from headstart.media.images import Levels
@@ -45,6 +47,8 @@ class Embedded(OwnName):
     """'fast': large JPEGs at a reduced size; 'full': as timm does, by Pillow."""
     framing: Literal["crop", "whole"] = "crop"
     """'crop': the middle; 'whole': all of a picture, the rest of a square filled up."""
+    features: Stages = "last"
+    """'multi': those of up to three earlier stages beside those of the last, and all maps of each stride."""
     levels: Levels | None = None
     """[black, white]: values of pictures of more than 8 bits a channel; by default from the training pictures."""
     seed: int = 0
@@ -69,7 +73,7 @@ class Embedded(OwnName):
         """
         architecture = self._architecture()
         if self.weights == "random":
-            return self._backbone(architecture, "random")
+            return self._backbone(architecture, architecture.random(self.seed), "random", NO_LICENCE)
         inside = self.weights == "pretrained"
         path = WEIGHTS if inside else Path(self.weights).expanduser()
         if inside and not path.exists():
@@ -77,15 +81,16 @@ class Embedded(OwnName):
         origin = "inside Headstart, learnt from generated pictures" if inside else f"file {path}"
         module = architecture.filled(read_weights(path), origin)
         licence = "Apache-2.0" if inside else licence_beside(path.parent)
-        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, licence, self.levels)
+        return self._backbone(architecture, module, origin, licence)
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller."""
-        return self._backbone(self._architecture(), "saved model")
+        architecture = self._architecture()
+        return self._backbone(architecture, architecture.random(self.seed), "saved model", NO_LICENCE)
 
     def _architecture(self) -> Architecture:
         return Architecture.of(TIMM_NAME, ARGUMENTS, CONFIGURATION, self.image_size)
 
-    def _backbone(self, architecture: Architecture, origin: str) -> TimmBackbone:
-        module = architecture.random(self.seed)
-        return TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, NO_LICENCE, self.levels)
+    def _backbone(self, architecture: Architecture, module: nn.Module, origin: str, licence: str) -> TimmBackbone:
+        found = TimmBackbone(NAME, architecture, module, origin, self.decode, self.framing, licence, self.levels)
+        return found.several() if self.features == "multi" else found

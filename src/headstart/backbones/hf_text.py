@@ -7,9 +7,9 @@ are the embeddings and then the layers, so that boundary k + 1 lies before layer
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from headstart.backbones._licence import licence_beside
@@ -25,6 +25,7 @@ from headstart.backbones._text_pooling import declared_pooling
 from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
 from headstart.backbones._text_sources import KNOWN, best_available, find
 from headstart.contracts.backbone import NO_LICENCE, Backbone, Pairs
+from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError, HeadstartError
 from headstart.kernel.files import read_json
 from headstart.kernel.settings import Settings
@@ -50,6 +51,14 @@ class HfText(Settings):
     pairs: Pairs = "auto"
     """How the two texts of an example are read: `joint` as one text, `apart` each by itself and then compared; `auto`
     is what a probe on each does better with."""
+    features: Stages = "last"
+    """`multi`: those of up to three earlier layers beside those of the last; pairs are then read jointly."""
+
+    @model_validator(mode="after")
+    def _joint_if_several(self) -> Self:
+        if self.features == "multi" and self.pairs == "apart":
+            raise ValueError("features = multi reads pairs jointly: leave pairs = apart out")
+        return self
 
     @classmethod
     def suits(cls, reference: str) -> bool:
@@ -88,15 +97,19 @@ class HfText(Settings):
         settled = self.model_copy(update={"pool": declared_pooling(folder)}) if self.pool == "auto" else self
         backbone = settled._assembled(config, model, tokenizer, files, origin)
         backbone.licence = licence
-        return backbone.apart() if self.pairs == "apart" else backbone
+        return settled._as_read(backbone)
 
     def rebuild(self, assets: Path) -> Backbone:
         """The architecture alone, from the configuration and tokenizer in `assets`. Raises BackboneError."""
         config, tokenizer = load_config(assets), load_tokenizer(assets)
         files = {path.name: path.read_bytes() for path in sorted(assets.iterdir()) if path.is_file()}
         model, origin = random_model(config, self.seed), f"model in {assets.parent}"
-        backbone = self._assembled(config, model, tokenizer, files, origin)
-        return backbone.apart() if self.pairs == "apart" else backbone
+        return self._as_read(self._assembled(config, model, tokenizer, files, origin))
+
+    def _as_read(self, backbone: TextBackbone) -> TextBackbone:
+        if self.features == "multi":
+            return backbone.several()
+        return (backbone.apart() or backbone) if self.pairs == "apart" else backbone
 
     def _weights_path(self) -> Path:
         path = Path(self.weights).expanduser()
@@ -111,6 +124,6 @@ class HfText(Settings):
         if self.max_length is not None and self.max_length > most:
             raise BackboneError(f"max_length {self.max_length} is more than {self.reference} can read: at most {most}")
         length = self.max_length or min(most, LONGEST)
-        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json", exclude={"pairs"})
+        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json", exclude={"pairs", "features"})
         preparation = TextPreparation(tokenizer, files, config, length, places=self.places)
         return TextBackbone(settings, config, model, preparation, files, origin).verified()

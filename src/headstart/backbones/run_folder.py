@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from headstart.contracts.backbone import FROM, Backbone, Pairs
 from headstart.contracts.model import load_backbone
@@ -24,6 +24,8 @@ class RunFolder(Settings):
     """Decides random weights; >= 0."""
     pairs: Pairs = "auto"
     """How the two texts of an example are read, as of `hf_text`."""
+    features: Literal["saved", "multi"] = "saved"
+    """`multi`: those of several stages; by default as the run has them."""
 
     @classmethod
     def suits(cls, reference: str) -> bool:
@@ -53,6 +55,8 @@ class RunFolder(Settings):
         if self.pairs != "auto":
             joint = backbone.alone() or backbone
             backbone = (joint.apart() or joint) if self.pairs == "apart" else joint
+        if self.features == "multi" and not backbone.beside_last:
+            backbone = backbone.several()
         if self.weights == "random":
             return backbone.fresh(self.seed)
         parent = backbone.name.partition(FROM)[0]

@@ -20,6 +20,7 @@ from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.inputs import Pixels, Tokens
 from headstart.contracts.modality import HasNumbers, HasTexts, Modality, modality_named
+from headstart.contracts.several_stages import Stages
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, unknown
 from headstart.kernel.settings import Settings
@@ -40,6 +41,8 @@ class TextTable(Settings):
     """As of the text model."""
     seed: int = 0
     """Decides random weights; >= 0."""
+    features: Stages = "last"
+    """As of the text model."""
     text: dict[str, Any] = {}
     """Further settings of the text model."""
     names: tuple[str, ...] = ()
@@ -70,6 +73,7 @@ class TextTable(Settings):
         if family is None:
             raise BackboneError(unknown("text backbone", self.reference, self.known()))
         given = {"reference": self.reference, "weights": self.weights, "seed": self.seed, **self.text}
+        given |= {} if self.features == "last" else {"features": self.features}
         return _Beside(self, build(family, given, where="backbone.text").load())
 
     def rebuild(self, assets: Path) -> Backbone:

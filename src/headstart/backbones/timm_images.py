@@ -19,6 +19,7 @@ from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
 from headstart.backbones._weights_file import read_weights
 from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 from headstart.media.deep_pictures import require_order
@@ -40,6 +41,8 @@ class TimmImages(Settings):
     """'fast', the usual: large JPEGs at a reduced size; 'full': as timm does, by Pillow; 'gpu': nvJPEG, with CUDA."""
     framing: Literal["crop", "whole"] = "crop"
     """'crop': the middle, as in the weights' training; 'whole': all of a picture, the rest of a square filled up."""
+    features: Stages = "last"
+    """'multi': those of up to three earlier stages beside those of the last, and all maps of each stride."""
     levels: Levels | None = None
     """[black, white]: values of pictures of more than 8 bits a channel; by default from the training pictures."""
     seed: int = 0
@@ -83,7 +86,8 @@ class TimmImages(Settings):
             module = architecture.filled(read_weights(path), origin)
             licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
         decode, framing = self.decode or "fast", self.framing
-        return TimmBackbone(self.reference, architecture, module, origin, decode, framing, licence, self.levels)
+        found = TimmBackbone(self.reference, architecture, module, origin, decode, framing, licence, self.levels)
+        return found.several() if self.features == "multi" else found
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
         """The architecture, with random weights to be replaced by the caller; it decodes as it can on this machine."""
@@ -97,7 +101,7 @@ class TimmImages(Settings):
         backbone.decode_by(self.levels)
         if lack:
             backbone.notices = (f"Pictures are decoded with 'fast' in place of the model's 'gpu': {lack}.",)
-        return backbone
+        return backbone.several() if self.features == "multi" else backbone
 
     def _source(self) -> Source:
         if self.architecture is not None:

@@ -113,6 +113,9 @@ Scratch = Annotated[bool | None, typer.Option("--scratch/--no-scratch", help="Co
 LabelCurve = Annotated[
     bool | None, typer.Option("--label-curve/--no-label-curve", help="Forecast what more labels would bring.")
 ]
+Layers = Annotated[
+    bool | None, typer.Option("--layers", help="Probe every stage: where knowledge that transfers ends.")
+]
 Set = Annotated[list[str] | None, option("--set", "Setting of a plug-in; repeatable.", "FAMILY.KEY=VALUE")]
 FormatSet = Annotated[
     list[str] | None, option("--set", "Setting of the format, such as format.table=Sheet2.", "format.KEY=VALUE")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headstart.cli.console import open_console, plain_grid, plain_table
+from headstart.cli.layer_table import layer_table
 from headstart.cli.plugin_help import Entry
 from headstart.cli.stage_table import stage_table
 from headstart.kernel.terminal_text import as_list, on_one_line
@@ -66,6 +67,10 @@ def print_fit(run: Run) -> None:
     if record.head is not None:
         console.print()
         console.print(stage_table(record))
+    if record.layers is not None:
+        console.print()
+        console.print(layer_table(record, record.layers))
+        console.print(Text(on_one_line(record.layers.sentence)))
     console.print()
     console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))
     places = {"Run": run.folder, **({"Tuned": run.tuned} if run.tuned else {}), "Report": run.report}

@@ -64,6 +64,8 @@ class Backbone(Network, Complete):
     """`State -> State`: from what `reader` gives, stacked, to boundary 0. It has no weights."""
     reads: str = ""
     """The most that is read of an input, such as '512 tokens'; '' where every input is read whole."""
+    beside_last: tuple[Tap, ...] = ()
+    """Inner stages whose pooled outputs stand in the features before those of the last one."""
     notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 
@@ -105,8 +107,8 @@ class Backbone(Network, Complete):
         return None
 
     def map_taps(self) -> tuple[Tap, ...]:
-        """Return the taps that a segment needs so that `features` has maps of several strides, with that of the last
-        stage; finest first."""
+        """Return the taps that a segment needs so that `features` has maps of several strides, or tokens of several
+        stages, with those of the last stage; earliest first."""
         return ()
 
     def maps(self) -> tuple[MapShape, ...]:
@@ -140,6 +142,14 @@ class Backbone(Network, Complete):
             BackboneError: it takes no texts, or does not know the places.
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and has no token positions")
+
+    def several(self) -> Backbone:
+        """The same live weights with features of several stages at once, see `contracts/several_stages.py`.
+
+        Raises:
+            BackboneError: it has a single stage, or no such features.
+        """
+        raise BackboneError(f"{self.name} has features of its last stage alone: leave backbone.features = multi out")
 
     def apart(self) -> Backbone | None:
         """The same live weights on pairs whose inputs are read each by itself, see `contracts/pairs.py`; None where

@@ -75,7 +75,7 @@ def _run(backbone: Backbone, start: int, stop: int, state: State) -> State:
 
 
 def _copy(state: State) -> State:
-    return State(state.hidden.clone(), {name: value.clone() for name, value in state.context.items()})
+    return state.map(torch.clone)
 
 
 def _equal(one: State, other: State) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
@@ -50,6 +50,15 @@ class Tuning(Settings):
     """True when the task's own solver fits the head on frozen features and no loop runs."""
     advice: ClassVar[Advice] = Advice()
     """For searches."""
+
+    @property
+    def cut_by_layers(self) -> bool:
+        """Return whether the layer view is to say which stage is the first to move, by `cut_at`."""
+        return False
+
+    def cut_at(self, first: int, stages: int) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return the settings by which `first` of so many stages is the first to move; None takes one back."""
+        return {}
 
     def first_stage(self, stages: int) -> int:  # noqa: ARG002
         """The first stage that moves; `stages` when the whole backbone is frozen."""

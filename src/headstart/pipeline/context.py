@@ -19,6 +19,7 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
+from headstart.pipeline.record import Layers
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class FitContext:
     budget: Budget = field(default_factory=Budget)
     log: DecisionLog = field(default_factory=DecisionLog)
     """All decisions of the fit, whatever is replaced of its context."""
+    layers: Layers | None = None
+    """The layer view, where it was asked for."""
 
     @property
     def read(self) -> Prepared:

@@ -144,13 +144,13 @@ def pass_spec(
 def state_spec(backbone: Backbone, task: BoundTask, start: int) -> FeatureSpec:
     """The features that a training goes on from whose first `start` stages are frozen.
 
-    The states at that boundary, and the maps before it that the task's features have; pooled features where no stage
-    is left and the head reads no more.
+    The states at that boundary, and the maps or tokens before it that the task's features have; pooled features where
+    no stage is left and the head reads no more.
     """
     if task.needs.features == "pooled" and start == len(backbone.stages):
         return FeatureSpec()
     before = backbone.boundary_names()[1 : start + 1]
-    taps = (tap for tap in backbone.map_taps() if tap.boundary in before) if task.needs.features == "maps" else ()
+    taps = () if task.needs.features == "pooled" else (tap for tap in backbone.map_taps() if tap.boundary in before)
     return FeatureSpec("state", start, tuple(taps))
 
 

@@ -55,6 +55,8 @@ class Plan(AnyPlan):
     """Compare the model with training from scratch."""
     label_curve: bool = True
     """Forecast what the probe would reach with more labels."""
+    layers: bool = False
+    """Probe every stage: the layer view."""
 
     @cached_property
     def built(self) -> dict[str, Any]:

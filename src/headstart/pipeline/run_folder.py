@@ -212,14 +212,14 @@ def write_record(folder: Path, record: RunRecord | PretrainRecord) -> None:
 def metrics_of(record: RunRecord | PretrainRecord) -> dict[str, Any]:
     """The content of RUN/metrics.json.
 
-    Of a fit {"test": {metric: figure}, "comparisons": [...], "forgetting": {...}, "label_curve": {...}}; of a
-    pretraining that has a labelled sample the figures of each probe, and of every pretraining {"monitors": {...}}.
+    Of a fit {"test": {metric: figure}, "comparisons": [...], "forgetting": {...}, "label_curve": {...}, "layers":
+    {...}}; of a pretraining that has a labelled sample the figures of each probe, and of every pretraining {"monitors":
+    {...}}.
     """
     if isinstance(record, RunRecord):
         figures, comparisons = {"test": record.arms["model"].figures}, record.comparisons
-        more = {} if record.forgetting is None else {"forgetting": record.forgetting.model_dump()}
-        if record.label_curve is not None:
-            more["label_curve"] = record.label_curve.model_dump(mode="json")
+        parts = {"forgetting": record.forgetting, "label_curve": record.label_curve, "layers": record.layers}
+        more = {name: part.model_dump(mode="json") for name, part in parts.items() if part is not None}
         return {**_dumped(figures), "comparisons": [one.model_dump() for one in comparisons], **more}
     found: dict[str, Any] = {"monitors": {"loss": record.history[-1].val_loss, **record.history[-1].monitors}}
     if record.gain is not None:

@@ -56,6 +56,11 @@ class SearchSettings:
         """The given settings that a tuning has; the rest is of others."""
         return {key: value for key, value in self.given.items() if key in kind.model_fields}
 
+    @property
+    def cut_by_layers(self) -> bool:
+        """Return whether one of the tunings waits for the layer view."""
+        return any(build(kind, self.of(kind), where="tuning").cut_by_layers for kind in self.kinds().values())
+
     def kinds(self) -> dict[str, type[Recipe]]:
         """The tunings that may be tried, by name."""
         return _searchable(registry.names("tuning") if self.named is None else self.named)

@@ -22,6 +22,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed, in_windows, pass_spec
+from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
@@ -58,7 +59,7 @@ class Start:
         """Send the data through the frozen backbone, pairs the way it suits; checkpoints will lie in `work`.
 
         Raises:
-            DataError: a part that is needed has no input that could be read.
+            DataError: a part that is needed has no input that could be read, or a tuning needs a layer view.
         """
         read, reporter = self.read, reporter or Quiet()
         with self.budget.step("the frozen pass"):
@@ -83,7 +84,7 @@ class Start:
         context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
-        return in_better_form(context)
+        return with_layers(in_better_form(context))
 
 
 def _gate(choice: Choice) -> Decision | None:

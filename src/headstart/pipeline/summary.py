@@ -63,6 +63,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         comparisons=comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,
+        layers=context.layers,
         candidates=arms.candidates,
         panels=judged.panels,
         mistakes=judged.mistakes,

@@ -23,6 +23,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs
+from headstart.pipeline.layers import cut_settings
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 
@@ -112,6 +113,8 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
             defaults = {key: choice.value for key, choice in chosen.items()}
             settings = {**defaults, **one.settings, **search.of(kind)}
             recipe = build(kind, settings, where=f"tuning {name}")
+            if recipe.cut_by_layers and context.layers is not None:
+                recipe = recipe.model_copy(update=cut_settings(recipe, context.layers))
             try:
                 recipe.check(context.backbone)
             except SettingsError as error:

@@ -7,9 +7,10 @@ alone, and few examples have fewer weights to spoil.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headstart.contracts.advice import Advice, DataFacts, Suggestion
 from headstart.contracts.network import Network
@@ -32,6 +33,23 @@ class Partial(Recipe):
 
     last: int | None = Field(default=None, ge=1)
     """How many stages move, counted from the end; >= 1; by default a quarter of them."""
+    depth: Literal["auto"] | None = None
+    """'auto': the stages move behind the one at which, by the layer view, knowledge that transfers ends."""
+
+    @model_validator(mode="after")
+    def _one_cut(self) -> Self:
+        if self.depth and self.last:
+            raise ValueError(f"last = {self.last} and depth = auto both say which stages move: leave one of them out")
+        return self
+
+    @property
+    def cut_by_layers(self) -> bool:
+        """True with depth = auto."""
+        return self.depth == "auto"
+
+    def cut_at(self, first: int, stages: int) -> Mapping[str, Any]:
+        """The number of the last stages."""
+        return {"depth": None, "last": stages - first}
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""

@@ -55,6 +55,7 @@ def fit(
     budget: float | None = None,
     scratch: bool = True,
     label_curve: bool = True,
+    layers: bool = False,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -85,6 +86,7 @@ def fit(
             seeds each has as much.
         scratch: hold the model against training from scratch.
         label_curve: forecast what the probe would reach with more labels, by probes on subsets of those that there are.
+        layers: probe every stage of the frozen backbone, to see where knowledge that transfers ends.
         settings: settings of the plug-ins, such as {"tuning": {"epochs": 3}}.
         overwrite: replace a run that lies in `out`, when the new one is whole.
         reporter: shows progress; silent without it.
@@ -106,6 +108,7 @@ def fit(
     said |= {"backbone": backbone, "weights": weights}
     said |= {"runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
     said["label_curve"] = label_curve
+    said["layers"] = layers
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)

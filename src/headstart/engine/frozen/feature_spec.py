@@ -60,7 +60,7 @@ class FrozenSegment(nn.Module):
             raise BackboneError(f"{spec.keep} features exist at boundary {end}, the end, not at {stop}; keep the state")
         self.entry = backbone.entry if start is None else nn.Identity()
         first = start or 0
-        seen = {*backbone.boundary_names()[first + 1 : stop + 1]} if spec.keep in ("maps", "features") else set()
+        seen = {*backbone.boundary_names()[first + 1 : stop + 1]} if spec.keep not in ("pooled", "state") else set()
         taps = dict.fromkeys((*spec.taps, *(tap for tap in backbone.map_taps() if tap.boundary in seen)))
         self.segment = backbone.segment(first, stop, tuple(taps)) if first < stop else nn.Identity()
         self.weights = backbone.module
@@ -80,9 +80,9 @@ class FrozenSegment(nn.Module):
 def suffix(backbone: Backbone, keep: Keep, start: int) -> nn.Module:
     """The stages from boundary `start` on as `State -> State`, for features that have what `keep` says.
 
-    Of maps it sees those behind `start`; earlier ones are in the state.
+    Of maps and tokens it sees those behind `start`; earlier ones are in the state.
     """
-    seen = backbone.boundary_names()[start + 1 :] if keep == "maps" else ()
+    seen = () if keep == "pooled" else backbone.boundary_names()[start + 1 :]
     taps = tuple(tap for tap in backbone.map_taps() if tap.boundary in seen)
     return backbone.segment(start, len(backbone.stages), taps) if start < len(backbone.stages) else nn.Identity()
 

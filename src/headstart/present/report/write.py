@@ -25,7 +25,7 @@ from headstart.pipeline.record import REPORT, RunRecord, Shown
 from headstart.pipeline.run_folder import read_any
 from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.suggestion import Suggestions
-from headstart.present.report import candidates, evidence, marks, selection, stages
+from headstart.present.report import candidates, evidence, layers, marks, selection, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
 from headstart.present.report.label_curve import label_curve_chart
@@ -173,6 +173,7 @@ def _environment() -> Environment:
         spread_text=numbers.spread_text,
         candidates=candidates,
         evidence=evidence,
+        layer_view=layers,
         panels=panels,
         marked=marks.marked,
         stages=stages,
