@@ -6,8 +6,9 @@ from rich.table import Table
 
 from headstart.cli.console import plain_table
 from headstart.kernel.terminal_text import on_one_line
+from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.numbers import interval_text, value_text
-from headstart.pipeline.record import Layers, RunRecord
+from headstart.pipeline.record import RunRecord
 
 
 def layer_table(record: RunRecord, layers: Layers) -> Table:

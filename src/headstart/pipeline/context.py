@@ -17,9 +17,9 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
-from headstart.pipeline.record import Layers
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
+from headstart.pipeline.layer_rows import ComparedRow, LayerRow, Layers
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.record import ComparedRow, Decision, LayerRow, Layers
+from headstart.pipeline.record import Decision
 
 MULTI = "multi"
 """Name of several stages at once."""

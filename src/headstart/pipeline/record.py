@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
+from headstart.pipeline.figure_rows import FigureRow, Number
+from headstart.pipeline.layer_rows import Layers
 
 TUNED = "tuned"
 """Key, and folder below that of the run, of a fine-tuning that was asked for where the probe is the model."""
@@ -31,20 +33,6 @@ FILE_NAME = "record.json"
 
 REPORT = "report.html"
 """Name of the report in a run folder."""
-
-Number = Annotated[float, BeforeValidator(lambda given: math.nan if given is None else given)]
-"""A float that may be undefined: NaN here, null in JSON."""
-
-
-class FigureRow(Settings):
-    """A figure with its 95 % interval."""
-
-    value: Number
-    low: Number
-    high: Number
-    n: int
-    reason: str = ""
-    """Why there is no interval, in a few words; empty where there is one or records do not say."""
 
 
 class Measured(Settings):
@@ -150,56 +138,6 @@ class StageRow(Settings):
     """How many parameters moved; adapters that were merged into the others afterwards count here alone."""
     start: float = 0.0
     """Share of the training after which the stage began to move, in [0, 1)."""
-
-
-class ComparedRow(Settings):
-    """A paired difference and its verdict."""
-
-    difference: FigureRow
-    """Signed so that more is better."""
-    verdict: str
-    """'better', 'worse', 'not significant', or 'undecided' where there is no interval."""
-
-
-class LayerRow(Settings):
-    """A stage in the layer view."""
-
-    name: str
-    width: int
-    """Numbers in its features."""
-    figure: FigureRow
-    """The primary metric of a probe on held-out examples."""
-    to_best: ComparedRow
-    """Against the best stage; of several stages at once, against the last."""
-    gain: ComparedRow | None = None
-    """Against the best of the stages before it; None where there is none."""
-
-
-class Layers(Settings):
-    """The layer view: how well each stage, by itself, tells the labels."""
-
-    examples: int
-    """Examples of the training and validation part, each held out once."""
-    folds: int
-    stages: tuple[LayerRow, ...]
-    best: int
-    """Place of the best stage, counted from 0."""
-    ends: int
-    """Place of the stage at which knowledge that transfers ends: the earliest that is not significantly below the
-    best."""
-    multi: LayerRow | None = None
-    """Several stages at once; None where there is a single one."""
-    sentence: str = ""
-    """All of it in words."""
-
-    def standing(self, place: int) -> str:
-        """Return how a stage stands to the best one, in words."""
-        verdict = self.stages[place].to_best.verdict
-        if place == self.best:
-            told = "best"
-        else:
-            told = "below the best" if verdict == "worse" else "not significantly below the best"
-        return f"{told}; knowledge ends here" if place == self.ends else told
 
 
 class CandidateRow(Settings):

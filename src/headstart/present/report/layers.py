@@ -8,8 +8,9 @@ from itertools import chain
 from markupsafe import Markup
 
 from headstart.contracts.metric import SHARE
+from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.numbers import figure_text
-from headstart.pipeline.record import FigureRow, Layers, RunRecord
+from headstart.pipeline.record import FigureRow, RunRecord
 from headstart.present.report import svg
 
 HEIGHT = 214
