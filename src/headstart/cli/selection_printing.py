@@ -8,19 +8,20 @@ from headstart.cli.console import open_console, plain_table
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.numbers import interval_text, parameters_text, value_text
 from headstart.pipeline.selection.record import Selection
-from headstart.present.report.selection import chance, short
+from headstart.present.report.selection import chance, giga_text, short
 
 
 def print_selection(found: Selection) -> None:
     """The ranking with what each model costs, other scores, what was skipped, and the answer."""
     console, metric = open_console(), found.info(found.primary_metric)
-    ranked = plain_table("model", metric.title, "95 % interval", "best", "ms", "size", "licence")
+    ranked = plain_table("model", metric.title, "95 % interval", "best", "ms", "size", "GFLOPs", "licence")
     scored = plain_table("model", *found.score_titles.values(), "published")
     for row in found.backbones:
         name = on_one_line(short(row.reference))
         figure = value_text(metric.unit, row.figure.value), interval_text(metric.unit, row.figure)
-        cost = f"{row.milliseconds:.1f}" if row.milliseconds else "", parameters_text(row.parameters), row.licence
-        ranked.add_row(name, *figure, chance(row, found), *cost)
+        time = f"{row.milliseconds:.1f}" if row.milliseconds else ""
+        size = parameters_text(row.parameters), giga_text(row.operations)
+        ranked.add_row(name, *figure, chance(row, found), time, *size, row.licence)
         scores = (value_text(found.score_units[name], row.scores[name]) for name in found.score_titles)
         scored.add_row(name, *scores, "" if row.published is None else f"{row.published:.1f}")
     console.print(ranked)

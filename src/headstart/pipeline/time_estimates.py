@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
@@ -113,6 +114,19 @@ def seconds_after(context: FitContext, model: Model, views: int, now: Callable[[
     began = now()
     predictor(context.data.examples.take(rows[:TIMED]))
     return times * (now() - began) * len(rows) / min(TIMED, len(rows))
+
+
+def operations_each(backbone: Backbone, examples: Examples, rows: np.ndarray) -> float:
+    """Floating-point operations of a forward pass through the whole backbone, for one input; 0 where none is read."""
+    fed = some_inputs(examples, backbone, rows)
+    states = [batch.state for batch in fed if batch.state is not None]
+    if not states:
+        return 0.0
+    execute = plain_runner().start(FrozenSegment(backbone, FeatureSpec()), states[0], pick_device())
+    with FlopCounterMode(display=False) as counter:
+        for state in states:
+            run_halving(execute, state)
+    return float(counter.get_total_flops()) / sum(len(batch.rows) for batch in fed)
 
 
 def some_inputs(examples: Examples, backbone: Backbone, rows: np.ndarray) -> list[Fed]:

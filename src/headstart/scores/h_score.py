@@ -10,7 +10,6 @@ Wolf (2004), which shrinks by alpha towards a multiple of the identity, and shri
 from __future__ import annotations
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf
 
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.contracts.task import BoundTask
@@ -36,13 +35,30 @@ class HScore(Score):
         features -= features.mean(axis=0)
         if not features.any():
             return 0.0
-        covariance, shrinkage = ledoit_wolf(features, assume_centered=True)
+        covariance, shrinkage = _ledoit_wolf(features)
         _, number, counts = np.unique(data.targets["label"], return_inverse=True, return_counts=True)
         means = np.zeros((len(counts), features.shape[1]))
         np.add.at(means, number, features)
         means /= np.sqrt(counts[:, None] * len(features))  # the square of each counts as often as its class
         inverse = np.linalg.solve if shrinkage > SINGULAR else _least_squares
         return float((1 - shrinkage) * np.einsum("cw,wc->", means, inverse(covariance, means.T)))
+
+
+def _ledoit_wolf(features: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the shrunk covariance (width, width) of centred features, and by how much it is shrunk.
+
+    As `sklearn.covariance.ledoit_wolf`, with one product of matrices in place of three: the sum over the product of
+    squared features with themselves is that of the squared lengths of examples, squared.
+    """
+    examples, width = features.shape
+    covariance = features.T @ features / examples
+    level, squares = np.trace(covariance) / width, np.square(covariance).sum()
+    apart = max(float(squares) - width * level**2, 0.0)
+    noise = (np.square(np.square(features).sum(axis=1)).sum() / examples - squares) / examples
+    shrinkage = float(min(noise, apart) / apart) if apart and noise > 0 else 0.0
+    covariance *= 1 - shrinkage
+    covariance.flat[:: width + 1] += shrinkage * level
+    return covariance, shrinkage
 
 
 def _least_squares(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -15,18 +15,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
-from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.contracts.tuning import Recipe
-from headstart.engine.device import pick_device, run_halving
-from headstart.engine.frozen.execution import plain_runner
-from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
+from headstart.engine.device import pick_device
 from headstart.engine.training.checkpoint import NOTHING_BETTER, Progress
 from headstart.pipeline.arms import Trained
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import enough_epochs, with_enough_epochs
 from headstart.pipeline.record import Decision
-from headstart.pipeline.time_estimates import some_inputs
+from headstart.pipeline.time_estimates import operations_each
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 
 OPERATIONS = {"cpu": 6e13, "cuda": 6e15}
@@ -149,12 +146,4 @@ def _affordable_steps(context: FitContext, recipe: Recipe, steps_per_epoch: int,
 
 def count_operations(context: FitContext) -> float:
     """Floating-point operations of a forward pass through the whole backbone, for one input."""
-    fed = some_inputs(context.read.examples, context.backbone, context.features.rows)
-    states = [batch.state for batch in fed if batch.state is not None]
-    if not states:
-        return 0.0
-    execute = plain_runner().start(FrozenSegment(context.backbone, FeatureSpec()), states[0], pick_device())
-    with FlopCounterMode(display=False) as counter:
-        for state in states:
-            run_halving(execute, state)
-    return float(counter.get_total_flops()) / sum(len(batch.rows) for batch in fed)
+    return operations_each(context.backbone, context.read.examples, context.features.rows)

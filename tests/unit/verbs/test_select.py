@@ -36,9 +36,10 @@ def test_models_are_ranked_by_their_probe_with_what_each_costs(models: list[str]
     values = [row.figure.value for row in found.backbones]
     assert values == sorted(values, reverse=True) and values[0] > 0.6
     assert sum(row.best for row in found.backbones) == pytest.approx(1.0)
-    assert set(found.score_titles) == {"knn", "logme", "h_score"} == set(found.backbones[0].scores)
+    assert set(found.score_titles) == {"knn", "logme", "h_score", "size"} == set(found.backbones[0].scores)
     for row in found.backbones:
         assert row.figure.low <= row.figure.value <= row.figure.high and row.parameters > 0 and row.width > 0
+        assert row.scores["size"] == pytest.approx(np.log10([row.parameters, row.operations]).mean())
     assert found.backbones[0].reference in found.verdict
 
 
@@ -120,7 +121,16 @@ def test_the_command_prints_the_ranking_and_the_same_as_json(
         assert not ended.value.code
     printed = capsys.readouterr().out
     table, document = printed[: printed.index("{")], json.loads(printed[printed.index("{") :])
-    for said in ("95 % interval", "k-NN", "LogME", "H-score", "Best: ", "the test part was not looked at"):
+    for said in (
+        "95 % interval",
+        "k-NN",
+        "LogME",
+        "H-score",
+        "Size prior",
+        "GFLOPs",
+        "Best: ",
+        "the test part was not looked at",
+    ):
         assert said in table
     assert len(document["backbones"]) == 2 and document["primary_metric"] == "accuracy"
     page = (tmp_path / "ranking.html").read_text()

@@ -14,6 +14,8 @@ class BackboneRow(Settings):
     licence: str
     """Licence of its weights; 'unknown' where nobody states one."""
     parameters: int
+    operations: float = 0.0
+    """Floating-point operations that an example takes; 0 where that is not known."""
     published: float | None = None
     """Published accuracy of the catalogue, in percent; None where it does not list the model."""
     width: int
@@ -56,6 +58,8 @@ class Selection(Measured):
     verdict: str
     """The answer in a sentence or two."""
     seconds: float
+    estimated: float = 0.0
+    """Seconds of frozen passes and probes that were told beforehand."""
     notes: tuple[str, ...] = ()
     """Notes on the data, as a fit gives them."""
     score_titles: dict[str, str] = {}

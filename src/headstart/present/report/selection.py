@@ -24,6 +24,11 @@ def chance(row: BackboneRow, found: Selection) -> str:
     return f"{row.best:.0%}" if row.examples == found.examples else f"out at {row.examples:,}"
 
 
+def giga_text(operations: float) -> str:
+    """Return operations in units of 1e9; empty where they are not known."""
+    return f"{operations / 1e9:.3g}" if operations else ""
+
+
 def plot(found: Selection) -> Markup:
     """Draw each model by its number in the table; those whose time is not known are left out."""
     rows = [(number, row) for number, row in enumerate(found.backbones[:MOST_DRAWN], 1) if row.milliseconds > 0]
