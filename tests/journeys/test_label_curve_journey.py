@@ -57,7 +57,12 @@ def test_a_fit_says_what_twice_the_labels_would_bring(
     assert len(curve["measured"]) >= 3
     parts = {part.name: part.examples for part in read_record(Path("run")).data.parts}
     assert curve["labelled"] == parts["train"] + parts["val"]
-    assert "With twice the labels" in Path("run/report.html").read_text()
+    (gain,) = curve["gains"]
+    assert gain["against"] == "classical"
+    assert gain["sentence"] in out
+    report = Path("run/report.html").read_text()
+    assert "With twice the labels" in report
+    assert "<desc>Probes measured on" in report
 
 
 def test_few_labels_have_no_curve_and_the_fit_says_so(headstart_command: Command) -> None:

@@ -58,7 +58,9 @@ def print_fit(run: Run) -> None:
         console.print(Text(f"{metric.title} against {other}: {difference}, {comparison.verdict}"))
     if record.label_curve is not None:
         curve = record.label_curve
-        console.print(Text(curve.sentence or f"No label curve: {curve.reason}."))
+        gains = [gain.sentence for gain in curve.gains]
+        for sentence in (curve.sentence or f"No label curve: {curve.reason}.", *gains):
+            console.print(Text(sentence))
     _print_slices(console, record)
     _print_spread(console, record)
     about_old = [] if forgot is None else [*forgot.notes, *map(_trouble_text, forgot.leaked)]

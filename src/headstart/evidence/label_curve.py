@@ -45,7 +45,7 @@ UNSEEN = 0.3
 """The least standard deviation of a measured distance, in single examples."""
 
 MOST, STEPS = 100.0, 200
-"""Multiple of the labels up to which a curve is followed, and the steps of a search along it."""
+"""Multiple of the largest subset up to which a curve is followed, and the steps of a search along it."""
 
 
 class Measured(NamedTuple):
@@ -89,8 +89,8 @@ class Forecast(NamedTuple):
     high: float
 
 
-class Times(NamedTuple):
-    """A multiple of the labels, and its interval; infinite beyond `MOST`."""
+class Labels(NamedTuple):
+    """A number of labels, and its interval: 0 below the smallest subset, infinite where `MOST` times do not do."""
 
     value: float
     low: float
@@ -117,9 +117,7 @@ class LabelCurve:
         distances, shapes = measured.distances, self._shapes(measured.sizes)
         inverse = np.linalg.inv(np.cov(measured.replicates, rowvar=False) + np.diag(self._straying(distances)))
         precisions = np.einsum("ks,st,kt->k", shapes, inverse, shapes)
-        self._readers = shapes @ inverse / precisions[:, None]
-        """(laws, sizes): times the distances, the level L of each law."""
-        self._levels, self._variances = self._readers @ distances, 1 / precisions
+        self._levels, self._variances = shapes @ inverse @ distances / precisions, 1 / precisions
         apart = distances - self._levels[:, None] * shapes
         misfits = np.einsum("ks,st,kt->k", apart, inverse, apart)
         prior = np.square(np.log(self._exponents / USUAL) / SPREAD)
@@ -139,34 +137,27 @@ class LabelCurve:
         ends = sorted(best + sign * distance for distance in self._interval(mean, variance))
         return Forecast(labels, best + sign * mean, *ends)
 
-    def times_for(self, value: float, replicates: np.ndarray) -> Times:
-        """Return the labels that another learner's value takes on this curve, as a multiple of the largest subset.
+    def labels_for(self, value: float, deviation: float) -> Labels:
+        """Return the labels with which the metric comes to a value that was measured on other examples.
 
         Args:
-            value: the metric of the other learner.
-            replicates: (resamples,) the same on the resampled examples of the curve.
+            value: of the metric.
+            deviation: the standard deviation of its measurement.
         """
-        first = self.measured.sizes[0] / self.measured.sizes[-1]
-        multiples = np.geomspace(first, MOST, STEPS)
-        joint = np.cov(np.column_stack([self.measured.replicates, replicates]), rowvar=False)
-        other = abs(self.measured.best - value)
-        reached = np.maximum.accumulate([self._reached(multiple, other, joint) for multiple in multiples])
+        sizes, distance = self.measured.sizes, abs(self.measured.best - value)
+        numbers = np.geomspace(sizes[0], MOST * sizes[-1], STEPS)
+        reached = np.maximum.accumulate([self._reached(labels, distance, deviation) for labels in numbers])
         places = np.searchsorted(reached, (0.5, (1 - LEVEL) / 2, (1 + LEVEL) / 2))
-        return Times(*(float(multiples[place]) if place < STEPS else math.inf for place in places))
+        ends = np.concatenate([[0.0], numbers[1:], [math.inf]])
+        return Labels(*(float(ends[place]) for place in places))
 
-    def _reached(self, multiple: float, other: float, joint: np.ndarray) -> float:
-        """Return the probability that the distance at a multiple of the largest subset is at most `other`.
-
-        `joint` is the covariance of the distances of all sizes and of `other`.
-        """
-        shapes = self._shapes(self.measured.sizes[-1:] * multiple)
-        readers = np.hstack([self._readers * shapes, np.full((len(shapes), 1), -1.0)])
-        distances = np.append(self.measured.distances, other)
-        straying = np.append(self._straying(distances[:-1]), (STRAYING * other) ** 2)
-        means = readers @ distances
-        variances = np.einsum("ks,st,kt->k", readers, joint + np.diag(straying), readers)
-        variances += _extrapolated(means + other, multiple)
-        return float(self.probabilities @ stats.norm.cdf(-means / np.sqrt(variances)))
+    def _reached(self, labels: float, distance: float, deviation: float) -> float:
+        """Return the probability that so many labels bring the metric as near to its best value as `distance`."""
+        shapes = self._shapes(np.array([labels]))[:, 0]
+        means = self._levels * shapes
+        variances = self._variances * shapes**2 + np.square(STRAYING * means) + deviation**2
+        variances += _extrapolated(means, labels / self.measured.sizes[-1])
+        return float(self.probabilities @ stats.norm.cdf((distance - means) / np.sqrt(variances)))
 
     def _shapes(self, labels: np.ndarray) -> np.ndarray:
         """(laws, labels): e(m) / L."""

@@ -23,6 +23,7 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.judge import judge
 from headstart.pipeline.label_curve import label_curve
+from headstart.pipeline.label_gains import with_gains
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, write_plan
@@ -94,7 +95,7 @@ def _record(
     with budget.step("judging on the test part"):
         predictions = {arm.key: predict_rows(context, arm, data.split.test) for arm in arms.trained}
     with budget.step("the label curve"):
-        curve = label_curve(context) if context.plan.label_curve else None
+        forecast = label_curve(context) if context.plan.label_curve else None
     delete(folder / TUNED)  # what a killed process left may be another one
     tuned = None
     if TUNED in predictions:
@@ -104,9 +105,10 @@ def _record(
         shutil.copyfile(folder / "plan.toml", folder / TUNED / "plan.toml")
         write_record(folder / TUNED, tuned.model_copy(update={"fault": fault}))
         present(folder / TUNED)
-    record = _judged(arms, baselines, predictions, started, folder).model_copy(
-        update={"fault": fault, "tuned": "" if tuned is None else TUNED, "label_curve": curve}
-    )
+    record = _judged(arms, baselines, predictions, started, folder)
+    curve = None if forecast is None else with_gains(*forecast, record)
+    more = {"fault": fault, "tuned": "" if tuned is None else TUNED, "label_curve": curve}
+    record = record.model_copy(update=more)
     if continued is None:
         write_record(folder, record)
         return

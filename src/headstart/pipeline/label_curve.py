@@ -42,19 +42,19 @@ EACH, OPERATION = 0.08, 0.28e-6
 """Seconds to solve for a head, and for each of examples x min(examples, width) x outputs, on one core."""
 
 
-def label_curve(context: FitContext) -> LabelCurveRow:
-    """Return the label curve of the probe, or why there is none."""
+def label_curve(context: FitContext) -> tuple[LabelCurveRow, LabelCurve | None]:
+    """Return the label curve of the probe as it is recorded, or why there is none, and the curve itself."""
     labelled = np.union1d(context.data.split.train, context.data.split.val)
     row = LabelCurveRow(metric=context.data.task.evaluation.primary.name, labelled=len(labelled))
     try:
         curve = _curve(context, labelled)
     except DataError as error:
-        return row.model_copy(update={"reason": str(error)})
+        return row.model_copy(update={"reason": str(error)}), None
     sizes, values = curve.measured.sizes.tolist(), curve.measured.values.tolist()
     labels = sorted({*sizes, *(len(labelled) * multiple for multiple in MULTIPLES)})
     expected = tuple(CurvePoint(**curve.forecast(number)._asdict()) for number in labels)
     found = {"measured": dict(zip(sizes, values)), "expected": expected}
-    return row.model_copy(update={**found, "sentence": _sentence(context.data, len(labelled), expected)})
+    return row.model_copy(update={**found, "sentence": _sentence(context.data, len(labelled), expected)}), curve
 
 
 def _curve(context: FitContext, labelled: np.ndarray) -> LabelCurve:

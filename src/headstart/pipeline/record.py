@@ -273,6 +273,18 @@ class CurvePoint(Settings):
     high: Number
 
 
+class LabelGain(Settings):
+    """Labels that another arm needs for the same figure, as a multiple of those of the probe, and the 90 % interval."""
+
+    against: str
+    """Key in `RunRecord.arms`."""
+    value: Number
+    """0 where the probe is not expected to get there, undefined beyond what was measured; `low` and `high` too."""
+    low: Number
+    high: Number
+    sentence: str = ""
+
+
 class LabelCurveRow(Settings):
     """The forecast of the probe with more labels."""
 
@@ -283,6 +295,7 @@ class LabelCurveRow(Settings):
     """Labels -> the metric of probes on so many, cross-validated."""
     expected: tuple[CurvePoint, ...] = ()
     """What the curve says at those numbers of labels, at `labelled` and at multiples of it, in order."""
+    gains: tuple[LabelGain, ...] = ()
     sentence: str = ""
     """The answer: "With twice the labels (2,000), expect accuracy 93.1 % (91.8-94.2)"."""
     reason: str = ""

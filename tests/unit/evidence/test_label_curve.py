@@ -71,16 +71,6 @@ def test_intervals_cover_what_a_known_law_says_of_twice_the_labels(exponent: flo
     assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.02)
 
 
-def test_the_gain_is_known_better_than_the_level() -> None:
-    measured = simulated(np.random.default_rng(1), 400, 0.5, 0.4, 0.25)
-    apart = measured._replace(replicates=np.random.default_rng(2).permuted(measured.replicates, axis=0))
-    together, alone = (
-        LabelCurve(one).times_for(measured.values[-1], one.replicates[:, -1]) for one in (measured, apart)
-    )
-    assert together.high / together.low < alone.high / alone.low
-    assert together.value == pytest.approx(1.0, abs=0.15)
-
-
 def test_a_perfect_probe_is_expected_to_stay_near_it() -> None:
     measured = Measured(SIZES, np.ones(4), np.ones((300, 4)), 400, (0.0, 1.0), True)
     found = LabelCurve(measured).forecast(800)
@@ -97,19 +87,26 @@ def test_an_error_without_a_limit_gets_an_interval_of_its_logarithm() -> None:
     assert found.low * found.high == pytest.approx(found.value**2)
 
 
-@pytest.mark.parametrize("multiple", [0.5, 2.0, 4.0])
-def test_times_are_those_by_which_a_known_law_reaches_the_other_value(multiple: float) -> None:
-    measured = [simulated(np.random.default_rng(seed), 2000, 0.5, 0.4, 0.3) for seed in range(20)]
-    other = 1 - 0.3 * (0.4 + 0.6 * multiple**-0.5)
-    found = [LabelCurve(one).times_for(other, np.full(300, other)) for one in measured]
-    assert np.median([one.value for one in found]) == pytest.approx(multiple, rel=0.3)
-    assert np.mean([one.low <= multiple <= one.high for one in found]) >= 0.8
+@pytest.mark.parametrize("labels", [100, 300, 800])
+def test_the_labels_for_a_value_are_those_that_a_known_law_needs(labels: int) -> None:
+    value = 1 - 0.3 * (0.3 + 0.7 * (labels / 400) ** -0.5)
+    measured = [simulated(np.random.default_rng(seed), 1000, 0.5, 0.3, 0.3) for seed in range(40)]
+    draws = np.random.default_rng(0)
+    found = [LabelCurve(one).labels_for(draws.normal(value, 0.01), 0.01) for one in measured]
+    assert np.median([one.value for one in found]) == pytest.approx(labels, rel=0.25)
+    assert np.mean([one.low <= labels <= one.high for one in found]) >= 0.83
 
 
-def test_what_lies_beyond_the_curve_takes_infinitely_many_labels() -> None:
-    measured = simulated(np.random.default_rng(0), 2000, 0.5, 0.9, 0.3)
-    found = LabelCurve(measured).times_for(0.99, np.full(300, 0.99))
-    assert found.value == found.high == math.inf
+@pytest.mark.parametrize(("value", "labels"), [(0.99, math.inf), (0.3, 0.0)])
+def test_a_value_off_the_curve_takes_no_number_of_labels(value: float, labels: float) -> None:
+    curve = LabelCurve(simulated(np.random.default_rng(0), 2000, 0.5, 0.6, 0.3))
+    assert curve.labels_for(value, 0.01) == (labels, labels, labels)
+
+
+def test_a_less_certain_value_takes_less_certain_labels() -> None:
+    curve = LabelCurve(simulated(np.random.default_rng(0), 2000, 0.5, 0.3, 0.3))
+    one, other = (curve.labels_for(0.68, deviation) for deviation in (0.001, 0.03))
+    assert other.low < one.low <= one.value <= one.high < other.high
 
 
 @pytest.mark.parametrize(
