@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import InFiles, modality_named
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
@@ -38,6 +39,8 @@ class SuggestedRow(Shown):
     """An example worth a label."""
 
     reason: str
+    inputs: dict[str, Any] = {}
+    """Column -> value; of files their path. With a column of labels they are labelled data."""
 
 
 class Suggestions(Settings):
@@ -180,7 +183,17 @@ def _bound(seen: SeenData, plan: Plan, backbone: Backbone) -> tuple[Prepared | N
 
 def _rows(examples: Examples, chosen: Sequence[Suggestion]) -> list[SuggestedRow]:
     kind, some = modality_named(examples.schema.modality), examples.take([one.row for one in chosen])
-    return [
-        SuggestedRow(origin=origin, reason=one.reason, **shown_input(kind, raw))
-        for one, origin, raw in zip(chosen, some.origins(), some.raws())
-    ]
+    found = []
+    for one, origin, raw, cells in zip(chosen, some.origins(), some.raws(), some.table.to_pylist()):
+        inputs = {name: cells[name] for name in some.schema.inputs}
+        shown = shown_input(kind, raw)
+        if isinstance(kind, InFiles):
+            inputs = {name: str(raw) for name in inputs if isinstance(raw, Path)}
+        elif len(inputs) > 1:
+            shown = {"text": ", ".join(f"{name}: {_cell(value)}" for name, value in inputs.items())}
+        found.append(SuggestedRow(origin=origin, reason=one.reason, inputs=inputs, **shown))
+    return found
+
+
+def _cell(value: Any) -> str:
+    return "missing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

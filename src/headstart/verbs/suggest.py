@@ -63,7 +63,8 @@ def suggest(
         pool: inputs without labels, as `predict` takes them; those that are labelled already are passed over.
         labelled: labelled data as in `fit`, or a run, whose data and backbone are taken; None without any.
         count: number of suggestions; >= 1.
-        out: a .csv file of origins and reasons, or an .html page with previews.
+        out: a .csv file of origins, reasons and inputs, which with a column of labels can be given as `labelled`; or an
+            .html page with previews.
         method: 'typical', 'covering' (ProbCover, Yehuda et al. 2022) or 'uncertain'; 'auto' goes by the labels.
         text, image, numeric, categorical, date, leave_out, label, group, format, task, backbone: as in `fit`.
         seed: decides clusters and draws.
@@ -109,7 +110,9 @@ def _write(found: Suggestions, place: Path) -> None:
         write_suggestions(found, place)
         return
     with atomic_path(place) as file:
-        pd.DataFrame([row.model_dump(include=set(COLUMNS)) for row in found.rows])[COLUMNS].to_csv(file, index=False)
+        rows = [{**row.inputs, "origin": row.origin, "reason": row.reason} for row in found.rows]
+        frame = pd.DataFrame(rows)
+        frame[[*COLUMNS, *frame.columns.difference(COLUMNS, sort=False)]].to_csv(file, index=False)
 
 
 def _place(out: Path, *inputs: Any) -> Path:
@@ -127,6 +130,6 @@ def _place(out: Path, *inputs: Any) -> Path:
 
 def _holds_suggestions(file: Path) -> bool:
     try:
-        return list(pd.read_csv(file, nrows=0).columns) == COLUMNS
+        return list(pd.read_csv(file, nrows=0).columns)[:2] == COLUMNS
     except (OSError, ValueError):
         return False

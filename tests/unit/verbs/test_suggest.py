@@ -112,6 +112,7 @@ def test_tables_take_the_options_of_a_fit(tmp_path: Path) -> None:
     rows = {"size": draws.normal(size=60), "shop": draws.integers(0, 4, 60), "junk": draws.normal(size=60)}
     pool = pd.DataFrame(rows)
     found = headstart.suggest(pool, count=6, categorical="shop", leave_out="junk")
+    assert found.rows[0].text.startswith("size: ") and ", shop: " in found.rows[0].text
     assert any("as numbers: size; as categories: shop (4 values)" in note for note in found.notes)
     known = pool[:8].assign(kind=["a", "b"] * 4)
     found = headstart.suggest(pool, labelled=known, label="kind", count=6, categorical="shop", leave_out="junk")
@@ -126,6 +127,7 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     (tmp_path / "5.png").write_bytes(b"")
     found = headstart.suggest(tmp_path, count=9, backbone="embedded")
     assert found.pool == 4 and {row.origin for row in found.rows} == {f"{number}.png" for number in range(4)}
+    assert {row.inputs["path"] for row in found.rows} == {str(tmp_path / row.origin) for row in found.rows}
     assert any("4.png" in note for note in found.notes) and any("5.png" in note for note in found.notes)
     with pytest.raises(DataError, match="has image inputs, the labelled data text inputs"):
         headstart.suggest(tmp_path, labelled=labelled(8))
@@ -145,7 +147,9 @@ def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
         assert not ended.value.code
     assert "7 of 64 examples" in capsys.readouterr().out
     listed = pd.read_csv("next.csv")
-    assert list(listed.columns) == ["origin", "reason"] and len(listed) == 7
+    assert list(listed.columns) == ["origin", "reason", "text"] and len(listed) == 7
+    known = listed.assign(label=["a", "b", "a", "b", "a", "b", "a"])
+    assert headstart.suggest("pool.csv", labelled=known, text="text", label="label", backbone=bert).pool == 57
     page = Path("next.html").read_text()
     assert page.count('<li class="card">') == 7 and "<script" not in page
     Path("mine.csv").write_text("a,b\n1,2\n")
