@@ -38,7 +38,7 @@ class Runner(Protocol):
 
     @property
     def precision(self) -> str:
-        """'float32', 'bfloat16': decides with how many bits its outputs are stored."""
+        """'float32', 'bfloat16', 'int8': decides with how many bits its outputs are stored."""
         ...
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -90,8 +91,22 @@ class Plan(AnyPlan):
         return build(kind, self.settings.get(key, {}), where=key)
 
     def named_runner(self) -> Runner | None:
-        """The runner that is named; None for 'auto'. Raises SettingsError as `plugin` does."""
-        return None if self.runner == AUTO else self.plugin("runner")
+        """The runner that is named, or the only one with the settings given; None for 'auto'.
+
+        Raises:
+            SettingsError: as `plugin` does, or several runners have such settings.
+        """
+        given = self.settings.get("runner")
+        if self.runner != AUTO or not given:
+            return None if self.runner == AUTO else self.plugin("runner")
+        found = []
+        for name in registry.names("runners"):
+            with suppress(SettingsError):
+                found.append(build(registry.plugin("runners", name), given, where="runner"))
+        if len(found) != 1:
+            raise SettingsError("--set runner... needs a runner: name one with --runner")
+        only: Runner = found[0]
+        return only
 
     def with_runner(self, runner: Runner) -> Plan:
         """The same plan with that runner in place of 'auto'."""
@@ -130,7 +145,7 @@ class Plan(AnyPlan):
         faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
         looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
         looks.append(self.scratch_recipe)
-        looks += [partial(self.plugin, key) for key in ("task", "runner") if getattr(self, key) != AUTO]
+        looks += [self.named_runner, *([partial(self.plugin, "task")] if self.task != AUTO else [])]
         if self.format is not None:
             looks.append(partial(self.plugin, "format"))
         faults += plan_file.faults_in(looks)
@@ -140,8 +155,6 @@ class Plan(AnyPlan):
             faults.append("--set objective... needs an objective: name one with --objective")
         if self.tuning == AUTO and self.from_run is not None:
             faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
-        if self.runner == AUTO and self.settings.get("runner"):
-            faults.append("--set runner... needs a runner: name one with --runner")
         if self.tuning == "scratch" and "scratch" in self.settings:
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
+from importlib import import_module
+from io import StringIO
 from queue import SimpleQueue
 from threading import Event, Lock
 from typing import Any
@@ -22,13 +24,24 @@ from headstart.kernel.processor import cores
 from headstart.runners._flat import Flat, Signature
 from headstart.runners._kept_graphs import Graph, keep, kept
 
-# without it the converter would report each conversion over the network, from a process of its own
-_reports = "openvino_telemetry"
-_absent = sys.modules.setdefault(_reports, None) is None  # type: ignore[arg-type]
-import openvino  # noqa: E402
 
-if _absent:
-    del sys.modules[_reports]
+@contextmanager
+def _without_reports() -> Iterator[None]:
+    """Without what would report each conversion over the network, from a process of its own."""
+    reports = "openvino_telemetry"
+    absent = sys.modules.setdefault(reports, None) is None  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[reports]
+
+
+with _without_reports():
+    import openvino
+
+CALIBRATED = 8
+"""Inputs by which the ranges of int8 are found at a time."""
 
 EXAMPLES = 2
 """How many rows a segment is traced with: more only take longer, and what a single one says of shapes may hold for it
@@ -53,12 +66,12 @@ def has_bfloat16() -> bool:
 def started(segment: nn.Module, example: State, precision: str, key: str | None) -> Execution:
     """The segment compiled for this processor, from disk where it is kept under `key`. Raises CannotRun."""
     settings = _settings(precision)
-    name = f"{key} openvino {settings}"
+    name = f"{key} openvino {settings}" + (" int8" if precision == "int8" else "")
     found = kept(name) if key else None
     if found is not None:
         with suppress(RuntimeError):  # not a graph of this OpenVINO: made again
             return _loaded(found, settings)
-    graph = _compiled(segment, example, settings)
+    graph = _compiled(segment, example, settings, quantised=precision == "int8")
     if key:
         keep(name, graph)
     # read back from its bytes, so that it shares no memory with weights that may be trained later
@@ -69,7 +82,7 @@ def _loaded(graph: Graph, settings: dict[str, Any]) -> Execution:
     return Execution(core().import_model(graph.compiled, "CPU", settings), graph.signature)
 
 
-def _compiled(segment: nn.Module, example: State, settings: dict[str, Any]) -> Graph:
+def _compiled(segment: nn.Module, example: State, settings: dict[str, Any], *, quantised: bool) -> Graph:
     rows = torch.arange(EXAMPLES) % len(example.hidden)
     few = example.map(lambda value: value[rows])
     try:
@@ -80,12 +93,30 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any]) -> G
                 for axes, value in zip(signature.varying(few), signature.inputs(few))
             ]
             model = openvino.convert_model(Flat(segment, signature), example_input=signature.inputs(few), input=shapes)
+            model = _quantised(model, signature.inputs(example)) if quantised else model
             compiled = core().compile_model(model, "CPU", settings)
             content = compiled.export_model().getvalue()
+    except CannotRun:
+        raise
     except Exception as error:  # the converter raises whatever an operation that it does not know makes it
         reason = str(error).strip().splitlines()
         raise CannotRun(f"OpenVINO cannot run it: {reason[-1] if reason else type(error).__name__}") from error
     return Graph(signature, content)
+
+
+def _quantised(model: Any, inputs: Sequence[Tensor]) -> Any:
+    """The model with convolutions and products in int8, its ranges those of some inputs."""
+    try:
+        with _without_reports():
+            nncf = import_module("nncf")
+    except ImportError as error:
+        raise CannotRun(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
+    parts = [
+        [value[start : start + CALIBRATED].numpy() for value in inputs]
+        for start in range(0, len(inputs[0]), CALIBRATED)
+    ]
+    with redirect_stdout(StringIO()):  # its progress
+        return nncf.quantize(model, nncf.Dataset(parts), preset=nncf.QuantizationPreset.MIXED, subset_size=len(parts))
 
 
 @contextmanager
@@ -107,8 +138,9 @@ def _quiet() -> Iterator[None]:
 def _settings(precision: str) -> dict[str, Any]:
     """One stream per core up to four: streams wait for nothing, not even for the threads that decode."""
     streams = cores() if cores() <= 4 else "AUTO"
+    half = precision == "bfloat16" or (precision == "int8" and has_bfloat16())
     return {
-        "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[precision],
+        "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(cores()),
     }

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Literal
 
+from pydantic import AliasChoices, Field
 from torch import nn
 
 from headstart.contracts.carriers import State
@@ -21,8 +22,11 @@ from headstart.kernel.settings import Settings
 class OpenVino(Settings):
     """Runs a segment through OpenVINO."""
 
-    computes_in: Literal["bfloat16", "float32"] = "float32"
-    """'bfloat16', twice as fast where the processor has it and within 1 % for most models, or 'float32'."""
+    computes_in: Literal["bfloat16", "float32", "int8"] = Field(
+        "float32", validation_alias=AliasChoices("computes_in", "precision")
+    )
+    """'bfloat16', twice as fast where the processor has it and within 1 % for most models; 'float32'; or 'int8', with
+    ranges by NNCF from the first batch that this machine sees, rarely precise enough. Also called `precision`."""
 
     plain: ClassVar[bool] = False
 
@@ -50,7 +54,7 @@ class OpenVino(Settings):
         """Compile the segment, or take what was compiled under `key`.
 
         Raises:
-            CannotRun: OpenVINO cannot be loaded, does not know an operation, or the processor lacks bfloat16.
+            CannotRun: OpenVINO or NNCF cannot be loaded, an operation is not known, or the processor lacks bfloat16.
         """
         if device.type != "cpu":
             raise CannotRun(f"OpenVINO runs on the CPU here, not on {device}")

@@ -14,6 +14,8 @@ from headstart.kernel.errors import SettingsError
 from headstart.pipeline.plan import FAMILY_OF, Plan, read_plan
 from headstart.pipeline.plan_file import FORMAT_NUMBER, write_plan
 from headstart.pipeline.record import Decision
+from headstart.runners.compiled import Compiled
+from headstart.runners.openvino import OpenVino
 
 EVERYTHING = Plan(
     data="photos/été",
@@ -131,10 +133,11 @@ def test_checking_tells_all_faults_at_once() -> None:
         assert fault in told
 
 
-def test_settings_of_a_runner_need_one_that_is_named() -> None:
+def test_settings_name_a_runner_where_only_one_has_them() -> None:
     with pytest.raises(SettingsError, match=r"--set runner\.\.\. needs a runner: name one with --runner"):
-        Plan(data="x", settings={"runner": {"half": False}}).check()
-    Plan(data="x", runner="compiled", settings={"runner": {"half": False}}).check()
+        Plan(data="x", settings={"runner": {"threads": 1}}).check()
+    assert Plan(data="x", settings={"runner": {"half": False}}).named_runner() == Compiled(half=False)
+    assert Plan(data="x", settings={"runner": {"precision": "int8"}}).named_runner() == OpenVino(computes_in="int8")
 
 
 @pytest.mark.parametrize("plan", [Plan(data="x"), EVERYTHING.model_copy(update={"settings": {}})])

@@ -216,3 +216,22 @@ def test_converting_is_quiet(caplog: pytest.LogCaptureFixture, recwarn: pytest.W
     assert not [warning for warning in recwarn if "a shape was read" in str(warning.message)]
     logging.getLogger("a model").warning("afterwards")
     assert len(caplog.records) == 1
+
+
+def test_without_nncf_int8_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(CannotRun, match=r'int8 needs NNCF .*: pip install "headstart\[int8\]"'):
+        OpenVino(computes_in="int8").start(Pictures(), pictures(2), CPU)
+
+
+def test_int8_rounds_to_it_and_keeps_its_graph(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nncf")
+    segment, given = Pictures(), pictures(16)
+    found = OpenVino(computes_in="int8").start(segment, given, CPU, "a key")(given)
+    assert FLOAT < far(found, plain(segment, given)) < 0.2
+    monkeypatch.setattr(openvino, "convert_model", refuse)
+    again = OpenVino(computes_in="int8").start(segment, pictures(3), CPU, "a key")(given)
+    assert torch.equal(found.hidden, again.hidden)
+    assert not capsys.readouterr().out
