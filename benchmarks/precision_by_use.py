@@ -3,13 +3,13 @@
 Of each set at most so many pictures are drawn; both precisions feed the same cross-validated probe on the same folds.
 A set is worse where the 95 % interval of its accuracy's difference, over all networks and by the bootstrap over its
 pictures, lies below zero. Nothing was tuned on these sets. Where bfloat16 is refused by its error, as a fit would
-refuse it, features are float32's and the difference is 0. int8, by NNCF and calibrated on the first batch, stands
-beside them where NNCF is installed, gate or no gate.
+refuse it, features are float32's and the difference is 0. Where NNCF is installed the error of int8 stands beside, on
+the first set, and whether the gate refuses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from benchmarks._data import data_folder, own_cache
 from benchmarks._drawn_pictures import drawn_pictures
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.runner import CannotRun
-from headstart.engine.frozen.execution import difference, plain_runner
+from headstart.engine.frozen.execution import MOST_DIFFERENCE, TIMES_AUTOCAST, difference, plain_runner
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.engine.frozen.feeding import feed
 from headstart.engine.frozen.reference_result import ReferenceResult
@@ -33,7 +33,7 @@ from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared, read_data
-from headstart.pipeline.ready import ready, staged
+from headstart.pipeline.ready import Staged, ready, staged
 
 NETWORKS = ("mobilenetv2_100_imagenet", "tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
 FOLDS, BATCH, RESAMPLES, SEED = 5, 32, 10_000, 0
@@ -59,47 +59,57 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     sets = [*SETS][:3] if quick else [*SETS]
     cells, gains = {}, {}
     for name in sets:
-        found = [_cell(name, network, most) for network in networks]
+        begun, plan = _read(SETS[name]())
+        found = [_cell(*_loaded(begun, plan, network), most, int8=name == sets[0]) for network in networks]
         cells |= {f"{name}, {network}": cell for network, (cell, _) in zip(networks, found)}
         gains[name] = np.mean([right for _, right in found], axis=0)
     summed = {name: [round(100 * value, 2) for value in _interval(each)] for name, each in gains.items()}
     measured = {
         "precision_by_use.mean": float(np.mean([value for value, _, _ in summed.values()])),
         "precision_by_use.worse": float(sum(high < 0 for _, _, high in summed.values())),
-        "precision_by_use.error": max(cell["bfloat16"]["error"] / cell["autocast"] for cell in cells.values()),
+        "precision_by_use.error": max(cell["error"]["bfloat16"] / cell["autocast"] for cell in cells.values()),
     }
     return measured, {"pictures": most, "points with 95 % interval": summed, "cells": cells}
 
 
-def _cell(name: str, network: str, most: int) -> tuple[dict[str, Any], np.ndarray]:
+def _cell(data: Prepared, backbone: Backbone, most: int, *, int8: bool) -> tuple[dict[str, Any], np.ndarray]:
     """The figures of a network on a set; right minus right in float32 (pictures,), of bfloat16."""
-    data, backbone = _loaded(SETS[name](), network)
     draws = np.random.default_rng(SEED)
     rows = np.sort(draws.permutation(np.union1d(data.split.train, data.split.val))[:most])
-    error, usual = _errors(data, backbone, rows)
+    error, usual = _errors(data, backbone, rows, ("bfloat16", "int8") if int8 else ("bfloat16",))
     with own_cache():
-        exact = _right(data, backbone, rows, "float32")
-        right = {precision: _right(data, backbone, rows, precision) for precision in error}
-    cell: dict[str, Any] = {"float32": round(100 * float(exact.mean()), 2), "autocast": round(100 * usual, 3)}
-    for precision, share in error.items():
-        found = right[precision]
-        taken = exact if found is None else found
-        accuracy = round(100 * float(taken.mean()), 2)
-        cell[precision] = {"accuracy": accuracy, "error": round(100 * share, 3), "refused": found is None}
-    half = right["bfloat16"]
+        exact, half = (_right(data, backbone, rows, precision) for precision in ("float32", "bfloat16"))
+    refused = {precision: share > max(MOST_DIFFERENCE, TIMES_AUTOCAST * usual) for precision, share in error.items()}
+    cell = {
+        "accuracy": {"float32": _percent(exact), "bfloat16": _percent(exact if half is None else half)},
+        "error": {precision: round(100 * share, 3) for precision, share in error.items()},
+        "autocast": round(100 * usual, 3),
+        "refused": {**refused, "bfloat16": half is None},
+    }
     return cell, np.zeros(len(rows)) if half is None else half - exact
 
 
-def _loaded(source: Any, network: str) -> tuple[Prepared, Backbone]:
+def _percent(right: np.ndarray) -> float:
+    return round(100 * float(right.mean()), 2)
+
+
+def _read(source: Any) -> tuple[Staged, Plan]:
+    """The data, split."""
+    made = {} if isinstance(source, str) else {"columns": {"image": "input", "label": "label", "part": "part"}}
+    plan = Plan(data=source if isinstance(source, str) else "<made>", task="classification", **made)
+    return staged(read_data(source, plan, Quiet()), plan), plan
+
+
+def _loaded(begun: Staged, plan: Plan, network: str) -> tuple[Prepared, Backbone]:
     """The data, bound, and the network."""
     weights = str(data_folder() / "weights" / network)
-    made = {} if isinstance(source, str) else {"columns": {"image": "input", "label": "label", "part": "part"}}
-    plan = Plan(data=source if isinstance(source, str) else "<made>", backbone=weights, task="classification", **made)
-    found = ready(staged(read_data(source, plan, Quiet()), plan), plan, Budget(), DecisionLog())
+    found = ready(begun, plan.model_copy(update={"backbone": weights}), Budget(), DecisionLog())
     return found.data, found.backbone
 
 
-def _errors(data: Prepared, backbone: Backbone, rows: np.ndarray) -> tuple[dict[str, float], float]:
+def _errors(
+    data: Prepared, backbone: Backbone, rows: np.ndarray, precisions: Sequence[str]
+) -> tuple[dict[str, float], float]:
     """Precision -> the relative error of a batch's features, gate or no gate; and that of PyTorch's own bfloat16."""
     (fed,) = feed(backbone, data.examples, rows[:: max(1, len(rows) // BATCH)][:BATCH], BATCH)
     if fed.state is None:
@@ -107,7 +117,7 @@ def _errors(data: Prepared, backbone: Backbone, rows: np.ndarray) -> tuple[dict[
     segment = FrozenSegment(backbone, FeatureSpec())
     reference = ReferenceResult(plain_runner().start(segment, fed.state, CPU), fed.state, CPU)
     expected, found = reference.result(0), {}
-    for precision in ("bfloat16", "int8"):
+    for precision in precisions:
         runner = registry.plugin("runners", "openvino")(computes_in=precision)
         try:
             found[precision] = difference(runner.start(segment, fed.state, CPU)(fed.state), expected, segment)

@@ -16,9 +16,15 @@ import headstart
 from fake_runners import Behaviour, Clock, install, runner, times
 from headstart.contracts.carriers import State
 from headstart.contracts.runner import CannotRun
+from headstart.engine.frozen.runner_choice import Choice
+from headstart.evidence.folds import folds
+from headstart.evidence.held_out_probe import held_out_prediction
+from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.plan import Plan, read_plan
-from headstart.pipeline.precision_by_use import SAMPLE, WORTH
+from headstart.pipeline.embed import embed
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.precision_by_use import FOLDS, SAMPLE, WORTH, Labelled
+from headstart.pipeline.sequence import start
 from headstart.verbs.predict import predict
 
 pytestmark = pytest.mark.slow
@@ -114,9 +120,41 @@ def test_a_runner_on_whose_features_a_probe_is_worse_is_refused_by_name(
         headstart.fit(table, out=tmp_path / "named", scratch=False, runner="coarse")
 
 
+def noisy(state: State) -> State:
+    return state.map(lambda value: value + 0.1 * torch.sin(10_000 * value))
+
+
+@pytest.mark.parametrize(("coarse", "worse"), [(shuffled, True), (noisy, False)])
+def test_the_paired_difference_is_that_of_a_longhand_bootstrap(
+    coarse: Any, worse: bool, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(monkeypatch, coarse, 2.0)
+    plan = Plan(data=str(table), scratch=False)
+    begun = start(plan.data, plan)
+    data, rows = begun.data, Labelled(begun.data, begun.data.split.train, plan.seed).sample()
+    assert not set(rows) & set(data.split.test)
+    cut = folds(np.arange(len(rows)), data.strata[rows], None, FOLDS, plan.seed)
+    right = []
+    for name in ("coarse", "plain"):
+        choice = Choice(registry.plugin("runners", name)(), "", by_use=True)
+        keys = [data.keys[row] for row in rows]
+        features = embed(begun.backbone, data.examples.take(rows), begun.spec, keys=keys, runner=choice).pooled()
+        predicted = held_out_prediction(data.task, features, data.targets_of(rows), cut, None, plan.seed)
+        right.append(predicted.columns["probabilities"].argmax(axis=1) == data.targets["label"][rows])
+    gains, draws = right[0].astype(float) - right[1], np.random.default_rng(0)
+    means = [100 * gains[draws.integers(len(gains), size=len(gains))].mean() for _ in range(4000)]
+    expected = [100 * gains.mean(), *np.quantile(means, (0.025, 0.975))]
+    (told,) = re.findall(r"(\S+) points \((\S+) to (\S+)\)", begun.choice.reason)
+    found = [float(number.replace("−", "-")) for number in told]
+    assert found == pytest.approx(expected, abs=1.5)  # the house's interval is no plain quantile
+    assert ("significantly worse" in begun.choice.reason) == (expected[2] < 0) == worse
+
+
 def test_for_a_fine_tuning_one_percent_holds(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, slightly_off, 0.04)
     run = headstart.fit(table, out=tmp_path / "run", scratch=False, tuning="head_only")
     value, reason = decisions(run)["runner"]
     assert value == "plain, float32" and "5.00 %, more than 1 %" in reason
-    assert Plan(data="x").runner == "auto" and read_plan(run.folder / "plan.toml").runner == "plain"
+    headstart.fit(table, out=tmp_path / "probe", scratch=False, runner="coarse")
+    with pytest.raises(CannotRun, match=r"5\.00 %, more than 1 %"):  # and finds nothing that was kept for the probe
+        headstart.fit(table, out=tmp_path / "named", scratch=False, tuning="head_only", runner="coarse")

@@ -17,6 +17,7 @@ from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner, embed, in_windows, pass_spec
 from headstart.pipeline.plan import Plan
+from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.prepare import SeenData
 from headstart.pipeline.ready import Ready
 from headstart.pipeline.sequence import Start
@@ -97,5 +98,6 @@ def _context(begun: Ready, plan: Plan, reporter: Reporter) -> FitContext:
     """The data behind the frozen pass of a fit."""
     store, backbone, read = FeatureStore(), begun.backbone, in_windows(begun.data, begun.backbone)
     spec, _ = pass_spec(backbone, read.task, read.examples, store)
-    choice = choice_of_runner(backbone, read.examples, read.keys, spec, plan.named_runner())
+    labelled = Labelled(read, read.split.train, plan.seed) if read is begun.data else None
+    choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled)
     return Start(plan, begun.data, read, backbone, spec, choice, store, Budget()).embedded(reporter=reporter)
