@@ -176,10 +176,11 @@ class TextBackbone(Backbone):
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 
-    def several(self) -> TextBackbone:
+    def several(self, inner: Sequence[Tap] = ()) -> TextBackbone:
         """Pooled features and tokens of inner layers too."""
-        twin, inner = copy.copy(self), inner_taps(self)
-        twin.beside_last, twin.width = inner, self.width * (len(inner) + 1)
+        twin = copy.copy(self)
+        twin.beside_last = tuple(inner) or inner_taps(self)
+        twin.width = self.width * (len(twin.beside_last) + 1)
         twin._settings = {**self._settings, "features": "multi"}
         return twin
 

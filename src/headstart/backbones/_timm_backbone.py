@@ -186,10 +186,10 @@ class TimmBackbone(Backbone):
         found = self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
         return found.several() if self.beside_last else found
 
-    def several(self) -> TimmBackbone:
+    def several(self, inner: Sequence[Tap] = ()) -> TimmBackbone:
         """Pooled features of inner stages too; at each stride the maps of all its stages."""
         twin, example = copy.copy(self), self._example()
-        twin.beside_last = inner_taps(self)
+        twin.beside_last = tuple(inner) or inner_taps(self)
         twin.width = twin._dry_run(example)
         twin._find_maps(example, of_all=True)
         return twin

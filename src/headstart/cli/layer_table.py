@@ -8,12 +8,11 @@ from headstart.cli.console import plain_table
 from headstart.kernel.terminal_text import on_one_line
 from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.numbers import interval_text, value_text
-from headstart.pipeline.record import RunRecord
 
 
-def layer_table(record: RunRecord, layers: Layers) -> Table:
+def layer_table(layers: Layers) -> Table:
     """Figures on held-out examples, and how each stage stands to the best one, several stages to the last."""
-    metric = record.info(record.primary_metric)
+    metric = layers.metric
     table = plain_table(f"{metric.title} of a probe", "value", "95 % interval", "")
     told = [(row, layers.standing(place)) for place, row in enumerate(layers.stages)]
     if layers.multi is not None:

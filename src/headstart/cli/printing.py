@@ -71,7 +71,7 @@ def print_fit(run: Run) -> None:
         console.print(stage_table(record))
     if record.layers is not None:
         console.print()
-        console.print(layer_table(record, record.layers))
+        console.print(layer_table(record.layers))
         console.print(Text(on_one_line(record.layers.sentence)))
     console.print()
     console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))

@@ -143,8 +143,11 @@ class Backbone(Network, Complete):
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and has no token positions")
 
-    def several(self) -> Backbone:
+    def several(self, inner: Sequence[Tap] = ()) -> Backbone:  # noqa: ARG002
         """The same live weights with features of several stages at once, see `contracts/several_stages.py`.
+
+        Args:
+            inner: pooled taps of the stages beside the last; some of the deeper half without any.
 
         Raises:
             BackboneError: it has a single stage, or no such features.

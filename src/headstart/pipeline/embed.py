@@ -238,14 +238,22 @@ def kept_states(
     return lambda wanted: found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
 
 
-def sampled(context: FitContext, task: Sampled, rows: np.ndarray) -> tuple[np.ndarray, Targets, np.ndarray]:
+def sampled(
+    context: FitContext, task: Sampled, rows: np.ndarray, backbone: Backbone | None = None
+) -> tuple[np.ndarray, Targets, np.ndarray]:
     """Draw tokens or pixels of every example, on which a probe with a target for each of them is solved.
+
+    With a `backbone` of its own, the inputs go through that one, and nothing is kept.
 
     Returns:
         Vectors (samples, width) float32, their targets, and the row (samples,) that each came from.
     """
-    data, backbone, device = context.read, context.backbone, pick_device()
-    start, source = source_from(context, backbone, len(backbone.stages))
+    data, device = context.read, pick_device()
+    if backbone is None:
+        backbone = context.backbone
+        start, source = source_from(context, backbone, len(backbone.stages))
+    else:
+        start, source = 0, PreparedInputs(backbone, data.examples)
     stages = suffix(backbone, data.task.needs.features, start).to(device)
     backbone.module.eval()
     head_inputs = data.task.inputs(data.examples)

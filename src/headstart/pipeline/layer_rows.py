@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.contracts.figures import MetricInfo
 from headstart.kernel.settings import Settings
 from headstart.pipeline.figure_rows import FigureRow
 
@@ -22,7 +23,7 @@ class LayerRow(Settings):
     width: int
     """Numbers in its features."""
     figure: FigureRow
-    """The primary metric of a probe on held-out examples."""
+    """Of a probe on held-out examples."""
     to_best: ComparedRow
     """Against the best stage; of several stages at once, against the last."""
     gain: ComparedRow | None = None
@@ -32,6 +33,8 @@ class LayerRow(Settings):
 class Layers(Settings):
     """The layer view: how well each stage, by itself, tells the labels."""
 
+    metric: MetricInfo
+    """What stages are compared by: the primary metric, or that of words or pixels by themselves."""
     examples: int
     """Examples of the training and validation part, each held out once."""
     folds: int

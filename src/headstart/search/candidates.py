@@ -114,7 +114,7 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
             settings = {**defaults, **one.settings, **search.of(kind)}
             recipe = build(kind, settings, where=f"tuning {name}")
             if recipe.cut_by_layers and context.layers is not None:
-                recipe = recipe.model_copy(update=cut_settings(recipe, context.layers))
+                recipe = recipe.model_copy(update=cut_settings(recipe, context.layers, context.backbone))
             try:
                 recipe.check(context.backbone)
             except SettingsError as error:

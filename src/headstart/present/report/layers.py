@@ -1,4 +1,4 @@
-"""The layer view as a chart: the primary metric of a probe at every stage, from input to end, with its interval."""
+"""The layer view as a chart: the metric of a probe at every stage, from input to end, with its interval."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from markupsafe import Markup
 from headstart.contracts.metric import SHARE
 from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.numbers import figure_text
-from headstart.pipeline.record import FigureRow, RunRecord
+from headstart.pipeline.record import FigureRow
 from headstart.present.report import svg
 
 HEIGHT = 214
 
 
-def plot(record: RunRecord, layers: Layers) -> Markup:
+def plot(layers: Layers) -> Markup:
     """Stages from left to right; a line where knowledge ends, and at the right end several stages at once."""
-    metric = record.info(record.primary_metric)
+    metric = layers.metric
     figures = [row.figure for row in layers.stages]
     places = len(figures) + (layers.multi is not None)
     shown = [*figures, *([layers.multi.figure] if layers.multi else [])]
