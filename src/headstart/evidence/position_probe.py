@@ -43,9 +43,7 @@ def held_out_classes(
 
 def metric_of_positions(noun: str) -> Metric:
     """The mean over classes of the share of their positions that are found; `noun` is what these are called."""
-    return Metric(
-        "balanced_accuracy", f"Balanced accuracy of {noun}", True, _score, _replicates, unit=SHARE, bounds=(0.0, 1.0)
-    )
+    return Metric("positions", f"Balanced accuracy of {noun}", True, _score, _replicates, unit=SHARE, bounds=(0.0, 1.0))
 
 
 def _score(targets: Mapping[str, np.ndarray], prediction: Prediction) -> float:
