@@ -29,16 +29,20 @@ LEVEL = 0.9
 FEWEST_SIZES = 3
 
 EXPONENTS = np.geomspace(0.1, 1.5, 15)
-FLOORS = np.linspace(0.0, 0.95, 20)
+FLOORS = np.linspace(0.025, 0.975, 20)
 """Values of b and f on the grid; those of f are equally probable beforehand."""
 
 USUAL, SPREAD = 0.5, 0.6
-"""Median of b beforehand, and the standard deviation of log b: from 0.2 to 1.3 in 90 % of the cases."""
+"""Median of b beforehand, and the standard deviation of log b: from 0.2 to 1.3 in 90 % of the cases.
 
-STRAYING = 0.03
+These and the spreads below were chosen on 55 forecasts of twice the labels of Amazon reviews, SST-2, PACS, optdigits
+and the Adult table. A prior for high floors gave intervals 5 % narrower there, but failed where there was no floor.
+"""
+
+STRAYING = 0.02
 """Standard deviation of a measured distance around the law, beside the bootstrap's, as a share of the distance."""
 
-EXTRAPOLATION = 0.04
+EXTRAPOLATION = 0.02
 """The same of a forecast for twice the labels; its square grows with the logarithm of the multiple."""
 
 UNSEEN = 0.3

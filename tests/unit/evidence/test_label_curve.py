@@ -32,7 +32,7 @@ def longhand(measured: Measured, labels: float) -> tuple[float, float, float]:
     errors = [1 - value for value in measured.values]
     covariance = np.cov((1 - measured.replicates).T)
     for place, (size, error) in enumerate(zip(measured.sizes, errors)):
-        covariance[place, place] += (0.03 * error) ** 2 * math.sqrt(measured.sizes[-1] / size)
+        covariance[place, place] += (0.02 * error) ** 2 * math.sqrt(measured.sizes[-1] / size)
         covariance[place, place] += (0.3 / measured.independent) ** 2
     inverse, found = np.linalg.inv(covariance), []
     for exponent in EXPONENTS:
@@ -41,14 +41,15 @@ def longhand(measured: Measured, labels: float) -> tuple[float, float, float]:
             precision = g @ inverse @ g
             level = g @ inverse @ errors / precision
             misfit = (errors - level * g) @ inverse @ (errors - level * g)
-            density = stats.norm.pdf(math.log(exponent), math.log(0.5), 0.6) * math.exp(-misfit / 2) / precision**0.5
+            density = stats.norm.pdf(math.log(exponent), math.log(0.5), 0.6)
+            density *= math.exp(-misfit / 2) / precision**0.5
             there = floor + (1 - floor) * (labels / measured.sizes[-1]) ** -exponent
             found.append((density, level * there, there**2 / precision))
     weights, means, variances = np.array(found).T
     weights /= weights.sum()
     p = float((weights * means).sum())
     variance = float((weights * (variances + (means - p) ** 2)).sum())
-    variance += (0.04 * p) ** 2 * max(0.0, math.log2(labels / measured.sizes[-1]))
+    variance += (0.02 * p) ** 2 * max(0.0, math.log2(labels / measured.sizes[-1]))
     z, trials = stats.norm.ppf(0.95), p * (1 - p) / variance
     centre, half = p + z**2 / (2 * trials), z * math.sqrt(variance + z**2 / (4 * trials**2))
     low, high = ((centre + side * half) / (1 + z**2 / trials) for side in (-1, 1))
@@ -62,13 +63,22 @@ def test_the_forecast_is_the_longhand_one(labels: int) -> None:
     assert (found.value, found.low, found.high) == pytest.approx(longhand(measured, labels), abs=1e-9)
 
 
-@pytest.mark.parametrize(("exponent", "floor", "level"), [(0.3, 0.5, 0.3), (0.5, 0.0, 0.1), (1.0, 0.7, 0.2)])
-def test_intervals_cover_what_a_known_law_says_of_twice_the_labels(exponent: float, floor: float, level: float) -> None:
-    draws = np.random.default_rng(0)
-    truth = 1 - level * (floor + (1 - floor) * 2**-exponent)
-    found = [LabelCurve(simulated(draws, 500, exponent, floor, level)).forecast(800) for _ in range(150)]
-    assert 0.83 <= np.mean([one.low <= truth <= one.high for one in found]) <= 0.99
-    assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.02)
+def test_nine_of_ten_intervals_hold_what_a_known_law_says_of_twice_the_labels() -> None:
+    draws, held = np.random.default_rng(0), []
+    while len(held) < 300:
+        exponent, floor, level = 0.5 * np.exp(draws.normal(0, 0.6)), draws.random(), draws.uniform(0.05, 0.4)
+        if level * (floor + (1 - floor) * (SIZES[0] / 400) ** -exponent) > 0.6:
+            continue  # no metric falls so far
+        found = LabelCurve(simulated(draws, 500, exponent, floor, level)).forecast(800)
+        held.append(found.low <= 1 - level * (floor + (1 - floor) * 2**-exponent) <= found.high)
+    assert 0.85 <= np.mean(held) <= 0.96
+
+
+@pytest.mark.parametrize("exponent", [0.3, 0.5, 1.0])
+def test_a_forecast_lies_between_no_gain_and_a_law_without_a_floor(exponent: float) -> None:
+    measured = simulated(np.random.default_rng(0), 5000, exponent, 0.0, 0.3)
+    found = LabelCurve(measured).forecast(800)
+    assert measured.values[-1] < found.value < 1 - 0.3 * 2**-exponent + 0.02
 
 
 def test_a_perfect_probe_is_expected_to_stay_near_it() -> None:
