@@ -39,13 +39,13 @@ def test_the_confident_joint_is_that_of_the_paper(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_confident_joint_is_cleanlabs(seed: int) -> None:
-    count = pytest.importorskip("cleanlab.count")
+    count, filters = (pytest.importorskip(f"cleanlab.{name}") for name in ("count", "filter"))
     labels, p = noisy(seed)
     found = confident_joint(labels, p)
     np.testing.assert_array_equal(found.counts, count.compute_confident_joint(labels, p, calibrate=False))
     np.testing.assert_allclose(found.joint(), count.estimate_joint(labels, p), atol=2e-3)  # it rounds to examples
-    _, rows = count.compute_confident_joint(labels, p, return_indices_of_off_diagonals=True)
-    np.testing.assert_array_equal(found.wrong(labels), np.sort(rows))
+    theirs = filters.find_label_issues(labels, p, filter_by="confident_learning")
+    np.testing.assert_array_equal(found.wrong, np.flatnonzero(theirs))
 
 
 def test_label_quality_is_cleanlabs() -> None:
@@ -76,6 +76,9 @@ def test_label_quality_in_longhand() -> None:
     assert label_quality.of_classes(labels, p).tolist() == [p[n, labels[n]] for n in range(len(p))]
     scores = label_quality.of_label_sets(np.array([[1, 0, 1]]), np.array([[0.9, 0.3, 0.2]]))
     assert scores[0] == pytest.approx(0.8 * 0.2 + 0.2 * (0.8 * 0.7 + 0.2 * 0.9))  # 0.9, 0.7, 0.2
+    voted = label_quality.with_neighbours(np.array([0.2, 0.2]), np.array([1.0, 0.3]))
+    odds = [0.25 * np.exp(0.5), 0.25 * np.exp(-0.2)]
+    np.testing.assert_allclose(voted, [one / (1 + one) for one in odds], atol=1e-9)
     right = np.array([0.9, 0.2, 0.5])
     weights = np.exp((1 - right) / 0.1)
     assert label_quality.of_picture(right) == pytest.approx(right @ weights / weights.sum())

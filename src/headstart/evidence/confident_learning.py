@@ -46,14 +46,12 @@ class ConfidentJoint(NamedTuple):
     """(examples,) the class that each is confidently of; -1 for none."""
     labelled: np.ndarray
     """(classes,) int: examples given each class."""
+    wrong: np.ndarray
+    """(some,) int, ascending: the rows off the diagonal whose given class is the less probable one."""
 
     def joint(self) -> np.ndarray:
         """Return the (classes, classes) distribution of given and true labels; its sum is 1."""
         return _joint(self.counts, self.labelled)
-
-    def wrong(self, labels: np.ndarray) -> np.ndarray:
-        """Return the rows, ascending, whose label (examples,) looks wrong."""
-        return np.flatnonzero((self.confident >= 0) & (self.confident != labels))
 
     def share_wrong(self, seed: int) -> Share:
         """Return the share of labels that are wrong."""
@@ -99,7 +97,8 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> ConfidentJ
     np.add.at(counts, (labels[confident >= 0], confident[confident >= 0]), 1)
     empty = np.diag(counts) == 0  # a class that is never confident of itself has its labels taken for right
     counts[empty, empty] = np.minimum(1, labelled[empty])
-    return ConfidentJoint(counts, confident, labelled)
+    wrong = (confident >= 0) & (probabilities[np.arange(len(labels)), confident] > own)
+    return ConfidentJoint(counts, confident, labelled, np.flatnonzero(wrong))
 
 
 def _joint(counts: np.ndarray, labelled: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ spread being the median absolute residual as a standard deviation.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 from scipy.stats import norm
 
 SHARPNESS = 0.8
@@ -23,6 +23,15 @@ TEMPERATURE = 0.1
 def of_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return (examples,) from labels (examples,) and probabilities (examples, classes)."""
     return np.asarray(probabilities[np.arange(len(labels)), labels])
+
+
+def with_neighbours(quality: np.ndarray, agreeing: np.ndarray) -> np.ndarray:
+    """Return quality (examples,) with a vote: the share of an example's nearest neighbours that have its label.
+
+    It is added to the log odds. On three other data sets than those of the benchmark a weight of 1 ranked flipped
+    labels better than none, or as well; it is not in the papers.
+    """
+    return np.asarray(expit(logit(np.clip(quality, 1e-12, 1 - 1e-12)) + agreeing - 0.5))
 
 
 def of_label_sets(truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ run again in every epoch: slower, and the same result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from headstart.contracts.backbone import Backbone
-from headstart.contracts.carriers import State
+from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features
 from headstart.contracts.runner import Runner
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import BoundTask, Sampled, Windowed
@@ -248,6 +249,22 @@ def sampled(
     Returns:
         Vectors (samples, width) float32, their targets, and the row (samples,) that each came from.
     """
+    vectors, targets, owners = [], [], []
+    for some, batch, features in batches_of_features(context, rows, "sampling features", backbone):
+        found, truth, positions = task.samples(
+            features, batch.head_inputs, batch.targets, batch.rows.tolist(), context.plan.seed
+        )
+        vectors.append(found)
+        targets.append(truth)
+        owners.append(some[positions])
+    joined = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
+    return np.concatenate(vectors), joined, np.concatenate(owners)
+
+
+def batches_of_features(
+    context: FitContext, rows: np.ndarray, doing: str, backbone: Backbone | None = None
+) -> Iterator[tuple[np.ndarray, Batch, Features]]:
+    """Yield rows (batch,) of what is read, in order, with their batch and the features that the task's head reads."""
     data, device = context.read, pick_device()
     if backbone is None:
         backbone = context.backbone
@@ -267,21 +284,13 @@ def sampled(
         head_inputs=head_inputs,
         target_kinds=data.task.target_kinds,
     )
-    vectors, targets, owners = [], [], []
-    with context.reporter.counter("sampling features", len(rows), "examples") as advance:
+    with context.reporter.counter(doing, len(rows), "examples") as advance:
         for some in stream.in_sequence():
             batch = stream.batch(some)
             with torch.no_grad():
                 features = backbone.features(stages(batch.state.to(device)))
-            found, truth, positions = task.samples(
-                features, batch.head_inputs, batch.targets, batch.rows.tolist(), context.plan.seed
-            )
-            vectors.append(found)
-            targets.append(truth)
-            owners.append(some[positions])
+            yield some, batch, features
             advance(len(some))
-    joined = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
-    return np.concatenate(vectors), joined, np.concatenate(owners)
 
 
 def in_windows(prepared: Prepared, backbone: Backbone) -> Prepared:

@@ -11,6 +11,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import CLASS_IDS, LABEL_SETS, VALUES
 from headstart.evidence import label_quality
 from headstart.evidence.confident_learning import ConfidentJoint, Share, confident_joint
+from headstart.evidence.feature_neighbours import Neighbours
 from headstart.evidence.held_out_probe import quick_prediction
 from headstart.kernel.errors import DataError, some
 from headstart.pipeline.deep.view import FOLDS, View
@@ -46,8 +47,11 @@ class HeldOut:
     classes: tuple[str, ...] = ()
 
 
-def held_out_labels(view: View) -> HeldOut:
-    """Hold labels of pooled features against held-out predictions. Raises DataError where there is no probe."""
+def held_out_labels(view: View, near: Neighbours | None) -> HeldOut:
+    """Hold labels of pooled features against held-out predictions, those of classes against neighbours as well.
+
+    Raises DataError where there is no probe.
+    """
     if view.context is None:
         raise DataError("a fit would refuse them")
     task, targets = view.context.data.task, view.context.data.targets_of(view.rows)
@@ -55,7 +59,7 @@ def held_out_labels(view: View) -> HeldOut:
     predicted = quick_prediction(task, view.features, targets, view.folds(), view.units(), view.seed)
     names = task.classes if isinstance(task, HasClasses) else ()
     if kind == CLASS_IDS:
-        return _classes(view, names, targets["label"], predicted.columns["probabilities"])
+        return _classes(view, names, targets["label"], predicted.columns["probabilities"], near)
     if kind == LABEL_SETS:
         return _label_sets(view, names, targets["label"] > 0, predicted.columns["probabilities"])
     if kind == VALUES and targets["label"].ndim == 1:
@@ -63,7 +67,9 @@ def held_out_labels(view: View) -> HeldOut:
     raise DataError("nothing is known of targets of their kind")
 
 
-def _classes(view: View, names: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray) -> HeldOut:
+def _classes(
+    view: View, names: tuple[str, ...], labels: np.ndarray, probabilities: np.ndarray, near: Neighbours | None
+) -> HeldOut:
     findings = list[Finding]()
     counts = np.bincount(labels, minlength=len(names))
     rare = [repr(names[k]) for k in np.flatnonzero((counts > 0) & (counts < FOLDS))]
@@ -73,22 +79,26 @@ def _classes(view: View, names: tuple[str, ...], labels: np.ndarray, probabiliti
     checked = np.flatnonzero(counts[labels] >= FOLDS)
     given, of = labels[checked], probabilities[checked]
     joint, quality = confident_joint(given, of), label_quality.of_classes(given, of)
-    wrong = joint.wrong(given)
+    rank, votes = quality, [""] * len(checked)
+    if near is not None:
+        agreeing = labels[near.rows[checked]] == given[:, None]
+        rank = label_quality.with_neighbours(quality, agreeing.mean(axis=1))
+        votes = [f"; {count} of its {near.rows.shape[1]} neighbours have it" for count in agreeing.sum(axis=1)]
     faults = [
         FaultRow(
             kind="wrong label",
             origin=view.origin(checked[row]),
-            score=float(quality[row]),
+            score=float(rank[row]),
             given=names[given[row]],
             likely=names[joint.confident[row]],
-            detail=f"probability of the given label {quality[row]:.1%}",
+            detail=f"probability of the given label {quality[row]:.1%}{votes[row]}",
         )
-        for row in wrong[np.argsort(quality[wrong], kind="stable")].tolist()
+        for row in joint.wrong[np.argsort(rank[joint.wrong], kind="stable")].tolist()
     ]
     if faults:
-        such = _such([f"{one.origin} ({one.given}, likely {one.likely})" for one in faults])
+        named = such([f"{one.origin} ({one.given}, likely {one.likely})" for one in faults])
         share = f"{in_percent(joint.share_wrong(view.seed))} of all by confident learning"
-        text = f"{_labels(faults)} wrong, {share}{such}; where classes overlap, right ones are among them"
+        text = f"{_labels(faults)} wrong, {share}{named}; where classes overlap, right ones are among them"
         findings.append(Finding(severity="warning", text=text))
     pairs, told = _overlaps(joint, names, view.seed)
     right = probabilities.argmax(axis=1) == labels
@@ -102,8 +112,7 @@ def _label_sets(view: View, names: tuple[str, ...], truth: np.ndarray, probabili
     count = truth.sum(axis=0)
     for k in np.flatnonzero((count >= FOLDS) & (len(truth) - count >= FOLDS)):
         p = probabilities[:, k]
-        rows = confident_joint(truth[:, k].astype(np.int64), np.stack([1 - p, p], axis=1)).wrong(truth[:, k])
-        rows = rows[np.where(truth[rows, k], p[rows], 1 - p[rows]) < 0.5]  # rare labels have low thresholds
+        rows = confident_joint(truth[:, k].astype(np.int64), np.stack([1 - p, p], axis=1)).wrong
         likely[rows, k] = ~truth[rows, k]
 
     def named(held: np.ndarray) -> str:
@@ -127,7 +136,7 @@ def _label_sets(view: View, names: tuple[str, ...], truth: np.ndarray, probabili
         )
     findings = []
     if faults:
-        text = f"label sets of {len(faults):,} examples look wrong{_such([f'{x.origin} ({x.detail})' for x in faults])}"
+        text = f"label sets of {len(faults):,} examples look wrong{such([f'{x.origin} ({x.detail})' for x in faults])}"
         findings.append(Finding(severity="warning", text=text))
     right = ((probabilities >= 0.5) == truth).all(axis=1)
     return HeldOut(faults, findings, right, probabilities, truth, names)
@@ -150,8 +159,8 @@ def _numbers(view: View, values: np.ndarray, predicted: Prediction) -> HeldOut:
     ]
     findings = []
     if faults:
-        such = _such([f"{one.origin} ({one.given}, expected {one.likely})" for one in faults])
-        text = f"{_labels(faults)} wrong{such}; with normal errors, {RATE:.0%} of clean data sets show one"
+        named = such([f"{one.origin} ({one.given}, expected {one.likely})" for one in faults])
+        text = f"{_labels(faults)} wrong{named}; with normal errors, {RATE:.0%} of clean data sets show one"
         findings.append(Finding(severity="warning", text=text))
     return HeldOut(faults, findings, np.abs(apart) <= 1)
 
@@ -184,5 +193,6 @@ def _labels(faults: list[FaultRow]) -> str:
     return "1 label looks" if len(faults) == 1 else f"{len(faults):,} labels look"
 
 
-def _such(named: list[str]) -> str:
+def such(named: list[str]) -> str:
+    """Return the first of some names, as an example."""
     return f", such as {', '.join(named[:3])}"

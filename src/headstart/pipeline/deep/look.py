@@ -17,6 +17,7 @@ from headstart.evidence.weak_groups import Group, clusters_of, groups_by_attribu
 from headstart.kernel.errors import HeadstartError, some
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.deep.labels import HeldOut, held_out_labels
+from headstart.pipeline.deep.parts import held_out_parts
 from headstart.pipeline.deep.view import FOLDS, View, view_of
 from headstart.pipeline.inspection import DeepLook, FaultRow, Finding
 from headstart.pipeline.plan import Plan
@@ -40,16 +41,20 @@ def looked_deep(
         return None, [Finding(severity="warning", text=f"--deep has no features to look at: {error}")]
     faults, findings = _lost(view)
     held: list[HeldOut] = []
+    near = None
+    if len(np.unique(view.clusters)) >= FEWEST:
+        near = neighbours(view.features, view.seed, view.clusters, angles=not view.numbers)
     attributes = _attributes(seen, view)
 
     def about_labels() -> Told:
-        held.append(held_out_labels(view))
+        pooled = view.context is None or view.context.data.task.needs.features == "pooled"
+        held.append(held_out_labels(view, near) if pooled else held_out_parts(view))
         return held[0].faults, held[0].findings
 
     parts: dict[str, Callable[[], Told]] = {"labels": about_labels}
-    if len(np.unique(view.clusters)) >= FEWEST:
-        near = neighbours(view.features, view.seed, view.clusters, angles=not view.numbers)
-        parts |= {"outliers": lambda: _outliers(view, near), "the order": lambda: _order(view, near)}
+    if near is not None:
+        found = near
+        parts |= {"outliers": lambda: _outliers(view, found), "the order": lambda: _order(view, found)}
     else:
         text = f"outliers and the order are not looked at among fewer than {FEWEST} different examples"
         findings.append(Finding(severity="note", text=text))
