@@ -141,6 +141,15 @@ class WritesFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class Margins(Protocol):
+    """A bound task without one class per example that tells how sure its predictions are."""
+
+    def margins(self, prediction: Prediction) -> np.ndarray:
+        """Return the mean difference (examples,) in [0, 1] between the probabilities of the two likeliest answers."""
+        ...
+
+
 def one_class_each(task: BoundTask) -> bool:
     """Return whether each example has one class, whose number is the target 'label'."""
     return task.target_kinds.get("label") == CLASS_IDS

@@ -21,7 +21,7 @@ PURE = 0.95
 MEASURED = 2_000
 """Most examples whose nearest of another cluster is sought; drawn where there are more."""
 
-AT_ONCE = 1 << 24
+AT_ONCE = 1 << 22
 """Distances computed at a time."""
 
 

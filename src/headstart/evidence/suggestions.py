@@ -33,7 +33,7 @@ MOST_CLUSTERS = 500
 MANY = 50
 """Clusters above which they are found by mini-batches, as in the paper."""
 
-AT_ONCE = 1 << 24
+AT_ONCE = 1 << 22
 """Distances computed at a time."""
 
 
@@ -69,7 +69,7 @@ def typical(pool: np.ndarray, labelled: np.ndarray, count: int, seed: int) -> li
         k = int(np.lexsort((-sizes, np.where(left > 0, taken, len(everything))))[0])
         if k not in order:
             order[k] = iter(_most_typical_first(everything, np.flatnonzero(own == k)))
-        of = f"typical of {sizes[k]:,} similar examples"
+        of = f"typical of {sizes[k]:,} similar examples" if sizes[k] > 1 else "unlike others of the pool"
         found.append(Suggestion(next(order[k]), f"{of}, {_already(int(labels[k]), int(taken[k] - labels[k]))}"))
         taken[k] += 1
         left[k] -= 1
@@ -87,10 +87,31 @@ def uncertain(
         count: number of suggestions, at most the size of the pool.
         seed: of the draws.
     """
-    features, residual = unit(pool), probabilities.astype(np.float64).copy()
+    residual = probabilities.astype(np.float64).copy()
     guess = residual.argmax(axis=1)
     sure = residual[np.arange(len(pool)), guess]
     residual[np.arange(len(pool)), guess] -= 1.0
+    rows = _spread(pool, residual, count, seed)
+    return [Suggestion(row, f"guessed {guesses[row]}, {sure[row]:.0%} sure") for row in rows]
+
+
+def hesitant(pool: np.ndarray, margins: np.ndarray, count: int, seed: int) -> list[Suggestion]:
+    """Return examples that a model answers with small margins and that differ, where none has a single class.
+
+    As `uncertain`, with 1 - margin in place of p - e_guess.
+
+    Args:
+        pool: (examples, width) features. margins: (examples,) in [0, 1].
+        count: number of suggestions, at most the size of the pool.
+        seed: of the draws.
+    """
+    rows = _spread(pool, 1.0 - margins[:, None].astype(np.float64), count, seed)
+    return [Suggestion(row, f"mean margin of the likeliest answers {margins[row]:.0%}") for row in rows]
+
+
+def _spread(pool: np.ndarray, residual: np.ndarray, count: int, seed: int) -> list[int]:
+    """Return rows drawn by k-means++ on the products of residual (examples, answers) and features, from the longest."""
+    features = unit(pool)
     length = np.square(residual).sum(axis=1) * np.square(features).sum(axis=1)
     draws = np.random.default_rng(draw_seed(seed, "suggestions"))
     chosen, distance, free = list[int](), length.copy(), np.ones(len(pool), dtype=bool)
@@ -103,7 +124,7 @@ def uncertain(
         free[row] = False
         near = length + length[row] - 2 * (residual @ residual[row]) * (features @ features[row])
         distance = np.minimum(distance, np.maximum(near, 0.0))
-    return [Suggestion(row, f"guessed {guesses[row]}, {sure[row]:.0%} sure") for row in chosen]
+    return chosen
 
 
 def _already(before: int, now: int) -> str:

@@ -98,8 +98,9 @@ def suggestions(
         raise DataError(f"nothing of the pool is left to label: {'; '.join([*notes, *free.notes])}")
     taken = None if known is None else _embedded(through, known.examples, known.keys, "labelled ")
     data, why = (None, "there are no labels yet") if seen is None else _bound(seen, plan, backbone)
-    choice = choice_of(method, data, why)
-    found = chosen(choice.method, _known(taken, data, run, free), free.features, min(count, len(free.rows)), plan.seed)
+    labels = _known(taken, data, run, free)
+    choice = choice_of(method, labels, why)
+    found = chosen(choice.method, labels, free.examples, free.features, min(count, len(free.rows)), plan.seed)
     notes += [*free.notes, *([] if taken is None else taken.notes)]
     if count > len(found):
         notes.append(f"The pool has {len(found):,} examples to label, fewer than the {count:,} asked for")

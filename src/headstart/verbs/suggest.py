@@ -65,7 +65,8 @@ def suggest(
         count: number of suggestions; >= 1.
         out: a .csv file of origins, reasons and inputs, which with a column of labels can be given as `labelled`; or an
             .html page with previews.
-        method: 'typical', 'covering' (ProbCover, Yehuda et al. 2022) or 'uncertain'; 'auto' goes by the labels.
+        method: 'typical', 'covering' (ProbCover, Yehuda et al. 2022) or 'uncertain'; 'auto' goes by the labels. Where
+            examples have no single class, 'auto' is 'typical', and 'uncertain' needs the run of a tagger.
         text, image, numeric, categorical, date, leave_out, label, group, format, task, backbone: as in `fit`.
         seed: decides clusters and draws.
         settings: settings of format, task and backbone.

@@ -14,7 +14,9 @@ from transformers import AutoTokenizer
 
 import headstart
 from headstart.__main__ import main
+from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.errors import DataError, SettingsError
+from headstart.pipeline.listing import listed
 from tiny_text_models import save_tiny
 
 WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" for third in "ijkl"]
@@ -105,6 +107,23 @@ def test_examples_whose_features_are_no_numbers_are_counted_and_passed_over(bert
     assert found.pool == 48 and all(not row.text.startswith("d") for row in found.rows)
     assert any("Skipped 16 inputs" in note and "features that hold NaN" in note for note in found.notes)
     assert any("Skipped 16 labelled inputs" in note for note in found.notes)
+
+
+def test_texts_whose_words_a_tagger_is_unsure_of_are_suggested_by_its_run(bert: str, tmp_path: Path) -> None:
+    words = [word.split() for word in WORDS]
+    known, pool = tmp_path / "known.conll", tmp_path / "pool.csv"
+    known.write_text("\n".join(f"{a} O\n{b} B-x\n{c} {'B-x' if c == 'i' else 'O'}\n" for a, b, c in words))
+    pd.DataFrame({"text": [f"{c} {b} {a}" for a, b, c in words[::4]]}).to_csv(pool, index=False)
+    run = headstart.fit(known, backbone=bert, scratch=False, out=tmp_path / "run")
+    assert headstart.suggest(pool, labelled=known, count=3, backbone=bert).method == "typical"
+    found = headstart.suggest(pool, labelled=run.folder, count=16, method="uncertain")
+    margins = [float(row.reason.rpartition(" ")[2].rstrip("%")) for row in found.rows]
+    assert len(found.rows) == 16 and margins[0] == min(margins) < max(margins)
+    predictor = Predictor(run.model)
+    examples = listed(pool, run.model.columns.model_copy(update={"text": ("text",)}), run.plan)
+    shares = [np.sort(np.exp(row), axis=1) for row in predictor(examples).prediction.columns["log_probabilities"]]
+    wanted = {f"mean margin of the likeliest answers {np.mean(row[:, -1] - row[:, -2]):.0%}" for row in shares}
+    assert {row.reason for row in found.rows} == wanted
 
 
 def test_tables_take_the_options_of_a_fit(tmp_path: Path) -> None:

@@ -225,6 +225,11 @@ class BoundTagging(BoundTask):
         used = tags if rows is None else tags[rows]
         return LinearModel("categorical", used, rows=rows, calibrate=temperature_of, samples="words")
 
+    def margins(self, prediction: Prediction) -> np.ndarray:
+        """Return the mean over the words of a text, whose tags are the answers; 1 without words."""
+        best = (np.sort(np.exp(words), axis=1)[:, -2:] for words in prediction.columns["log_probabilities"])
+        return np.array([np.diff(two, axis=1).mean() if len(two) else 1.0 for two in best])
+
     @property
     def tags(self) -> TagSet:
         """The tags of words: what the numbers of `targets` mean."""
