@@ -1,0 +1,251 @@
+"""The kind of a shift between labelled data and another set, as far as the labels at hand tell.
+
+Five questions, each a test whose p-values are corrected together (Holm 1979):
+
+- inputs: can the sets be told apart by their inputs? (`shift`)
+- labels: is the mix of classes another one? Of predicted classes where labels are missing. (`label_shift`)
+- inputs of a class: are those of the same class different? Where labels are missing, the data are drawn anew to the
+  estimated mix of the other set instead.
+- labels of an input: do labels differ where inputs are the same? Not without labels. (`concept_shift`)
+- support: does one set have a class, or a region, that the other lacks? (`missing_regions`)
+
+The rule, in this order: **none** where no test finds anything; **support** where a class or region is missing; **label**
+where the mix differs and inputs of a class do not, or do so without need (concept and covariate shift change them);
+**concept** where labels of an input differ and those of a class do too; **covariate** where inputs differ and labels of
+an input are not found to; else **cannot tell**. Where the sets hardly overlap, a region is no part that is missing, and
+the shift is covariate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.stats import hypergeom
+
+from headstart.evidence.concept_shift import labels_given_inputs
+from headstart.evidence.held_out_classes import COMPONENTS, held_out_classes
+from headstart.evidence.label_shift import Mix, estimated_mix, same_frequencies
+from headstart.evidence.missing_regions import FEW, Region, components, missing_regions
+from headstart.evidence.shift import FEWEST, MOST, Shift, shift
+from headstart.kernel.randomness import draw_seed
+
+Kind = Literal["none", "covariate", "label", "concept", "support", "cannot tell"]
+
+LEVEL = 0.05
+"""Of all tests together."""
+
+EXPECTED = 5.0
+"""Examples of a class that are expected at least where its lack is told."""
+
+OF_A_CLASS, OF_AN_INPUT, AT_ONE_MIX = "inputs of a class", "labels of an input", "labels of an input at one mix"
+REGIONS = ("region of the other", "region of the data")
+
+DISJOINT = 1.8
+"""Proxy A-distance from which two sets hardly overlap."""
+
+FEW_LABELS = 50
+"""Labels of the other set below which it counts as one without."""
+
+
+class Question(NamedTuple):
+    """A test of one respect in which two sets may differ."""
+
+    name: str
+    """'inputs', 'labels', 'inputs of a class', 'labels of an input', 'missing in the data', 'missing in the other'."""
+    statistic: str
+    """Name of what is measured."""
+    value: float
+    p: float
+    corrected: float
+    """The p-value, corrected for all questions."""
+    basis: str
+    """Examples or labels that it rests on."""
+
+    @property
+    def found(self) -> bool:
+        """Whether the sets differ in this respect."""
+        return self.corrected <= LEVEL
+
+
+class Diagnosis(NamedTuple):
+    """The kind of a shift, with its evidence."""
+
+    kind: Kind
+    reason: str
+    questions: tuple[Question, ...]
+    inputs: Shift
+    mix: Mix | None
+    """Estimated shares of the data's classes in the other set; None where the data have no classes."""
+    black_box: np.ndarray | None
+    """(classes,) the same by BBSE."""
+    missing_classes: tuple[tuple[str, str], ...]
+    """Class and the set that lacks it, 'data' or 'other'."""
+    regions: tuple[Region, Region]
+    """Region of the other set that is most missing in the data, and the reverse."""
+
+
+def diagnose(
+    one: np.ndarray,
+    other: np.ndarray,
+    labels: np.ndarray | None = None,
+    other_labels: np.ndarray | None = None,
+    names: Sequence[str] = (),
+    seed: int = 0,
+) -> Diagnosis:
+    """Tell the kind of the shift from one set, the data, to another.
+
+    Args:
+        one: (examples, width) finite features; `FEWEST` examples at least. other: likewise.
+        labels: (examples,) int in [0, classes), -1 where none is known; None without any.
+        other_labels: likewise of `other`; those that are known are taken for a random part of it.
+        names: of the classes of both sets.
+        seed: of everything that is drawn.
+    """
+    draws = np.random.default_rng(draw_seed(seed, "kind of a shift"))
+    sides = [_Side(*some, draws) for some in ((one, labels), (other, other_labels))]
+    points = components(np.concatenate([side.features for side in sides]), COMPONENTS)
+    for side, of in zip(sides, np.split(points, [len(sides[0].rows)])):
+        side.points = of
+    regions = missing_regions(sides[0].points, sides[1].points, draws)
+    inputs = shift(sides[0].features, sides[1].features, seed)
+    found = [("inputs", "ROC AUC", inputs.auc, inputs.p, f"{inputs.examples:,} of each")]
+    for name, region in zip(("region of the other", "region of the data"), regions):
+        found.append((name, "others in it", float(region.others), region.p, f"{len(region.rows):,} examples"))
+    regions = tuple(region._replace(rows=side.rows[region.rows]) for side, region in zip(sides[::-1], regions))
+    mix, black_box, missing = None, None, list[tuple[str, str]]()
+    if sides[0].classes() > 1:
+        compared = _Labels(*sides, max(len(names), 2), seed, draws)
+        mix, black_box = compared.mix, compared.black_box
+        found += compared.questions()
+        lacking = compared.missing()
+        missing = [(names[k], of) for k, of, p in lacking if p <= LEVEL]
+        found += (
+            [("classes", "least p of a class", min(p for *_, p in lacking), min(p for *_, p in lacking), "")]
+            if lacking
+            else []
+        )
+    questions = _corrected(found)
+    kind, reason = _kind({one.name: one for one in questions}, inputs, missing)
+    return Diagnosis(kind, reason, questions, inputs, mix, black_box, tuple(missing), regions)
+
+
+class _Side:
+    """At most `MOST` examples of a set."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray | None, draws: np.random.Generator) -> None:
+        self.rows = np.sort(draws.choice(len(features), min(MOST, len(features)), replace=False))
+        self.features = features[self.rows]
+        known = np.full(len(features), -1) if labels is None else labels
+        self.labels = known[self.rows]
+        self.known = np.flatnonzero(self.labels >= 0)
+
+    def classes(self) -> int:
+        return len(np.unique(self.labels[self.known]))
+
+
+class _Labels:
+    """Questions that need labels."""
+
+    def __init__(self, one: _Side, other: _Side, number: int, seed: int, draws: np.random.Generator) -> None:
+        self.one, self.other, self.number, self.seed, self.draws = one, other, number, seed, draws
+        self.features, self.classes = one.features[one.known], one.labels[one.known]
+        self.points = one.points[one.known]
+        self.held_out, self.probabilities = held_out_classes(self.points, self.classes, number, seed, other.points)
+        self.mix, self.black_box = estimated_mix(self.held_out, self.classes, self.probabilities, draws)
+        self.labelled = len(other.known) >= FEW_LABELS
+        self.mostly = self.labelled and 2 * len(other.known) >= len(other.labels)
+
+    def questions(self) -> list[tuple[str, str, float, float, str]]:
+        theirs, kind = self.other.labels[self.other.known], "labels"
+        mine = self.classes
+        if not self.mostly:
+            mine, theirs, kind = self.held_out.argmax(axis=1), self.probabilities.argmax(axis=1), "predicted labels"
+        value, p = same_frequencies(*(self._counts(some) for some in (mine, theirs)), self.draws)
+        found = [("labels", "Cramer's V", value, p, f"{len(mine):,} and {len(theirs):,} {kind}")]
+        within = self._within()
+        if within is not None:
+            how = "of each, class by class" if self.mostly else "of each, drawn to one mix of classes"
+            found.append(("inputs of a class", "ROC AUC", within.auc, within.p, f"{within.examples:,} {how}"))
+        if self.labelled:
+            points = np.concatenate([self.points, self.other.points[self.other.known]])
+            classes = np.concatenate([self.classes, self.other.labels[self.other.known]])
+            sets = np.arange(len(classes)) >= len(self.classes)
+            basis = f"{len(self.classes):,} and {len(self.other.known):,} labels"
+            for name, at_one_mix in (("labels of an input", False), ("labels of an input at one mix", True)):
+                value, p = labels_given_inputs(points, classes, sets, self.number, self.seed, at_one_mix=at_one_mix)
+                found.append((name, "kernel statistic", value, p, basis))
+        return found
+
+    def _within(self) -> Shift | None:
+        """Inputs of the same class compared; None where too few are left."""
+        if self.mostly:
+            known = self.other.known
+            return shift(self.features, self.other.features[known], self.seed, (self.classes, self.other.labels[known]))
+        counts = self._counts(self.classes)
+        with np.errstate(divide="ignore"):
+            size = int(np.min(np.where(self.mix.shares > 0.005, counts / self.mix.shares, np.inf)))
+        wanted = np.minimum(np.round(self.mix.shares * size).astype(np.int64), counts)
+        rows = [self.draws.choice(np.flatnonzero(self.classes == k), n, replace=False) for k, n in enumerate(wanted)]
+        drawn = np.concatenate(rows)
+        return shift(self.features[drawn], self.other.features, self.seed) if len(drawn) >= 2 * FEWEST else None
+
+    def missing(self) -> list[tuple[int, str, float]]:
+        """Class, the set that lacks it, and the p-value, corrected for the classes."""
+        mine, theirs = self._counts(self.classes), self._counts(self.other.labels[self.other.known])
+        total = mine.sum() + theirs.sum()
+        found = []
+        for k in range(self.number) if self.labelled else ():
+            for own, others, of in ((mine, theirs, "other"), (theirs, mine, "data")):
+                if not others[k] and own[k] / own.sum() * others.sum() >= EXPECTED:
+                    found.append((k, of, float(hypergeom.pmf(0, total, own[k], others.sum()))))
+        if not self.labelled:
+            share = mine / mine.sum()
+            for k in np.flatnonzero(share * len(self.other.labels) >= EXPECTED):
+                if self.mix.high[k] < FEW * share[k]:
+                    found.append((int(k), "other", 0.0))
+        return [(k, of, min(1.0, p * 2 * self.number)) for k, of, p in found]
+
+    def _counts(self, classes: np.ndarray) -> np.ndarray:
+        return np.bincount(classes, minlength=self.number)
+
+
+def _corrected(found: Sequence[tuple[str, str, float, float, str]]) -> tuple[Question, ...]:
+    """The questions with their p-values corrected by Holm."""
+    order = sorted(range(len(found)), key=lambda place: found[place][3])
+    least, corrected = 0.0, dict[int, float]()
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, (len(found) - rank) * found[place][3]))
+        corrected[place] = least
+    return tuple(
+        Question(name, statistic, value, p, corrected[place], basis)
+        for place, (name, statistic, value, p, basis) in enumerate(found)
+    )
+
+
+def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str, str]]) -> tuple[Kind, str]:
+    """The rule, and its reason."""
+    found = [name for name, one in asked.items() if one.found]
+    doubtful = {name for name, one in asked.items() if one.p <= LEVEL}
+    blind = "" if AT_ONE_MIX in asked else "; concept shift stays unseen without labels of the other set"
+    if not found:
+        return "none", f"no test finds a difference{blind}"
+    if missing:
+        return "support", "; ".join(f"the {of} set has no '{name}'" for name, of in missing)
+    if regions := [asked[name] for name in REGIONS if name in found and inputs.distance < DISJOINT]:
+        return "support", "; ".join(
+            f"a {one.name} has {one.value:.0f} of the other set in {one.basis}" for one in regions
+        )
+    if OF_AN_INPUT in found and AT_ONE_MIX in found:
+        return "concept", "like inputs have other labels, more than another mix of classes explains"
+    if "labels" in found and OF_A_CLASS in asked and not doubtful & {OF_A_CLASS, AT_ONE_MIX}:
+        return "label", "the mix of classes differs, inputs of the same class are not found to"
+    apart = "inputs" in found or OF_A_CLASS in found
+    if apart and "labels" in asked and OF_AN_INPUT not in doubtful and doubtful & {OF_A_CLASS}:
+        hardly = ", and the sets hardly overlap" if inputs.distance >= DISJOINT else ""
+        like = "" if blind else "; labels of like inputs are not found to"
+        return "covariate", f"inputs differ, also those of the same class{hardly}{like}{blind}"
+    if "labels" not in asked:
+        return "cannot tell", "inputs differ, and without labels nothing more can be told"
+    return "cannot tell", f"the sets differ ({', '.join(found)}), and that fits no single kind"
