@@ -210,7 +210,7 @@ def evaluate(
 @guarded
 def inspect(
     data: Data,
-    against: Annotated[str | None, option("--against", "Other inputs: do they differ from DATA?", "OTHER")] = None,
+    against: Annotated[str | None, option("--against", "Another set: does it differ, and how?", "OTHER")] = None,
     deep: Annotated[
         bool | None, typer.Option("--deep", help="Look at frozen features: wrong labels, outliers, overlaps.")
     ] = None,
@@ -238,7 +238,7 @@ def inspect(
 
     \b
     headstart inspect photos/
-    headstart inspect photos/ --against new-photos/    do the new ones look like these?
+    headstart inspect photos/ --against new-photos/    do the new ones differ, and in what?
     headstart inspect photos/ --deep --out findings.html    wrong labels, outliers, weak groups and more
     headstart inspect photos/ --deep --fix cleaned.csv    a list without copies and wrong labels
     """

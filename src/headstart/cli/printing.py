@@ -15,6 +15,7 @@ from rich.text import Text
 from headstart.cli.console import open_console, plain_grid, plain_table
 from headstart.cli.layer_table import layer_table
 from headstart.cli.plugin_help import Entry
+from headstart.cli.shift_printing import print_shift
 from headstart.cli.stage_table import stage_table
 from headstart.kernel.terminal_text import as_list, on_one_line
 from headstart.kernel.user_settings import FieldHelp
@@ -100,6 +101,8 @@ def print_inspection(inspection: Inspection) -> None:
     for finding in inspection.findings:
         grid.add_row(Text(f"{finding.severity}:", _STYLES[finding.severity]), Text(as_list(finding.text)))
     console.print(grid)
+    if inspection.shift is not None:
+        print_shift(console, inspection.shift)
     if not inspection.assumed and all(finding.severity == "note" for finding in inspection.findings):
         console.print("No problems found.")
 

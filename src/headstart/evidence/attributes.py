@@ -78,8 +78,9 @@ def _of_pictures(fingerprints: Fingerprints, count: int) -> dict[str, Values]:
     }
     found: dict[str, Values] = {}
     for name, values in measured.items():
-        found[name] = np.full(count, np.nan)
-        found[name][fingerprints.rows] = values[fingerprints.record_of]
+        of_all = np.full(count, np.nan)
+        of_all[fingerprints.rows] = values[fingerprints.record_of]
+        found[name] = of_all
     return found
 
 

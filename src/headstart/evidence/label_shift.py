@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROUNDS, TOLERANCE = 500, 1e-7
-RESAMPLES, TABLES = 200, 999
+RESAMPLES, RESAMPLE_ROUNDS, TABLES = 200, 30, 999
 LEVEL = 0.95
 
 
@@ -45,15 +45,18 @@ def bbse(confusion: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.asarray(found / found.sum() if found.sum() else joint.sum(axis=0))
 
 
-def expectation_maximisation(probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
+def expectation_maximisation(
+    probabilities: np.ndarray, prior: np.ndarray, start: np.ndarray | None = None, rounds: int = ROUNDS
+) -> np.ndarray:
     """Return the share of each class in another set, (classes,), of greatest likelihood.
 
     Args:
         probabilities: (examples, classes) of the other set, calibrated on data whose shares are the `prior` (classes,).
+        start: (classes,) shares of the first round; None for the prior. rounds: at most.
     """
     ratio = probabilities / np.maximum(prior, 1e-12)
-    shares = prior
-    for _ in range(ROUNDS):
+    shares = prior if start is None else start
+    for _ in range(rounds):
         before, posterior = shares, ratio * shares
         shares = (posterior / np.maximum(posterior.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
         if np.abs(shares - before).max() < TOLERANCE:
@@ -80,7 +83,7 @@ def estimated_mix(
             draws.integers(len(probabilities), size=len(probabilities)),
         )
         prior = np.bincount(classes[mine], minlength=number) / len(classes)
-        drawn.append(expectation_maximisation(probabilities[theirs], prior))
+        drawn.append(expectation_maximisation(probabilities[theirs], prior, shares, RESAMPLE_ROUNDS))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     confusion = np.zeros((number, number))
     np.add.at(confusion, (known.argmax(axis=1), classes), 1)

@@ -19,8 +19,11 @@ from headstart.numerics.standardisation import standardise
 FEW = 0.1
 """Share of a region's examples below which a set has practically none there."""
 
-SHARES = (0.1, 0.15, 0.2)
-DIMENSIONS, REGRESSED = 20, 60
+SHARES = (0.1, 0.15, 0.2, 0.3)
+DIMENSIONS = 20
+
+EXAMPLES = 20
+"""For each effective dimension of the regression."""
 
 
 class Region(NamedTuple):
@@ -46,7 +49,7 @@ def missing_regions(one: np.ndarray, other: np.ndarray, draws: np.random.Generat
     rows = [np.sort(draws.choice(len(some), count, replace=False)) for some in (one, other)]
     kernel = gaussian(np.concatenate([one[rows[0]], other[rows[1]]])[:, :DIMENSIONS])
     middle = kernel.mean(axis=0)
-    hat = hat_matrix(kernel - middle - middle[:, None] + middle.mean(), REGRESSED)
+    hat = hat_matrix(kernel - middle - middle[:, None] + middle.mean(), 2 * count / EXAMPLES)
     sign = np.repeat([-1.0, 1.0], count)
     score = leave_one_out(hat, sign[:, None])[:, 0]
     sides = [(np.argsort(-score, kind="stable"), rows[1], count), (np.argsort(score, kind="stable"), rows[0], 0)]
@@ -71,12 +74,11 @@ def gaussian(points: np.ndarray) -> np.ndarray:
 
 def _most_missing(order: np.ndarray, own: np.ndarray, first: int, count: int) -> Region:
     """The region among the first rows of `order` of which the fewest are others; own rows begin at `first`."""
-    best = Region(np.empty(0, np.int64), 0.0, 0, 1.0)
+    found = []
     for share in SHARES:
-        region = order[: int(share * count)]
+        region = order[: max(1, int(share * count))]
         inside = region[(region >= first) & (region < first + count)] - first
         others = len(region) - len(inside)
-        p = min(1.0, len(SHARES) * float(binom.cdf(others, len(region), FEW))) if len(region) else 1.0
-        if p <= best.p and p < 1:
-            best = Region(own[inside], len(inside) / count, others, p)
-    return best
+        p = min(1.0, len(SHARES) * float(binom.cdf(others, len(region), FEW)))
+        found.append(Region(own[inside], len(inside) / count, others, p))
+    return min(found, key=lambda region: region.p)

@@ -1,19 +1,26 @@
 """The kind of a shift between labelled data and another set, as far as the labels at hand tell.
 
-Five questions, each a test whose p-values are corrected together (Holm 1979):
+Each question is a test; the p-values are corrected together (Holm 1979):
 
 - inputs: can the sets be told apart by their inputs? (`shift`)
 - labels: is the mix of classes another one? Of predicted classes where labels are missing. (`label_shift`)
-- inputs of a class: are those of the same class different? Where labels are missing, the data are drawn anew to the
-  estimated mix of the other set instead.
-- labels of an input: do labels differ where inputs are the same? Not without labels. (`concept_shift`)
-- support: does one set have a class, or a region, that the other lacks? (`missing_regions`)
+- inputs of a class: are those of the same class different? Where labels are missing, examples of the data are drawn to
+  the estimated mix of the other set and compared with it.
+- labels of an input: do labels differ where inputs are alike? Once as they are, once allowing for another mix of
+  classes. Not without labels. (`concept_shift`)
+- support: has one set a class, or a region, that the other lacks? (`missing_regions`)
 
-The rule, in this order: **none** where no test finds anything; **support** where a class or region is missing; **label**
-where the mix differs and inputs of a class do not, or do so without need (concept and covariate shift change them);
-**concept** where labels of an input differ and those of a class do too; **covariate** where inputs differ and labels of
-an input are not found to; else **cannot tell**. Where the sets hardly overlap, a region is no part that is missing, and
-the shift is covariate.
+The rule, in this order:
+
+- none: no test finds a difference;
+- support: a class or region is missing;
+- concept: labels of an input differ, with and without allowing for the mix of classes;
+- label: the mix differs, and what label shift leaves alone does not, not even before the correction: inputs of a class,
+  and labels of an input at one mix;
+- covariate: inputs differ, also those of a class, and labels of an input do not, not even before the correction;
+- cannot tell: all else.
+
+Where the sets hardly overlap, no region is merely missing: the shift is then one of the other kinds.
 """
 
 from __future__ import annotations
@@ -36,16 +43,19 @@ Kind = Literal["none", "covariate", "label", "concept", "support", "cannot tell"
 LEVEL = 0.05
 """Of all tests together."""
 
+LEAST = 0.005
+"""Share up to which a class is left out of examples that are drawn to a mix."""
+
 EXPECTED = 5.0
 """Examples of a class that are expected at least where its lack is told."""
 
 OF_A_CLASS, OF_AN_INPUT, AT_ONE_MIX = "inputs of a class", "labels of an input", "labels of an input at one mix"
-REGIONS = ("region of the other", "region of the data")
+REGIONS = ("region only in the other set", "region only in the data")
 
 DISJOINT = 1.8
 """Proxy A-distance from which two sets hardly overlap."""
 
-FEW_LABELS = 50
+FEW_LABELS = 30
 """Labels of the other set below which it counts as one without."""
 
 
@@ -53,7 +63,7 @@ class Question(NamedTuple):
     """A test of one respect in which two sets may differ."""
 
     name: str
-    """'inputs', 'labels', 'inputs of a class', 'labels of an input', 'missing in the data', 'missing in the other'."""
+    """One of 'inputs', 'labels', 'classes' (that are missing) and the names below."""
     statistic: str
     """Name of what is measured."""
     value: float
@@ -111,28 +121,28 @@ def diagnose(
     regions = missing_regions(sides[0].points, sides[1].points, draws)
     inputs = shift(sides[0].features, sides[1].features, seed)
     found = [("inputs", "ROC AUC", inputs.auc, inputs.p, f"{inputs.examples:,} of each")]
-    for name, region in zip(("region of the other", "region of the data"), regions):
+    for name, region in zip(REGIONS, regions):
         found.append((name, "others in it", float(region.others), region.p, f"{len(region.rows):,} examples"))
-    regions = tuple(region._replace(rows=side.rows[region.rows]) for side, region in zip(sides[::-1], regions))
+    theirs, mine = (region._replace(rows=side.rows[region.rows]) for side, region in zip(sides[::-1], regions))
     mix, black_box, missing = None, None, list[tuple[str, str]]()
     if sides[0].classes() > 1:
-        compared = _Labels(*sides, max(len(names), 2), seed, draws)
+        compared = _Labels(sides[0], sides[1], len(names), seed, draws)
         mix, black_box = compared.mix, compared.black_box
         found += compared.questions()
-        lacking = compared.missing()
-        missing = [(names[k], of) for k, of, p in lacking if p <= LEVEL]
-        found += (
-            [("classes", "least p of a class", min(p for *_, p in lacking), min(p for *_, p in lacking), "")]
-            if lacking
-            else []
-        )
+        if lacking := compared.missing():
+            p = min(p for _, _, p in lacking)
+            found.append(("classes", "number", float(len(lacking)), p, "labels"))
+            missing = [(str(names[k]), of) for k, of, p in lacking if p <= LEVEL]
     questions = _corrected(found)
     kind, reason = _kind({one.name: one for one in questions}, inputs, missing)
-    return Diagnosis(kind, reason, questions, inputs, mix, black_box, tuple(missing), regions)
+    return Diagnosis(kind, reason, questions, inputs, mix, black_box, tuple(missing), (theirs, mine))
 
 
 class _Side:
     """At most `MOST` examples of a set."""
+
+    points: np.ndarray
+    """(examples, some) principal components of both sets."""
 
     def __init__(self, features: np.ndarray, labels: np.ndarray | None, draws: np.random.Generator) -> None:
         self.rows = np.sort(draws.choice(len(features), min(MOST, len(features)), replace=False))
@@ -162,7 +172,7 @@ class _Labels:
         mine = self.classes
         if not self.mostly:
             mine, theirs, kind = self.held_out.argmax(axis=1), self.probabilities.argmax(axis=1), "predicted labels"
-        value, p = same_frequencies(*(self._counts(some) for some in (mine, theirs)), self.draws)
+        value, p = same_frequencies(self._counts(mine), self._counts(theirs), self.draws)
         found = [("labels", "Cramer's V", value, p, f"{len(mine):,} and {len(theirs):,} {kind}")]
         within = self._within()
         if within is not None:
@@ -175,7 +185,7 @@ class _Labels:
             basis = f"{len(self.classes):,} and {len(self.other.known):,} labels"
             for name, at_one_mix in (("labels of an input", False), ("labels of an input at one mix", True)):
                 value, p = labels_given_inputs(points, classes, sets, self.number, self.seed, at_one_mix=at_one_mix)
-                found.append((name, "kernel statistic", value, p, basis))
+                found.append((name, "kernel", value, p, basis))
         return found
 
     def _within(self) -> Shift | None:
@@ -185,7 +195,7 @@ class _Labels:
             return shift(self.features, self.other.features[known], self.seed, (self.classes, self.other.labels[known]))
         counts = self._counts(self.classes)
         with np.errstate(divide="ignore"):
-            size = int(np.min(np.where(self.mix.shares > 0.005, counts / self.mix.shares, np.inf)))
+            size = int(np.min(np.where(self.mix.shares > LEAST, counts / self.mix.shares, np.inf)))
         wanted = np.minimum(np.round(self.mix.shares * size).astype(np.int64), counts)
         rows = [self.draws.choice(np.flatnonzero(self.classes == k), n, replace=False) for k, n in enumerate(wanted)]
         drawn = np.concatenate(rows)
@@ -200,11 +210,11 @@ class _Labels:
             for own, others, of in ((mine, theirs, "other"), (theirs, mine, "data")):
                 if not others[k] and own[k] / own.sum() * others.sum() >= EXPECTED:
                     found.append((k, of, float(hypergeom.pmf(0, total, own[k], others.sum()))))
-        if not self.labelled:
+        if not self.labelled and min(len(self.classes), len(self.other.labels)) >= FEW_LABELS:
             share = mine / mine.sum()
-            for k in np.flatnonzero(share * len(self.other.labels) >= EXPECTED):
+            for k in np.flatnonzero(share * len(self.other.labels) >= EXPECTED).tolist():
                 if self.mix.high[k] < FEW * share[k]:
-                    found.append((int(k), "other", 0.0))
+                    found.append((k, "other", 0.0))
         return [(k, of, min(1.0, p * 2 * self.number)) for k, of, p in found]
 
     def _counts(self, classes: np.ndarray) -> np.ndarray:
@@ -232,20 +242,21 @@ def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str
     if not found:
         return "none", f"no test finds a difference{blind}"
     if missing:
-        return "support", "; ".join(f"the {of} set has no '{name}'" for name, of in missing)
+        lacks = {"data": "the data have", "other": "the other set has"}
+        return "support", "; ".join(f"{lacks[of]} no '{name}'" for name, of in missing)
     if regions := [asked[name] for name in REGIONS if name in found and inputs.distance < DISJOINT]:
-        return "support", "; ".join(
-            f"a {one.name} has {one.value:.0f} of the other set in {one.basis}" for one in regions
-        )
+        told = (f"a {one.name}, {one.basis} with {one.value:.0f} of the set that lacks them" for one in regions)
+        return "support", "; ".join(told)
     if OF_AN_INPUT in found and AT_ONE_MIX in found:
         return "concept", "like inputs have other labels, more than another mix of classes explains"
     if "labels" in found and OF_A_CLASS in asked and not doubtful & {OF_A_CLASS, AT_ONE_MIX}:
-        return "label", "the mix of classes differs, inputs of the same class are not found to"
+        return "label", f"the mix of classes differs, inputs of the same class are not found to{blind}"
     apart = "inputs" in found or OF_A_CLASS in found
     if apart and "labels" in asked and OF_AN_INPUT not in doubtful and doubtful & {OF_A_CLASS}:
-        hardly = ", and the sets hardly overlap" if inputs.distance >= DISJOINT else ""
-        like = "" if blind else "; labels of like inputs are not found to"
-        return "covariate", f"inputs differ, also those of the same class{hardly}{like}{blind}"
+        like = blind or "; labels of like inputs are not found to"
+        if inputs.distance >= DISJOINT:
+            like = "; the sets hardly overlap, so that labels of like inputs cannot be compared"
+        return "covariate", f"inputs differ, also those of the same class{like}"
     if "labels" not in asked:
-        return "cannot tell", "inputs differ, and without labels nothing more can be told"
-    return "cannot tell", f"the sets differ ({', '.join(found)}), and that fits no single kind"
+        return "cannot tell", "the inputs differ, and the data have no labels of two classes that would tell how"
+    return "cannot tell", f"the sets differ in {', '.join(found)}, and that fits no single kind"

@@ -146,17 +146,14 @@ def _youden(scores: np.ndarray, member: np.ndarray) -> np.ndarray:
     """(classes,) J of calling as many examples a class as there are in it, those with the highest scores."""
     place = (-scores).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     called = place < member.sum(axis=0)
-    return np.asarray((called & member).sum(axis=0) / member.sum(axis=0)) - (called & ~member).sum(axis=0) / (
-        ~member
-    ).sum(axis=0)
+    hits, misses = ((called & of).sum(axis=0) / of.sum(axis=0) for of in (member, ~member))
+    return np.asarray(hits - misses)
 
 
 def _codes(values: Values, rows: np.ndarray) -> np.ndarray | None:
     """(rows,) int: the bin of each value; None for an attribute that cannot predict anything."""
-    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        codes = _binned(values[rows])
-    else:
-        codes = _common([values[row] for row in rows])
+    numbers = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    codes = _binned(np.asarray(values)[rows]) if numbers else _common([values[row] for row in rows])
     return None if codes is None or len(np.unique(codes)) < 2 else codes
 
 

@@ -35,7 +35,7 @@ def examine(seen: SeenData, source: str, task: str) -> Inspection:
     """Look at data for one task, or with 'auto' for each that their labels suit; findings gravest first."""
     examples, copies, origins = seen.examples, seen.copies, seen.examples.origins()
     inputs = _inputs(seen, origins)
-    reviews, about_labels = _reviews(examples, task)
+    reviews, about_labels = reviews_of(examples, task)
     spreads = {
         name: _spread(values, review.unit) for review in reviews for name, values in review.spreads.items() if values
     }
@@ -66,7 +66,7 @@ def _copies(copies: Duplicates, origins: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _reviews(examples: Examples, task: str) -> tuple[list[Review], list[Finding]]:
+def reviews_of(examples: Examples, task: str) -> tuple[list[Review], list[Finding]]:
     """The reviews of the tasks that the labels suit, with their findings; labels of no clear kind are a fault."""
     reviews: list[Review] = []
     faults: dict[str, None] = {}

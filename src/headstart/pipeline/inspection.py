@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from headstart.evidence.shift_kind import Kind
 from headstart.kernel.settings import Settings
-from headstart.pipeline.record import DataIssue, Shown
+from headstart.pipeline.record import DataIssue, Number, Shown
 
 Severity = Literal["error", "warning", "note"]
 
@@ -48,22 +49,6 @@ class Spread(Settings):
     """As it stands behind the numbers: 'px'; empty for plain numbers."""
 
 
-class ShiftRow(Settings):
-    """The inputs against those of another set, told apart by a linear classifier on frozen features."""
-
-    against: str
-    """Path of the other set, or what it is."""
-    backbone: str
-    auc: float
-    """Area under the ROC curve, in [0, 1]; 0.5 where nothing differs."""
-    p: float
-    """Probability of such an area or a larger one where the sets do not differ."""
-    distance: float
-    """Proxy A-distance, in [0, 2]."""
-    examples: int
-    """Number of each set that were compared."""
-
-
 class FaultRow(Shown):
     """One thing that looks wrong: with an example, or with the data where `origin` is empty."""
 
@@ -79,6 +64,72 @@ class FaultRow(Shown):
     """Origin of the other example, or the other class."""
     detail: str = ""
     """The evidence in a few words."""
+
+
+class ShiftTest(Settings):
+    """A respect in which two sets may differ."""
+
+    name: str
+    """As in `Question` of `evidence/shift_kind.py`: 'inputs', 'labels', 'inputs of a class'."""
+    statistic: str
+    """What is measured."""
+    value: Number
+    p: float
+    corrected: float
+    """The p-value, corrected for all tests (Holm)."""
+    found: bool
+    """Whether the sets differ in this respect."""
+    basis: str
+    """Examples or labels that it rests on."""
+
+
+class ClassShare(Settings):
+    """Share of a class in both sets."""
+
+    name: str
+    data: float
+    other: float | None
+    """Among the labels of the other set; None where it has too few."""
+    estimated: float
+    """In the other set, from its inputs alone (EM, Saerens et al. 2002), where inputs of a class are alike."""
+    low: float
+    """Ends of the 95 % interval of the estimate."""
+    high: float
+    black_box: float
+    """The same by BBSE (Lipton et al. 2018)."""
+
+
+class ShiftRow(Settings):
+    """The data against another set, on frozen features."""
+
+    against: str
+    """Path of the other set, or what it is."""
+    backbone: str
+    auc: float
+    """Area under the ROC curve of a linear classifier of the set, in [0, 1]; 0.5 where nothing differs."""
+    p: float
+    """Probability of such an area or a larger one where the sets do not differ."""
+    distance: float
+    """Proxy A-distance, in [0, 2]."""
+    examples: int
+    """Number of each set that were compared."""
+    labels: int
+    """Number of the compared examples of the other set that have a label."""
+    kind: Kind
+    """Of the shift: 'none', 'covariate', 'label', 'concept', 'support' or 'cannot tell'."""
+    reason: str
+    tests: tuple[ShiftTest, ...]
+    classes: tuple[ClassShare, ...] = ()
+    """Empty where the data have no classes."""
+    missing_classes: dict[str, str] = {}
+    """Class -> the set that lacks it, 'data' or 'other'."""
+    faults: tuple[FaultRow, ...] = ()
+    """Inputs of each set that are least like those of the other."""
+
+    @property
+    def mix_holds(self) -> bool:
+        """Whether the estimated mix may be believed: inputs of a class are not found to differ."""
+        return not any(one.found and one.name == "inputs of a class" for one in self.tests)
 
 
 class DeepLook(Settings):

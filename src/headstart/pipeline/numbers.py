@@ -20,6 +20,11 @@ def value_text(unit: str, value: float) -> str:
     return number_text(value) + _behind(unit, value)
 
 
+def p_text(p: float) -> str:
+    """'p = 0.012', or 'p < 0.001'."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def figure_text(unit: str, figure: FigureRow) -> str:
     """'91.5 % (87.0–95.1)', or '0.705 (too few examples of 'spam': 2)'; the value alone where nothing is known."""
     interval = interval_text(unit, figure)

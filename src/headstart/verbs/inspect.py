@@ -61,8 +61,9 @@ def inspect(
 
     Args:
         data: a folder of images, a table, a pandas frame or a Hugging Face dataset.
-        against: another set of inputs, such as those that the model will meet, looked through for copies of the data
-            and for a shift: can a linear classifier on frozen features tell the two apart? Its labels are not read.
+        against: another set, such as the inputs that the model will meet, looked through for copies of the data and for
+            a shift: can a linear classifier on frozen features tell the two apart, and is the shift one of covariates,
+            labels, concept or support? Labels are read where it has any; without, its mix of classes is estimated.
         deep: look at frozen features as well, those that a fit has kept where there are any: labels that look wrong
             (confident learning, Northcutt et al. 2021), classes that overlap, and outliers.
         out: a .csv file for all findings, one row per example and fault, or an .html page with previews.

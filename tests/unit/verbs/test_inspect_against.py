@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import headstart
 from headstart.kernel.errors import DataError
@@ -52,3 +53,67 @@ def test_too_few_and_other_kinds_of_inputs_are_told(bert: str, tmp_path: Path) -
     assert any("4 usable inputs are fewer than 10" in one.text for one in found.findings)
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         against(str(tmp_path / "nowhere.csv"), bert)
+
+
+def test_labels_of_the_other_set_are_read_and_tell_the_kind(bert: str) -> None:
+    half = pd.DataFrame({"text": WORDS[1::2], "label": [*["good"] * 3, *["bad"] * 29]})
+    found = against(half, bert).shift
+    assert found is not None and found.labels == 32 and found.kind in ("label", "cannot tell")
+    assert {one.name for one in found.classes} == {"good", "bad"} and found.classes[0].other == pytest.approx(29 / 32)
+    told = found.tests[[one.name for one in found.tests].index("labels")]
+    assert told.found and told.corrected < 0.05
+
+
+def test_a_set_without_labels_is_compared_without_them_and_says_so(bert: str) -> None:
+    found = against(pd.DataFrame({"text": WORDS[1::2]}), bert)
+    assert found.shift is not None and found.shift.labels == 0 and found.shift.classes[0].other is None
+    assert any("is compared without labels: " in one.text for one in found.findings)
+
+
+def test_label_names_that_the_data_lack_are_a_missing_class(bert: str) -> None:
+    words = [f"{first} {second}" for first in WORDS for second in ("m", "n")]
+    data = pd.DataFrame({"text": words[::2], "label": ["good", "bad"] * 32})
+    other = pd.DataFrame({"text": words[1::2], "label": ["good", "odd"] * 32})
+    found = headstart.inspect(data, against=other, text="text", label="label", backbone=bert)
+    assert found.shift is not None and found.shift.kind == "support"
+    assert found.shift.missing_classes == {"bad": "other", "odd": "data"}
+    (told,) = [one for one in found.findings if one.text.startswith("kind of the shift to <DataFrame>: support")]
+    assert told.severity == "warning" and "the other set has no 'bad'" in told.text
+
+
+def test_what_is_least_like_the_other_set_is_listed_and_written(bert: str, tmp_path: Path) -> None:
+    other = pd.DataFrame({"text": [f"Why? A dog barked at {word} and looked at the rain" for word in WORDS]})
+    table = tmp_path / "findings.csv"
+    found = headstart.inspect(DATA, against=other, text="text", label="label", backbone=bert, out=table)
+    assert found.shift is not None
+    kinds = [one.kind for one in found.shift.faults]
+    assert 0 < kinds.count("unlike the data") <= 12 and 0 < kinds.count("unlike the other set") <= 12
+    rows = pd.read_csv(table)
+    theirs = rows[rows["kind"] == "unlike the data"]
+    assert theirs["origin"].str.startswith("<DataFrame>: ").all() and len(theirs) == kinds.count("unlike the data")
+
+
+@pytest.mark.parametrize(("numbers", "kind"), [(np.arange(32.0) / 7, "none"), (np.arange(32.0) / 90, "label")])
+def test_labels_that_are_numbers_are_compared_by_bands(bert: str, numbers: np.ndarray, kind: str) -> None:
+    data = DATA.assign(label=np.random.default_rng(0).permutation(np.arange(32.0) / 7))
+    other = pd.DataFrame({"text": WORDS[1::2], "label": np.random.default_rng(1).permutation(numbers)})
+    found = headstart.inspect(data, against=other, text="text", label="label", backbone=bert).shift
+    assert found is not None and len(found.classes) == 5 and found.labels == 32
+    labels = next(one for one in found.tests if one.name == "labels")
+    assert (labels.p > 0.05) == (kind == "none") or labels.basis.endswith("predicted labels")
+
+
+@pytest.mark.parametrize("labels", [["good"] * 32, [None] * 32])
+def test_data_of_one_class_or_none_are_compared_by_their_inputs(bert: str, labels: list[str | None]) -> None:
+    other = pd.DataFrame({"text": [f"Why? A dog barked at {word} and looked at the rain" for word in WORDS]})
+    found = headstart.inspect(DATA.assign(label=labels), against=other, text="text", label="label", backbone=bert)
+    assert found.shift is not None and found.shift.kind == "cannot tell" and found.shift.classes == ()
+
+
+def test_an_empty_set_and_one_of_another_modality_are_refused(bert: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("text,label\n")
+    with pytest.raises(DataError):
+        against(str(tmp_path / "empty.csv"), bert)
+    Image.new("RGB", (40, 40)).save(tmp_path / "picture.png")
+    with pytest.raises(DataError, match="image"):
+        against(str(tmp_path / "picture.png"), bert)

@@ -33,6 +33,8 @@ KINDS = {
     "single colour": ("Pictures of a single colour", ""),
     "unusable": ("Inputs of no use", ""),
     "unreadable": ("Files that cannot be read", ""),
+    "unlike the data": ("Inputs of the other set that are least like the data", ""),
+    "unlike the other set": ("Inputs of the data that are least like the other set", ""),
     "no features": ("Examples without features", ""),
 }
 

@@ -28,7 +28,7 @@ def all_faults(found: Inspection, seen: SeenData) -> list[FaultRow]:
         ),
         *_copies(seen.copies, origins),
     ]
-    return [*certain, *(found.deep.faults if found.deep else ())]
+    return [*certain, *(found.deep.faults if found.deep else ()), *(found.shift.faults if found.shift else ())]
 
 
 def as_table(found: Inspection, faults: Sequence[FaultRow]) -> pd.DataFrame:

@@ -159,6 +159,7 @@ def _environment() -> Environment:
         seconds=numbers.seconds_text,
         parameters=numbers.parameters_text,
         number=numbers.number_text,
+        p_text=numbers.p_text,
         moment=numbers.moment_text,
         setting=numbers.setting_text,
         work_shares=shares,
