@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.evidence import concept_shift as module
-from headstart.evidence.concept_shift import labels_given_inputs
+from headstart.evidence.concept_shift import STRATA, labels_given_inputs
 from headstart.evidence.held_out_classes import held_out_classes
 from headstart.evidence.missing_regions import components, gaussian
+from headstart.evidence.shift import PERMUTATIONS, permuted
+from headstart.kernel.randomness import draw_seed
 
 
 def world(kind: str, seed: int, count: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,20 +41,26 @@ def test_false_alarms_are_as_rare_as_the_level_says(kind: str, at_one_mix: bool)
     assert sum(p <= 0.05 for p in found) <= 3  # 0.8 expected, more than 3 in one run of 100
 
 
-def test_the_statistic_is_the_double_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_statistic_is_the_double_sum_and_p_its_place_among_permutations() -> None:
     points, classes, other = world("concept", 1, 40)
-    monkeypatch.setattr(module, "PERMUTATIONS", 1)
-    monkeypatch.setattr(module, "permuted", lambda values, *_: np.zeros_like(values))  # whose statistic is 0
-    value, _ = labels_given_inputs(points, classes, other, 2, 0)
     probabilities, _ = held_out_classes(points, classes, 2, 0)
     of_set, _ = held_out_classes(points, other.astype(np.int64), 2, 0)
-    signs = np.empty(80)
-    for rows in np.array_split(np.argsort(of_set[:, 1], kind="stable"), module.STRATA):
-        signs[rows] = other[rows] - other[rows].mean()
     residuals, kernel = np.eye(2)[classes] - probabilities, gaussian(points)
-    pairs = ((i, j) for i in range(80) for j in range(80) if i != j)
-    total = sum(signs[i] * signs[j] * kernel[i, j] * float(residuals[i] @ residuals[j]) for i, j in pairs)
-    assert value == pytest.approx(total / 80, abs=1e-6)
+    strata = np.array_split(np.argsort(of_set[:, 1], kind="stable"), STRATA)
+    draws = np.random.default_rng(draw_seed(0, "labels of an input"))
+    sets = [other.astype(float), *(permuted(other.astype(float), strata, draws) for _ in range(PERMUTATIONS))]
+    like = np.array(
+        [[kernel[i, j] * (i != j) * float(residuals[i] @ residuals[j]) for j in range(80)] for i in range(80)]
+    )
+    totals = []
+    for drawn in sets:
+        signs = np.empty(80)
+        for rows in strata:
+            signs[rows] = drawn[rows] - drawn[rows].mean()
+        totals.append(float(signs @ like @ signs) / 80)
+    value, p = labels_given_inputs(points, classes, other, 2, 0)
+    assert value == pytest.approx(totals[0] - np.mean(totals[1:]), abs=1e-6)
+    assert p == pytest.approx((1 + sum(one >= totals[0] for one in totals[1:])) / 500, abs=0.005)
 
 
 def test_held_out_probabilities_are_those_of_models_without_the_example() -> None:

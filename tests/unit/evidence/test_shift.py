@@ -60,11 +60,8 @@ def test_odd_sets_have_no_shift_and_no_fault(what: str) -> None:
     assert found.p > 0.05 and 0.0 <= found.distance <= 2.0
 
 
-def test_within_classes_the_regression_and_the_area_are_those_of_centred_examples(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_within_classes_the_regression_and_the_area_are_those_of_centred_examples() -> None:
     one, other = sets(1.0, count=15, width=6)
-    monkeypatch.setattr(module, "PERMUTATIONS", 1)
     classes = (np.arange(15) % 3 // 2, np.arange(15) % 3 % 2)
     codes, sign = np.concatenate(classes), np.repeat([-1.0, 1.0], 15)
     features, targets = standardise(np.concatenate([one, other]), each=True)[0].astype(np.float64), sign.copy()
