@@ -75,7 +75,7 @@ class Question(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the sets differ in this respect."""
+        """Return whether the sets differ in this respect."""
         return self.corrected <= LEVEL
 
 

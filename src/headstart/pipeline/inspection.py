@@ -128,7 +128,7 @@ class ShiftRow(Settings):
 
     @property
     def mix_holds(self) -> bool:
-        """Whether the estimated mix may be believed: inputs of a class are not found to differ."""
+        """Return whether the estimated mix may be believed: inputs of a class are not found to differ."""
         return not any(one.found and one.name == "inputs of a class" for one in self.tests)
 
 
