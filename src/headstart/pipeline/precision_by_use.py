@@ -51,8 +51,7 @@ SECONDS = 3.0
 """About what two cross-validated probes take."""
 
 WORTH = 0.25
-"""A coarser runner is tried where that takes less than this share of what the right one has left to compute: the pass
-may become twice as fast."""
+"""A coarser runner is tried where that takes less than this share of the pass, which may become twice as fast."""
 
 MEMO = "probes-1"
 
@@ -128,11 +127,15 @@ def _can_be_tried(labelled: Labelled) -> bool:
 
 
 def _pays(exact: Choice, keys: Sequence[str | None], one: Backbone, spec: FeatureSpec, store: FeatureStore) -> bool:
-    """True where trying a coarser runner is short beside what the right one has left to compute."""
+    """True where trying a coarser runner is short beside the pass on the right one, most of which is still to come.
+
+    A sample may be stored by an earlier trial: the answer must be the same afterwards.
+    """
     known = [key for key in keys if key is not None]
     space = space_of_pass(pass_key(one, spec), one.name, exact.runner, store)
-    missing = len(not_stored(space, known, np.arange(len(known)))[0])
-    return SAMPLE * exact.seconds_each + SECONDS <= WORTH * missing * exact.seconds_each
+    if not_stored(space, known, np.arange(len(known)))[1] > len(known) / 2:
+        return False
+    return SAMPLE * exact.seconds_each + SECONDS <= WORTH * len(known) * exact.seconds_each
 
 
 def _verdict(

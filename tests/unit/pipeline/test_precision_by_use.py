@@ -53,7 +53,7 @@ def slightly_off(state: State) -> State:
     return times(state, 1.05)
 
 
-def offer(monkeypatch: pytest.MonkeyPatch, coarse: Any, autocast: float) -> None:
+def offer(monkeypatch: pytest.MonkeyPatch, coarse: Any, autocast: float) -> tuple[Behaviour, Behaviour]:
     """Plain PyTorch, whose own bfloat16 is off by a share, and a runner in bfloat16 twice as fast."""
     clock = Clock()
     plain = Behaviour(
@@ -61,6 +61,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, coarse: Any, autocast: float) -> None
     )
     half = Behaviour(0.5, precision="bfloat16", spoil=coarse)
     install(monkeypatch, {"coarse": runner(half, clock), "plain": runner(plain, clock)}, clock)
+    return plain, half
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,16 @@ def test_a_coarse_runner_feeds_a_probe_and_the_plan_and_the_model_say_by_which_g
     monkeypatch.setattr(reporter, "say", heard.append)
     predict(run.folder, table, reporter=reporter)
     assert not heard, "its own runner predicts"
+
+
+def test_evidence_reads_what_the_probe_of_a_fit_has_kept(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = offer(monkeypatch, slightly_off, 0.04)
+    headstart.fit(table, out=tmp_path / "run", scratch=False)
+    before = [sum(one.ran) for one in both]
+    headstart.inspect(table, deep=True)
+    assert [sum(one.ran) for one in both] == before
 
 
 def test_on_a_machine_without_the_runner_float32_predicts_and_a_warning_says_what_differs(
