@@ -25,6 +25,10 @@ Learn = Callable[[np.ndarray, np.ndarray], Prediction]
 """Rows to learn from and rows to predict -> finished predictions."""
 
 
+RANK = 384
+"""Principal components that a quick prediction rests on at most."""
+
+
 def held_out_prediction(
     task: BoundTask, features: np.ndarray, targets: Targets, folds: Sequence[Fold], groups: np.ndarray | None, seed: int
 ) -> Prediction:
@@ -72,13 +76,13 @@ def probe_learner(
 def quick_prediction(
     task: BoundTask, features: np.ndarray, targets: Targets, folds: Sequence[Fold], groups: np.ndarray | None, seed: int
 ) -> Prediction:
-    """Return the same from features (examples, width), with regularisation and temperature chosen once."""
+    """Return the same from features (examples, width), their first `RANK` components, with choices made once."""
     linear = task.linear() if isinstance(task, ClosedForm) else None
     model = linear.linear_model(targets, seed) if isinstance(linear, ClosedForm) else None
     known = model is not None and model.family in ("categorical", "bernoulli") and model.rows is None
     if model is None or not known or not isinstance(linear, FromScores):
         return held_out_prediction(task, features, targets, folds, groups, seed)
-    scalings = Scalings(features, model.weights)
+    scalings = Scalings(features, model.weights, RANK)
 
     def scores(labels: np.ndarray, classes: int) -> np.ndarray:
         return out_of_fold(scalings, labels, classes, folds, weights=model.weights, groups=groups, seed=seed)

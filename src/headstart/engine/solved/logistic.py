@@ -82,16 +82,21 @@ class Solution(NamedTuple):
 class Scalings:
     """Features (examples, width) in both scalings, each made when first asked for; they serve any number of targets."""
 
-    def __init__(self, features: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """`features` are finite floats; `weights` (examples,) are those of mean and variance, None for 1 each."""
-        self.features, self.weights = features, weights
+    def __init__(self, features: np.ndarray, weights: np.ndarray | None = None, rank: int | None = None) -> None:
+        """`features` are finite floats; `weights` (examples,) are those of mean and variance, None for 1 each.
+
+        `rank` is the number of principal components that are kept, those of the largest variance; None for all.
+        """
+        self.features, self.weights, self.rank = features, weights, rank
         self._made: dict[bool, tuple[Standardisation, Coordinates]] = {}
 
     def scaled(self, *, each: bool) -> tuple[Standardisation, Coordinates]:
         """Every feature with variance 1, or all divided by one number; in principal coordinates."""
         if each not in self._made:
             standard, standardisation = standardise(self.features, self.weights, each=each)
-            self._made[each] = standardisation, principal(standard)
+            rotated, back = principal(standard)  # in rising order of their variance
+            first = 0 if self.rank is None else max(0, len(back) - self.rank)
+            self._made[each] = standardisation, Coordinates(np.ascontiguousarray(rotated[:, first:]), back[first:])
         return self._made[each]
 
 
