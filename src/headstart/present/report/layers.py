@@ -30,7 +30,9 @@ def plot(layers: Layers) -> Markup:
     parts = [svg.axes(frame), svg.line(x(layers.ends + 1), y.start, x(layers.ends + 1), y.stop, "kept")]
     parts.append(svg.polyline(points, "curve validation"))
     parts += [_whisker(x(place), y, figure) for place, figure in enumerate(shown, 1)]
-    told = "; ".join(f"{row.name}: {figure_text(metric.unit, row.figure)}" for row in layers.stages)
+    named = [(row.name, row.figure) for row in layers.stages]
+    named += [("Several at once", layers.multi.figure)] if layers.multi else []
+    told = "; ".join(f"{name}: {figure_text(metric.unit, figure)}" for name, figure in named)
     return svg.drawing("Layer view", f"{told}. {layers.sentence}", HEIGHT, svg.group("series-1", *parts))
 
 

@@ -6,6 +6,8 @@ import math
 
 from sample_records import classification, figure
 
+from headstart.contracts.figures import MetricInfo
+from headstart.pipeline.layer_rows import ComparedRow, LayerRow, Layers
 from headstart.pipeline.record import BudgetRow, CandidateRow, DataIssue, Decision, Forgetting, RunRecord, StageRow
 
 HEAD = StageRow(name="head", parameters=770, state="trained", learning_rate=1e-3, trained=770)
@@ -20,6 +22,7 @@ def searched() -> RunRecord:
             "stages": vit_stages(),
             "head": HEAD,
             "candidates": candidates(),
+            "layers": layer_view(),
             "times": {"reading": 0.4, "the frozen pass": 9.8, "the probe": 0.9, "training": 41.2, "the test part": 2.1},
             "budget": BudgetRow(seconds=60.0, used=52.3, steps={"the frozen pass": 20.0, "training": 45.0}),
             "decisions": (
@@ -31,6 +34,23 @@ def searched() -> RunRecord:
                 ),
             ),
         }
+    )
+
+
+def layer_view() -> Layers:
+    """Thirteen stages that rise to the tenth; the sixth is the first on a par with it, and one has no interval."""
+    values = [0.4 + 0.05 * min(k, 9) - 0.02 * max(k - 9, 0) for k in range(13)]
+    rows = []
+    for k, value in enumerate(values):
+        shown = figure(value, math.nan if k == 0 else 0.04, most=1.0)
+        to_best = ComparedRow(difference=figure(value - 0.85, 0.03), verdict="worse" if k < 6 else "not significant")
+        rows.append(LayerRow(name=f"blocks.{k}", width=384, figure=shown, to_best=to_best))
+    better = ComparedRow(difference=figure(0.05, 0.03), verdict="better")
+    multi = LayerRow(name="multi", width=1536, figure=figure(0.87, 0.04), to_best=better)
+    sentence = "Knowledge that transfers ends at blocks.6, stage 7 of 13: accuracy 70.0 % (66.0–74.0) by a probe."
+    metric = MetricInfo(title="Accuracy", unit="share")
+    return Layers(
+        metric=metric, examples=800, folds=3, stages=tuple(rows), best=9, ends=6, multi=multi, sentence=sentence
     )
 
 

@@ -7,12 +7,14 @@ import math
 import re
 
 import pytest
+from searched_records import layer_view
 
 from headstart.contracts.panels import Bin, Matrix, Reliability, Scatter
 from headstart.pipeline.record import Arm, Epoch, FigureRow
 from headstart.present.report import svg
 from headstart.present.report.curves import loss_chart, metric_chart
 from headstart.present.report.intervals import Reference, Whisker, interval_plot
+from headstart.present.report.layers import plot
 from headstart.present.report.panels import Confusion, confusions, matrix_cells, reliability_chart, scatter_chart
 from metric_infos import metric_infos
 
@@ -183,3 +185,15 @@ def test_clip_keeps_both_ends() -> None:
     assert svg.clip("short", 10) == "short"
     assert svg.clip("abcdefghij", 5) == "ab…ij"
     assert len(svg.clip("x" * 99, 8)) == 8
+
+
+def test_the_layer_view_rises_where_the_probes_do_and_marks_where_knowledge_ends() -> None:
+    layers = layer_view()
+    drawing = str(plot(layers))
+    across = numbers_of(r'class="mark" cx="([\d.]+)"', drawing)
+    down = numbers_of(r'class="mark" cx="[\d.]+" cy="([\d.]+)"', drawing)
+    assert len(across) == 14 and across == sorted(across)
+    assert down[:10] == sorted(down[:10], reverse=True) and down[10] > down[9] > min(down)
+    (kept,) = numbers_of(r'class="kept" x1="([\d.]+)"', drawing)
+    assert kept == across[layers.ends] and drawing.count('class="whisker"') == 13
+    assert "blocks.12: 79.0 %" in drawing and "Several at once: 87.0 %" in drawing
