@@ -105,6 +105,20 @@ def test_evidence_reads_what_the_probe_of_a_fit_has_kept(
     assert [sum(one.ran) for one in both] == before
 
 
+def test_a_run_that_goes_on_keeps_its_coarse_runner_and_its_gate(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(monkeypatch, slightly_off, 0.04)
+    plan = Plan(data=str(table), scratch=False)
+    began = start(plan.data, plan).choice
+    began.keep(tmp_path / "work")
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "forgotten"))
+    offer(monkeypatch, shuffled, 2.0)
+    found = start(plan.data, plan, work=tmp_path / "work").choice
+    assert found.by_use and found.reason == began.reason
+    assert (type(found.runner).__name__, found.runner.precision) == ("Fake", "bfloat16")
+
+
 def test_on_a_machine_without_the_runner_float32_predicts_and_a_warning_says_what_differs(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
