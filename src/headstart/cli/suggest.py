@@ -61,6 +61,7 @@ def suggest(
     \b
     headstart suggest unlabelled-scans/ --count 50 --out first.html
     headstart suggest unlabelled-scans/ --labelled runs/scans --out next.csv
+    headstart suggest partly-labelled.csv --label kind --out next.csv
     """
     chosen = given(locals())
     from headstart.cli.suggestion_printing import print_suggestions

@@ -27,7 +27,7 @@ from headstart.pipeline.embed import embed
 from headstart.pipeline.judge import shown_input
 from headstart.pipeline.listing import listed
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.prepare import Prepared, ReadData, SeenData, bind_data, read_data, recognised
+from headstart.pipeline.prepare import Prepared, ReadData, SeenData, bind_data, look_at, read_data, recognised
 from headstart.pipeline.ready import staged
 from headstart.pipeline.record import Shown
 from headstart.pipeline.run_folder import RunFolder
@@ -86,7 +86,7 @@ def suggestions(
     Raises DataError, SettingsError or BackboneError as a fit does, and DataError where nothing of the pool is left.
     """
     require_method(method)
-    seen = None if labelled is None else read_data(labelled, plan, reporter)
+    seen, blank = (None, 0) if labelled is None else _with_labels(read_data(labelled, plan, reporter), reporter)
     known = None if seen is None else seen.usable()
     unlabelled, keys, notes = _unlabelled(pool, known, plan, reporter)
     first = unlabelled if known is None else known.examples
@@ -102,6 +102,8 @@ def suggestions(
     choice = choice_of(method, labels, why)
     found = chosen(choice.method, labels, free.examples, free.features, min(count, len(free.rows)), plan.seed)
     notes += [*free.notes, *([] if taken is None else taken.notes)]
+    if blank:
+        notes.append(f"Took {blank:,} of the labelled data, which have no label, for unlabelled")
     if count > len(found):
         notes.append(f"The pool has {len(found):,} examples to label, fewer than the {count:,} asked for")
     return Suggestions(
@@ -115,6 +117,20 @@ def suggestions(
         rows=tuple(_rows(free.examples, found)),
         notes=tuple(notes),
     )
+
+
+def _with_labels(seen: SeenData, reporter: Reporter) -> tuple[SeenData | None, int]:
+    """Return labelled data without the rows that have no label, None where none is left, and how many these are."""
+    examples = seen.examples
+    labels = [examples.column(name) for name in examples.schema.targets.values()]
+    rows = [row for row in range(len(examples)) if not all(_is_blank(column[row]) for column in labels)]
+    if not labels or len(rows) == len(examples):
+        return seen, 0
+    return look_at(examples.take(rows), seen.seen, reporter) if rows else None, len(examples) - len(rows)
+
+
+def _is_blank(label: Any) -> bool:
+    return label is None or label != label or (isinstance(label, str) and not label.strip())
 
 
 def _unlabelled(

@@ -61,7 +61,8 @@ def suggest(
 
     Args:
         pool: inputs without labels, as `predict` takes them; those that are labelled already are passed over.
-        labelled: labelled data as in `fit`, or a run, whose data and backbone are taken; None without any.
+        labelled: labelled data as in `fit`, or a run, whose data, backbone and model are taken; without it the rows of
+            the pool that have a `label`, if that is named. Rows without a label count as unlabelled.
         count: number of suggestions; >= 1.
         out: a .csv file of origins, reasons and inputs, which with a column of labels can be given as `labelled`; or an
             .html page with previews.
@@ -93,6 +94,8 @@ def suggest(
         "seed": seed,
         "settings": {family: dict(values) for family, values in settings.items()},
     }
+    if labelled is None and label:
+        labelled = pool
     run = open_run(labelled) if isinstance(labelled, (str, Path)) and is_run(Path(labelled)) else None
     if run is not None:
         own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}

@@ -82,6 +82,17 @@ def test_labels_of_one_class_still_say_what_is_covered(method: str, bert: str) -
         headstart.suggest(pool, labelled=known, text="text", backbone=bert, method="uncertain")
 
 
+@pytest.mark.parametrize("without", [10, 24])
+def test_rows_of_the_labelled_data_without_a_label_are_the_pool(without: int, bert: str) -> None:
+    both = labelled(24)
+    both.loc[both.index[:without], "label"] = None
+    both.loc[both.index[0], "label"] = " "
+    known = both if without == 10 else None  # the pool's own labels
+    found = headstart.suggest(both, labelled=known, count=30, text="text", label="label", backbone=bert)
+    assert {row.text for row in found.rows} == set(both["text"][:without]) and found.labelled == 24 - without
+    assert f"Took {without} of the labelled data, which have no label, for unlabelled" in found.notes
+
+
 def test_a_small_pool_is_suggested_whole_and_unknown_methods_are_refused(bert: str) -> None:
     pool = pd.DataFrame({"text": WORDS[:7]})
     found = headstart.suggest(pool, count=50, text="text", backbone=bert)
