@@ -103,8 +103,9 @@ def _passes(frame: pd.DataFrame, plan: Plan, references: Sequence[str]) -> dict[
         loaded = time.perf_counter()
         keys = content_keys(examples).keys
         labelled = Labelled(found.data, rows, plan.seed)
-        runner = choice_by_use(found.backbone, examples, keys, FeatureSpec(), plan, labelled)
-        features = embed(found.backbone, examples, keys=keys, runner=runner, store=store)
+        spec = FeatureSpec.all_stages(found.backbone)
+        runner = choice_by_use(found.backbone, examples, keys, spec, plan, labelled)
+        features = embed(found.backbone, examples, spec, keys=keys, runner=runner, store=store)
         features.pooled()
         each[Path(reference).name] = {
             "loading": round(loaded - loading, 2),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 
 
@@ -25,9 +26,15 @@ def folds(rows: np.ndarray, strata: np.ndarray, units: np.ndarray | None, count:
         rows: (some,) int.
         strata: (all,) int: what is kept in proportion.
         units: (all,) int: rows of a number stay together; None where each is by itself.
-        count: at most the number of units.
+        count: at most the number of units; fewer folds where no stratum has as many rows.
         seed: decides who is in which fold.
+
+    Raises:
+        DataError: no stratum has two rows.
     """
+    count = min(count, int(np.unique(strata[rows], return_counts=True)[1].max()))
+    if count < 2:
+        raise DataError(f"{len(rows)} labelled examples, no two of a class, are too few to hold some out")
     together = np.arange(len(strata)) if units is None else units
     draws = draw_seed(seed, "folds of labelled rows") % 2**32
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=draws)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from huggingface_hub import constants
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
@@ -29,7 +33,7 @@ def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tu
     modality = examples.schema.modality
     reference, decision = plan.backbone, None
     if reference == "auto":
-        reference, decision = _automatic(modality)
+        reference, decision = automatic(modality)
     _refuse_missing_folder(reference)
     # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
     family = next((family for family in families_of(modality) if family.suits(reference)), None)
@@ -87,6 +91,27 @@ def families_of(modality: str) -> list[Any]:
     return [family for family in families if family.modality in ("", modality)]
 
 
+def automatic(modality: str) -> tuple[str, Decision]:
+    """Return the usual model for inputs of a modality, and why it. Raises BackboneError: there is none."""
+    for family in sorted(families_of(modality), key=lambda family: getattr(family, "last_resort", False)):
+        found = family.automatic()
+        if found is not None:
+            reference, reason = found
+            return reference, Decision(what="backbone", value=reference, reason=reason)
+    raise BackboneError(modality_named(modality).no_backbone or f"no backbone is known for {modality} data")
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Within it 'auto' takes a backbone that is on this machine."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
 def _refuse_missing_folder(reference: str) -> None:
     """Refuse a path to a folder that does not exist, with the near names. Raises BackboneError."""
     path = Path(reference).expanduser()
@@ -110,12 +135,3 @@ def _not_known(reference: str, modality: str) -> str:
         f"backbone {reference} exists but is not a model for {modality} inputs: expected the folder of a run, or a "
         "folder with a config.json of timm ('architecture') or transformers ('model_type') and the weights"
     )
-
-
-def _automatic(modality: str) -> tuple[str, Decision]:
-    for family in sorted(families_of(modality), key=lambda family: getattr(family, "last_resort", False)):
-        found = family.automatic()
-        if found is not None:
-            reference, reason = found
-            return reference, Decision(what="backbone", value=reference, reason=reason)
-    raise BackboneError(modality_named(modality).no_backbone or f"no backbone is known for {modality} data")

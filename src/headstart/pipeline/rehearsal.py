@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
-
-from huggingface_hub import constants
 
 from headstart.contracts.modality import modality_named
 from headstart.kernel.errors import BackboneError, DataError, HeadstartError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.against import held_against
 from headstart.pipeline.budget import Budget
+from headstart.pipeline.choose_backbone import without_downloads
 from headstart.pipeline.data import read_examples
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.deep.look import looked_deep
@@ -101,14 +99,3 @@ def _decoding(seen: SeenData) -> tuple[str, ...]:
     examples, part = seen.examples, seen.examples.schema.part
     rows = None if part is None else [row for row, name in enumerate(examples.column(part)) if name == "train"]
     return modality_named(examples.schema.modality).decoding(examples.raws(rows or None))
-
-
-@contextmanager
-def without_downloads() -> Iterator[None]:
-    """Within it 'auto' takes a backbone that is on this machine."""
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before

@@ -30,6 +30,7 @@ from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.prepare import Prepared, read_data, require_all, without
 from headstart.pipeline.ready import ready, staged
 from headstart.pipeline.record import Decision
+from headstart.pipeline.selection.automatic import with_best_backbone
 from headstart.pipeline.time_estimates import too_long_a_pass
 
 
@@ -112,6 +113,7 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
     log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
         begun = staged(read_data(data, plan, reporter), plan)
+    plan = with_best_backbone(begun, plan, budget, log, reporter, work)
     found = ready(begun, plan, budget, log)
     prepared, backbone = found.data, found.backbone
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))

@@ -76,6 +76,7 @@ def fit(
         task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
             Without `tuning` it is 'probe', with a `budget` 'auto': the best that is found in that time; with `from_run`
             that run's own where it trains by steps, else 'full'.
+            A `backbone` 'auto' with a `budget` is the best of those on this machine by a ranking on the training part.
         weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
         from_run: a finished run whose backbone and head go on, on these data; task, columns, format and tuning that
             are left out here are as there, objective and augmentation are not. New classes widen the head. The run's

@@ -27,6 +27,10 @@ def select(
     out: Path | str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     part: str | None = None,
@@ -45,7 +49,7 @@ def select(
             catalogue for the kind of data; models that are neither on this machine nor within reach are skipped.
         licence: 'commercial' skips weights whose licence does not plainly allow commercial use.
         out: an .html file for the ranking as a page.
-        text, image, label, group, part, format, task: as in `fit`.
+        text, image, numeric, categorical, date, leave_out, label, group, part, format, task: as in `fit`.
         seed: decides the split, the folds and the resamples.
         budget: seconds for the frozen passes; candidates for which it leaves no time are skipped.
         settings: settings of format and task.
@@ -65,9 +69,11 @@ def select(
         if Path(out).suffix != ".html":
             raise SettingsError(f"a ranking is written to .html; got {Path(out).name}")
         require_page(Path(out), (data, candidates))
+    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
+    roles = {"text": text, "image": image, "label": label, "group": group, "part": part}
     said = {
         "data": name_of(data),
-        "columns": Columns(text=text, image=image, label=label, group=group, part=part),
+        "columns": Columns.model_validate({**roles, **cells}),
         "format": format,
         "task": task,
         "seed": seed,

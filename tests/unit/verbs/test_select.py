@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 
 import headstart
 from headstart.__main__ import main
-from headstart.kernel.errors import BackboneError, DataError, SettingsError
+from headstart.kernel.errors import BackboneError, DataError, HeadstartError, SettingsError
 from tiny_text_models import save_tiny
 
 WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" for third in "ijkl"]
@@ -142,3 +149,65 @@ def test_the_command_prints_the_ranking_and_the_same_as_json(
     (tmp_path / "mine.html").write_text("<p>mine</p>")
     with pytest.raises(SettingsError, match="will not be replaced"):
         headstart.select(texts(), candidates=models, out=tmp_path / "mine.html", text="text", label="label")
+
+
+def test_weights_of_nan_are_skipped_and_the_rest_is_ranked(models: list[str], tmp_path: Path) -> None:
+    broken = save_tiny(tmp_path / "broken", "bert")
+    weights = load_file(broken / "model.safetensors")
+    save_file(
+        {name: torch.full_like(values, torch.nan) for name, values in weights.items()}, broken / "model.safetensors"
+    )
+    found = headstart.select(texts(), candidates=[models[0], str(broken)], text="text", label="label")
+    assert [row.reference for row in found.backbones] == models[:1]
+    assert found.skipped[0].reference == str(broken) and "NaN" in found.skipped[0].reason
+
+
+@pytest.mark.parametrize(("labels", "error"), [("abcab", "no two of a class"), ("aabca", "same class")])
+def test_too_few_examples_to_hold_out_are_refused_with_the_reason(models: list[str], labels: str, error: str) -> None:
+    few = texts(5).assign(label=[*labels], part=["train", "train", "train", "test", "test"])
+    with pytest.raises(HeadstartError, match=error):
+        headstart.select(few, candidates=models[:1], text="text", label="label", part="part")
+
+
+def test_columns_of_a_table_are_named_as_in_a_fit() -> None:
+    draws = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draws.normal(size=80), "code": draws.integers(0, 3, 80), "leak": np.arange(80) % 2})
+    frame["label"] = np.where(frame.a + draws.normal(size=80) > 0, "yes", "no")
+    one = headstart.select(frame, label="label", leave_out="leak", categorical="code")
+    other = headstart.select(frame, label="label", numeric=["a"])
+    assert one.backbones[0].width > other.backbones[0].width >= 1
+
+
+def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(
+    models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for name, folder in zip(("all-MiniLM-L12-v2", "all-mpnet-base-v2"), models):
+        kept = tmp_path / "hub" / f"models--sentence-transformers--{name}"
+        shutil.copytree(folder, kept / "snapshots" / "0")
+        (kept / "refs").mkdir()
+        (kept / "refs" / "main").write_text("0")
+    given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe", "scratch": False}
+    frame = texts(160)
+    frame.loc[frame.index % 4 == 2, "part"] = "val"
+    held = frame.part != "train"
+    other = frame.assign(
+        text=np.where(held, "z z z " + frame.text, frame.text),
+        label=np.where(held, frame.label[::-1], frame.label),
+    )
+    reasons = []
+    for name, data in (("one", frame), ("other", other)):
+        data.to_csv(tmp_path / f"{name}.csv", index=False)
+        run = headstart.fit(tmp_path / f"{name}.csv", out=tmp_path / name, budget=600, **given)
+        plan = tomllib.loads((tmp_path / name / "plan.toml").read_text())
+        reasons += [one["reason"].split(", ranked in")[0] for one in plan["decisions"] if one["what"] == "backbone"]
+        assert run.record.times["choosing the backbone"] > 0
+    assert re.search(r"on 80 training examples; the best of [23] on this machine with probability", reasons[0])
+    assert reasons[0] == reasons[1]
+    again = headstart.fit(tmp_path / "one" / "plan.toml", out=tmp_path / "again")
+    assert again.record.backbone == headstart.load(tmp_path / "one").record.backbone
+    assert "choosing the backbone" not in again.record.times
+    headstart.fit(tmp_path / "one.csv", out=tmp_path / "plain", **given)
+    plan = tomllib.loads((tmp_path / "plain" / "plan.toml").read_text())
+    assert not any("with probability" in one["reason"] for one in plan["decisions"])

@@ -15,15 +15,14 @@ import numpy as np
 from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.kernel.documents import parse_toml
-from headstart.kernel.errors import BackboneError, DataError, RunError
+from headstart.kernel.errors import BackboneError, DataError, RunError, SettingsError
 from headstart.kernel.processor import cores
 from headstart.pipeline.budget import Budget
-from headstart.pipeline.choose_backbone import families_of
+from headstart.pipeline.choose_backbone import families_of, without_downloads
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.ready import Ready, Staged, ready
-from headstart.pipeline.rehearsal import without_downloads
 from headstart.pipeline.selection.record import Skipped
 from headstart.pipeline.time_estimates import operations_each
 
@@ -77,31 +76,32 @@ def catalogue() -> list[dict[str, Any]]:
     return entries
 
 
-def references_for(modality: str) -> list[str]:
+def references_for(modality: str, *, offered: bool = True) -> list[str]:
     """Return the candidates where none is named: the catalogue's, and what each backbone family offers by itself."""
     listed = [entry["reference"] for entry in catalogue() if entry["modality"] == modality]
-    offered = [found[0] for family in families_of(modality) if (found := family.automatic()) is not None]
-    return [*dict.fromkeys([*listed, *offered])]
+    families = families_of(modality) if offered else []
+    return [*dict.fromkeys([*listed, *(found[0] for family in families if (found := family.automatic()) is not None)])]
 
 
 def loaded(
-    begun: Staged, plan: Plan, references: Sequence[str], *, named: bool, commercial: bool
-) -> tuple[list[Candidate], list[Skipped]]:
-    """Load the candidates, bind the task to each and choose how its frozen pass goes.
+    begun: Staged, plan: Plan, references: Sequence[str], *, named: bool, commercial: bool, online: bool = True
+) -> tuple[list[Ready], list[Skipped]]:
+    """Load the candidates and bind the task to each; of two with the same weights the second is skipped.
 
     Args:
         begun: the data, split. plan: its backbone is replaced by each of the `references`.
         named: whether the user named them; else downloads end with the first one that fails.
         commercial: skip weights whose licence does not plainly allow commercial use.
+        online: whether any is downloaded.
     """
-    candidates: list[Candidate] = []
+    models: dict[str, Ready] = {}
     skipped: list[Skipped] = []
-    online = True
     for reference in references:
         try:
             with nullcontext() if online else without_downloads():
                 found = ready(begun, plan.model_copy(update={"backbone": reference}), Budget(), DecisionLog())
-        except (BackboneError, RunError) as error:
+            weights = found.backbone.weights_hash()
+        except (BackboneError, RunError, SettingsError) as error:
             online = online and named
             reason = str(error) if online else "its weights are neither on this machine nor within reach"
             skipped.append(Skipped(reference=reference, reason=reason))
@@ -109,25 +109,28 @@ def loaded(
         if commercial and not allows_commerce(found.backbone.licence):
             reason = f"its licence is {found.backbone.licence!r}, which does not plainly allow commercial use"
             skipped.append(Skipped(reference=reference, reason=reason))
-            continue
-        candidates.append(_candidate(found, plan))
-    return candidates, skipped
+        elif weights in models and not named:
+            skipped.append(Skipped(reference=reference, reason=f"it is {models[weights].reference} under another name"))
+        else:
+            models[weights if not named else reference] = found
+    return list(models.values()), skipped
 
 
-def allows_commerce(licence: str) -> bool:
-    """Return whether a licence plainly allows commercial use."""
-    parts = licence.lower().replace("_", "-").split("-")
-    return not any(word in parts or word == licence.lower() for word in RESTRICTED)
-
-
-def _candidate(found: Ready, plan: Plan) -> Candidate:
+def as_candidate(found: Ready, plan: Plan, rows: np.ndarray) -> Candidate:
+    """Choose how the frozen pass goes, by the labelled examples `rows`. Raises DataError: the head reads no vectors."""
     data = found.data
     if data.task.needs.features != "pooled":
         raise DataError(
             "select ranks models by one vector per example, and this task reads "
             f"{data.task.needs.features}: compare them by headstart fit --backbone"
         )
-    rows = np.union1d(data.split.train, data.split.val)
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
-    choice = choice_by_use(found.backbone, examples, keys, FeatureSpec(), plan, Labelled(data, rows, plan.seed))
+    spec = FeatureSpec.all_stages(found.backbone)  # what a fit keeps, so that one with the winner starts from it
+    choice = choice_by_use(found.backbone, examples, keys, spec, plan, Labelled(data, rows, plan.seed))
     return Candidate(found, choice, operations_each(found.backbone, examples, np.arange(len(examples))))
+
+
+def allows_commerce(licence: str) -> bool:
+    """Return whether a licence plainly allows commercial use."""
+    parts = licence.lower().replace("_", "-").split("-")
+    return not any(word in parts or word == licence.lower() for word in RESTRICTED)

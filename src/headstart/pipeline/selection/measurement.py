@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.engine.device import cores
+from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.folds import Fold
 from headstart.evidence.held_out_probe import quick_prediction
@@ -50,7 +51,8 @@ def features_of(candidate: Candidate, this: Round, store: FeatureStore, reporter
     data, backbone = candidate.ready.data, candidate.ready.backbone
     examples = data.examples.take(this.rows)
     keys = [data.keys[row] for row in this.rows]
-    extracted = embed(backbone, examples, keys=keys, runner=candidate.choice, store=store, reporter=reporter)
+    spec = FeatureSpec.all_stages(backbone)
+    extracted = embed(backbone, examples, spec, keys=keys, runner=candidate.choice, store=store, reporter=reporter)
     if extracted.failures:
         raise no_longer_read(examples, extracted.failures)
     features = extracted.pooled()

@@ -31,7 +31,7 @@ from headstart.pipeline.numbers import difference_text, figure_text, seconds_tex
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import read_data
 from headstart.pipeline.ready import staged
-from headstart.pipeline.selection.candidates import Candidate, catalogue, loaded, references_for
+from headstart.pipeline.selection.candidates import Candidate, as_candidate, catalogue, loaded, references_for
 from headstart.pipeline.selection.measurement import Measurement, Round, features_of, measured
 from headstart.pipeline.selection.record import BackboneRow, Selection, Skipped
 
@@ -67,13 +67,19 @@ def run_selection(
     started = time.monotonic()
     begun = staged(read_data(data, plan, reporter), plan)
     modality = begun.parts.read.examples.schema.modality
-    candidates, skipped = loaded(
+    models, skipped = loaded(
         begun, plan, references or references_for(modality), named=bool(references), commercial=commercial
     )
+    candidates = []
+    for found in models:
+        labelled = np.union1d(found.data.split.train, found.data.split.val)
+        try:
+            candidates.append(as_candidate(found, plan, labelled))
+        except BackboneError as error:
+            skipped.append(Skipped(reference=found.reference, reason=str(error)))
     if not candidates:
-        raise BackboneError(f"none of the {len(skipped)} candidates can be measured. {reasons(skipped)}")
+        raise _nothing(skipped)
     first = candidates[0].ready.data
-    labelled = np.union1d(first.split.train, first.split.val)
     contest = Contest(plan, candidates, labelled, Budget(plan.budget), reporter)
     rows = contest.run(rounds)
     primary = first.task.evaluation.primary
@@ -95,9 +101,9 @@ def run_selection(
     )
 
 
-def reasons(skipped: Sequence[Skipped]) -> str:
-    """Return why candidates were skipped, in a line."""
-    return "; ".join(f"{one.reference}: {one.reason}" for one in skipped)
+def _nothing(skipped: Sequence[Skipped]) -> BackboneError:
+    told = "; ".join(f"{one.reference}: {one.reason}" for one in skipped)
+    return BackboneError(f"none of the {len(skipped)} candidates can be measured. {told}")
 
 
 class Contest:
@@ -131,7 +137,7 @@ class Contest:
             this = self._round(np.sort(order[:size]))
             found = self._measured(this, left)
             if not found:
-                raise BackboneError(f"none of {len(left)} candidates could be measured. {reasons(self.skipped)}")
+                raise _nothing(self.skipped)
             rows = self._rows(this, found)
             if size == sizes[-1] or len(found) < len(left):
                 break
