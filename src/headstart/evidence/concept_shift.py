@@ -6,9 +6,10 @@ residuals r say nothing of the set. So, with s the set minus its share among exa
     statistic = sum_ij s_i s_j k(x_i, x_j) r_i . r_j / n
 
 grows where residuals of one set lie on one side in some region and those of the other set on the other side: kernel
-conditional independence (Zhang et al. 2011). Its null distribution is that of the sets permuted among examples with a
-like probability of the set (Berrett et al. 2020, "The conditional permutation test"), so that a mere change of the
-inputs is none.
+conditional independence (Zhang et al. 2011). The kernel is a Gaussian on principal components times 1 + q_i . q_j, with
+q what the probe predicts, centred and scaled: labels that are turned round move residuals against the prediction. The
+null distribution is that of the sets permuted among examples with a like probability of the set (Berrett et al. 2020,
+"The conditional permutation test"), so that a mere change of the inputs is none.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def labels_given_inputs(
         probabilities, _ = held_out_classes(points, classes, number, seed)
     of_set, _ = held_out_classes(points, sets, 2, seed)
     residuals = np.eye(number)[classes] - probabilities
-    like = gaussian(points[:, :DIMENSIONS]) * (residuals @ residuals.T)
+    predicted = probabilities - probabilities.mean(axis=0)
+    predicted /= max(float(np.sqrt((predicted**2).sum(axis=1).mean())), 1e-12)
+    like = gaussian(points[:, :DIMENSIONS]) * (1 + predicted @ predicted.T) * (residuals @ residuals.T)
     np.fill_diagonal(like, 0)
     strata = np.array_split(np.argsort(of_set[:, 1], kind="stable"), STRATA)
     orders = [permuted(sets.astype(np.float64), strata, draws) for _ in range(PERMUTATIONS)]
