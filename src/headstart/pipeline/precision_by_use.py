@@ -47,7 +47,7 @@ from headstart.pipeline.prepare import Prepared, no_longer_read
 SAMPLE, FOLDS = 256, 5
 """Labelled examples that the probe is tried on, at most."""
 
-SECONDS = 3.0
+SECONDS = 1.5
 """About what two cross-validated probes take."""
 
 WORTH = 0.25
