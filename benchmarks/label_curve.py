@@ -73,7 +73,7 @@ def cases(name: str, draws: int) -> list[dict[str, float]]:
 
 def _case(context: FitContext, visible: int, draw: int) -> dict[str, float]:
     """The forecast for twice the visible labels, and what is true."""
-    data, draws = context.data, np.random.default_rng(draw)
+    data, draws = context.data, np.random.default_rng((draw, visible))
     order = draws.permutation(np.sort(np.concatenate(list(data.parts().values()))))
     split = replace(data.split, train=np.sort(order[:visible]), val=order[:0], test=order[visible:])
     plan = context.plan.model_copy(update={"seed": draw})

@@ -64,7 +64,8 @@ def _curve(context: FitContext, labelled: np.ndarray) -> LabelCurve:
         raise DataError("a label curve is for tasks with a label for each example, and heads that can be solved for")
     units, features = data.kept_together(labelled), context.features.pooled(labelled)
     outputs = sum(one.numel() for one in data.task.linear().head(context.backbone).parameters()) / features.shape[1]
-    limit = SECONDS if context.plan.budget is None else min(SECONDS, SHARE * context.budget.seconds)
+    allowed = context.budget.seconds
+    limit = SECONDS if allowed is None else min(SECONDS, SHARE * allowed)
 
     def seconds(examples: int) -> float:
         return EACH + OPERATION * examples * min(examples, features.shape[1]) * outputs
