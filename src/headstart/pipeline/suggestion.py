@@ -205,7 +205,7 @@ def _rows(examples: Examples, chosen: Sequence[Suggestion]) -> list[SuggestedRow
         inputs = {name: cells[name] for name in some.schema.inputs}
         shown = shown_input(kind, raw)
         if isinstance(kind, InFiles):
-            inputs = {name: str(raw) for name in inputs if isinstance(raw, Path)}
+            inputs = {name: str(raw.absolute()) for name in inputs if isinstance(raw, Path)}
         elif len(inputs) > 1:
             shown = {"text": ", ".join(f"{name}: {_cell(value)}" for name, value in inputs.items())}
         found.append(SuggestedRow(origin=origin, reason=one.reason, inputs=inputs, **shown))

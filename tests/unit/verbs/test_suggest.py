@@ -149,13 +149,14 @@ def test_tables_take_the_options_of_a_fit(tmp_path: Path) -> None:
     assert found.pool == 52 and "Skipped 8 examples of the pool: labelled already" in found.notes
 
 
-def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for number, colour in enumerate(["red", "green", "blue", "white"]):
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{number}.png")
     whole = (tmp_path / "3.png").read_bytes()
     (tmp_path / "4.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "5.png").write_bytes(b"")
-    found = headstart.suggest(tmp_path, count=9, backbone="embedded")
+    found = headstart.suggest(".", count=9, backbone="embedded")
     assert found.pool == 4 and {row.origin for row in found.rows} == {f"{number}.png" for number in range(4)}
     assert {row.inputs["path"] for row in found.rows} == {str(tmp_path / row.origin) for row in found.rows}
     assert any("4.png" in note for note in found.notes) and any("5.png" in note for note in found.notes)
@@ -168,9 +169,10 @@ def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pd.DataFrame({"text": WORDS}).to_csv("pool.csv", index=False)
-    for out in ("next.csv", "next.html", "next.csv"):
+    for out, method in (("next.csv", "auto"), ("next.html", "covering"), ("next.csv", "auto")):
         monkeypatch.setattr(
-            "sys.argv", ["headstart", "suggest", "pool.csv", "--count", "7", "--out", out, "--backbone", bert]
+            "sys.argv",
+            ["headstart", "suggest", "pool.csv", "--count", "7", "--out", out, "--backbone", bert, "--method", method],
         )
         with pytest.raises(SystemExit) as ended:
             main()
@@ -182,6 +184,7 @@ def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
     assert headstart.suggest("pool.csv", labelled=known, text="text", label="label", backbone=bert).pool == 57
     page = Path("next.html").read_text()
     assert page.count('<li class="card">') == 7 and "<script" not in page
+    assert "examples like many that have no label near them" in page
     Path("mine.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SettingsError, match="is not a list of suggestions"):
         headstart.suggest("pool.csv", count=7, out="mine.csv", backbone=bert)
