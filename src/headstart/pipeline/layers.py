@@ -27,7 +27,7 @@ from headstart.evidence.folds import Fold, folds
 from headstart.evidence.held_out_probe import held_out_prediction
 from headstart.evidence.layers import Layer, layer_view
 from headstart.evidence.position_probe import TRUTH, held_out_classes, metric_of_positions
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import sampled
@@ -63,7 +63,7 @@ def with_layers(context: FitContext) -> FitContext:
     with context.budget.step("the layer view"):
         try:
             found = layers_of(context)
-        except DataError as error:
+        except (DataError, BackboneError) as error:
             if context.tuning.cut_by_layers:
                 raise DataError(
                     f"{error}: give tuning.last, as tuning.depth = auto would take it from there"
@@ -228,7 +228,8 @@ def _features(context: FitContext, rows: np.ndarray) -> Mapping[str, np.ndarray]
         found |= {last: extracted.tap(last, rows), MULTI: extracted.pooled(rows)}
     else:
         found[last] = extracted.pooled(rows)
-        if beside := [found[name] for name in inner_stages(backbone.boundary_names())]:
+        beside = [found[name] for name in inner_stages(backbone.boundary_names())]
+        if beside and backbone.alone() is None:  # pairs that are read apart have features of the last stage alone
             found[MULTI] = np.concatenate([*beside, found[last]], axis=1)
     for name, features in found.items():
         if not np.isfinite(features).all():

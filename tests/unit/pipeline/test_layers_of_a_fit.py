@@ -91,3 +91,14 @@ def test_features_of_several_stages_are_saved_with_the_run(tuning: str, tmp_path
     assert set(rows["prediction"]) <= {"up", "down"} and len(found) == 60
     assert run.record.layers is not None and run.record.layers.multi is not None
     assert run.record.layers.multi.width == 128 and {row.width for row in run.record.layers.stages} == {32}
+
+
+def test_pairs_that_are_read_apart_have_a_view_and_no_features_of_several_stages(tmp_path: Path, model: Path) -> None:
+    frame = texts(60).assign(other=texts(60)["text"].iloc[::-1].to_list())
+    pairs: dict[str, Any] = {"text": ["text", "other"], "label": "mood", "backbone": str(model), "scratch": False}
+    run = headstart.fit(frame, out=tmp_path / "run", layers=True, settings={"backbone": {"pairs": "apart"}}, **pairs)
+    layers = run.record.layers
+    assert layers is not None and layers.multi is None and {row.width for row in layers.stages} == {4 * 32 + 1}
+    with pytest.raises(SettingsError, match="features = multi reads pairs jointly"):
+        both = {"backbone": {"pairs": "apart", "features": "multi"}}
+        headstart.fit(frame, out=tmp_path / "other", settings=both, **pairs)
