@@ -194,8 +194,8 @@ class _Labels:
             known = self.other.known
             return shift(self.features, self.other.features[known], self.seed, (self.classes, self.other.labels[known]))
         counts = self._counts(self.classes)
-        with np.errstate(divide="ignore"):
-            size = int(np.min(np.where(self.mix.shares > LEAST, counts / self.mix.shares, np.inf)))
+        present = self.mix.shares > LEAST
+        size = int((counts[present] / self.mix.shares[present]).min())
         wanted = np.minimum(np.round(self.mix.shares * size).astype(np.int64), counts)
         rows = [self.draws.choice(np.flatnonzero(self.classes == k), n, replace=False) for k, n in enumerate(wanted)]
         drawn = np.concatenate(rows)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import headstart
+from headstart.cli.printing import print_inspection
 from headstart.kernel.errors import DataError
 from tiny_text_models import save_tiny
 
@@ -117,3 +118,18 @@ def test_an_empty_set_and_one_of_another_modality_are_refused(bert: str, tmp_pat
     Image.new("RGB", (40, 40)).save(tmp_path / "picture.png")
     with pytest.raises(DataError, match="image"):
         against(str(tmp_path / "picture.png"), bert)
+
+
+def test_the_terminal_and_the_page_show_every_test_and_the_mix_of_classes(
+    bert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = pd.DataFrame({"text": WORDS[1::2], "label": [*["good"] * 3, *["bad"] * 29]})
+    page = tmp_path / "page.html"
+    found = headstart.inspect(DATA, against=other, text="text", label="label", backbone=bert, out=page)
+    print_inspection(found)
+    shown, written = capsys.readouterr().out, page.read_text()
+    assert found.shift is not None and len(found.shift.tests) >= 7
+    for one in found.shift.tests:
+        assert one.name in shown and one.name in written
+    assert "do the sets differ in" in shown and 'id="shift"' in written
+    assert "90.6%" in shown and "90.6%" in written  # of the other set that is labelled bad
