@@ -45,7 +45,8 @@ def covering(pool: np.ndarray, labelled: np.ndarray, count: int, clusters: int, 
     found: list[Suggestion] = []
     while len(found) < count and gain.max() > 0:
         row = int(gain.argmax())
-        found.append(Suggestion(row, f"like {gain[row]:,} examples that no labelled one is near"))
+        of = f"stands for {gain[row]:,} examples" if gain[row] > 1 else "unlike others of the pool"
+        found.append(Suggestion(row, f"{of}, no labelled one near"))
         new = np.flatnonzero(~covered & _near(everything, np.array([row]), square)[0])
         covered[new] = True
         for rows in _blocks(new, len(everything)):

@@ -69,4 +69,4 @@ def test_covering_examples_are_those_of_the_largest_groups_that_no_label_covers(
     rest = np.delete(np.arange(len(features)), first)
     assert [number[one.row] for one in covering(features, NONE, 3, 3, seed=0)] == [0, 1, 2]
     assert [number[rest][one.row] for one in covering(features[rest], features[first], 2, 3, seed=0)] == [1, 2]
-    assert "like 60 examples that no labelled one is near" in covering(features, NONE, 1, 3, seed=0)[0].reason
+    assert "stands for 60 examples, no labelled one near" in covering(features, NONE, 1, 3, seed=0)[0].reason

@@ -184,7 +184,7 @@ def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
     assert headstart.suggest("pool.csv", labelled=known, text="text", label="label", backbone=bert).pool == 57
     page = Path("next.html").read_text()
     assert page.count('<li class="card">') == 7 and "<script" not in page
-    assert "examples like many that have no label near them" in page
+    assert "examples that stand for many without a label" in page
     Path("mine.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SettingsError, match="is not a list of suggestions"):
         headstart.suggest("pool.csv", count=7, out="mine.csv", backbone=bert)
