@@ -158,3 +158,27 @@ def test_real_data_with_empty_texts_and_leaks(test_data: Path) -> None:
     assert not ants.unreadable
     assert not ants.leaks
     assert ants.classes == {"ants": 193, "bees": 204}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("serial no", [7919 * (k * k % 401) + 3 for k in range(100)], True),
+        ("customerKey", [5000 - 31 * k for k in range(100)], True),
+        ("reading", [100 + 7 * k for k in range(100)], True),  # rises row by row
+        ("weight", [7919 * (k * k % 401) + 3 for k in range(100)], False),
+        ("serial no", [k % 50 + 0.5 for k in range(100)], False),
+    ],
+)
+def test_a_column_that_identifies_the_rows_is_told(name: str, values: list[float], told: bool) -> None:
+    values = [*dict.fromkeys(values)] if told else values
+    frame = pd.DataFrame({name: values, "a": np.random.default_rng(0).normal(size=len(values))})
+    found = inspect(frame.assign(label=["x", "y"] * (len(values) // 2) + ["x"] * (len(values) % 2)), label="label")
+    assert (f"column '{name}' has another value in nearly every row" in sentences(found, "warning")) == told
+
+
+def test_a_category_of_its_own_in_every_row_is_told() -> None:
+    frame = pd.DataFrame({"name": [f"person {k}" for k in range(60)], "a": np.arange(60) % 7, "label": ["x", "y"] * 30})
+    assert "column 'name' has another value" not in sentences(inspect(frame, label="label", numeric="a"), "warning")
+    found = inspect(frame, label="label", categorical="name", numeric="a")
+    assert "column 'name' has another value in nearly every row, as an identifier has" in sentences(found, "warning")

@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 import headstart
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.inspection import Inspection
+from tiny_text_models import save_tiny
 
 
 def measured(rows: int = 120, classes: int = 2, seed: int = 0) -> pd.DataFrame:
@@ -201,3 +204,33 @@ def test_contradicting_copies_and_unreadable_pictures_are_dropped_from_the_list(
     assert all(Path(path).is_file() for path in kept["path"])
     reasons = pd.read_csv(tmp_path / "cleaned.reasons.csv").set_index("origin")["reason"]
     assert reasons["cats/3.png"].startswith("conflicting labels") and reasons["cats/cut.png"].startswith("unreadable")
+
+
+def test_features_of_nan_are_left_out_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+    bert = save_tiny(tmp_path / "bert", "bert")
+    weights = load_file(bert / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("word_embeddings.weight")]
+    weights[name][AutoTokenizer.from_pretrained(bert)("dog", add_special_tokens=False)["input_ids"]] = (
+        3e38  # finite, but not what follows
+    )
+    save_file(weights, bert / "model.safetensors", {"format": "pt"})
+    draws = np.random.default_rng(0)
+    texts = [" ".join(draws.choice(["cat", "mat", "rain", "model"], 5)) + f" {row}" for row in range(80)]
+    texts[70] = "a dog barked"
+    data = pd.DataFrame({"text": texts, "label": ["x", "y"] * 40})
+    found = headstart.inspect(data, deep=True, backbone=str(bert))
+    assert "1 example has no features: row 70 has features of NaN or infinity" in told(found)
+    assert kinds(found, "no features") == ["row 70"] and found.deep is not None
+    assert (found.deep.examples, found.deep.folds) == (79, 5)
+    nothing = headstart.inspect(data.assign(text=[f"dog {row}" for row in range(80)]), deep=True, backbone=str(bert))
+    assert "--deep has no features to look at: none of the 80 examples has features" in told(nothing)
+
+
+def test_a_cleaned_list_of_tagged_texts_is_jsonl_that_a_fit_reads(tmp_path: Path) -> None:
+    lines = [line for row in range(12) for line in (f"Ann{row} B-person", "came O", f"home{row} O", "")]
+    (tmp_path / "all.conll").write_text("\n".join([*lines, *lines[:4]]))
+    with pytest.raises(SettingsError, match=r"holds lists, which cleaned\.csv cannot; give a name in \.jsonl"):
+        headstart.inspect(tmp_path / "all.conll", fix=tmp_path / "cleaned.csv")
+    headstart.inspect(tmp_path / "all.conll", fix=tmp_path / "cleaned.jsonl")
+    again = headstart.inspect(tmp_path / "cleaned.jsonl", text="text", label="spans")
+    assert again.examples == 12 and "12 labelled spans in 12 texts: person 12" in told(again)

@@ -128,7 +128,9 @@ def _as_frame(seen: SeenData, rows: Sequence[int]) -> pd.DataFrame:
             columns[name] = [_whole(schema.root, cell) for cell in columns[name]] if name in columns else []
     if schema.part is not None:
         columns.setdefault("part", examples.column(schema.part))
-    return pd.DataFrame({name: values for name, values in columns.items() if values or not rows})
+    found = pd.DataFrame({name: values for name, values in columns.items() if values or not rows})
+    whole = {name: "Int64" for name in found.select_dtypes("float") if not (found[name].dropna() % 1).any()}
+    return found.astype(whole)
 
 
 def _whole(root: str, cell: Any) -> Any:

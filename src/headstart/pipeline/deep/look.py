@@ -88,10 +88,11 @@ def _lost(view: View) -> Told:
     if not view.lost:
         return [], []
     named = [f"{view.origins[row]} {why}" for row, why in sorted(view.lost.items())]
+    have = "1 example has" if len(named) == 1 else f"{len(named):,} examples have"
     rows = [
         FaultRow(kind="no features", origin=view.origins[row], detail=why) for row, why in sorted(view.lost.items())
     ]
-    return rows, [Finding(severity="warning", text=f"{len(named):,} examples have no features: {some(named)}")]
+    return rows, [Finding(severity="warning", text=f"{have} no features: {some(named)}")]
 
 
 def _outliers(view: View, near: Neighbours) -> Told:
@@ -129,7 +130,7 @@ def _order(view: View, near: Neighbours) -> Told:
 
 def _groups(view: View, attributes: dict[str, Values], held: HeldOut) -> Told:
     similar = clusters_of(view.features, view.seed)
-    centre = {f"{len(rows):,} inputs like {view.origin(first)}": (first, rows) for first, rows in similar}
+    centre = {f"inputs like {view.origin(first)}": (first, rows) for first, rows in similar}
     groups = [Group(name, rows) for name, (_, rows) in centre.items()]
     weak = weak_groups(held.right, [*groups, *groups_by_attribute(attributes, view.strata)])
     faults = []
@@ -146,11 +147,11 @@ def _groups(view: View, attributes: dict[str, Values], held: HeldOut) -> Told:
                 detail=f"{len(one.group.rows):,} examples, {figures} for {one.tested} groups",
             )
         )
-    told = [
-        Finding(severity="warning", text=f"the probe does worse on a group: {fault.given}: {fault.detail}")
-        for fault in faults[:5]
-    ]
-    return faults, told
+    if not faults:
+        return [], []
+    count = "a group" if len(faults) == 1 else f"{len(faults)} groups"
+    named = "; ".join(f"{fault.given}: {fault.detail}" for fault in faults[:3])
+    return faults, [Finding(severity="warning", text=f"the probe does worse on {count}: {named}")]
 
 
 def _spurious(view: View, attributes: dict[str, Values], held: HeldOut) -> Told:
