@@ -86,7 +86,7 @@ def suggestions(
     Raises DataError, SettingsError or BackboneError as a fit does, and DataError where nothing of the pool is left.
     """
     require_method(method)
-    seen, blank = (None, 0) if labelled is None else _with_labels(read_data(labelled, plan, reporter), reporter)
+    seen, blank = _with_labels(_read(pool, labelled, plan, reporter), reporter)
     known = None if seen is None else seen.usable()
     unlabelled, keys, notes = _unlabelled(pool, known, plan, reporter)
     first = unlabelled if known is None else known.examples
@@ -119,8 +119,22 @@ def suggestions(
     )
 
 
-def _with_labels(seen: SeenData, reporter: Reporter) -> tuple[SeenData | None, int]:
+def _read(pool: Any, labelled: Any, plan: Plan, reporter: Reporter) -> SeenData | None:
+    """Return the labelled data; without any the pool where it has the label column that is named, else None."""
+    if labelled is not None:
+        return read_data(labelled, plan, reporter)
+    if plan.columns.label is None and not plan.columns.labels:
+        return None
+    try:
+        return read_data(pool, plan, reporter)
+    except DataError:  # a pool needs no labels; what else is wrong with it is found when its inputs are listed
+        return None
+
+
+def _with_labels(seen: SeenData | None, reporter: Reporter) -> tuple[SeenData | None, int]:
     """Return labelled data without the rows that have no label, None where none is left, and how many these are."""
+    if seen is None:
+        return None, 0
     examples = seen.examples
     labels = [examples.column(name) for name in examples.schema.targets.values()]
     rows = [row for row in range(len(examples)) if not all(_is_blank(column[row]) for column in labels)]

@@ -94,8 +94,6 @@ def suggest(
         "seed": seed,
         "settings": {family: dict(values) for family, values in settings.items()},
     }
-    if labelled is None and label:
-        labelled = pool
     run = open_run(labelled) if isinstance(labelled, (str, Path)) and is_run(Path(labelled)) else None
     if run is not None:
         own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}

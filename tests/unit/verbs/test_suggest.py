@@ -95,7 +95,7 @@ def test_rows_of_the_labelled_data_without_a_label_are_the_pool(without: int, be
 
 def test_a_small_pool_is_suggested_whole_and_unknown_methods_are_refused(bert: str) -> None:
     pool = pd.DataFrame({"text": WORDS[:7]})
-    found = headstart.suggest(pool, count=50, text="text", backbone=bert)
+    found = headstart.suggest(pool, count=50, text="text", label="not there yet", backbone=bert)
     assert len(found.rows) == 7
     assert "The pool has 7 examples to label, fewer than the 50 asked for" in found.notes
     with pytest.raises(SettingsError, match=r"method 'typicl' is not known\. Did you mean 'typical'"):
