@@ -24,9 +24,9 @@ def print_shift(console: Console, shift: ShiftRow) -> None:
     if not any(one.found and one.name in ("labels", "classes") for one in shift.tests):
         return
     mix = plain_table("share of", "data", "other", "estimated" if shift.mix_holds else "")
-    for one in sorted(shift.classes, key=lambda one: -abs(one.estimated - one.data))[:MOST_CLASSES]:
-        counted = "unknown" if one.other is None else f"{one.other:.1%}"
-        estimated = "" if not shift.mix_holds else f"{one.estimated:.1%} ({one.low:.1%} to {one.high:.1%})"
-        mix.add_row(on_one_line(one.name), f"{one.data:.1%}", counted, estimated)
+    for share in sorted(shift.classes, key=lambda share: -abs(share.estimated - share.data))[:MOST_CLASSES]:
+        counted = "unknown" if share.other is None else f"{share.other:.1%}"
+        estimated = "" if not shift.mix_holds else f"{share.estimated:.1%} ({share.low:.1%} to {share.high:.1%})"
+        mix.add_row(on_one_line(share.name), f"{share.data:.1%}", counted, estimated)
     console.print()
     console.print(mix)
