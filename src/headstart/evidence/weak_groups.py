@@ -129,9 +129,9 @@ def _parts(values: Values) -> list[tuple[str, np.ndarray]]:
     known = values[np.isfinite(values)]
     if not len(known):
         return []
-    distinct = np.unique(known)
-    if len(distinct) <= BINS:
-        return [(f"{value:g}", np.flatnonzero(values == value)) for value in distinct] if len(distinct) > 1 else []
+    few = np.unique(known)
+    if len(few) <= BINS:
+        return [(f"{value:g}", np.flatnonzero(values == value)) for value in few] if len(few) > 1 else []
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
     bins = np.where(
         np.isfinite(values), np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2), -1

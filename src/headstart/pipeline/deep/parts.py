@@ -102,7 +102,7 @@ def _of_batch(
         [batch.targets[name] for name in task.target_kinds if name in batch.targets],
     )
     if logits.ndim == 4:
-        size = [min(CELLS, side) for side in logits.shape[2:]]
+        size = min(CELLS, logits.shape[2]), min(CELLS, logits.shape[3])
         shown = functional.adaptive_avg_pool2d(logits.softmax(dim=1), size).permute(0, 2, 3, 1)
         given = functional.interpolate(given[:, None].double(), size, mode="nearest-exact")[:, 0].long()
     else:
