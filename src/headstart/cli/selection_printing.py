@@ -14,16 +14,17 @@ from headstart.present.report.selection import chance, giga_text, short
 def print_selection(found: Selection) -> None:
     """The ranking with what each model costs, other scores, what was skipped, and the answer."""
     console, metric = open_console(), found.info(found.primary_metric)
-    ranked = plain_table("model", metric.title, "95 % interval", "best", "ms", "size", "GFLOPs", "licence")
-    scored = plain_table("model", *found.score_titles.values(), "published")
+    ranked = plain_table("model", metric.title, "95 % interval", "best", "ms", "size", "licence")
+    scored = plain_table("model", *found.score_titles.values(), "GFLOPs", "published")
     for row in found.backbones:
         name = on_one_line(short(row.reference))
         figure = value_text(metric.unit, row.figure.value), interval_text(metric.unit, row.figure)
         time = f"{row.milliseconds:.1f}" if row.milliseconds else ""
-        size = parameters_text(row.parameters), giga_text(row.operations)
-        ranked.add_row(name, *figure, chance(row, found), time, *size, row.licence)
+        ranked.add_row(name, *figure, chance(row, found), time, parameters_text(row.parameters), row.licence)
         scores = (value_text(found.score_units[name], row.scores[name]) for name in found.score_titles)
-        scored.add_row(name, *scores, "" if row.published is None else f"{row.published:.1f}")
+        scored.add_row(
+            name, *scores, giga_text(row.operations), "" if row.published is None else f"{row.published:.1f}"
+        )
     console.print(ranked)
     if found.score_titles:
         console.print()
