@@ -34,7 +34,8 @@ class Partial(Recipe):
     last: int | None = Field(default=None, ge=1)
     """How many stages move, counted from the end; >= 1; by default a quarter of them."""
     depth: Literal["auto"] | None = None
-    """'auto': the stages move behind the one at which, by the layer view, knowledge that transfers ends."""
+    """'auto': the stages move behind the one at which, by the layer view, knowledge that transfers ends, and
+    a quarter of them at least."""
 
     @model_validator(mode="after")
     def _one_cut(self) -> Self:
@@ -48,8 +49,8 @@ class Partial(Recipe):
         return self.depth == "auto"
 
     def cut_at(self, first: int, stages: int) -> Mapping[str, Any]:
-        """The number of the last stages."""
-        return {"depth": None, "last": stages - first}
+        """The number of the last stages, at least as many as usual: fewer were worse on pictures like the pretraining's."""
+        return {"depth": None, "last": max(stages - first, max(1, round(SHARE * stages)))}
 
     def first_stage(self, stages: int) -> int:
         """The first of the last ones."""

@@ -48,7 +48,7 @@ def test_partial_takes_its_cut_from_the_layer_view_and_the_plan_repeats_it(tmp_p
     run = fit(str(table), tmp_path / "run", model, tuning="partial", settings=settings)
     layers = run.record.layers
     assert layers is not None and layers.examples < 80 and len(layers.stages) == 7
-    moving = max(6 - layers.ends, 1)
+    moving = max(6 - layers.ends, 2)
     assert run.plan.settings["tuning"] == {"last": moving, **SHORT}
     stages = (headstart.load(run.tuned) if run.tuned else run).record.stages
     assert [row.state for row in stages] == ["frozen"] * (7 - moving) + ["trained"] * moving
