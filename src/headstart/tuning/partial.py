@@ -49,7 +49,7 @@ class Partial(Recipe):
         return self.depth == "auto"
 
     def cut_at(self, first: int, stages: int) -> Mapping[str, Any]:
-        """The number of the last stages, at least as many as usual: fewer were worse on pictures like the pretraining's."""
+        """The number of the last stages, as many as usual at least: fewer did worse on familiar pictures."""
         return {"depth": None, "last": max(stages - first, max(1, round(SHARE * stages)))}
 
     def first_stage(self, stages: int) -> int:
