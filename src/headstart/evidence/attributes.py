@@ -62,7 +62,7 @@ def _values(column: pa.ChunkedArray) -> Values:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         column, kind = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64()), pa.int64()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     return [None if value is None else str(value) for value in column.to_pylist()]
 
 

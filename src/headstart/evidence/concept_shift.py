@@ -9,7 +9,8 @@ grows where residuals of one set lie on one side in some region and those of the
 conditional independence (Zhang et al. 2011). The kernel is a Gaussian on principal components times 1 + q_i . q_j, with
 q what the probe predicts, centred and scaled: labels that are turned round move residuals against the prediction. The
 null distribution is that of the sets permuted among examples with a like probability of the set (Berrett et al. 2020,
-"The conditional permutation test"), so that a mere change of the inputs is none.
+"The conditional permutation test"), so that a mere change of the inputs does
+not count.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ example labelled i counts in C_ij, where j has the highest p_j among those that 
 class does. The joint distribution of given and true labels is C with its rows scaled to the counts of labels, divided
 by its sum. Labels off the diagonal of C look wrong.
 
-Intervals are those of multinomial resamples of each row of C, which the paper has not.
+Intervals are those of multinomial resamples of each row of C, which the paper does not give.
 """
 
 from __future__ import annotations

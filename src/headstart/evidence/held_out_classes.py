@@ -37,9 +37,9 @@ def held_out_classes(
     weights = np.ones(len(features)) if weights is None else weights
     more = np.empty((0, features.shape[1])) if others is None else others
     logits, theirs = np.empty((len(features), number)), np.empty((len(more), number))
-    count = min(FOLDS, len(features))
-    for place, fold in enumerate(folds(np.arange(len(features)), classes, None, count, seed)):
-        asked = np.arange(place, len(more), count)
+    cut = folds(np.arange(len(features)), classes, None, min(FOLDS, len(features)), seed)
+    for place, fold in enumerate(cut):
+        asked = np.arange(place, len(more), len(cut))
         both = np.concatenate([features[fold.held], more[asked]])
         found = _logits(features[fold.rest], classes[fold.rest], weights[fold.rest], both, number)
         logits[fold.held], theirs[asked] = found[: len(fold.held)], found[len(fold.held) :]

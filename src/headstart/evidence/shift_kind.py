@@ -44,7 +44,7 @@ LEVEL = 0.05
 """Of all tests together."""
 
 LEAST = 0.005
-"""Share up to which a class is left out of examples that are drawn to a mix."""
+"""Share up to which a class is left out of examples that are drawn to a mix; half of an equal one of many classes."""
 
 EXPECTED = 5.0
 """Examples of a class that are expected at least where its lack is told."""
@@ -125,7 +125,7 @@ def diagnose(
         found.append((name, "others in it", float(region.others), region.p, f"{len(region.rows):,} examples"))
     theirs, mine = (region._replace(rows=side.rows[region.rows]) for side, region in zip(sides[::-1], regions))
     mix, black_box, missing = None, None, list[tuple[str, str]]()
-    if sides[0].classes() > 1:
+    if sides[0].classes() > 1 and sides[0].repeated():
         compared = _Labels(sides[0], sides[1], len(names), seed, draws)
         mix, black_box = compared.mix, compared.black_box
         found += compared.questions()
@@ -153,6 +153,10 @@ class _Side:
 
     def classes(self) -> int:
         return len(np.unique(self.labels[self.known]))
+
+    def repeated(self) -> bool:
+        """Return whether any class has two examples, so that one can be held out."""
+        return self.classes() < len(self.known)
 
 
 class _Labels:
@@ -194,7 +198,7 @@ class _Labels:
             known = self.other.known
             return shift(self.features, self.other.features[known], self.seed, (self.classes, self.other.labels[known]))
         counts = self._counts(self.classes)
-        present = self.mix.shares > LEAST
+        present = self.mix.shares > min(LEAST, 0.5 / self.number)
         size = int((counts[present] / self.mix.shares[present]).min())
         wanted = np.minimum(np.round(self.mix.shares * size).astype(np.int64), counts)
         rows = [self.draws.choice(np.flatnonzero(self.classes == k), n, replace=False) for k, n in enumerate(wanted)]
@@ -238,7 +242,7 @@ def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str
     """The rule, and its reason."""
     found = [name for name, one in asked.items() if one.found]
     doubtful = {name for name, one in asked.items() if one.p <= LEVEL}
-    blind = "" if AT_ONE_MIX in asked else "; concept shift stays unseen without labels of the other set"
+    blind = "" if AT_ONE_MIX in asked else "; concept shift cannot be seen without labels of the other set"
     if not found:
         return "none", f"no test finds a difference{blind}"
     if missing:
@@ -250,13 +254,16 @@ def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str
     if OF_AN_INPUT in found and AT_ONE_MIX in found:
         return "concept", "like inputs have other labels, more than another mix of classes explains"
     if "labels" in found and OF_A_CLASS in asked and not doubtful & {OF_A_CLASS, AT_ONE_MIX}:
-        return "label", f"the mix of classes differs, inputs of the same class are not found to{blind}"
+        return "label", f"the mix of classes differs; inputs of the same class are not found to differ{blind}"
     apart = "inputs" in found or OF_A_CLASS in found
     if apart and "labels" in asked and OF_AN_INPUT not in doubtful and doubtful & {OF_A_CLASS}:
-        like = blind or "; labels of like inputs are not found to"
+        like = blind or "; labels of like inputs are not found to differ"
         if inputs.distance >= DISJOINT:
             like = "; the sets hardly overlap, so that labels of like inputs cannot be compared"
         return "covariate", f"inputs differ, also those of the same class{like}"
     if "labels" not in asked:
-        return "cannot tell", "the inputs differ, and the data have no labels of two classes that would tell how"
+        return (
+            "cannot tell",
+            "the inputs differ, and the data have no labels of two classes, some of them repeated, that would tell how",
+        )
     return "cannot tell", f"the sets differ in {', '.join(found)}, and that fits no single kind"

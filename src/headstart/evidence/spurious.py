@@ -78,8 +78,8 @@ def spurious(
     count = labels[rows].sum(axis=0)
     judged = np.flatnonzero((count >= FEWEST) & (len(rows) - count >= FEWEST))
     judged = judged[np.argsort(-count[judged], kind="stable")[:MOST_CLASSES]]
-    coded = {name: codes for name, values in attributes.items() if (codes := _codes(values, rows)) is not None}
-    coded = {name: codes for name, codes in coded.items() if not _sorts(name, codes, labels[rows])}
+    asked = {name: values for name, values in attributes.items() if not _sorts(name, values, rows, labels)}
+    coded = {name: codes for name, values in asked.items() if (codes := _codes(values, rows)) is not None}
     if not len(judged) or not coded:
         return []
     member = labels[np.ix_(rows, judged)].astype(np.float64)
@@ -177,10 +177,9 @@ def _common(names: Sequence[Any]) -> np.ndarray | None:
     return place[number]
 
 
-def _sorts(name: str, codes: np.ndarray, labels: np.ndarray) -> bool:
+def _sorts(name: str, values: Values, rows: np.ndarray, labels: np.ndarray) -> bool:
     """Return whether folders are those of the classes."""
     if not name.startswith("folder"):
         return False
-    patterns = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
-    pairs = len(np.unique(np.stack([codes, patterns]), axis=1).T)
-    return pairs == len(np.unique(codes)) == len(np.unique(patterns))
+    pairs = {(str(values[row]), labels[row].tobytes()) for row in rows.tolist()}
+    return len(pairs) == len({folder for folder, _ in pairs}) == len({held for _, held in pairs})

@@ -109,12 +109,14 @@ def groups_by_attribute(attributes: Mapping[str, Values], strata: np.ndarray) ->
 
     Args:
         attributes: name -> (examples,) values.
-        strata: (examples,) int: classes. A group that is a class is none.
+        strata: (examples,) int: classes. A group that is merely one of them is left out.
     """
     found = []
     for name, values in attributes.items():
         for value, rows in _parts(values):
             classes = np.unique(strata[rows])
+            if not len(rows):  # ties may leave nothing between two quartiles
+                continue
             if len(classes) > 1 or len(rows) < 0.9 * (strata == classes[0]).sum() or len(np.unique(strata)) == 1:
                 found.append(Group(f"{name} {value}", rows))
     return found

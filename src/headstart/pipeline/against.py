@@ -78,6 +78,7 @@ def _read(other: Any, plan: Plan, here: Examples) -> tuple[Examples, list[Findin
             found = reader.read(source, columns, labelled=True)
             if found.schema.modality == here.schema.modality:
                 return found, []
+            why = f"with labels it is read as {found.schema.modality} inputs"
         except DataError as error:
             why = str(error)
     found = listed(other, columns, plan, here)

@@ -30,9 +30,11 @@ def class_numbers(
         known = np.array([one for one in first if one is not None])
         edges = np.unique(np.quantile(known, np.arange(1, BANDS) / BANDS)) if len(known) else known
         labels = [None if of is None else [_band(one, edges) for one in of] for of in labels]
-    names = sorted({str(one) for of in labels for one in of or () if one is not None})
+    names = sorted({_name(one) for of in labels for one in of or () if one is not None})
     number = {name: k for k, name in enumerate(names)}
-    codes = [None if of is None else np.array([-1 if one is None else number[str(one)] for one in of]) for of in labels]
+    codes = [
+        None if of is None else np.array([-1 if one is None else number[_name(one)] for one in of]) for of in labels
+    ]
     return codes[0], codes[1], tuple(names)
 
 
@@ -51,10 +53,16 @@ def _labels(examples: Examples, task: str) -> list[Any] | None:
     return [None if value is None or value != value else float(value) for value in values]
 
 
-def _band(value: float | None, edges: np.ndarray) -> str | None:
-    if value is None or not isinstance(value, float):
+def _name(label: str | float) -> str:
+    """The name of a class; the same of 3 and 3.0, as a small set's labels may pass for numbers."""
+    return f"{label:.15g}" if isinstance(label, float) else str(label)
+
+
+def _band(label: str | float | None, edges: np.ndarray) -> str | None:
+    try:
+        place = int(np.searchsorted(edges, float("" if label is None else label), side="right"))
+    except ValueError:
         return None
-    place = int(np.searchsorted(edges, value, side="right"))
     low = "" if place == 0 else f"from {edges[place - 1]:g} "
     high = "" if place == len(edges) else f"below {edges[place]:g}"
     return f"{place + 1}: {low}{high}".strip()

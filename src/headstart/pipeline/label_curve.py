@@ -96,11 +96,13 @@ def subsets_of(
     fewest = _fewest(strata)
     needed = math.ceil(fewest * 2 ** (FEWEST_SIZES - 1) * FOLDS / (FOLDS - 1)) + FOLDS
     if count < needed or independent < FOLDS:
-        raise DataError(f"{count} labelled examples are too few for a label curve: about {needed} do")
+        raise DataError(f"{count} labelled examples are too few for a label curve, which needs about {needed}")
     cut = folds(np.arange(count), strata, units, FOLDS, seed)
     cut = cut[: max(1, math.ceil(FOLDS * PREDICTED / count))]
     largest = min(len(fold.rest) for fold in cut)
-    while (sizes := halves(largest, fewest)) and _cost(sizes, len(cut), seconds) > limit:
+    if len(halves(largest, fewest)) < FEWEST_SIZES:
+        raise DataError(f"{count} labelled examples are too few for a label curve, as large groups stay together")
+    while len(sizes := halves(largest, fewest)) >= FEWEST_SIZES and _cost(sizes, len(cut), seconds) > limit:
         largest = int(largest / math.sqrt(2))
     if len(sizes) < FEWEST_SIZES:
         raise DataError(f"a label curve of {count} labelled examples would take more than {seconds_text(limit)}")

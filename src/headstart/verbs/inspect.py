@@ -15,7 +15,7 @@ from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.data import NO_SETTINGS, name_of
-from headstart.pipeline.deep.cleaned import require_cleaned_place, write_cleaned
+from headstart.pipeline.deep.cleaned import reasons_beside, require_cleaned_place, write_cleaned
 from headstart.pipeline.deep.page import page_of
 from headstart.pipeline.deep.rows import COLUMNS, all_faults, as_table
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs, require_replaceable
@@ -123,6 +123,8 @@ def _require_places(out: Path | str | None, fix: Path | str | None, inputs: Sequ
     """Refuse to write other suffixes, to inputs, and over files that Headstart did not write."""
     if fix is not None:
         require_cleaned_place(Path(fix), inputs)
+    if fix is not None and out is not None and Path(out) in (Path(fix), reasons_beside(Path(fix))):
+        raise SettingsError(f"--out and --fix would both write {Path(out).name}: give another name")
     if out is None:
         return
     out = Path(out)

@@ -99,6 +99,7 @@ def suggest(
         own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}
         said |= {name: value for name, value in own.items() if said[name] in (None, AUTO, Columns())}
         labelled = run.plan.data
+        run = run if said["backbone"] == own["backbone"] else None  # its head reads the features of its own backbone
     plan = with_columns_of_run(build(Plan, said, where="suggest"))
     plan.check()
     found = suggestions(pool, labelled, plan, count, method, run, reporter or Quiet())
@@ -111,10 +112,12 @@ def _write(found: Suggestions, place: Path) -> None:
     if place.suffix == ".html":
         write_suggestions(found, place)
         return
+    frame = pd.DataFrame([{**row.inputs, "origin": row.origin, "reason": row.reason} for row in found.rows])
+    frame = frame[[*COLUMNS, *frame.columns.difference(COLUMNS, sort=False)]]
+    # a list to which labels were added is the user's
+    require_replaceable(place, lambda file: _header(file) == list(frame.columns), "such a list of suggestions")
     with atomic_path(place) as file:
-        rows = [{**row.inputs, "origin": row.origin, "reason": row.reason} for row in found.rows]
-        frame = pd.DataFrame(rows)
-        frame[[*COLUMNS, *frame.columns.difference(COLUMNS, sort=False)]].to_csv(file, index=False)
+        frame.to_csv(file, index=False)
 
 
 def _place(out: Path, *inputs: Any) -> Path:
@@ -131,7 +134,11 @@ def _place(out: Path, *inputs: Any) -> Path:
 
 
 def _holds_suggestions(file: Path) -> bool:
+    return _header(file)[:2] == COLUMNS
+
+
+def _header(file: Path) -> list[str]:
     try:
-        return list(pd.read_csv(file, nrows=0).columns)[:2] == COLUMNS
+        return list(pd.read_csv(file, nrows=0).columns)
     except (OSError, ValueError):
-        return False
+        return []

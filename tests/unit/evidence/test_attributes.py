@@ -26,13 +26,14 @@ def test_columns_without_a_role_and_lengths_are_those_of_a_text() -> None:
             "taken": pd.to_datetime(["2024-01-01", None, "2024-01-02"]),
             "patient": ["p", "q", "r"],
             "site": ["n", "n", "s"],
+            "post": [2**60 + 1, 2**60 + 3, 7],  # more than a float holds
         }
     )
     columns = Columns(text=("text",), label="label", group="patient", domain="site")
     examples, _ = read_examples(frame, columns)
     found = attributes_of(examples)
     assert set(found) == {
-        *(f"column '{name}'" for name in ("camera", "age", "taken", "site")),
+        *(f"column '{name}'" for name in ("camera", "age", "taken", "site", "post")),
         "number of characters",
         "number of words",
     }

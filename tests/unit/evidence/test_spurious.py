@@ -115,3 +115,10 @@ def test_examples_without_a_label_or_with_several_are_no_fault() -> None:
     assert names == ("a", "b") and member[:4].tolist() == [[True, False], [True, True], [False, False], [False, True]]
     (found,) = spurious({"x": np.tile([1.0, np.nan, 7.0, 2.0], 20)}, member, names)
     assert found.suspicious and found.examples == 60
+
+
+def test_folders_of_many_classes_are_no_attribute() -> None:
+    classes = tuple(f"class {k:02}" for k in range(15))
+    labels = np.repeat(np.eye(15, dtype=bool), 12, axis=0)
+    folders = [name for name in classes for _ in range(12)]
+    assert spurious({"folder, level 1": folders}, labels, classes) == []

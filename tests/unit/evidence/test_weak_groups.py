@@ -46,3 +46,9 @@ def test_clusters_are_those_of_the_features() -> None:
     found = clusters_of(8.0 * np.eye(2, 6)[member] + draws.normal(size=(120, 6)), 0)
     assert sorted(set(member[rows].tolist()) == {0} for _, rows in found) == [False, True]
     assert all(first in rows for first, rows in found)
+
+
+def test_ties_that_leave_a_quarter_empty_are_no_fault() -> None:
+    heights = np.concatenate([np.arange(25.0), np.full(40, 100.0), 200 + np.arange(33.0)])
+    sizes = [len(one.rows) for one in groups_by_attribute({"height": heights}, np.arange(98) % 2)]
+    assert sizes == [25, 48, 25]

@@ -11,7 +11,10 @@ from PIL import Image
 
 import headstart
 from headstart.cli.printing import print_inspection
+from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError
+from headstart.pipeline.compared_labels import class_numbers
+from headstart.pipeline.data import read_examples
 from tiny_text_models import save_tiny
 
 ORDERED = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" for third in "ijkl"]
@@ -133,3 +136,10 @@ def test_the_terminal_and_the_page_show_every_test_and_the_mix_of_classes(
         assert one.name in shown and one.name in written
     assert "do the sets differ in" in shown and 'id="shift"' in written
     assert "90.6%" in shown and "90.6%" in written  # of the other set that is labelled bad
+
+
+def test_a_small_set_whose_classes_pass_for_numbers_has_the_same_classes() -> None:
+    sets = [pd.DataFrame({"text": [f"w {k}" for k in range(n)], "label": np.arange(n) % 12}) for n in (600, 12)]
+    one, other = (read_examples(of, Columns(text=("text",), label="label"))[0] for of in sets)
+    mine, theirs, names = class_numbers(one, other, "auto")
+    assert len(names) == 12 and theirs is not None and mine is not None and theirs.tolist() == mine[:12].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_sets_of_labels_and_numbers_that_look_wrong_are_named() -> None:
     sets = ["|".join(name for name, held in zip("xyz", row) if held) for row in truth]
     found = headstart.inspect(data.assign(label=sets), deep=True, task="multilabel", label="label")
     assert found.deep is not None and found.deep.faults[0].origin == "row 17"
-    assert found.deep.faults[0].detail in ("'x' missing", "'x' too much")
+    assert found.deep.faults[0].detail in ("'x' missing", "'x' out of place")
     values = 10 + data.to_numpy() @ np.arange(6.0) + draws.normal(size=200)
     values[31] += 100
     found = headstart.inspect(data.assign(label=values), deep=True, task="regression", label="label")
@@ -203,7 +204,10 @@ def test_contradicting_copies_and_unreadable_pictures_are_dropped_from_the_list(
     assert len(kept) == 15
     assert all(Path(path).is_file() for path in kept["path"])
     reasons = pd.read_csv(tmp_path / "cleaned.reasons.csv").set_index("origin")["reason"]
-    assert reasons["cats/3.png"].startswith("conflicting labels") and reasons["cats/cut.png"].startswith("unreadable")
+    assert sorted(reasons[["cats/3.png", "dogs/again.png"]]) == [
+        f"conflicting labels: a copy is labelled '{label}'" for label in ("cats", "dogs")
+    ]
+    assert reasons["cats/cut.png"].startswith("unreadable")
 
 
 def test_features_of_nan_are_left_out_and_the_rest_is_looked_at(tmp_path: Path) -> None:
@@ -234,3 +238,18 @@ def test_a_cleaned_list_of_tagged_texts_is_jsonl_that_a_fit_reads(tmp_path: Path
     headstart.inspect(tmp_path / "all.conll", fix=tmp_path / "cleaned.jsonl")
     again = headstart.inspect(tmp_path / "cleaned.jsonl", text="text", label="spans")
     assert again.examples == 12 and "12 labelled spans in 12 texts: person 12" in told(again)
+
+
+def test_a_cleaned_list_in_jsonl_keeps_dates_and_small_numbers(tmp_path: Path) -> None:
+    data = pd.DataFrame({"text": [f"a cat {row}" for row in range(30)], "label": ["x", "y"] * 15})
+    data = data.assign(dose=1.25e-12, taken=pd.Timestamp("2024-03-01"))
+    headstart.inspect(data, text="text", label="label", fix=tmp_path / "cleaned.jsonl")
+    first = json.loads((tmp_path / "cleaned.jsonl").read_text().splitlines()[0])
+    assert first["dose"] == pytest.approx(1.25e-12, abs=0) and first["taken"].startswith("2024-03-01")
+
+
+def test_findings_and_a_cleaned_list_do_not_share_a_file(tmp_path: Path) -> None:
+    fix = tmp_path / "cleaned.csv"
+    for out in (fix, tmp_path / "cleaned.reasons.csv"):
+        with pytest.raises(SettingsError, match="--out and --fix would both write"):
+            headstart.inspect(measured(), label="label", out=out, fix=fix)

@@ -74,6 +74,15 @@ def test_nothing_to_rank_is_an_error_with_every_reason() -> None:
         headstart.select(texts(), candidates=["nix", "nada"], text="text", label="label")
 
 
+def test_features_of_nan_alone_leave_nothing_to_rank(tmp_path: Path) -> None:
+    bert = save_tiny(tmp_path / "bert", "bert")
+    weights = load_file(bert / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("word_embeddings.weight")]
+    save_file({**weights, name: weights[name] * 0 + 3e38}, bert / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BackboneError, match=r"none of the 1 candidates can be measured.*NaN or infinite"):
+        headstart.select(texts(), candidates=str(bert), text="text", label="label")
+
+
 def test_a_licence_that_nobody_states_is_no_commercial_one(models: list[str], tmp_path: Path) -> None:
     free = save_tiny(tmp_path / "free", "bert")
     (free / "README.md").write_text("---\nlicense: mit\n---\n")

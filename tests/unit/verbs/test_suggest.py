@@ -68,6 +68,9 @@ def test_a_run_gives_its_data_columns_and_backbone_and_says_of_what_it_is_unsure
     for row in found.rows:
         prediction, confidence = wanted.loc[row.text, ["prediction", "confidence"]]
         assert row.reason == f"guessed {prediction}, {confidence:.0%} sure"
+    narrow = str(save_tiny(tmp_path / "narrow", "bert", hidden_size=16))
+    other = headstart.suggest("pool.csv", labelled="run", count=5, backbone=narrow)  # the head of the run is of no use
+    assert other.method == "uncertain" and other.rows[0].reason.startswith("guessed ")
 
 
 @pytest.mark.parametrize("method", ["typical", "covering"])
@@ -182,6 +185,9 @@ def test_a_list_and_a_page_are_written_and_nothing_else_is_replaced(
     assert list(listed.columns) == ["origin", "reason", "text"] and len(listed) == 7
     known = listed.assign(label=["a", "b", "a", "b", "a", "b", "a"])
     assert headstart.suggest("pool.csv", labelled=known, text="text", label="label", backbone=bert).pool == 57
+    known.to_csv("next.csv", index=False)
+    with pytest.raises(SettingsError, match="will not be replaced"):  # the labels are the user's
+        headstart.suggest("pool.csv", count=7, out="next.csv", backbone=bert)
     page = Path("next.html").read_text()
     assert page.count('<li class="card">') == 7 and "<script" not in page
     assert "examples that stand for many without a label" in page

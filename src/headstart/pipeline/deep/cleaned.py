@@ -41,7 +41,7 @@ class Cleaned(NamedTuple):
 
 
 def require_cleaned_place(out: Path, inputs: Sequence[Any]) -> None:
-    """Refuse to write a list to an input, into a run, or over a file that is none of Headstart's.
+    """Refuse to write a list to an input, into a run, or over a file that Headstart did not write.
 
     Raises:
         SettingsError, RunError: with what is in the way.
@@ -74,7 +74,9 @@ def write_cleaned(seen: SeenData, faults: Sequence[FaultRow], out: Path) -> Clea
         if out.suffix == ".csv":
             found.kept.to_csv(file, index=False)
         else:
-            found.kept.to_json(file, orient="records", lines=True, force_ascii=False)
+            found.kept.to_json(
+                file, orient="records", lines=True, force_ascii=False, date_format="iso", double_precision=15
+            )
     return found
 
 

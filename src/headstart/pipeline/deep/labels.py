@@ -64,7 +64,7 @@ def held_out_labels(view: View, near: Neighbours | None) -> HeldOut:
         return _label_sets(view, names, targets["label"] > 0, predicted.columns["probabilities"])
     if kind == VALUES and targets["label"].ndim == 1:
         return _numbers(view, targets["label"], predicted)
-    raise DataError("nothing is known of targets of their kind")
+    raise DataError("labels of this kind are not checked")
 
 
 def _classes(
@@ -122,7 +122,7 @@ def _label_sets(view: View, names: tuple[str, ...], truth: np.ndarray, probabili
     faults = []
     for row in wrong[np.argsort(quality[wrong], kind="stable")].tolist():
         changed = np.flatnonzero(likely[row] != truth[row])
-        told = [f"'{names[k]}' {'missing' if likely[row, k] else 'too much'}" for k in changed]
+        told = [f"'{names[k]}' {'missing' if likely[row, k] else 'out of place'}" for k in changed]
         given, better = named(truth[row]), named(likely[row])
         faults.append(
             FaultRow(

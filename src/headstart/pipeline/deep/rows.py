@@ -47,9 +47,8 @@ def _conflicts(found: Inspection) -> Iterator[FaultRow]:
                 kind="conflicting labels",
                 origin=origin,
                 given=label,
-                likely=conflict.labels[0],
                 other=conflict.origins[0],
-                detail="a copy that is labelled otherwise",
+                detail=f"a copy is labelled '{conflict.labels[0]}'",
             )
 
 

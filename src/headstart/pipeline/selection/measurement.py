@@ -65,6 +65,8 @@ def measured(
     given: Sequence[tuple[Candidate, np.ndarray]], this: Round, scores: Mapping[str, Score], reporter: Reporter
 ) -> list[Measurement | DataError]:
     """Return the measurement of each candidate with its features, or why there is none."""
+    if not given:
+        return []
 
     def one(candidate: Candidate, features: np.ndarray) -> Measurement | DataError:
         data = candidate.ready.data
