@@ -5,7 +5,7 @@ A model sees none of them as such, but content may give them away: a camera, a h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +109,3 @@ def _bytes(file: Path | None) -> float:
         return np.nan if file is None else float(file.stat().st_size)
     except OSError:
         return np.nan
-
-
-def members(labels: Sequence[tuple[str, ...] | None]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return (examples, classes) bool of the names that each example is labelled with, and the names.
-
-    Args:
-        labels: as a task's `Review` has them.
-    """
-    names = tuple(sorted({name for label in labels for name in label or ()}))
-    number: Mapping[str, int] = {name: k for k, name in enumerate(names)}
-    found = np.zeros((len(labels), len(names)), dtype=bool)
-    for row, label in enumerate(labels):
-        found[row, [number[name] for name in label or ()]] = True
-    return found, names

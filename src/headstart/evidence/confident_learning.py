@@ -104,7 +104,7 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> ConfidentJ
 def _joint(counts: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     """Scale the rows of (..., classes, classes) to the counts of labels, and all to a sum of 1."""
     scaled = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1) * labelled[:, None]
-    return np.asarray(scaled / scaled.sum(axis=(-2, -1), keepdims=True))
+    return np.asarray(scaled / np.maximum(scaled.sum(axis=(-2, -1), keepdims=True), 1e-300))
 
 
 def _share(value: float, resampled: np.ndarray) -> Share:

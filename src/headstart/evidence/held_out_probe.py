@@ -90,14 +90,15 @@ def quick_prediction(
     if model.family == "categorical":
         found = scores(model.targets, linear.outputs)
     else:
-        found = np.stack([_log_odds(column, len(folds), scores) for column in model.targets.T.astype(np.int64)], axis=1)
+        found = np.stack([_log_odds(column, folds, scores) for column in model.targets.T.astype(np.int64)], axis=1)
     return linear.evaluation.finish(linear.from_scores(found, {}), {})
 
 
-def _log_odds(truth: np.ndarray, folds: int, scores: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+def _log_odds(truth: np.ndarray, folds: Sequence[Fold], scores: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
     """(examples,) log odds of a label; of its prevalence where the folds have too few with or without it."""
     positive = int(truth.sum())
-    if min(positive, len(truth) - positive) < folds:
+    few = min(positive, len(truth) - positive) < len(folds)
+    if few or any(np.ptp(truth[fold.rest]) == 0 for fold in folds):
         return np.full(len(truth), np.log((positive + 0.5) / (len(truth) - positive + 0.5)))
     found = scores(truth, 2)
     return np.asarray(found[:, 1] - found[:, 0])

@@ -146,6 +146,13 @@ def test_sets_of_labels_and_numbers_that_look_wrong_are_named() -> None:
     found = headstart.inspect(data.assign(label=sets), deep=True, task="multilabel", label="label")
     assert found.deep is not None and found.deep.faults[0].origin == "row 17"
     assert found.deep.faults[0].detail in ("'x' missing", "'x' out of place")
+    rare = [f"{one}|w".strip("|") if row < 8 else one for row, one in enumerate(sets)]
+    grouped = data.assign(label=rare, site=np.maximum(np.arange(200), 8) // 2)  # w in a single group
+    found = headstart.inspect(
+        grouped, deep=True, task="multilabel", label="label", group="site", numeric=list("abcdef")
+    )
+    assert found.deep is not None and found.deep.faults[0].origin == "row 17"
+    assert not any("'w'" in one.detail for one in found.deep.faults if one.kind == "wrong label")
     values = 10 + data.to_numpy() @ np.arange(6.0) + draws.normal(size=200)
     values[31] += 100
     found = headstart.inspect(data.assign(label=values), deep=True, task="regression", label="label")
@@ -253,3 +260,11 @@ def test_findings_and_a_cleaned_list_do_not_share_a_file(tmp_path: Path) -> None
     for out in (fix, tmp_path / "cleaned.reasons.csv"):
         with pytest.raises(SettingsError, match="--out and --fix would both write"):
             headstart.inspect(measured(), label="label", out=out, fix=fix)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_classes_that_are_all_rare_are_said_not_to_be_checked() -> None:
+    found = headstart.inspect(
+        measured()[:60].assign(label=[f"c{row // 3}" for row in range(60)]), deep=True, label="label"
+    )
+    assert "labels of classes with fewer than 5 examples are not checked" in told(found)

@@ -112,6 +112,8 @@ def _label_sets(view: View, names: tuple[str, ...], truth: np.ndarray, probabili
     count = truth.sum(axis=0)
     for k in np.flatnonzero((count >= FOLDS) & (len(truth) - count >= FOLDS)):
         p = probabilities[:, k]
+        if np.ptp(p) == 0:  # all of one fold, such as a group, so that nothing could be learnt of it
+            continue
         rows = confident_joint(truth[:, k].astype(np.int64), np.stack([1 - p, p], axis=1)).wrong
         likely[rows, k] = ~truth[rows, k]
 
