@@ -23,13 +23,13 @@ MOST = 10_000
 """Examples among which neighbours are sought; of more, so many are drawn."""
 AT_ONCE = 2048
 FEWEST = 50
-"""Examples below which nothing is told."""
+"""Examples below which nothing is reported."""
 
 TAIL = (0.1, 0.02)
 """Shares of the examples that lie beyond the quantiles of the tail."""
 
 RATE = 0.05
-"""Chance of one outlier being told in data without any."""
+"""Chance that an outlier is reported in data without any."""
 PERMUTATIONS = 499
 
 

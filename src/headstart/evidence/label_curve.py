@@ -108,7 +108,7 @@ class LabelCurve:
         """Weigh the laws.
 
         Raises:
-            DataError: fewer than three sizes, a metric without a best value, or one that is undefined on a subset.
+            DataError: fewer than three sizes, or a metric without a best value, undefined on a subset or best on all.
         """
         if len(measured.sizes) < FEWEST_SIZES:
             raise DataError(f"a label curve needs probes on {FEWEST_SIZES} sizes, not {len(measured.sizes)}")
@@ -116,6 +116,8 @@ class LabelCurve:
             raise DataError("the metric has no best value that a label curve could approach")
         if not (np.isfinite(measured.values).all() and np.isfinite(measured.replicates).all()):
             raise DataError("the metric is undefined on some of the subsets")
+        if measured.single == 0:
+            raise DataError("the metric is at its best on every subset")
         self.measured = measured
         self._exponents, self._floors = (each.ravel() for each in np.meshgrid(EXPONENTS, FLOORS, indexing="ij"))
         distances, shapes = measured.distances, self._shapes(measured.sizes)

@@ -46,7 +46,7 @@ class Spurious(NamedTuple):
     p: float
     """Corrected for all attributes and classes."""
     suspicious: bool
-    """Whether the rule holds."""
+    """True where the rule holds."""
     examples: int
     """Number of examples that it rests on."""
 

@@ -55,7 +55,7 @@ class FaultRow(Shown):
     kind: str
     """Such as 'wrong label', 'outlier' or 'near copy'."""
     score: float | None = None
-    """What it is ranked by within its kind; `detail` says what it measures. None where there is no order."""
+    """Number by which it is ranked within its kind; `detail` says what it measures. None where there is no order."""
     given: str = ""
     """The label as it is."""
     likely: str = ""
@@ -72,13 +72,13 @@ class ShiftTest(Settings):
     name: str
     """As in `Question` of `evidence/shift_kind.py`: 'inputs', 'labels', 'inputs of a class'."""
     statistic: str
-    """What is measured."""
+    """Name of what is measured."""
     value: Number
     p: float
     corrected: float
     """The p-value, corrected for all tests (Holm)."""
     found: bool
-    """Whether the sets differ in this respect."""
+    """True where the sets differ in this respect."""
     basis: str
     """Examples or labels that it rests on."""
 
@@ -183,7 +183,7 @@ class Inspection(Settings):
     shift: ShiftRow | None = None
     """The comparison with another set; None where none was asked for or too few inputs are of use."""
     deep: DeepLook | None = None
-    """What frozen features tell; None where that was not asked for, or there is no backbone or no usable data."""
+    """Findings from frozen features; None where none were asked for, or there is no backbone or no usable data."""
     assumed: tuple[str, ...] = ()
     """Sentences, also among the findings, on what a fit would leave out, cut, convert or assume."""
     findings: tuple[Finding, ...] = ()

@@ -36,7 +36,7 @@ MULTIPLES = (1, 2, 4)
 """Of the labels that there are, for which a forecast is made."""
 
 SECONDS, SHARE = 10.0, 0.1
-"""What a label curve may take, about, on one core; and of a budget the share."""
+"""Time that a label curve may take, about, on one core, and its share of a budget."""
 
 EACH, OPERATION = 0.08, 0.28e-6
 """Seconds to solve for a head, and for each of examples x min(examples, width) x outputs, on one core."""

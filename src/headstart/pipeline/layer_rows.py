@@ -34,7 +34,7 @@ class Layers(Settings):
     """The layer view: how well each stage, by itself, tells the labels."""
 
     metric: MetricInfo
-    """What stages are compared by: the primary metric, or that of words or pixels by themselves."""
+    """Metric by which stages are compared: the primary one, or that of words or pixels by themselves."""
     examples: int
     """Examples of the training and validation part, each held out once."""
     folds: int

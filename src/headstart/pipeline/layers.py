@@ -151,7 +151,7 @@ class _Probed(NamedTuple):
     metric: Metric
     targets: Targets
     groups: np.ndarray | None
-    """What is resampled together among what is predicted."""
+    """Groups of predictions that are resampled together; None for single ones."""
     examples: int
 
 

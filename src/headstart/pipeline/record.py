@@ -294,7 +294,7 @@ class LabelCurveRow(Settings):
     measured: dict[int, Number] = {}
     """Labels -> the metric of probes on so many, cross-validated."""
     expected: tuple[CurvePoint, ...] = ()
-    """What the curve says at those numbers of labels, at `labelled` and at multiples of it, in order."""
+    """Forecasts at those numbers of labels, at `labelled` and at multiples of it, in order."""
     gains: tuple[LabelGain, ...] = ()
     sentence: str = ""
     """The answer: "With twice the labels (2,000), expect accuracy 93.1 % (91.8-94.2)"."""

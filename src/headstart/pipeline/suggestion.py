@@ -103,7 +103,7 @@ def suggestions(
     found = chosen(choice.method, labels, free.examples, free.features, min(count, len(free.rows)), plan.seed)
     notes += [*free.notes, *([] if taken is None else taken.notes)]
     if blank:
-        notes.append(f"Took {blank:,} of the labelled data, which have no label, for unlabelled")
+        notes.append(f"Counted {blank:,} of the labelled data as unlabelled: they have no label")
     if count > len(found):
         notes.append(f"The pool has {len(found):,} examples to label, fewer than the {count:,} asked for")
     return Suggestions(

@@ -76,7 +76,7 @@ def choice_of(named: str, known: Known, why: str) -> Choice:
     if data is not None and not _probed(data.task):
         why = "examples have no single class of which a probe could be unsure"
     if named == "uncertain" and why and not of_margins:
-        raise SettingsError(f"--method uncertain cannot be had: {why}. typical and covering need no classes.")
+        raise SettingsError(f"--method uncertain is not possible: {why}. typical and covering need no classes.")
     if named != AUTO:
         return Choice(named, "it was asked for")
     if data is None or why:

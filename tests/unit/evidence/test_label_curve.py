@@ -125,6 +125,7 @@ def test_a_less_certain_value_takes_less_certain_labels() -> None:
         ({"sizes": SIZES[:2]}, "3 sizes, not 2"),
         ({"bounds": (-math.inf, math.inf)}, "no best value"),
         ({"values": np.array([0.5, math.nan, 0.6, 0.7])}, "undefined"),
+        ({"bounds": (0.0, math.inf), "values": np.zeros(4), "greater_is_better": False}, "at its best on every"),
     ],
 )
 def test_there_is_no_curve(changed: dict[str, Any], words: str) -> None:

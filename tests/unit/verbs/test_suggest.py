@@ -81,7 +81,7 @@ def test_labels_of_one_class_still_say_what_is_covered(method: str, bert: str) -
     assert found.method == "typical" and "all 6 labels are 'good'" in found.reason and len(found.rows) == 9
     found = headstart.suggest(pool, labelled=known, count=9, text="text", backbone=bert, method=method)
     assert found.method == method and found.reason == "it was asked for" and len(found.rows) == 9
-    with pytest.raises(SettingsError, match=r"--method uncertain cannot be had: .*all 6 labels are 'good'"):
+    with pytest.raises(SettingsError, match=r"--method uncertain is not possible: .*all 6 labels are 'good'"):
         headstart.suggest(pool, labelled=known, text="text", backbone=bert, method="uncertain")
 
 
@@ -93,7 +93,7 @@ def test_rows_of_the_labelled_data_without_a_label_are_the_pool(without: int, be
     known = both if without == 10 else None  # the pool's own labels
     found = headstart.suggest(both, labelled=known, count=30, text="text", label="label", backbone=bert)
     assert {row.text for row in found.rows} == set(both["text"][:without]) and found.labelled == 24 - without
-    assert f"Took {without} of the labelled data, which have no label, for unlabelled" in found.notes
+    assert f"Counted {without} of the labelled data as unlabelled: they have no label" in found.notes
 
 
 def test_a_small_pool_is_suggested_whole_and_unknown_methods_are_refused(bert: str) -> None:

@@ -65,7 +65,7 @@ class Extracted:
     _space: Space
     _located: Located
     by_use: bool = False
-    """Whether they only do for probes and evidence."""
+    """True where they only do for probes and evidence."""
 
     def pooled(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Pooled features (rows, width) float32 of the given rows, in their order; of `self.rows` without any.

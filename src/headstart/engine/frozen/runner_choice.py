@@ -46,7 +46,7 @@ class Choice:
     measured_on: str = ""
     """Names the inputs, of all of which some were measured."""
     by_use: bool = False
-    """Whether its features may be more than 1 % off, as they only feed probes and evidence."""
+    """True where its features may be more than 1 % off, as they only feed probes and evidence."""
 
     def keep(self, work: Path | None) -> None:
         """Keep it for a run that goes on from this work folder."""
