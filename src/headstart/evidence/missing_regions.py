@@ -58,10 +58,12 @@ def missing_regions(one: np.ndarray, other: np.ndarray, draws: np.random.Generat
 
 
 def components(features: np.ndarray, number: int) -> np.ndarray:
-    """(examples, number at most) principal components of unit variance of standardised features."""
+    """(examples, number at most) principal components of standardised features, of unit variance; 0 for equal ones."""
     scaled, _ = standardise(features, each=True)
     vectors, values, _ = np.linalg.svd(scaled.astype(np.float64), full_matrices=False)
     real = values > max(values[0], 1e-12) * 1e-6
+    if not real.any():
+        return np.zeros((len(features), 1))
     return np.asarray(vectors[:, real][:, :number] * np.sqrt(len(features)))
 
 

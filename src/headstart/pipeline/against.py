@@ -56,16 +56,22 @@ def held_against(seen: SeenData, other: Any, plan: Plan, reporter: Reporter) -> 
         text = f"{both:,} of {len(rows):,} inputs of {name} are in the data as well"
         found.append(Finding(severity="warning", text=text))
     if min(len(here), len(rows)) < FEWEST:
-        text = f"not compared with {name}: {min(len(here), len(rows))} usable inputs are fewer than {FEWEST}"
-        return None, [*found, Finding(severity="note", text=text)]
+        return None, [*found, _too_few(name, min(len(here), len(rows)))]
     backbone, _, _ = choose_backbone(here, plan)
     mine, one = _features(backbone, here, usable.keys, plan, reporter)
     theirs, two = _features(backbone, there.take(rows), [keys[row] for row in rows], plan, reporter)
+    if min(len(one), len(two)) < FEWEST:
+        return None, [*found, _too_few(name, min(len(one), len(two)))]
     labels, others, names = class_numbers(mine, theirs, plan.task)
     told = diagnose(one, two, labels, others, names, plan.seed)
     row = _row(told, name, backbone.name, (labels, others), names)
     row = row.model_copy(update={"faults": (*_apart(told, mine, theirs, name),)})
     return row, [*found, _of_inputs(row), _of_kind(row)]
+
+
+def _too_few(name: str, usable: int) -> Finding:
+    text = f"not compared with {name}: {usable} usable inputs are fewer than {FEWEST}"
+    return Finding(severity="note", text=text)
 
 
 def _read(other: Any, plan: Plan, here: Examples) -> tuple[Examples, list[Finding]]:
@@ -88,7 +94,7 @@ def _read(other: Any, plan: Plan, here: Examples) -> tuple[Examples, list[Findin
 def _features(
     backbone: Backbone, examples: Examples, keys: Sequence[str | None], plan: Plan, reporter: Reporter
 ) -> tuple[Examples, np.ndarray]:
-    """The examples, or `MOST` drawn ones where there are more, and their pooled features."""
+    """The examples with finite features, of `MOST` drawn ones where there are more, and their pooled features."""
     draws = np.random.default_rng(draw_seed(plan.seed, "compared inputs"))
     chosen = np.sort(draws.choice(len(examples), min(MOST, len(examples)), replace=False))
     found = embed(
@@ -99,7 +105,9 @@ def _features(
         reporter=reporter,
         runner=plan.named_runner(),
     )
-    return examples.take(chosen[found.rows]), found.pooled()
+    pooled = found.pooled()
+    finite = np.isfinite(pooled).all(axis=1)
+    return examples.take(chosen[found.rows[finite]]), pooled[finite]
 
 
 def _row(

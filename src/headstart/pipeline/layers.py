@@ -130,7 +130,9 @@ def _cut(context: FitContext, found: Layers) -> FitContext:
 def _sentence(found: Layers) -> str:
     metric, ends, last = found.metric, found.stages[found.ends], found.stages[-1]
     figure = f"{metric.title.lower()} {figure_text(metric.unit, ends.figure)} by a probe on held-out examples"
-    if ends is last:
+    if len(found.stages) == 1:
+        told = f"There is one stage, {last.name}: {figure}."
+    elif ends is last:
         told = f"Knowledge that transfers goes up to the last stage, {last.name}: {figure}; each earlier one is worse."
     else:
         told = (

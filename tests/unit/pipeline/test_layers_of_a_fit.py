@@ -102,3 +102,10 @@ def test_pairs_that_are_read_apart_have_a_view_and_no_features_of_several_stages
     with pytest.raises(SettingsError, match="features = multi reads pairs jointly"):
         both = {"backbone": {"pairs": "apart", "features": "multi"}}
         headstart.fit(frame, out=tmp_path / "other", settings=both, **pairs)
+
+
+def test_one_stage_is_compared_with_none(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).normal(size=(80, 2))
+    data = pd.DataFrame(numbers, columns=["a", "b"]).assign(label=np.where(numbers[:, 0] > 0, "x", "y"))
+    layers = headstart.fit(data, label="label", scratch=False, layers=True, out=tmp_path / "run").record.layers
+    assert layers is not None and layers.sentence.startswith("There is one stage, columns: accuracy ")

@@ -143,3 +143,11 @@ def test_a_small_set_whose_classes_pass_for_numbers_has_the_same_classes() -> No
     one, other = (read_examples(of, Columns(text=("text",), label="label"))[0] for of in sets)
     mine, theirs, names = class_numbers(one, other, "auto")
     assert len(names) == 12 and theirs is not None and mine is not None and theirs.tolist() == mine[:12].tolist()
+
+
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "0 usable inputs are fewer than 10"), (1.0, "no shift found")])
+def test_numbers_that_are_missing_or_constant_are_no_fault(value: float, told: str) -> None:
+    data = pd.DataFrame({"a": np.arange(60) / 7, "b": 2.0, "label": ["x", "y"] * 30})
+    other = data.assign(a=value)
+    found = headstart.inspect(data if value != value else other, against=other, label="label")
+    assert any(told in one.text for one in found.findings)
