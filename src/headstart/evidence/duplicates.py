@@ -13,14 +13,19 @@ import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasPicture, HasTexts, modality_named
+from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.image_crops import cropped_images
 from headstart.evidence.image_fingerprints import Fingerprints, fingerprint_images
 from headstart.evidence.image_likeness import near_images
 from headstart.evidence.text_likeness import near_texts
+from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
 
 Pair = tuple[int, int]
+
+MEMO = "near-pictures-1"
+"""Changes with what counts as nearly the same picture."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,21 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
         fingerprints = fingerprint_images(examples, keys, reporter)
         firsts = np.unique(fingerprints.record_of, return_index=True)[1]
         rows = fingerprints.rows[firsts].tolist()
-        pairs = {*near_images(fingerprints.records), *cropped_images(fingerprints.records["pixels"])}
-        near = [(rows[a], rows[b]) for a, b in sorted(pairs)]
+        near = [(rows[a], rows[b]) for a, b in _near_pictures(fingerprints.records)]
     clusters = Clusters(len(examples))
     clusters.join_all([*exact, *near])
     failures = fingerprints.failures if fingerprints else {}
     return Duplicates(clusters.labels(), tuple(exact), tuple(near), failures, fingerprints)
+
+
+def _near_pictures(records: np.ndarray) -> list[Pair]:
+    """Sorted pairs of indices of records that are nearly the same picture; kept, as thousands take seconds."""
+    memo, key = DiskCache(MEMO), hash_bytes(records.tobytes()).encode()
+    if (kept := memo.get([key]).get(key)) is not None:
+        return [(a, b) for a, b in np.frombuffer(kept, np.int64).reshape(-1, 2).tolist()]
+    pairs = sorted({*near_images(records), *cropped_images(records["pixels"])})
+    memo.put({key: np.array(pairs, np.int64).tobytes()})
+    return pairs
 
 
 def _joined_texts(kind: HasTexts, examples: Examples) -> list[str]:

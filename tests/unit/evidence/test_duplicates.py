@@ -98,12 +98,20 @@ def test_unreadable_images_have_their_reason_and_stand_alone() -> None:
     assert clusters(duplicates) == []
 
 
-def test_a_second_look_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_look_decodes_and_compares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
-    data = examples("image", image=[encoded(scene(seed)) for seed in range(4)])
+    data = examples(
+        "image", image=[*(encoded(scene(seed)) for seed in range(3)), encoded(scene(0), "JPEG", quality=60)]
+    )
     before = found(data)
-    monkeypatch.setattr("headstart.modalities.image.decode_image", None)
+    for name in (
+        "modalities.image.decode_image",
+        "evidence.duplicates.near_images",
+        "evidence.duplicates.cropped_images",
+    ):
+        monkeypatch.setattr(f"headstart.{name}", None)
     after = found(data)
+    assert before.near == after.near == ((0, 3),)
     assert before.fingerprints is not None
     assert after.fingerprints is not None
     np.testing.assert_array_equal(before.fingerprints.records, after.fingerprints.records)
