@@ -74,7 +74,7 @@ def test_a_search_killed_in_the_middle_goes_on_with_the_same_command(headstart_c
     ("flags", "said"),
     [
         (("--tuning", "auto", "--set", 'tuning.tunings=["fulll"]'), "Did you mean 'full'?"),
-        (("--tuning", "auto", "--set", "tuning.epoch=3"), "Did you mean 'epochs'?"),
+        (("--tuning", "auto", "--set", "tuning.epoch=3"), "Did you mean 'epochs'"),
         (("--tuning", "auto", "--set", "tuning.epochs=0"), "tuning.epochs = 0"),
         (("--tuning", "auto", "--set", "tuning.tunings=full"), "give a list of tunings"),
         (("--tuning", "auto", "--set", "tuning.rates_tried=[1.0, 3.0]"), "a search finds the rates itself"),

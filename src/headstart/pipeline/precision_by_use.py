@@ -36,6 +36,7 @@ from headstart.evidence.folds import folds
 from headstart.evidence.held_out_probe import held_out_prediction
 from headstart.kernel.errors import BackboneError, DataError, first_line
 from headstart.kernel.files import hash_json
+from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.embed import choice_of_runner, embed
 from headstart.pipeline.judge import figure_row
@@ -84,6 +85,7 @@ def choice_by_use(
     plan: Plan,
     labelled: Labelled | None,
     work: Path | None = None,
+    reporter: Reporter | None = None,
 ) -> Choice:
     """The runner of a pass: by use where the plan trains nothing on its features but solved heads.
 
@@ -108,7 +110,7 @@ def choice_by_use(
             raise CannotRun(f"{fault}. Use --runner auto, which takes the fastest that does")
         return replace(coarser, reason=f"named; {coarser.reason}; {verdict.text}")
     exact = choice_of_runner(backbone, examples, keys, spec, None, work)
-    if exact.by_use or not _pays(exact, their_keys, one, spec, store):
+    if exact.by_use or not _pays(exact, their_keys, one, spec, store, reporter):
         return exact
     found = choose_coarser(one, inputs, their_keys, spec, device, exact)
     if found is None:
@@ -126,13 +128,20 @@ def _can_be_tried(labelled: Labelled) -> bool:
     return plain and data.task.needs.features == "pooled" and _folds(data, rows) >= 2
 
 
-def _pays(exact: Choice, keys: Sequence[str | None], one: Backbone, spec: FeatureSpec, store: FeatureStore) -> bool:
+def _pays(
+    exact: Choice,
+    keys: Sequence[str | None],
+    one: Backbone,
+    spec: FeatureSpec,
+    store: FeatureStore,
+    reporter: Reporter | None,
+) -> bool:
     """True where trying a coarser runner is short beside the pass on the right one, most of which is still to come.
 
     A sample may be stored by an earlier trial: the answer must be the same afterwards.
     """
     known = [key for key in keys if key is not None]
-    space = space_of_pass(pass_key(one, spec), one.name, exact.runner, store)
+    space = space_of_pass(pass_key(one, spec), one.name, exact.runner, store, reporter)
     if not_stored(space, known, np.arange(len(known)))[1] > len(known) / 2:
         return False
     return SAMPLE * exact.seconds_each + SECONDS <= WORTH * len(known) * exact.seconds_each

@@ -125,12 +125,12 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
         spec, kept = pass_spec(backbone, read.task, read.examples, store)
         log.add(kept)
         labelled = Labelled(prepared, prepared.split.train, plan.seed) if read is prepared else None
-        choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled, work)
+        choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled, work, reporter)
         if choice.reason:
             decision = Decision(what="runner", value=in_words(choice.runner), reason=choice.reason)
             log.tell(f"Runner {decision.value}: {choice.reason}", decision)
         log.add(_gate(choice))
-        late = too_long_a_pass(read, backbone, spec, choice, store, budget, searched=plan.tuning == AUTO)
+        late = too_long_a_pass(read, backbone, spec, choice, store, budget, reporter, searched=plan.tuning == AUTO)
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)
     named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})

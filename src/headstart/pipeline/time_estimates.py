@@ -26,6 +26,7 @@ from headstart.engine.frozen.pass_key import pass_key
 from headstart.engine.frozen.pass_space import not_stored, space_of_pass
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
+from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import choice_of_runner
@@ -70,6 +71,7 @@ def too_long_a_pass(
     choice: Choice,
     store: FeatureStore,
     budget: Budget,
+    reporter: Reporter | None = None,
     *,
     searched: bool,
 ) -> Decision | None:
@@ -82,7 +84,8 @@ def too_long_a_pass(
         return None
     backbone, examples, keys, _ = passing(backbone, read.examples, read.keys)
     rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
-    space = space_of_pass(pass_key(backbone, spec), backbone.name, choice.runner, store, by_use=choice.by_use)
+    key, by_use = pass_key(backbone, spec), choice.by_use
+    space = space_of_pass(key, backbone.name, choice.runner, store, reporter, by_use=by_use)
     missing = rows[not_stored(space, [keys[row] for row in rows], np.arange(len(rows)))[0]]
     if not len(missing):
         return None

@@ -81,7 +81,12 @@ def test_a_package_outside_joins_through_an_entry_point(install: Install) -> Non
         ("tuning", ":Odd", "def Odd():\n    pass", "Odd is not a Settings class"),
         ("tuning", "", "", "odd_package must define exactly one Settings class, not 0"),
         ("tuning", "", "class A(Tuning): pass\nclass B(Tuning): pass", "exactly one Settings class, not 2 (A, B)"),
-        ("tuning", ":Odd", "class Odd(Settings): pass", "Odd lacks advice, first_stage, rates, solved, start; see"),
+        (
+            "tuning",
+            ":Odd",
+            "class Odd(Settings): pass",
+            "Odd lacks advice, cut_at, cut_by_layers, first_stage, rates, solved, start; see",
+        ),
         (
             "modality",
             ":Odd",

@@ -99,5 +99,5 @@ def _context(begun: Ready, plan: Plan, reporter: Reporter) -> FitContext:
     store, backbone, read = FeatureStore(), begun.backbone, in_windows(begun.data, begun.backbone)
     spec, _ = pass_spec(backbone, read.task, read.examples, store)
     labelled = Labelled(read, read.split.train, plan.seed) if read is begun.data else None
-    choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled)
+    choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled, reporter=reporter)
     return Start(plan, begun.data, read, backbone, spec, choice, store, Budget()).embedded(reporter=reporter)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headstart.contracts.figures import info_of
 from headstart.engine.launch import world_size
-from headstart.kernel.errors import HeadstartError
+from headstart.kernel.errors import BackboneError, HeadstartError, first_line
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import automatic
@@ -71,8 +71,14 @@ def _best(begun: Staged, plan: Plan, clock: Budget, reporter: Reporter) -> Decis
     rows = models[0].data.split.train
     candidates: list[Candidate] = []
     for model in models:
-        if not candidates or clock.left():
-            candidates.append(as_candidate(model, plan, rows))
+        if candidates and not clock.left():
+            break
+        try:
+            candidates.append(as_candidate(model, plan, rows, reporter))
+        except BackboneError as error:
+            reporter.say(f"{model.reference} is not ranked: {first_line(error)}")
+    if len(candidates) < 2:
+        return None
     contest = Contest(plan, candidates, rows, clock, reporter)
     try:
         ranked = contest.run()
@@ -86,5 +92,5 @@ def _best(begun: Staged, plan: Plan, clock: Budget, reporter: Reporter) -> Decis
         f"{len(ranked)} on this machine with probability {best.best:.0%}, ranked in {seconds_text(clock.used())}"
     )
     if len(ranked) < len(models):
-        reason += f". The budget left no time for {len(models) - len(ranked)} more"
+        reason += f"; {len(models) - len(ranked)} more could not be measured in the time that there was"
     return Decision(what="backbone", value=best.reference, reason=reason)

@@ -17,6 +17,7 @@ from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.kernel.documents import parse_toml
 from headstart.kernel.errors import BackboneError, DataError, RunError, SettingsError
 from headstart.kernel.processor import cores
+from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import families_of, without_downloads
 from headstart.pipeline.decision_log import DecisionLog
@@ -116,7 +117,7 @@ def loaded(
     return list(models.values()), skipped
 
 
-def as_candidate(found: Ready, plan: Plan, rows: np.ndarray) -> Candidate:
+def as_candidate(found: Ready, plan: Plan, rows: np.ndarray, reporter: Reporter) -> Candidate:
     """Choose how the frozen pass goes, by the labelled examples `rows`. Raises DataError: the head reads no vectors."""
     data = found.data
     if data.task.needs.features != "pooled":
@@ -126,7 +127,8 @@ def as_candidate(found: Ready, plan: Plan, rows: np.ndarray) -> Candidate:
         )
     examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     spec = FeatureSpec.all_stages(found.backbone)  # what a fit keeps, so that one with the winner starts from it
-    choice = choice_by_use(found.backbone, examples, keys, spec, plan, Labelled(data, rows, plan.seed))
+    labelled = Labelled(data, rows, plan.seed)
+    choice = choice_by_use(found.backbone, examples, keys, spec, plan, labelled, reporter=reporter)
     return Candidate(found, choice, operations_each(found.backbone, examples, np.arange(len(examples))))
 
 

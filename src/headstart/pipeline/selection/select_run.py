@@ -74,7 +74,7 @@ def run_selection(
     for found in models:
         labelled = np.union1d(found.data.split.train, found.data.split.val)
         try:
-            candidates.append(as_candidate(found, plan, labelled))
+            candidates.append(as_candidate(found, plan, labelled, reporter))
         except BackboneError as error:
             skipped.append(Skipped(reference=found.reference, reason=str(error)))
     if not candidates:
