@@ -18,6 +18,7 @@ import pandas as pd
 import headstart
 from benchmarks._data import data_folder, own_cache
 from benchmarks._drawn_pictures import drawn_pictures
+from benchmarks._selection_cell import REAL
 from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.plan import Plan
@@ -44,13 +45,6 @@ class Checkpoint(NamedTuple):
     """Of the run on pictures of `OWN` that made it; 0 for none."""
 
 
-REAL = (
-    "tf_efficientnet_lite0",
-    "tf_efficientnet_lite1",
-    "tf_efficientnet_lite2",
-    "mobilenetv2_100_imagenet",
-    "mobilenetv2_100_movenet",
-)
 CHECKPOINTS: Mapping[str, Checkpoint] = {
     **{name: Checkpoint(f"weights/{name}") for name in REAL},
     "embedded": Checkpoint("embedded"),

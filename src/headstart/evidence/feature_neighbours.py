@@ -70,9 +70,11 @@ def neighbours(
     if len(among) > MOST:
         draws = np.random.default_rng(draw_seed(seed, "neighbours"))
         among = np.sort(draws.choice(among, MOST, replace=False))
-    points = (features - features.mean(axis=0)).astype(np.float32)
     if angles:
-        points = (features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        points = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    else:
+        points = features - features.mean(axis=0)
+    points = points.astype(np.float32)
     squares = np.square(points.astype(np.float64)).sum(axis=1)
     most = min(NEIGHBOURS, len(among) - 1)
     rows, distances = [], []
