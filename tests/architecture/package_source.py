@@ -23,6 +23,9 @@ PLUGIN_FOLDERS = (
     "augmentations",
     "baselines",
     "scores",
+    "alignment",
+    "weighting",
+    "validators",
 )
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

@@ -10,6 +10,7 @@ import pytest
 from plugins import sample
 from pydantic import ValidationError
 
+from headstart.contracts.alignment import Alignment
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import BackboneFamily
 from headstart.contracts.baseline import Baseline
@@ -20,6 +21,8 @@ from headstart.contracts.runner import Runner
 from headstart.contracts.score import Score
 from headstart.contracts.task import Task
 from headstart.contracts.tuning import Tuning
+from headstart.contracts.validator import Validator
+from headstart.contracts.weighting import Weighting
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
@@ -36,6 +39,9 @@ CONTRACT: dict[str, Any] = {
     "augmentations": Augmentation,
     "baselines": Baseline,
     "scores": Score,
+    "alignment": Alignment,
+    "weighting": Weighting,
+    "validators": Validator,
 }
 PLUGINS = [(family, name) for family in CONTRACT for name in registry.names(family)]
 every_plugin = pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
+from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, Task
@@ -83,6 +84,8 @@ class Model:
     """What `Evaluation.calibrate` returned."""
     additions: nn.ModuleDict = field(default_factory=nn.ModuleDict)
     """Modules that an objective trains beside the head, by name; prediction needs none, so they are not saved."""
+    shape: HeadShape = field(default_factory=HeadShape)
+    """Of the head."""
 
     def eval(self) -> Model:
         """Switch every module to evaluation mode."""
@@ -98,6 +101,7 @@ class Model:
             "columns": self.columns.model_dump(mode="json"),
             "execution": dict(self.execution),
             "calibration": dict(self.calibration),
+            "head_shape": self.shape.model_dump(mode="json"),
         }
         _write(folder, self.backbone, self._state(), described)
 
@@ -152,7 +156,8 @@ def load_model(folder: Path) -> Model:
     task = _task(folder, described, described.task)
     backbone = _rebuilt(folder, described, state)
     heads = _heads(folder, described, task, backbone, state)
-    return Model(backbone, task, heads, described.columns, described.execution, described.calibration).eval()
+    given = described.columns, described.execution, described.calibration
+    return Model(backbone, task, heads, *given, shape=described.head_shape).eval()
 
 
 def load_backbone(folder: Path) -> Backbone:
@@ -222,7 +227,7 @@ def _heads(
     """The heads with their weights."""
     try:
         with weights_at_most(Stored.of(state)):
-            heads = nn.ModuleDict({name: task.head(backbone) for name in described.heads})
+            heads = nn.ModuleDict({name: shaped_head(task, backbone, described.head_shape) for name in described.heads})
     except (HeadstartError, *_ODD) as error:
         raise RunError(f"{folder} describes heads that cannot be built: {first_line(error)}") from error
     _fill(heads, "heads.", state, folder)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from headstart.contracts.backbone import UNKNOWN_LICENCE
 from headstart.contracts.format import Columns
+from headstart.contracts.head_shape import HeadShape
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json
 from headstart.kernel.regular import read_regular
@@ -60,6 +61,7 @@ class Description(Settings):
     task: TaskEntry | None
     """None where a backbone was saved alone."""
     heads: tuple[Annotated[str, Field(pattern=r"^\w{1,64}$")], ...]
+    head_shape: HeadShape = HeadShape()
     columns: Columns
     execution: dict[str, Any]
     calibration: dict[str, float]

@@ -26,19 +26,18 @@ Where the sets hardly overlap, no region is merely missing: the shift is then on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import hypergeom
 
+from headstart.contracts.domains import ShiftKind
 from headstart.evidence.concept_shift import labels_given_inputs
 from headstart.evidence.held_out_classes import COMPONENTS, held_out_classes
 from headstart.evidence.label_shift import Mix, estimated_mix, same_frequencies
 from headstart.evidence.missing_regions import FEW, Region, components, missing_regions
 from headstart.evidence.shift import FEWEST, MOST, Shift, shift
 from headstart.kernel.randomness import draw_seed
-
-Kind = Literal["none", "covariate", "label", "concept", "support", "cannot tell"]
 
 LEVEL = 0.05
 """Of all tests together."""
@@ -82,7 +81,7 @@ class Question(NamedTuple):
 class Diagnosis(NamedTuple):
     """The kind of a shift, with its evidence."""
 
-    kind: Kind
+    kind: ShiftKind
     reason: str
     questions: tuple[Question, ...]
     inputs: Shift
@@ -238,7 +237,7 @@ def _corrected(found: Sequence[tuple[str, str, float, float, str]]) -> tuple[Que
     )
 
 
-def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str, str]]) -> tuple[Kind, str]:
+def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str, str]]) -> tuple[ShiftKind, str]:
     """The rule, and its reason."""
     found = [name for name, one in asked.items() if one.found]
     doubtful = {name for name, one in asked.items() if one.p <= LEVEL}

@@ -32,6 +32,9 @@ FAMILY_NOUN = {
     "augmentations": "augmentation",
     "baselines": "baseline",
     "scores": "score",
+    "alignment": "alignment",
+    "weighting": "weighting",
+    "validators": "validator",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from headstart.evidence.shift_kind import Kind
+from headstart.contracts.domains import ShiftKind
 from headstart.kernel.settings import Settings
 from headstart.pipeline.record import DataIssue, Number, Shown
 
@@ -115,7 +115,7 @@ class ShiftRow(Settings):
     """Number of each set that were compared."""
     labels: int
     """Number of the compared examples of the other set that have a label."""
-    kind: Kind
+    kind: ShiftKind
     """Of the shift: 'none', 'covariate', 'label', 'concept', 'support' or 'cannot tell'."""
     reason: str
     tests: tuple[ShiftTest, ...]

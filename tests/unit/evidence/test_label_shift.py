@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import chi2_contingency
 
-from headstart.evidence.label_shift import bbse, estimated_mix, expectation_maximisation, same_frequencies
+from headstart.evidence.label_shift import estimated_mix, same_frequencies
+from headstart.numerics.class_mix import bbse, expectation_maximisation
 
 
 def test_bbse_solves_the_equations_of_the_paper() -> None:
