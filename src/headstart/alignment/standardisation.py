@@ -26,7 +26,11 @@ class StandardisedDomains(Alignment):
 
     def align(self, domains: Domains, seed: int) -> Aligned:  # noqa: ARG002
         """Standardise both domains; the width stays."""
-        source, _ = standardise(domains.source)
-        _, found = standardise(domains.target)
-        scale = 1 / found.scale
-        return Aligned(source.astype(np.float32), np.diag(scale), -found.mean * scale)
+        source, of_source = standardise(domains.source)
+        _, of_target = standardise(domains.target)
+        scale = 1 / of_target.scale
+
+        def move(features: np.ndarray) -> np.ndarray:
+            return ((features - of_source.mean) / of_source.scale).astype(np.float32)
+
+        return Aligned(source.astype(np.float32), np.diag(scale), -of_target.mean * scale, move)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ class Aligned(NamedTuple):
     """(width, width') float64"""
     offset: np.ndarray
     """(width',) float64; target features x become x @ matrix + offset."""
+    move: Callable[[np.ndarray], np.ndarray]
+    """Further source features (examples, width) -> (examples, width'), as `source` was moved."""
 
     def target(self, features: np.ndarray) -> np.ndarray:
         """(examples, width) of the target -> (examples, width') float32."""
