@@ -106,3 +106,7 @@ def test_out_of_fold_probabilities_are_those_of_fits_without_the_fold() -> None:
         theirs = LogisticRegression(C=whole.C, tol=1e-8, max_iter=5000).fit(rotated[rest], labels[rest])
         expected = log_softmax(theirs.decision_function(rotated[held]) / whole.temperature, axis=1)
         np.testing.assert_allclose(np.exp(found[held]), np.exp(expected), atol=0.05)  # fits end early
+    solved = logistic.solved_by_fold(scalings, labels, 3, folds, groups=None, seed=0)
+    for (weight, bias), (_, held) in zip(solved, folds):
+        logits = features[held].astype(np.float64) @ weight.T + bias
+        np.testing.assert_allclose(log_softmax(logits, axis=1), found[held], atol=1e-6)

@@ -32,9 +32,9 @@ class LabelledFeatures(NamedTuple):
     """Features that a score is computed from."""
 
     features: np.ndarray
-    """(examples, width) finite float32."""
+    """(examples, width) finite float32; of tokens or pixels where the task is `Sampled`."""
     targets: Targets
-    """As `BoundTask.targets` encodes them."""
+    """As `BoundTask.targets` encodes them; of tokens or pixels their class numbers, as 'label'."""
     folds: Sequence[HeldOut]
     """Folds of the examples that cut no group, for scores that hold examples out."""
 

@@ -20,6 +20,10 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import Decision
 
 
+class Unsuited(BackboneError):
+    """A backbone that can be had and does not suit the task."""
+
+
 def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tuple[Backbone, str, Decision | None]:
     """The loaded backbone, the reference it was loaded by, and the reason where 'auto' chose.
 
@@ -65,14 +69,14 @@ def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
     """The backbone as the task needs it.
 
     Raises:
-        BackboneError: it cannot serve; with the reason.
+        Unsuited: it cannot serve; with the reason.
         SettingsError: the tuning, where one is given, cannot work on it.
     """
     if tuning is not None and not tuning.solved:
         tuning.check(backbone)
     name = registry.name_of(task)
     if task.needs.features == "maps" and not backbone.maps():
-        raise BackboneError(
+        raise Unsuited(
             f"{name} needs maps of several strides, and {backbone.name} has none: its features are pooled vectors or "
             "tokens of one size. Take a convolutional or hierarchical model, such as resnet50, mobilenetv2_100, "
             "convnext_tiny or swin_tiny_patch4_window7_224."
@@ -82,7 +86,7 @@ def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
     try:
         return backbone if task.needs.side is None else backbone.whole(task.needs.side)
     except BackboneError as error:
-        raise BackboneError(f"{name} sees pictures whole, in squares of {task.needs.side} pixels: {error}") from error
+        raise Unsuited(f"{name} sees pictures whole, in squares of {task.needs.side} pixels: {error}") from error
 
 
 def families_of(modality: str) -> list[Any]:

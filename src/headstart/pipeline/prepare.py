@@ -59,6 +59,20 @@ class Prepared:
         """The groups of some rows."""
         return None if self.groups is None else self.groups[rows]
 
+    def take(self, rows: np.ndarray) -> Prepared:
+        """The same data cut down to some rows, all of which train."""
+        none, units = np.empty(0, np.int64), self.split.units
+        kept = Split(np.arange(len(rows)), none, none, units=None if units is None else units[rows])
+        return replace(
+            self,
+            examples=self.examples.take(rows),
+            keys=[self.keys[row] for row in rows],
+            targets=self.targets_of(rows),
+            strata=self.strata[rows],
+            groups=self.groups_of(rows),
+            split=kept,
+        )
+
     def kept_together(self, rows: np.ndarray) -> np.ndarray | None:
         """Numbers (rows,) that groups and copies among these rows share; None where no two rows share one."""
         units = self.groups if self.split.units is None else self.split.units

@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.contracts.task import BoundTask
-from headstart.contracts.task_capabilities import one_class_each
+from headstart.contracts.task_capabilities import Sampled, one_class_each
 
 SINGULAR = 1e-8
 """Shrinkage up to which a covariance may lack an inverse."""
@@ -26,8 +26,8 @@ class HScore(Score):
 
     @classmethod
     def suits(cls, task: BoundTask) -> bool:
-        """Where each example has one class."""
-        return one_class_each(task)
+        """Where each example, token or pixel has one class."""
+        return one_class_each(task) or isinstance(task, Sampled)
 
     def score(self, data: LabelledFeatures) -> float:
         """Return the score: 0 where class means are equal, at most the number of classes less one."""

@@ -12,7 +12,7 @@ import torch
 from headstart.contracts.metric import SHARE
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.contracts.task import BoundTask
-from headstart.contracts.task_capabilities import one_class_each
+from headstart.contracts.task_capabilities import Sampled, one_class_each
 from headstart.numerics.neighbours import knn_classes
 
 
@@ -24,8 +24,8 @@ class Knn(Score):
 
     @classmethod
     def suits(cls, task: BoundTask) -> bool:
-        """Where each example has one class."""
-        return one_class_each(task)
+        """Where each example, token or pixel has one class."""
+        return one_class_each(task) or isinstance(task, Sampled)
 
     def score(self, data: LabelledFeatures) -> float:
         """Return the share of held-out examples whose class their neighbours name, in [0, 1]."""

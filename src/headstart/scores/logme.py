@@ -24,7 +24,7 @@ from scipy.optimize import minimize_scalar
 from headstart.contracts.score import LabelledFeatures, Score
 from headstart.contracts.target_kinds import LABEL_SETS, VALUES
 from headstart.contracts.task import BoundTask
-from headstart.contracts.task_capabilities import one_class_each
+from headstart.contracts.task_capabilities import Sampled, one_class_each
 
 LEAST = 1e-9
 """Residual beside the sum of squares at least."""
@@ -40,8 +40,10 @@ class LogMe(Score):
 
     @classmethod
     def suits(cls, task: BoundTask) -> bool:
-        """Where each example has a class, a set of labels or quantities."""
-        return one_class_each(task) or task.target_kinds.get("label") in (LABEL_SETS, VALUES)
+        """Where each example, token or pixel has a class, or each example a set of labels or quantities."""
+        return (
+            one_class_each(task) or isinstance(task, Sampled) or task.target_kinds.get("label") in (LABEL_SETS, VALUES)
+        )
 
     def score(self, data: LabelledFeatures) -> float:
         """Return the mean log evidence per example; unbounded."""

@@ -209,6 +209,16 @@ def test_a_word_lies_in_the_middle_of_its_window() -> None:
     assert all(row[:, 0].min() >= 3 and row[:, 1].max() <= 17 for row in inner)
 
 
+def test_a_word_longer_than_a_window_keeps_its_tag() -> None:
+    texts = examples_of([f"Bo {'x' * 90} Ann", "Ann"], [[span(3, 93, "per")], [span(0, 3, "per")]])
+    task = bound(texts)
+    windows = task.cut(texts, ShortSighted())
+    assert windows is not None
+    places = task.inputs(windows.examples)["words"]
+    assert [len(row) for row in places] == (windows.items[:, 1] - windows.items[:, 0]).tolist()
+    assert all((row >= 0).all() for row in places)
+
+
 def test_each_word_goes_where_its_nearer_end_is_farthest_by_longhand() -> None:
     draws = np.random.default_rng(0)
     for _ in range(50):
@@ -222,7 +232,8 @@ def test_each_word_goes_where_its_nearer_end_is_farthest_by_longhand() -> None:
             left = word[0] - windows[k][0] if k else np.inf
             return min(left, windows[k][1] - word[1] if k < len(windows) - 1 else np.inf)
 
-        expected = [max(range(6), key=lambda k, word=word: context(word, k)) for word in words]  # type: ignore[misc]
+        begun = [[k for k in range(6) if not k or windows[k][0] <= start] for start, _ in words]
+        expected = [max(some, key=lambda k, word=word: context(word, k)) for some, word in zip(begun, words)]  # type: ignore[misc]
         assert _most_context(words, windows).tolist() == expected
 
 

@@ -19,6 +19,10 @@ from safetensors.torch import load_file, save_file
 import headstart
 from headstart.__main__ import main
 from headstart.kernel.errors import BackboneError, DataError, HeadstartError, SettingsError
+from headstart.kernel.progress import Quiet
+from headstart.pipeline.plan import Plan
+from headstart.pipeline.selection.select_run import run_selection
+from masked_pictures import save_pairs
 from tiny_text_models import save_tiny
 
 WORDS = [f"{first} {second} {third}" for first in "abcd" for second in "efgh" for third in "ijkl"]
@@ -106,10 +110,36 @@ def test_hopeless_candidates_are_left_out_after_a_round(
     assert all(row.best < 0.01 for row in early) and list(found.backbones[len(names) - len(early) :]) == early
 
 
+def tagged(rows: int = 48) -> pd.DataFrame:
+    words = [text.split() * (1 + number % 3) for number, text in enumerate(WORDS[:rows])]
+    words[0] = words[0] * 20  # more than these models read at once
+    tags = [["B-X" if word in "abef" else "O" for word in row] for row in words]
+    return pd.DataFrame({"tokens": words, "tags": tags, "part": ["test", *["train"] * 5] * (rows // 6)})
+
+
+def test_models_are_ranked_by_the_tags_of_held_out_texts(models: list[str]) -> None:
+    first, second = tagged(), tagged()
+    second["tags"] = [["O"] * len(row) if part == "test" else row for row, part in zip(first.tags, first.part)]
+    one, other = (headstart.select(frame, candidates=models, part="part") for frame in (first, second))
+    assert [(row.figure, row.scores) for row in one.backbones] == [(row.figure, row.scores) for row in other.backbones]
+    assert one.primary_metric == "f1" and one.examples == 40
+    assert set(one.backbones[0].scores) == {"knn", "logme", "h_score", "size"}
+    best = one.backbones[0]
+    assert 0.6 < best.figure.low < best.figure.value < best.figure.high and best.scores["knn"] > 0.6
+    assert best.milliseconds > 0 and sum(row.best for row in one.backbones) == pytest.approx(1.0)
+
+
+def test_models_are_ranked_by_the_masks_of_held_out_pictures(tmp_path: Path) -> None:
+    data = save_pairs(tmp_path / "cells", range(12))
+    names = ["test_resnet", "test_vit", "test_efficientnet"]
+    plan = Plan(data=str(data), weights="random", settings={"backbone": {"image_size": 96}})
+    found = run_selection(str(data), plan, names, Quiet())
+    assert {row.reference for row in found.backbones} == {names[0], names[2]} and found.primary_metric == "dice"
+    assert all(0.3 < row.figure.low < row.figure.value < 1 for row in found.backbones)
+    assert [one.reference for one in found.skipped] == names[1:2] and "needs maps" in found.skipped[0].reason
+
+
 def test_other_questions_are_refused_by_name(models: list[str]) -> None:
-    tags = pd.DataFrame({"tokens": [text.split() for text in WORDS], "tags": [["B-X", "O", "O"]] * len(WORDS)})
-    with pytest.raises(DataError, match="select ranks models by one vector per example"):
-        headstart.select(tags, candidates=models)
     with pytest.raises(SettingsError, match="licence is 'any' or 'commercial'"):
         headstart.select(texts(), candidates=models, licence="free", text="text", label="label")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="classification needs at least two classes"):
@@ -187,9 +217,9 @@ def test_columns_of_a_table_are_named_as_in_a_fit() -> None:
     assert one.backbones[0].width > other.backbones[0].width >= 1
 
 
-def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(
-    models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hub(models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both models on this machine under names of the catalogue."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for name, folder in zip(("all-MiniLM-L12-v2", "all-mpnet-base-v2"), models):
@@ -197,6 +227,17 @@ def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part
         shutil.copytree(folder, kept / "snapshots" / "0")
         (kept / "refs").mkdir()
         (kept / "refs" / "main").write_text("0")
+
+
+@pytest.mark.usefixtures("hub")
+def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
+    run = headstart.fit(tagged(), out=tmp_path / "run", budget=60, part="part", tuning="probe", scratch=False)
+    (why,) = [one.reason for one in run.record.decisions if one.what == "backbone"]
+    assert re.match(r"f1 \d.*on 32 training examples; the best of [23] on this machine", why)
+
+
+@pytest.mark.usefixtures("hub")
+def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(tmp_path: Path) -> None:
     given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe", "scratch": False}
     frame = texts(160)
     frame.loc[frame.index % 4 == 2, "part"] = "val"

@@ -175,12 +175,8 @@ def solve_logistic(
     with _few_threads(scalings.features):
         model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
         held_out = _held_out_logits(best.folds, best.c, classes) if best.folds else None
-    weight = np.zeros((classes, len(coordinates.back)))
-    bias = np.full(classes, -np.log(len(labels)))
-    weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
     _, likelihood, temperature = best.held_out
-    bias[present] /= temperature
-    weight, bias = standardisation.fold(weight / temperature @ coordinates.back, bias)
+    weight, bias = _on_raw(model, present, classes, len(labels), temperature, standardisation, coordinates)
     if held_out is not None:
         counted = () if scalings.weights is None else (scalings.weights[np.concatenate([f.rows for f in best.folds])],)
         held_out = held_out[0] / temperature, held_out[1], *counted
@@ -211,13 +207,61 @@ def out_of_fold(
     found = np.full((len(labels), classes), -np.log(len(labels)))  # of a class that the fold has none of
     with _few_threads(scalings.features):
         for rest, held in folds:
-            present, renumbered = np.unique(labels[rest], return_inverse=True)
-            if len(present) < 2:
-                raise DataError("without one of the folds all examples have the same class")
-            model = SoftmaxFit(rotated[rest], renumbered, weights[rest], len(present))
-            model.fit(best.c, tolerance=COARSE, steps=MOST_STEPS)
+            model, present = _fitted(rotated[rest], labels[rest], weights[rest], best.c)
             found[np.ix_(held, present)] = model.log_probabilities(rotated[held]) / best.held_out.temperature
     return np.asarray(log_softmax(found, axis=1))
+
+
+def solved_by_fold(
+    scalings: Scalings,
+    labels: np.ndarray,
+    classes: int,
+    folds: Sequence[_Split],
+    *,
+    groups: np.ndarray | None,
+    seed: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each fold the weight (classes, width) and bias (classes,) on raw features of a fit without it.
+
+    As `out_of_fold`, for those who predict other vectors than the examples by it.
+    """
+    ones = np.ones(len(labels))
+    best = _best(scalings, labels, ones, groups, seed)
+    standardisation, coordinates = scalings.scaled(each=best.each)
+    found = []
+    with _few_threads(scalings.features):
+        for rest, _ in folds:
+            model, present = _fitted(coordinates.rotated[rest], labels[rest], ones[rest], best.c)
+            temperature = best.held_out.temperature
+            found.append(_on_raw(model, present, classes, len(rest), temperature, standardisation, coordinates))
+    return found
+
+
+def _fitted(rotated: np.ndarray, labels: np.ndarray, weights: np.ndarray, c: float) -> tuple[SoftmaxFit, np.ndarray]:
+    """A fit at a C that was chosen, and its classes. Raises DataError: there is only one."""
+    present, renumbered = np.unique(labels, return_inverse=True)
+    if len(present) < 2:
+        raise DataError("without one of the folds all examples have the same class")
+    model = SoftmaxFit(rotated, renumbered, weights, len(present))
+    model.fit(c, tolerance=COARSE, steps=MOST_STEPS)
+    return model, present
+
+
+def _on_raw(
+    model: SoftmaxFit,
+    present: np.ndarray,
+    classes: int,
+    count: int,
+    temperature: float,
+    standardisation: Standardisation,
+    coordinates: Coordinates,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The calibrated map on raw features; a class without one of the `count` examples has a small probability."""
+    weight = np.zeros((classes, len(coordinates.back)))
+    bias = np.full(classes, -np.log(count))
+    weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
+    bias[present] /= temperature
+    return standardisation.fold(weight / temperature @ coordinates.back, bias)
 
 
 def _best(

@@ -66,7 +66,7 @@ def _best(begun: Staged, plan: Plan, clock: Budget, reporter: Reporter) -> Decis
     first, _ = loaded(begun, plan, [usual], named=False, commercial=False)
     weights = {one.backbone.weights_hash() for one in first}
     models = [*first, *(one for one in models if one.backbone.weights_hash() not in weights)]
-    if len(models) < 2 or models[0].data.task.needs.features != "pooled":
+    if len(models) < 2:
         return None
     rows = models[0].data.split.train
     candidates: list[Candidate] = []

@@ -14,13 +14,15 @@ import numpy as np
 
 from headstart.engine.frozen.choose_runner import Choice
 from headstart.engine.frozen.feature_spec import FeatureSpec
+from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.documents import parse_toml
-from headstart.kernel.errors import BackboneError, DataError, RunError, SettingsError
+from headstart.kernel.errors import BackboneError, RunError, SettingsError
 from headstart.kernel.processor import cores
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
-from headstart.pipeline.choose_backbone import families_of, without_downloads
+from headstart.pipeline.choose_backbone import Unsuited, families_of, without_downloads
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.embed import in_windows, pass_spec
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.ready import Ready, Staged, ready
@@ -31,6 +33,9 @@ CATALOGUE = Path(__file__).with_name("catalogue.toml")
 
 PROBE = 1e-9
 """Seconds on a core for each number of a decomposition: examples times features times the fewer of both."""
+
+POSITIONS = 40
+"""About how many tokens or pixels of an example a head is solved on, where it reads these."""
 
 RESTRICTED = ("nc", "noncommercial", "non-commercial", "research", "fair", "unknown", "other")
 """Words of licences that do not plainly allow commercial use; 'unknown' is no permission."""
@@ -43,8 +48,12 @@ class Candidate:
     ready: Ready
     choice: Choice
     """Runner of its frozen pass."""
+    spec: FeatureSpec
+    """What the pass keeps."""
     operations: float
     """Floating-point operations that an example takes; 0 where that is not known."""
+    windows: float = 1.0
+    """Pieces that it reads an example in, on average."""
 
     @property
     def reference(self) -> str:
@@ -65,10 +74,20 @@ class Candidate:
         known = [float(count) for count in (self.parameters, self.operations) if count]
         return float(np.mean(np.log10(known))) if known else math.nan
 
+    @property
+    def seconds_each(self) -> float:
+        """About what an example takes on its runner, the preparation apart; 0 where that is not known."""
+        return self.windows * self.choice.seconds_each
+
+    @property
+    def pooled(self) -> bool:
+        """True where the head reads one vector per example."""
+        return self.ready.data.task.needs.features == "pooled"
+
     def probe_seconds(self, examples: int) -> float:
         """About how long the probe and the scores take on so many examples: decompositions of their features."""
-        width = self.ready.backbone.width
-        return PROBE * examples * width * min(examples, width) / cores()
+        width, vectors = self.ready.backbone.width, examples if self.pooled else POSITIONS * examples
+        return PROBE * vectors * width * min(vectors, width) / cores()
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -102,6 +121,9 @@ def loaded(
             with nullcontext() if online else without_downloads():
                 found = ready(begun, plan.model_copy(update={"backbone": reference}), Budget(), DecisionLog())
             weights = found.backbone.weights_hash()
+        except Unsuited as error:
+            skipped.append(Skipped(reference=reference, reason=str(error)))
+            continue
         except (BackboneError, RunError, SettingsError) as error:
             online = online and named
             reason = str(error) if online else "its weights are neither on this machine nor within reach"
@@ -118,18 +140,14 @@ def loaded(
 
 
 def as_candidate(found: Ready, plan: Plan, rows: np.ndarray, reporter: Reporter) -> Candidate:
-    """Choose how the frozen pass goes, by the labelled examples `rows`. Raises DataError: the head reads no vectors."""
-    data = found.data
-    if data.task.needs.features != "pooled":
-        raise DataError(
-            "select ranks models by one vector per example, and this task reads "
-            f"{data.task.needs.features}: compare them by headstart fit --backbone"
-        )
-    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
-    spec = FeatureSpec.all_stages(found.backbone)  # what a fit keeps, so that one with the winner starts from it
-    labelled = Labelled(data, rows, plan.seed)
-    choice = choice_by_use(found.backbone, examples, keys, spec, plan, labelled, reporter=reporter)
-    return Candidate(found, choice, operations_each(found.backbone, examples, np.arange(len(examples))))
+    """Choose how the frozen pass goes, by the labelled examples `rows`; it keeps what a fit keeps of them."""
+    data, backbone = found.data.take(rows), found.backbone
+    read = in_windows(data, backbone)
+    spec, _ = pass_spec(backbone, read.task, read.examples, FeatureStore())
+    labelled = Labelled(found.data, rows, plan.seed) if spec.keep == "pooled" and read is data else None
+    choice = choice_by_use(backbone, read.examples, read.keys, spec, plan, labelled, reporter=reporter)
+    operations = operations_each(backbone, data.examples, np.arange(len(rows)))
+    return Candidate(found, choice, spec, operations, len(read.examples) / len(rows))
 
 
 def allows_commerce(licence: str) -> bool:

@@ -26,13 +26,14 @@ from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.budget import Budget
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text, figure_text, seconds_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import read_data
 from headstart.pipeline.ready import staged
 from headstart.pipeline.selection.candidates import Candidate, as_candidate, catalogue, loaded, references_for
-from headstart.pipeline.selection.measurement import Measurement, Round, features_of, measured
+from headstart.pipeline.selection.measurement import Measurement, Round, embedded, measured
 from headstart.pipeline.selection.record import BackboneRow, Selection, Skipped
 
 FOLDS, FEWER_FOLDS, MANY = 5, 3, 1000
@@ -114,6 +115,7 @@ class Contest:
     ) -> None:
         """Prepare the scores that suit the task; nothing runs yet. `rows` are the labelled examples to measure on."""
         self.seed, self.candidates, self.budget, self.reporter = plan.seed, list(candidates), budget, reporter
+        self.plan = plan
         data = candidates[0].ready.data
         self.task, self.data, self.labelled = data.task, data, rows
         kinds = {name: registry.plugin("scores", name) for name in registry.names("scores")}
@@ -149,9 +151,7 @@ class Contest:
         return (*rows, *behind)
 
     def _tell_time(self, examples: int) -> None:
-        self.estimated = sum(
-            one.choice.seconds_each * examples + one.probe_seconds(examples) for one in self.candidates
-        )
+        self.estimated = sum(one.seconds_each * examples + one.probe_seconds(examples) for one in self.candidates)
         count = len(self.candidates)
         told = f"{count} candidates on {examples:,} examples: up to {seconds_text(self.estimated)}"
         self.reporter.say(f"{told} of frozen passes and probes")
@@ -168,19 +168,19 @@ class Contest:
 
     def _measured(self, this: Round, candidates: Sequence[Candidate]) -> list[Measurement]:
         """Embed one candidate after the other, then measure all of them; what cannot be is skipped with the reason."""
-        embedded: list[tuple[Candidate, np.ndarray]] = []
+        passed: list[tuple[Candidate, FitContext]] = []
         for candidate in candidates:
-            needed = candidate.choice.seconds_each * len(this.rows)
-            if embedded and needed > self.budget.left():
+            needed = candidate.seconds_each * len(this.rows)
+            if passed and needed > self.budget.left():
                 reason = f"its frozen pass takes about {seconds_text(needed)}, more than the budget leaves"
                 self.skipped.append(Skipped(reference=candidate.reference, reason=reason))
                 continue
             try:
-                embedded.append((candidate, features_of(candidate, this, self.store, self.reporter)))
+                passed.append((candidate, embedded(candidate, this, self.plan, self.store, self.reporter)))
             except (BackboneError, DataError) as error:
                 self.skipped.append(Skipped(reference=candidate.reference, reason=str(error)))
         found = []
-        for (candidate, _), one in zip(embedded, measured(embedded, this, self.scores, self.reporter)):
+        for (candidate, _), one in zip(passed, measured(passed, this, self.scores, self.reporter)):
             if isinstance(one, Measurement):
                 found.append(one)
             else:
@@ -207,7 +207,7 @@ class Contest:
             parameters=candidate.parameters,
             operations=candidate.operations,
             width=candidate.ready.backbone.width,
-            milliseconds=1000 * candidate.choice.seconds_each,
+            milliseconds=1000 * candidate.seconds_each,
             examples=len(this.rows),
             figure=figure_row(found),
             best=rank.best,

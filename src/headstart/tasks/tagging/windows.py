@@ -66,10 +66,12 @@ def _most_context(words: Sequence[Place], windows: Sequence[Place]) -> np.ndarra
     """(words,) the window whose nearer end is farthest from each word; the ends of the text are not ends.
 
     Beginnings and ends of windows rise. So a word has more context in the next window where that begins farther before
-    the word than this one ends behind it: where the word's middle lies behind that of what both share.
+    the word than this one ends behind it: where the word's middle lies behind that of what both share. A word longer
+    than what they share is in a window that holds its beginning.
     """
-    middles = [stop + start for (_, stop), (start, _) in pairwise(windows)]
-    return np.searchsorted(middles, np.array(words, np.int64).reshape(-1, 2).sum(axis=1))
+    middles, places = [stop + start for (_, stop), (start, _) in pairwise(windows)], np.array(words, np.int64)
+    begun = np.searchsorted([start for start, _ in windows[1:]], places.reshape(-1, 2)[:, 0], side="right")
+    return np.minimum(np.searchsorted(middles, places.reshape(-1, 2).sum(axis=1)), begun)
 
 
 def _shifted(words: Sequence[Place], start: int) -> list[dict[str, int]]:
