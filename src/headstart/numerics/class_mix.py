@@ -41,3 +41,14 @@ def expectation_maximisation(
         if np.abs(shares - before).max() < TOLERANCE:
             break
     return np.asarray(shares)
+
+
+def share_ratios(shares: np.ndarray, prior: np.ndarray, examples: int) -> np.ndarray:
+    """Return shares over the prior, (classes,), none below what half an example comes to; 1 where the prior is 0.
+
+    Args:
+        shares: (classes,) of another set, of so many `examples`.
+        prior: (classes,) of the labelled data.
+    """
+    least = np.maximum(shares, 0.5 / max(examples, 1))
+    return np.where(prior > 0, least / np.maximum(prior, 1e-12), 1.0)

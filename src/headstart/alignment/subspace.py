@@ -1,0 +1,51 @@
+"""Subspace alignment: the source's principal directions are turned to the target's, and both are seen in these.
+
+Fernando et al. 2013 ("Unsupervised visual domain adaptation using subspace alignment"), P the first principal
+directions of a domain, (width, dimension):
+
+    z_s = (x_s - mean_s) P_s P_s^T P_t,   z_t = (x_t - mean_t) P_t
+
+The paper chooses the dimension by a bound on how stable the directions are; here it is a setting, at most what the
+smaller domain has.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from headstart.contracts.alignment import Aligned, Alignment
+from headstart.contracts.domains import Domains
+from headstart.kernel.errors import DataError
+
+
+class Subspace(Alignment):
+    """Principal directions of the source, turned to those of the target."""
+
+    dimension: int = Field(default=64, ge=1)
+    """Principal directions of each domain, at most the rank of the smaller one."""
+
+    title = "subspace alignment"
+    kinds = ("covariate", "concept", "cannot tell")
+
+    def align(self, domains: Domains, seed: int) -> Aligned:  # noqa: ARG002
+        """Turn the source; the new width is the dimension. Raises DataError where a domain is constant."""
+        own, source = _directions(domains.source)
+        theirs, target = _directions(domains.target)
+        dimension = min(self.dimension, len(source), len(target))
+        if not dimension:
+            raise DataError("subspace alignment needs two different examples in each domain")
+        source, target = source[:dimension].T, target[:dimension].T
+        turn = source @ (source.T @ target)
+
+        def move(features: np.ndarray) -> np.ndarray:
+            return np.asarray(((features - own) @ turn).astype(np.float32))
+
+        return Aligned(move(domains.source), target, -theirs @ target, move)
+
+
+def _directions(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (width,) and the principal directions (rank, width), those of the largest variance first."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    _, sizes, directions = np.linalg.svd(features - mean, full_matrices=False)
+    return mean, directions[sizes > 1e-6 * max(sizes.max(initial=0.0), np.sqrt(np.finfo(np.float64).tiny))]
