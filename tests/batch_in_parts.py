@@ -58,16 +58,16 @@ def head_step(
     )
 
 
-def loop_step(loop: Loop, most: int = 0) -> Found:
-    """The first step of a training, whose BatchNorm and dropout rest: they know the part that they see."""
+def loop_step(loop: Loop, most: int = 0, done: float = 0.0) -> Found:
+    """A step of a training on its first batches, whose BatchNorm and dropout rest: they know the part that they see."""
     loop.micro.most = most
     batches = {name: stream.batch(stream.order(0)[0], 0) for name, stream in loop.streams.items()}
     for module in (loop.model.backbone.module, loop.model.heads, loop.model.additions):
         module.eval()
-    return gradient(loop.stepper, batches)
+    return gradient(loop.stepper, batches, done)
 
 
-def gradient(stepper: Stepper, batches: Mapping[str, Batch]) -> Found:
+def gradient(stepper: Stepper, batches: Mapping[str, Batch], done: float = 0.0) -> Found:
     """What a step of the loop moves weights by."""
     found: dict[str, Tensor] = {}
 
@@ -76,7 +76,7 @@ def gradient(stepper: Stepper, batches: Mapping[str, Batch]) -> Found:
 
     with torch.random.fork_rng():
         stepper.optimiser.register_step_pre_hook(look)
-        loss = stepper(batches, Moment(0, 0, 0.0))
+        loss = stepper(batches, Moment(0, 0, done))
     return loss, found
 
 

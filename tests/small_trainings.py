@@ -18,6 +18,7 @@ from head_shapes import SHAPES
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
+from headstart.contracts.head_shape import HeadShape, additions_for
 from headstart.contracts.model import Model
 from headstart.contracts.objective import Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
@@ -39,7 +40,7 @@ RECIPE = Recipe(
     precision="float32",
     renew_statistics=True,
 )
-TRAIN, VALIDATION = np.arange(64), np.arange(64, 96)
+TRAIN, VALIDATION, UNLABELLED = np.arange(64), np.arange(64, 96), np.arange(64, 95)
 STAGES = 3
 
 
@@ -111,7 +112,8 @@ def small_loop(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         heads = nn.ModuleDict({"head": task.head(backbone)})
-    model = Model(backbone, task, heads, Columns(), {"runner": "eager"})
+        additions = nn.ModuleDict(additions_for(objective or Supervised(), backbone, task, HeadShape()))
+    model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
     source: Any = PreparedInputs(backbone, examples)
     boundary = first if stored else 0
     if boundary:
@@ -123,7 +125,8 @@ def small_loop(
     validation = replace(labelled, name="validation", rows=VALIDATION)
     rates = [Rate(stage, 1.0) for stage in (-1, *range(first, STAGES))]
     given = TrainingPlan(objective or Supervised(), recipe, rates, boundary, 0, **plan)
-    return Loop(model, given, {"source": labelled}, validation, checkpoint=checkpoint)
+    target = replace(labelled, name="target", rows=UNLABELLED, targets={})
+    return Loop(model, given, {"source": labelled, "target": target}, validation, checkpoint=checkpoint)
 
 
 def weights(loop: Loop) -> str:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from batch_in_parts import loop_step, same
 from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.head_shape import HeadShape
+from headstart.contracts.model import rest
 from headstart.contracts.objective import DOMAIN, SOURCE, TARGET, TARGET_AGAIN, Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.training.loop import Loop
@@ -26,6 +28,7 @@ class Toy(Objective):
     """Two streams, a critic of its own, and gradients that it fills in itself."""
 
     streams: ClassVar[tuple[str, ...]] = ("source", "target")
+    gathers: ClassVar[bool] = True
 
     def first_stage(self, stages: int) -> int:
         return stages - 1
@@ -38,8 +41,8 @@ class Toy(Objective):
         features = step.features(batch)
         task = step.task_losses(step.outputs(features, batch), batch)
         far = step.features(step.batches["target"]).pooled
-        critic = step.additions["critic"]
-        apart = nn.functional.softplus(critic(far)).mean() + nn.functional.softplus(-critic(features.pooled)).mean()
+        near, far = (step.gathered(step.additions["critic"](pooled)) for pooled in (features.pooled, far))
+        apart = nn.functional.softplus(far).mean() + nn.functional.softplus(-near).mean()
         return {**task, "critic": apart}
 
     def combine(self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> Tensor | None:
@@ -52,6 +55,8 @@ class Toy(Objective):
 LABELLED = {name: sample("objectives", name) for name in registry.names("objectives")}
 OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "source" in made.streams}, "toy": Toy()}
 KNOWN = (SOURCE, TARGET, TARGET_AGAIN)
+ADAPTING = [name for name, objective in OBJECTIVES.items() if TARGET in objective.streams and name != "toy"]
+every_adapting = pytest.mark.parametrize("name", ADAPTING)
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
 
@@ -132,6 +137,25 @@ def test_the_gradient_of_a_batch_in_parts_is_that_of_the_whole(
 ) -> None:
     parts, whole = moving_loop(objective, setting, 0), moving_loop(objective, setting, 0)
     same(loop_step(parts, most), loop_step(whole))
+
+
+@every_adapting
+def test_what_it_aligns_is_what_the_head_behind_a_bottleneck_reads(name: str) -> None:
+    recipe, rates = Recipe(**SHORT, precision="float32"), [Rate(-1, 1.0)]
+    loop = loop_for(classes(), OBJECTIVES[name], recipe, rates, shape=HeadShape(bottleneck=5))
+    rest(loop.model)
+    step = first_step(loop)
+    features = step.features(step.batches[TARGET])
+    assert features.pooled.shape[1] == 5
+    whole = loop.model.heads["head"](loop.model.backbone.module(step.batches[TARGET].state.hidden))
+    torch.testing.assert_close(step.outputs(features, step.batches[TARGET])["logits"], whole)
+    assert all(bool(torch.isfinite(loss)) for loss in OBJECTIVES[name].losses(step).values())
+
+
+@every_adapting
+def test_so_it_is_late_in_a_training_where_the_target_counts_most(name: str) -> None:
+    parts, whole = (moving_loop(OBJECTIVES[name], classes, 0) for _ in range(2))
+    same(loop_step(parts, 5, 0.75), loop_step(whole, 0, 0.75))
 
 
 @every_task

@@ -14,6 +14,7 @@ from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.head_shape import HeadShape, additions_for, shaped_head
 from headstart.contracts.model import Model
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe
@@ -24,7 +25,7 @@ from headstart.engine.training.stepping import Moment
 from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
-TRAIN, VALIDATION, UNLABELLED = np.arange(48), np.arange(48, 64), np.arange(64, 80)
+TRAIN, VALIDATION, UNLABELLED = np.arange(48), np.arange(48, 64), np.arange(64, 75)
 SHORT = {"epochs": 3, "batch_size": 16, "patience": 3, "learning_rate": 0.01, "head_learning_rate": 0.02}
 """What makes any recipe short."""
 
@@ -47,14 +48,16 @@ def loop_for(
     recipe: Recipe,
     rates: Sequence[Rate],
     checkpoint: CheckpointFile | None = None,
+    shape: HeadShape | None = None,
 ) -> Loop:
     """A loop whose model has the objective's additions, and a stream for each that the objective declares."""
     backbone, task, examples = setting
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        heads = nn.ModuleDict({"head": task.head(backbone)})
-        additions = nn.ModuleDict(dict(objective.additions(backbone)))
-    model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions)
+        shape = shape or HeadShape()
+        heads = nn.ModuleDict({"head": shaped_head(task, backbone, shape)})
+        additions = nn.ModuleDict(additions_for(objective, backbone, task, shape))
+    model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions, shape=shape)
     source, targets, head_inputs = (
         PreparedInputs(backbone, examples),
         task.targets(examples),

@@ -11,8 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.contracts.baseline import FromScores
 from headstart.contracts.features import MapShape
+from headstart.contracts.network import Network
+from headstart.contracts.objective import Objective
 from headstart.contracts.task import BoundTask, FeatureSource
+from headstart.contracts.task_capabilities import one_class_each
 from headstart.kernel.settings import Settings
 
 
@@ -42,6 +46,11 @@ class Bottleneck(nn.Module):
         return found
 
 
+def proper(head: nn.Module) -> nn.Module:
+    """Return the head without its bottleneck."""
+    return head.head if isinstance(head, Bottleneck) else head
+
+
 class Mixture(nn.Module):
     """Heads whose probabilities are averaged, with fixed weights or with those of a gate: (batch, classes) log p."""
 
@@ -67,6 +76,13 @@ def shaped_head(task: BoundTask, backbone: FeatureSource, shape: HeadShape) -> n
     plain = shape.members == 1 and not shape.gated
     head = members[0] if plain else Mixture(source.width, members, gated=shape.gated)
     return Bottleneck(backbone.width, shape.bottleneck, head) if shape.bottleneck else head
+
+
+def additions_for(objective: Objective, backbone: Network, task: BoundTask, shape: HeadShape) -> dict[str, nn.Module]:
+    """Make the modules that an objective trains beside a backbone and such a head."""
+    outputs = task.outputs if isinstance(task, FromScores) and one_class_each(task) else 0
+    beside = objective.beside_head(shape.bottleneck or backbone.width, outputs)
+    return {**objective.additions(backbone), **beside}
 
 
 @dataclass

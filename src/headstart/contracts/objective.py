@@ -1,7 +1,8 @@
 """Objective: what is optimised, over one or several streams of data.
 
 One whose first stream is `TARGET` is for `pretrain`: there are neither task nor heads, only a backbone and the
-objective's own additions. Any other is for `fit`: it stands beside the task's loss.
+objective's own additions. Any other is for `fit`: it stands beside the task's loss. One of `SOURCE` and `TARGET` adapts
+a model to examples without labels: what it aligns are the features that the head reads (`contracts/head_shape.py`).
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ class Objective(Settings):
     def additions(self, backbone: Network) -> Mapping[str, nn.Module]:  # noqa: ARG002
         """Modules to train beside the backbone, by name. What requires no gradient, such as an encoder that follows by
         momentum, is not optimised but kept with the checkpoints; `after_step` moves it."""
+        return {}
+
+    def beside_head(self, width: int, outputs: int) -> Mapping[str, nn.Module]:  # noqa: ARG002
+        """Modules as of `additions` that follow the head: it reads features (batch, width) and gives so many classes,
+        0 where examples have not one class each."""
         return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:

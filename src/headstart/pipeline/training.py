@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import state_hash
+from headstart.contracts.head_shape import additions_for
 from headstart.contracts.model import Model
 from headstart.contracts.objective import SOURCE
 from headstart.contracts.prediction import Prediction
@@ -146,7 +147,7 @@ def opened(
         plan = _loop_plan(context, recipe, rates, begun.start, budget, epochs)
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(context.plan.seed, "additions"))
-            model.additions.update(plan.objective.additions(backbone))
+            model.additions.update(additions_for(plan.objective, backbone, model.task, model.shape))
         streams = {name: replace(source, name=name, rows=rows) for name, rows in stream_rows(context.read).items()}
         loop = Loop(model, plan, streams, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)

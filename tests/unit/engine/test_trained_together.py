@@ -11,13 +11,15 @@ from forked_processes import launched
 from headstart.engine.process_group import process_group
 from headstart.engine.training.checkpoint import CheckpointFile
 from headstart.engine.training.loop import Loop
+from headstart.kernel import registry
 from headstart.kernel.errors import TrainingError
 from small_trainings import KINDS, NotANumber, TooLarge, changed, small_loop
 from unlabelled_trainings import COURSE, unlabelled_loop
 
 SAME = ("everything", "batchnorm_and_dropout", "own_gradients", "no_memory")
 FAULTS = {"no_room": "too small for a single example", "nan": "'cross_entropy' became nan in epoch"}
-EQUAL = ("twenty_steps", "stored_prefix", "without_labels")
+ADAPTING = ("dann", "cdan", "mmd", "coral", "mcc", "self_training", "shot")
+EQUAL = ("twenty_steps", "stored_prefix", "without_labels", *ADAPTING)
 
 
 def train(folder: Path, *kinds: str) -> None:
@@ -49,6 +51,8 @@ def prepared(kind: str, file: CheckpointFile) -> Loop:
         return small_loop(changed(epochs=5), checkpoint=file)
     if kind == "without_labels":
         return unlabelled_loop(course=COURSE.model_copy(update={"epochs": 5}))
+    if kind in ADAPTING:
+        return small_loop(changed(epochs=2), objective=registry.plugin("objectives", kind)(), checkpoint=file)
     if kind == "no_room":
         return small_loop(objective=TooLarge(most=0 if process_group().rank else 99))
     if kind == "nan":

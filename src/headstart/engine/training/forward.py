@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.contracts.backbone import require_width
 from headstart.contracts.carriers import Batch
 from headstart.contracts.features import Features
+from headstart.contracts.head_shape import Bottleneck, proper
 from headstart.contracts.model import Learner
 from headstart.contracts.prediction import Prediction
 from headstart.engine.frozen.feature_spec import suffix
@@ -33,20 +34,25 @@ class Forward:
         return computing_in(self.precision, self.device)
 
     def features(self, batch: Batch) -> Features:
-        """Runs the backbone from the boundary on."""
+        """Runs the backbone from the boundary on, and the bottleneck where the head has one."""
         if self.pooled:
-            return Features(batch.state.hidden.float())
-        with self.computing():
-            found = self.model.backbone.features(self.suffix(batch.state))
-        require_width(found.pooled, len(batch.state.hidden), self.model.backbone)
+            found = Features(batch.state.hidden.float())
+        else:
+            with self.computing():
+                found = self.model.backbone.features(self.suffix(batch.state))
+            require_width(found.pooled, len(batch.state.hidden), self.model.backbone)
+        head = None if self.model.task is None else self.model.heads["head"]
+        if isinstance(head, Bottleneck):
+            with self.computing():
+                found = replace(found, pooled=head.layer(found.pooled))
         return found.map(_as_float32)
 
     def outputs(self, features: Features, batch: Batch) -> Mapping[str, Tensor]:
-        """Runs the task's head. Raises TrainingError where there is no task."""
+        """Runs the task's head on what `features` gave. Raises TrainingError where there is no task."""
         if self.model.task is None:
             raise TrainingError("the objective needs the outputs of a head, but there is no task")
         with self.computing():
-            found = self.model.task.forward(self.model.heads["head"], features, batch.head_inputs)
+            found = self.model.task.forward(proper(self.model.heads["head"]), features, batch.head_inputs)
         return {name: _as_float32(value) for name, value in found.items()}
 
     def predict(self, features: Features, batch: Batch) -> Prediction:
@@ -54,7 +60,7 @@ class Forward:
         if self.model.task is None:
             raise TrainingError("there is no task, so nothing can be predicted")
         with self.computing():
-            return self.model.task.predict(self.model.heads["head"], features, batch.head_inputs)
+            return self.model.task.predict(proper(self.model.heads["head"]), features, batch.head_inputs)
 
 
 def _as_float32(value: Tensor) -> Tensor:
