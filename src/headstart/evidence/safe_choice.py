@@ -1,0 +1,204 @@
+"""The choice between the source model and models adapted to a target without labels: the source model unless the
+evidence is strong.
+
+The diagnosis says which evidence there can be (`target_accuracy.reading`):
+
+- Only the mix of classes differs. Corrections of the mix (`weighting`) are judged by the probabilities r of the source
+  model at the estimated mix (Saerens et al. 2002): what a candidate gains is the mean of r(x)[its class] -
+  r(x)[the source model's class]. The gain must be there for nearly all mixes that the estimate allows, also for the
+  end of each class's interval that is closest to the source.
+- Even inputs of one class can be told apart nearly always. Judges are the candidates themselves: the others' mean
+  probabilities must side with a candidate in `AGREED` kappa at least, and by `MARGIN` more than with the source model.
+- Else the domains overlap, and the source model is kept: alignments assume that the domains have the same mix and the
+  same inputs, and where they are only sampled differently, they harm.
+
+Vetoes, in any case: accuracy on held-out source examples falls (paired 95 % interval, McNemar's counts); the share of
+a predicted class leaves what the source and the estimated mix allow; predictions collapse to few classes; no validator
+prefers the candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from headstart.contracts.figures import Figure
+from headstart.contracts.validator import Outcome
+from headstart.evidence.agreement import Candidate, agreements
+from headstart.evidence.shift_kind import Diagnosis
+from headstart.evidence.target_accuracy import (
+    APART,
+    QUANTILE,
+    Reading,
+    corrected,
+    estimated_accuracy,
+    reading,
+    shares_of,
+)
+from headstart.kernel import registry
+
+AGREED, MARGIN = 0.75, 0.05
+"""Least kappa of a candidate with its judges, and by how much it must be larger than the source model's."""
+
+LEAST_GAIN = 0.005
+"""Expected accuracy that a correction of the mix must gain."""
+
+SLACK = 0.1
+"""By which a predicted class's share may leave the estimated band: predictions are not probabilities."""
+
+
+class Judged(NamedTuple):
+    """A candidate with the evidence about it."""
+
+    name: str
+    family: str
+    scores: Mapping[str, float]
+    """Validator -> score; more is better."""
+    agreement: float
+    """Kappa with its judges; NaN where there are none."""
+    gain: float
+    """Expected gain of accuracy over the source model, where only the mix of classes differs; else NaN."""
+    vetoes: tuple[str, ...]
+    """Reasons against it; empty where there is none."""
+    accuracy: Figure
+    """Estimated accuracy on the target, with a 90 % interval."""
+
+
+class Decision(NamedTuple):
+    """What is shipped for the target, and why."""
+
+    chosen: str
+    """Name of a candidate."""
+    reason: str
+    table: tuple[Judged, ...]
+    """Of the source model and of every candidate, in their order."""
+    accuracy: Figure
+    """Estimated accuracy of the chosen model on the target, with a 90 % interval."""
+    how: str
+    """How that is estimated."""
+
+
+def choose(
+    source: Candidate,
+    candidates: Sequence[Candidate],
+    diagnosis: Diagnosis,
+    seed: int = 0,
+    names: Sequence[str] = (),
+) -> Decision:
+    """Choose a candidate, or the source model where the evidence for each is weak.
+
+    Args:
+        source: the model without adaptation. candidates: adapted ones. The outcomes of all are of the same examples.
+        diagnosis: of the shift from the source to the target.
+        seed: of validators that draw. names: of the classes; their numbers without.
+    """
+    names = names or [str(k) for k in range(source.outcome.target.shape[1])]
+    read, everyone = reading(diagnosis), [source, *candidates]
+    kappas = agreements(everyone)
+    adapted = [k for one, k in zip(candidates, kappas[1:]) if one.judges and not math.isnan(k)]
+    table, how = list[Judged](), list[str]()
+    for one, agreement in zip(everyone, kappas):
+        figure, made = estimated_accuracy(
+            one.outcome, diagnosis, source.outcome, agreement, max(adapted, default=math.nan)
+        )
+        scores = {
+            name: registry.plugin("validators", name)().score(one.outcome, seed)
+            for name in registry.names("validators")
+        }
+        gain, vetoes = math.nan, tuple[str, ...]()
+        if one is not source:
+            gain = _gain(one.outcome, source.outcome, diagnosis)[0] if read.situation == "mix" else math.nan
+            vetoes = _vetoes(one.outcome, source.outcome, diagnosis, names)
+            if all(not scores[name] > table[0].scores[name] for name in scores):
+                vetoes = (*vetoes, "no validator prefers it to the source model")
+        table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
+        how.append(made)
+    place, reason = _chosen(everyone, table, diagnosis, read)
+    return Decision(everyone[place].name, reason, tuple(table), table[place].accuracy, how[place])
+
+
+def _chosen(
+    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading
+) -> tuple[int, str]:
+    """Place of the chosen model, and the reason."""
+    if len(everyone) == 1:
+        return 0, "the source model is kept: nothing else could be made"
+    if diagnosis.kind == "none":
+        return 0, "the source model is kept: no shift is found"
+    allowed = [place for place in range(1, len(everyone)) if not table[place].vetoes]
+    if read.situation == "overlap":
+        return 0, (
+            "the source model is kept: the domains overlap (inputs of a class are told apart with a ROC AUC of "
+            f"{read.within:.2f}, below {APART}), and nothing shows that a model adapted to such a target is better"
+        )
+    if read.situation == "mix":
+        return _by_mix(everyone, table, diagnosis, [place for place in allowed if not everyone[place].judges])
+    allowed = [place for place in allowed if everyone[place].judges]
+    if not allowed:
+        return 0, "the source model is kept: there is a reason against every adapted model"
+    best = max(allowed, key=lambda place: table[place].agreement)
+    most, plain = table[best].agreement, table[0].agreement
+    told = f"models adapted in other ways agree with it by a kappa of {most:.2f}, with the source model by {plain:.2f}"
+    if most >= AGREED and most - plain >= MARGIN:
+        return best, told
+    return 0, f"the source model is kept: the evidence for '{table[best].name}' is weak; {told}"
+
+
+def _by_mix(
+    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, allowed: Sequence[int]
+) -> tuple[int, str]:
+    """The correction of the mix that gains most, if the gain is certain enough."""
+    if not allowed:
+        return 0, "the source model is kept: there is a reason against every correction of the mix of classes"
+    best = max(allowed, key=lambda place: table[place].gain)
+    gain, low = _gain(everyone[best].outcome, everyone[0].outcome, diagnosis)
+    told = f"expected accuracy changes by {100 * gain:+.1f} points at the estimated mix of classes"
+    if low > 0 and gain >= LEAST_GAIN:
+        return best, f"only the mix of classes differs, and {told}, by {100 * low:+.1f} at least"
+    return 0, f"the source model is kept: only the mix of classes differs, and {told} with '{table[best].name}'"
+
+
+def _gain(one: Outcome, source: Outcome, diagnosis: Diagnosis) -> tuple[float, float]:
+    """Expected gain of accuracy over the source model at the estimated mix, and the lower bound of it."""
+    mix = diagnosis.mix
+    if mix is None:
+        return math.nan, math.nan
+    prior = shares_of(source.labels, len(mix.shares))
+    least = np.clip(prior, mix.low, mix.high)
+    rows, mine, theirs = np.arange(len(one.target)), one.target.argmax(axis=1), source.target.argmax(axis=1)
+    found = []
+    for shares in (mix.shares, least / least.sum()):
+        odds = corrected(source, mix._replace(shares=shares))
+        gains = odds[rows, mine] - odds[rows, theirs]
+        found.append((float(gains.mean()), float(gains.std() / math.sqrt(max(len(gains), 1)))))
+    return found[0][0], min(mean - QUANTILE * error for mean, error in found)
+
+
+def _vetoes(one: Outcome, source: Outcome, diagnosis: Diagnosis, names: Sequence[str]) -> tuple[str, ...]:
+    """Reasons against a candidate in its predictions."""
+    found, mix, prior = list[str](), diagnosis.mix, shares_of(source.labels, len(names))
+    right, before = (some.source.argmax(axis=1) == some.labels for some in (one, source))
+    lost, won = int((before & ~right).sum()), int((right & ~before).sum())
+    if lost - won > 1.96 * math.sqrt(lost + won - (lost - won) ** 2 / max(len(right), 1)):
+        found.append(f"accuracy on held-out source examples changes by {100 * (won - lost) / len(right):+.1f} points")
+    shares = np.bincount(one.target.argmax(axis=1), minlength=len(names)) / max(len(one.target), 1)
+    mixed = reading(diagnosis).situation == "mix"
+    if mix is not None:
+        low, high = (mix.low, mix.high) if mixed else (np.minimum(mix.low, prior), np.maximum(mix.high, prior))
+        outside = np.maximum(low - shares, shares - high)
+        k = int(outside.argmax())
+        if outside[k] > SLACK:
+            band = f"{low[k]:.0%} to {high[k]:.0%}"
+            found.append(f"it predicts '{names[k]}' for {shares[k]:.0%} of the target, far from the estimated {band}")
+    wanted = mix.shares if mix is not None and mixed else prior
+    if _number(shares) < _number(wanted) / 2:
+        found.append(f"its predictions of the target collapse to {int((shares > 0.01).sum())} of {len(names)} classes")
+    return tuple(found)
+
+
+def _number(shares: np.ndarray) -> float:
+    """Effective number of classes, exp of their entropy."""
+    return float(np.exp(-(shares * np.log(np.maximum(shares, 1e-12))).sum()))
