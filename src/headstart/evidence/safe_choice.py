@@ -68,7 +68,7 @@ class Judged(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is shipped for the target, and why."""
+    """The model that is shipped for the target, and the reason."""
 
     chosen: str
     """Name of a candidate."""
