@@ -38,6 +38,8 @@ from headstart.cli.options import (
     Seeds,
     Set,
     Slices,
+    Target,
+    TargetLabels,
     Task,
     Text,
     Tuning,
@@ -110,6 +112,8 @@ def fit(
     augmentation: Augmentation = None,
     runner: Runner = None,
     from_run: FromRun = None,
+    target: Target = None,
+    target_labels: TargetLabels = None,
     seed: Seed = None,
     seeds: Seeds = None,
     budget: Budget = None,
@@ -127,6 +131,7 @@ def fit(
     headstart fit reviews.csv --text review --label stars --out runs/reviews
     headstart fit runs/photos/plan.toml          repeat an earlier run
     headstart fit more-photos/ --from runs/photos    continue training its model, and report what it forgot
+    headstart fit amazon/ --target webcam/       adapt to another domain, of which no label is read
     headstart fit photos/ --seeds 5              mean and spread over five fits, each with its own split
     """
     chosen = given(locals())

@@ -93,6 +93,12 @@ Runner = Annotated[str | None, option("--runner", "Runs the frozen pass; the fas
 FromRun = Annotated[
     str | None, option("--from", "Continue training the model of this run, with its task, columns and tuning.", "RUN")
 ]
+Target = Annotated[
+    str | None, option("--target", "Inputs of another domain to adapt to; none of their labels is read.", "DATA")
+]
+TargetLabels = Annotated[
+    str | None, option("--target-labels", "A few labelled examples of the target, beside --target.", "DATA")
+]
 Seeds = Annotated[
     int | None,
     typer.Option(

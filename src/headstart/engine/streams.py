@@ -190,6 +190,7 @@ def selected(wanted: Sequence[str], rows: Mapping[str, np.ndarray]) -> tuple[str
     for name in names:
         if name not in rows:
             hint = " Name the column of the domain with --domain." if name.startswith(DOMAIN) and not domains else ""
+            hint = " Give the target with --target." if name == TARGET else hint
             raise SettingsError(
                 f"the objective draws from the stream '{name}', which the data do not have. Streams: "
                 f"{', '.join(rows)}.{hint}"

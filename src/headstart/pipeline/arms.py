@@ -27,6 +27,7 @@ from headstart.engine.training.optimiser import has_batch_norm
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
@@ -86,6 +87,8 @@ class Arms:
     """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
     used: float = 0.0
     """Seconds of the budget that all of it took."""
+    adaptation: AdaptationRow | None = None
+    """Adaptation to a target; None without one."""
 
     @property
     def asked(self) -> Trained:

@@ -15,6 +15,7 @@ from headstart.engine.frozen.execution import described, plain_runner
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel.progress import Reporter
+from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.layer_rows import Layers
@@ -45,6 +46,8 @@ class FitContext:
     """All decisions of the fit, whatever is replaced of its context."""
     layers: Layers | None = None
     """The layer view, where it was asked for."""
+    target: EmbeddedTarget | None = None
+    """Inputs of another domain, to which the model is adapted."""
 
     @property
     def read(self) -> Prepared:

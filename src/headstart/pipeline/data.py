@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
@@ -18,6 +18,16 @@ from headstart.kernel.user_settings import build
 
 _ARCHIVES = frozenset((".7z", ".bz2", ".gz", ".lz4", ".rar", ".tar", ".tgz", ".xz", ".zst"))
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Given(NamedTuple):
+    """Data of a fit as they were given: paths, or what lies in memory."""
+
+    data: Any
+    target: Any = None
+    """Inputs of another domain; None without one."""
+    target_labels: Any = None
+    """A few labelled examples of it; None without any."""
 
 
 def read_examples(

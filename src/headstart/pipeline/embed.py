@@ -37,6 +37,7 @@ from headstart.engine.streams import PreparedInputs, StateSource, Stream
 from headstart.evidence.splits import Split
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.prepare import Prepared, no_longer_read
 from headstart.pipeline.record import Decision
@@ -219,9 +220,24 @@ def kept_states(
         DataError: an input could be read before and cannot any more.
     """
     data = context.read
+    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
+    source = kept_states_of(context, backbone, examples, keys, spec, view)
+    position = {int(row): place for place, row in enumerate(rows)}
+    return lambda wanted: source(np.array([position[int(row)] for row in wanted], np.int64))
+
+
+def kept_states_of(
+    context: FitContext,
+    backbone: Backbone,
+    examples: Examples,
+    keys: Sequence[str],
+    spec: FeatureSpec,
+    view: View | None = None,
+) -> StateSource:
+    """As `kept_states`, of any examples with their content keys."""
+    data = context.read
     # the runner that suits the features at the end need not suit states on the way
     choice = choice_of_runner(backbone, data.examples, data.keys, spec, context.named_runner, context.work)
-    examples, keys = data.examples.take(rows), [data.keys[row] for row in rows]
     found = embed(
         backbone,
         examples,
@@ -235,8 +251,22 @@ def kept_states(
     )
     if found.failures:
         raise no_longer_read(examples, found.failures)
-    position = {int(row): place for place, row in enumerate(rows)}
-    return lambda wanted: found.batch_state(np.array([position[int(row)] for row in wanted], np.int64))
+    return found.batch_state
+
+
+def target_source(context: FitContext, target: EmbeddedTarget, backbone: Backbone, start: int) -> StateSource:
+    """Return what gives the states of target examples at the boundary `start` where a training's batches begin.
+
+    Raises:
+        DataError: an input could be read before and cannot any more.
+    """
+    examples, stages = target.data.examples, len(backbone.stages)
+    if not start:
+        return PreparedInputs(backbone, examples)
+    if start > stages and backbone is context.backbone:
+        return lambda wanted: State(torch.from_numpy(target.pooled[wanted]))
+    spec = state_spec(backbone, context.data.task, min(start, stages))
+    return kept_states_of(context, backbone, examples, target.data.keys, spec)
 
 
 def sampled(

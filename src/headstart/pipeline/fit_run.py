@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import Runner
@@ -20,6 +19,7 @@ from headstart.pipeline.claim import WORK, refuse_taken, unfinished
 from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
+from headstart.pipeline.data import Given
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.judge import judge
 from headstart.pipeline.label_curve import label_curve
@@ -38,7 +38,7 @@ Train = Callable[[FitContext], Arms]
 
 
 def run_fit(
-    data: Any, plan: Plan, out: Path | None, reporter: Reporter, train: Train, present: Present, *, overwrite: bool
+    given: Given, plan: Plan, out: Path | None, reporter: Reporter, train: Train, present: Present, *, overwrite: bool
 ) -> Path:
     """Carry out the plan of one seed; its folder is claimed when data and backbone are there.
 
@@ -53,7 +53,7 @@ def run_fit(
     if leads:
         refuse_taken(out, plan, overwrite=overwrite)
     reporter = reporter if leads else Quiet()
-    begun = start(data, plan, reporter, unfinished(out, plan))
+    begun = start(given.data, plan, reporter, unfinished(out, plan), given)
     if leads and out is not None:
         require_apart_from_pictures(out, begun.data.examples, "the run")
     with led(out, plan, reporter, overwrite=overwrite) as folder:
@@ -91,11 +91,11 @@ def _record(
     """Judge the arms, save the model and write the record; a fine-tuning beside the model gets a run of its own."""
     context, data, budget = arms.context, arms.context.data, arms.context.budget
     with budget.step("the classical baselines"):
-        baselines = fit_baselines(data, context.plan.seed)
+        baselines = () if context.target is not None else fit_baselines(data, context.plan.seed)
     with budget.step("judging on the test part"):
         predictions = {arm.key: predict_rows(context, arm, data.split.test) for arm in arms.trained}
     with budget.step("the label curve"):
-        forecast = label_curve(context) if context.plan.label_curve else None
+        forecast = label_curve(context) if context.plan.label_curve and context.target is None else None
     delete(folder / TUNED)  # what a killed process left may be another one
     tuned = None
     if TUNED in predictions:

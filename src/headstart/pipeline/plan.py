@@ -36,7 +36,7 @@ FAMILY_OF = {
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    PATHS = (*AnyPlan.PATHS, "from_run")
+    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels")
 
     task: str = AUTO
     """The task: what is predicted."""
@@ -50,6 +50,10 @@ class Plan(AnyPlan):
     """The runner of the frozen pass."""
     from_run: str | None = None
     """The run folder whose backbone and head go on, on these data."""
+    target: str | None = None
+    """Inputs of another domain that the model is adapted to; none of their labels is read."""
+    target_labels: str | None = None
+    """A few labelled examples of the target."""
     seeds: int = Field(default=1, ge=1)
     """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True

@@ -82,7 +82,7 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
         prepared = with_notes(prepared, learnt)
         if begun.continued is not None:
             prepared = begun.continued.apart(prepared)
-        require_streams(prepared, plan.plugin("objective"), plan.objective)
+        require_streams(prepared, plan.plugin("objective"), plan.objective, target=plan.target is not None)
         lost = CutOff(backbone, prepared.task).look(prepared.examples).notes()
         told = prepared.summary.notes
         prepared = with_notes(prepared, tuple(text for text in (*lost, *begun.warnings) if text not in told))

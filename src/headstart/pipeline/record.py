@@ -10,11 +10,15 @@ from pydantic import AliasChoices, Field, model_validator
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
+from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.figure_rows import FigureRow, Number
 from headstart.pipeline.layer_rows import Layers
 
 TUNED = "tuned"
 """Key, and folder below that of the run, of a fine-tuning that was asked for where the probe is the model."""
+
+SOURCE_MODEL = "source"
+"""Key of the arm that was fit on the source alone, beside a model that was adapted to a target."""
 
 CLASSICAL, CONSTANT = "classical", "constant"
 """Keys of the arms that are classical baselines: the best of them, and the same prediction for every example."""
@@ -363,6 +367,8 @@ class RunRecord(AnyRecord):
     """How often the test part has been read."""
     label_curve: LabelCurveRow | None = None
     """None where none was asked for, or records do not say."""
+    adaptation: AdaptationRow | None = None
+    """None without a target."""
     forgetting: Forgetting | None = None
     """None where the run went on from no other."""
     tuned: str = ""

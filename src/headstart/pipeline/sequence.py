@@ -6,20 +6,25 @@ passed in, as searches and reports know the pipeline and not the other way round
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Examples
 from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words
+from headstart.engine.frozen.extract import Extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.adaptation.target import EmbeddedTarget, Target, embedded_target, read_target
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
+from headstart.pipeline.data import Given
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.layers import with_layers
@@ -53,6 +58,8 @@ class Start:
     continued: ContinuedRun | None = None
     """The run that the fit goes on from."""
     log: DecisionLog = field(default_factory=DecisionLog)
+    target: Target | None = None
+    """Inputs of another domain, to which the model is adapted."""
     all_needed: bool = False
     """True where an input that cannot be read is an error, rather than left out."""
 
@@ -80,12 +87,24 @@ class Start:
             if self.all_needed:
                 require_all(read.examples, features.failures)
             left = without(read, features.failures)
+            target = None if self.target is None else self._embedded_target(self.target, features, reporter, work)
         data, windows = (left, None) if read is self.data else (self.data, left)
         head = None if self.continued is None else self.continued.head(data.task, self.backbone)
         context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
-        return with_layers(in_better_form(context))
+        return with_layers(in_better_form(replace(context, target=target)))
+
+    def _embedded_target(
+        self, target: Target, source: Extracted, reporter: Reporter, work: Path | None
+    ) -> EmbeddedTarget:
+        """Send the target through the frozen backbone the way the source went: features of two runners differ."""
+
+        def passed(examples: Examples, keys: Sequence[str]) -> Extracted:
+            how = {"keys": keys, "runner": source.runner, "store": self.store, "reporter": reporter, "work": work}
+            return embed(self.backbone, examples, FeatureSpec(), **how)
+
+        return embedded_target(target, passed)
 
 
 def _gate(choice: Choice) -> Decision | None:
@@ -101,10 +120,13 @@ def _gate(choice: Choice) -> Decision | None:
     return Decision(what="precision", value="within 1 %", reason="each kind of feature is at most 1 % off float32's")
 
 
-def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
+def start(
+    data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None, given: Given | None = None
+) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
-    `work` is the folder of checkpoints of a run that goes on; its choices hold.
+    `work` is the folder of checkpoints of a run that goes on; its choices hold. `given` has the target, where there is
+    one.
 
     Raises:
         DataError, SettingsError, BackboneError, RunError: what is wrong, and what to do.
@@ -116,6 +138,8 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
     plan = with_best_backbone(begun, plan, budget, log, reporter, work)
     found = ready(begun, plan, budget, log)
     prepared, backbone = found.data, found.backbone
+    with budget.step("reading the target"):
+        target = None if given is None else read_target(given, plan, prepared, reporter)
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
@@ -134,4 +158,4 @@ def start(data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | 
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)
     named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
-    return Start(named, prepared, read, backbone, spec, choice, store, budget, begun.continued, log)
+    return Start(named, prepared, read, backbone, spec, choice, store, budget, begun.continued, log, target)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.objective import DOMAIN, SOURCE
+from headstart.contracts.objective import DOMAIN, SOURCE, TARGET
 from headstart.engine.streams import selected
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.prepare import Prepared
@@ -24,10 +24,14 @@ def stream_rows(data: Prepared) -> dict[str, np.ndarray]:
     return {SOURCE: train, **found}
 
 
-def require_streams(data: Prepared, objective: Any, name: str) -> None:
-    """Refuse an objective, called `name`, that draws from a stream which is missing or empty. Raises SettingsError."""
+def require_streams(data: Prepared, objective: Any, name: str, *, target: bool) -> None:
+    """Refuse an objective, called `name`, that draws from a stream which is missing or empty. Raises SettingsError.
+
+    `target` says that there is an unlabelled target.
+    """
     try:
-        selected(objective.streams, stream_rows(data))
+        there = {TARGET: np.zeros(1, np.int64)} if target else {}
+        selected(objective.streams, {**stream_rows(data), **there})
     except SettingsError as error:
         raise SettingsError(f"objective '{name}': {error}") from error
 

@@ -26,7 +26,7 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Comparison, Epoch, FrozenPass, RunRecord
-from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
+from headstart.pipeline.verdict import bounded, for_target, verdict, why_no_scratch
 
 MOST_PROBABILITIES = 2_000_000
 """In a run's own table of the test part; `predict` writes as many as there are."""
@@ -64,6 +64,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         slices=judged.slices,
         worst_slice=judged.worst_slice,
         layers=context.layers,
+        adaptation=arms.adaptation,
         candidates=arms.candidates,
         panels=judged.panels,
         mistakes=judged.mistakes,
@@ -80,6 +81,8 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
 def _verdict(arms: Arms, rows: Mapping[str, Arm], comparisons: Sequence[Comparison]) -> tuple[str, bool]:
     """The verdict of a fit, with how its model was found, and whether it is negative transfer."""
     context, metric = arms.context, arms.context.data.task.evaluation.primary
+    if arms.adaptation is not None:
+        return for_target(metric.name, info_of(metric), rows, arms.adaptation), False
     going_on = context.plan.from_run
     words, negative = verdict(
         metric.name,

@@ -18,7 +18,7 @@ from torch import nn
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.head_shape import additions_for
 from headstart.contracts.model import Model
-from headstart.contracts.objective import SOURCE
+from headstart.contracts.objective import SOURCE, TARGET
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_movement import kind_of
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
@@ -39,7 +39,9 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, TrainingError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.embed import target_source
 from headstart.pipeline.record import Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
 from headstart.pipeline.stored_views import Beginning
@@ -149,6 +151,8 @@ def opened(
             torch.manual_seed(draw_seed(context.plan.seed, "additions"))
             model.additions.update(additions_for(plan.objective, backbone, model.task, model.shape))
         streams = {name: replace(source, name=name, rows=rows) for name, rows in stream_rows(context.read).items()}
+        if context.target is not None and TARGET in plan.objective.streams:
+            streams[TARGET] = _target_stream(context, context.target, model, source, begun.start)
         loop = Loop(model, plan, streams, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
@@ -241,6 +245,23 @@ def _streams(context: FitContext, model: Model, recipe: Recipe, begun: Beginning
     )
     in_order = by_length(data.split.val, lengths)
     return source, replace(source, name="validation", rows=in_order, augmentation=None, views=())
+
+
+def _target_stream(context: FitContext, target: EmbeddedTarget, model: Model, source: Stream, start: int) -> Stream:
+    """All target examples; they have no targets."""
+    rows, examples = np.arange(len(target.pooled)), target.data.examples
+    return replace(
+        source,
+        name=TARGET,
+        rows=rows,
+        targets={},
+        source=target_source(context, target, context.backbone, start),
+        head_inputs=context.data.task.inputs(examples),
+        lengths=lengths_of(model.backbone, examples, rows),
+        views=(),
+        origins=lambda some: examples.take(some).origins(),
+        tiled=None,
+    )
 
 
 def _loop_plan(

@@ -7,8 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from headstart.contracts.figures import MetricInfo
 from headstart.evidence.comparison import UNDECIDED
+from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.numbers import difference_text, figure_text, value_text
-from headstart.pipeline.record import CLASSICAL, CONSTANT, SMALL_NETWORK, TUNED, UPPER_BOUND, Arm, Comparison, Decision
+from headstart.pipeline.record import (
+    CLASSICAL,
+    CONSTANT,
+    SMALL_NETWORK,
+    SOURCE_MODEL,
+    TUNED,
+    UPPER_BOUND,
+    Arm,
+    Comparison,
+    Decision,
+)
 
 TINY = 1e-9
 """Differences of figures up to which they are the same."""
@@ -56,6 +67,15 @@ def verdict(
     if "scratch" not in arms:
         sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
     return " ".join(sentences), negative
+
+
+def for_target(metric: str, info: MetricInfo, arms: Mapping[str, Arm], adaptation: AdaptationRow) -> str:
+    """The verdict of a fit with a target: what is expected there, and what was reached on the source's test part."""
+    figure = arms["model"].figures[metric]
+    reached = f"On the source's own test part: {info.title.lower()} {figure_text(info.unit, figure)}"
+    if SOURCE_MODEL in arms:
+        reached += f", the source model {value_text(info.unit, arms[SOURCE_MODEL].figures[metric].value)}"
+    return f"{adaptation.sentence} {reached}."
 
 
 def bounded(comparisons: Sequence[Comparison], arms: Mapping[str, Arm]) -> tuple[Comparison, ...]:

@@ -52,6 +52,8 @@ def why_none(context: FitContext) -> str:
     """Reason why a fit has no training from scratch; empty where it has one."""
     if not context.plan.scratch:
         return "--no-scratch was given"
+    if context.target is not None:
+        return "the model is for a target of which no labels are known, to judge it by"
     if context.tuning.start == "random":
         return "the model itself is trained from scratch"
     if not any(True for _ in context.backbone.module.parameters()):

@@ -15,6 +15,7 @@ from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.completion import completed
 from headstart.pipeline.continued_run import inherited
+from headstart.pipeline.data import Given
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.fit_run import run_fit
 from headstart.pipeline.plan import Plan, read_plan
@@ -22,6 +23,7 @@ from headstart.pipeline.plan_file import AUTO, is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.seeds import over_seeds
 from headstart.present.report.write import report
+from headstart.search.adapt_arms import adapt_arms
 from headstart.search.train_arms import train_arms
 from headstart.verbs.run import Run
 
@@ -50,6 +52,8 @@ def fit(
     augmentation: str | None = None,
     runner: str = "auto",
     from_run: Path | str | RunFolder | None = None,
+    target: Any = None,
+    target_labels: Any = None,
     seed: int = 0,
     seeds: int = 1,
     budget: float | None = None,
@@ -81,6 +85,9 @@ def fit(
         from_run: a finished run whose backbone and head go on, on these data; task, columns, format and tuning that
             are left out here are as there, objective and augmentation are not. New classes widen the head. The run's
             test figures are shown before and after: what was forgotten.
+        target: inputs of another domain, given as `data` are. The model is adapted to them where evidence without their
+            labels supports that, and is that of the source alone where it does not; none of their labels is read.
+        target_labels: a few labelled examples of the target, beside `target`.
         seed: decides every random draw, the split too where the data have none.
         seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
         budget: seconds from where data and backbone are there to the final model, all baselines included; of several
@@ -111,12 +118,16 @@ def fit(
     said["label_curve"] = label_curve
     said["layers"] = layers
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
+    others = {"target": target, "target_labels": target_labels}
+    said |= {key: _name_of(given) for key, given in others.items() if given is not None}
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
     plan = _settled(build(Plan, said, where="fit"), tuning)
     folder = None if out is None else Path(out)
-    given = plan.data if is_plan(data) else data
-    require_new_run(folder, plan, given, plan.from_run, plan.backbone, plan.weights)
+    given = Given(data, target, target_labels)
+    if is_plan(data):
+        given = Given(plan.data, plan.target, plan.target_labels)
+    require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
 
@@ -142,18 +153,19 @@ def _settled(plan: Plan, tuning: str | None) -> Plan:
     return plan
 
 
-def run_plan(data: Any, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
+def run_plan(given: Given, plan: Plan, out: Path | None, reporter: Reporter, *, overwrite: bool = False) -> Run:
     """Carry out a plan. Only rank 0 returns, see `fit`."""
     if plan.seeds == 1 or rank() > 0:
-        return Run(run_fit(data, plan, out, reporter, train_arms, report, overwrite=overwrite))
+        train = train_arms if plan.target is None else adapt_arms
+        return Run(run_fit(given, plan, out, reporter, train, report, overwrite=overwrite))
     part()
     if (whole := completed(out, plan, reporter, report, overwrite=overwrite)) is not None:
         return Run(whole)
-    return Run(over_seeds(plan, out, partial(_one_seed, data, reporter), reporter, report, overwrite=overwrite))
+    return Run(over_seeds(plan, out, partial(_one_seed, given, reporter), reporter, report, overwrite=overwrite))
 
 
-def _one_seed(data: Any, reporter: Reporter, plan: Plan, folder: Path) -> Run:
-    return run_plan(data, plan, folder, reporter)
+def _one_seed(given: Given, reporter: Reporter, plan: Plan, folder: Path) -> Run:
+    return run_plan(given, plan, folder, reporter)
 
 
 def _name_of(data: Any) -> str:

@@ -1,0 +1,158 @@
+"""Candidates: heads for the target, by every alignment and weighting that suits the diagnosed shift.
+
+All work on the kept features of source and target, so that each takes seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.contracts.alignment import Alignment
+from headstart.contracts.domains import Domains, LinearHead, ShiftKind, Solve
+from headstart.contracts.head_shape import HeadShape, Mixture
+from headstart.contracts.targets import WEIGHT
+from headstart.contracts.task import BoundTask
+from headstart.contracts.task_capabilities import ClosedForm, one_class_each
+from headstart.contracts.weighting import Weighting
+from headstart.engine.solved.solve import solve_head
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, SettingsError
+
+LABEL = "label"
+"""Name of the target of a task in which each example has one class."""
+
+LEAST_RATIO = 1e-4
+"""Ratio of a class's shares below which it counts as this: its logarithm is added to a bias."""
+
+Logits = Callable[[np.ndarray], np.ndarray]
+"""Features (examples, width) -> logits (examples, classes)."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A head for the target that was made without its labels, or with a few of them."""
+
+    name: str
+    """Of its plug-in."""
+    family: str
+    """Folder of the plug-in: 'alignment', 'weighting' or 'objectives'."""
+    title: str
+    shape: HeadShape
+    head: nn.Module
+    """Of target features as they are."""
+    source: Logits
+    """The head as the source sees it."""
+    seconds: float
+    note: str = ""
+    """Further finding: 'effective sample size 312 of 800'."""
+
+    def target(self, features: np.ndarray) -> np.ndarray:
+        """Target features (examples, width) -> logits (examples, classes) float64."""
+        return logits_of(self.head, features)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A candidate that could not be made, with the reason."""
+
+    name: str
+    family: str
+    title: str
+    reason: str
+
+
+def adapts(task: BoundTask) -> bool:
+    """Return whether heads of the task can be adapted on kept features: one class each, from pooled features."""
+    return one_class_each(task) and task.needs.features == "pooled" and isinstance(task, ClosedForm)
+
+
+def logits_of(head: nn.Module, features: np.ndarray) -> np.ndarray:
+    """Features (examples, width) -> logits (examples, classes) float64."""
+    with torch.inference_mode():
+        found = head.eval()(torch.from_numpy(np.ascontiguousarray(features, np.float32)))
+    return np.asarray(found.double().numpy())
+
+
+def solver(task: BoundTask, groups: np.ndarray | None, seed: int) -> Solve:
+    """Return what solves the task's head from features, labels and weights, as the probe is solved.
+
+    Args:
+        groups: (source examples,) held out together in its cross-validation, where all of them are given.
+    """
+    if not isinstance(task, ClosedForm):
+        raise SettingsError(f"the head of the task {registry.name_of(task)} has no closed form")
+
+    def solve(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> LinearHead:
+        targets = {LABEL: labels, **({} if weights is None else {WEIGHT: weights})}
+        same = groups if groups is not None and len(groups) == len(labels) else None
+        head, _ = solve_head(task, features, targets, same, seed)
+        weight, bias = (head.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+        return LinearHead(weight, bias)
+
+    return solve
+
+
+def candidates(domains: Domains, kind: ShiftKind, solve: Solve, seed: int) -> Iterator[Adapted | Skipped]:
+    """Make every candidate that may be tried under a kind of shift, in the order of families and names."""
+    makers: tuple[tuple[str, Callable[..., Adapted]], ...] = (("alignment", _aligned), ("weighting", _weighted))
+    for family, make in makers:
+        for name in registry.names(family):
+            part = registry.plugin(family, name)()
+            if kind not in part.kinds or (_needs_labels(part) and not len(domains.target_labels)):
+                continue
+            try:
+                yield make(name, part, domains, solve, seed)
+            except (DataError, SettingsError) as error:
+                yield Skipped(name, family, part.title, str(error))
+
+
+def _needs_labels(part: Any) -> bool:
+    return isinstance(part, Weighting) and part.needs_target_labels
+
+
+def _aligned(name: str, part: Alignment, domains: Domains, solve: Solve, seed: int) -> Adapted:
+    started = time.monotonic()
+    aligned = part.align(domains, seed)
+    head = solve(aligned.source, domains.labels, None)
+    weight = head.weight @ aligned.matrix.T
+    folded = LinearHead(weight, head.bias + head.weight @ aligned.offset)
+
+    def source(features: np.ndarray) -> np.ndarray:
+        return head.logits(aligned.move(features))
+
+    seconds = time.monotonic() - started
+    return Adapted(name, "alignment", part.title, HeadShape(), _linear(folded), source, seconds)
+
+
+def _weighted(name: str, part: Weighting, domains: Domains, solve: Solve, seed: int) -> Adapted:
+    started, note = time.monotonic(), ""
+    found = part.weigh(domains, solve, seed)
+    if found.votes:
+        votes = [_linear(head) for _, head in found.votes]
+        head = Mixture(domains.source.shape[1], list[nn.Module](votes), gated=False)
+        shares = torch.tensor([weight for weight, _ in found.votes])
+        head.get_buffer("shares").copy_(shares / shares.sum())
+        seconds, shape = time.monotonic() - started, HeadShape(members=len(votes))
+        return Adapted(name, "weighting", part.title, shape, head, lambda x: logits_of(head, x), seconds)
+    plain = solve(domains.source, domains.labels, found.weights)
+    if found.weights is not None:
+        note = f"effective sample size {found.effective:,.0f} of {len(domains.source):,}"
+    adapted = plain
+    if found.ratios is not None:
+        adapted = plain._replace(bias=plain.bias + np.log(np.maximum(found.ratios, LEAST_RATIO)))
+    seconds = time.monotonic() - started
+    return Adapted(name, "weighting", part.title, HeadShape(), _linear(adapted), plain.logits, seconds, note)
+
+
+def _linear(head: LinearHead) -> nn.Linear:
+    found = nn.Linear(head.weight.shape[1], len(head.bias))
+    values = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
+    found.load_state_dict({name: value.float() for name, value in values.items()})
+    return found
