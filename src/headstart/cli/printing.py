@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from headstart.cli.adaptation_table import adaptation_table
 from headstart.cli.console import open_console, plain_grid, plain_table
 from headstart.cli.layer_table import layer_table
 from headstart.cli.plugin_help import Entry
@@ -51,6 +52,12 @@ def print_fit(run: Run) -> None:
         console.print(Text(_leaks(record.data), "bold yellow"))
         _print_some(console, [*map(_trouble_text, record.data.leaks)], most=3)
     console.print()
+    if record.adaptation is not None:
+        adaptation = record.adaptation
+        told = f"Shift to {adaptation.target}: {adaptation.kind}, {adaptation.reason}. {adaptation.why}"
+        console.print(Text(on_one_line(told)))
+        console.print(adaptation_table(adaptation))
+        console.print()
     console.print(_arms(record))
     for comparison in record.comparisons:
         other = record.arms[comparison.against].title
@@ -77,6 +84,8 @@ def print_fit(run: Run) -> None:
     console.print()
     console.print(Text(on_one_line(f"Licence of the pretrained weights: {record.backbone_licence}")))
     places = {"Run": run.folder, **({"Tuned": run.tuned} if run.tuned else {}), "Report": run.report}
+    if record.adaptation is not None and record.adaptation.predictions:
+        places["Target"] = run.folder / record.adaptation.predictions
     for name, place in places.items():
         console.print(Text(on_one_line(f"{name + ':':8}{place}")), soft_wrap=True)
 

@@ -28,6 +28,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.adaptation.rows import AdaptationRow
+from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
@@ -304,6 +305,17 @@ def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Predict
         predicted = Predictor(arm.model, reporter=context.reporter)(examples)
     if predicted.prediction is None or predicted.failures:
         raise no_longer_read(examples, predicted.failures)
+    return predicted.prediction
+
+
+def predict_target(context: FitContext, arm: Trained, target: EmbeddedTarget) -> Prediction:
+    """The arm's calibrated prediction for the target: from its features where the backbone stayed as it was."""
+    if arm.progress is None:
+        return heads_on_features(arm.model, target.pooled)
+    with own_weights(arm):
+        predicted = Predictor(arm.model, reporter=context.reporter)(target.data.examples)
+    if predicted.prediction is None or predicted.failures:
+        raise no_longer_read(target.data.examples, predicted.failures)
     return predicted.prediction
 
 

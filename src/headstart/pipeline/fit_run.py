@@ -13,7 +13,7 @@ from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.files import delete
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.arms import LARGE, Arms, own_weights, predict_rows
+from headstart.pipeline.arms import LARGE, Arms, own_weights, predict_rows, predict_target
 from headstart.pipeline.baselines import BaselineArm, fit_baselines
 from headstart.pipeline.claim import WORK, refuse_taken, unfinished
 from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
@@ -30,7 +30,7 @@ from headstart.pipeline.plan_file import AUTO, write_plan
 from headstart.pipeline.record import TUNED, RunRecord
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
-from headstart.pipeline.summary import summarise, write_test_rows
+from headstart.pipeline.summary import TARGET_ROWS, summarise, write_target_rows, write_test_rows
 from headstart.pipeline.training import fault_of
 
 Train = Callable[[FitContext], Arms]
@@ -108,6 +108,10 @@ def _record(
     record = _judged(arms, baselines, predictions, started, folder)
     curve = None if forecast is None else with_gains(*forecast, record)
     more = {"fault": fault, "tuned": "" if tuned is None else TUNED, "label_curve": curve}
+    if context.target is not None and record.adaptation is not None:
+        predicted = predict_target(context, arms.trained[0], context.target)
+        write_target_rows(folder, data, context.target, predicted)
+        more["adaptation"] = record.adaptation.model_copy(update={"predictions": TARGET_ROWS})
     record = record.model_copy(update=more)
     if continued is None:
         write_record(folder, record)

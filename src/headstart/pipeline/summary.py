@@ -15,11 +15,13 @@ from headstart.contracts.figures import info_of
 from headstart.contracts.model_files import model_hash
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
+from headstart.contracts.task import BoundTask
 from headstart.engine.device import machine, versions
 from headstart.engine.training.checkpoint import Progress
 from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.kernel.replacement import destination
+from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.arms import Arms, Trained
 from headstart.pipeline.baselines import BaselineArm
 from headstart.pipeline.budget import Budget
@@ -27,6 +29,9 @@ from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Comparison, Epoch, FrozenPass, RunRecord
 from headstart.pipeline.verdict import bounded, for_target, verdict, why_no_scratch
+
+TARGET_ROWS = "target_predictions.csv"
+"""File of the predictions for a target, in the run folder."""
 
 MOST_PROBABILITIES = 2_000_000
 """In a run's own table of the test part; `predict` writes as many as there are."""
@@ -134,11 +139,23 @@ def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> Non
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    columns = presentation_of(data.task).columns(prediction)
-    if len(test) * len(columns) > MOST_PROBABILITIES:  # of 10,000 classes they took 2 GB and minutes
-        columns = {name: values for name, values in columns.items() if not name.startswith("p_")}
-    frame = pd.DataFrame({"origin": test.origins(), "truth": presentation_of(data.task).labels(test), **columns})
+    truth = {"truth": presentation_of(data.task).labels(test)}
+    frame = pd.DataFrame({"origin": test.origins(), **truth, **_columns(data.task, prediction, len(test))})
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
+
+
+def write_target_rows(folder: Path, data: Prepared, target: EmbeddedTarget, prediction: Prediction) -> None:
+    """RUN/target_predictions.csv, as `write_test_rows` writes those of the test part, without a truth."""
+    origins = target.data.examples.origins()
+    frame = pd.DataFrame({"origin": origins, **_columns(data.task, prediction, len(origins))})
+    write_atomic(folder / TARGET_ROWS, frame.to_csv(index=False).encode())
+
+
+def _columns(task: BoundTask, prediction: Prediction, rows: int) -> dict[str, Any]:
+    columns = dict(presentation_of(task).columns(prediction))
+    if rows * len(columns) > MOST_PROBABILITIES:  # of 10,000 classes they took 2 GB and minutes
+        columns = {name: values for name, values in columns.items() if not name.startswith("p_")}
+    return columns
 
 
 def _arm(arm: Trained, judged: Judged) -> Arm:

@@ -84,3 +84,7 @@ class AdaptationRow(Settings):
     """The answer in a sentence or two."""
     predictions: str = ""
     """File in the run folder with the predictions for the target."""
+
+    def validators(self) -> tuple[str, ...]:
+        """Return the names of all validators that scored a candidate."""
+        return tuple(dict.fromkeys(name for row in self.candidates for name in row.scores))

@@ -28,6 +28,7 @@ from headstart.pipeline.suggestion import Suggestions
 from headstart.present.report import candidates, evidence, layers, marks, selection, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
+from headstart.present.report.domains import domain_picture
 from headstart.present.report.label_curve import label_curve_chart
 from headstart.present.report.pictures import pictures, with_room
 from headstart.present.report.svg import clip
@@ -175,6 +176,7 @@ def _environment() -> Environment:
         candidates=candidates,
         evidence=evidence,
         layer_view=layers,
+        domain_picture=domain_picture,
         panels=panels,
         marked=marks.marked,
         stages=stages,
