@@ -161,6 +161,8 @@ class Plan(AnyPlan):
             faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
         if self.tuning == "scratch" and "scratch" in self.settings:
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
+        if self.target is None and self.target_labels is not None:
+            faults.append("--target-labels are a few labels beside an unlabelled target: give that one with --target")
         if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:
             faults.append(
                 f"augmentation '{self.augmentation}' would do nothing: the probe is solved on features of the inputs "

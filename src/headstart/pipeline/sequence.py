@@ -19,7 +19,9 @@ from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
+from headstart.kernel.errors import some
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.adaptation.shared_columns import lacking, without_columns
 from headstart.pipeline.adaptation.target import EmbeddedTarget, Target, embedded_target, read_target
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
@@ -134,7 +136,15 @@ def start(
     budget, reporter = Budget(plan.budget), reporter or Quiet()
     log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
-        begun = staged(read_data(data, plan, reporter), plan)
+        seen = read_data(data, plan, reporter)
+        missing = [] if given is None or given.target is None else lacking(seen.examples, given.target, plan)
+        if missing:
+            plan = without_columns(plan, missing)
+            names = some(missing, 8)
+            decision = Decision(what="left out", value=names, reason="the target lacks these columns")
+            log.tell(f"Left out input columns that the target lacks: {names}.", decision)
+            seen = read_data(data, plan, reporter)
+        begun = staged(seen, plan)
     plan = with_best_backbone(begun, plan, budget, log, reporter, work)
     found = ready(begun, plan, budget, log)
     prepared, backbone = found.data, found.backbone

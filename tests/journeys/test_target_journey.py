@@ -1,0 +1,77 @@
+"""A fit with an unlabelled target: what it reads of it, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import headstart
+from headstart.kernel.errors import DataError, SettingsError
+
+MEANS = np.array([[0, 0, 3, 0], [3, 0, 0, 1], [0, 3, 0, 1]])
+NAMES = np.array(["red", "green", "blue"])
+
+
+def _frame(rows: int, *, seed: int, shift: float = 0.0, scale: float = 1.0) -> pd.DataFrame:
+    draws = np.random.default_rng(seed)
+    labels = draws.integers(0, 3, rows)
+    values = (MEANS[labels] + draws.normal(size=(rows, 4))) * scale + shift
+    return pd.DataFrame(values, columns=list("abcd")).assign(kind=NAMES[labels])
+
+
+SOURCE, TARGET = _frame(240, seed=0), _frame(120, seed=1, shift=2.0, scale=1.5)
+
+
+def _fit(folder: Path, **changes: object) -> headstart.Run:
+    given = {"data": SOURCE, "label": "kind", "target": TARGET, "out": folder / "run", **changes}
+    data = given.pop("data")
+    return headstart.fit(data, **given)  # type: ignore[arg-type]
+
+
+def test_labels_of_the_target_change_nothing(tmp_path: Path) -> None:
+    mixed = TARGET.assign(kind=np.random.default_rng(2).permutation(TARGET["kind"]))
+    variants = {"as they are": TARGET, "mixed": mixed, "absent": TARGET.drop(columns="kind")}
+    found = {}
+    for name, target in variants.items():
+        run = _fit(tmp_path / name, target=target)
+        record = json.loads((run.folder / "record.json").read_text())
+        kept = {key: record["adaptation"][key] for key in ("kind", "chosen", "why", "estimate", "classes")}
+        rows = (run.folder / "target_predictions.csv").read_bytes()
+        found[name] = (kept, (run.folder / "model" / "model.safetensors").read_bytes(), rows)
+    assert found["mixed"] == found["as they are"] == found["absent"]
+
+
+def test_predictions_for_the_target_are_those_of_the_saved_model(tmp_path: Path) -> None:
+    run = _fit(tmp_path)
+    written = pd.read_csv(run.folder / "target_predictions.csv")
+    predicted = run.predict(TARGET.drop(columns="kind"))
+    assert written["prediction"].tolist() == predicted["prediction"].tolist()
+    assert np.allclose(written["confidence"], predicted["confidence"])
+
+
+def test_columns_that_the_target_lacks_are_left_out_and_told(tmp_path: Path) -> None:
+    run = _fit(tmp_path, target=TARGET.drop(columns=["a", "kind"]))
+    assert [d.value for d in run.record.decisions if d.what == "left out"] == ["a"]
+    assert run.predict(TARGET[["b", "c", "d"]])["prediction"].isin(NAMES).all()
+
+
+BAD = {
+    "too few": ({"target": TARGET.head(7)}, "7 usable inputs; at least 20"),
+    "none at all": ({"target": TARGET.head(0)}, "no inputs|no rows|empty"),
+    "no shared column": ({"target": pd.DataFrame({"u": [1.0, 2.0], "v": [3.0, 4.0]})}, "shares no input column"),
+    "the source itself": ({"target": SOURCE}, "are in the source as well"),
+    "another kind of input": ({"target": pd.DataFrame({"a": ["some words"] * 30})}, "text|column|kind"),
+    "unknown label": ({"target_labels": TARGET.head(9).assign(kind="violet")}, "violet"),
+    "labels alone": ({"target": None, "target_labels": TARGET.head(9)}, "--target"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), BAD.values(), ids=BAD.keys())
+def test_a_target_that_cannot_be_adapted_to_is_refused(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    with pytest.raises((DataError, SettingsError), match=words):
+        _fit(tmp_path, **changes)
+    assert not (tmp_path / "run").exists()
