@@ -16,7 +16,7 @@ SKIPPED = "skipped"
 
 
 def adaptation_table(adaptation: AdaptationRow) -> Table:
-    """What each candidate is estimated to reach on the target, its source accuracy, and what became of it."""
+    """Estimated accuracy of each candidate on the target, its accuracy on the source, and the outcome."""
     table = plain_table("candidate", "on the target, estimated", "90 % interval", "on the source", "")
     for row in adaptation.candidates:
         estimated = ("", "")

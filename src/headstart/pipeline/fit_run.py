@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import Runner
@@ -107,7 +108,7 @@ def _record(
         present(folder / TUNED)
     record = _judged(arms, baselines, predictions, started, folder)
     curve = None if forecast is None else with_gains(*forecast, record)
-    more = {"fault": fault, "tuned": "" if tuned is None else TUNED, "label_curve": curve}
+    more: dict[str, Any] = {"fault": fault, "tuned": "" if tuned is None else TUNED, "label_curve": curve}
     if context.target is not None and record.adaptation is not None:
         predicted = predict_target(context, arms.trained[0], context.target)
         write_target_rows(folder, data, context.target, predicted)

@@ -18,6 +18,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan_file import AUTO, AnyPlan
 from headstart.pipeline.search_settings import SearchSettings
 
@@ -125,6 +126,10 @@ class Plan(AnyPlan):
         Of trainings by steps the setting itself says whether they train once more.
         """
         return TypeAdapter(bool).validate_python(self.settings.get("tuning", {}).get("refit", True))
+
+    def given(self) -> Given:
+        """Return the paths of its data."""
+        return Given(self.data, self.target, self.target_labels)
 
     def scratch_recipe(self) -> Any:
         """The recipe of the baseline from scratch. Raises SettingsError with all faults at once."""

@@ -103,8 +103,16 @@ class Start:
         """Send the target through the frozen backbone the way the source went: features of two runners differ."""
 
         def passed(examples: Examples, keys: Sequence[str]) -> Extracted:
-            how = {"keys": keys, "runner": source.runner, "store": self.store, "reporter": reporter, "work": work}
-            return embed(self.backbone, examples, FeatureSpec(), **how)
+            return embed(
+                self.backbone,
+                examples,
+                FeatureSpec(),
+                keys=keys,
+                runner=source.runner,
+                store=self.store,
+                reporter=reporter,
+                work=work,
+            )
 
         return embedded_target(target, passed)
 

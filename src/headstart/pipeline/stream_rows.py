@@ -24,7 +24,7 @@ def stream_rows(data: Prepared) -> dict[str, np.ndarray]:
     return {SOURCE: train, **found}
 
 
-def require_streams(data: Prepared, objective: Any, name: str, *, target: bool) -> None:
+def require_streams(data: Prepared, objective: Any, name: str, *, target: bool = False) -> None:
     """Refuse an objective, called `name`, that draws from a stream which is missing or empty. Raises SettingsError.
 
     `target` says that there is an unlabelled target.

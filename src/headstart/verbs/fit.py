@@ -109,24 +109,18 @@ def fit(
             training that is broken off, as by a loss of NaN, after an epoch was judged leaves a finished run all the
             same, which the message names; `headstart.load` opens it.
     """
-    cells = {"numeric": numeric, "categorical": categorical, "date": date, "leave_out": leave_out}
-    roles = {"group": group, "domain": domain, "slices": slices, "part": part}
-    columns = Columns.model_validate({"text": text, "image": image, "label": label, **cells, **roles})
+    named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
+    named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
+    columns = Columns.model_validate(named)
     said: dict[str, Any] = {"data": _name_of(data), "format": format, "columns": columns, "task": task}
-    said |= {"backbone": backbone, "weights": weights}
-    said |= {"runner": runner, "seed": seed, "seeds": seeds, "budget": budget, "scratch": scratch}
-    said["label_curve"] = label_curve
-    said["layers"] = layers
+    said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
+    said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
-    others = {"target": target, "target_labels": target_labels}
-    said |= {key: _name_of(given) for key, given in others.items() if given is not None}
+    said["target"], said["target_labels"] = (None if one is None else _name_of(one) for one in (target, target_labels))
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
-    plan = _settled(build(Plan, said, where="fit"), tuning)
-    folder = None if out is None else Path(out)
-    given = Given(data, target, target_labels)
-    if is_plan(data):
-        given = Given(plan.data, plan.target, plan.target_labels)
+    plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
+    given = Given(data, target, target_labels) if not is_plan(data) else plan.given()
     require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
