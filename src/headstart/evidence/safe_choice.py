@@ -28,9 +28,8 @@ import numpy as np
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
 from headstart.evidence.agreement import Candidate, agreements
-from headstart.evidence.shift_kind import Diagnosis
+from headstart.evidence.shift_kind import APART, Diagnosis
 from headstart.evidence.target_accuracy import (
-    APART,
     QUANTILE,
     Reading,
     corrected,

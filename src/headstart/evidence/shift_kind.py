@@ -35,7 +35,7 @@ from headstart.contracts.domains import ShiftKind
 from headstart.evidence.concept_shift import labels_given_inputs
 from headstart.evidence.held_out_classes import COMPONENTS, held_out_classes
 from headstart.evidence.label_shift import Mix, estimated_mix, same_frequencies
-from headstart.evidence.missing_regions import FEW, Region, components, missing_regions
+from headstart.evidence.missing_regions import Region, components, missing_regions
 from headstart.evidence.shift import FEWEST, MOST, Shift, shift
 from headstart.kernel.randomness import draw_seed
 
@@ -53,6 +53,13 @@ REGIONS = ("region only in the other set", "region only in the data")
 
 DISJOINT = 1.8
 """Proxy A-distance from which two sets hardly overlap."""
+
+APART = 0.95
+"""ROC AUC between inputs of a class from which the sets hardly overlap: estimated mixes mean nothing then."""
+
+RARE = 0.25
+"""Of a class's share in the data: where its estimated share in a set without labels is surely below, it is missing.
+Chosen on other data than the benchmark `safety` reports."""
 
 FEW_LABELS = 30
 """Labels of the other set below which it counts as one without."""
@@ -169,6 +176,7 @@ class _Labels:
         self.mix, self.black_box = estimated_mix(self.held_out, self.classes, self.probabilities, draws)
         self.labelled = len(other.known) >= FEW_LABELS
         self.mostly = self.labelled and 2 * len(other.known) >= len(other.labels)
+        self.apart = False
 
     def questions(self) -> list[tuple[str, str, float, float, str]]:
         theirs, kind = self.other.labels[self.other.known], "labels"
@@ -178,6 +186,7 @@ class _Labels:
         value, p = same_frequencies(self._counts(mine), self._counts(theirs), self.draws)
         found = [("labels", "Cramer's V", value, p, f"{len(mine):,} and {len(theirs):,} {kind}")]
         within = self._within()
+        self.apart = within is not None and within.auc >= APART
         if within is not None:
             how = "of each, class by class" if self.mostly else "of each, drawn to one mix of classes"
             found.append(("inputs of a class", "ROC AUC", within.auc, within.p, f"{within.examples:,} {how}"))
@@ -213,10 +222,10 @@ class _Labels:
             for own, others, of in ((mine, theirs, "other"), (theirs, mine, "data")):
                 if not others[k] and own[k] / own.sum() * others.sum() >= EXPECTED:
                     found.append((k, of, float(hypergeom.pmf(0, total, own[k], others.sum()))))
-        if not self.labelled and min(len(self.classes), len(self.other.labels)) >= FEW_LABELS:
+        if not self.labelled and not self.apart and min(len(self.classes), len(self.other.labels)) >= FEW_LABELS:
             share = mine / mine.sum()
             for k in np.flatnonzero(share * len(self.other.labels) >= EXPECTED).tolist():
-                if self.mix.high[k] < FEW * share[k]:
+                if self.mix.high[k] < RARE * share[k]:
                     found.append((k, "other", 0.0))
         return [(k, of, min(1.0, p * 2 * self.number)) for k, of, p in found]
 

@@ -29,13 +29,10 @@ import numpy as np
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
 from headstart.evidence.label_shift import Mix
-from headstart.evidence.shift_kind import OF_A_CLASS, Diagnosis
+from headstart.evidence.shift_kind import APART, OF_A_CLASS, Diagnosis
 
 QUANTILE = 1.645
 """Of an interval of 90 %."""
-
-APART = 0.95
-"""ROC AUC between inputs of a class from which the domains hardly overlap."""
 
 ALIKE = 0.65
 """ROC AUC between inputs of a class up to which the mix of classes is taken for all that differs."""

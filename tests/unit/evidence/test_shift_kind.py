@@ -109,3 +109,13 @@ def test_every_other_is_predicted_where_folds_are_few() -> None:
     features = np.random.default_rng(0).normal(size=(30, 4))
     _, others = held_out_classes(features, np.arange(30) % 15, 15, 0, np.ones((40, 4)))
     assert len(np.unique(others.round(9), axis=0)) <= 2  # one model for each of two folds
+
+
+@pytest.mark.parametrize(("moved", "missing"), [(0.0, (("dog", "other"),)), (8.0, ())])
+def test_without_labels_a_missing_class_is_told_unless_inputs_of_a_class_differ_as_well(
+    moved: float, missing: tuple[tuple[str, str], ...]
+) -> None:
+    one, other, labels, _ = world("support", count=400)
+    other[:, 5] += moved
+    other[:, :2] -= moved
+    assert diagnose(one, other, labels, None, NAMES).missing_classes == missing
