@@ -59,11 +59,12 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     sets = [*SETS][:3] if quick else [*SETS]
     cells: dict[str, Any] = {}
     gains: dict[str, np.ndarray] = {}
-    for name in sets:
-        begun, plan = _read(SETS[name]())
-        found = [_cell(*_loaded(begun, plan, network), most, int8=name == sets[0]) for network in networks]
-        cells |= {f"{name}, {network}": cell for network, (cell, _) in zip(networks, found)}
-        gains[name] = np.mean([right for _, right in found], axis=0)
+    with own_cache():  # one for all sets, so that each network is converted once
+        for name in sets:
+            begun, plan = _read(SETS[name]())
+            found = [_cell(*_loaded(begun, plan, network), most, int8=name == sets[0]) for network in networks]
+            cells |= {f"{name}, {network}": cell for network, (cell, _) in zip(networks, found)}
+            gains[name] = np.mean([right for _, right in found], axis=0)
     summed = {name: [round(100 * value, 2) for value in _interval(each)] for name, each in gains.items()}
     measured = {
         "precision_by_use.mean": float(np.mean([value for value, _, _ in summed.values()])),
@@ -78,8 +79,7 @@ def _cell(data: Prepared, backbone: Backbone, most: int, *, int8: bool) -> tuple
     draws = np.random.default_rng(SEED)
     rows = np.sort(draws.permutation(np.union1d(data.split.train, data.split.val))[:most])
     error, usual = _errors(data, backbone, rows, ("bfloat16", "int8") if int8 else ("bfloat16",))
-    with own_cache():
-        exact, half = (_right(data, backbone, rows, precision) for precision in ("float32", "bfloat16"))
+    exact, half = (_right(data, backbone, rows, precision) for precision in ("float32", "bfloat16"))
     if exact is None:
         raise TypeError("OpenVINO does not run it in float32")
     refused = {precision: share > max(MOST_DIFFERENCE, TIMES_AUTOCAST * usual) for precision, share in error.items()}
@@ -123,7 +123,8 @@ def _errors(
     for precision in precisions:
         runner = registry.plugin("runners", "openvino")(computes_in=precision)
         try:
-            found[precision] = difference(runner.start(segment, fed.state, CPU)(fed.state), expected, segment)
+            execute = runner.start(segment, fed.state, CPU, f"errors of {backbone.weights_hash()}")
+            found[precision] = difference(execute(fed.state), expected, segment)
         except CannotRun:  # NNCF is not installed
             continue
     return found, difference(reference.autocast(0), expected, segment)

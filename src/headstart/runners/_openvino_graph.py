@@ -47,6 +47,8 @@ EXAMPLES = 2
 """How many rows a segment is traced with: more only take longer, and what a single one says of shapes may hold for it
 alone."""
 
+_CONVERTING = Lock()
+
 _FIRST, _MADE = Lock(), Event()
 """OpenVINO makes tables at the first call of a process: two threads that meet there wait for each other for good."""
 
@@ -86,7 +88,7 @@ def _compiled(segment: nn.Module, example: State, settings: dict[str, Any], *, q
     rows = torch.arange(EXAMPLES) % len(example.hidden)
     few = example.map(lambda value: value[rows])
     try:
-        with torch.no_grad(), _quiet():
+        with _CONVERTING, torch.no_grad(), _quiet(), _traces_forgotten():
             signature = Signature.of(segment, few)
             shapes = [
                 openvino.PartialShape([-1 if free else size for free, size in zip(axes, value.shape)])
@@ -117,6 +119,23 @@ def _quantised(model: Any, inputs: Sequence[Tensor]) -> Any:
     ]
     with redirect_stdout(StringIO()):  # its progress
         return nncf.quantize(model, nncf.Dataset(parts), preset=nncf.QuantizationPreset.MIXED, subset_size=len(parts))
+
+
+@contextmanager
+def _traces_forgotten() -> Iterator[None]:
+    """PyTorch keeps the graph of every module that it has traced, tens of MB for a network; afterwards without these.
+
+    All that this process has scripted would be forgotten with them: where there is something, all is kept.
+    """
+    recursive = import_module("torch.jit._recursive")
+    store, state = getattr(recursive, "concrete_type_store", None), import_module("torch.jit._state")
+    alone = not getattr(store, "methods_compiled", True) and not getattr(state, "_script_classes", True)
+    try:
+        yield
+    finally:
+        if alone:
+            torch._C._jit_clear_class_registry()
+            recursive.concrete_type_store = recursive.ConcreteTypeStore()
 
 
 @contextmanager
