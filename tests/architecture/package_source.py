@@ -25,6 +25,7 @@ PLUGIN_FOLDERS = (
     "scores",
     "alignment",
     "weighting",
+    "test_time",
     "validators",
 )
 

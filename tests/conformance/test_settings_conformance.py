@@ -20,6 +20,7 @@ from headstart.contracts.objective import Objective
 from headstart.contracts.runner import Runner
 from headstart.contracts.score import Score
 from headstart.contracts.task import Task
+from headstart.contracts.test_time import TestTime
 from headstart.contracts.tuning import Tuning
 from headstart.contracts.validator import Validator
 from headstart.contracts.weighting import Weighting
@@ -41,6 +42,7 @@ CONTRACT: dict[str, Any] = {
     "scores": Score,
     "alignment": Alignment,
     "weighting": Weighting,
+    "test_time": TestTime,
     "validators": Validator,
 }
 PLUGINS = [(family, name) for family in CONTRACT for name in registry.names(family)]

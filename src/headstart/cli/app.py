@@ -41,6 +41,7 @@ from headstart.cli.options import (
     Target,
     TargetLabels,
     Task,
+    TestTime,
     Text,
     Tuning,
     Weights,
@@ -159,6 +160,7 @@ def predict(
     format: Format = None,
     text: Text = None,
     image: Image = None,
+    test_time: TestTime = None,
     assignments: FormatSet = None,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON document for each row.")] = False,
     as_json: Json = False,
@@ -170,6 +172,7 @@ def predict(
     \b
     headstart predict runs/photos new-photos/ --out predictions.csv
     headstart predict runs/reviews "a film to remember"
+    headstart predict runs/photos new-photos/ --test-time adaptive_batch_norm    adapt to their look
     cat texts.txt | headstart predict runs/reviews - --jsonl
     """
     chosen = given(locals())
@@ -196,6 +199,7 @@ def evaluate(
     label: Label = None,
     group: Group = None,
     slices: Slices = None,
+    test_time: TestTime = None,
     assignments: FormatSet = None,
     as_json: Json = False,
 ) -> Answer:
@@ -203,6 +207,7 @@ def evaluate(
 
     \b
     headstart evaluate runs/photos more-photos/
+    headstart evaluate runs/photos more-photos/ --test-time tent    figures with and without
     """
     chosen = given(locals())
     from headstart.cli.printing import print_evaluation

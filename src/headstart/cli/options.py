@@ -86,6 +86,9 @@ Out = Annotated[str | None, option("--out", "Where to write the run; named after
 Task = Annotated[str | None, option("--task", "Task; detected from the labels by default.", "NAME")]
 Backbone = Annotated[str | None, option("--backbone", "Pretrained model: a name, folder, file or run.", "MODEL")]
 Weights = Annotated[str | None, option("--weights", "pretrained, random, or a file of weights.", "WEIGHTS")]
+TestTime = Annotated[
+    str | None, option("--test-time", "Adapt the model to these inputs: adaptive_batch_norm or tent.", "NAME")
+]
 Tuning = Annotated[str | None, option("--tuning", "Which weights are trained; 'auto' searches.", "NAME")]
 Objective = Annotated[str | None, option("--objective", "Loss in addition to the task's own.", "NAME")]
 Augmentation = Annotated[str | None, option("--augmentation", "Random views in training, such as crop+mixup.", "NAME")]
@@ -124,7 +127,8 @@ Layers = Annotated[
 ]
 Set = Annotated[list[str] | None, option("--set", "Setting of a plug-in; repeatable.", "FAMILY.KEY=VALUE")]
 FormatSet = Annotated[
-    list[str] | None, option("--set", "Setting of the format, such as format.table=Sheet2.", "format.KEY=VALUE")
+    list[str] | None,
+    option("--set", "Setting such as format.table=Sheet2 or test_time.rate=0.0005; repeatable.", "FAMILY.KEY=VALUE"),
 ]
 Overwrite = Annotated[
     bool | None, typer.Option("--overwrite", help="Replace the run at --out once the new one is complete.")

@@ -97,9 +97,11 @@ def reader_of(
 
 
 def of_format(verb: str, settings: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The settings of the format, which are all that a verb takes. Raises SettingsError on those of another family."""
-    if strange := sorted({*settings} - {"format"}):
-        raise SettingsError(f"--set {strange[0]}: {verb} takes settings of format alone, such as format.table=NAME")
+    """The settings of the format, which a verb takes beside those of `--test-time` alone. Raises SettingsError."""
+    if strange := sorted({*settings} - {"format", "test_time"}):
+        raise SettingsError(
+            f"--set {strange[0]}: {verb} takes settings of format, such as format.table=NAME, and of test_time alone"
+        )
     return settings.get("format", NO_SETTINGS)
 
 

@@ -33,16 +33,24 @@ from headstart.pipeline.unusable import predict_usable
 
 def own_test_part(run: RunFolder, columns: Columns) -> Examples:
     """Read what is left of a run's test part. Raises RunError or DataError when its data are gone."""
+    try:
+        return own_part(run, columns, "test")
+    except RunError as error:
+        raise RunError(f"{error}: give the data to evaluate on") from error
+
+
+def own_part(run: RunFolder, columns: Columns, part: str) -> Examples:
+    """Read what is left of a part of a run's split: 'train', 'val' or 'test'. Raises as `own_test_part`."""
     if run.plan.data.startswith("<"):
-        raise RunError(f"the run's data were handed over in memory ({run.plan.data}): give the data to evaluate on")
+        raise RunError(f"the run's data were handed over in memory ({run.plan.data})")
     if not Path(run.plan.data).exists():
-        raise RunError(f"the run's data, {run.plan.data}, are no longer there: give the data to evaluate on")
+        raise RunError(f"the run's data, {run.plan.data}, are no longer there")
     settings = run.plan.settings.get("format", {})
     examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
     keys = content_keys(examples).keys
-    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == "test"]
+    rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == part]
     if not rows:
-        raise DataError(f"{run.plan.data} holds none of the run's test examples any more")
+        raise DataError(f"{run.plan.data} holds none of the run's {part} examples any more")
     return examples.take(np.array(rows))
 
 

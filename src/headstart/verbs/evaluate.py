@@ -13,22 +13,24 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Model
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
 from headstart.contracts.task_capabilities import one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
-from headstart.evidence.comparison import figures
+from headstart.evidence.comparison import compare, figures
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
+from headstart.pipeline.adapted_prediction import predictor_of
 from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
-from headstart.pipeline.judge import rows_of, slice_rows
-from headstart.pipeline.numbers import value_text
+from headstart.pipeline.judge import figure_row, rows_of, slice_rows
+from headstart.pipeline.numbers import difference_text, value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
-from headstart.pipeline.prepare import codes
-from headstart.pipeline.record import DataIssue, FigureRow, Measured, SliceRow
+from headstart.pipeline.prepare import codes, no_longer_read
+from headstart.pipeline.record import Comparison, DataIssue, FigureRow, Measured, SliceRow
 from headstart.pipeline.run_folder import RunFolder, open_run
 from headstart.pipeline.unusable import predict_usable
 from headstart.pipeline.verdict import against_constant
@@ -56,6 +58,12 @@ class Evaluation(Measured):
     """How often the run's test part has been read so far."""
     notes: tuple[str, ...] = ()
     """What a reader of the figures must know."""
+    test_time: str = ""
+    """The adaptation that the figures are with; '' for the model as it is."""
+    as_trained: dict[str, FigureRow] = {}
+    """The same figures without the adaptation."""
+    adaptation: Comparison | None = None
+    """With the adaptation against without, on the same examples."""
 
 
 def evaluate(
@@ -68,6 +76,7 @@ def evaluate(
     label: str | Sequence[str] | None = None,
     group: str | None = None,
     slices: str | Sequence[str] = (),
+    test_time: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> Evaluation:
@@ -77,18 +86,20 @@ def evaluate(
         run: a run folder.
         data: whatever `fit` reads, with labels of the classes that the run knows.
         format, text, image, label, group, slices: as in `fit`; what is not given is as it was in training.
-        settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}.
+        test_time, settings: as in `predict`; with an adaptation the figures without it stand beside those with it.
         reporter: shows progress.
 
     Raises:
         RunError: no finished run. DataError: no usable labelled examples, or labels that the run does not know.
+        SettingsError: the model cannot be adapted so.
     """
     run, reporter = open_run(run), reporter or Quiet()
     require_cache_apart(data, run.folder)
+    predictor, told = predictor_of(run, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     given = Columns(text=text, image=image, label=label, group=group, slices=slices)
     columns = _columns(run.model.columns, given)
     examples, source, left_out = _read(run, data, format, columns, of_format("evaluate", settings))
-    predicted = predict_usable(Predictor(run.model, reporter=reporter), examples)
+    predicted = predict_usable(predictor, examples)
     if predicted.prediction is None:
         raise DataError(f"none of the {len(examples)} inputs can be read: {next(iter(predicted.failures.values()))}")
     judged = examples.take(predicted.rows)
@@ -99,7 +110,7 @@ def evaluate(
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
     origins, rows = examples.origins(), rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
     beside = _beside_majority(task, judged, targets, rows[task.evaluation.primary.name])
-    return Evaluation(
+    evaluation = Evaluation(
         data=source,
         n=len(judged),
         metrics={metric.name: info_of(metric) for metric in task.evaluation.metrics},
@@ -111,6 +122,36 @@ def evaluate(
         test_reads=reads,
         notes=(*beside, *notes, *left_out, *_about_inputs(run.model, examples), *rare),
     )
+    if test_time is None:
+        return evaluation
+    plain = predict_usable(Predictor(run.model, reporter=reporter), judged)
+    if plain.prediction is None or plain.failures:
+        raise no_longer_read(judged, plain.failures)
+    kept = evaluation.model_copy(update={"test_time": test_time, "notes": (*told(), *evaluation.notes)})
+    return _beside_plain(kept, task, targets, (predicted.prediction, plain.prediction), groups, seed)
+
+
+def _beside_plain(
+    evaluation: Evaluation,
+    task: BoundTask,
+    targets: Targets,
+    both: tuple[Prediction, Prediction],
+    groups: np.ndarray | None,
+    seed: int,
+) -> Evaluation:
+    """The evaluation of an adapted model, whose prediction comes first, beside that of the model as it was trained."""
+    adapted, plain = both
+    metric = task.evaluation.primary
+    before = rows_of(figures(task, targets, plain, groups=groups, seed=seed))
+    difference = compare(metric, targets, adapted, plain, groups=groups, seed=seed)
+    row = Comparison(
+        against="as trained", metric=metric.name, difference=figure_row(difference.figure), verdict=difference.verdict
+    )
+    values = [value_text(metric.unit, rows[metric.name].value) for rows in (evaluation.figures, before)]
+    words = f"With --test-time {evaluation.test_time} {metric.title} {values[0]}, without {values[1]}"
+    words = f"{words}: {difference_text(metric.unit, row.difference)}, {row.verdict}"
+    notes = (words, *evaluation.notes)
+    return evaluation.model_copy(update={"as_trained": before, "adaptation": row, "notes": notes})
 
 
 def _read(

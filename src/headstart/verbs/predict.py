@@ -18,6 +18,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
+from headstart.pipeline.adapted_prediction import predictor_of
 from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
@@ -56,6 +57,7 @@ def predict(
     format: str | None = None,
     text: str | Sequence[str] = (),
     image: str | None = None,
+    test_time: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame | PredictionSummary:
@@ -70,7 +72,9 @@ def predict(
             prediction wrote there is replaced. Without it a frame is returned.
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
-        settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}.
+        test_time: the model adapts to the inputs: 'adaptive_batch_norm' or 'tent'. The run stays as it is.
+        settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}, and of
+            the adaptation, such as {"test_time": {"rate": 0.0005}}.
         reporter: shows progress.
 
     Returns:
@@ -79,13 +83,15 @@ def predict(
 
     Raises:
         RunError: no finished run, or `out` lies in one. DataError: nothing to predict. SettingsError: `out` has another
-            suffix, is an input or lies among inputs, or it or its folder holds what no prediction wrote.
+            suffix, is an input or lies among inputs, or it or its folder holds what no prediction wrote; or the model
+            cannot be adapted so.
     """
     opened, reporter = open_run(run), reporter or Quiet()
+    predictor, notes = predictor_of(opened, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     require_cache_apart(data, opened.folder)
     if out is not None:
         require_place_of_table(Path(out), data, opened)
-    model = opened.model
+    model = predictor.model
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     columns = model.columns.model_copy(update={**UNREAD, **given})
     named = {*columns.text, *columns.numeric, *columns.categorical, *columns.date, *filter(None, [columns.image])}
@@ -99,10 +105,13 @@ def predict(
             stream = reader.stream(source, columns, ROWS_AT_ONCE)
             gathers = partial(reader.gathered, source) if isinstance(reader, Gathers) else None
         chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
-        predictor = Predictor(model, reporter=reporter)
         if out is None:
-            return _everything(frames(predictor, chunks, None, reporter), reporter)
-        return _written(Path(out), predictor, chunks, (data, opened.folder), gathers, reporter)
+            found: pd.DataFrame | PredictionSummary = _everything(frames(predictor, chunks, None, reporter), reporter)
+        else:
+            found = _written(Path(out), predictor, chunks, (data, opened.folder), gathers, reporter)
+    for note in notes():
+        reporter.say(f"{note}.")
+    return found
 
 
 def _everything(found: Iterator[pd.DataFrame], reporter: Reporter) -> pd.DataFrame:

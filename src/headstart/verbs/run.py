@@ -13,13 +13,13 @@ from headstart.verbs.predict import predict
 class Run(RunFolder):
     """A finished run, as `headstart.fit` and `headstart.load` return it."""
 
-    def predict(self, data: Any, *, out: Path | str | None = None) -> Any:
+    def predict(self, data: Any, *, out: Path | str | None = None, test_time: str | None = None) -> Any:
         """As `headstart.predict`."""
-        return predict(self, data, out=out)
+        return predict(self, data, out=out, test_time=test_time)
 
-    def evaluate(self, data: Any = None) -> Evaluation:
+    def evaluate(self, data: Any = None, *, test_time: str | None = None) -> Evaluation:
         """As `headstart.evaluate`."""
-        return evaluate(self, data)
+        return evaluate(self, data, test_time=test_time)
 
 
 def load(path: Path | str) -> Run | PretrainedRun:

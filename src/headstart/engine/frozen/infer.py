@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,9 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import hash_json
 from headstart.kernel.progress import Quiet, Reporter
 
+Adapted = Callable[[Examples], Iterator[Decoded]]
+"""Decodes examples by a model that adapts to them, see `engine/adapted_pass.py`."""
+
 HEAD_BATCH = 4096
 """Pooled features that go through a head at once."""
 
@@ -58,8 +61,10 @@ class Predictor:
         device: torch.device | None = None,
         batch_size: int | None = None,
         reporter: Reporter | None = None,
+        adapted: Adapted | None = None,
     ) -> None:
-        """Nothing is started before there are examples; what is started serves all that follow."""
+        """Nothing is started before there are examples; what is started serves all that follow. `adapted` decodes in
+        place of the runner."""
         keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
         model.backbone.tell(self.reporter)
@@ -67,6 +72,7 @@ class Predictor:
         self._remainder = _Remainder(model, device or pick_device(), None if self._views is None else 0, self.reporter)
         self._pipeline = BatchesInFlight(self._remainder.started)
         self._batch_size = batch_size or self._remainder.batch_size
+        self._adapted = adapted
 
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
@@ -80,12 +86,18 @@ class Predictor:
 
     def _decoded(self, examples: Examples) -> Iterator[Decoded]:
         """Batch by batch."""
+        unit = modality_named(self.model.backbone.modality).unit
+        if self._adapted is not None:
+            with self.reporter.counter("predicting", len(examples), unit) as advance:
+                for decoded in self._adapted(examples):
+                    yield decoded
+                    advance(len(decoded.rows) + len(decoded.failures))
+            return
         same: list[Prediction] = []
         batches: Iterable[Fed] = feed(self.model.backbone, examples, np.arange(len(examples)), self._batch_size)
         if self._views is not None:
             batches = self._views.each(batches, self.model.backbone.entry)
         head_inputs = self.model.task.inputs(examples)
-        unit = modality_named(self.model.backbone.modality).unit
         with self.reporter.counter("predicting", len(examples), unit) as advance:
             for ran in self._pipeline.run(batches):
                 fed, prediction = ran.fed, None
