@@ -74,7 +74,7 @@ class AdaptedPass:
         return self._batches(examples, np.arange(len(examples)), SOURCE_BATCH)
 
     def _batches(self, examples: Examples, rows: np.ndarray, size: int) -> Iterator[Batch]:
-        """What can be read of some rows."""
+        """Batches of those rows that can be read."""
         inputs = self._model.task.inputs(examples)
         found = (self._batch(fed, inputs) for fed in self._fed(examples, rows, size))
         yield from (batch for batch in found if batch is not None)

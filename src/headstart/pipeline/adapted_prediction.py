@@ -30,7 +30,7 @@ SOURCE_EXAMPLES = 256
 def predictor_of(
     run: RunFolder, test_time: str | None, settings: Mapping[str, Any], reporter: Reporter
 ) -> tuple[Predictor, Callable[[], tuple[str, ...]]]:
-    """What predicts for a run, and what is to be said of it in the end.
+    """Return what predicts for a run, and what is to be said of it in the end.
 
     Args:
         test_time: name of an adaptation; None for the model as it is. settings: the adaptation's.
