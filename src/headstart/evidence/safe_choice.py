@@ -71,6 +71,8 @@ class Decision(NamedTuple):
 
     chosen: str
     """Name of a candidate."""
+    place: int
+    """Its place in the table: 0 is the source model, and two families may have a candidate of one name."""
     reason: str
     table: tuple[Judged, ...]
     """Of the source model and of every candidate, in their order."""
@@ -116,7 +118,7 @@ def choose(
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
     place, reason = _chosen(everyone, table, diagnosis, read)
-    return Decision(everyone[place].name, reason, tuple(table), table[place].accuracy, how[place])
+    return Decision(everyone[place].name, place, reason, tuple(table), table[place].accuracy, how[place])
 
 
 def _chosen(

@@ -1,0 +1,231 @@
+"""Is the choice for a target without labels safe? The product's own candidates and decision on shifts of real data.
+
+Each case has a source with labels, split into 70 % to fit on and 30 % held out, and a target whose labels only this
+benchmark sees (`_shift_cases.py`: planted shifts, other domains, unrelated sets). Diagnosis, candidates and decision
+are those of `headstart fit SOURCE --target T` on kept features. A decision is worse than the source model where
+McNemar's exact test says so after Holm's correction over all cases. The oracle takes the candidate that is best by the
+target's labels. Data sets that the rules were developed on are not among those reported.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+
+from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
+from headstart.contracts.domains import Domains
+from headstart.evidence.agreement import Candidate
+from headstart.evidence.safe_choice import choose
+from headstart.evidence.shift_kind import diagnose
+from headstart.numerics.density_ratio import density_ratio
+from headstart.pipeline.adaptation.candidates import Adapted, candidates, solver
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.tasks.classification.task import BoundClassification, Classification
+
+HELD_OUT = 0.3
+LEVEL, WORTH = 0.05, 0.02
+"""Of McNemar's tests together; gain of the oracle from which a case counts for what is kept of it."""
+
+PROCESSES = 2
+SEVERAL = (
+    "pacs_photo",
+    "pacs_art",
+    "pacs_cartoon",
+    "pacs_sketch",
+    "mnist",
+    "optdigits",
+    "sentiment",
+    "adult_education",
+)
+"""Sets with three classes or more."""
+
+DOMAINS = (
+    *((f"pacs_{one}", f"pacs_{other}") for one, other in (("photo", "art"), ("art", "cartoon"), ("cartoon", "sketch"))),
+    *(
+        (f"pacs_{one}", f"pacs_{other}")
+        for one, other in (("sketch", "photo"), ("photo", "cartoon"), ("sketch", "art"))
+    ),
+    ("mnist", "optdigits"),
+    ("optdigits", "mnist"),
+    ("amazon_electronics", "amazon_kitchen"),
+    ("amazon_kitchen", "amazon_electronics"),
+    ("adult_men", "adult_women"),
+    ("adult_private", "adult_self_employed"),
+)
+UNRELATED = (
+    ("pacs_photo", "mnist"),
+    ("optdigits", "pacs_cartoon"),
+    ("sst2", "irony"),
+    ("offensive", "amazon_kitchen"),
+    ("irony", "offensive"),
+    ("sentiment", "sst2"),
+)
+
+
+def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
+    """68 cases and 40 for missing classes (`quick`: 12 and 8)."""
+    wanted, asked = _wanted(), _asked()
+    if quick:
+        wanted, asked = wanted[:: len(wanted) // 12][:12], asked[::5]
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as workers:
+        found = list(workers.map(_decided, wanted))
+        missing = list(workers.map(_missing, asked))
+    worse = _significantly_worse(found)
+    worth = [one for one in found if one["oracle"] >= 100 * WORTH]
+    planted = [one for one in missing if one["planted"]]
+    measured: dict[str, float | None] = {
+        "safety.below": 100 * len(worse) / len(found),
+        "safety.kept": float(np.mean([one["gain"] for one in worth]) / np.mean([one["oracle"] for one in worth])),
+        "safety.coverage": 100 * float(np.mean([one["covered"] for one in found])),
+        "safety.width": float(np.mean([one["interval"][1] - one["interval"][0] for one in found])),
+        "safety.missing_recall": sum(len({*one["planted"]} & {*one["told"]}) for one in planted)
+        / sum(len(one["planted"]) for one in planted),
+        "safety.false_alarms": 100
+        * float(np.mean([bool({*one["told"]} - {*one["planted"]} - {*one["rare"]}) for one in missing])),
+    }
+    details = {
+        "developed_on": DEVELOPED,
+        "cases": len(found),
+        "worse": worse,
+        "worth": len(worth),
+        "by_kind": _by_kind(found),
+        "decisions": found,
+        "missing_classes": missing,
+    }
+    return measured, details
+
+
+def _wanted() -> list[Wanted]:
+    """The reported cases."""
+    binary = ("sst2", "offensive", "irony", "amazon_kitchen", "adult")
+    found = [Wanted("none", name) for name in (*SEVERAL[::2], *binary[:4])]
+    found += [Wanted("covariate", name) for name in (*SEVERAL[1::2], *SEVERAL[:3:2], "sst2", "irony", "adult")]
+    for place, name in enumerate((*SEVERAL, *binary)):
+        alphas = (0.1, 1.0) if place % 2 else (0.3, 10.0)
+        found += [Wanted("label", name, alpha=alpha) for alpha in alphas[: 2 if name in SEVERAL else 1]]
+    found += [Wanted("missing", name) for name in SEVERAL]
+    found += [Wanted("domain", one, other) for one, other in DOMAINS]
+    return found + [Wanted("unrelated", one, other) for one, other in UNRELATED]
+
+
+def _asked() -> list[Wanted]:
+    """Cases in which missing classes are looked for: half of them miss some, the others shift otherwise or not."""
+    found = [Wanted("missing", name, draw=draw) for draw in (1, 2, 3) for name in SEVERAL][:20]
+    found += [Wanted("none", name, draw=1) for name in SEVERAL]
+    found += [Wanted("covariate", name, draw=1) for name in SEVERAL]
+    return found + [Wanted("label", name, draw=1, alpha=10.0) for name in SEVERAL[:4]]
+
+
+def _features(name: str) -> Features:
+    features, classes = SETS[name]()
+    return features.astype(np.float32), classes.astype(np.int64)
+
+
+def _decided(wanted: Wanted) -> dict[str, Any]:
+    """The decision on a case, and how it fares by the target's labels."""
+    torch.set_num_threads(1)
+    started, case = time.monotonic(), made(wanted, _features)
+    sides = _sides(case)
+    diagnosis = diagnosed(sides, 0)
+    everyone = _candidates(sides, diagnosis.kind, case.classes)
+    decision = choose(everyone[0], everyone[1:], diagnosis, 0, sides.names)
+    right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in everyone}
+    plain, chosen = right[everyone[0].name], right[everyone[decision.place].name]
+    best = max(right, key=lambda name: right[name].mean())
+    lost, won = int((plain & ~chosen).sum()), int((chosen & ~plain).sum())
+    figure = decision.accuracy
+    return {
+        "case": case.name,
+        "kind": case.kind,
+        "diagnosed": diagnosis.kind,
+        "distance": round(diagnosis.inputs.distance, 2),
+        "examples": [len(case.source), len(case.target)],
+        "accuracy": {name: round(100 * float(of.mean()), 1) for name, of in right.items()},
+        "chosen": everyone[decision.place].name,
+        "reason": decision.reason,
+        "gain": round(100 * float(chosen.mean() - plain.mean()), 2),
+        "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
+        "best": best,
+        "oracle": round(100 * float(right[best].mean() - plain.mean()), 2),
+        "estimate": round(100 * figure.value, 1),
+        "interval": [round(100 * figure.low, 1), round(100 * figure.high, 1)],
+        "covered": bool(figure.low <= chosen.mean() <= figure.high),
+        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
+        "vetoes": {one.name: one.vetoes for one in decision.table if one.vetoes},
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _sides(case: Case) -> Sides:
+    order = np.random.default_rng(0).permutation(len(case.source))
+    fit, held = np.split(order, [int((1 - HELD_OUT) * len(order))])
+    none = np.empty((0, case.source.shape[1]), np.float32)
+    domains = Domains(case.source[fit], case.labels[fit], case.classes, case.target, none, np.empty(0, np.int64))
+    ratios = density_ratio(case.source[held], case.target, 0)
+    names = tuple(str(k) for k in range(case.classes))
+    return Sides(domains, None, case.source[held], case.labels[held], names, ratios / ratios.mean())
+
+
+def _candidates(sides: Sides, kind: Any, classes: int) -> list[Candidate]:
+    """The source model and all that the product makes under a diagnosed kind of shift."""
+    counts = np.bincount(sides.domains.labels, minlength=classes).tolist()
+    task = BoundClassification(settings=Classification(), classes=sides.names, counts=tuple(counts))
+    solve = solver(task, None, 0)
+    plain = solve(sides.domains.source, sides.domains.labels, None)
+    found = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
+    for one in candidates(sides.domains, kind, task, solve, 0):
+        if isinstance(one, Adapted):
+            found.append(Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)))
+    return found
+
+
+def _missing(wanted: Wanted) -> dict[str, Any]:
+    """Classes that the target lacks, those that it nearly lacks, and those that are said to be missing."""
+    case = made(wanted, _features)
+    names = [str(k) for k in range(case.classes)]
+    told = diagnose(case.source, case.target, case.labels, None, names, wanted.draw).missing_classes
+    mine, theirs = (np.bincount(of, minlength=case.classes) for of in (case.labels, case.truth))
+    expected = mine / mine.sum() * len(case.truth)
+    return {
+        "case": case.name,
+        "planted": [names[k] for k in np.flatnonzero((theirs == 0) & (expected >= 5))],
+        "rare": [names[k] for k in np.flatnonzero((theirs < 0.1 * expected) | (expected < 5))],
+        "told": [name for name, of in told if of == "other"],
+    }
+
+
+def _significantly_worse(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Cases in which the decision is worse than the source model, by Holm over all cases."""
+    worse = []
+    for rank, one in enumerate(sorted(found, key=lambda one: float(one["p"]))):
+        if one["p"] * (len(found) - rank) > LEVEL:
+            break
+        if one["gain"] < 0:
+            worse.append(one["case"])
+    return worse
+
+
+def _by_kind(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    groups = defaultdict(list)
+    for one in found:
+        groups[one["kind"]].append(one)
+    return {
+        kind: {
+            "cases": len(groups[kind]),
+            "adapted": sum(one["chosen"] != "source" for one in groups[kind]),
+            "gain": round(float(np.mean([one["gain"] for one in groups[kind]])), 2),
+            "oracle": round(float(np.mean([one["oracle"] for one in groups[kind]])), 2),
+            "covered": sum(one["covered"] for one in groups[kind]),
+            "width": round(float(np.mean([one["interval"][1] - one["interval"][0] for one in groups[kind]])), 1),
+        }
+        for kind in (*KINDS, "domain", "unrelated")
+        if groups[kind]
+    }
