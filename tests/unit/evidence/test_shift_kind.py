@@ -118,5 +118,5 @@ def test_without_labels_a_missing_class_is_told() -> None:
 
 def test_no_class_is_told_to_be_missing_where_inputs_of_all_classes_lie_elsewhere() -> None:
     one, other, labels, _ = world("none")
-    other += np.array([4.0, -4, 0, 0, 0, 8])
+    other += np.array([6.0, -6, -6, 0, 0, 0])
     assert diagnose(one, other, labels, None, NAMES).missing_classes == ()
