@@ -32,12 +32,16 @@ class HeadShape(Settings):
 
 
 class Bottleneck(nn.Module):
-    """A trained layer, and a head that reads what comes out of it."""
+    """A trained layer, and a head that reads what comes out of it.
+
+    LayerNorm keeps its scale, which losses that align domains would else shrink. BatchNorm would normalise batches of
+    both domains by statistics of their mixture when the model predicts, or each part of a batch by its own.
+    """
 
     def __init__(self, width: int, narrow: int, head: nn.Module) -> None:
         """`width` features come in, `narrow` come out, on which `head` is built."""
         super().__init__()
-        self.layer = nn.Sequential(nn.Linear(width, narrow), nn.BatchNorm1d(narrow), nn.ReLU())
+        self.layer = nn.Sequential(nn.Linear(width, narrow), nn.LayerNorm(narrow))
         self.head = head
 
     def forward(self, pooled: Tensor) -> Tensor:

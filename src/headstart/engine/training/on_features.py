@@ -44,7 +44,7 @@ class FeatureTraining(Settings):
 
     steps: int = Field(default=300, ge=1)
     """Optimiser steps; >= 1."""
-    batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=128, ge=2)
     """Examples of each domain per step, or all where they are fewer; >= 2."""
     bottleneck: int = Field(default=256, ge=1, le=65_536)
     """Width of the layer before the head, for objectives that align features; >= 1."""
