@@ -34,6 +34,7 @@ from headstart.evidence.target_accuracy import (
     Reading,
     corrected,
     estimated_accuracy,
+    least,
     reading,
     shares_of,
 )
@@ -167,12 +168,10 @@ def _gain(one: Outcome, source: Outcome, diagnosis: Diagnosis) -> tuple[float, f
     mix = diagnosis.mix
     if mix is None:
         return math.nan, math.nan
-    prior = shares_of(source.labels, len(mix.shares))
-    least = np.clip(prior, mix.low, mix.high)
     rows, mine, theirs = np.arange(len(one.target)), one.target.argmax(axis=1), source.target.argmax(axis=1)
     found = []
-    for shares in (mix.shares, least / least.sum()):
-        odds = corrected(source, mix._replace(shares=shares))
+    for estimate in (mix, least(source, mix)):
+        odds = corrected(source, estimate)
         gains = odds[rows, mine] - odds[rows, theirs]
         found.append((float(gains.mean()), float(gains.std() / math.sqrt(max(len(gains), 1)))))
     return found[0][0], min(mean - QUANTILE * error for mean, error in found)

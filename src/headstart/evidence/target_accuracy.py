@@ -14,9 +14,14 @@ How it is made depends on what the diagnosis finds:
 
       c + (a - c) k k*
 
-The interval has the sampling error of both sets, and is wider by a share of what the shift takes from the accuracy and
-by a share of the proxy A-distance. These shares were set on shifts of data sets apart from those that the benchmark
-`safety` reports.
+The interval has the sampling error of both sets and is wider
+
+- where domains overlap, by shares of what the shift takes from the accuracy and of the proxy A-distance;
+- where the mix differs, also by what the estimate would change at the ends of the mix's intervals next to the source;
+- where domains are apart, by a share of 2 (a - c) sqrt(k k* (1 - k k*)): most where agreement says neither that all is
+  as in the source nor that nothing is.
+
+These shares were set on shifts of data sets apart from those that the benchmark `safety` reports.
 """
 
 from __future__ import annotations
@@ -37,9 +42,8 @@ QUANTILE = 1.645
 ALIKE = 0.65
 """ROC AUC between inputs of a class up to which the mix of classes is taken for all that differs."""
 
-BY_DISTANCE, BY_LOSS, BY_AGREEMENT = 0.02, 0.25, 0.1
-"""Half width for a proxy A-distance of 1, for each point that the shift is found to cost, and where domains are
-apart."""
+BY_DISTANCE, BY_LOSS, BY_AGREEMENT = 0.02, 0.25, 0.3
+"""Half width for a proxy A-distance of 1, for each point that the shift costs, and where domains are apart."""
 
 Situation = Literal["overlap", "mix", "apart"]
 
@@ -71,6 +75,14 @@ def corrected(outcome: Outcome, mix: Mix | None) -> np.ndarray:
     return np.asarray(odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-300))
 
 
+def least(source: Outcome, mix: Mix | None) -> Mix | None:
+    """Return the mix in which each class's share is as close to the source's as its interval allows."""
+    if mix is None:
+        return None
+    found = np.clip(shares_of(source.labels, len(mix.shares)), mix.low, mix.high)
+    return mix._replace(shares=found / found.sum())
+
+
 def shares_of(labels: np.ndarray, classes: int) -> np.ndarray:
     """Share of each class (classes,) among labels, half an example more of each so that none is 0."""
     counts = np.bincount(labels, minlength=classes) + 0.5
@@ -94,23 +106,25 @@ def estimated_accuracy(
     accuracy = float((outcome.source.argmax(axis=1) == outcome.labels).mean())
     if situation == "apart":
         chance = min(1 / classes, accuracy)
-        trust = agreement * best if math.isfinite(agreement * best) else 0.5
-        value, extra = chance + (accuracy - chance) * min(max(trust, 0.0), 1.0), BY_AGREEMENT
-        how = "from its accuracy on held-out source examples and its agreement with models adapted in other ways"
+        trust = min(max(agreement * best, 0.0), 1.0) if math.isfinite(agreement * best) else 0.5
+        value = chance + (accuracy - chance) * trust
+        extra = BY_AGREEMENT * 2 * (accuracy - chance) * math.sqrt(trust * (1 - trust))
+        how = "its agreement with models adapted in other ways"
+    elif situation == "mix":
+        accuracy = float((source.source.argmax(axis=1) == source.labels).mean())
+        rows = np.arange(unknown), outcome.target.argmax(axis=1)
+        sure = [float(corrected(source, mix)[rows].mean()) for mix in (diagnosis.mix, least(source, diagnosis.mix))]
+        value, extra = accuracy + sure[0] - float(source.source.max(axis=1).mean()), abs(sure[0] - sure[1])
+        how = "how sure the source model is of its predictions at the estimated mix of classes"
     else:
-        before, sure = outcome, outcome.target.max(axis=1)
-        if situation == "mix":
-            before = source
-            sure = corrected(source, diagnosis.mix)[np.arange(unknown), outcome.target.argmax(axis=1)]
-        level = float((before.source.argmax(axis=1) == before.labels).mean())
-        value, extra = level + float(sure.mean() - before.source.max(axis=1).mean()), 0.0
-        how = "from its accuracy on held-out source examples and how much less sure it is of the target"
-        if situation == "mix":
-            how += ", at the estimated mix of classes"
+        value = accuracy + float(outcome.target.max(axis=1).mean() - outcome.source.max(axis=1).mean())
+        how, extra = "how much less sure it is of the target", 0.0
     value = min(max(value, 0.0), 1.0)
-    half = QUANTILE * math.hypot(_error(accuracy, known), _error(value, unknown))
-    half = math.hypot(half, extra + BY_LOSS * abs(accuracy - value) + BY_DISTANCE * diagnosis.inputs.distance)
-    return Figure(value, max(value - half, 0.0), min(value + half, 1.0), unknown), f"estimated {how}"
+    if situation != "apart":
+        extra += BY_LOSS * abs(accuracy - value) + BY_DISTANCE * diagnosis.inputs.distance
+    half = math.hypot(QUANTILE * _error(accuracy, known), QUANTILE * _error(value, unknown), extra)
+    figure = Figure(value, max(value - half, 0.0), min(value + half, 1.0), unknown)
+    return figure, f"estimated from the accuracy on held-out source examples and {how}"
 
 
 def _error(share: float, count: int) -> float:
