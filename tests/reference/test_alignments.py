@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import inv, sqrtm
 from sklearn.covariance import OAS
 
+from headstart.alignment.centring import CentredDomains
 from headstart.alignment.coral import Coral
 from headstart.alignment.optimal_transport import OptimalTransport
 from headstart.alignment.standardisation import StandardisedDomains
@@ -60,6 +61,12 @@ def test_subspaces_are_those_of_the_covariances(data: Domains) -> None:
     signs = np.sign((target * aligned.target(data.target)).sum(0))
     np.testing.assert_allclose(aligned.target(data.target) * signs, target, atol=2e-5)
     np.testing.assert_allclose(aligned.source * signs, source, atol=2e-5)
+
+
+def test_centred_domains_have_the_same_mean_and_keep_their_proportions(data: Domains) -> None:
+    aligned = CentredDomains().align(data, 0)
+    for features, given in ((aligned.source, data.source), (aligned.target(data.target), data.target)):
+        np.testing.assert_allclose(features, given - given.mean(0), atol=1e-5)
 
 
 def test_standardised_domains_have_the_same_mean_and_variance(data: Domains) -> None:

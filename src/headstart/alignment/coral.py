@@ -35,10 +35,9 @@ class Coral(Alignment):
             raise DataError(f"CORAL needs a covariance of the target, which has {len(domains.target)} example")
         source, target = domains.source.astype(np.float64), domains.target.astype(np.float64)
         mean, theirs = source.mean(axis=0), target.mean(axis=0)
-        own = oas(source)[0]
-        whiten, root = _power(own, -0.5), _power(own, 0.5)
+        whiten, root = _powers(oas(source)[0], -0.5, 0.5)
         moved = root @ oas((target - theirs) @ whiten, assume_centered=True)[0] @ root
-        matrix, width = whiten @ _power(moved, 0.5), source.shape[1]
+        matrix, width = whiten @ _powers(moved, 0.5)[0], source.shape[1]
 
         def move(features: np.ndarray) -> np.ndarray:
             return np.asarray(((features - mean) @ matrix + theirs).astype(np.float32))
@@ -46,8 +45,8 @@ class Coral(Alignment):
         return Aligned(move(source), np.eye(width), np.zeros(width), move)
 
 
-def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+def _powers(matrix: np.ndarray, *exponents: float) -> list[np.ndarray]:
     """Of a symmetric matrix, on the span of what is not constant."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > max(TINY * values[-1], np.finfo(np.float64).tiny)
-    return np.asarray((vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T)
+    return [(vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T for exponent in exponents]

@@ -34,11 +34,11 @@ class OptimalTransport(Alignment):
 
     form: Literal["classes", "entropic", "linear"] = "classes"
     """With a term for the classes of the source, without, or an affine map."""
-    entropy: float = Field(default=0.05, gt=0)
+    entropy: float = Field(default=0.02, gt=0)
     """Weight of the entropy, in median costs; for 'linear' what is added to covariances, in mean variances."""
-    classes: float = Field(default=0.1, ge=0)
+    classes: float = Field(default=0.5, ge=0)
     """Weight of the term for classes, in median costs."""
-    most: int = Field(default=2000, ge=2)
+    most: int = Field(default=1000, ge=2)
     """Examples of a domain that the plan is between."""
 
     title = "optimal transport"
@@ -76,5 +76,5 @@ class OptimalTransport(Alignment):
         if self.form == "linear":
             return da.LinearTransport(reg=self.entropy * float(source.var(axis=0).mean()))
         if self.form == "entropic":
-            return da.SinkhornTransport(reg_e=self.entropy, norm="median", max_iter=1000)
+            return da.SinkhornTransport(reg_e=self.entropy, norm="median", method="sinkhorn")
         return da.SinkhornLpl1Transport(reg_e=self.entropy, reg_cl=self.classes, norm="median", max_iter=10)

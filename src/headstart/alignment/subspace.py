@@ -22,7 +22,7 @@ from headstart.kernel.errors import DataError
 class Subspace(Alignment):
     """Principal directions of the source, turned to those of the target."""
 
-    dimension: int = Field(default=64, ge=1)
+    dimension: int = Field(default=128, ge=1)
     """Principal directions of each domain, at most the rank of the smaller one."""
 
     title = "subspace alignment"
@@ -47,5 +47,9 @@ class Subspace(Alignment):
 def _directions(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (width,) and the principal directions (rank, width), those of the largest variance first."""
     mean = features.mean(axis=0, dtype=np.float64)
-    _, sizes, directions = np.linalg.svd(features - mean, full_matrices=False)
-    return mean, directions[sizes > 1e-6 * max(sizes.max(initial=0.0), np.sqrt(np.finfo(np.float64).tiny))]
+    centred = features - mean
+    wide = centred.shape[1] > len(centred)
+    squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    kept = squares > max(1e-10 * squares[-1], np.finfo(np.float64).tiny)
+    found = vectors[:, kept] / np.sqrt(squares[kept]) if wide else vectors[:, kept]
+    return mean, (found.T @ centred if wide else found.T)[::-1]
