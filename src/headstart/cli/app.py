@@ -37,6 +37,7 @@ from headstart.cli.options import (
     Seed,
     Seeds,
     Set,
+    SeveralData,
     Slices,
     Target,
     TargetLabels,
@@ -91,7 +92,7 @@ def root(
 @app.command()
 @guarded
 def fit(
-    data: Data,
+    data: SeveralData,
     out: Out = None,
     text: Text = None,
     image: Image = None,
@@ -130,6 +131,7 @@ def fit(
     \b
     headstart fit photos/
     headstart fit reviews.csv --text review --label stars --out runs/reviews
+    headstart fit shop-a/ shop-b/ --target shop-c/    several domains, adapted to another without its labels
     headstart fit runs/photos/plan.toml          repeat an earlier run
     headstart fit more-photos/ --from runs/photos    continue training its model, and report what it forgot
     headstart fit amazon/ --target webcam/       adapt to another domain, of which no label is read
@@ -138,7 +140,7 @@ def fit(
     chosen = given(locals())
     from headstart.cli.printing import print_fit
 
-    run = headstart.fit(data, reporter=reporter(), **chosen)
+    run = headstart.fit(data if len(data) > 1 else data[0], reporter=reporter(), **chosen)
     tuned = {"tuned": str(run.tuned)} if run.tuned else {}
     found = {"run": str(run.folder), **tuned, "verdict": run.verdict, "report": str(run.report), **run.metrics}
     return Answer(lambda: found, lambda: print_fit(run))

@@ -56,6 +56,9 @@ def reporter() -> Reporter:
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder of images, or a table.")]
+SeveralData = Annotated[
+    list[str], typer.Argument(metavar="DATA...", help="A folder of images, or a table; each of several is a domain.")
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, such as runs/photos.")]
 
 Text = Annotated[list[str] | None, option("--text", "Text column; give it twice for pairs of texts.", "COLUMN")]

@@ -20,10 +20,17 @@ _ARCHIVES = frozenset((".7z", ".bz2", ".gz", ".lz4", ".rar", ".tar", ".tgz", ".x
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
+class Several(tuple[Any, ...]):
+    """Data sets that are put together, each of which is a domain; see `several_domains.py`."""
+
+    __slots__ = ()
+
+
 class Given(NamedTuple):
     """Data of a fit as they were given: paths, or what lies in memory."""
 
     data: Any
+    """`Several` where they are several data sets."""
     target: Any = None
     """Inputs of another domain; None without one."""
     target_labels: Any = None

@@ -22,12 +22,12 @@ from headstart.evidence.comparison import UNDECIDED, compare, figures
 from headstart.kernel.errors import DataError, HeadstartError, RunError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.completion import Present
-from headstart.pipeline.data import read_examples
 from headstart.pipeline.judge import figure_row, rows_of
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.prepare import codes
 from headstart.pipeline.record import DataIssue, Forgetting, RunRecord
 from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.pipeline.several_domains import read_given
 from headstart.pipeline.unusable import predict_usable
 
 
@@ -41,12 +41,13 @@ def own_test_part(run: RunFolder, columns: Columns) -> Examples:
 
 def own_part(run: RunFolder, columns: Columns, part: str) -> Examples:
     """Read what is left of a part of a run's split: 'train', 'val' or 'test'. Raises as `own_test_part`."""
-    if run.plan.data.startswith("<"):
-        raise RunError(f"the run's data were handed over in memory ({run.plan.data})")
-    if not Path(run.plan.data).exists():
-        raise RunError(f"the run's data, {run.plan.data}, are no longer there")
+    for name in (run.plan.data, *run.plan.more_data):
+        if name.startswith("<"):
+            raise RunError(f"the run's data were handed over in memory ({name})")
+        if not Path(name).exists():
+            raise RunError(f"the run's data, {name}, are no longer there")
     settings = run.plan.settings.get("format", {})
-    examples, _ = read_examples(run.plan.data, columns, format=run.plan.format, settings=settings)
+    examples, _ = read_given(run.plan.source(), columns, format=run.plan.format, settings=settings)
     keys = content_keys(examples).keys
     rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == part]
     if not rows:

@@ -18,7 +18,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
-from headstart.pipeline.data import Given
+from headstart.pipeline.data import Given, Several
 from headstart.pipeline.plan_file import AUTO, AnyPlan
 from headstart.pipeline.search_settings import SearchSettings
 
@@ -51,6 +51,8 @@ class Plan(AnyPlan):
     """The runner of the frozen pass."""
     from_run: str | None = None
     """The run folder whose backbone and head go on, on these data."""
+    more_data: tuple[str, ...] = ()
+    """Further data sets, each of which is a domain as `data` is."""
     target: str | None = None
     """Inputs of another domain that the model is adapted to; none of their labels is read."""
     target_labels: str | None = None
@@ -129,7 +131,17 @@ class Plan(AnyPlan):
 
     def given(self) -> Given:
         """Return the paths of its data."""
-        return Given(self.data, self.target, self.target_labels)
+        return Given(self.source(), self.target, self.target_labels)
+
+    def source(self) -> str | Several:
+        """Return the path of its labelled data, or those of several data sets."""
+        return Several((self.data, *self.more_data)) if self.more_data else self.data
+
+    def anchored(self) -> Self:
+        """As of every plan."""
+        paths = [Path(name).expanduser() for name in self.more_data]
+        more = (str(path.resolve()) if path.exists() else given for path, given in zip(paths, self.more_data))
+        return super().anchored().model_copy(update={"more_data": tuple(more)})
 
     def scratch_recipe(self) -> Any:
         """The recipe of the baseline from scratch. Raises SettingsError with all faults at once."""

@@ -22,10 +22,10 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
-from headstart.pipeline.data import read_examples
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
+from headstart.pipeline.several_domains import read_given
 from headstart.pipeline.unusable import unusable
 
 
@@ -150,7 +150,7 @@ def read_data(data: Any, plan: Plan, reporter: Reporter) -> SeenData:
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
-    examples, seen = read_examples(data, plan.columns, format=plan.format, settings=settings)
+    examples, seen = read_given(data, plan.columns, format=plan.format, settings=settings)
     plan.suit(examples.schema.modality)
     if separator := plan.settings.get("task", {}).get("separator"):  # that of the task, where none was recognised
         schema = examples.schema.model_copy(update={"separator": separator})
@@ -199,7 +199,7 @@ def bind_data(data: SplitData, plan: Plan, task: BoundTask, log: DecisionLog) ->
     for name in targets:
         kind_of(name, task.target_kinds)
     summary = DataSummary(
-        source=plan.data,
+        source=" + ".join((plan.data, *plan.more_data)),
         seen=data.read.seen,
         modality=examples.schema.modality,
         parts=(),

@@ -15,13 +15,14 @@ from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.completion import completed
 from headstart.pipeline.continued_run import inherited
-from headstart.pipeline.data import Given
+from headstart.pipeline.data import Given, Several
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.fit_run import run_fit
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import AUTO, is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.seeds import over_seeds
+from headstart.pipeline.several_domains import several
 from headstart.present.report.write import report
 from headstart.search.adapt_arms import adapt_arms
 from headstart.search.train_arms import train_arms
@@ -68,7 +69,8 @@ def fit(
 
     Args:
         data: a folder of images, a table (CSV, TSV, Parquet, JSON Lines), a pandas frame, a Hugging Face dataset, or
-            the plan.toml of an earlier run, which is repeated.
+            the plan.toml of an earlier run, which is repeated. Folders, tables or frames in a list are put together,
+            each as a domain with figures of its own.
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
         text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
         numeric: columns of numbers; then only the columns that are named are inputs. categorical, date: columns that
@@ -112,7 +114,14 @@ def fit(
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     columns = Columns.model_validate(named)
-    said: dict[str, Any] = {"data": _name_of(data), "format": format, "columns": columns, "task": task}
+    sets = Several(data) if several(data) else (data,)
+    said: dict[str, Any] = {
+        "data": _name_of(sets[0]),
+        "more_data": tuple(map(_name_of, sets[1:])),
+        "format": format,
+        "columns": columns,
+        "task": task,
+    }
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
@@ -120,7 +129,8 @@ def fit(
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
-    given = Given(data, target, target_labels) if not is_plan(data) else plan.given()
+    source = sets if isinstance(sets, Several) else data
+    given = Given(source, target, target_labels) if not is_plan(data) else plan.given()
     require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 

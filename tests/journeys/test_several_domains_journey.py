@@ -1,0 +1,77 @@
+"""Fits on several data sets: put together with figures for each, repeated, evaluated again, and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_data import OFFLINE, photo_folder, reviews
+
+import headstart
+from conftest import Command
+from headstart.kernel.errors import HeadstartError
+from headstart.pipeline.several_domains import several
+
+
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Pictures of two shops, of which the second has a class more."""
+    root = tmp_path_factory.mktemp("shops")
+    counts = ({"dark": 12, "light": 12}, {"dark": 10, "light": 10, "mid": 10})
+    return [photo_folder(root / f"shop-{n}", given, seed=n) for n, given in enumerate(counts)]
+
+
+def test_pictures_of_several_folders_are_put_together(shops: list[Path], headstart_command: Command) -> None:
+    ended = headstart_command("fit", *shops, *OFFLINE, "--no-scratch", "--no-label-curve", "--out", "run")
+    assert ended.code == 0, ended.err
+    run = headstart.load("run")
+    assert isinstance(run, headstart.Run)
+    data, slices = run.record.data, run.record.slices
+    assert {(row.column, row.value) for row in slices} == {("data set", "shop-0"), ("data set", "shop-1")}
+    assert sum(part.examples for part in data.parts) == 54
+    assert "shop-0 has no examples of mid" in data.notes
+    assert run.plan.more_data == (str(shops[1]),)
+    again = headstart.evaluate(run)
+    assert again.figures["accuracy"].value == run.metrics["test"]["accuracy"]["value"]
+    assert len(run.predict(shops[0])) == 24
+
+
+def test_tables_keep_groups_of_different_data_sets_apart(bert: Path) -> None:
+    frames = [reviews(30), reviews(30).assign(review=[f"item {row} was bad" for row in range(30)], mood=["cross"] * 30)]
+    for name, frame in zip(("north.csv", "south.csv"), frames):
+        frame.drop(columns="answer").to_csv(name, index=False)
+    flags = {"text": "review", "label": "mood", "group": "writer", "backbone": str(bert), "scratch": False}
+    run = headstart.fit(["north.csv", "south.csv"], out="run", label_curve=False, **flags)
+    assert "south has no examples of glad" in run.record.data.notes
+    assert pd.read_csv("run/split.csv")["origin"].str.startswith("north/").sum() == 30
+    assert sum(part.groups or 0 for part in run.record.data.parts) == 30
+    repeated = headstart.fit("run/plan.toml", out="again")
+    assert repeated.metrics == run.metrics
+
+
+TEXTS = {"review": ["a", "b", "c"] * 3, "mood": ["x", "y", "z"] * 3}
+NUMBERS = {"a": np.arange(9.0), "mood": ["x", "y", "z"] * 3}
+
+
+@pytest.mark.parametrize(
+    ("other", "first", "flags", "words"),
+    [
+        ({**TEXTS, "mood": ["u", "v", "w"] * 3}, TEXTS, {"text": "review"}, "none of those of the other data sets"),
+        ({**NUMBERS, "b": np.arange(9.0)}, NUMBERS, {}, "only one of the data sets data 1 and data 2 has .* columns b"),
+        (TEXTS, TEXTS, {"text": "review", "domain": "mood"}, "each of several data sets is a domain"),
+        (NUMBERS, TEXTS, {}, "cannot be put together: their"),
+    ],
+)
+def test_data_sets_that_do_not_go_together_are_refused(
+    other: dict[str, list[str]], first: dict[str, list[str]], flags: dict[str, str], words: str
+) -> None:
+    with pytest.raises(HeadstartError, match=words):
+        headstart.fit([pd.DataFrame(first), pd.DataFrame(other)], out="run", label="mood", **flags)
+
+
+def test_a_data_set_given_twice_is_refused_and_a_list_of_pictures_is_one_data_set(shops: list[Path]) -> None:
+    with pytest.raises(HeadstartError, match="is given twice"):
+        headstart.fit([shops[0], shops[0]], out="run")
+    assert several(shops) and not several(sorted(shops[0].rglob("*.png"))) and not several([shops[0], "no such folder"])
