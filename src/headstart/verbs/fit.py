@@ -114,23 +114,15 @@ def fit(
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     columns = Columns.model_validate(named)
-    sets = Several(data) if several(data) else (data,)
-    said: dict[str, Any] = {
-        "data": _name_of(sets[0]),
-        "more_data": tuple(map(_name_of, sets[1:])),
-        "format": format,
-        "columns": columns,
-        "task": task,
-    }
+    given = Given(Several(data) if several(data) else data, target, target_labels)
+    said: dict[str, Any] = {**_names_of(given), "format": format, "columns": columns, "task": task}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
-    said["target"], said["target_labels"] = (None if one is None else _name_of(one) for one in (target, target_labels))
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
-    source = sets if isinstance(sets, Several) else data
-    given = Given(source, target, target_labels) if not is_plan(data) else plan.given()
+    given = plan.given() if is_plan(data) else given
     require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
 
@@ -170,6 +162,14 @@ def run_plan(given: Given, plan: Plan, out: Path | None, reporter: Reporter, *, 
 
 def _one_seed(given: Given, reporter: Reporter, plan: Plan, folder: Path) -> Run:
     return run_plan(given, plan, folder, reporter)
+
+
+def _names_of(given: Given) -> dict[str, Any]:
+    """The fields of a plan that name its data."""
+    first, *more = given.data if isinstance(given.data, Several) else (given.data,)
+    found = {"data": first, "target": given.target, "target_labels": given.target_labels}
+    named = {field: None if one is None else _name_of(one) for field, one in found.items()}
+    return {**named, "more_data": tuple(map(_name_of, more))}
 
 
 def _name_of(data: Any) -> str:
