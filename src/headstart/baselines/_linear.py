@@ -30,6 +30,7 @@ def fit_linear(features: Any, data: Labelled, strength: float, seed: int) -> Cal
         model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, solver=SOLVER, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", ".*line search")  # of SciPy, near the optimum
             return model.fit(x, truth, weights)
 
     return fit_scores(features, data, classify, lambda x, values: Ridge(alpha=1 / strength).fit(x, values))

@@ -6,6 +6,7 @@ improving.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -58,7 +59,9 @@ def _grown(data: Labelled, rate: float, seed: int) -> Scores:
         grown = HistGradientBoostingClassifier(**how, early_stopping=stops)
         if len(counts) > 2:  # each step grows a tree for every class
             grown.set_params(max_iter=max(FEWEST_STEPS, min(100, MOST_TREES // len(counts))))
-        return grown.fit(x, truth, weights)
+        with warnings.catch_warnings():  # scikit-learn takes many classes for numbers
+            warnings.simplefilter("ignore", UserWarning)
+            return grown.fit(x, truth, weights)
 
     def regress(x: np.ndarray, values: np.ndarray) -> HistGradientBoostingRegressor:
         return HistGradientBoostingRegressor(**how, early_stopping=rows >= FEWEST_STOPPED).fit(x, values)

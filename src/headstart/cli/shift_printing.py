@@ -21,7 +21,7 @@ def print_shift(console: Console, shift: ShiftRow) -> None:
         table.add_row(one.name, one.statistic, value, p_text(one.corrected), Text(answer, "bold" if one.found else ""))
     console.print()
     console.print(table)
-    if not any(one.found and one.name in ("labels", "classes") for one in shift.tests):
+    if not shift.missing_classes and not any(one.found and one.name == "labels" for one in shift.tests):
         return
     mix = plain_table("share of", "data", "other", "estimated" if shift.mix_holds else "")
     for share in sorted(shift.classes, key=lambda share: -abs(share.estimated - share.data))[:MOST_CLASSES]:

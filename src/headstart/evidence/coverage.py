@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.evidence.suggestions import Suggestion, clusters_of, typical, unit
+from headstart.evidence.suggestions import Suggestion, clusters_of, typical
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.standardisation import of_unit_length
 
 PURE = 0.95
 """Share of balls that are pure, as in the paper."""
@@ -34,7 +35,8 @@ def covering(pool: np.ndarray, labelled: np.ndarray, count: int, clusters: int, 
         clusters: number of clusters whose purity decides the radius: that of the classes.
         seed: of clusters and draws.
     """
-    everything = unit(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])])).astype(np.float32)
+    joined = np.concatenate([pool, labelled.reshape(-1, pool.shape[1])])
+    everything = of_unit_length(joined.astype(np.float64)).astype(np.float32)
     square = pure_radius(everything, clusters, seed) ** 2 * (1 - 1e-5)  # what lies on the radius is out, rounded or not
     covered = np.zeros(len(everything), dtype=bool)
     for rows in _blocks(np.arange(len(pool), len(everything)), len(everything)):

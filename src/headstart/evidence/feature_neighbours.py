@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.standardisation import of_unit_length
 
 NEIGHBOURS = 10
 MOST = 10_000
@@ -70,10 +71,7 @@ def neighbours(
     if len(among) > MOST:
         draws = np.random.default_rng(draw_seed(seed, "neighbours"))
         among = np.sort(draws.choice(among, MOST, replace=False))
-    if angles:
-        points = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    else:
-        points = features - features.mean(axis=0)
+    points = of_unit_length(features) if angles else features - features.mean(axis=0)
     points = points.astype(np.float32)
     squares = np.square(points.astype(np.float64)).sum(axis=1)
     most = min(NEIGHBOURS, len(among) - 1)

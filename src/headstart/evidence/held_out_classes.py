@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
@@ -55,7 +57,8 @@ def _logits(known: np.ndarray, classes: np.ndarray, weights: np.ndarray, asked: 
     if len(seen) == 1:
         found[:, seen] = 0
     else:
-        found[:, seen] = (
-            LogisticRegression(C=STRENGTH, max_iter=200).fit(known, classes, weights).predict_log_proba(asked)
-        )
+        with warnings.catch_warnings():  # scikit-learn takes many classes for numbers
+            warnings.simplefilter("ignore", UserWarning)
+            fitted = LogisticRegression(C=STRENGTH, max_iter=200).fit(known, classes, weights)
+        found[:, seen] = fitted.predict_log_proba(asked)
     return found

@@ -8,7 +8,8 @@ Each question is a test; the p-values are corrected together (Holm 1979):
   the estimated mix of the other set and compared with it.
 - labels of an input: do labels differ where inputs are alike? Once as they are, once allowing for another mix of
   classes. Not without labels. (`concept_shift`)
-- support: has one set a class, or a region, that the other lacks? (`missing_regions`)
+- support: has one set a class, or a region, that the other lacks? (`missing_regions`) Of a class without labels the
+  interval of its estimated share says so, which is no test and not among those that are corrected.
 
 The rule, in this order:
 
@@ -138,7 +139,8 @@ def diagnose(
         if lacking := compared.missing():
             p = min(p for _, _, p in lacking)
             found.append(("classes", "number", float(len(lacking)), p, "labels"))
-            missing = [(str(names[k]), of) for k, of, p in lacking if p <= LEVEL]
+        surely = [(k, of) for k, of, p in lacking if p <= LEVEL] or [(k, "other") for k in compared.hardly_there()]
+        missing = [(str(names[k]), of) for k, of in surely]
     questions = _corrected(found)
     kind, reason = _kind({one.name: one for one in questions}, inputs, missing)
     return Diagnosis(kind, reason, questions, inputs, mix, black_box, tuple(missing), (theirs, mine))
@@ -222,12 +224,15 @@ class _Labels:
             for own, others, of in ((mine, theirs, "other"), (theirs, mine, "data")):
                 if not others[k] and own[k] / own.sum() * others.sum() >= EXPECTED:
                     found.append((k, of, float(hypergeom.pmf(0, total, own[k], others.sum()))))
-        if not self.labelled and not self.apart and min(len(self.classes), len(self.other.labels)) >= FEW_LABELS:
-            share = mine / mine.sum()
-            for k in np.flatnonzero(share * len(self.other.labels) >= EXPECTED).tolist():
-                if self.mix.high[k] < RARE * share[k]:
-                    found.append((k, "other", 0.0))
         return [(k, of, min(1.0, p * 2 * self.number)) for k, of, p in found]
+
+    def hardly_there(self) -> list[int]:
+        """Classes that another set without labels lacks by its estimated mix, which is an interval and no test."""
+        if self.labelled or self.apart or min(len(self.classes), len(self.other.labels)) < FEW_LABELS:
+            return []
+        share = self._counts(self.classes) / len(self.classes)
+        expected = np.flatnonzero(share * len(self.other.labels) >= EXPECTED).tolist()
+        return [k for k in expected if self.mix.high[k] < RARE * share[k]]
 
     def _counts(self, classes: np.ndarray) -> np.ndarray:
         return np.bincount(classes, minlength=self.number)
@@ -251,7 +256,7 @@ def _kind(asked: dict[str, Question], inputs: Shift, missing: Sequence[tuple[str
     found = [name for name, one in asked.items() if one.found]
     doubtful = {name for name, one in asked.items() if one.p <= LEVEL}
     blind = "" if AT_ONE_MIX in asked else "; concept shift cannot be seen without labels of the other set"
-    if not found:
+    if not found and not missing:
         return "none", f"no test finds a difference{blind}"
     if missing:
         lacks = {"data": "the data have", "other": "the other set has"}

@@ -23,6 +23,7 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.standardisation import of_unit_length
 
 NEIGHBOURS = 20
 """Neighbours within a cluster that the typicality of an example rests on, as in the paper."""
@@ -57,7 +58,7 @@ def typical(pool: np.ndarray, labelled: np.ndarray, count: int, seed: int) -> li
         count: number of suggestions, at most the size of the pool.
         seed: of the clusters.
     """
-    everything = unit(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])]))
+    everything = of_unit_length(np.concatenate([pool, labelled.reshape(-1, pool.shape[1])]).astype(np.float64))
     number = min(len(labelled) + count, MOST_CLUSTERS, len(everything))
     cluster = clusters_of(everything, number, seed)
     own, theirs = cluster[: len(pool)], cluster[len(pool) :]
@@ -111,7 +112,7 @@ def hesitant(pool: np.ndarray, margins: np.ndarray, count: int, seed: int) -> li
 
 def _spread(pool: np.ndarray, residual: np.ndarray, count: int, seed: int) -> list[int]:
     """Return rows drawn by k-means++ on the products of residual (examples, answers) and features, from the longest."""
-    features = unit(pool)
+    features = of_unit_length(pool.astype(np.float64))
     length = np.square(residual).sum(axis=1) * np.square(features).sum(axis=1)
     draws = np.random.default_rng(draw_seed(seed, "suggestions"))
     chosen, distance, free = list[int](), length.copy(), np.ones(len(pool), dtype=bool)
@@ -131,12 +132,6 @@ def _already(before: int, now: int) -> str:
     if before + now == 0:
         return "none of them labelled"
     return f"{before} labelled" if not now else f"{before} labelled and {now} suggested"
-
-
-def unit(features: np.ndarray) -> np.ndarray:
-    """Return features (examples, width) of length one, float64."""
-    exact = features.astype(np.float64)
-    return exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
 
 
 def clusters_of(features: np.ndarray, number: int, seed: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 
 from headstart.evidence.attributes import Values
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.standardisation import of_unit_length
 
 LEVEL = 0.05
 FEWEST = 20
@@ -94,7 +95,7 @@ def clusters_of(features: np.ndarray, seed: int) -> list[tuple[int, np.ndarray]]
     number = min(20, len(features) // 50)
     if number < 2:
         return []
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    unit = of_unit_length(features)
     draws = draw_seed(seed, "clusters of examples") % 2**32
     fitted = np.random.default_rng(draws).permutation(len(unit))[:MOST_FITTED]
     kind = KMeans(number, n_init=1, max_iter=50, random_state=draws).fit(unit[fitted])

@@ -35,6 +35,12 @@ class Standardisation(NamedTuple):
         return raw, bias - raw @ self.mean
 
 
+def of_unit_length(features: np.ndarray) -> np.ndarray:
+    """Return features (examples, width) divided by their lengths; zeros stay zeros."""
+    lengths: np.ndarray = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, 1e-12)
+
+
 def standardise(
     features: np.ndarray, weights: np.ndarray | None = None, *, each: bool = True
 ) -> tuple[np.ndarray, Standardisation]:

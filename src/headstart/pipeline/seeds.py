@@ -26,6 +26,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
 from headstart.pipeline.run_folder import RunFolder, write_record
+from headstart.pipeline.selection.automatic import STEP
 from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
 
 One = Callable[[Plan, Path], RunFolder]
@@ -59,9 +60,12 @@ def over_seeds(
 
 
 def _single(plan: Plan, seed: int, runs: Sequence[RunFolder]) -> Plan:
-    """The plan of one seed; what was measured or found for the first one holds for all."""
+    """The plan of one seed; what was measured or found for the first one holds for all.
+
+    Not so where backbones were ranked on its training part, which has test examples of other seeds in it.
+    """
     single = plan.model_copy(update={"seed": seed, "seeds": 1})
-    if not runs:
+    if not runs or STEP in runs[0].record.times:
         return single
     first = runs[0].plan
     settings = {**plan.settings, "runner": first.settings.get("runner", {})}

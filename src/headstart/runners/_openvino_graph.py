@@ -135,7 +135,7 @@ def _traces_forgotten() -> Iterator[None]:
     finally:
         if alone:
             torch._C._jit_clear_class_registry()
-            recursive.concrete_type_store = recursive.ConcreteTypeStore()
+            vars(recursive)["concrete_type_store"] = recursive.ConcreteTypeStore()
 
 
 @contextmanager

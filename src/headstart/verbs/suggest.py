@@ -30,6 +30,8 @@ from headstart.present.report.write import require_page, write_suggestions
 
 SUFFIXES = (".csv", ".html")
 COLUMNS = ["origin", "reason"]
+OURS = "suggested "
+"""Before the name of one of these where an input has it."""
 
 
 def suggest(
@@ -112,8 +114,9 @@ def _write(found: Suggestions, place: Path) -> None:
     if place.suffix == ".html":
         write_suggestions(found, place)
         return
-    frame = pd.DataFrame([{**row.inputs, "origin": row.origin, "reason": row.reason} for row in found.rows])
-    frame = frame[[*COLUMNS, *frame.columns.difference(COLUMNS, sort=False)]]
+    taken = {name for row in found.rows for name in row.inputs}
+    origin, reason = (f"{OURS}{name}" if name in taken else name for name in COLUMNS)
+    frame = pd.DataFrame([{origin: row.origin, reason: row.reason, **row.inputs} for row in found.rows])
     # a list to which labels were added is the user's
     require_replaceable(place, lambda file: _header(file) == list(frame.columns), "such a list of suggestions")
     with atomic_path(place) as file:
@@ -134,7 +137,7 @@ def _place(out: Path, *inputs: Any) -> Path:
 
 
 def _holds_suggestions(file: Path) -> bool:
-    return _header(file)[:2] == COLUMNS
+    return [name.removeprefix(OURS) for name in _header(file)[:2]] == COLUMNS
 
 
 def _header(file: Path) -> list[str]:

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from headstart.baselines._linear import SOLVER, fit_linear
 from headstart.baselines._scores import LEAST
+from headstart.baselines.boosting import Boosting
 from headstart.baselines.histograms import oriented_gradients
 from headstart.contracts.baseline import Labelled
 from headstart.contracts.examples import Examples, Schema
@@ -46,6 +47,15 @@ def test_each_label_of_a_set_has_its_log_odds() -> None:
     truth = np.stack([X[:, 0] > 0, X[:, 1] > 0.5], axis=1).astype(np.float32)
     each = [sklearn_model().fit(X, label).predict_proba(X)[:, 1] for label in truth.T]
     np.testing.assert_allclose(scores(truth, 2), logit(np.stack(each, axis=1)), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_scikit_learn_and_scipy_warn_of_is_kept_from_users() -> None:
+    many, rows = np.arange(40) % 25, pa.table({"x": X[:, 0], "origin": ["here"] * 40})
+    schema = Schema(modality="table", inputs=("x",), origin="origin")
+    Boosting().fit(Labelled(Examples(rows, schema), {"label": many}, {}, 25, None), [0.1], 0)
+    features = np.exp(np.random.default_rng(0).normal(size=(40, 60)) * 8)
+    fit_linear(features, Labelled(NONE, {"label": np.arange(40) % 3}, {}, 3, None), 1e9, 0)
 
 
 def test_values_are_those_of_ridge_regression() -> None:

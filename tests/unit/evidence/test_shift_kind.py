@@ -98,6 +98,7 @@ def test_names_that_one_set_lacks_are_told_both_ways() -> None:
     assert found.kind == "support" and set(found.missing_classes) == {("cat", "data"), ("fox", "other")}
 
 
+@pytest.mark.filterwarnings("error")
 def test_more_classes_than_are_drawn_to_a_mix_by_their_share_are_no_fault() -> None:
     draws, classes = np.random.default_rng(0), np.arange(500) % 250
     centres = draws.normal(size=(250, 40)) * 9
@@ -113,7 +114,10 @@ def test_every_other_is_predicted_where_folds_are_few() -> None:
 
 def test_without_labels_a_missing_class_is_told() -> None:
     one, other, labels, _ = world("support", count=400)
-    assert diagnose(one, other, labels, None, NAMES).missing_classes == (("dog", "other"),)
+    found = diagnose(one, other, labels, None, NAMES)
+    assert found.missing_classes == (("dog", "other"),) and found.kind == "support"
+    assert "classes" not in [question.name for question in found.questions]  # an estimate has no p-value
+    assert all(question.p > 0 for question in found.questions)
 
 
 def test_no_class_is_told_to_be_missing_where_inputs_of_all_classes_lie_elsewhere() -> None:

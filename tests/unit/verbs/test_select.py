@@ -237,6 +237,16 @@ def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("hub")
+def test_each_seed_ranks_models_on_its_own_training_part(tmp_path: Path) -> None:
+    texts(48).drop(columns="part").to_csv(tmp_path / "t.csv", index=False)
+    given: dict[str, Any] = {"text": "text", "label": "label", "tuning": "probe", "scratch": False, "budget": 60}
+    run = headstart.fit(tmp_path / "t.csv", out=tmp_path / "run", seeds=2, label_curve=False, **given)
+    for one in run.record.runs:
+        plan = tomllib.loads((tmp_path / "run" / one / "plan.toml").read_text())
+        assert any("ranked in" in said["reason"] for said in plan["decisions"] if said["what"] == "backbone")
+
+
+@pytest.mark.usefixtures("hub")
 def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(tmp_path: Path) -> None:
     given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe", "scratch": False}
     frame = texts(160)

@@ -140,6 +140,16 @@ def test_texts_whose_words_a_tagger_is_unsure_of_are_suggested_by_its_run(bert: 
     assert {row.reason for row in found.rows} == wanted
 
 
+def test_inputs_called_as_our_columns_are_keep_their_names_in_a_list(tmp_path: Path) -> None:
+    pool = pd.DataFrame({"origin": np.arange(40) % 7, "reason": np.arange(40.0)})
+    for _ in range(2):  # a list of ours is replaced
+        found = headstart.suggest(pool, count=3, numeric=["origin", "reason"], out=tmp_path / "list.csv")
+    written = pd.read_csv(tmp_path / "list.csv")
+    assert list(written.columns) == ["suggested origin", "suggested reason", "origin", "reason"]
+    assert written["reason"].tolist() == [row.inputs["reason"] for row in found.rows]
+    assert written["suggested reason"].tolist() == [row.reason for row in found.rows]
+
+
 def test_tables_take_the_options_of_a_fit(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     rows = {"size": draws.normal(size=60), "shop": draws.integers(0, 4, 60), "junk": draws.normal(size=60)}
