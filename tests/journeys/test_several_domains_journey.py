@@ -75,3 +75,28 @@ def test_a_data_set_given_twice_is_refused_and_a_list_of_pictures_is_one_data_se
     with pytest.raises(HeadstartError, match="is given twice"):
         headstart.fit([shops[0], shops[0]], out="run")
     assert several(shops) and not several(sorted(shops[0].rglob("*.png"))) and not several([shops[0], "no such folder"])
+
+
+def test_with_a_target_experts_and_the_best_single_source_stand_beside_the_pooled_model() -> None:
+    draws = np.random.default_rng(0)
+
+    def shop(place: float, rows: int = 60) -> pd.DataFrame:
+        kind = draws.integers(2, size=rows)
+        values = {f"x{n}": place * (n == 0) + (2 * kind - 1) * (n == 1) + draws.normal(0, 0.7, rows) for n in range(3)}
+        return pd.DataFrame({**values, "kind": np.where(kind, "good", "bad")})
+
+    target = shop(1.5).drop(columns="kind")
+    run = headstart.fit(
+        [shop(-2), shop(2)],
+        label="kind",
+        target=target,
+        out="run",
+        scratch=False,
+        label_curve=False,
+        task="classification",
+    )
+    adaptation = run.record.adaptation
+    assert adaptation is not None
+    found = {row.name: row for row in adaptation.candidates}
+    assert "weights on the target: data 1" in found["experts"].note
+    assert "of 2 domains alone" in found["single"].note

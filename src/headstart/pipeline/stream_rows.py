@@ -19,7 +19,7 @@ UNNAMED = "(empty)"
 def stream_rows(data: Prepared) -> dict[str, np.ndarray]:
     """Return the training rows (examples,) of every stream: `SOURCE` has all, that of a domain its own."""
     train = data.split.train
-    domains = _domains(data.examples)
+    domains = domains_of(data.examples)
     found = {f"{DOMAIN}{name}": train[domains[train] == name] for name in sorted(set(domains.tolist()))}
     return {SOURCE: train, **found}
 
@@ -36,8 +36,8 @@ def require_streams(data: Prepared, objective: Any, name: str, *, target: bool =
         raise SettingsError(f"objective '{name}': {error}") from error
 
 
-def _domains(examples: Examples) -> np.ndarray:
-    """(examples,) names; none without a column of domains."""
+def domains_of(examples: Examples) -> np.ndarray:
+    """Return the name of each example's domain, (examples,); none without a column of domains."""
     column = examples.schema.domain
     if column is None:
         return np.array([], dtype=object)

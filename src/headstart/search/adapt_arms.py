@@ -14,6 +14,7 @@ import numpy as np
 from headstart.contracts.domains import LinearHead
 from headstart.evidence.shift_kind import Diagnosis
 from headstart.pipeline.adaptation.candidates import Adapted, Skipped, adapts, candidates, solver
+from headstart.pipeline.adaptation.experts import expert_candidates
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of, sides_of
 from headstart.pipeline.adaptation.rows import AdaptationRow, AdaptedRow, ClassInTarget
 from headstart.pipeline.adaptation.target import EmbeddedTarget
@@ -35,6 +36,7 @@ def adapt_arms(context: FitContext) -> Arms:
         sides = sides_of(context, target)
         found = diagnosed(sides, context.plan.seed)
         made = list(candidates(sides.domains, found.kind, solve, context.plan.seed)) if found.kind != "none" else []
+        made += expert_candidates(context, sides, solve) if found.kind != "none" else ()
         source = solve(sides.domains.source, sides.domains.labels, None)
         row, winner = _decided(sides, found, source, made, target)
     context.log.add(Decision(what="adaptation", value=row.chosen, reason=row.why))

@@ -42,7 +42,7 @@ class Adapted:
     name: str
     """Of its plug-in."""
     family: str
-    """Folder of the plug-in: 'alignment', 'weighting' or 'objectives'."""
+    """Folder of the plug-in: 'alignment', 'weighting' or 'objectives'; 'domains' for what several sources make."""
     title: str
     shape: HeadShape
     head: nn.Module
@@ -128,14 +128,14 @@ def _aligned(name: str, part: Alignment, domains: Domains, solve: Solve, seed: i
         return head.logits(aligned.move(features))
 
     seconds = time.monotonic() - started
-    return Adapted(name, "alignment", part.title, HeadShape(), _linear(folded), source, seconds)
+    return Adapted(name, "alignment", part.title, HeadShape(), linear(folded), source, seconds)
 
 
 def _weighted(name: str, part: Weighting, domains: Domains, solve: Solve, seed: int) -> Adapted:
     started, note = time.monotonic(), ""
     found = part.weigh(domains, solve, seed)
     if found.votes:
-        votes = [_linear(head) for _, head in found.votes]
+        votes = [linear(head) for _, head in found.votes]
         head = Mixture(domains.source.shape[1], list[nn.Module](votes), gated=False)
         shares = torch.tensor([weight for weight, _ in found.votes])
         head.get_buffer("shares").copy_(shares / shares.sum())
@@ -148,10 +148,11 @@ def _weighted(name: str, part: Weighting, domains: Domains, solve: Solve, seed: 
     if found.ratios is not None:
         adapted = plain._replace(bias=plain.bias + np.log(np.maximum(found.ratios, LEAST_RATIO)))
     seconds = time.monotonic() - started
-    return Adapted(name, "weighting", part.title, HeadShape(), _linear(adapted), plain.logits, seconds, note)
+    return Adapted(name, "weighting", part.title, HeadShape(), linear(adapted), plain.logits, seconds, note)
 
 
-def _linear(head: LinearHead) -> nn.Linear:
+def linear(head: LinearHead) -> nn.Linear:
+    """The head as a module."""
     found = nn.Linear(head.weight.shape[1], len(head.bias))
     values = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
     found.load_state_dict({name: value.float() for name, value in values.items()})

@@ -13,7 +13,7 @@ class AdaptedRow(Settings):
     name: str
     """Of its plug-in; 'source' for the source model."""
     family: str
-    """'alignment', 'weighting' or 'objectives'; empty for the source model."""
+    """'alignment', 'weighting', 'objectives' or, of several sources, 'domains'; empty for the source model."""
     title: str
     seconds: float
     source_accuracy: Number
