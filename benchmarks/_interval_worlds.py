@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
-from headstart.evidence.comparison import compare, mean_over_runs, measure
+from headstart.evidence.comparison import compare, measure
+from headstart.evidence.over_runs import joint_replicates, mean_over_runs
 from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.multilabel.metrics import multilabel_metrics
 
@@ -37,10 +39,25 @@ RUNS = 3
 _LABELS: Mapping[str, Metric] = dict(
     zip(("average_precision", "micro_f1", "f1_of_rare"), multilabel_metrics(["rare"]), strict=False)
 )
-METRICS: Mapping[str, Metric] = {
+_ALL: Mapping[str, Metric] = {
     **{metric.name: metric for metric in classification_metrics(["common", "rare"]) if not metric.flaw},
     **{name: metric for name, metric in _LABELS.items() if name != "micro_f1"},
 }
+
+
+def _quick(metric: Metric) -> Metric:
+    """The metric, scored as its replicates are: the same value, without the checks of arguments that take most time."""
+
+    def score(targets: Targets, prediction: Prediction) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 where it is undefined
+            return float(metric.replicates(targets, prediction)(np.ones((1, len(prediction))))[0])
+
+    return replace(metric, score=score)
+
+
+METRICS: Mapping[str, Metric] = {name: _quick(metric) for name, metric in _ALL.items()}
+_ALIKE = (METRICS.keys() - _LABELS.keys(), METRICS.keys() & _LABELS.keys())
+"""Names of the metrics that take the same targets and predictions."""
 
 
 class World(NamedTuple):
@@ -88,7 +105,16 @@ def means(world: World, n: int, draws: np.random.Generator) -> Mapping[str, bool
     """The same of the mean over models that differ in their seed and share the test part."""
     labels, noises = world.draw(n, RUNS, draws)
     true, runs = truths(world), [_figures(world, labels, noise) for noise in noises]
-    return {name: _covers(mean_over_runs([run[name] for run in runs]), true[name]) for name in METRICS}
+    part, covered = draws.integers(2**31), {}
+    units = [f"{part}/{row}" for row in range(n)]
+    for names in _ALIKE:
+        cases = [world.case(min(names), labels, noise) for noise in noises]
+        predictions = {str(run): prediction for run, (_, prediction) in enumerate(cases)}
+        found = joint_replicates([METRICS[name] for name in names], cases[0][0], predictions, units)
+        for name in names:
+            replicates = np.stack([one[METRICS[name].name] for one in found.values()])
+            covered[name] = _covers(mean_over_runs([run[name] for run in runs], replicates=replicates), true[name])
+    return covered
 
 
 @cache
@@ -103,7 +129,7 @@ def truths(world: World) -> Mapping[str, float]:
 
 def _figures(world: World, labels: np.ndarray, noise: np.ndarray) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
-    for names in (METRICS.keys() - _LABELS.keys(), METRICS.keys() & _LABELS.keys()):
+    for names in _ALIKE:
         targets, prediction = world.case(min(names), labels, noise)
         figures = measure([METRICS[name] for name in names], targets, prediction, seed=0, resamples=RESAMPLES)
         found |= {name: figures[METRICS[name].name] for name in names}

@@ -31,8 +31,9 @@ PRETRAIN = (
     *("--set", "training.epochs=1", "--set", "training.batch_size=8"),
 )
 WRITTEN = (
-    "plan.toml model.safetensors model.json split.csv test_predictions.csv metrics.json record.json report.html".split()
-)
+    "plan.toml test_resamples.npz model.safetensors model.json split.csv test_predictions.csv metrics.json record.json "
+    "report.html"
+).split()
 
 
 @pytest.fixture(autouse=True)

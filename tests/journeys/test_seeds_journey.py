@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,6 +14,9 @@ from small_data import OFFLINE, own_copy
 
 import headstart
 from headstart.kernel.errors import RunError, SettingsError
+from headstart.pipeline.record import RunRecord
+from headstart.pipeline.run_folder import RunFolder
+from headstart.pipeline.seeds import sum_up
 
 Command = Callable[..., Any]
 
@@ -35,6 +39,10 @@ def single(run: headstart.Run, seed: int) -> headstart.Run:
     return headstart.load(run.folder / f"seed-{seed}")
 
 
+def how_intervals_were_made(record: RunRecord) -> str:
+    return next(decision.reason for decision in record.decisions if decision.what == "intervals")
+
+
 def test_the_figures_are_means_over_the_seeds(seeds_run: headstart.Run) -> None:
     runs = [single(seeds_run, seed) for seed in (3, 4, 5)]
     for metric in ("accuracy", "log_loss"):
@@ -49,8 +57,17 @@ def test_the_figures_are_means_over_the_seeds(seeds_run: headstart.Run) -> None:
 def test_each_seed_splits_anew_and_the_interval_says_so(seeds_run: headstart.Run) -> None:
     tests = [{k for k, part in single(seeds_run, s).parts.items() if part == "test"} for s in (3, 4, 5)]
     assert tests[0] != tests[1] != tests[2]
-    intervals = next(d for d in seeds_run.record.decisions if d.what == "intervals")
-    assert "Nadeau & Bengio" in intervals.reason
+    assert "resampling those of all runs together" in how_intervals_were_made(seeds_run.record)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PK")])
+def test_runs_without_their_resamples_have_intervals_as_of_old(
+    damage: Callable[[Path], Any], seeds_run: headstart.Run, here: Path
+) -> None:
+    runs = [RunFolder(shutil.copytree(seeds_run.folder / f"seed-{seed}", here / str(seed))) for seed in (3, 4, 5)]
+    assert sum_up(runs, here, 0.25).arms == seeds_run.record.arms
+    damage(runs[1].folder / "test_resamples.npz")
+    assert "Nadeau & Bengio" in how_intervals_were_made(sum_up(runs, here, 0.25))
 
 
 def test_a_seed_is_the_fit_with_that_seed(seeds_run: headstart.Run, photos: Path, here: Path) -> None:
@@ -128,8 +145,7 @@ def test_a_given_split_is_the_same_for_every_seed(photos: Path, here: Path) -> N
         "settings": {"backbone": {"image_size": 32}},
     }
     run = headstart.fit(split, **small, scratch=False, seeds=2, out=here / "run")
-    intervals = next(d for d in run.record.decisions if d.what == "intervals")
-    assert "the one test part" in intervals.reason
+    assert "resampling those of all runs together" in how_intervals_were_made(run.record)
 
 
 # --- mistakes ---

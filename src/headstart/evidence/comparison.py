@@ -18,7 +18,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.support import FEWEST, Rest, support_of
-from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval, quantile
+from headstart.numerics.bootstrap import RESAMPLES, Resamples, difference_interval, interval
 from headstart.numerics.paired_interval import paired_interval
 
 UNDECIDED = "undecided"
@@ -176,38 +176,6 @@ def slice_figures(
     some = "1 value has" if len(rare) == 1 else f"{len(rare)} values have"
     note = f"{some} fewer than {FEWEST} examples and no figures" if rare else ""
     return Slices(tuple(slices), _worst(task.evaluation.primary, slices), note)
-
-
-def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0) -> Figure:
-    """The mean of a figure over runs that differ in their seed, with an interval for other seeds and other examples.
-
-    What the runs owe to their seeds is seen in how they differ, s^2 / k over k runs. What they owe to the test part
-    that they share is not: it is the variance of a run's own interval, in mean v, for any k. The two are added, with
-    Student's t of Satterthwaite's (1946) degrees of freedom. Where each run drew its own test part, of `overlap` test
-    examples per other example, s^2 holds both and counts 1/k + overlap times (Nadeau & Bengio 2003, "Inference for the
-    generalization error"); v / (1 + overlap) is the least that it can be. A run without an interval leaves none.
-    """
-    values, count = np.array([run.value for run in runs]), len(runs)
-    mean, reason = float(values.mean()), next((run.reason for run in runs if run.reason), "")
-    if reason or count < 2:
-        return Figure(mean, math.nan, math.nan, count, reason)
-    between, ends = float(values.var(ddof=1)), []
-    for side in (-1, 1):
-        steps = [side * ((run.high if side > 0 else run.low) - run.value) / quantile(run.n) for run in runs]
-        within = float(np.nan_to_num(np.square(steps)).mean())
-        ends.append(mean + side * _half(between, within, count, min(run.n for run in runs), overlap))
-    return Figure(mean, ends[0], ends[1], count)
-
-
-def _half(between: float, within: float, count: int, examples: int, overlap: float) -> float:
-    if overlap:
-        seen, least = quantile(count) * math.sqrt(between), quantile(examples) * math.sqrt(within / (1 + overlap))
-        return max(seen, least) * math.sqrt(1 / count + overlap)
-    both = between / count + within
-    if both == 0:
-        return 0.0
-    freedom = both**2 / ((between / count) ** 2 / (count - 1) + within**2 / max(examples - 1, 1))
-    return quantile(1 + freedom) * math.sqrt(both)
 
 
 def judged(figure: Figure) -> Difference:

@@ -29,6 +29,7 @@ from headstart.pipeline.own_test_part import forgetting, with_forgetting
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, write_plan
 from headstart.pipeline.record import TUNED, RunRecord
+from headstart.pipeline.resampled_figures import write_resamples
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
 from headstart.pipeline.summary import TARGET_ROWS, summarise, write_target_rows, write_test_rows
@@ -136,6 +137,7 @@ def _judged(
         if numbers > LARGE:
             context.reporter.say(f"Judging {numbers:,} numbers on {len(rows):,} test examples takes a while")
         judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
+        write_resamples(folder, data, predictions)
     with budget.step("saving the model"), own_weights(model):
         model.model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
 
+import numpy as np
+
 from headstart.contracts.figures import Figure
-from headstart.evidence.comparison import judged, mean_over_runs
+from headstart.evidence.comparison import judged
+from headstart.evidence.over_runs import mean_over_runs
 from headstart.kernel.errors import RunError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.replacement import destination
@@ -25,6 +28,7 @@ from headstart.pipeline.judge import figure_row
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import write_plan
 from headstart.pipeline.record import Arm, Comparison, Decision, FigureRow, RunRecord, SliceRow
+from headstart.pipeline.resampled_figures import read_resamples
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.selection.automatic import STEP
 from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
@@ -114,8 +118,9 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
     records = [run.record for run in runs]
     first = records[0]
     shared = [key for key in first.arms if all(key in record.arms for record in records)]
-    arms = {key: _mean_arm(key, records, overlap) for key in shared}
-    comparisons = bounded([_paired(key, records, overlap) for key in shared if key != "model"], arms)
+    resampled = read_resamples([run.folder for run in runs])
+    arms = {key: _mean_arm(key, records, overlap, resampled) for key in shared}
+    comparisons = bounded([_paired(key, records, overlap, resampled) for key in shared if key != "model"], arms)
     info, why = first.info(first.primary_metric), _why_no_scratch(records)
     cut = sum(bool(record.cut_off) for record in records)
     words, negative = verdict(
@@ -138,7 +143,7 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
             "worst_slice": "",
             "panels": (),
             "mistakes": (),
-            "decisions": (*first.decisions, _explanation(len(runs), overlap)),
+            "decisions": (*first.decisions, _explanation(len(runs), overlap, bool(resampled))),
             "forgetting": None,
             "label_curve": None,
             "model_hash": "",
@@ -159,14 +164,15 @@ def _why_no_scratch(records: Sequence[RunRecord]) -> str:
     )
 
 
-def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float) -> Arm:
+def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float, resampled: Mapping[str, np.ndarray]) -> Arm:
     arms = [record.arms[key] for record in records]
     figures = {}
     for name in arms[0].figures:
         info = records[0].info(name)
         low = -math.inf if info.least is None else info.least
         high = math.inf if info.greatest is None else info.greatest
-        found = figure_row(mean_over_runs([_figure(arm.figures[name]) for arm in arms], overlap))
+        runs = [_figure(arm.figures[name]) for arm in arms]
+        found = figure_row(mean_over_runs(runs, overlap, resampled.get(f"{key}/{name}")))
         figures[name] = found.model_copy(update={"low": max(found.low, low), "high": min(found.high, high)})
     short = [arm.shortcoming for arm in arms if arm.shortcoming]
     return arms[0].model_copy(
@@ -189,10 +195,13 @@ def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
     return {name: stdev(arm.figures[name].value for arm in arms) for name in arms[0].figures}
 
 
-def _paired(key: str, records: Sequence[RunRecord], overlap: float) -> Comparison:
+def _paired(key: str, records: Sequence[RunRecord], overlap: float, resampled: Mapping[str, np.ndarray]) -> Comparison:
     metric = records[0].primary_metric
     sign = -1 if records[0].info(metric).greater_is_better is False else 1
-    found = judged(mean_over_runs([_difference(record, key, metric, sign) for record in records], overlap))
+    model, other = (resampled.get(f"{arm}/{metric}") for arm in ("model", key))
+    replicates = None if model is None or other is None else model - other
+    runs = [_difference(record, key, metric, sign) for record in records]
+    found = judged(mean_over_runs(runs, overlap, replicates))
     return Comparison(against=key, metric=metric, difference=figure_row(found.figure), verdict=found.verdict)
 
 
@@ -214,9 +223,11 @@ def _one_run(record: RunRecord) -> SliceRow:
     return SliceRow(column="seeds", value=str(record.seed), n=figures[record.primary_metric].n, figures=figures)
 
 
-def _explanation(runs: int, overlap: float) -> Decision:
+def _explanation(runs: int, overlap: float, resampled: bool) -> Decision:
     reason = f"a t interval over {runs} paired runs, which differ in their seed"
-    if overlap:
+    if resampled:
+        reason += ", and over other test examples, by resampling those of all runs together"
+    elif overlap:
         reason += "; their splits differ but share most of the data, so it is widened as in Nadeau & Bengio (2003)"
     else:
         reason += ", and over other examples, by the mean width of the runs' own intervals on the one test part"

@@ -10,7 +10,8 @@ import pytest
 from head_shapes import SHAPES
 from headstart.contracts.figures import Figure
 from headstart.contracts.prediction import Prediction
-from headstart.evidence.comparison import compare, figures, mean_over_runs, slice_figures
+from headstart.evidence.comparison import compare, figures, slice_figures
+from headstart.evidence.over_runs import mean_over_runs
 from headstart.tasks.classification.task import Classification
 from headstart.tasks.multilabel.metrics import multilabel_metrics
 from labelled import labelled

@@ -184,6 +184,25 @@ def test_runs_that_split_the_same_data_anew_have_a_wider_interval(tmp_path: Path
     assert "Nadeau & Bengio" in anew.decisions[-1].reason and "one test part" in one.decisions[-1].reason
 
 
+def test_what_runs_owe_to_their_test_examples_is_not_counted_twice(tmp_path: Path, summed: RunRecord) -> None:
+    """By hand: what the test part makes of all models alike leaves their paired differences."""
+    runs, draws = runs_of(tmp_path / "again", MODEL, SCRATCH), np.random.default_rng(0)
+    alike, apart = draws.normal(size=100), draws.normal(size=(4, 100))
+    for own, kept in zip(apart, runs):
+        arrays = {"model/accuracy": alike + own, "scratch/accuracy": alike - own, "probe/accuracy": alike}
+        np.savez(kept.folder / "test_resamples.npz", **arrays)
+    record = sum_up(runs, tmp_path / "study")
+    own = np.sum((apart - apart.mean(axis=0)).var(axis=1)) / 3
+    assert np.var(MODEL, ddof=1) < own
+    left = (alike + apart.mean(axis=0)).var() / (alike + apart).var(axis=1).mean()
+    found = {key: arm.figures["accuracy"] for key, arm in record.arms.items()}
+    assert found["model"].high - found["model"].value == pytest.approx(0.02 * math.sqrt(left))
+    assert (found["probe"].low, found["probe"].high) == pytest.approx((0.78, 0.82))
+    known, before = (one.arms["model"].figures["log_loss"] for one in (record, summed))
+    assert (known.low, known.high) == (before.low, before.high)  # its resamples are missing
+    assert "resampling those of all runs together" in record.decisions[-1].reason
+
+
 def test_the_record_names_its_runs_and_how_far_they_lie_apart(summed: RunRecord, tmp_path: Path) -> None:
     assert summed.runs == tuple(f"../draw-{k}" for k in range(1, 5))
     assert summed.spreads["model"]["accuracy"] == pytest.approx(np.std(MODEL, ddof=1))
