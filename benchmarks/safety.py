@@ -3,12 +3,14 @@
 Each case has a source with labels, split into 70 % to fit on and 30 % held out, and a target whose labels only this
 benchmark sees (`_shift_cases.py`: planted shifts, other domains, unrelated sets). Diagnosis, candidates and decision
 are those of `headstart fit SOURCE --target T` on kept features. A decision is worse than the source model where
-McNemar's exact test says so after Holm's correction over all cases. The oracle takes the candidate that is best by the
-target's labels. Data sets that the rules were developed on are not among those reported.
+McNemar's exact test says so after Holm's correction over all cases. The oracle takes what is best by the target's
+labels: of all alignments, weightings and objectives for kept features, also of those that the diagnosis rules out. Data
+sets that the rules were developed on are not among those reported.
 """
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections import defaultdict
@@ -18,16 +20,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from headstart.pipeline.adaptation.decided import label_of
 from scipy.stats import binomtest
 
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
 from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
 from headstart.evidence.safe_choice import choose
-from headstart.evidence.shift_kind import diagnose
+from headstart.evidence.shift_kind import Diagnosis, diagnose
+from headstart.kernel import registry
 from headstart.numerics.density_ratio import density_ratio
-from headstart.pipeline.adaptation.candidates import Adapted, candidates, solver
+from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
 HELD_OUT = 0.3
@@ -135,10 +140,10 @@ def _decided(wanted: Wanted) -> dict[str, Any]:
     started, case = time.monotonic(), made(wanted, _features)
     sides = _sides(case)
     diagnosis = diagnosed(sides, 0)
-    everyone = _candidates(sides, diagnosis.kind, case.classes)
+    everyone, ruled_out = _candidates(sides, diagnosis, case.classes)
     decision = choose(everyone[0], everyone[1:], diagnosis, 0, sides.names)
-    right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in everyone}
-    plain, chosen = right[everyone[0].name], right[everyone[decision.place].name]
+    right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in (*everyone, *ruled_out)}
+    plain, chosen = right[SOURCE_MODEL], right[decision.chosen]
     best = max(right, key=lambda name: right[name].mean())
     lost, won = int((plain & ~chosen).sum()), int((chosen & ~plain).sum())
     figure = decision.accuracy
@@ -149,7 +154,7 @@ def _decided(wanted: Wanted) -> dict[str, Any]:
         "distance": round(diagnosis.inputs.distance, 2),
         "examples": [len(case.source), len(case.target)],
         "accuracy": {name: round(100 * float(of.mean()), 1) for name, of in right.items()},
-        "chosen": everyone[decision.place].name,
+        "chosen": decision.chosen,
         "reason": decision.reason,
         "gain": round(100 * float(chosen.mean() - plain.mean()), 2),
         "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
@@ -158,7 +163,7 @@ def _decided(wanted: Wanted) -> dict[str, Any]:
         "estimate": round(100 * figure.value, 1),
         "interval": [round(100 * figure.low, 1), round(100 * figure.high, 1)],
         "covered": bool(figure.low <= chosen.mean() <= figure.high),
-        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
+        "agreement": {one.name: round(one.agreement, 3) for one in decision.table if math.isfinite(one.agreement)},
         "vetoes": {one.name: one.vetoes for one in decision.table if one.vetoes},
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -174,17 +179,28 @@ def _sides(case: Case) -> Sides:
     return Sides(domains, None, case.source[held], case.labels[held], names, ratios / ratios.mean())
 
 
-def _candidates(sides: Sides, kind: Any, classes: int) -> list[Candidate]:
-    """The source model and all that the product makes under a diagnosed kind of shift."""
+def _candidates(sides: Sides, found: Diagnosis, classes: int) -> tuple[list[Candidate], list[Candidate]]:
+    """The source model with all that the product makes under a diagnosis, and all that it does not make."""
     counts = np.bincount(sides.domains.labels, minlength=classes).tolist()
     task = BoundClassification(settings=Classification(), classes=sides.names, counts=tuple(counts))
     solve = solver(task, None, 0)
     plain = solve(sides.domains.source, sides.domains.labels, None)
-    found = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
-    for one in candidates(sides.domains, kind, task, solve, 0):
-        if isinstance(one, Adapted):
-            found.append(Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)))
-    return found
+    made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
+    tried = {(one.family, one.name) for one in made}
+    others = [
+        candidate(family, name, sides.domains, task, solve, 0)
+        for family in ("alignment", "weighting", "objectives")
+        for name in registry.names(family)
+        if (family, name) not in tried and registry.plugin(family, name).kinds and name != "tradaboost"
+    ]
+    first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
+    return [first, *(_judged(sides, one) for one in made)], [
+        _judged(sides, one) for one in others if isinstance(one, Adapted)
+    ]
+
+
+def _judged(sides: Sides, one: Adapted) -> Candidate:
+    return Candidate(label_of(one), one.family, outcome_of(sides, one))
 
 
 def _missing(wanted: Wanted) -> dict[str, Any]:
@@ -220,7 +236,7 @@ def _by_kind(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return {
         kind: {
             "cases": len(groups[kind]),
-            "adapted": sum(one["chosen"] != "source" for one in groups[kind]),
+            "adapted": sum(one["chosen"] != SOURCE_MODEL for one in groups[kind]),
             "gain": round(float(np.mean([one["gain"] for one in groups[kind]])), 2),
             "oracle": round(float(np.mean([one["oracle"] for one in groups[kind]])), 2),
             "covered": sum(one["covered"] for one in groups[kind]),
