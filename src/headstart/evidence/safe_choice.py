@@ -7,8 +7,10 @@ The diagnosis says which evidence there can be (`target_accuracy.reading`):
   model at the estimated mix (Saerens et al. 2002): what a candidate gains is the mean of r(x)[its class] -
   r(x)[the source model's class]. The gain must be there for nearly all mixes that the estimate allows, also for the
   end of each class's interval that is closest to the source.
-- Even inputs of one class can be told apart nearly always. Judges are the candidates themselves: the others' mean
-  probabilities must side with a candidate in `AGREED` kappa at least, and by `MARGIN` more than with the source model.
+- Even inputs of one class can be told apart nearly always. The target must spread along the directions that tell the
+  source's classes apart, at least `RELATED` of what the source does (`class_spread`); else it may be about something
+  else. Judges are then the candidates themselves (`agreement`): the others' mean probabilities must side with a
+  candidate in `AGREED` kappa at least, and by `MARGIN` more than with the source model.
 - Else the domains overlap, and the source model is kept: alignments assume that the domains have the same mix and the
   same inputs, and where they are only sampled differently, they harm.
 
@@ -28,6 +30,7 @@ import numpy as np
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
 from headstart.evidence.agreement import Candidate, agreements
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.shift_kind import APART, Diagnosis
 from headstart.evidence.target_accuracy import (
     QUANTILE,
@@ -40,8 +43,9 @@ from headstart.evidence.target_accuracy import (
 )
 from headstart.kernel import registry
 
-AGREED, MARGIN = 0.75, 0.05
-"""Least kappa of a candidate with its judges, and by how much it must be larger than the source model's."""
+RELATED, AGREED, MARGIN = 0.2, 0.5, 0.05
+"""Least spread of the target along the source's classes, least kappa of a candidate with its judges, and by how much it
+must be larger than the source model's."""
 
 LEAST_GAIN = 0.005
 """Expected accuracy that a correction of the mix must gain."""
@@ -98,32 +102,33 @@ def choose(
         seed: of validators that draw. names: of the classes; their numbers without.
     """
     names = names or [str(k) for k in range(source.outcome.target.shape[1])]
-    read, everyone = reading(diagnosis), [source, *candidates]
+    read, everyone, plain = reading(diagnosis), [source, *candidates], source.outcome
+    spread = class_spread(plain.source_features, plain.labels, plain.target_features)
     kappas = agreements(everyone)
-    adapted = [k for one, k in zip(candidates, kappas[1:]) if one.judges and not math.isnan(k)]
+    best = max((k for one, k in zip(candidates, kappas[1:]) if one.judges), default=math.nan)
     table, how = list[Judged](), list[str]()
     for one, agreement in zip(everyone, kappas):
-        figure, made = estimated_accuracy(
-            one.outcome, diagnosis, source.outcome, agreement, max(adapted, default=math.nan)
-        )
+        trust = agreement * best * min(spread / RELATED, 1)
+        trust = float(np.clip(trust, 0, 1)) if math.isfinite(trust) else 0.5
+        figure, made = estimated_accuracy(one.outcome, diagnosis, plain, trust)
         scores = {
             name: registry.plugin("validators", name)().score(one.outcome, seed)
             for name in registry.names("validators")
         }
         gain, vetoes = math.nan, tuple[str, ...]()
         if one is not source:
-            gain = _gain(one.outcome, source.outcome, diagnosis)[0] if read.situation == "mix" else math.nan
-            vetoes = _vetoes(one.outcome, source.outcome, diagnosis, names)
+            gain = _gain(one.outcome, plain, diagnosis)[0] if read.situation == "mix" else math.nan
+            vetoes = _vetoes(one.outcome, plain, diagnosis, names)
             if all(not scores[name] > table[0].scores[name] for name in scores):
                 vetoes = (*vetoes, "no validator prefers it to the source model")
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
-    place, reason = _chosen(everyone, table, diagnosis, read)
+    place, reason = _chosen(everyone, table, diagnosis, read, spread)
     return Decision(everyone[place].name, place, reason, tuple(table), table[place].accuracy, how[place])
 
 
 def _chosen(
-    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading
+    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading, spread: float
 ) -> tuple[int, str]:
     """Place of the chosen model, and the reason."""
     if len(everyone) == 1:
@@ -138,6 +143,11 @@ def _chosen(
         )
     if read.situation == "mix":
         return _by_mix(everyone, table, diagnosis, [place for place in allowed if not everyone[place].judges])
+    if not spread >= RELATED:
+        return 0, (
+            "the source model is kept: the target may be about something else, as it spreads along the directions that "
+            f"tell the source's classes apart only {spread:.0%} as much as the source"
+        )
     allowed = [place for place in allowed if everyone[place].judges]
     if not allowed:
         return 0, "the source model is kept: there is a reason against every adapted model"

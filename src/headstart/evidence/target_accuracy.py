@@ -8,18 +8,19 @@ How it is made depends on what the diagnosis finds:
   (Saerens et al. 2002), in whatever class the model predicts.
 - Even inputs of one class can be told apart nearly always. Confidence says nothing then: it may be higher than in the
   source where all is wrong. Agreement does (Baek et al. 2022, "Agreement-on-the-line"; Jiang et al. 2022, "Assessing
-  generalization of SGD via disagreement"), with c = 1 / classes, a the accuracy on held-out source examples, k the
-  kappa of the model with its judges and k* the largest of an adapted model (`agreement`), which stands for how right
-  the judges are:
+  generalization of SGD via disagreement"), with c = 1 / classes, a the accuracy on held-out source examples and a
+  trust t in [0, 1]: the kappa of the model with its judges (`agreement`), times the largest of an adapted model, which
+  stands for how right the judges are, times the target's spread along the source's classes (`class_spread`) as a share
+  of what a related target has at least:
 
-      c + (a - c) k k*
+      c + (a - c) t
 
 The interval has the sampling error of both sets and is wider
 
 - where domains overlap, by shares of what the shift takes from the accuracy and of the proxy A-distance;
 - where the mix differs, also by what the estimate would change at the ends of the mix's intervals next to the source;
-- where domains are apart, by a share of 2 (a - c) sqrt(k k* (1 - k k*)): most where agreement says neither that all is
-  as in the source nor that nothing is.
+- where domains are apart, by a share of 2 (a - c) sqrt(t (1 - t)), most where it is neither clear that all is as in
+  the source nor that nothing is, and by `UNKNOWN`.
 
 These shares were set on shifts of data sets apart from those that the benchmark `safety` reports.
 """
@@ -42,8 +43,9 @@ QUANTILE = 1.645
 ALIKE = 0.65
 """ROC AUC between inputs of a class up to which the mix of classes is taken for all that differs."""
 
-BY_DISTANCE, BY_LOSS, BY_AGREEMENT = 0.02, 0.25, 0.3
-"""Half width for a proxy A-distance of 1, for each point that the shift costs, and where domains are apart."""
+BY_DISTANCE, BY_LOSS, BY_TRUST, UNKNOWN = 0.02, 0.25, 0.3, 0.05
+"""Half width for a proxy A-distance of 1, for each point that the shift costs, and, where domains are apart, by trust
+and in any case."""
 
 Situation = Literal["overlap", "mix", "apart"]
 
@@ -89,15 +91,13 @@ def shares_of(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.asarray(counts / counts.sum())
 
 
-def estimated_accuracy(
-    outcome: Outcome, diagnosis: Diagnosis, source: Outcome, agreement: float, best: float
-) -> tuple[Figure, str]:
+def estimated_accuracy(outcome: Outcome, diagnosis: Diagnosis, source: Outcome, trust: float) -> tuple[Figure, str]:
     """Return the estimate with its 90 % interval, and a sentence that says how it is made.
 
     Args:
         outcome: of the model. source: of the source model.
         diagnosis: of the shift.
-        agreement: kappa of the model with its judges; NaN without any. best: the largest of an adapted model.
+        trust: in the model where the domains are apart, in [0, 1].
     """
     known, unknown = len(outcome.labels), len(outcome.target)
     if not known or not unknown:
@@ -106,9 +106,8 @@ def estimated_accuracy(
     accuracy = float((outcome.source.argmax(axis=1) == outcome.labels).mean())
     if situation == "apart":
         chance = min(1 / classes, accuracy)
-        trust = min(max(agreement * best, 0.0), 1.0) if math.isfinite(agreement * best) else 0.5
         value = chance + (accuracy - chance) * trust
-        extra = BY_AGREEMENT * 2 * (accuracy - chance) * math.sqrt(trust * (1 - trust))
+        extra = UNKNOWN + BY_TRUST * 2 * (accuracy - chance) * math.sqrt(trust * (1 - trust))
         how = "its agreement with models adapted in other ways"
     elif situation == "mix":
         accuracy = float((source.source.argmax(axis=1) == source.labels).mean())

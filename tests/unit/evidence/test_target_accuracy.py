@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from headstart.contracts.validator import Outcome
 from headstart.evidence.agreement import Candidate, agreements, kappa
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.label_shift import Mix
 from headstart.evidence.shift import Shift
 from headstart.evidence.shift_kind import OF_A_CLASS, Diagnosis, Question
@@ -61,11 +62,11 @@ def _at_the_mix() -> float:
     [
         (0.8, _right(MODEL) + _sure(MODEL.target) - _sure(MODEL.source)),
         (0.5, _right(SOURCE) + _at_the_mix() - _sure(SOURCE.source)),
-        (1.0, 1 / 3 + (_right(MODEL) - 1 / 3) * 0.8 * 0.9),
+        (1.0, 1 / 3 + (_right(MODEL) - 1 / 3) * 0.72),
     ],
 )
 def test_the_estimate_equals_its_formula_and_lies_in_its_interval(within: float, value: float) -> None:
-    figure, how = estimated_accuracy(MODEL, _diagnosis(within), SOURCE, 0.8, 0.9)
+    figure, how = estimated_accuracy(MODEL, _diagnosis(within), SOURCE, 0.72)
     assert figure.value == pytest.approx(value, abs=1e-6)
     assert 0 <= figure.low < figure.value < figure.high <= 1 and figure.n == N
     assert how.startswith("estimated from")
@@ -74,7 +75,7 @@ def test_the_estimate_equals_its_formula_and_lies_in_its_interval(within: float,
 def test_the_interval_is_wider_for_a_larger_distance_and_fewer_examples() -> None:
     few = MODEL._replace(source=MODEL.source[:10], labels=LABELS[:10])
     near, far, small = (
-        estimated_accuracy(model, _diagnosis(0.8, distance), SOURCE, math.nan, math.nan)[0]
+        estimated_accuracy(model, _diagnosis(0.8, distance), SOURCE, 0.5)[0]
         for model, distance in ((MODEL, 0.0), (MODEL, 2.0), (few, 0.0))
     )
     assert far.high - far.low > near.high - near.low < small.high - small.low
@@ -82,7 +83,7 @@ def test_the_interval_is_wider_for_a_larger_distance_and_fewer_examples() -> Non
 
 def test_without_held_out_examples_nothing_is_estimated() -> None:
     none = MODEL._replace(source=MODEL.source[:0], labels=LABELS[:0])
-    figure, _ = estimated_accuracy(none, _diagnosis(1.0), none, 0.8, 0.8)
+    figure, _ = estimated_accuracy(none, _diagnosis(1.0), none, 0.8)
     assert math.isnan(figure.value) and figure.reason
 
 
@@ -110,3 +111,20 @@ def test_weighted_heads_are_judged_and_do_not_judge() -> None:
         wanted = cohen_kappa_score(told[place].argmax(axis=1), mean.argmax(axis=1))
         assert found[place] == pytest.approx(wanted, abs=1e-9)
     assert math.isnan(agreements(everyone[:1])[0])
+
+
+def test_the_spread_along_the_classes_is_that_of_the_two_dimensions_that_their_means_span() -> None:
+    labels, width = np.arange(300) % 3, 6
+    means = np.zeros((3, width))
+    means[1, 0], means[2, 1] = 4, 4
+    source = means[labels] + DRAWS.normal(size=(300, width))
+    target = np.concatenate([source[:, :2] @ [[0.0, 1], [1, 0]], source[:, 2:]], axis=1)
+    assert class_spread(source, labels, target) == pytest.approx(1, abs=0.05)
+    scaled = (source - source.mean(axis=0)) / source.std(axis=0)
+    one, other = (scaled[labels == k].mean(axis=0) - scaled[labels == 0].mean(axis=0) for k in (1, 2))
+    basis = np.linalg.qr(np.stack([one, other], axis=1))[0]
+    target = DRAWS.normal(size=(200, width))
+    theirs = (target - target.mean(axis=0)) / target.std(axis=0)
+    wanted = sum((theirs @ basis[:, k]).var() for k in range(2)) / sum((scaled @ basis[:, k]).var() for k in range(2))
+    assert class_spread(source, labels, target) == pytest.approx(wanted, abs=1e-6)
+    assert math.isnan(class_spread(source, labels * 0, target))
