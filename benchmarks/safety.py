@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from headstart.pipeline.adaptation.decided import label_of
 from scipy.stats import binomtest
 
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
@@ -31,6 +30,7 @@ from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.kernel import registry
 from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
+from headstart.pipeline.adaptation.decided import label_of
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification

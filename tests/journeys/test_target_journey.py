@@ -75,3 +75,30 @@ def test_a_target_that_cannot_be_adapted_to_is_refused(changes: dict[str, object
     with pytest.raises((DataError, SettingsError), match=words):
         _fit(tmp_path, **changes)
     assert not (tmp_path / "run").exists()
+
+
+def _mixed(rows: int, shares: tuple[float, ...], seed: int) -> pd.DataFrame:
+    draws = np.random.default_rng(seed)
+    labels = draws.choice(3, rows, p=shares)
+    values = MEANS[labels] / 2 + draws.normal(size=(rows, 4))
+    return pd.DataFrame(values, columns=list("abcd")).assign(kind=NAMES[labels])
+
+
+def test_another_mix_of_classes_is_corrected_for_and_the_gain_is_real(tmp_path: Path) -> None:
+    source, target = _mixed(600, (1 / 3, 1 / 3, 1 / 3), 0), _mixed(600, (0.9, 0.05, 0.05), 1)
+    run = _fit(tmp_path, data=source, target=target.drop(columns="kind"))
+    adaptation = run.record.adaptation
+    assert adaptation is not None and adaptation.chosen in ("em", "bbse")
+    plain = headstart.fit(source, label="kind", out=tmp_path / "plain", label_curve=False)
+    adapted, before = ((one.predict(target)["prediction"] == target["kind"]).mean() for one in (run, plain))
+    assert adapted > before + 0.02
+    assert adaptation.estimate is not None and adaptation.estimate.low <= adapted <= adaptation.estimate.high
+    assert [*run.record.arms] == ["model", "source"]
+    assert "Adapted to" in run.verdict and "expected accuracy there" in run.verdict
+    assert "The target" in run.report.read_text()
+
+
+def test_no_shift_keeps_the_source_model(tmp_path: Path) -> None:
+    run = _fit(tmp_path, target=_frame(200, seed=5))
+    adaptation = run.record.adaptation
+    assert adaptation is not None and adaptation.chosen == "source" and "no shift is found" in adaptation.why

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.advice import Advice
 from headstart.contracts.carriers import Batch
+from headstart.contracts.domains import ShiftKind
 from headstart.contracts.features import Features
 from headstart.contracts.network import Network
 from headstart.kernel.contract import contract
@@ -84,6 +85,8 @@ class Objective(Settings):
     """True where it takes `Step.gathered`: terms that are not means over the examples of the first stream need it."""
     of_classes: ClassVar[bool] = False
     """True where each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
+    kinds: ClassVar[tuple[ShiftKind, ...]] = ()
+    """Diagnosed kinds of shift under which it is tried on kept features of a source and a target; empty for none."""
     advice: ClassVar[Advice] = Advice()
     """For searches and `auto`."""
 

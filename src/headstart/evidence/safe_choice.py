@@ -131,10 +131,10 @@ def _chosen(
     everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading, spread: float
 ) -> tuple[int, str]:
     """Place of the chosen model, and the reason."""
-    if len(everyone) == 1:
-        return 0, "the source model is kept: nothing else could be made"
     if diagnosis.kind == "none":
         return 0, "the source model is kept: no shift is found"
+    if len(everyone) == 1:
+        return 0, "the source model is kept: nothing else could be made"
     allowed = [place for place in range(1, len(everyone)) if not table[place].vetoes]
     if read.situation == "overlap":
         return 0, (

@@ -19,6 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from headstart.contracts.domains import ShiftKind
 from headstart.contracts.objective import SOURCE, TARGET, Objective, Step
 from headstart.objectives._domains import run, supervised
 
@@ -27,6 +28,7 @@ class MCC(Objective):
     """The task loss, and the confusion of classes in the target."""
 
     streams: ClassVar[tuple[str, ...]] = (SOURCE, TARGET)
+    kinds: ClassVar[tuple[ShiftKind, ...]] = ("covariate", "concept", "support", "cannot tell")
     gathers: ClassVar[bool] = True
     of_classes: ClassVar[bool] = True
 

@@ -23,6 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.contracts.domains import ShiftKind
 from headstart.contracts.objective import SOURCE, TARGET, Objective, Step
 from headstart.objectives._domains import run, supervised
 from headstart.objectives._running import Running, running
@@ -32,6 +33,7 @@ class SelfTraining(Objective):
     """The task loss, and that of class-balanced labels of the model's own for the target."""
 
     streams: ClassVar[tuple[str, ...]] = (SOURCE, TARGET)
+    kinds: ClassVar[tuple[ShiftKind, ...]] = ("covariate", "concept", "support", "cannot tell")
     gathers: ClassVar[bool] = True
     of_classes: ClassVar[bool] = True
 

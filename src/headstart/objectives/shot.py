@@ -26,6 +26,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.contracts.domains import ShiftKind
 from headstart.contracts.objective import SOURCE, TARGET, Objective, Step
 from headstart.objectives._domains import supervised
 from headstart.objectives._running import Running, running
@@ -35,6 +36,7 @@ class SHOT(Objective):
     """The task loss first; then information maximisation and centroids' labels for the target."""
 
     streams: ClassVar[tuple[str, ...]] = (SOURCE, TARGET)
+    kinds: ClassVar[tuple[ShiftKind, ...]] = ("covariate", "concept", "support", "cannot tell")
     gathers: ClassVar[bool] = True
     of_classes: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Candidates: heads for the target, by every alignment and weighting that suits the diagnosed shift.
+"""Candidates: heads for the target, by every alignment, weighting and objective that suits the diagnosed shift.
 
 All work on the kept features of source and target, so that each takes seconds.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,27 @@ from torch import nn
 from headstart.contracts.alignment import Alignment
 from headstart.contracts.domains import Domains, LinearHead, ShiftKind, Solve
 from headstart.contracts.head_shape import HeadShape, Mixture
+from headstart.contracts.objective import Objective
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.contracts.weighting import Weighting
 from headstart.engine.solved.solve import solve_head
+from headstart.engine.training.on_features import FeatureTraining, train_on_features
+from headstart.evidence.shift_kind import Diagnosis
+from headstart.evidence.target_accuracy import Situation, reading
 from headstart.kernel import registry
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import HeadstartError, SettingsError
 
 LABEL = "label"
 """Name of the target of a task in which each example has one class."""
+
+FAMILIES: dict[Situation, tuple[str, ...]] = {
+    "mix": ("weighting",),
+    "apart": ("alignment", "objectives"),
+    "overlap": ("weighting",),
+}
+"""Families that may help where the mix of classes differs, where the domains hardly overlap, and where they do."""
 
 LEAST_RATIO = 1e-4
 """Ratio of a class's shares below which it counts as this: its logarithm is added to a bias."""
@@ -89,32 +101,58 @@ def solver(task: BoundTask, groups: np.ndarray | None, seed: int) -> Solve:
     if not isinstance(task, ClosedForm):
         raise SettingsError(f"the head of the task {registry.name_of(task)} has no closed form")
 
+    solved: dict[int, tuple[np.ndarray, LinearHead]] = {}  # of the source as it is, which several weightings ask for
+
     def solve(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None) -> LinearHead:
+        if weights is None and id(features) in solved:
+            return solved[id(features)][1]
         targets = {LABEL: labels, **({} if weights is None else {WEIGHT: weights})}
         same = groups if groups is not None and len(groups) == len(labels) else None
         head, _ = solve_head(task, features, targets, same, seed)
         weight, bias = (head.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+        if weights is None:
+            solved[id(features)] = features, LinearHead(weight, bias)
         return LinearHead(weight, bias)
 
     return solve
 
 
-def candidates(domains: Domains, kind: ShiftKind, solve: Solve, seed: int) -> Iterator[Adapted | Skipped]:
-    """Make every candidate that may be tried under a kind of shift, in the order of families and names."""
-    makers: tuple[tuple[str, Callable[..., Adapted]], ...] = (("alignment", _aligned), ("weighting", _weighted))
-    for family, make in makers:
+def candidates(
+    domains: Domains, found: Diagnosis, task: BoundTask, solve: Solve, seed: int
+) -> Iterator[Adapted | Skipped]:
+    """Make every candidate that may be tried under a diagnosed shift, in the order of families and names."""
+    if found.kind == "none":
+        return
+    situation = reading(found).situation
+    kind: ShiftKind = "label" if situation == "mix" else found.kind
+    for family in FAMILIES[situation]:
         for name in registry.names(family):
             part = registry.plugin(family, name)()
-            if kind not in part.kinds or (_needs_labels(part) and not len(domains.target_labels)):
-                continue
-            try:
-                yield make(name, part, domains, solve, seed)
-            except (DataError, SettingsError) as error:
-                yield Skipped(name, family, part.title, str(error))
+            if kind in part.kinds and (len(domains.target_labels) or not _needs_labels(part)):
+                yield candidate(family, name, domains, task, solve, seed)
+
+
+def candidate(family: str, name: str, domains: Domains, task: BoundTask, solve: Solve, seed: int) -> Adapted | Skipped:
+    """Make one candidate, or say why it cannot be made."""
+    part = registry.plugin(family, name)()
+    title = getattr(part, "title", name.replace("_", " "))
+    try:
+        if family == "objectives":
+            return _trained(name, title, part, domains, task, seed)
+        return (_aligned if family == "alignment" else _weighted)(name, part, domains, solve, seed)
+    except HeadstartError as error:
+        return Skipped(name, family, title, str(error))
 
 
 def _needs_labels(part: Any) -> bool:
     return isinstance(part, Weighting) and part.needs_target_labels
+
+
+def _trained(name: str, title: str, part: Objective, domains: Domains, task: BoundTask, seed: int) -> Adapted:
+    started = time.monotonic()
+    found = train_on_features(domains, part, task, FeatureTraining(), seed)
+    seconds = time.monotonic() - started
+    return Adapted(name, "objectives", title, found.shape, found.head, partial(logits_of, found.of_source), seconds)
 
 
 def _aligned(name: str, part: Alignment, domains: Domains, solve: Solve, seed: int) -> Adapted:

@@ -12,6 +12,7 @@ from headstart.contracts.domains import Domains
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.validator import Outcome
 from headstart.evidence.shift_kind import Diagnosis, diagnose
+from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import LABEL, Adapted, Logits, logits_of
 from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
@@ -51,7 +52,8 @@ def sides_of(context: FitContext, target: EmbeddedTarget) -> Sides:
     )
     held = pooled(split.val) if len(split.val) else np.empty((0, domains.source.shape[1]), np.float32)
     names_of_all = tuple(str(names.get(k, k)) for k in range(classes))
-    ratios = np.ones(len(held))
+    ratios = density_ratio(held, target.pooled, context.plan.seed)
+    ratios = ratios / ratios.mean() if len(ratios) else ratios
     return Sides(domains, data.kept_together(split.train), held, labels[split.val], names_of_all, ratios)
 
 

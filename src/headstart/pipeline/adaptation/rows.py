@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from headstart.contracts.domains import ShiftKind
 from headstart.kernel.settings import Settings
 from headstart.pipeline.figure_rows import FigureRow, Number
@@ -22,6 +24,8 @@ class AdaptedRow(Settings):
     """Estimated accuracy on the target, with its 90 % interval; None where it was not estimated."""
     scores: dict[str, Number] = {}
     """Validator -> score, more is better."""
+    agreement: Number = math.nan
+    """Cohen's kappa of its classes with those of the others' mean probabilities; undefined without any."""
     fate: str
     """'chosen', or why not: 'refused: source accuracy falls', 'skipped: needs the package POT'."""
     note: str = ""
@@ -72,6 +76,8 @@ class AdaptationRow(Settings):
     """The source model first."""
     chosen: str
     """Name of the candidate that became the model; 'source' where nothing did."""
+    place: int = 0
+    """Its place among the candidates."""
     why: str
     """The reason of the choice, in a sentence or two."""
     estimate: FigureRow | None = None
