@@ -77,4 +77,6 @@ class OptimalTransport(Alignment):
             return da.LinearTransport(reg=self.entropy * float(source.var(axis=0).mean()))
         if self.form == "entropic":
             return da.SinkhornTransport(reg_e=self.entropy, norm="median", method="sinkhorn")
-        return da.SinkhornLpl1Transport(reg_e=self.entropy, reg_cl=self.classes, norm="median", max_iter=10)
+        return da.SinkhornLpl1Transport(
+            reg_e=self.entropy, reg_cl=self.classes, norm="median", max_iter=5, max_inner_iter=100
+        )

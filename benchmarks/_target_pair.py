@@ -1,0 +1,135 @@
+"""A source and a target without labels: the product's candidates and decision, beside source-only models.
+
+Diagnosis, candidates and decision are those of `headstart fit SOURCE --target T` on kept features: a fifth of the
+source is held out to judge by, and what is chosen is made once more on the whole source, as source-only models are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from sklearn.model_selection import GridSearchCV
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
+
+from benchmarks._paired import mean_interval
+from headstart.contracts.domains import Domains, LinearHead
+from headstart.evidence.agreement import Candidate
+from headstart.evidence.safe_choice import choose
+from headstart.numerics.density_ratio import density_ratio
+from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.tasks.classification.task import BoundClassification, Classification
+
+HELD_OUT, LEVEL = 0.2, 0.05
+C = {"C": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
+SOURCE_ONLY = ("probe", "linear SVM")
+
+
+class Pair(NamedTuple):
+    """Two domains with two classes; the target's labels are of its test part, and known to the benchmark alone."""
+
+    name: str
+    source: np.ndarray
+    """(source examples, width) float32"""
+    labels: np.ndarray
+    target: np.ndarray
+    """(target examples, width) float32"""
+    test: np.ndarray
+    """(further target examples, width) float32"""
+    truth: np.ndarray
+
+
+def decided(pair: Pair) -> dict[str, Any]:
+    """The decision, and for each test example whether every model is right, as a text of 0 and 1."""
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    with threadpool_limits(1):
+        sides = _sides(pair)
+        counts = np.bincount(pair.labels, minlength=2).tolist()
+        task = BoundClassification(settings=Classification(), classes=("negative", "positive"), counts=tuple(counts))
+        solve, found = solver(task, None, 0), diagnosed(sides, 0)
+        plain = solve(sides.domains.source, sides.domains.labels, None)
+        made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
+        everyone = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
+        everyone += [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
+        decision = choose(everyone[0], everyone[1:], found, 0, sides.names)
+        seconds = time.monotonic() - started
+        whole = _domains(pair, np.arange(len(pair.labels)))
+        models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
+        for place, one in enumerate(made, 1):
+            again = candidate(one.family, one.name, whole, task, solve, 0) if place == decision.place else one
+            models[everyone[place].name] = again.target if isinstance(again, Adapted) else one.target
+    right = {name: model(pair.test).argmax(axis=1) == pair.truth for name, model in models.items()}
+    right["chosen"] = right["probe" if decision.place == 0 else everyone[decision.place].name]
+    return {
+        "pair": pair.name,
+        "diagnosed": found.kind,
+        "chosen": decision.chosen,
+        "reason": decision.reason,
+        "vetoes": {one.name: list(one.vetoes) for one in decision.table if one.vetoes},
+        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
+        "seconds": round(seconds, 1),
+        "right": {name: "".join("01"[int(hit)] for hit in hits) for name, hits in right.items()},
+    }
+
+
+def summed(rows: Sequence[dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
+    """Mean gain in points over the best source-only model, pairs significantly below it, and what to keep."""
+    hits = [{name: np.array([*text], int) for name, text in row["right"].items()} for row in rows]
+    base = max(SOURCE_ONLY, key=lambda name: float(np.mean([of[name].mean() for of in hits])))
+    gains = [100 * float((of["chosen"] - of[base]).mean()) for of in hits]
+    p = [_mcnemar(of["chosen"], of[base]) for of in hits]
+    below = 0
+    for rank, place in enumerate(np.argsort(p, kind="stable")):
+        if p[place] * (len(p) - rank) > LEVEL:
+            break
+        below += gains[place] < 0
+    kept = [
+        {
+            **{key: value for key, value in row.items() if key != "right"},
+            "accuracy": {name: round(100 * float(found.mean()), 2) for name, found in of.items()},
+            "gain": round(gain, 2),
+            "p": float(f"{one:.3g}"),
+        }
+        for row, of, gain, one in zip(rows, hits, gains, p)
+    ]
+    means = {
+        name: round(float(np.mean([of[name].mean() for of in hits])) * 100, 2) for name in (*SOURCE_ONLY, "chosen")
+    }
+    oracle = np.mean([max(found.mean() for found in of.values()) for of in hits])
+    details = {"source_only": base, "means": {**means, "best by labels": round(100 * float(oracle), 2)}}
+    return (
+        float(np.mean(gains)),
+        below,
+        {**details, "gain": [round(one, 2) for one in mean_interval(gains)], "pairs": kept},
+    )
+
+
+def _sides(pair: Pair) -> Sides:
+    order = np.random.default_rng(0).permutation(len(pair.labels))
+    fit, held = np.split(order, [round((1 - HELD_OUT) * len(order))])
+    ratios = density_ratio(pair.source[held], pair.target, 0)
+    names = ("negative", "positive")
+    return Sides(_domains(pair, fit), None, pair.source[held], pair.labels[held], names, ratios / ratios.mean())
+
+
+def _domains(pair: Pair, rows: np.ndarray) -> Domains:
+    return Domains(pair.source[rows], pair.labels[rows], 2, pair.target, pair.source[:0], np.empty(0, np.int64))
+
+
+def _svm(domains: Domains) -> Callable[[np.ndarray], np.ndarray]:
+    """A linear SVM whose C cross-validation on the source chooses."""
+    found = GridSearchCV(LinearSVC(), C, cv=5).fit(domains.source, domains.labels).best_estimator_
+    weight, bias = np.concatenate([-found.coef_, found.coef_]), np.concatenate([-found.intercept_, found.intercept_])
+    return LinearHead(weight, bias).logits
+
+
+def _mcnemar(one: np.ndarray, other: np.ndarray) -> float:
+    won, lost = int((one > other).sum()), int((one < other).sum())
+    return float(binomtest(min(won, lost), won + lost, 0.5).pvalue) if won + lost else 1.0
