@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,7 @@ def _asked() -> list[Wanted]:
     return found + [Wanted("label", name, draw=1, alpha=10.0) for name in SEVERAL[:4]]
 
 
+@cache
 def _features(name: str) -> Features:
     features, classes = SETS[name]()
     return features.astype(np.float32), classes.astype(np.int64)
