@@ -31,7 +31,6 @@ from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.kernel import registry
 from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
-from headstart.pipeline.adaptation.decided import label_of
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
@@ -202,7 +201,7 @@ def _candidates(sides: Sides, found: Diagnosis, classes: int) -> tuple[list[Cand
 
 
 def _judged(sides: Sides, one: Adapted) -> Candidate:
-    return Candidate(label_of(one), one.family, outcome_of(sides, one))
+    return Candidate(one.name, one.family, outcome_of(sides, one))
 
 
 def _missing(wanted: Wanted) -> dict[str, Any]:
