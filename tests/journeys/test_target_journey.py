@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_data import photo_folder
 
 import headstart
 from headstart.kernel.errors import DataError, SettingsError
@@ -102,3 +103,29 @@ def test_no_shift_keeps_the_source_model(tmp_path: Path) -> None:
     run = _fit(tmp_path, target=_frame(200, seed=5))
     adaptation = run.record.adaptation
     assert adaptation is not None and adaptation.chosen == "source" and "no shift is found" in adaptation.why
+
+
+SMALL = {"settings": {"tuning": {"epochs": 1}, "backbone": {"image_size": 32}}, "weights": "random", "scratch": False}
+
+
+@pytest.mark.parametrize(("objective", "told"), [("mcc", "mcc, full tuning"), (None, "Not adapted to")])
+def test_a_tuned_model_is_adapted_by_its_objective_or_on_its_own_features(
+    objective: str | None, told: str, tmp_path: Path
+) -> None:
+    places = [
+        photo_folder(tmp_path / name, {"dark": 24, "light": 24}, seed) for seed, name in enumerate(("here", "there"))
+    ]
+    source, target = map(str, places)
+    chosen = {"backbone": "test_resnet", "tuning": "full", "objective": objective, **SMALL}
+    run = headstart.fit(source, target=target, out=tmp_path / "run", **chosen)
+    adaptation = run.record.adaptation
+    assert adaptation is not None and told in run.verdict and [*run.record.arms] == ["model", "probe"]
+    assert adaptation.chosen == (objective or "source")
+    written = pd.read_csv(run.folder / adaptation.predictions)
+    assert written["prediction"].tolist() == run.predict(target)["prediction"].tolist()
+
+
+def test_a_task_without_classes_says_how_it_can_be_adapted(tmp_path: Path) -> None:
+    numbers = {part: frame.assign(kind=frame["a"] + frame["b"]) for part, frame in (("s", SOURCE), ("t", TARGET))}
+    run = _fit(tmp_path, data=numbers["s"], target=numbers["t"])
+    assert run.record.adaptation is None and "--objective coral" in run.verdict

@@ -6,21 +6,31 @@ becomes the model is decided without the target's labels, and it is the source m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from headstart.contracts.domains import LinearHead, Solve
+from headstart.contracts.domains import Solve
+from headstart.contracts.examples import Examples
+from headstart.contracts.objective import TARGET
+from headstart.engine.frozen.execution import plain_runner
+from headstart.engine.frozen.extract import Extracted
 from headstart.evidence.agreement import Candidate
 from headstart.evidence.safe_choice import choose
-from headstart.pipeline.adaptation.candidates import Adapted, adapts, candidate, candidates, solver
+from headstart.kernel import registry
+from headstart.kernel.errors import SettingsError
+from headstart.pipeline.adaptation.candidates import Adapted, Logits, adapts, candidate, candidates, logits_of, solver
 from headstart.pipeline.adaptation.decided import adaptation_row
 from headstart.pipeline.adaptation.experts import FAMILY, expert_candidates
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of, sides_of
 from headstart.pipeline.adaptation.pictures import domain_points
-from headstart.pipeline.adaptation.rows import DomainPoints
-from headstart.pipeline.arms import Arms, Trained, model_with
+from headstart.pipeline.adaptation.rows import AdaptationRow
+from headstart.pipeline.adaptation.target import EmbeddedTarget, embedded_target
+from headstart.pipeline.arms import Arms, Trained, model_with, own_weights
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.embed import embed
 from headstart.pipeline.record import SOURCE_MODEL, Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.search.train_arms import train_arms
@@ -28,31 +38,107 @@ from headstart.search.train_arms import train_arms
 
 def adapt_arms(context: FitContext) -> Arms:
     """The model first, adapted or not, then the source model where another one is the model."""
-    target, seed = context.target, context.plan.seed
     arms = train_arms(context)
-    if target is None or not adapts(context.data.task) or arms.trained[0].progress is not None:
+    target, asked = context.target, TARGET in arms.context.objective.streams
+    if target is None:
         return arms
+    if not adapts(context.data.task):
+        return replace(arms, sentence=_not_decided(arms, target, asked=asked))
     with context.budget.step("adapting to the target"):
-        task, sides = context.data.task, sides_of(context, target)
-        solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
-        source = solve(sides.domains.source, sides.domains.labels, None)
-        made = list(candidates(sides.domains, found, task, solve, seed))
-        made += expert_candidates(context, sides, solve) if found.kind != "none" else ()
-        seen = [one for one in made if isinstance(one, Adapted)]
-        plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
-        others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in seen]
-        decision = choose(plain, others, found, seed, sides.names)
-        winner = seen[decision.place - 1] if decision.place else None
-        final = winner if winner is None else _on_both_parts(context, sides, winner, solve)
-        pictures = _pictures(sides, source, winner, seed)
+        arm = arms.trained[0]
+        seen = context if arm.progress is None else _through(context, arm, target)
+        return _asked_for(context, seen, arms) if asked and arm.progress is not None else _decided(seen, arms)
+
+
+def _decided(context: FitContext, arms: Arms) -> Arms:
+    """Decide on the features of the model's backbone, frozen or tuned."""
+    target, seed, task = _target_of(context), context.plan.seed, context.data.task
+    sides = sides_of(context, target)
+    solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
+    source = solve(sides.domains.source, sides.domains.labels, None)
+    made = list(candidates(sides.domains, found, task, solve, seed))
+    made += expert_candidates(context, sides, solve) if found.kind != "none" else ()
+    there = [one for one in made if isinstance(one, Adapted)]
+    plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
+    others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in there]
+    decision = choose(plain, others, found, seed, sides.names)
+    winner = there[decision.place - 1] if decision.place else None
+    final = winner if winner is None else _on_both_parts(context, sides, winner, solve)
     accuracies = [one.accuracy() for one in (plain, *others)]
     row = adaptation_row(sides, target, found, made, decision, accuracies)
-    row = row.model_copy(update={"pictures": pictures})
-    context.log.add(Decision(what="adaptation", value=row.chosen, reason=row.why))
-    arms = replace(arms, adaptation=row)
+    pictures = [domain_points("Source model", *_of_both(source.logits, source.logits, sides), seed)]
+    if winner is not None:
+        pictures.append(domain_points(winner.title, *_of_both(winner.source, winner.target, sides), seed))
+    arms = _recorded(arms, row.model_copy(update={"pictures": tuple(pictures)}))
     if final is None:
         return arms
-    return replace(arms, trained=[_arm(context, final), replace(arms.trained[0], key=SOURCE_MODEL), *arms.trained[1:]])
+    model = _arm(context, final, arms.trained[0])
+    return replace(arms, trained=[model, replace(arms.trained[0], key=SOURCE_MODEL), *arms.trained[1:]])
+
+
+def _asked_for(context: FitContext, seen: FitContext, arms: Arms) -> Arms:
+    """Judge a model that was trained on the target too, as was asked for, beside the frozen probe of the source.
+
+    Args:
+        context: with frozen features. seen: with those of the model's backbone.
+    """
+    target, arm, seed, name = _target_of(context), arms.trained[0], context.plan.seed, context.plan.objective
+    frozen, tuned = sides_of(context, target), sides_of(seen, _target_of(seen))
+    found, head = diagnosed(frozen, seed), arm.model.heads["head"]
+    source = solver(context.data.task, frozen.groups, seed)(frozen.domains.source, frozen.domains.labels, None)
+    logits = partial(logits_of, head)
+    plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(frozen, source.logits, source.logits))
+    model = Candidate(name, "objectives", outcome(tuned, logits, logits))
+    decision = choose(plain, [model], found, seed, frozen.names)
+    doubt = "" if decision.place else f". By the evidence {decision.reason}"
+    reason = f"the objective {name} was asked for{doubt}"
+    decision = decision._replace(chosen=name, place=1, reason=reason, accuracy=decision.table[1].accuracy)
+    made = [Adapted(name, "objectives", f"{name}, {arm.title}", arm.model.shape, head, logits, arm.seconds)]
+    row = adaptation_row(frozen, target, found, made, decision, [plain.accuracy(), model.accuracy()])
+    pictures = (
+        domain_points("Source model", *_of_both(source.logits, source.logits, frozen), seed),
+        domain_points(arm.title, *_of_both(logits, logits, tuned), seed),
+    )
+    return _recorded(arms, row.model_copy(update={"pictures": pictures}))
+
+
+def _recorded(arms: Arms, row: AdaptationRow) -> Arms:
+    arms.context.log.add(Decision(what="adaptation", value=row.chosen, reason=row.why))
+    return replace(arms, adaptation=row)
+
+
+def _target_of(context: FitContext) -> EmbeddedTarget:
+    if context.target is None:
+        raise SettingsError("there is no target to adapt to")
+    return context.target
+
+
+def _through(context: FitContext, arm: Trained, target: EmbeddedTarget) -> FitContext:
+    """The context whose features, and those of the target, come from the backbone as it was trained."""
+    backbone, reporter = arm.model.backbone, context.reporter
+
+    def passed(examples: Examples, keys: Sequence[str]) -> Extracted:
+        return embed(backbone, examples, keys=keys, runner=plain_runner(), reporter=reporter)
+
+    with own_weights(arm):
+        features = passed(context.data.examples, context.data.keys)
+        return replace(context, backbone=backbone, features=features, target=embedded_target(target.data, passed))
+
+
+def _not_decided(arms: Arms, target: EmbeddedTarget, *, asked: bool) -> str:
+    """Sentence on a task whose heads are not adapted on kept features."""
+    task, name = registry.name_of(arms.context.data.task), target.data.name
+    if asked:
+        objective = arms.context.plan.objective
+        return f"Trained on {name} too, by {objective}; for the task {task} its gain there is not estimated."
+    return (
+        f"Not adapted to {name}: for the task {task} name a tuning and an objective that draws from the target, "
+        "such as --tuning full --objective coral."
+    )
+
+
+def _of_both(source: Logits, target: Logits, sides: Sides) -> tuple[np.ndarray, np.ndarray]:
+    return source(sides.domains.source), target(sides.domains.target)
 
 
 def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted, solve: Solve) -> Adapted:
@@ -67,18 +153,11 @@ def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted, solve: So
     return found if isinstance(found, Adapted) else winner
 
 
-def _arm(context: FitContext, winner: Adapted) -> Trained:
+def _arm(context: FitContext, winner: Adapted, source: Trained) -> Trained:
+    """The winner as the model; its backbone is that of the source model."""
     model = model_with(context, context.backbone, winner.head)
     model.shape = winner.shape
-    stages, row = frozen_rows(context.backbone), head_row(winner.head, 0.0)
-    title = f"{winner.title} on {context.backbone.name}"
-    return Trained("model", title, model.eval(), winner.seconds, {}, stages=stages, head=row)
-
-
-def _pictures(sides: Sides, source: LinearHead, winner: Adapted | None, seed: int) -> tuple[DomainPoints, ...]:
-    domains = sides.domains
-    before = domain_points("Source model", source.logits(domains.source), source.logits(domains.target), seed)
-    if winner is None:
-        return (before,)
-    after = domain_points(winner.title, winner.source(domains.source), winner.target(domains.target), seed)
-    return before, after
+    title, row = f"{winner.title} on {context.backbone.name}", head_row(winner.head, 0.0)
+    if source.progress is not None:
+        return replace(source, title=f"{winner.title} after {source.title}", model=model.eval(), head=row)
+    return Trained("model", title, model.eval(), winner.seconds, {}, stages=frozen_rows(context.backbone), head=row)
