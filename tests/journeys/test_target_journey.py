@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_no_shift_keeps_the_source_model(tmp_path: Path) -> None:
     run = _fit(tmp_path, target=_frame(200, seed=5))
     adaptation = run.record.adaptation
     assert adaptation is not None and adaptation.chosen == "source" and "no shift is found" in adaptation.why
+
+
+def test_labelled_target_examples_decide_where_their_labels_follow_another_rule(tmp_path: Path) -> None:
+    target = _frame(200, seed=5)
+    target["kind"] = target["kind"].map(dict(zip(NAMES, np.roll(NAMES, 1))))
+    run = _fit(tmp_path, target=target.iloc[80:], target_labels=target.iloc[:80])
+    adaptation = run.record.adaptation
+    assert adaptation is not None and adaptation.chosen == "tradaboost"
+    assert re.match(r"It is right on \d+ of 80 labelled target examples", adaptation.why)
+    right = (run.predict(target.iloc[80:])["prediction"].to_numpy() == target["kind"].iloc[80:].to_numpy()).mean()
+    assert right > 0.3  # the source model is right on hardly any
 
 
 SMALL = {"settings": {"tuning": {"epochs": 1}, "backbone": {"image_size": 32}}, "weights": "random", "scratch": False}

@@ -14,6 +14,10 @@ The diagnosis says which evidence there can be (`target_accuracy.reading`):
 - Else the domains overlap, and the source model is kept: alignments assume that the domains have the same mix and the
   same inputs, and where they are only sampled differently, they harm.
 
+Labelled examples of the target, where there are some, come first: what is significantly better on them than the source
+model is chosen (McNemar's exact test, Bonferroni over candidates) whatever else is said against it, and what is worse
+has a veto.
+
 Vetoes, in any case: accuracy on held-out source examples falls (paired 95 % interval, McNemar's counts); the share of
 a predicted class leaves what the source and the estimated mix allow; predictions collapse to few classes; no validator
 prefers the candidate.
@@ -26,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
@@ -46,6 +51,9 @@ from headstart.kernel import registry
 RELATED, AGREED, MARGIN = 0.2, 0.5, 0.05
 """Least spread of the target along the source's classes, least kappa of a candidate with its judges, and by how much it
 must be larger than the source model's."""
+
+LEVEL = 0.05
+"""Of tests on labelled target examples."""
 
 LEAST_GAIN = 0.005
 """Expected accuracy that a correction of the mix must gain."""
@@ -93,6 +101,7 @@ def choose(
     diagnosis: Diagnosis,
     seed: int = 0,
     names: Sequence[str] = (),
+    checked: Sequence[np.ndarray] = (),
 ) -> Decision:
     """Choose a candidate, or the source model where the evidence for each is weak.
 
@@ -100,6 +109,8 @@ def choose(
         source: the model without adaptation. candidates: adapted ones. The outcomes of all are of the same examples.
         diagnosis: of the shift from the source to the target.
         seed: of validators that draw. names: of the classes; their numbers without.
+        checked: for the source model and each candidate, which labelled target examples it is right on, (few,) bool,
+            without having been fit on them; empty without any.
     """
     names = names or [str(k) for k in range(source.outcome.target.shape[1])]
     read, everyone, plain = reading(diagnosis), [source, *candidates], source.outcome
@@ -121,10 +132,36 @@ def choose(
             vetoes = _vetoes(one.outcome, plain, diagnosis, names)
             if all(not scores[name] > table[0].scores[name] for name in scores):
                 vetoes = (*vetoes, "no validator prefers it to the source model")
+            if checked and _p_worse(checked[0], checked[len(table)]) <= LEVEL:
+                few, right = len(checked[0]), [int(some.sum()) for some in (checked[len(table)], checked[0])]
+                vetoes = (
+                    *vetoes,
+                    f"it is right on {right[0]} of {few} labelled target examples, the source model on {right[1]}",
+                )
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
-    place, reason = _chosen(everyone, table, diagnosis, read, spread)
+    place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, spread)
     return Decision(everyone[place].name, place, reason, tuple(table), table[place].accuracy, how[place])
+
+
+def _by_labels(checked: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    """The candidate that is right most often on labelled target examples, if it is better for certain."""
+    if len(checked) < 2:
+        return None
+    best = max(range(1, len(checked)), key=lambda place: int(checked[place].sum()))
+    if _p_worse(checked[best], checked[0]) * (len(checked) - 1) > LEVEL:
+        return None
+    right = [int(checked[place].sum()) for place in (best, 0)]
+    return (
+        best,
+        f"it is right on {right[0]} of {len(checked[0])} labelled target examples, the source model on {right[1]}",
+    )
+
+
+def _p_worse(one: np.ndarray, other: np.ndarray) -> float:
+    """One-sided p-value that the other is right less often than the one, of McNemar's exact test."""
+    lost, won = int((one & ~other).sum()), int((other & ~one).sum())
+    return float(binom.cdf(won, lost + won, 0.5)) if lost + won else 1.0
 
 
 def _chosen(

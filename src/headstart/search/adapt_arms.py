@@ -24,6 +24,7 @@ from headstart.kernel.errors import SettingsError
 from headstart.pipeline.adaptation.candidates import Adapted, Logits, adapts, candidate, candidates, logits_of, solver
 from headstart.pipeline.adaptation.decided import adaptation_row
 from headstart.pipeline.adaptation.experts import FAMILY, expert_candidates
+from headstart.pipeline.adaptation.labelled import right_on_labelled
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of, sides_of
 from headstart.pipeline.adaptation.pictures import domain_points
 from headstart.pipeline.adaptation.rows import AdaptationRow
@@ -61,7 +62,8 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     there = [one for one in made if isinstance(one, Adapted)]
     plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
     others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in there]
-    decision = choose(plain, others, found, seed, sides.names)
+    checked = right_on_labelled(sides.domains, source, there, task, solve, seed)
+    decision = choose(plain, others, found, seed, sides.names, checked)
     winner = there[decision.place - 1] if decision.place else None
     final = winner if winner is None else _on_both_parts(context, sides, winner, solve)
     accuracies = [one.accuracy() for one in (plain, *others)]

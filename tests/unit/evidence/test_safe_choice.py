@@ -149,3 +149,15 @@ def test_a_correction_of_a_mix_that_may_be_that_of_the_source_is_not_chosen() ->
 def test_an_even_vote_and_no_candidates_keep_the_source_model() -> None:
     assert choose(SOURCE, [], SHIFTED).chosen == "source"
     assert choose(SOURCE, GOOD[:1], SHIFTED).chosen == "source"
+
+
+def test_labelled_target_examples_decide_where_they_can() -> None:
+    few = np.arange(60)
+    checked = [few < 30, few < 52, few < 31]
+    overlap = _diagnosis("covariate", 0.8)
+    decision = choose(SOURCE, GOOD[:2], overlap, checked=checked)
+    assert decision.place == 1
+    assert decision.reason == "it is right on 52 of 60 labelled target examples, the source model on 30"
+    assert choose(SOURCE, GOOD[:2], overlap, checked=[few < 30, few < 34, few < 31]).place == 0
+    worse = choose(SOURCE, GOOD, SHIFTED, checked=[few < 40, *[few < 20] * 3])
+    assert worse.place == 0 and "20 of 60 labelled target examples" in worse.table[1].vetoes[-1]

@@ -121,14 +121,15 @@ def candidates(
     domains: Domains, found: Diagnosis, task: BoundTask, solve: Solve, seed: int
 ) -> Iterator[Adapted | Skipped]:
     """Make every candidate that may be tried under a diagnosed shift, in the order of families and names."""
-    if found.kind == "none":
+    if found.kind == "none" and not len(domains.target_labels):
         return
     situation = reading(found).situation
     kind: ShiftKind = "label" if situation == "mix" else found.kind
-    for family in FAMILIES[situation]:
+    for family in ("alignment", "weighting", "objectives"):
         for name in registry.names(family):
             part = registry.plugin(family, name)()
-            if kind in part.kinds and (len(domains.target_labels) or not _needs_labels(part)):
+            tried = len(domains.target_labels) if _needs_labels(part) else family in FAMILIES[situation]
+            if tried and kind in part.kinds:
                 yield candidate(family, name, domains, task, solve, seed)
 
 
