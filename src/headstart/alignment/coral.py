@@ -13,7 +13,6 @@ source, and does not whiten it. The paper centres each domain beforehand, which 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.covariance import oas
 
 from headstart.contracts.alignment import Aligned, Alignment
 from headstart.contracts.domains import Domains
@@ -35,18 +34,32 @@ class Coral(Alignment):
             raise DataError(f"CORAL needs a covariance of the target, which has {len(domains.target)} example")
         source, target = domains.source.astype(np.float64), domains.target.astype(np.float64)
         mean, theirs = source.mean(axis=0), target.mean(axis=0)
-        whiten, root = _powers(oas(source)[0], -0.5, 0.5)
-        moved = root @ oas((target - theirs) @ whiten, assume_centered=True)[0] @ root
-        matrix, width = whiten @ _powers(moved, 0.5)[0], source.shape[1]
+        source, target = source - mean, target - theirs
+        share, size = _shrinkage(source)
+        own = (1 - share) * source.T @ source / len(source)
+        own[np.diag_indices_from(own)] += share * size
+        whiten = _power(own, -0.5)
+        share, size = _shrinkage(target @ whiten)
+        matrix = whiten @ _power((1 - share) * target.T @ target / len(target) + share * size * own, 0.5)
 
         def move(features: np.ndarray) -> np.ndarray:
             return np.asarray(((features - mean) @ matrix + theirs).astype(np.float32))
 
-        return Aligned(move(source), np.eye(width), np.zeros(width), move)
+        return Aligned(move(domains.source), np.eye(len(mean)), np.zeros(len(mean)), move)
 
 
-def _powers(matrix: np.ndarray, *exponents: float) -> list[np.ndarray]:
+def _shrinkage(centred: np.ndarray) -> tuple[float, float]:
+    """Share of the identity in the covariance of (examples, width), and its mean variance."""
+    count, width = centred.shape
+    products = centred @ centred.T if count < width else centred.T @ centred
+    size = float(np.trace(products)) / count / width
+    square = float(np.square(products).sum()) / (count * width) ** 2
+    rest = (count + 1) * (square - size**2 / width)
+    return (min(1.0, (square + size**2) / rest) if rest > 0 else 1.0), size
+
+
+def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     """Of a symmetric matrix, on the span of what is not constant."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > max(TINY * values[-1], np.finfo(np.float64).tiny)
-    return [(vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T for exponent in exponents]
+    return np.asarray((vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T)

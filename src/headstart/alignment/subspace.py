@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
+from scipy.linalg import eigh
 
 from headstart.contracts.alignment import Aligned, Alignment
 from headstart.contracts.domains import Domains
@@ -30,8 +31,8 @@ class Subspace(Alignment):
 
     def align(self, domains: Domains, seed: int) -> Aligned:  # noqa: ARG002
         """Turn the source; the new width is the dimension. Raises DataError where a domain is constant."""
-        own, source = _directions(domains.source)
-        theirs, target = _directions(domains.target)
+        own, source = _directions(domains.source, self.dimension)
+        theirs, target = _directions(domains.target, self.dimension)
         dimension = min(self.dimension, len(source), len(target))
         if not dimension:
             raise DataError("subspace alignment needs two different examples in each domain")
@@ -44,12 +45,14 @@ class Subspace(Alignment):
         return Aligned(move(domains.source), target, -theirs @ target, move)
 
 
-def _directions(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (width,) and the principal directions (rank, width), those of the largest variance first."""
+def _directions(features: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (width,) and at most so many principal directions (some, width), those of the largest variance first."""
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features - mean
     wide = centred.shape[1] > len(centred)
-    squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    products = centred @ centred.T if wide else centred.T @ centred
+    size = len(products)
+    squares, vectors = eigh(products, subset_by_index=(max(0, size - most), size - 1))
     kept = squares > max(1e-10 * squares[-1], np.finfo(np.float64).tiny)
     found = vectors[:, kept] / np.sqrt(squares[kept]) if wide else vectors[:, kept]
     return mean, (found.T @ centred if wide else found.T)[::-1]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy.spatial.distance import cdist
+from sklearn.metrics.pairwise import euclidean_distances
 
 from headstart.contracts.domains import Domains, Solve
 from headstart.contracts.weighting import Weighted, Weighting
@@ -54,7 +54,7 @@ class KernelMeanMatching(Weighting):
         return Weighted(weights=flattened(np.maximum(weights, LEAST), self.least_effective))
 
     def _matched(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        within, between = cdist(source, source, "sqeuclidean"), cdist(source, target, "sqeuclidean")
+        within, between = (euclidean_distances(source, other, squared=True) for other in (source, target))
         width = float(np.median(between)) or 1.0
         count = len(source)
         kernel, kappa = np.exp(-within / width), count * np.exp(-between / width).mean(axis=1)
