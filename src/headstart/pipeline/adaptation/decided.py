@@ -58,7 +58,7 @@ def adaptation_row(
 
 
 def _sentence(decision: Decision, source: Judged, title: str, target: EmbeddedTarget) -> str:
-    model = f"Adapted to {target.data.name} by {title}" if title else f"Not adapted to {target.data.name}"
+    model = f"Adapted to {target.data.short} by {title}" if title else f"Not adapted to {target.data.short}"
     if math.isnan(decision.accuracy.value):
         return f"{model}; its accuracy there cannot be estimated: {decision.accuracy.reason}."
     expected = figure_text(SHARE, _figure(decision.accuracy))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ class Target:
     """Inputs that are of no use, with the reason."""
     notes: tuple[str, ...]
     labelled: Labelled | None = None
+
+    @property
+    def short(self) -> str:
+        """The last part of the path."""
+        return Path(self.name).name or self.name
 
 
 @dataclass(frozen=True)
