@@ -33,7 +33,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import sampled
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.layer_rows import ComparedRow, LayerRow, Layers
-from headstart.pipeline.numbers import difference_text, figure_text
+from headstart.pipeline.numbers import difference_text, figure_text, in_sentence
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 
@@ -129,7 +129,7 @@ def _cut(context: FitContext, found: Layers) -> FitContext:
 
 def _sentence(found: Layers) -> str:
     metric, ends, last = found.metric, found.stages[found.ends], found.stages[-1]
-    figure = f"{metric.title.lower()} {figure_text(metric.unit, ends.figure)} by a probe on held-out examples"
+    figure = f"{in_sentence(metric.title)} {figure_text(metric.unit, ends.figure)} by a probe on held-out examples"
     if len(found.stages) == 1:
         told = f"There is one stage, {last.name}: {figure}."
     elif ends is last:

@@ -13,6 +13,12 @@ from headstart.contracts.metric import SHARE
 from headstart.pipeline.record import FigureRow
 
 
+def in_sentence(title: str) -> str:
+    """Return a metric's title within a sentence: 'accuracy' and 'macro F1', but 'F1' and 'ROC AUC'."""
+    abbreviation = any(sign.isupper() or sign.isdigit() for sign in title.split()[0][1:])
+    return title if abbreviation else title[0].lower() + title[1:]
+
+
 def value_text(unit: str, value: float) -> str:
     """'91.5 %', '0.312' or '4.21 mm'."""
     if unit == SHARE and math.isfinite(value):

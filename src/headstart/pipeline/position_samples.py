@@ -68,6 +68,8 @@ def positions_of(context: FitContext) -> Positions:
         windows = task.cut(whole, context.backbone)
         owners = owners if windows is None else windows.owner[owners]
     model = task.linear_model(targets, seed)
+    if model.family != "categorical":
+        raise DataError("select ranks models for tokens and pixels of one class each")
     used = np.arange(len(owners)) if model.rows is None else model.rows
     return Positions(vectors[used], model.targets, owners[used]).take(MOST, seed)
 

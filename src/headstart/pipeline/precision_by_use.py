@@ -40,7 +40,7 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.embed import choice_of_runner, embed
 from headstart.pipeline.judge import figure_row
-from headstart.pipeline.numbers import difference_text, value_text
+from headstart.pipeline.numbers import difference_text, in_sentence, value_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, no_longer_read
@@ -192,5 +192,6 @@ def _compared(labelled: Labelled, rows: np.ndarray, coarse: Prediction, exact: P
     unit = info_of(metric).unit
     score, other = (value_text(unit, metric.score(targets, one)) for one in (coarse, exact))
     apart = difference_text(unit, figure_row(found.figure))
-    text = f"a probe on {len(rows)} labelled examples has {metric.title.lower()} {score}, on {exactly} {other}: {apart}"
+    title = in_sentence(metric.title)
+    text = f"a probe on {len(rows)} labelled examples has {title} {score}, on {exactly} {other}: {apart}"
     return Verdict(found.verdict == "worse", f"{text}, significantly worse" if found.verdict == "worse" else text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from headstart.contracts.figures import MetricInfo
 from headstart.evidence.comparison import UNDECIDED
 from headstart.pipeline.adaptation.rows import AdaptationRow
-from headstart.pipeline.numbers import difference_text, figure_text, value_text
+from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, value_text
 from headstart.pipeline.record import (
     CLASSICAL,
     CONSTANT,
@@ -72,7 +72,7 @@ def verdict(
 def for_target(metric: str, info: MetricInfo, arms: Mapping[str, Arm], adaptation: AdaptationRow) -> str:
     """The verdict of a fit with a target: what is expected there, and what was reached on the source's test part."""
     figure = arms["model"].figures[metric]
-    reached = f"On the source's own test part: {info.title.lower()} {figure_text(info.unit, figure)}"
+    reached = f"On the source's own test part: {in_sentence(info.title)} {figure_text(info.unit, figure)}"
     if SOURCE_MODEL in arms:
         reached += f", the source model {value_text(info.unit, arms[SOURCE_MODEL].figures[metric].value)}"
     return f"{adaptation.sentence} {reached}."

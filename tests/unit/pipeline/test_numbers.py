@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.pipeline.numbers import ago_text, bytes_text
+from headstart.pipeline.numbers import ago_text, bytes_text, in_sentence
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_bytes(count: int, text: str) -> None:
 )
 def test_how_long_ago(seconds: float, text: str) -> None:
     assert ago_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("title", "said"), [("Accuracy", "accuracy"), ("Macro F1", "macro F1"), ("F1", "F1"), ("ROC AUC", "ROC AUC")]
+)
+def test_a_title_in_a_sentence_keeps_its_abbreviations(title: str, said: str) -> None:
+    assert in_sentence(title) == said

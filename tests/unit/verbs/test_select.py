@@ -233,7 +233,7 @@ def hub(models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
     run = headstart.fit(tagged(), out=tmp_path / "run", budget=60, part="part", tuning="probe", scratch=False)
     (why,) = [one.reason for one in run.record.decisions if one.what == "backbone"]
-    assert re.match(r"f1 \d.*on 32 training examples; the best of [23] on this machine", why)
+    assert re.match(r"F1 \d.*on 32 training examples; the best of [23] on this machine", why)
 
 
 @pytest.mark.usefixtures("hub")

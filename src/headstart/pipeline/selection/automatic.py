@@ -16,7 +16,7 @@ from headstart.kernel.progress import Reporter
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import automatic
 from headstart.pipeline.decision_log import DecisionLog
-from headstart.pipeline.numbers import figure_text, seconds_text
+from headstart.pipeline.numbers import figure_text, in_sentence, seconds_text
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.ready import Staged
@@ -86,7 +86,7 @@ def _best(begun: Staged, plan: Plan, clock: Budget, reporter: Reporter) -> Decis
         reporter.say(f"The backbones on this machine were not ranked: {error}")
         return None
     best, metric = ranked[0], contest.task.evaluation.primary
-    figure = f"{metric.title.lower()} {figure_text(info_of(metric).unit, best.figure)}"
+    figure = f"{in_sentence(metric.title)} {figure_text(info_of(metric).unit, best.figure)}"
     reason = (
         f"{figure} by a linear probe, cross-validated on {best.examples:,} training examples; the best of "
         f"{len(ranked)} on this machine with probability {best.best:.0%}, ranked in {seconds_text(clock.used())}"

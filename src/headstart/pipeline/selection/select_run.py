@@ -28,7 +28,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
-from headstart.pipeline.numbers import difference_text, figure_text, seconds_text
+from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, seconds_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import read_data
 from headstart.pipeline.ready import staged
@@ -219,7 +219,7 @@ class Contest:
         """Return the best, and the fastest that is not significantly worse."""
         metric, best = self.task.evaluation.primary, rows[0]
         unit = info_of(metric).unit
-        told = f"Best: {best.reference}, {metric.title.lower()} {figure_text(unit, best.figure)} by a linear probe"
+        told = f"Best: {best.reference}, {in_sentence(metric.title)} {figure_text(unit, best.figure)} by a linear probe"
         if len(rows) == 1:
             return f"{told}; nothing else was measured."
         told += f"; the best of {len(rows)} with probability {best.best:.0%}."
