@@ -271,8 +271,9 @@ def _loop_plan(
     pretrained = recipe.start == "pretrained" and plan.weights != "random"
     objective = _objective(context, recipe)
     calibrated = int(epochs is None)  # where a search fixes their number, it keeps the time for the calibration itself
+    latest = TARGET in objective.streams  # the source's validation part does not say which epoch the target likes best
     return TrainingPlan(
-        objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained
+        objective, recipe, rates, boundary, plan.seed, budget, epochs, calibrated, pretrained=pretrained, latest=latest
     )
 
 

@@ -1,0 +1,107 @@
+"""The product's own decision for a target on kept features, and how it fares by the target's labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+
+from headstart.contracts.domains import Domains
+from headstart.evidence.agreement import Candidate
+from headstart.evidence.safe_choice import choose
+from headstart.numerics.density_ratio import density_ratio
+from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, logits_of, solver
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.pipeline.record import SOURCE_MODEL
+from headstart.tasks.classification.task import BoundClassification, Classification
+
+HELD_OUT, LEVEL = 0.3, 0.05
+"""Share of the source that candidates are judged on; level of McNemar's tests together."""
+
+
+class Domain(NamedTuple):
+    """Features of one domain and the class of each example."""
+
+    features: np.ndarray
+    """(examples, width) float32"""
+    labels: np.ndarray
+    """(examples,) int64"""
+
+
+def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
+    """Diagnose, make candidates, choose, and fit the choice on the whole source, as a fit does; then look at labels.
+
+    The oracle is the best candidate, or the source model, by the target's labels.
+    """
+    torch.set_num_threads(1)
+    started, classes = time.monotonic(), int(source.labels.max()) + 1
+    counts = tuple(np.bincount(source.labels, minlength=classes).tolist())
+    task = BoundClassification(settings=Classification(), classes=tuple(map(str, range(classes))), counts=counts)
+    sides, solve = _sides(source, target, task.classes), solver(task, None, 0)
+    diagnosis = diagnosed(sides, 0)
+    plain = solve(sides.domains.source, sides.domains.labels, None)
+    made = [one for one in candidates(sides.domains, diagnosis, task, solve, 0) if isinstance(one, Adapted)]
+    everyone = [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
+    first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
+    decision = choose(first, everyone, diagnosis, 0, sides.names)
+    whole = sides.domains._replace(source=source.features, labels=source.labels)
+    before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
+    if decision.chosen != SOURCE_MODEL:
+        winner = made[[one.name for one in everyone].index(decision.chosen)]
+        again = candidate(winner.family, winner.name, whole, task, solve, 0)
+        head = again.head if isinstance(again, Adapted) else winner.head
+        right = logits_of(head, target.features).argmax(axis=1) == target.labels
+    seconds = time.monotonic() - started
+    accuracy = {one.name: _percent(one.outcome.target.argmax(axis=1) == target.labels) for one in everyone}
+    lost, won = int((before & ~right).sum()), int((right & ~before).sum())
+    return {
+        "case": name,
+        "diagnosed": diagnosis.kind,
+        "chosen": decision.chosen,
+        "reason": decision.reason,
+        "source_accuracy": _percent(before),
+        "accuracy": _percent(right),
+        "gain": round(_percent(right) - _percent(before), 2),
+        "oracle": round(max([*accuracy.values(), _percent(before)]) - _percent(before), 2),
+        "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
+        "candidates": accuracy,
+        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
+        "vetoes": {one.name: one.vetoes for one in decision.table if one.vetoes},
+        "estimate": [round(100 * value, 1) for value in decision.accuracy[:3]],
+        "seconds": round(seconds, 1),
+    }
+
+
+def significantly_worse(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Cases in which the decision is worse than the source model, by Holm over all cases."""
+    worse = []
+    for rank, one in enumerate(sorted(found, key=lambda one: float(one["p"]))):
+        if one["p"] * (len(found) - rank) > LEVEL:
+            break
+        if one["gain"] < 0:
+            worse.append(one["case"])
+    return worse
+
+
+def mean_of(found: Sequence[dict[str, Any]], key: str) -> float:
+    """Mean of a number over cases."""
+    return round(float(np.mean([one[key] for one in found])), 2)
+
+
+def _sides(source: Domain, target: Domain, names: tuple[str, ...]) -> Sides:
+    order = np.random.default_rng(0).permutation(len(source.labels))
+    fit, held = np.split(order, [int((1 - HELD_OUT) * len(order))])
+    none = np.empty((0, source.features.shape[1]), np.float32)
+    domains = Domains(
+        source.features[fit], source.labels[fit], len(names), target.features, none, np.empty(0, np.int64)
+    )
+    ratios = density_ratio(source.features[held], target.features, 0)
+    return Sides(domains, None, source.features[held], source.labels[held], names, ratios / ratios.mean())
+
+
+def _percent(right: np.ndarray) -> float:
+    return round(100 * float(right.mean()), 2)
