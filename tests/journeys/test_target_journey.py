@@ -141,3 +141,13 @@ def test_a_task_without_classes_says_how_it_can_be_adapted(tmp_path: Path) -> No
     numbers = {part: frame.assign(kind=frame["a"] + frame["b"]) for part, frame in (("s", SOURCE), ("t", TARGET))}
     run = _fit(tmp_path, data=numbers["s"], target=numbers["t"])
     assert run.record.adaptation is None and "--objective coral" in run.verdict
+
+
+def test_a_training_towards_a_target_ends_with_its_last_epoch_whatever_the_source_says(tmp_path: Path) -> None:
+    """Labels are random here, so that the source's validation loss is least at the beginning."""
+    noisy = SOURCE.assign(kind=np.random.default_rng(5).permutation(SOURCE["kind"]))
+    settings = {"tuning": {"epochs": 4, "head_learning_rate": 0.1, "learning_rate": 0.05}}
+    given = {"tuning": "full", "objective": "dann", "settings": settings, "scratch": False, "label_curve": False}
+    arm = _fit(tmp_path, data=noisy, **given).record.arms["model"]
+    losses = [epoch.val_loss for epoch in arm.history]
+    assert losses.index(min(losses)) < 3 and arm.chosen["best_epoch"] == 4
