@@ -56,10 +56,20 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         "apart": mean_of([one for one in first if not one["developed"]], "gain"),
         "interval": [round(value, 2) for value in mean_interval([one["gain"] for one in first])],
         "oracle": mean_of(first, "oracle"),
+        "always": {
+            name: _always(first, name) for name in sorted({one for case in first for one in case["candidates"]})
+        },
         "worse": significantly_worse(found),
         "cases": found,
     }
     return measured, details
+
+
+def _always(found: list[dict[str, Any]], name: str) -> float | None:
+    """Mean gain of a candidate in every case, undecided; None where it was not made in all."""
+    if not all(name in one["candidates"] for one in found):
+        return None
+    return round(float(np.mean([one["candidates"][name] - one["source_accuracy"] for one in found])), 2)
 
 
 @cache

@@ -12,7 +12,7 @@ import pytest
 from small_data import photo_folder
 
 import headstart
-from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.errors import DataError, SettingsError, TrainingError
 
 MEANS = np.array([[0, 0, 3, 0], [3, 0, 0, 1], [0, 3, 0, 1]])
 NAMES = np.array(["red", "green", "blue"])
@@ -148,6 +148,9 @@ def test_a_training_towards_a_target_ends_with_its_last_epoch_whatever_the_sourc
     noisy = SOURCE.assign(kind=np.random.default_rng(5).permutation(SOURCE["kind"]))
     settings = {"tuning": {"epochs": 4, "head_learning_rate": 0.1, "learning_rate": 0.05}}
     given = {"tuning": "full", "objective": "dann", "settings": settings, "scratch": False, "label_curve": False}
+    with pytest.raises(TrainingError, match="no weight of the backbone table_features moves"):
+        _fit(tmp_path / "fixed", data=noisy, **given)
+    given |= {"backbone": "table_mlp", "weights": "random"}
     arm = _fit(tmp_path, data=noisy, **given).record.arms["model"]
     losses = [epoch.val_loss for epoch in arm.history]
     assert losses.index(min(losses)) < 3 and arm.chosen["best_epoch"] == 4

@@ -185,7 +185,7 @@ def nearest(features: Vectors, shares: Vectors, sums: Any, counts: Any) -> list[
     found = []
     centroids = {}
     for k in range(CLASSES):
-        count = counts[k] + sum(float(row[k]) for row in shares)
+        count = counts[k] + sum(float(row[k].detach()) for row in shares)
         total = [
             sums[k][j] + sum(float((s[k] * f[j]).detach()) for s, f in zip(shares, features)) for j in range(WIDTH)
         ]
@@ -205,6 +205,8 @@ def test_shot_is_the_task_alone_and_then_information_and_centroids_with_the_head
     early = objective.losses(step_on(objective, given, 0.49))
     assert list(early) == ["task"]
     torch.testing.assert_close(early["task"], task_loss(given), rtol=1e-10, atol=0)
+    still = Rows(given.source, given.target.detach(), given.weight, given.labels)
+    assert list(objective.losses(step_on(objective, still, 0.5))) == ["task"], "no feature moves yet"
     step = step_on(objective, given, 0.5)
     features, p = entries(given.target), [softmax(z) for z in entries(given.logits(given.target))]
     sums, counts = [[0.0] * WIDTH for _ in range(CLASSES)], [0.0] * CLASSES

@@ -57,10 +57,10 @@ class SHOT(Objective):
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:
         """The task's terms, or "uncertainty", "sameness" and "own_labels"; each a scalar ()."""
-        if step.progress < self.begin:
-            return supervised(step)[1]
         batch = step.batches[TARGET]
-        found = step.features(batch)
+        found = None if step.progress < self.begin else step.features(batch)
+        if found is None or not found.pooled.requires_grad:  # stages may begin to move later still
+            return supervised(step)[1]
         with _still(step):
             logits = step.gathered(step.outputs(found, batch)["logits"])
         uncertainty, sameness = information(logits)

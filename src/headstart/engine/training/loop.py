@@ -84,6 +84,7 @@ class Loop:
         for module in (model.backbone.module, *self.others):
             module.to(device).to(memory_format=torch.channels_last)
         self.optimiser = plan_optimiser(model.backbone, self.others, plan.rates, recipe)
+        plan.check_reach(model)
         self.moving = self.begun = plan.moving()
         self.noise = Noise(
             model.backbone, self.moving, dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth

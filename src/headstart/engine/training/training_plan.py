@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from headstart.contracts.head_shape import Bottleneck
+from headstart.contracts.model import Learner
 from headstart.contracts.objective import Objective
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import Stream, selected
@@ -58,6 +60,17 @@ class TrainingPlan:
         self._check_what_moves()
         names = selected(self.objective.streams, {name: stream.rows for name, stream in streams.items()})
         return {name: streams[name] for name in names}
+
+    def check_reach(self, model: Learner) -> None:
+        """Refuse an objective that needs features to move where none do. Raises TrainingError."""
+        stages = len(model.backbone.stages)
+        moves = any(parameter.requires_grad for parameter in model.backbone.module.parameters())
+        behind = any(isinstance(head, Bottleneck) for head in model.heads.values())
+        if self.objective.first_stage(stages) < stages and not moves and not behind:
+            raise TrainingError(
+                f"the objective works on features, and no weight of the backbone {model.backbone.name} moves: it would "
+                "do nothing. Choose a tuning or a backbone that trains, or another objective."
+            )
 
     def _check_what_moves(self) -> None:
         if self.recipe.beside and self.objective.anchored:
