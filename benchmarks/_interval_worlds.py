@@ -101,6 +101,14 @@ def differences(world: World, n: int, draws: np.random.Generator) -> Mapping[str
     return covered
 
 
+def disagreements(world: World, n: int, draws: np.random.Generator) -> tuple[int, int]:
+    """Examples on which the models of `differences` answer otherwise, of all and of the rare class."""
+    weaker, (labels, noises) = world._replace(apart=round(WEAKER * world.apart, 3)), world.draw(n, 2, draws)
+    cases = (one.case("accuracy", labels, noise) for one, noise in zip((world, weaker), noises))
+    first, second = (prediction.columns["probabilities"].argmax(axis=1) for _, prediction in cases)
+    return int((first != second).sum()), int(((first != second) & (labels == 1)).sum())
+
+
 def means(world: World, n: int, draws: np.random.Generator) -> Mapping[str, bool | None]:
     """The same of the mean over models that differ in their seed and share the test part."""
     labels, noises = world.draw(n, RUNS, draws)

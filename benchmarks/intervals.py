@@ -6,21 +6,30 @@ several sizes are drawn from it with replacement, an interval is made of each, a
 Simulated: of each test size and prevalence of the rare class, test parts are drawn from worlds in which the classes are
 told apart more or less well, as coverage jumps with a single share of few examples (Brown, Cai & DasGupta 2001,
 "Interval estimation for a binomial proportion"). A cell counts where half of its test parts or more have an interval.
+
+Two models that answer otherwise on fewer than five examples cannot be told apart at 5 %: a sign test of 4 against 0 has
+p = 0.125. Every interval of their difference in accuracy has zero inside, and as the true difference of such models is
+near zero, it covers in nearly all cases; so it is with balanced accuracy where they differ on few of the rare class.
+`undecidable` is the share of such test parts of each paired cell that is outside.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from benchmarks._data import data_folder
-from benchmarks._interval_worlds import METRICS, World, differences, means, singles
+from benchmarks._interval_worlds import METRICS, World, differences, disagreements, means, singles
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import figures
+from headstart.kernel.processor import cores
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
@@ -37,6 +46,8 @@ KINDS: Mapping[str, Callable[[World, int, np.random.Generator], Mapping[str, boo
     "paired": differences,
     "seeds": means,
 }
+DECIDING = 5
+"""Examples on which two models must answer otherwise for a test at 5 % to tell them apart."""
 LEAST, GREATEST = 0.92, 0.98
 ERRORS = 2.0
 """Standard errors of the simulation by which a cell must leave the range to count as outside."""
@@ -48,23 +59,40 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     draws = 24 if quick else 1600 if full else 240
     sizes, prevalences = (TEST_SIZES[1::3], PREVALENCES[::3]) if quick else (TEST_SIZES, PREVALENCES)
     for kind in KINDS:
-        cells = {
-            f"{n} examples, {prevalence:g} rare": _cell(kind, n, prevalence, draws)
-            for n in sizes
-            for prevalence in prevalences
-        }
+        cases = {_named(n, prevalence): (n, prevalence) for n in sizes for prevalence in prevalences}
+        with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
+            counted = pool.map(_cell, repeat(kind), *zip(*cases.values()), repeat(draws))
+            cells = dict(zip(cases, counted))
         measured[f"intervals.{kind}.outside"] = float(sum(map(_outside, _shown(cells))))
         details[kind] = {"draws": draws, **_summed(cells)}
+        if kind == "paired":
+            outside = {cell for one in details[kind].values() if isinstance(one, dict) for cell in one["outside"]}
+            details[kind]["undecidable"] = {cell: _undecidable(*cases[cell], draws) for cell in sorted(outside)}
     return measured, details
+
+
+def _named(n: int, prevalence: float) -> str:
+    return f"{n} examples, {prevalence:g} rare"
+
+
+def _draws(kind: str, n: int, prevalence: float, draws: int) -> Iterator[tuple[World, int, np.random.Generator]]:
+    for draw in range(draws):
+        generator = np.random.default_rng([draw, n, int(1000 * prevalence), len(kind)])
+        yield World(APART[draw % len(APART)], draw // len(APART) % 2 == 0, prevalence), n, generator
+
+
+def _undecidable(n: int, prevalence: float, draws: int) -> dict[str, float]:
+    """Percent of the test parts on which the two models answer otherwise on fewer than `DECIDING` examples."""
+    found = np.array([disagreements(*drawn) for drawn in _draws("paired", n, prevalence, draws)])
+    shares = 100 * (found < DECIDING).mean(axis=0)
+    return {"of all": round(float(shares[0]), 1), "of the rare class": round(float(shares[1]), 1)}
 
 
 def _cell(kind: str, n: int, prevalence: float, draws: int) -> dict[str, tuple[int, int, int]]:
     """Metric -> how many test parts were covered, had an interval, and were drawn."""
     found: dict[str, list[bool | None]] = {name: [] for name in METRICS}
-    for draw in range(draws):
-        generator = np.random.default_rng([draw, n, int(1000 * prevalence), len(kind)])
-        world = World(APART[draw % len(APART)], draw // len(APART) % 2 == 0, prevalence)
-        covered = KINDS[kind](world, n, generator)
+    for drawn in _draws(kind, n, prevalence, draws):
+        covered = KINDS[kind](*drawn)
         for name in METRICS:
             found[name].append(covered.get(name))
     return {

@@ -10,9 +10,11 @@ from scipy import stats
 
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, measure
+from headstart.numerics.bootstrap import Resamples
 from headstart.numerics.score_interval import Shares, score_interval
 from headstart.tasks._reweighted import f1_trials
 from headstart.tasks.classification.metrics import classification_metrics
+from headstart.tasks.multilabel.metrics import multilabel_metrics
 
 Z = float(stats.norm.ppf(0.975))
 METRICS = {metric.name: metric for metric in classification_metrics(["ham", "spam"])}
@@ -79,6 +81,26 @@ def test_a_lead_of_a_few_examples_is_judged_as_by_agresti_and_min(ahead: int, ve
     half = stats.t.ppf(0.975, 99) * math.sqrt((ahead + 1) / 100**2 - ahead**2 / 100**3)
     assert found.verdict == verdict
     assert found.figure.low == pytest.approx(ahead / 100 - half, abs=2e-3)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_one_example_more_changes_f1_by_one_over_true_and_predicted(several: bool) -> None:
+    """By hand: hits and false alarms of 12 spam of 200, and of ham; macro F1 has half of the change of the rarer."""
+    labels = (np.arange(200) < 12).astype(int)
+    answers = [(np.arange(200) < 9) | (np.arange(200) == 150), (np.arange(200) < 7) | (np.arange(200) >= 198)]
+    metric = METRICS["macro_f1"] if several else multilabel_metrics(["spam"])[2]
+    targets = {"label": labels if several else labels[:, None]}
+    one, other = (
+        Prediction({"probabilities": np.eye(2)[spam.astype(int)]} if several else {"chosen": spam[:, None]})
+        for spam in answers
+    )
+    found = compare(metric, targets, one, other, seed=0).figure
+    (drawn,) = Resamples(200, None, 0).of(
+        lambda weights: metric.replicates(targets, one)(weights) - metric.replicates(targets, other)(weights)
+    )
+    step = 1 / (12 + 9) / (2 if several else 1)
+    half = stats.t.ppf(0.975, 199) * math.sqrt(drawn[np.isfinite(drawn)].var() + step**2)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["balanced_accuracy", "macro_f1", "roc_auc"])

@@ -37,6 +37,8 @@ class Support(NamedTuple):
     """Examples for which `trials` count beside the bootstrap's variance, where that is unsteady."""
     fewest: int = 5
     """Examples, or groups of them, below which a figure has no interval."""
+    steps: np.ndarray | None = None
+    """(names,) > 0: change of each share by one example that is answered otherwise; None for 1 / trials."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ class Rest:
         if len(counts) != len(support.values):
             counts = np.full(len(support.values), counts.min())
         defined, trials = ~np.isnan(support.values), support.trials * (self.independent / self.examples)
-        return Shares(support.values[defined], trials[defined], np.maximum(counts, 1.0)[defined])
+        steps = None if support.steps is None else support.steps[defined] * (self.examples / self.independent)
+        return Shares(support.values[defined], trials[defined], np.maximum(counts, 1.0)[defined], steps)
 
 
 def support_of(metric: Metric, targets: Mapping[str, np.ndarray], prediction: Prediction) -> Support | None:

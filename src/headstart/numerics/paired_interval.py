@@ -2,8 +2,8 @@
 
 A difference of two shares of right answers changes by the few examples on which they disagree. As in Agresti & Min
 (2005), who add half an example to each of the four outcomes, the variance gets what one example more of the rarest
-class could change: (1 / (K n_k))^2. Where the two never disagree, up to t^2 / (n + t^2) of each class could in truth,
-as in Wilson's interval of 0 in n.
+class could change: (1 / (K n_k))^2, of F1 in mean 1 / (true + predicted) for 1 / n_k. Where the two never disagree, up
+to t^2 / (n + t^2) of each class could in truth, as in Wilson's interval of 0 in n.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def paired_interval(
     if variance == 0.0:
         half = span * max(_root_mean_square(t**2 / (side.trials + t**2)) for side in known)
     else:
-        unseen = max(1 / max(side.trials.min(), 1.0) / len(side.trials) for side in known) if counted else 0.0
+        unseen = max(side.step for side in known) if counted else 0.0
         short = 1.0 if counted else rest / max(rest - 1, 1)
         half = t * math.sqrt(variance * short + (span * unseen) ** 2)
     return max(value - half, -span), min(value + half, span)

@@ -31,6 +31,8 @@ class Shares(NamedTuple):
     """(shares,) > 0: independent yes/no trials that would leave a share as uncertain."""
     support: np.ndarray
     """(shares,) >= 1: examples or groups that a share rests on."""
+    steps: np.ndarray | None = None
+    """(shares,) > 0: as `Support.steps`."""
 
     @property
     def weights(self) -> np.ndarray:
@@ -38,6 +40,12 @@ class Shares(NamedTuple):
         smooth = (self.values * self.trials + 2) / (self.trials + 4)
         variances = smooth * (1 - smooth) / self.trials
         return variances / variances.sum()
+
+    @property
+    def step(self) -> float:
+        """Greatest change of the mean by one example that is answered otherwise."""
+        steps = 1 / np.maximum(self.trials, 1.0) if self.steps is None else self.steps
+        return float(steps.max()) / len(steps)
 
     @property
     def resting_on(self) -> float:

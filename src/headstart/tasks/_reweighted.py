@@ -24,6 +24,14 @@ def f1_trials(events: np.ndarray, values: np.ndarray) -> np.ndarray:
     return 2 * np.maximum(events, 1.0) / (2 - values) ** 2
 
 
+def f1_steps(either: np.ndarray) -> np.ndarray:
+    """Change of F1 by one example more, of so many that are true or predicted, counted twice where they are both.
+
+    A hit in place of a miss changes it by (2 - F1) / either, a false alarm by F1 / either: in mean 1 / either.
+    """
+    return 1 / np.maximum(either, 1.0)
+
+
 def mean_of_present(values: np.ndarray) -> np.ndarray:
     """(resamples,): the mean over the classes of (resamples, classes) that are defined; NaN where none is."""
     defined = ~np.isnan(values)

@@ -17,7 +17,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.numerics.calibration import expected_calibration_error
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import UNSTEADY, f1_trials, mean_of_present, members, weighted_means
+from headstart.tasks._reweighted import UNSTEADY, f1_steps, f1_trials, mean_of_present, members, weighted_means
 
 MANY = 50
 """Classes from which on scikit-learn, which takes each by itself, is not asked."""
@@ -42,7 +42,11 @@ Terms = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray | None, np.ndarray |
 def classification_metrics(classes: Sequence[str] = ()) -> tuple[Metric, ...]:
     """Accuracy first; the rest in the order in which a report shows them. `classes` are named where they are rare."""
     balanced = _of_classes(classes, _recalls)
-    f1, auc, loss = _of_classes(classes, _f1s), _of_classes(classes, _areas, UNSTEADY), _of_classes(classes, _no_terms)
+    f1, auc, loss = (
+        _of_classes(classes, _f1s, steps=_f1_steps),
+        _of_classes(classes, _areas, UNSTEADY),
+        _of_classes(classes, _no_terms),
+    )
     return (
         _metric("accuracy", "Accuracy", True, _accuracy, _accuracy_replicates, SHARE),
         _metric(
@@ -77,13 +81,21 @@ def classification_metrics(classes: Sequence[str] = ()) -> tuple[Metric, ...]:
     )
 
 
-def _of_classes(names: Sequence[str], terms: Terms, prior: float = 0.0) -> Callable[[Targets, Prediction], Support]:
+def _of_classes(
+    names: Sequence[str],
+    terms: Terms,
+    prior: float = 0.0,
+    steps: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> Callable[[Targets, Prediction], Support]:
     def support(targets: Targets, prediction: Prediction) -> Support:
         labels, probabilities = targets[TARGET], prediction.columns["probabilities"]
         count = probabilities.shape[1]
         quoted = [f"'{name}'" for name in names or range(count)]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return Support("examples of", quoted, members(labels, count), *terms(labels, probabilities), prior)
+            each = None if steps is None else steps(labels, probabilities)
+            return Support(
+                "examples of", quoted, members(labels, count), *terms(labels, probabilities), prior, steps=each
+            )
 
     return support
 
@@ -98,6 +110,11 @@ def _f1s(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.
     hits, true, predicted = _counts(labels, probabilities)
     values = 2 * hits / (true + predicted)
     return values, f1_trials(true + predicted - hits, values) / 2
+
+
+def _f1_steps(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    _, true, predicted = _counts(labels, probabilities)
+    return f1_steps(true + predicted)
 
 
 def _areas(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from headstart.contracts.metric import SHARE, Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.tasks._label_kinds import TARGET
-from headstart.tasks._reweighted import UNSTEADY, f1_trials, mean_of_present
+from headstart.tasks._reweighted import UNSTEADY, f1_steps, f1_trials, mean_of_present
 
 FEWEST = 15
 """Positives below which an average precision has no interval: its bias is then as large as its error."""
@@ -86,14 +86,18 @@ def _precisions(names: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> 
 
 def _f1s(names: Sequence[str], truth: np.ndarray, chosen: np.ndarray) -> Support:
     either = truth.astype(bool) | chosen
-    values = 2 * (truth.astype(bool) & chosen).sum(axis=0) / (truth.sum(axis=0) + chosen.sum(axis=0))
-    return Support("examples of", _quoted(names), csr_array(truth), values, f1_trials(either.sum(axis=0), values))
+    counted = truth.sum(axis=0) + chosen.sum(axis=0)
+    values = 2 * (truth.astype(bool) & chosen).sum(axis=0) / counted
+    trials, steps = f1_trials(either.sum(axis=0), values), f1_steps(counted)
+    return Support("examples of", _quoted(names), csr_array(truth), values, trials, steps=steps)
 
 
 def _pooled_f1(truth: np.ndarray, chosen: np.ndarray) -> Support:
     values = np.array([_micro_f1(truth, chosen)])
     trials = f1_trials(np.array([(truth.astype(bool) | chosen).sum()]), values)
-    return Support("examples with", ["a label"], csr_array(truth.any(axis=1, keepdims=True)), values, trials)
+    steps = f1_steps(np.array([truth.sum() + chosen.sum()]))
+    rows = csr_array(truth.any(axis=1, keepdims=True))
+    return Support("examples with", ["a label"], rows, values, trials, steps=steps)
 
 
 def _quoted(names: Sequence[str]) -> list[str]:
