@@ -5,7 +5,7 @@ target's own test file. The representation is the same for all: TF-IDF with loga
 of both domains, then the first principal directions of both (latent semantic analysis). The gain is over the better of
 two source-only models on it, the probe and a linear SVM; a linear SVM on the TF-IDF itself and the paper's figures
 stand beside. Representation, methods and rules were developed on books and dvd in both directions, which are among the
-pairs as the figure asks for all; the mean of the others stands beside.
+pairs as the figure asks for all, and kitchen to books was looked at once; the mean of the others stands beside.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from benchmarks._data import data_folder
 from benchmarks._target_pair import Pair, decided, summed
 
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
-DEVELOPED = ("books -> dvd", "dvd -> books")
-WORDS, DIRECTIONS, PROCESSES = 5000, 300, 2
+DEVELOPED = ("books -> dvd", "dvd -> books", "kitchen -> books")
+WORDS, DIRECTIONS, PROCESSES = 5000, 100, 2
 
 PAPER = {"DANN": 76.27, "network": 76.07, "SVM": 75.97, "DANN on mSDA": 81.32, "SVM on mSDA": 80.18}
 """Means over the 12 pairs in Table 1 of Ganin et al. 2016; mSDA is a representation learnt from both domains."""

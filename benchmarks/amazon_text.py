@@ -2,8 +2,8 @@
 
 The source has 4000 labelled reviews; the target's are 2000 without labels, and 2000 to test on. The gain is over the
 better of two source-only models on the same features, the probe and a linear SVM. Methods and rules were developed on
-books and dvd in both directions, which are among the pairs as the figure asks for all; they are marked, and the mean
-of the others stands beside.
+books and dvd in both directions, which are among the pairs as the figure asks for all; the mean of the others stands
+beside.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from headstart.weighting.bbse import Bbse
 from headstart.weighting.density_ratio import DensityRatio
 from headstart.weighting.em import Em
 from headstart.weighting.kernel_mean_matching import KernelMeanMatching
-from headstart.weighting.pseudo_labels import PseudoLabels
 from headstart.weighting.tradaboost import Tradaboost
 from two_domains import CLASSES, domains, right, solve
 
@@ -168,43 +167,6 @@ def test_tradaboost_beats_the_source_where_labels_of_inputs_differ() -> None:
     voted = sum(share * head.logits(test.target_labelled) for share, head in votes)
     plain = right(solve(data.source, data.labels, None), test.target_labelled, test.target_labels)
     assert (voted.argmax(1) == test.target_labels).mean() > plain + 0.1
-
-
-def test_pseudo_labels_are_the_surest_of_each_class() -> None:
-    data = domains(150, 90, move=0.6)
-    prior = np.bincount(data.labels) / 150
-    head = _ridge(data.source, data.labels, np.ones(150))
-    first = head.logits(data.target)
-    for share in (0.2, 0.5, 0.8):
-        p = np.exp(head.logits(data.target))
-        p /= p.sum(1, keepdims=True)
-        thresholds = [sorted(p[:, k])[-int(share * prior[k] * 90)] for k in range(CLASSES)]
-        rows, labels = [], []
-        for i, ratios in enumerate(p / thresholds):
-            if max(ratios) >= 1:
-                rows.append(i)
-                labels.append(int(np.argmax(ratios)))
-        features = np.concatenate([data.source, data.target[rows]])
-        head = _ridge(features, np.concatenate([data.labels, labels]), np.ones(150 + len(rows)))
-    scale = first.std(0).mean() / head.logits(data.target).std(0).mean()
-
-    def solve_evenly(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> LinearHead:
-        return _ridge(x, y, np.ones(len(y)) if weights is None else weights)
-
-    ((share, found),) = PseudoLabels(rounds=3).weigh(data, solve_evenly, 0).votes
-    assert share == 1
-    np.testing.assert_allclose(found.weight, head.weight * scale, rtol=1e-6)
-    np.testing.assert_allclose(found.bias, head.bias * scale, rtol=1e-6)
-
-
-def test_pseudo_labels_help_where_the_domains_differ() -> None:
-    turn = np.linalg.qr(np.eye(8) + 0.4 * np.random.default_rng(1).normal(size=(8, 8)))[0]
-    turn *= np.sign(np.diag(turn))
-    data, test = domains(400, 400, turn=turn), domains(3, 0, seed=50, turn=turn, few=900)
-    head = PseudoLabels().weigh(data, solve, 0).votes[0][1]
-    plain = solve(data.source, data.labels, None)
-    found = [right(one, test.target_labelled, test.target_labels) for one in (head, plain)]
-    assert found[0] > found[1] + 0.005
 
 
 def test_tradaboost_asks_for_labels_of_the_target() -> None:
