@@ -99,19 +99,32 @@ def _ours(case: Case, method: str) -> np.ndarray:
         return np.asarray(found.head(torch.from_numpy(case.test)).argmax(dim=1))
 
 
+class _Network(nn.Module):
+    """What `train_on_features` trains, as skada calls it."""
+
+    def __init__(self, width: int, narrow: int, classes: int) -> None:
+        super().__init__()
+        self.aligned = nn.Sequential(nn.Linear(width, narrow), nn.LayerNorm(narrow)) if narrow else nn.Identity()
+        self.head = nn.Linear(narrow or width, classes)
+
+    def forward(self, features: torch.Tensor, sample_weight: object = None) -> torch.Tensor:
+        """(batch, width) -> (batch, classes)"""
+        del sample_weight
+        found: torch.Tensor = self.head(self.aligned(features))
+        return found
+
+
 def _theirs(case: Case, method: str) -> np.ndarray:
     import skada.deep
 
     torch.manual_seed(0)
     width, classes = case.source.shape[1], int(case.labels.max()) + 1
-    narrow = nn.Identity() if method == "mcc" else nn.Linear(width, SETTINGS.bottleneck)
-    normalised = nn.Identity() if method == "mcc" else nn.LayerNorm(SETTINGS.bottleneck)
     given = width if method == "mcc" else SETTINGS.bottleneck
-    module = nn.Sequential(narrow, normalised, nn.Linear(given, classes))
+    module = _Network(width, 0 if method == "mcc" else SETTINGS.bottleneck, classes)
     most = max(len(case.source), len(case.target))
     net = getattr(skada.deep, METHODS[method])(
         module,
-        layer_name="1",
+        layer_name="aligned",
         **({"num_features": given} if method == "dann" else {}),
         **({"T": 2.5} if method == "mcc" else {}),
         max_epochs=math.ceil(SETTINGS.steps / max(1, most // SETTINGS.batch_size)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, ClassVar
 
@@ -150,6 +151,15 @@ def test_what_it_aligns_is_what_the_head_behind_a_bottleneck_reads(name: str) ->
     whole = loop.model.heads["head"](loop.model.backbone.module(step.batches[TARGET].state.hidden))
     torch.testing.assert_close(step.outputs(features, step.batches[TARGET])["logits"], whole)
     assert all(bool(torch.isfinite(loss)) for loss in OBJECTIVES[name].losses(step).values())
+
+
+@every_adapting
+@pytest.mark.parametrize("done", [0.0, 0.75])
+def test_losses_of_two_domains_are_float32_in_any_precision(name: str, done: float) -> None:
+    rates = [Rate(-1, 1.0), *(Rate(stage, 1.0) for stage in range(3))]
+    loop = loop_for(classes(), OBJECTIVES[name], Recipe(**SHORT, precision="bfloat16"), rates)
+    losses = OBJECTIVES[name].losses(replace(first_step(loop), progress=done))
+    assert all(loss.dtype == torch.float32 and bool(torch.isfinite(loss)) for loss in losses.values())
 
 
 @every_adapting
