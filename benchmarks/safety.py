@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,9 +82,14 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     wanted, asked = _wanted(), _asked()
     if quick:
         wanted, asked = wanted[:: len(wanted) // 12][:12], asked[::5]
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as workers:
-        found = list(workers.map(_decided, wanted))
-        missing = list(workers.map(_missing, asked))
+    names = sorted({name for one in (*wanted, *asked) for name in (one.one, one.other) if name})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as workers,
+    ):
+        list(workers.map(_keep, names, repeat(folder)))
+        found = list(workers.map(_decided, wanted, repeat(folder)))
+        missing = list(workers.map(_missing, asked, repeat(folder)))
     worse = _significantly_worse(found)
     worth = [one for one in found if one["oracle"] >= 100 * WORTH]
     planted = [one for one in missing if one["planted"]]
@@ -129,16 +136,24 @@ def _asked() -> list[Wanted]:
     return found + [Wanted("label", name, draw=1, alpha=10.0) for name in SEVERAL[:4]]
 
 
-@cache
-def _features(name: str) -> Features:
+def _keep(name: str, folder: str) -> None:
+    """Make the features of a set once, for all processes."""
     features, classes = SETS[name]()
-    return features.astype(np.float32), classes.astype(np.int64)
+    np.savez(Path(folder, name), features=features.astype(np.float32), classes=classes.astype(np.int64))
 
 
-def _decided(wanted: Wanted) -> dict[str, Any]:
+def _made(wanted: Wanted, folder: str) -> Case:
+    def features(name: str) -> Features:
+        with np.load(Path(folder, f"{name}.npz")) as found:
+            return found["features"], found["classes"]
+
+    return made(wanted, features)
+
+
+def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     """The decision on a case, and how it fares by the target's labels."""
     torch.set_num_threads(1)
-    started, case = time.monotonic(), made(wanted, _features)
+    started, case = time.monotonic(), _made(wanted, folder)
     sides = _sides(case)
     diagnosis = diagnosed(sides, 0)
     everyone, ruled_out = _candidates(sides, diagnosis, case.classes)
@@ -204,9 +219,9 @@ def _judged(sides: Sides, one: Adapted) -> Candidate:
     return Candidate(one.name, one.family, outcome_of(sides, one))
 
 
-def _missing(wanted: Wanted) -> dict[str, Any]:
+def _missing(wanted: Wanted, folder: str) -> dict[str, Any]:
     """Classes that the target lacks, those that it nearly lacks, and those that are said to be missing."""
-    case = made(wanted, _features)
+    case = _made(wanted, folder)
     names = [str(k) for k in range(case.classes)]
     told = diagnose(case.source, case.target, case.labels, None, names, wanted.draw).missing_classes
     mine, theirs = (np.bincount(of, minlength=case.classes) for of in (case.labels, case.truth))
