@@ -28,6 +28,7 @@ from scipy.stats import binomtest
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
 from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.safe_choice import choose
 from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.kernel import registry
@@ -157,7 +158,8 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     sides = _sides(case)
     diagnosis = diagnosed(sides, 0)
     everyone, ruled_out = _candidates(sides, diagnosis, case.classes)
-    decision = choose(everyone[0], everyone[1:], diagnosis, 0, sides.names)
+    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
+    decision = choose(everyone[0], everyone[1:], diagnosis, 0, sides.names, spread=spread)
     right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in (*everyone, *ruled_out)}
     plain, chosen = right[SOURCE_MODEL], right[decision.chosen]
     best = max(right, key=lambda name: right[name].mean())
@@ -168,6 +170,7 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
         "kind": case.kind,
         "diagnosed": diagnosis.kind,
         "distance": round(diagnosis.inputs.distance, 2),
+        "spread": round(spread, 2),
         "examples": [len(case.source), len(case.target)],
         "accuracy": {name: round(100 * float(of.mean()), 1) for name, of in right.items()},
         "chosen": decision.chosen,

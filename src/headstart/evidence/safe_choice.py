@@ -102,6 +102,7 @@ def choose(
     seed: int = 0,
     names: Sequence[str] = (),
     checked: Sequence[np.ndarray] = (),
+    spread: float | None = None,
 ) -> Decision:
     """Choose a candidate, or the source model where the evidence for each is weak.
 
@@ -111,10 +112,13 @@ def choose(
         seed: of validators that draw. names: of the classes; their numbers without.
         checked: for the source model and each candidate, which labelled target examples it is right on, (few,) bool,
             without having been fit on them; empty without any.
+        spread: `class_spread` of all source examples that there are; None for that of the held-out ones, which is
+            smaller where they are few.
     """
     names = names or [str(k) for k in range(source.outcome.target.shape[1])]
     read, everyone, plain = reading(diagnosis), [source, *candidates], source.outcome
-    spread = class_spread(plain.source_features, plain.labels, plain.target_features)
+    if spread is None:
+        spread = class_spread(plain.source_features, plain.labels, plain.target_features)
     kappas = agreements(everyone)
     best = max((k for one, k in zip(candidates, kappas[1:]) if one.judges), default=math.nan)
     table, how = list[Judged](), list[str]()
@@ -133,11 +137,7 @@ def choose(
             if all(not scores[name] > table[0].scores[name] for name in scores):
                 vetoes = (*vetoes, "no validator prefers it to the source model")
             if checked and _p_worse(checked[0], checked[len(table)]) <= LEVEL:
-                few, right = len(checked[0]), [int(some.sum()) for some in (checked[len(table)], checked[0])]
-                vetoes = (
-                    *vetoes,
-                    f"it is right on {right[0]} of {few} labelled target examples, the source model on {right[1]}",
-                )
+                vetoes = (*vetoes, _told(checked, len(table)))
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
     place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, spread)
@@ -151,11 +151,12 @@ def _by_labels(checked: Sequence[np.ndarray]) -> tuple[int, str] | None:
     best = max(range(1, len(checked)), key=lambda place: int(checked[place].sum()))
     if _p_worse(checked[best], checked[0]) * (len(checked) - 1) > LEVEL:
         return None
-    right = [int(checked[place].sum()) for place in (best, 0)]
-    return (
-        best,
-        f"it is right on {right[0]} of {len(checked[0])} labelled target examples, the source model on {right[1]}",
-    )
+    return best, _told(checked, best)
+
+
+def _told(checked: Sequence[np.ndarray], place: int) -> str:
+    right = [int(checked[one].sum()) for one in (place, 0)]
+    return f"it is right on {right[0]} of {len(checked[0])} labelled target examples, the source model on {right[1]}"
 
 
 def _p_worse(one: np.ndarray, other: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from headstart.contracts.objective import TARGET
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.extract import Extracted
 from headstart.evidence.agreement import Candidate
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.safe_choice import choose
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
@@ -63,7 +64,8 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
     others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in there]
     checked = right_on_labelled(sides.domains, source, there, task, solve, seed)
-    decision = choose(plain, others, found, seed, sides.names, checked)
+    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
+    decision = choose(plain, others, found, seed, sides.names, checked, spread)
     winner = there[decision.place - 1] if decision.place else None
     final = winner if winner is None else _on_both_parts(context, sides, winner, solve)
     accuracies = [one.accuracy() for one in (plain, *others)]

@@ -89,6 +89,7 @@ def test_a_target_that_does_not_spread_along_the_classes_of_the_source_is_taken_
         decision = choose(everyone[0], everyone[1:], SHIFTED)
         assert decision.chosen.startswith(chosen)
     assert "the target may be about something else" in decision.reason
+    assert choose(SOURCE, GOOD, SHIFTED, spread=0.1).place == 0 < choose(SOURCE, GOOD, SHIFTED, spread=0.3).place
 
 
 def test_models_that_only_agree_as_the_source_model_does_are_not_chosen() -> None:
