@@ -6,7 +6,7 @@ ensemble of all candidates. Agreement is Cohen's kappa (1960), 1 where both alwa
 often than by chance with their shares of classes: two that give nearly everything one class do not thereby agree.
 
 Heads with weighted source examples or classes are no judges: they are the source model but for the mix of classes, and
-would side with it.
+would side with it. Nor are heads of single source domains, and mixtures of these.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import numpy as np
 
 from headstart.contracts.validator import Outcome
 
+SEVERAL = "domains"
+"""Family of heads that are made of single source domains."""
+
 
 class Candidate(NamedTuple):
     """A model that may be shipped for the target."""
 
     name: str
     family: str
-    """'source', or the folder of its plug-in: 'alignment', 'weighting' or 'objectives'."""
+    """'source', the folder of its plug-in ('alignment', 'weighting', 'objectives'), or `SEVERAL`."""
     outcome: Outcome
 
     def accuracy(self) -> float:
@@ -35,7 +38,7 @@ class Candidate(NamedTuple):
     @property
     def judges(self) -> bool:
         """Return whether it is asked about the others."""
-        return self.family != "weighting"
+        return self.family not in ("weighting", SEVERAL)
 
 
 def agreements(everyone: Sequence[Candidate]) -> list[float]:

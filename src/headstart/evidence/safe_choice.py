@@ -18,6 +18,9 @@ Labelled examples of the target, where there are some, come first: what is signi
 model is chosen (McNemar's exact test, Bonferroni over candidates) whatever else is said against it, and what is worse
 has a veto.
 
+Heads of single source domains know nothing of the target. Where the source model would be kept, one takes its place if
+it is right significantly more often on held-out source examples than that model of all domains (McNemar's exact test).
+
 Vetoes, in any case: accuracy on held-out source examples falls (paired 95 % interval, McNemar's counts); the share of
 a predicted class leaves what the source and the estimated mix allow; predictions collapse to few classes; no validator
 prefers the candidate.
@@ -34,7 +37,7 @@ from scipy.stats import binom
 
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
-from headstart.evidence.agreement import Candidate, agreements
+from headstart.evidence.agreement import SEVERAL, Candidate, agreements
 from headstart.evidence.class_spread import class_spread
 from headstart.evidence.shift_kind import APART, Diagnosis
 from headstart.evidence.target_accuracy import (
@@ -136,11 +139,15 @@ def choose(
             vetoes = _vetoes(one.outcome, plain, diagnosis, names)
             if all(not scores[name] > table[0].scores[name] for name in scores):
                 vetoes = (*vetoes, "no validator prefers it to the source model")
+            if one.family == SEVERAL and _p_worse(*map(_right, (one.outcome, plain))) > LEVEL:
+                vetoes = (*vetoes, "held-out source examples do not show that it is better than a model of all domains")
             if checked and _p_worse(checked[0], checked[len(table)]) <= LEVEL:
                 vetoes = (*vetoes, _told(checked, len(table)))
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
     place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, spread)
+    if place == 0 and diagnosis.kind != "none":
+        place, reason = _of_several(everyone, table, reason)
     return Decision(everyone[place].name, place, reason, tuple(table), table[place].accuracy, how[place])
 
 
@@ -157,6 +164,25 @@ def _by_labels(checked: Sequence[np.ndarray]) -> tuple[int, str] | None:
 def _told(checked: Sequence[np.ndarray], place: int) -> str:
     right = [int(checked[one].sum()) for one in (place, 0)]
     return f"it is right on {right[0]} of {len(checked[0])} labelled target examples, the source model on {right[1]}"
+
+
+def _of_several(everyone: Sequence[Candidate], table: Sequence[Judged], reason: str) -> tuple[int, str]:
+    """A candidate of single source domains in the place of the source model, where one is better on the source."""
+    there = (k for k, one in enumerate(everyone) if one.family == SEVERAL and not table[k].vetoes)
+    place = next(there, 0)
+    if not place:
+        return 0, reason
+    right = [int(_right(everyone[k].outcome).sum()) for k in (place, 0)]
+    of = len(everyone[0].outcome.labels)
+    return place, (
+        f"it is right on {right[0]} of {of} held-out source examples, a model of all domains on {right[1]}, and no "
+        "adaptation to the target is safe"
+    )
+
+
+def _right(outcome: Outcome) -> np.ndarray:
+    """The held-out source examples that a model is right on, (examples,) bool."""
+    return np.asarray(outcome.source.argmax(axis=1) == outcome.labels)
 
 
 def _p_worse(one: np.ndarray, other: np.ndarray) -> float:
@@ -180,7 +206,9 @@ def _chosen(
             f"{read.within:.2f}, below {APART}), and nothing shows that a model adapted to such a target is better"
         )
     if read.situation == "mix":
-        return _by_mix(everyone, table, diagnosis, [place for place in allowed if not everyone[place].judges])
+        return _by_mix(
+            everyone, table, diagnosis, [place for place in allowed if everyone[place].family == "weighting"]
+        )
     if not spread >= RELATED:
         return 0, (
             "the source model is kept: the target may be about something else, as it spreads along the directions that "

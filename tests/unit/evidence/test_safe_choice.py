@@ -46,6 +46,7 @@ def _diagnosis(kind: ShiftKind, within: float, mix: np.ndarray = EVEN) -> Diagno
 
 
 SHIFTED = _diagnosis("covariate", 1.0)
+OVERLAPPING = _diagnosis("covariate", 0.7)
 SOURCE = Candidate("source", "source", _outcome(LABELS, 0.6, 1))
 GOOD = [Candidate(f"adapted {seed}", "alignment", _outcome(LABELS, 0.05, seed)) for seed in (2, 3, 4)]
 
@@ -162,3 +163,18 @@ def test_labelled_target_examples_decide_where_they_can() -> None:
     assert choose(SOURCE, GOOD[:2], overlap, checked=[few < 30, few < 34, few < 31]).place == 0
     worse = choose(SOURCE, GOOD, SHIFTED, checked=[few < 40, *[few < 20] * 3])
     assert worse.place == 0 and "20 of 60 labelled target examples" in worse.table[1].vetoes[-1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "diagnosis", "chosen"),
+    [(0.02, OVERLAPPING, "experts"), (0.2, OVERLAPPING, "source"), (0.02, SHIFTED, "adapted")],
+)
+def test_experts_take_the_place_of_the_source_model_where_the_source_shows_that_they_are_better(
+    wrong: float, diagnosis: Diagnosis, chosen: str
+) -> None:
+    plain = SOURCE._replace(outcome=_outcome(LABELS, 0.6, 1, source_wrong=0.2))
+    good = [one._replace(outcome=_outcome(LABELS, 0.05, 5 + n, source_wrong=0.2)) for n, one in enumerate(GOOD)]
+    several = Candidate("experts", "domains", _outcome(LABELS, 0.6, 9, source_wrong=wrong))
+    decision, without = choose(plain, [*good, several], diagnosis), choose(plain, good, diagnosis)
+    assert decision.chosen.split(" ")[0] == chosen
+    assert decision.table[1].agreement == without.table[1].agreement  # experts are no judges

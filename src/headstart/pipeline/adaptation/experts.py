@@ -22,12 +22,13 @@ from scipy.special import softmax
 from headstart.contracts.domains import Domains, LinearHead, Solve
 from headstart.contracts.head_shape import HeadShape, Mixture
 from headstart.engine.solved.logistic import solve_logistic
+from headstart.evidence.agreement import SEVERAL
 from headstart.pipeline.adaptation.candidates import Adapted, Skipped, linear, logits_of
 from headstart.pipeline.adaptation.outcomes import Sides
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.stream_rows import domains_of
 
-FAMILY = "domains"
+FAMILY = SEVERAL
 FEWEST = 10
 """Examples of a domain that has an expert."""
 
