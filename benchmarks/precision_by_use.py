@@ -9,6 +9,7 @@ the first set, and whether the gate refuses it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from headstart.engine.frozen.feeding import feed
 from headstart.engine.frozen.reference_result import ReferenceResult
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.evidence.folds import folds
-from headstart.evidence.held_out_probe import held_out_prediction
+from headstart.evidence.held_out_probe import quick_prediction
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.budget import Budget
@@ -54,13 +55,14 @@ SETS: Mapping[str, Callable[[], Any]] = {
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
-    """300 pictures a set (`quick`: 100 of three sets, one network; `full`: 600)."""
-    networks, most = (NETWORKS[:1], 100) if quick else (NETWORKS, 600 if full else 300)
+    """250 pictures a set (`quick`: 100 of three sets, one network; `full`: 600)."""
+    networks, most = (NETWORKS[:1], 100) if quick else (NETWORKS, 600 if full else 250)
     sets = [*SETS][:3] if quick else [*SETS]
     cells: dict[str, Any] = {}
     gains: dict[str, np.ndarray] = {}
-    with own_cache():  # one for all sets, so that each network is converted once
+    with own_cache() as folder:  # one for all sets, so that each network is converted once
         for name in sets:
+            shutil.rmtree(folder / "memo", ignore_errors=True)  # the gate is to see the inputs of each
             begun, plan = _read(SETS[name]())
             found = [_cell(*_loaded(begun, plan, network), most, int8=name == sets[0]) for network in networks]
             cells |= {f"{name}, {network}": cell for network, (cell, _) in zip(networks, found)}
@@ -69,7 +71,9 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     measured = {
         "precision_by_use.mean": float(np.mean([value for value, _, _ in summed.values()])),
         "precision_by_use.worse": float(sum(high < 0 for _, _, high in summed.values())),
-        "precision_by_use.error": max(cell["error"]["bfloat16"] / cell["autocast"] for cell in cells.values()),
+        "precision_by_use.error": max(
+            cell["error"]["bfloat16"] / cell["autocast"] for cell in cells.values() if not cell["refused"]["bfloat16"]
+        ),
     }
     return measured, {"pictures": most, "points with 95 % interval": summed, "cells": cells}
 
@@ -141,7 +145,7 @@ def _right(data: Prepared, backbone: Backbone, rows: np.ndarray, precision: str)
         return None
     cut = folds(np.arange(len(rows)), data.strata[rows], data.kept_together(rows), FOLDS, SEED)
     targets, units = data.targets_of(rows), data.kept_together(rows)
-    predicted = held_out_prediction(data.task, found.pooled(), targets, cut, units, SEED)
+    predicted = quick_prediction(data.task, found.pooled(), targets, cut, units, SEED)
     right: np.ndarray = predicted.columns["probabilities"].argmax(axis=1) == targets["label"]
     return right.astype(float)
 
