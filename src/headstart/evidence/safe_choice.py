@@ -7,10 +7,11 @@ The diagnosis says which evidence there can be (`target_accuracy.reading`):
   model at the estimated mix (Saerens et al. 2002): what a candidate gains is the mean of r(x)[its class] -
   r(x)[the source model's class]. The gain must be there for nearly all mixes that the estimate allows, also for the
   end of each class's interval that is closest to the source.
-- Even inputs of one class can be told apart nearly always. The target must spread along the directions that tell the
-  source's classes apart, at least `RELATED` of what the source does (`class_spread`); else it may be about something
-  else. Judges are then the candidates themselves (`agreement`): the others' mean probabilities must side with a
-  candidate in `AGREED` kappa at least, and by `MARGIN` more than with the source model.
+- Even inputs of one class can be told apart nearly always. Judges are then the candidates themselves (`agreement`): the
+  others' mean probabilities must side with a candidate in `AGREED` kappa at least, and by `MARGIN` more than with the
+  source model. The target must also spread along the directions that tell the source's classes apart, at least
+  `RELATED` of what the source does (`class_spread`): it may be about something else, which heads that were all made
+  from one source can split alike. Of more than two classes they hardly do, so that `CLOSE` kappa will do as well.
 - Else the domains overlap, and the source model is kept: alignments assume that the domains have the same mix and the
   same inputs, and where they are only sampled differently, they harm.
 
@@ -51,9 +52,9 @@ from headstart.evidence.target_accuracy import (
 )
 from headstart.kernel import registry
 
-RELATED, AGREED, MARGIN = 0.2, 0.5, 0.05
-"""Least spread of the target along the source's classes, least kappa of a candidate with its judges, and by how much it
-must be larger than the source model's."""
+RELATED, AGREED, CLOSE, MARGIN = 0.2, 0.5, 0.65, 0.05
+"""Least spread of the target along the source's classes, least kappa of a candidate with its judges, the kappa that
+makes up for a small spread, and by how much it must be larger than the source model's."""
 
 LEVEL = 0.05
 """Of tests on labelled target examples."""
@@ -124,9 +125,10 @@ def choose(
         spread = class_spread(plain.source_features, plain.labels, plain.target_features)
     kappas = agreements(everyone)
     best = max((k for one, k in zip(candidates, kappas[1:]) if one.judges), default=math.nan)
+    related = 1.0 if len(names) > 2 and best >= CLOSE else min(spread / RELATED, 1.0)
     table, how = list[Judged](), list[str]()
     for one, agreement in zip(everyone, kappas):
-        trust = agreement * best * min(spread / RELATED, 1)
+        trust = agreement * best * related
         trust = float(np.clip(trust, 0, 1)) if math.isfinite(trust) else 0.5
         figure, made = estimated_accuracy(one.outcome, diagnosis, plain, trust)
         scores = {
@@ -145,7 +147,7 @@ def choose(
                 vetoes = (*vetoes, _told(checked, len(table)))
         table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
         how.append(made)
-    place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, spread)
+    place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, related)
     if place == 0 and diagnosis.kind != "none":
         place, reason = _of_several(everyone, table, reason)
     return Decision(everyone[place].name, place, reason, tuple(table), table[place].accuracy, how[place])
@@ -192,7 +194,7 @@ def _p_worse(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _chosen(
-    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading, spread: float
+    everyone: Sequence[Candidate], table: Sequence[Judged], diagnosis: Diagnosis, read: Reading, related: float
 ) -> tuple[int, str]:
     """Place of the chosen model, and the reason."""
     if diagnosis.kind == "none":
@@ -209,10 +211,10 @@ def _chosen(
         return _by_mix(
             everyone, table, diagnosis, [place for place in allowed if everyone[place].family == "weighting"]
         )
-    if not spread >= RELATED:
+    if not related >= 1:
         return 0, (
             "the source model is kept: the target may be about something else, as it spreads along the directions that "
-            f"tell the source's classes apart only {spread:.0%} as much as the source"
+            f"tell the source's classes apart only {related * RELATED:.0%} as much as the source"
         )
     allowed = [place for place in allowed if everyone[place].judges]
     if not allowed:

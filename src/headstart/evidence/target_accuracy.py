@@ -11,7 +11,7 @@ How it is made depends on what the diagnosis finds:
   generalization of SGD via disagreement"), with c = 1 / classes, a the accuracy on held-out source examples and a
   trust t in [0, 1]: the kappa of the model with its judges (`agreement`), times the largest of an adapted model, which
   stands for how right the judges are, times the target's spread along the source's classes (`class_spread`) as a share
-  of what a related target has at least:
+  of what a target that is surely related has at least:
 
       c + (a - c) t
 

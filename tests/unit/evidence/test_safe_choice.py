@@ -80,17 +80,29 @@ def test_without_evidence_the_source_model_is_kept(diagnosis: Diagnosis, wrong: 
 
 
 def test_a_target_that_does_not_spread_along_the_classes_of_the_source_is_taken_for_another_subject() -> None:
+    fair = [one._replace(outcome=_outcome(LABELS, 0.2, seed)) for seed, one in enumerate(GOOD, 7)]
     noise = DRAWS.normal(size=(N, 20 * CLASSES)).astype(np.float32)
     features = np.tile(np.eye(CLASSES, dtype=np.float32)[LABELS], 20) + 0.1 * noise
     for target, chosen in ((features, "adapted"), (noise, "source")):
         everyone = [
             one._replace(outcome=one.outcome._replace(source_features=features, target_features=target))
-            for one in (SOURCE, *GOOD)
+            for one in (SOURCE, *fair)
         ]
         decision = choose(everyone[0], everyone[1:], SHIFTED)
         assert decision.chosen.startswith(chosen)
     assert "the target may be about something else" in decision.reason
-    assert choose(SOURCE, GOOD, SHIFTED, spread=0.1).place == 0 < choose(SOURCE, GOOD, SHIFTED, spread=0.3).place
+    assert choose(SOURCE, fair, SHIFTED, spread=0.1).place == 0 < choose(SOURCE, fair, SHIFTED, spread=0.3).place
+
+
+def test_close_agreement_makes_up_for_a_small_spread_of_more_than_two_classes() -> None:
+    assert choose(SOURCE, GOOD, SHIFTED, spread=0.05).place > 0
+    two = [
+        one._replace(outcome=one.outcome._replace(target=one.outcome.target[:, :2], source=one.outcome.source[:, :2]))
+        for one in (SOURCE, *GOOD)
+    ]
+    two = [one._replace(outcome=one.outcome._replace(labels=np.minimum(LABELS, 1))) for one in two]
+    told = SHIFTED._replace(mix=None)
+    assert [choose(two[0], two[1:], told, spread=spread).place > 0 for spread in (0.05, 0.3)] == [False, True]
 
 
 def test_models_that_only_agree_as_the_source_model_does_are_not_chosen() -> None:
