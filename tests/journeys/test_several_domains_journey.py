@@ -77,26 +77,28 @@ def test_a_data_set_given_twice_is_refused_and_a_list_of_pictures_is_one_data_se
     assert several(shops) and not several(sorted(shops[0].rglob("*.png"))) and not several([shops[0], "no such folder"])
 
 
-def test_with_a_target_experts_and_the_best_single_source_stand_beside_the_pooled_model() -> None:
+@pytest.mark.parametrize("column", [None, "shop"])
+def test_with_a_target_experts_are_chosen_where_the_sources_contradict_each_other(column: str | None) -> None:
     draws = np.random.default_rng(0)
 
-    def shop(place: float, rows: int = 60) -> pd.DataFrame:
+    def shop(place: float, turned: int, rows: int = 120) -> pd.DataFrame:
         kind = draws.integers(2, size=rows)
-        values = {f"x{n}": place * (n == 0) + (2 * kind - 1) * (n == 1) + draws.normal(0, 0.7, rows) for n in range(3)}
+        side = (2 * kind - 1) * (-1 if turned else 1)
+        values = {"width": place + draws.normal(0, 0.5, rows), "shade": side + draws.normal(0, 0.3, rows)}
         return pd.DataFrame({**values, "kind": np.where(kind, "good", "bad")})
 
-    target = shop(1.5).drop(columns="kind")
-    run = headstart.fit(
-        [shop(-2), shop(2)],
-        label="kind",
-        target=target,
-        out="run",
-        scratch=False,
-        label_curve=False,
-        task="classification",
-    )
+    target = shop(-2.5, 0)
+    flags = {"label": "kind", "out": "run", "scratch": False, "label_curve": False, "task": "classification"}
+    shops = [shop(-2, 0), shop(2, 1)]
+    named = [one.assign(shop=f"data {n}") for n, one in enumerate(shops, start=1)]
+    source = shops if column is None else pd.concat(named, ignore_index=True)
+    run = headstart.fit(source, domain=column, target=target.drop(columns="kind"), **flags)
     adaptation = run.record.adaptation
     assert adaptation is not None
+    assert adaptation.chosen == "experts", adaptation.why
+    assert "held-out source examples" in adaptation.why
     found = {row.name: row for row in adaptation.candidates}
-    assert "weights on the target: data 1" in found["experts"].note
+    assert "weights on the target: data 1 100 %, data 2 0 %" in found["experts"].note
     assert "of 2 domains alone" in found["single"].note
+    again = headstart.predict(run.folder, target.drop(columns="kind"))["prediction"]
+    assert (again == target["kind"]).mean() > 0.95
