@@ -4,7 +4,8 @@ Features of PACS by the ImageNet MobileNetV2, half of the target without labels 
 half. Both get them standardised per domain, so that only the methods differ, and the same network: a layer of 256 and a
 linear head, for MCC the linear head alone. Both make 300 steps or a few more (skada: whole epochs) with batches of 128
 of each domain and SGD at .01 with Nesterov momentum .9; all else is as either has it by default. Time is that of
-training and prediction, on one thread. Needs the libraries skada and skorch.
+training and prediction, on one thread; ours computes the layer in bfloat16 where the processor has it. Needs the
+libraries skada and skorch.
 
 The objectives' settings were looked at on photo and art painting, of which no pair in both directions is here.
 """
