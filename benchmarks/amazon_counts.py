@@ -42,7 +42,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         rows = list(workers.map(_decided, asked))
     gain, below, details = summed(rows)
     others = summed([row for row in rows if row["pair"] not in DEVELOPED])
-    measured = {"amazon_counts.gain": gain, "amazon_counts.below": float(below)}
+    measured: dict[str, float | None] = {"amazon_counts.gain": gain, "amazon_counts.below": float(below)}
     details["means"]["linear SVM on TF-IDF"] = round(float(np.mean([row["tfidf"] for row in rows])), 2)
     return measured, {"developed_on": DEVELOPED, "gain_of_others": round(others[0], 2), "paper": PAPER, **details}
 

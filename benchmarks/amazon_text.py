@@ -28,7 +28,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         rows = list(workers.map(decided, pairs))
     gain, below, details = summed(rows)
     others = summed([row for row in rows if row["pair"] not in DEVELOPED])
-    measured = {"amazon_text.gain": gain, "amazon_text.below": float(below)}
+    measured: dict[str, float | None] = {"amazon_text.gain": gain, "amazon_text.below": float(below)}
     return measured, {"developed_on": DEVELOPED, "gain_of_others": round(others[0], 2), **details}
 
 
