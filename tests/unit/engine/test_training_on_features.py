@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from head_shapes import SHAPES
-from headstart.contracts.domains import Domains, LinearHead
+from headstart.contracts.domains import Domains
 from headstart.contracts.objective import SOURCE, TARGET
 from headstart.engine.training.on_features import FeatureTraining, TrainedHead, train_on_features
 from headstart.kernel import registry
@@ -46,8 +46,8 @@ def logits(head: torch.nn.Module, features: np.ndarray) -> np.ndarray:
         return np.asarray(head(torch.from_numpy(features.astype(np.float32))))
 
 
-def trained(domains: Domains, objective: Any, settings: FeatureTraining = SHORT, **given: Any) -> TrainedHead:
-    return train_on_features(domains, objective, TASK, settings, 0, **given)
+def trained(domains: Domains, objective: Any, settings: FeatureTraining = SHORT) -> TrainedHead:
+    return train_on_features(domains, objective, TASK, settings, 0)
 
 
 @pytest.mark.parametrize("name", ADAPTING)
@@ -79,16 +79,6 @@ def test_it_is_a_function_of_the_seed_and_leaves_random_states_alone() -> None:
     again = train_on_features(domains, registry.plugin("objectives", "cdan")(), TASK, SHORT, 1)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert np.array_equal(one, other) and not np.array_equal(one, logits(again.head, domains.target))
-
-
-def test_a_head_to_begin_with_is_the_first_steps_own() -> None:
-    domains, _ = shifted()
-    start = LinearHead(np.random.default_rng(1).normal(size=(CLASSES, WIDTH)), np.arange(CLASSES) / 2)
-    hardly = SHORT.model_copy(update={"steps": 1, "learning_rate": 1e-9})
-    found = trained(domains, MCC(), hardly, start=start)
-    np.testing.assert_allclose(
-        logits(found.of_source, domains.source), start.logits(domains.source), rtol=1e-4, atol=1e-4
-    )
 
 
 def test_labelled_examples_of_the_target_are_learnt() -> None:

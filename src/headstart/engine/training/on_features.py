@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, State, Tap
-from headstart.contracts.domains import Domains, LinearHead
+from headstart.contracts.domains import Domains
 from headstart.contracts.features import Features
 from headstart.contracts.head_shape import Bottleneck, HeadShape, additions_for, proper, shaped_head
 from headstart.contracts.network import Network
@@ -70,20 +70,12 @@ class TrainedHead(NamedTuple):
 
 
 def train_on_features(
-    domains: Domains,
-    objective: Objective,
-    task: BoundTask,
-    settings: FeatureTraining,
-    seed: int,
-    start: LinearHead | None = None,
+    domains: Domains, objective: Objective, task: BoundTask, settings: FeatureTraining, seed: int
 ) -> TrainedHead:
     """Train a head of a task whose head is linear in pooled features.
 
     A bottleneck comes before it where the objective needs a stage to move. Examples of the target with labels are
     learnt too, by a term of their own that counts as much as the source's.
-
-    Args:
-        start: the head of the source's features that is trained further; only where there is no bottleneck.
 
     Raises:
         DataError: a domain has fewer than two examples. TrainingError: it diverges.
@@ -99,8 +91,6 @@ def train_on_features(
         backbone = _NoBackbone(width)
         head = shaped_head(task, backbone, shape)
         additions = nn.ModuleDict(additions_for(objective, backbone, task, shape))
-    if start is not None and not shape.bottleneck:
-        _begin_with(head, start, of_source)
     streams = {
         SOURCE: _Rows(source, domains.labels, _chances(domains.labels)),
         TARGET: _Rows(_scaled(domains.target, of_target)),
@@ -278,14 +268,6 @@ def _first(head: nn.Module) -> nn.Linear:
             f"a head on kept features must begin with a linear layer, not with a {type(layer).__name__}"
         )
     return layer
-
-
-@torch.no_grad()
-def _begin_with(head: nn.Module, start: LinearHead, scaling: Standardisation) -> None:
-    """Give a linear head of standardised features the weights of one of features as they are."""
-    layer, used = _first(head), np.isfinite(scaling.scale)
-    layer.weight.copy_(torch.from_numpy(start.weight * np.where(used, scaling.scale, 0.0)))
-    layer.bias.copy_(torch.from_numpy(start.bias + start.weight @ scaling.mean))
 
 
 @torch.no_grad()
