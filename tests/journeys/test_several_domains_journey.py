@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,13 @@ def test_tables_keep_groups_of_different_data_sets_apart(bert: Path) -> None:
     frames = [reviews(30), reviews(30).assign(review=[f"item {row} was bad" for row in range(30)], mood=["cross"] * 30)]
     for name, frame in zip(("north.csv", "south.csv"), frames):
         frame.drop(columns="answer").to_csv(name, index=False)
-    flags = {"text": "review", "label": "mood", "group": "writer", "backbone": str(bert), "scratch": False}
+    flags: dict[str, Any] = {
+        "text": "review",
+        "label": "mood",
+        "group": "writer",
+        "backbone": str(bert),
+        "scratch": False,
+    }
     run = headstart.fit(["north.csv", "south.csv"], out="run", label_curve=False, **flags)
     assert "south has no examples of glad" in run.record.data.notes
     assert pd.read_csv("run/split.csv")["origin"].str.startswith("north/").sum() == 30
@@ -65,7 +72,7 @@ NUMBERS = {"a": np.arange(9.0), "mood": ["x", "y", "z"] * 3}
     ],
 )
 def test_data_sets_that_do_not_go_together_are_refused(
-    other: dict[str, list[str]], first: dict[str, list[str]], flags: dict[str, str], words: str
+    other: dict[str, Any], first: dict[str, Any], flags: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(HeadstartError, match=words):
         headstart.fit([pd.DataFrame(first), pd.DataFrame(other)], out="run", label="mood", **flags)
@@ -88,7 +95,13 @@ def test_with_a_target_experts_are_chosen_where_the_sources_contradict_each_othe
         return pd.DataFrame({**values, "kind": np.where(kind, "good", "bad")})
 
     target = shop(-2.5, 0)
-    flags = {"label": "kind", "out": "run", "scratch": False, "label_curve": False, "task": "classification"}
+    flags: dict[str, Any] = {
+        "label": "kind",
+        "out": "run",
+        "scratch": False,
+        "label_curve": False,
+        "task": "classification",
+    }
     shops = [shop(-2, 0), shop(2, 1)]
     named = [one.assign(shop=f"data {n}") for n, one in enumerate(shops, start=1)]
     source = shops if column is None else pd.concat(named, ignore_index=True)

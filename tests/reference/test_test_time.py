@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from headstart.test_time.adaptive_batch_norm import AdaptiveBatchNorm
 from headstart.test_time.tent import Tent
 
 CLASSES, WIDTH = 5, 6
+MOVING = ("1.weight", "1.bias", "4.weight", "4.bias")
 
 
 def network(norm: str = "batch") -> nn.Sequential:
@@ -78,13 +80,15 @@ def test_without_the_source_the_layers_do_what_those_in_training_mode_do() -> No
 
 def test_statistics_of_several_batches_are_mixed_with_those_of_the_source_by_the_paper() -> None:
     net, values = network(), pictures(24)
-    kept = [net[1].running_mean.clone(), net[1].running_var.clone()]
+    kept = [net.get_buffer(f"1.running_{name}").clone() for name in ("mean", "var")]
     adaptation = AdaptiveBatchNorm(source_examples=16).begin(subject(net)[0])
     adaptation.look([batch(values[:8]), batch(values[8:12])], 12)
     adaptation.look([batch(values[12:])], 12)
     seen = network()[0](values).transpose(0, 1).flatten(1)
     expected = [16 / 40 * old + 24 / 40 * new for old, new in zip(kept, (seen.mean(1), seen.var(1, correction=0)))]
-    torch.testing.assert_close([net[1].running_mean, net[1].running_var], expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        [net.get_buffer(f"1.running_{name}") for name in ("mean", "var")], expected, rtol=1e-6, atol=1e-6
+    )
 
 
 def test_inputs_like_the_training_examples_change_nothing() -> None:
@@ -98,7 +102,7 @@ def test_inputs_like_the_training_examples_change_nothing() -> None:
 
 def test_a_shift_of_scale_and_place_is_undone_though_a_frozen_network_keeps_other_statistics() -> None:
     net, values = network(), pictures(16)
-    net[0].bias.data.zero_()
+    net.get_parameter("0.bias").data.zero_()
     with torch.no_grad():
         plain = net(values).mean((2, 3))
     adaptation = AdaptiveBatchNorm(source_examples=0).begin(subject(net, values)[0])
@@ -108,30 +112,31 @@ def test_a_shift_of_scale_and_place_is_undone_though_a_frozen_network_keeps_othe
 
 def test_folded_layers_without_training_examples_are_refused() -> None:
     net = network()
-    for layer in (net[1], net[4]):
-        layer.running_mean.zero_(), layer.running_var.fill_(1)
+    for layer in ("1", "4"):
+        net.get_buffer(f"{layer}.running_mean").zero_()
+        net.get_buffer(f"{layer}.running_var").fill_(1)
     with pytest.raises(SettingsError, match=r"folded into other weights.*they are gone"):
         AdaptiveBatchNorm().begin(subject(net)[0])
 
 
-def entropies(net: nn.Module, head: nn.Module, values: Tensor) -> list[Tensor]:
+def entropies(net: nn.Sequential, head: nn.Module, values: Tensor) -> list[Tensor]:
     """H(p) of every picture, class by class."""
-    found = []
+    found: list[Tensor] = []
     for logits in head(net(values).mean((2, 3))):
         powers = [logit.exp() for logit in logits]
         shares = [power / sum(powers) for power in powers]
-        found.append(-sum(share * share.log() for share in shares))
+        found.append(-torch.stack([share * share.log() for share in shares]).sum())
     return found
 
 
-def longhand_step(net: nn.Module, head: nn.Module, values: Tensor, rate: float, radius: float) -> list[Tensor]:
+def longhand_step(net: nn.Sequential, head: nn.Module, values: Tensor, rate: float, radius: float) -> list[Tensor]:
     """Scale and shift of both layers after the two steps of SAR."""
-    weights = [net[1].weight, net[1].bias, net[4].weight, net[4].bias]
+    weights = [net.get_parameter(name) for name in MOVING]
     margin = 0.4 * math.log(CLASSES)
     first = entropies(net, head, values)
     reliable = [row for row, entropy in enumerate(first) if entropy < margin]
     assert 0 < len(reliable) < len(values)
-    gradients = torch.autograd.grad(sum(first[row] for row in reliable) / len(reliable), weights)
+    gradients = torch.autograd.grad(torch.stack([first[row] for row in reliable]).sum() / len(reliable), weights)
     length = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
     before = [weight.detach().clone() for weight in weights]
     with torch.no_grad():
@@ -139,7 +144,7 @@ def longhand_step(net: nn.Module, head: nn.Module, values: Tensor, rate: float, 
             weight += radius * gradient / length
     second = entropies(net, head, values)
     still = [row for row in reliable if second[row] < margin]
-    gradients = torch.autograd.grad(sum(second[row] for row in still) / len(still), weights)
+    gradients = torch.autograd.grad(torch.stack([second[row] for row in still]).sum() / len(still), weights)
     return [weight - rate * gradient for weight, gradient in zip(before, gradients)]
 
 
@@ -154,10 +159,12 @@ def test_a_step_of_tent_is_that_of_the_papers(radius: float) -> None:
     adaptation = Tent(rate=0.1, radius=radius, reset_below=0, diverse=0).begin(model)
     found = adaptation.features(batch(values))
     torch.testing.assert_close(found.pooled, plain)  # a batch is predicted before the step
-    moved = [net[1].weight, net[1].bias, net[4].weight, net[4].bias]
+    moved = [net.get_parameter(name) for name in MOVING]
     torch.testing.assert_close([weight.detach() for weight in moved], expected, rtol=1e-6, atol=1e-9)
-    others = [net[0].weight, net[3].weight, head.weight]
-    torch.testing.assert_close(others, [reference[0].weight, reference[3].weight, subject(network())[1].weight])
+    others = [net.get_parameter("0.weight"), net.get_parameter("3.weight"), head.weight]
+    torch.testing.assert_close(
+        others, [*map(reference.get_parameter, ("0.weight", "3.weight")), subject(network())[1].weight]
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_a_step_of_tent_is_that_of_the_papers(radius: float) -> None:
         ({"rate": 1.0, "reset_below": 0, "diverse": 0.99, "reliable": 1.0, "radius": 0}, "collapsed to few classes"),
     ],
 )
-def test_guards_take_the_saved_weights_again(settings: dict[str, float], why: str) -> None:
+def test_guards_take_the_saved_weights_again(settings: dict[str, Any], why: str) -> None:
     net = network("group")
     model, _ = subject(net)
     saved = [tensor.clone() for tensor in net.state_dict().values()]
@@ -184,5 +191,5 @@ def test_the_last_stages_rest() -> None:
     net = network("group")
     adaptation = Tent(rate=0.1, resting=0.5, reset_below=0, diverse=0).begin(subject(net)[0])
     adaptation.features(batch(pictures(12)))
-    assert not torch.equal(net[1].weight, network("group")[1].weight)
-    assert torch.equal(net[4].weight, network("group")[4].weight)
+    assert not torch.equal(net.get_parameter("1.weight"), network("group").get_parameter("1.weight"))
+    assert torch.equal(net.get_parameter("4.weight"), network("group").get_parameter("4.weight"))
