@@ -24,7 +24,9 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [photo_folder(root / f"shop-{n}", given, seed=n) for n, given in enumerate(counts)]
 
 
-def test_pictures_of_several_folders_are_put_together(shops: list[Path], headstart_command: Command) -> None:
+def test_pictures_of_several_folders_are_put_together(
+    shops: list[Path], tmp_path: Path, headstart_command: Command
+) -> None:
     ended = headstart_command("fit", *shops, *OFFLINE, "--no-scratch", "--no-label-curve", "--out", "run")
     assert ended.code == 0, ended.err
     run = headstart.load("run")
@@ -37,6 +39,8 @@ def test_pictures_of_several_folders_are_put_together(shops: list[Path], headsta
     again = headstart.evaluate(run)
     assert again.figures["accuracy"].value == run.metrics["test"]["accuracy"]["value"]
     assert len(run.predict(shops[0])) == 24
+    pool = photo_folder(tmp_path / "pool", {"new": 6}, seed=9)
+    assert headstart.suggest(pool, labelled="run", count=2).labelled == 54
 
 
 def test_tables_keep_groups_of_different_data_sets_apart(bert: Path) -> None:

@@ -100,7 +100,7 @@ def suggest(
     if run is not None:
         own = {"columns": run.plan.columns, "format": run.plan.format, "task": run.plan.task, "backbone": str(labelled)}
         said |= {name: value for name, value in own.items() if said[name] in (None, AUTO, Columns())}
-        labelled = run.plan.data
+        labelled = run.plan.source()
         run = run if said["backbone"] == own["backbone"] else None  # its head reads the features of its own backbone
     plan = with_columns_of_run(build(Plan, said, where="suggest"))
     plan.check()
