@@ -83,13 +83,13 @@ class _InTimm(CifarResNet):
 @register_model
 def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """ResNet-20 as timm makes its own."""
-    return build_model_with_cfg(_InTimm, "cifar_resnet20", pretrained, depth=20, **kwargs)  # type: ignore[no-any-return]
+    return build_model_with_cfg(_InTimm, "cifar_resnet20", pretrained, depth=20, **kwargs)
 
 
 @register_model
 def cifar_resnet56(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """ResNet-56 likewise."""
-    return build_model_with_cfg(_InTimm, "cifar_resnet56", pretrained, depth=56, **kwargs)  # type: ignore[no-any-return]
+    return build_model_with_cfg(_InTimm, "cifar_resnet56", pretrained, depth=56, **kwargs)
 
 
 def timm_folder(weights: Path, depth: int, folder: Path) -> Path:

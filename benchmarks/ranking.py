@@ -43,11 +43,11 @@ RULE = "select"
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:  # noqa: ARG001
     """Eight cases of pictures, four of texts (`quick`: one of pictures, fewer checkpoints and steps)."""
     steps = 4 if quick else STEPS
-    groups = {CASES[:1]: ["mobilenetv2_100_imagenet", "embedded"]} if quick else {CASES: [*CHECKPOINTS]}
+    groups: dict[tuple[str, ...], list[str]] = {CASES: [*CHECKPOINTS], TEXT_CASES: [*TEXTS]}
+    if quick:
+        groups = {CASES[:1]: ["mobilenetv2_100_imagenet", "embedded"]}
     asked = [[name, str(steps), *cases] for cases, names in groups.items() for name in names]
     if not quick:
-        groups[TEXT_CASES] = [*TEXTS]
-        asked += [[name, str(steps), *TEXT_CASES] for name in TEXTS]
         asked += [[name, str(steps), *CASES] for name in RANDOM]
     found = {name: cell for (name, *_), cell in zip(asked, cells("ranking", "benchmarks._ranking_cell", asked))}
     each = {
