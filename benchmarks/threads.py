@@ -86,7 +86,7 @@ def _measure(backbone: Backbone, examples: Examples, timed: int, quick: bool) ->
             del settings[name]
     for state, processes in (("alone", 0), ("busy", BUSY)):
         with _busy(processes):
-            passes = {name: partial(one_pass, one) for name, one in settings.items()}
+            passes: dict[str, Callable[[], float]] = {name: partial(one_pass, one) for name, one in settings.items()}
             seconds = _in_turns(passes, 1 if quick else ROUNDS[state])
         speed = {name: 2 * len(examples) / statistics.median(times) for name, times in seconds.items()}
         best = max(speed.keys() - {"ours"}, key=lambda name: speed[name])
