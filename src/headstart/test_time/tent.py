@@ -93,6 +93,9 @@ class _Steps(Adaptation):
         for weight in weights:
             weight.requires_grad_(True)
         self._steps = self._unsure = self._places = self._settled = self._collapses = 0
+        self._loss: Tensor | None = None
+        self._mix: Tensor | None = None
+        self._saved_mix: Tensor | None = None
         self._reset()
 
     def look(self, batches: Iterable[Batch], examples: int) -> None:
@@ -182,9 +185,7 @@ class _Steps(Adaptation):
             for weight, saved in zip(self._weights, self._saved):
                 weight.copy_(saved)
         self._optimiser = torch.optim.SGD(self._weights, lr=self._settings.rate, momentum=0.9)
-        self._loss: Tensor | None = None
-        self._mix: Tensor | None = None
-        self._saved_mix: Tensor | None = None
+        self._loss = self._mix = self._saved_mix = None
 
 
 def entropy(logits: Tensor) -> Tensor:
