@@ -14,7 +14,7 @@ from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
 from headstart.evidence.safe_choice import choose
 from headstart.numerics.density_ratio import density_ratio
-from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, logits_of, solver
+from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, logits_of, solver
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
@@ -52,8 +52,8 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
     if decision.chosen != SOURCE_MODEL:
         winner = made[[one.name for one in everyone].index(decision.chosen)]
-        again = candidate(winner.family, winner.name, whole, task, solve, 0)
-        head = again.head if isinstance(again, Adapted) else winner.head
+        anew = again(winner, whole, task, solve, 0)
+        head = anew.head if isinstance(anew, Adapted) else winner.head
         right = logits_of(head, target.features).argmax(axis=1) == target.labels
     seconds = time.monotonic() - started
     accuracy = {one.name: _percent(one.outcome.target.argmax(axis=1) == target.labels) for one in everyone}

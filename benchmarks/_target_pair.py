@@ -22,7 +22,7 @@ from headstart.contracts.domains import Domains, LinearHead
 from headstart.evidence.agreement import Candidate
 from headstart.evidence.safe_choice import choose
 from headstart.numerics.density_ratio import density_ratio
-from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
+from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, solver
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
 from headstart.tasks.classification.task import BoundClassification, Classification
 
@@ -63,8 +63,8 @@ def decided(pair: Pair) -> dict[str, Any]:
         whole = _domains(pair, np.arange(len(pair.labels)))
         models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
         for place, one in enumerate(made, 1):
-            again = candidate(one.family, one.name, whole, task, solve, 0) if place == decision.place else one
-            models[everyone[place].name] = again.target if isinstance(again, Adapted) else one.target
+            anew = again(one, whole, task, solve, 0) if place == decision.place else one
+            models[everyone[place].name] = anew.target if isinstance(anew, Adapted) else one.target
     right = {name: model(pair.test).argmax(axis=1) == pair.truth for name, model in models.items()}
     right["chosen"] = right["probe" if decision.place == 0 else everyone[decision.place].name]
     return {

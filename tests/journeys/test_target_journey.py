@@ -154,3 +154,16 @@ def test_a_training_towards_a_target_ends_with_its_last_epoch_whatever_the_sourc
     arm = _fit(tmp_path, data=noisy, **given).record.arms["model"]
     losses = [epoch.val_loss for epoch in arm.history]
     assert losses.index(min(losses)) < 3 and arm.chosen["best_epoch"] == 4
+
+
+def test_domains_that_lie_apart_get_the_mean_of_adapted_heads(tmp_path: Path) -> None:
+    target = _frame(240, seed=3, shift=8.0)
+    run = _fit(tmp_path, target=target.drop(columns="kind"))
+    adaptation = run.record.adaptation
+    assert adaptation is not None and adaptation.chosen == "ensemble" and len(adaptation.pictures) == 2
+    members = next(row.note for row in adaptation.candidates if row.name == "ensemble")
+    assert "standardised domains" in members and "mcc" in members
+    predicted = headstart.load(run.folder).predict(target.drop(columns="kind"))
+    assert (predicted["prediction"] == target["kind"]).mean() > 0.85
+    written = pd.read_csv(run.folder / adaptation.predictions)
+    assert np.allclose(written["p_red"], predicted["p_red"])

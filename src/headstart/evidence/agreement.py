@@ -6,7 +6,8 @@ ensemble of all candidates. Agreement is Cohen's kappa (1960), 1 where both alwa
 often than by chance with their shares of classes: two that give nearly everything one class do not thereby agree.
 
 Heads with weighted source examples or classes are no judges: they are the source model but for the mix of classes, and
-would side with it. Nor are heads of single source domains, and mixtures of these.
+would side with it. Nor are heads of single source domains, and mixtures of these, nor the ensemble, which would agree
+with its own members; its agreement is that of the member that has most.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 
 from headstart.contracts.validator import Outcome
 
-SEVERAL = "domains"
-"""Family of heads that are made of single source domains."""
+SEVERAL, ENSEMBLE = "domains", "ensemble"
+"""Families of heads that are made of single source domains, and of the mean of adapted heads."""
 
 
 class Candidate(NamedTuple):
@@ -27,7 +28,7 @@ class Candidate(NamedTuple):
 
     name: str
     family: str
-    """'source', the folder of its plug-in ('alignment', 'weighting', 'objectives'), or `SEVERAL`."""
+    """'source', the folder of its plug-in ('alignment', 'weighting', 'objectives'), `SEVERAL` or `ENSEMBLE`."""
     outcome: Outcome
 
     def accuracy(self) -> float:
@@ -38,7 +39,7 @@ class Candidate(NamedTuple):
     @property
     def judges(self) -> bool:
         """Return whether it is asked about the others."""
-        return self.family not in ("weighting", SEVERAL)
+        return self.family not in ("weighting", SEVERAL, ENSEMBLE)
 
 
 def agreements(everyone: Sequence[Candidate]) -> list[float]:
@@ -49,7 +50,8 @@ def agreements(everyone: Sequence[Candidate]) -> list[float]:
         classes = one.outcome.target.argmax(axis=1)
         judged = np.mean(judges, axis=0).argmax(axis=1) if judges else None
         found.append(float("nan") if judged is None else kappa(classes, judged, one.outcome.target.shape[1]))
-    return found
+    most = max((k for one, k in zip(everyone[1:], found[1:]) if one.judges), default=float("nan"))
+    return [most if one.family == ENSEMBLE else k for one, k in zip(everyone, found)]
 
 
 def kappa(one: np.ndarray, other: np.ndarray, classes: int) -> float:

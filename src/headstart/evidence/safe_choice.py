@@ -38,7 +38,7 @@ from scipy.stats import binom
 
 from headstart.contracts.figures import Figure
 from headstart.contracts.validator import Outcome
-from headstart.evidence.agreement import SEVERAL, Candidate, agreements
+from headstart.evidence.agreement import ENSEMBLE, SEVERAL, Candidate, agreements
 from headstart.evidence.class_spread import class_spread
 from headstart.evidence.shift_kind import APART, Diagnosis
 from headstart.evidence.target_accuracy import (
@@ -223,7 +223,8 @@ def _chosen(
     most, plain = table[best].agreement, table[0].agreement
     told = f"models adapted in other ways agree with it by a kappa of {most:.2f}, with the source model by {plain:.2f}"
     if most >= AGREED and most - plain >= MARGIN:
-        return best, told
+        merged = (k for k, one in enumerate(everyone) if one.family == ENSEMBLE and not table[k].vetoes)
+        return next(merged, best), told
     return 0, f"the source model is kept: the evidence for '{table[best].name}' is weak; {told}"
 
 

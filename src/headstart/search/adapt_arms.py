@@ -22,7 +22,15 @@ from headstart.evidence.class_spread import class_spread
 from headstart.evidence.safe_choice import choose
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
-from headstart.pipeline.adaptation.candidates import Adapted, Logits, adapts, candidate, candidates, logits_of, solver
+from headstart.pipeline.adaptation.candidates import (
+    Adapted,
+    Logits,
+    adapts,
+    again,
+    candidates,
+    logits_of,
+    solver,
+)
 from headstart.pipeline.adaptation.decided import adaptation_row
 from headstart.pipeline.adaptation.experts import FAMILY, expert_candidates
 from headstart.pipeline.adaptation.labelled import right_on_labelled
@@ -58,7 +66,7 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     sides = sides_of(context, target)
     solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
     source = solve(sides.domains.source, sides.domains.labels, None)
-    made = list(candidates(sides.domains, found, task, solve, seed))
+    made = candidates(sides.domains, found, task, solve, seed)
     made += expert_candidates(context, sides, solve) if found.kind != "none" else ()
     there = [one for one in made if isinstance(one, Adapted)]
     plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
@@ -153,7 +161,7 @@ def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted, solve: So
         source=np.concatenate([sides.domains.source, sides.held]),
         labels=np.concatenate([sides.domains.labels, sides.held_labels]),
     )
-    found = candidate(winner.family, winner.name, domains, context.data.task, solve, context.plan.seed)
+    found = again(winner, domains, context.data.task, solve, context.plan.seed)
     return found if isinstance(found, Adapted) else winner
 
 

@@ -5,14 +5,16 @@ All work on the kept features of source and target, so that each takes seconds.
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import nn
 
 from headstart.contracts.alignment import Alignment
@@ -25,6 +27,7 @@ from headstart.contracts.task_capabilities import ClosedForm, one_class_each
 from headstart.contracts.weighting import Weighting
 from headstart.engine.solved.solve import solve_head
 from headstart.engine.training.on_features import FeatureTraining, train_on_features
+from headstart.evidence.agreement import ENSEMBLE
 from headstart.evidence.shift_kind import Diagnosis
 from headstart.evidence.target_accuracy import Situation, reading
 from headstart.kernel import registry
@@ -64,6 +67,8 @@ class Adapted:
     seconds: float
     note: str = ""
     """Further finding: 'effective sample size 312 of 800'."""
+    members: tuple[Adapted, ...] = ()
+    """Of an ensemble."""
 
     def target(self, features: np.ndarray) -> np.ndarray:
         """Target features (examples, width) -> logits (examples, classes) float64."""
@@ -117,20 +122,46 @@ def solver(task: BoundTask, groups: np.ndarray | None, seed: int) -> Solve:
     return solve
 
 
-def candidates(
-    domains: Domains, found: Diagnosis, task: BoundTask, solve: Solve, seed: int
-) -> Iterator[Adapted | Skipped]:
-    """Make every candidate that may be tried under a diagnosed shift, in the order of families and names."""
+def candidates(domains: Domains, found: Diagnosis, task: BoundTask, solve: Solve, seed: int) -> list[Adapted | Skipped]:
+    """Make every candidate that may be tried under a diagnosed shift, in the order of families and names.
+
+    Last comes the mean of all heads that were adapted by alignments and objectives, where several are linear.
+    """
     if found.kind == "none" and not len(domains.target_labels):
-        return
+        return []
     situation = reading(found).situation
     kind: ShiftKind = "label" if situation == "mix" else found.kind
+    made = list[Adapted | Skipped]()
     for family in ("alignment", "weighting", "objectives"):
         for name in registry.names(family):
             part = registry.plugin(family, name)()
             tried = len(domains.target_labels) if _needs_labels(part) else family in FAMILIES[situation]
             if tried and kind in part.kinds:
-                yield candidate(family, name, domains, task, solve, seed)
+                made.append(candidate(family, name, domains, task, solve, seed))
+    adapted = (one for one in made if isinstance(one, Adapted) and one.family in FAMILIES["apart"])
+    members = tuple(one for one in adapted if one.shape == HeadShape())
+    return [*made, _ensemble(members)] if len(members) > 1 else made
+
+
+def again(one: Adapted, domains: Domains, task: BoundTask, solve: Solve, seed: int) -> Adapted | Skipped:
+    """Make a candidate once more, of other examples."""
+    if not one.members:
+        return candidate(one.family, one.name, domains, task, solve, seed)
+    found = [again(member, domains, task, solve, seed) for member in one.members]
+    there = tuple(member for member in found if isinstance(member, Adapted))
+    return _ensemble(there) if len(there) > 1 else Skipped(one.name, one.family, one.title, "it has lost its members")
+
+
+def _ensemble(members: tuple[Adapted, ...]) -> Adapted:
+    width = members[0].head.get_parameter("weight").shape[1]
+    head = Mixture(width, [copy.deepcopy(one.head) for one in members], gated=False)
+
+    def source(features: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(np.mean([softmax(one.source(features), axis=1) for one in members], axis=0)))
+
+    seconds, note = sum(one.seconds for one in members), f"mean of {', '.join(one.title for one in members)}"
+    shape = HeadShape(members=len(members))
+    return Adapted("ensemble", ENSEMBLE, "ensemble", shape, head, source, seconds, note, members)
 
 
 def candidate(family: str, name: str, domains: Domains, task: BoundTask, solve: Solve, seed: int) -> Adapted | Skipped:

@@ -14,7 +14,7 @@ from headstart.contracts.domains import Domains, LinearHead, Solve
 from headstart.contracts.task import BoundTask
 from headstart.evidence.folds import folds
 from headstart.kernel import registry
-from headstart.pipeline.adaptation.candidates import Adapted, candidate
+from headstart.pipeline.adaptation.candidates import Adapted, again
 
 FEWEST, PARTS = 20, 4
 """Labelled examples below which they prove nothing, and parts of cross-fitting."""
@@ -39,15 +39,15 @@ def right_on_labelled(
         right = np.zeros(len(labels), bool)
         for part in folds(np.arange(len(labels)), np.zeros_like(labels), None, PARTS, seed):
             rest = domains._replace(target_labelled=domains.target_labelled[part.rest], target_labels=labels[part.rest])
-            again = candidate(one.family, one.name, rest, task, solve, seed)
-            if isinstance(again, Adapted):
-                guesses = again.target(domains.target_labelled[part.held]).argmax(axis=1)
+            anew = again(one, rest, task, solve, seed)
+            if isinstance(anew, Adapted):
+                guesses = anew.target(domains.target_labelled[part.held]).argmax(axis=1)
                 right[part.held] = guesses == labels[part.held]
         found.append(right)
     return found
 
 
 def _learns_labels(one: Adapted) -> bool:
-    if one.family == "objectives":
+    if one.family == "objectives" or any(map(_learns_labels, one.members)):
         return True
     return one.family == "weighting" and bool(registry.plugin(one.family, one.name).needs_target_labels)
