@@ -24,7 +24,7 @@ class _Reversal(torch.autograd.Function):
 
 def reversed_gradient(features: Tensor, strength: float) -> Tensor:
     """Return the features (...) as they are; what flows back is multiplied by -strength."""
-    found: Tensor = _Reversal.apply(features, strength)  # type: ignore[no-untyped-call]
+    found: Tensor = _Reversal.apply(features, strength)
     return found
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.carriers import Batch, State, Tap
 from headstart.contracts.domains import Domains
-from headstart.contracts.features import Features
+from headstart.contracts.features import Features, MapShape
 from headstart.contracts.head_shape import Bottleneck, HeadShape, additions_for, proper, shaped_head
 from headstart.contracts.network import Network
 from headstart.contracts.objective import SOURCE, TARGET, Objective, Step
@@ -225,6 +225,9 @@ class _NoBackbone(Network):
 
     def preparation(self) -> Mapping[str, Any]:
         return {}
+
+    def maps(self) -> tuple[MapShape, ...]:
+        return ()
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:  # noqa: ARG002
         return self.module
