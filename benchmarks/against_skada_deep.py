@@ -76,7 +76,7 @@ def _case(source: str, target: str) -> Case:
     mine, test = np.split(order, [len(order) // 2])
     of_source, of_target = StandardScaler().fit(one[0]), StandardScaler().fit(other[0][mine])
     moved = [of_target.transform(other[0][rows]).astype(np.float32) for rows in (mine, test)]
-    return Case(f"{source} -> {target}", of_source.transform(one[0]).astype(np.float32), one[1], *moved, other[1][test])
+    return Case(of_source.transform(one[0]).astype(np.float32), one[1], moved[0], moved[1], other[1][test])
 
 
 def _compared(pair: tuple[str, str], case: Case, method: str) -> dict[str, Any]:
