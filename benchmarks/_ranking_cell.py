@@ -34,7 +34,7 @@ SIDE = 128
 BATCH = 32
 """Examples of a step."""
 
-OWN, OWN_TEXTS = "da_pacs_cartoon", "text_tweeteval/sentiment"
+OWN, OWN_TEXTS = "da_pacs_cartoon", "text_tweeteval/offensive"
 """What own runs learnt from; no case is of it."""
 
 
