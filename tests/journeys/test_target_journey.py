@@ -167,3 +167,10 @@ def test_domains_that_lie_apart_get_the_mean_of_adapted_heads(tmp_path: Path) ->
     assert (predicted["prediction"] == target["kind"]).mean() > 0.85
     written = pd.read_csv(run.folder / adaptation.predictions)
     assert np.allclose(written["p_red"], predicted["p_red"])
+
+
+def test_seeds_tell_how_often_the_target_was_adapted_to(tmp_path: Path) -> None:
+    source, target = _mixed(300, (1 / 3, 1 / 3, 1 / 3), 0), _mixed(300, (0.9, 0.05, 0.05), 1)
+    run = _fit(tmp_path, data=source, target=target.drop(columns="kind"), seeds=2)
+    assert "Adapted to <DataFrame> in 2 of 2 runs (2 by" in run.verdict and "WORSE" not in run.verdict
+    assert run.record.adaptation is None

@@ -31,7 +31,7 @@ from headstart.pipeline.record import Arm, Comparison, Decision, FigureRow, RunR
 from headstart.pipeline.resampled_figures import read_resamples
 from headstart.pipeline.run_folder import RunFolder, write_record
 from headstart.pipeline.selection.automatic import STEP
-from headstart.pipeline.verdict import bounded, verdict, why_no_scratch
+from headstart.pipeline.verdict import bounded, for_target, over_adaptations, verdict, why_no_scratch
 
 One = Callable[[Plan, Path], RunFolder]
 """Carries out the plan of one seed in a folder."""
@@ -132,9 +132,14 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
         no_scratch=why,
         cut_off=f"CUT OFF by the budget in {cut} of {len(runs)} runs." if cut else "",
     )
+    if first.adaptation is not None:
+        sentence = over_adaptations([record.adaptation for record in records if record.adaptation is not None])
+        adapted = first.adaptation.model_copy(update={"sentence": sentence})
+        words, negative = for_target(first.primary_metric, info, arms, adapted), False
     return first.model_copy(
         update={
             "name": destination(folder).name,
+            "adaptation": None,
             "verdict": words,
             "negative_transfer": negative,
             "arms": arms,

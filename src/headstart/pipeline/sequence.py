@@ -22,7 +22,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import some
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.adaptation.shared_columns import lacking, without_columns
-from headstart.pipeline.adaptation.target import EmbeddedTarget, Target, embedded_target, read_target
+from headstart.pipeline.adaptation.target import Target, embedded_target, read_target
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
@@ -89,32 +89,25 @@ class Start:
             if self.all_needed:
                 require_all(read.examples, features.failures)
             left = without(read, features.failures)
-            target = None if self.target is None else self._embedded_target(self.target, features, reporter, work)
         data, windows = (left, None) if read is self.data else (self.data, left)
         head = None if self.continued is None else self.continued.head(data.task, self.backbone)
         context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
-        return with_layers(in_better_form(replace(context, target=target)))
+        return with_layers(self._with_target(in_better_form(context)))
 
-    def _embedded_target(
-        self, target: Target, source: Extracted, reporter: Reporter, work: Path | None
-    ) -> EmbeddedTarget:
+    def _with_target(self, context: FitContext) -> FitContext:
         """Send the target through the frozen backbone the way the source went: features of two runners differ."""
+        if self.target is None:
+            return context
+        choice = Choice(context.features.runner, "", by_use=context.features.by_use)
 
         def passed(examples: Examples, keys: Sequence[str]) -> Extracted:
-            return embed(
-                self.backbone,
-                examples,
-                FeatureSpec(),
-                keys=keys,
-                runner=source.runner,
-                store=self.store,
-                reporter=reporter,
-                work=work,
-            )
+            how = context.backbone, examples, FeatureSpec()
+            return embed(*how, keys=keys, runner=choice, store=self.store, reporter=context.reporter, work=None)
 
-        return embedded_target(target, passed)
+        with self.budget.step("the frozen pass"):
+            return replace(context, target=embedded_target(self.target, passed))
 
 
 def _gate(choice: Choice) -> Decision | None:
