@@ -61,7 +61,7 @@ _ALIKE = (METRICS.keys() - _LABELS.keys(), METRICS.keys() & _LABELS.keys())
 
 
 class World(NamedTuple):
-    """How well the classes are told apart, and how often the rare one occurs."""
+    """Distance of the classes, and share of the rare one."""
 
     apart: float
     balanced: bool

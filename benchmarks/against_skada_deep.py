@@ -101,7 +101,7 @@ def _ours(case: Case, method: str) -> np.ndarray:
 
 
 class _Network(nn.Module):
-    """What `train_on_features` trains, as skada calls it."""
+    """The network that `train_on_features` trains, as skada calls it."""
 
     def __init__(self, width: int, narrow: int, classes: int) -> None:
         super().__init__()

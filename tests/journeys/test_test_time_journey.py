@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small_data import photo_folder
 
 import headstart
 from conftest import Command
 from headstart.contracts.backbone import state_hash
+from headstart.contracts.carriers import Batch
+from headstart.contracts.features import Features
+from headstart.contracts.model import load_model
+from headstart.contracts.test_time import Adaptation, AdaptedModel, TestTime
+from headstart.engine.adapted_pass import AdaptedPass
+from headstart.pipeline.data import read_examples
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -102,3 +110,35 @@ def test_layer_norm_adapts_by_tent(review_run: Path, reviews_csv: Path, headstar
     found = np.array([row["confidence"] for row in json.loads(ended.out)["predictions"]])
     assert "Tent took 2 steps" in ended.err
     assert np.abs(found - plain).max() > 1e-4
+
+
+def test_gradients_are_off_while_inputs_are_seen_and_no_mode_reaches_who_reads_the_predictions(
+    photo_run: Path, washed_out: Path
+) -> None:
+    seen: list[bool] = []
+
+    class Seeing(Adaptation):
+        looks, batch_size = True, 6
+
+        def __init__(self, model: AdaptedModel) -> None:
+            self.model = model
+
+        def look(self, batches: Iterable[Batch], examples: int) -> None:
+            seen.extend(torch.is_grad_enabled() for _ in batches)
+
+        def features(self, batch: Batch) -> Features:
+            return self.model.run(batch)[0]
+
+        def notes(self) -> tuple[str, ...]:
+            return ()
+
+    class Sees(TestTime):
+        title = "seeing"
+
+        def begin(self, model: AdaptedModel) -> Adaptation:
+            return Seeing(model)
+
+    model = load_model(photo_run / "model")
+    examples, _ = read_examples(washed_out, model.columns)
+    adapted = AdaptedPass(model, Sees(), torch.device("cpu"), lambda: examples)
+    assert [torch.is_inference_mode_enabled() for _ in adapted(examples)] == [False] * 3 == seen

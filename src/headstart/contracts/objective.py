@@ -44,7 +44,7 @@ class Step:
     batches: Mapping[str, Batch]
     """Stream name -> batch; a part of it where the whole does not fit into the memory at once."""
     features: Callable[[Batch], Features]
-    """Runs the moving part of the backbone on a batch; float32 in any precision of the training."""
+    """Runs the moving part of the backbone, and a head's bottleneck, on a batch; float32 in any precision."""
     backbone: Network
     """The model's, on the device of the batches; in pretraining they begin at boundary 0."""
     outputs: Callable[[Features, Batch], Mapping[str, Tensor]]

@@ -54,7 +54,8 @@ class AdaptedPass:
         size, draws = self._adaptation.batch_size, draw_seed(0, "test time", self._pieces)
         rows = np.random.default_rng(draws).permutation(len(examples))
         if self._adaptation.looks:
-            self._adaptation.look(self._batches(examples, rows, size), len(rows))
+            with torch.no_grad():
+                self._adaptation.look(self._batches(examples, rows, size), len(rows))
         self._pieces += 1
         inputs = self._model.task.inputs(examples)
         for fed in self._fed(examples, rows, size):
@@ -64,7 +65,8 @@ class AdaptedPass:
                 continue
             features = self._adaptation.features(batch)
             with torch.inference_mode():
-                yield Decoded(fed.rows, self._forward.predict(features, batch), fed.failures)
+                prediction = self._forward.predict(features, batch)
+            yield Decoded(fed.rows, prediction, fed.failures)
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the predictions must know."""

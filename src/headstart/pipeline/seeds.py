@@ -121,21 +121,7 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
     resampled = read_resamples([run.folder for run in runs])
     arms = {key: _mean_arm(key, records, overlap, resampled) for key in shared}
     comparisons = bounded([_paired(key, records, overlap, resampled) for key in shared if key != "model"], arms)
-    info, why = first.info(first.primary_metric), _why_no_scratch(records)
-    cut = sum(bool(record.cut_off) for record in records)
-    words, negative = verdict(
-        first.primary_metric,
-        info,
-        arms,
-        comparisons,
-        unit="seeds",
-        no_scratch=why,
-        cut_off=f"CUT OFF by the budget in {cut} of {len(runs)} runs." if cut else "",
-    )
-    if first.adaptation is not None:
-        sentence = over_adaptations([record.adaptation for record in records if record.adaptation is not None])
-        adapted = first.adaptation.model_copy(update={"sentence": sentence})
-        words, negative = for_target(first.primary_metric, info, arms, adapted), False
+    words, negative = _verdict(records, arms, comparisons)
     return first.model_copy(
         update={
             "name": destination(folder).name,
@@ -157,6 +143,27 @@ def sum_up(runs: Sequence[RunFolder], folder: Path, overlap: float = 0.0) -> Run
             "spreads": {key: _spreads(key, records) for key in shared},
             "times": {f"run {number}": sum(r.times.values()) for number, r in enumerate(records, start=1)},
         }
+    )
+
+
+def _verdict(
+    records: Sequence[RunRecord], arms: Mapping[str, Arm], comparisons: Sequence[Comparison]
+) -> tuple[str, bool]:
+    """The sentences on all runs, and whether transfer did harm."""
+    first, cut = records[0], sum(bool(record.cut_off) for record in records)
+    info = first.info(first.primary_metric)
+    if first.adaptation is not None:
+        sentence = over_adaptations([record.adaptation for record in records if record.adaptation is not None])
+        adapted = first.adaptation.model_copy(update={"sentence": sentence})
+        return for_target(first.primary_metric, info, arms, adapted), False
+    return verdict(
+        first.primary_metric,
+        info,
+        arms,
+        comparisons,
+        unit="seeds",
+        no_scratch=_why_no_scratch(records),
+        cut_off=f"CUT OFF by the budget in {cut} of {len(records)} runs." if cut else "",
     )
 
 

@@ -124,12 +124,12 @@ class _Steps(Adaptation):
             return ("Tent learnt nothing from a single input: it was predicted by the model as it was saved",)
         found = [
             *(() if self._statistics is None else self._statistics.notes()),
-            f"Tent took {self._steps:,} steps; {100 * self._unsure / self._places:.0f} % of the predictions were too"
-            " unsure to learn from",
+            f"Tent took {_counted(self._steps, 'step')}; {100 * self._unsure / self._places:.0f} % of the predictions"
+            " were too unsure to learn from",
             "With tent each prediction depends on the inputs before it: others, or another order, give other ones",
         ]
         whys = {"their entropy came close to 0": self._settled, "they collapsed to few classes": self._collapses}
-        found += [f"The weights were reset {n:,} times as {why}" for why, n in whys.items() if n]
+        found += [f"The weights were reset {_counted(n, 'time')} as {why}" for why, n in whys.items() if n]
         return tuple(found)
 
     def _run(self, batch: Batch) -> tuple[Features, Tensor]:
@@ -212,6 +212,10 @@ def _gradients(loss: Tensor, weights: Iterable[nn.Parameter]) -> list[Tensor]:
 
 def _averaged(past: Tensor | None, now: Tensor) -> Tensor:
     return now if past is None else MOVING * past + (1 - MOVING) * now
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'s' * (number != 1)}"
 
 
 @contextmanager
