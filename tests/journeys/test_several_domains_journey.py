@@ -85,6 +85,8 @@ def test_data_sets_that_do_not_go_together_are_refused(
 def test_a_data_set_given_twice_is_refused_and_a_list_of_pictures_is_one_data_set(shops: list[Path]) -> None:
     with pytest.raises(HeadstartError, match="is given twice"):
         headstart.fit([shops[0], shops[0]], out="run")
+    with pytest.raises(HeadstartError, match="no such folder does not exist"):
+        headstart.fit([shops[0], "no such folder"], out="run")
     assert several(shops) and not several(sorted(shops[0].rglob("*.png"))) and not several([shops[0], "no such folder"])
 
 
@@ -114,6 +116,7 @@ def test_with_a_target_experts_are_chosen_where_the_sources_contradict_each_othe
     assert adaptation is not None
     assert adaptation.chosen == "experts", adaptation.why
     assert "held-out source examples" in adaptation.why
+    assert run.verdict.startswith("Not adapted to <DataFrame>, but an expert for each domain in place of one model of")
     found = {row.name: row for row in adaptation.candidates}
     assert "weights on the target: data 1 100 %, data 2 0 %" in found["experts"].note
     assert "of 2 domains alone" in found["single"].note

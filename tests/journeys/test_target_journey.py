@@ -63,11 +63,12 @@ def test_columns_that_the_target_lacks_are_left_out_and_told(tmp_path: Path) -> 
 
 BAD = {
     "too few": ({"target": TARGET.head(7)}, "7 usable inputs; at least 20"),
-    "none at all": ({"target": TARGET.head(0)}, "no inputs|no rows|empty"),
+    "none at all": ({"target": TARGET.head(0)}, "the target <DataFrame>: "),
     "no shared column": ({"target": pd.DataFrame({"u": [1.0, 2.0], "v": [3.0, 4.0]})}, "shares no input column"),
     "the source itself": ({"target": SOURCE}, "are in the source as well"),
-    "another kind of input": ({"target": pd.DataFrame({"a": ["some words"] * 30})}, "text|column|kind"),
-    "unknown label": ({"target_labels": TARGET.head(9).assign(kind="violet")}, "violet"),
+    "another kind of input": ({"target": pd.DataFrame({"a": ["some words"] * 30})}, "the target <DataFrame>: column"),
+    "unknown label": ({"target_labels": TARGET.head(9).assign(kind="violet")}, "--target-labels.*violet"),
+    "labels of the source": ({"target_labels": SOURCE.head(9)}, "9 of its inputs are in the source as well"),
     "labels alone": ({"target": None, "target_labels": TARGET.head(9)}, "--target"),
 }
 
@@ -95,7 +96,7 @@ def test_another_mix_of_classes_is_corrected_for_and_the_gain_is_real(tmp_path: 
     adapted, before = ((one.predict(target)["prediction"] == target["kind"]).mean() for one in (run, plain))
     assert adapted > before + 0.02
     assert adaptation.estimate is not None and adaptation.estimate.low <= adapted <= adaptation.estimate.high
-    assert [*run.record.arms] == ["model", "source"]
+    assert [*run.record.arms] == ["model", "source"] and run.record.arms["model"].fit_on == ("train", "val")
     assert "Adapted to" in run.verdict and "expected accuracy there" in run.verdict
     assert "The target" in run.report.read_text()
 
@@ -113,6 +114,7 @@ def test_labelled_target_examples_decide_where_their_labels_follow_another_rule(
     adaptation = run.record.adaptation
     assert adaptation is not None and adaptation.chosen == "tradaboost"
     assert re.match(r"It is right on \d+ of 80 labelled target examples", adaptation.why)
+    assert "the labels of 80 given examples were read" in run.report.read_text()
     right = (run.predict(target.iloc[80:])["prediction"].to_numpy() == target["kind"].iloc[80:].to_numpy()).mean()
     assert right > 0.3  # the source model is right on hardly any
 
@@ -128,19 +130,36 @@ def test_a_tuned_model_is_adapted_by_its_objective_or_on_its_own_features(
         photo_folder(tmp_path / name, {"dark": 24, "light": 24}, seed) for seed, name in enumerate(("here", "there"))
     ]
     source, target = map(str, places)
+    (places[1] / "dark" / "broken.png").write_bytes(b"no picture")
     chosen = {"backbone": "test_resnet", "tuning": "full", "objective": objective, **SMALL}
     run = headstart.fit(source, target=target, out=tmp_path / "run", **chosen)
     adaptation = run.record.adaptation
     assert adaptation is not None and told in run.verdict and [*run.record.arms] == ["model", "probe"]
     assert adaptation.chosen == (objective or "source")
     written = pd.read_csv(run.folder / adaptation.predictions)
-    assert written["prediction"].tolist() == run.predict(target)["prediction"].tolist()
+    assert written["prediction"].tolist() == run.predict(target)["prediction"].dropna().tolist()
+    assert any("Left out 1 of the target's inputs" in note and "broken.png" in note for note in run.record.data.notes)
 
 
 def test_a_task_without_classes_says_how_it_can_be_adapted(tmp_path: Path) -> None:
     numbers = {part: frame.assign(kind=frame["a"] + frame["b"]) for part, frame in (("s", SOURCE), ("t", TARGET))}
-    run = _fit(tmp_path, data=numbers["s"], target=numbers["t"])
+    run = _fit(tmp_path, data=numbers["s"], target=numbers["t"].iloc[9:], target_labels=numbers["t"].head(9))
     assert run.record.adaptation is None and "--objective coral" in run.verdict
+    assert "Its 9 labelled examples are not used." in run.verdict
+
+
+def test_a_fine_tuning_that_is_kept_beside_an_adapted_model_is_its_own_and_not_adapted(tmp_path: Path) -> None:
+    settings = {"tuning": {"epochs": 1, "learning_rate": 1e-6, "head_learning_rate": 1e-6}}
+    given = {"backbone": "table_mlp", "weights": "random", "tuning": "full", "settings": settings, "budget": 100}
+    run = _fit(tmp_path, target=_frame(240, seed=3, shift=8.0), scratch=False, label_curve=False, **given)
+    assert [*run.record.arms] == ["model", "source", "tuned"]
+    assert run.tuned is not None
+    tuned = headstart.load(run.tuned)
+    assert isinstance(tuned, headstart.Run) and [*tuned.record.arms] == ["model", "probe"]
+    assert tuned.record.adaptation is None and "dapted to" not in tuned.verdict
+    for arm, other in (("model", "tuned"), ("probe", "source")):
+        assert tuned.record.arms[arm].figures == run.record.arms[other].figures
+        assert tuned.record.arms[arm].title == run.record.arms[other].title
 
 
 def test_a_training_towards_a_target_ends_with_its_last_epoch_whatever_the_source_says(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.embed import sampled
 from headstart.pipeline.prepare import no_longer_read
-from headstart.pipeline.record import TUNED, CandidateRow, Decision, StageRow
+from headstart.pipeline.record import SOURCE_MODEL, TUNED, CandidateRow, Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
 from headstart.pipeline.time_estimates import seconds_after
@@ -97,10 +97,15 @@ class Arms:
         return next((arm for arm in self.trained if arm.key == TUNED), self.trained[0])
 
     def with_tuned_model(self) -> Arms:
-        """The fine-tuning that is kept beside the model as the model, and that one as the probe it is held against."""
-        model, tuned, *others = self.trained
-        trained = [replace(tuned, key="model"), replace(model, key="probe"), *others]
-        return replace(self, trained=trained, sentence=what_was_kept(tuned.progress))
+        """The fine-tuning that is kept beside the model as the model, and the probe that it is held against.
+
+        Nothing in them was adapted to a target.
+        """
+        by_key, tuned = {arm.key: arm for arm in self.trained}, self.asked
+        probe = by_key.get(SOURCE_MODEL, self.trained[0])
+        others = [arm for key, arm in by_key.items() if key not in ("model", SOURCE_MODEL, TUNED)]
+        trained = [replace(tuned, key="model"), replace(probe, key="probe"), *others]
+        return replace(self, trained=trained, sentence=what_was_kept(tuned.progress), adaptation=None)
 
 
 def weights_of(backbone: Backbone) -> Weights:

@@ -166,6 +166,9 @@ def _kind(source: Any, format: str | None) -> tuple[Any, str]:
         return registry.plugin("formats", name), words
     what = str(source) if isinstance(source, Path) else f"an object of type {type(source).__name__}"
     if not seen:
+        for one in source if isinstance(source, (list, tuple)) else ():
+            if isinstance(one, (str, Path)):
+                existing(one)
         raise DataError(
             f"{what} is not recognised: found no images and no table{_content(source)}. Formats: {', '.join(names)}."
         )

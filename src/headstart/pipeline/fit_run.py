@@ -28,7 +28,7 @@ from headstart.pipeline.label_gains import with_gains
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO, write_plan
-from headstart.pipeline.record import TUNED, RunRecord
+from headstart.pipeline.record import SOURCE_MODEL, TUNED, RunRecord
 from headstart.pipeline.resampled_figures import write_resamples
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
@@ -101,8 +101,9 @@ def _record(
     delete(folder / TUNED)  # what a killed process left may be another one
     tuned = None
     if TUNED in predictions:
-        both = predictions | {"model": predictions[TUNED], "probe": predictions["model"]}
-        del both[TUNED]
+        probe = predictions.get(SOURCE_MODEL, predictions["model"])
+        both = predictions | {"model": predictions[TUNED], "probe": probe}
+        both = {key: one for key, one in both.items() if key not in (SOURCE_MODEL, TUNED)}
         tuned = _judged(arms.with_tuned_model(), baselines, both, started, folder / TUNED)
         shutil.copyfile(folder / "plan.toml", folder / TUNED / "plan.toml")
         write_record(folder / TUNED, tuned.model_copy(update={"fault": fault}))

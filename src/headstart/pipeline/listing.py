@@ -9,7 +9,7 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError
-from headstart.pipeline.data import reader_of
+from headstart.pipeline.data import name_of, reader_of
 from headstart.pipeline.plan import Plan
 
 ROWS_AT_ONCE = 20_000
@@ -30,8 +30,9 @@ def listed(source: Any, columns: Columns, plan: Plan, like: Examples | None = No
     found, reader = reader_of(source, plan.format, plan.settings.get("format", {}))
     parts = list(reader.stream(found, columns.model_copy(update=UNREAD), ROWS_AT_ONCE))
     if not sum(map(len, parts)):
-        raise DataError(f"{source} has no inputs")
+        raise DataError(f"{name_of(source)} has no inputs")
     schema = parts[0].schema
     if like is not None and schema.modality != like.schema.modality:
-        raise DataError(f"{source} has {schema.modality} inputs, the labelled data {like.schema.modality} inputs")
+        wanted = like.schema.modality
+        raise DataError(f"{name_of(source)} has {schema.modality} inputs, the labelled data {wanted} inputs")
     return Examples(pa.concat_tables([part.table for part in parts]).combine_chunks(), schema, parts[-1].notes)

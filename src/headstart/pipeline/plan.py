@@ -133,6 +133,10 @@ class Plan(AnyPlan):
         """Return the paths of its data."""
         return Given(self.source(), self.target, self.target_labels)
 
+    def inputs(self) -> tuple[str, ...]:
+        """As of every plan."""
+        return (self.data, *self.more_data, *filter(None, (self.target, self.target_labels)))
+
     def source(self) -> str | Several:
         """Return the path of its labelled data, or those of several data sets."""
         return Several((self.data, *self.more_data)) if self.more_data else self.data

@@ -53,6 +53,10 @@ class AnyPlan(Settings):
     settings: dict[str, dict[str, Any]] = {}
     """Settings of the plug-ins, by what they are of."""
 
+    def inputs(self) -> tuple[str, ...]:
+        """Return the names of all data that it reads."""
+        return (self.data,)
+
     def anchored(self) -> Self:
         """The same plan with its paths from the root, so that it can be repeated from any folder."""
         given = {name: getattr(self, name) for name in self.PATHS}
@@ -119,8 +123,8 @@ def repeated(plan: P, bare: P, read: Callable[[Path], P], verb: str) -> P:
             f"{plan.data} is a plan and says everything itself: edit it, or leave the other settings out"
         )
     found = read(Path(plan.data))
-    if found.data.startswith("<"):
-        raise SettingsError(f"{plan.data} is of data handed over in memory ({found.data}): give them to {verb} again")
+    if held := [name for name in found.inputs() if name.startswith("<")]:
+        raise SettingsError(f"{plan.data} is of data handed over in memory ({held[0]}): give them to {verb} again")
     return found
 
 

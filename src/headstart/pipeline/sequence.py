@@ -34,7 +34,7 @@ from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.precision_by_use import Labelled, choice_by_use
-from headstart.pipeline.prepare import Prepared, read_data, require_all, without
+from headstart.pipeline.prepare import Prepared, read_data, require_all, with_notes, without
 from headstart.pipeline.ready import ready, staged
 from headstart.pipeline.record import Decision
 from headstart.pipeline.selection.automatic import with_best_backbone
@@ -107,7 +107,8 @@ class Start:
             return embed(*how, keys=keys, runner=choice, store=self.store, reporter=context.reporter, work=None)
 
         with self.budget.step("the frozen pass"):
-            return replace(context, target=embedded_target(self.target, passed))
+            target = embedded_target(self.target, passed)
+        return replace(context, data=with_notes(context.data, target.data.told()), target=target)
 
 
 def _gate(choice: Choice) -> Decision | None:

@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 
-from headstart.contracts.domains import Solve
 from headstart.contracts.examples import Examples
 from headstart.contracts.objective import TARGET
 from headstart.engine.frozen.execution import plain_runner
@@ -75,7 +74,7 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
     decision = choose(plain, others, found, seed, sides.names, checked, spread)
     winner = there[decision.place - 1] if decision.place else None
-    final = winner if winner is None else _on_both_parts(context, sides, winner, solve)
+    final = winner if winner is None else _on_both_parts(context, sides, winner)
     accuracies = [one.accuracy() for one in (plain, *others)]
     row = adaptation_row(sides, target, found, made, decision, accuracies)
     pictures = [domain_points("Source model", *_of_both(source.logits, source.logits, sides), seed)]
@@ -84,7 +83,7 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     arms = _recorded(arms, row.model_copy(update={"pictures": tuple(pictures)}))
     if final is None:
         return arms
-    model = _arm(context, final, arms.trained[0])
+    model = _arm(context, final, arms.trained[0], refitted=final is not winner)
     return replace(arms, trained=[model, replace(arms.trained[0], key=SOURCE_MODEL), *arms.trained[1:]])
 
 
@@ -111,7 +110,7 @@ def _asked_for(context: FitContext, seen: FitContext, arms: Arms) -> Arms:
         domain_points("Source model", *_of_both(source.logits, source.logits, frozen), seed),
         domain_points(arm.title, *_of_both(logits, logits, tuned), seed),
     )
-    return _recorded(arms, row.model_copy(update={"pictures": pictures}))
+    return _recorded(arms, row.model_copy(update={"pictures": pictures, "why": row.why + _unused(target)}))
 
 
 def _recorded(arms: Arms, row: AdaptationRow) -> Arms:
@@ -142,34 +141,50 @@ def _not_decided(arms: Arms, target: EmbeddedTarget, *, asked: bool) -> str:
     task, name = registry.name_of(arms.context.data.task), target.data.name
     if asked:
         objective = arms.context.plan.objective
-        return f"Trained on {name} too, by {objective}; for the task {task} its gain there is not estimated."
-    return (
-        f"Not adapted to {name}: for the task {task} name a tuning and an objective that draws from the target, "
-        "such as --tuning full --objective coral."
-    )
+        told = f"Trained on {name} too, by {objective}; for the task {task} its gain there is not estimated."
+    else:
+        told = (
+            f"Not adapted to {name}: for the task {task} name a tuning and an objective that draws from the target, "
+            "such as --tuning full --objective coral."
+        )
+    return told + _unused(target)
+
+
+def _unused(target: EmbeddedTarget) -> str:
+    """Sentence on labelled examples of the target that nothing reads."""
+    return f" Its {len(target.labelled):,} labelled examples are not used." if len(target.labelled) else ""
 
 
 def _of_both(source: Logits, target: Logits, sides: Sides) -> tuple[np.ndarray, np.ndarray]:
     return source(sides.domains.source), target(sides.domains.target)
 
 
-def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted, solve: Solve) -> Adapted:
+def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted) -> Adapted:
     """The winner made once more, on training and validation part, as the source model is; unless refits are off."""
     if not context.plan.refits or not len(sides.held) or winner.family == FAMILY:
         return winner
+    task, seed, split = context.data.task, context.plan.seed, context.data.split
+    solve = solver(task, context.data.kept_together(np.concatenate([split.train, split.val])), seed)
     domains = sides.domains._replace(
         source=np.concatenate([sides.domains.source, sides.held]),
         labels=np.concatenate([sides.domains.labels, sides.held_labels]),
     )
-    found = again(winner, domains, context.data.task, solve, context.plan.seed)
+    found = again(winner, domains, task, solve, seed)
     return found if isinstance(found, Adapted) else winner
 
 
-def _arm(context: FitContext, winner: Adapted, source: Trained) -> Trained:
-    """The winner as the model; its backbone is that of the source model."""
+def _arm(context: FitContext, winner: Adapted, source: Trained, *, refitted: bool) -> Trained:
+    """The winner as the model; its backbone is that of the source model.
+
+    Args:
+        refitted: whether its head has learnt from the validation part, too.
+    """
     model = model_with(context, context.backbone, winner.head)
     model.shape = winner.shape
     title, row = f"{winner.title} on {context.backbone.name}", head_row(winner.head, 0.0)
+    fit_on = ("train", "val") if refitted else ("train",)
     if source.progress is not None:
-        return replace(source, title=f"{winner.title} after {source.title}", model=model.eval(), head=row)
-    return Trained("model", title, model.eval(), winner.seconds, {}, stages=frozen_rows(context.backbone), head=row)
+        title, fit_on = f"{winner.title} after {source.title}", max(source.fit_on, fit_on, key=len)
+        return replace(source, title=title, model=model.eval(), head=row, fit_on=fit_on)
+    stages = frozen_rows(context.backbone)
+    return Trained("model", title, model.eval(), winner.seconds, {}, stages=stages, head=row, fit_on=fit_on)

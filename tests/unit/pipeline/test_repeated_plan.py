@@ -30,6 +30,15 @@ def test_a_plan_of_data_from_memory_asks_for_them(verb: Verb, plan: type[Setting
         verb(path)
 
 
+@pytest.mark.parametrize("field", ["target", "target_labels", "more_data"])
+def test_a_plan_with_a_target_or_a_domain_from_memory_asks_for_it(field: str, tmp_path: Path) -> None:
+    path, name = tmp_path / "plan.toml", "<DataFrame of 40 rows>"
+    given = {"data": "a.csv", "target": "b.csv", field: (name,) if field == "more_data" else name}
+    write_plan(path, Plan.model_validate(given), ())
+    with pytest.raises(SettingsError, match=rf"handed over in memory \({name}\): give them to fit again"):
+        headstart.fit(path)
+
+
 @VERBS
 def test_a_plan_is_given_alone(verb: Verb, plan: type[Settings], tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"

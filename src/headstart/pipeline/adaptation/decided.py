@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.contracts.figures import Figure
 from headstart.contracts.metric import SHARE
+from headstart.evidence.agreement import SEVERAL
 from headstart.evidence.safe_choice import Decision, Judged
 from headstart.evidence.shift_kind import Diagnosis
 from headstart.pipeline.adaptation.candidates import Adapted, Skipped
@@ -53,16 +54,20 @@ def adaptation_row(
         why=f"{decision.reason[:1].upper()}{decision.reason[1:]}.",
         estimate=_figure(decision.accuracy),
         method=f"The accuracy on the target is {decision.how}.",
-        sentence=_sentence(decision, decision.table[0], "" if winner is None else winner.title, target),
+        sentence=_sentence(decision, winner, target),
     )
 
 
-def _sentence(decision: Decision, source: Judged, title: str, target: EmbeddedTarget) -> str:
-    model = f"Adapted to {target.data.short} by {title}" if title else f"Not adapted to {target.data.short}"
+def _sentence(decision: Decision, winner: Adapted | None, target: EmbeddedTarget) -> str:
+    model, source = f"Not adapted to {target.data.short}", decision.table[0]
+    if winner is not None and winner.family == SEVERAL:
+        model += f", but {winner.title} in place of one model of all domains"
+    elif winner is not None:
+        model = f"Adapted to {target.data.short} by {winner.title}"
     if math.isnan(decision.accuracy.value):
         return f"{model}; its accuracy there cannot be estimated: {decision.accuracy.reason}."
     expected = figure_text(SHARE, _figure(decision.accuracy))
-    beside = f", the source model {figure_text(SHARE, _figure(source.accuracy))}" if title else ""
+    beside = f", the source model {figure_text(SHARE, _figure(source.accuracy))}" if winner else ""
     return f"{model}: expected accuracy there {expected}{beside}, estimated without its labels."
 
 

@@ -8,6 +8,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
 from headstart.kernel.errors import DataError, some
+from headstart.pipeline.adaptation.target import about
 from headstart.pipeline.data import name_of, reader_of
 from headstart.pipeline.plan import Plan
 
@@ -25,8 +26,9 @@ def lacking(examples: Examples, target: Any, plan: Plan) -> list[str]:
     inputs = [name for role in ROLES for name in found.get(role, ())]
     if not inputs:
         return []
-    source, reader = reader_of(target, plan.format, plan.settings.get("format", {}))
-    there = next(iter(reader.stream(source, Columns(), 1))).table.column_names
+    with about(f"the target {name_of(target)}"):
+        source, reader = reader_of(target, plan.format, plan.settings.get("format", {}))
+        there = next(iter(reader.stream(source, Columns(), 1))).table.column_names
     missing = [name for name in inputs if name not in there]
     if len(missing) == len(examples.schema.inputs):
         raise DataError(

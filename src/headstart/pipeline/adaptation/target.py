@@ -5,7 +5,8 @@ A few labelled examples of it may be given as data of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.task import Targets
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.data import Given, name_of, read_examples
 from headstart.pipeline.listing import listed
@@ -61,6 +62,13 @@ class Target:
         """The last part of the path."""
         return Path(self.name).name or self.name
 
+    def told(self) -> tuple[str, ...]:
+        """Return the notes, with one on inputs that are left out."""
+        if not self.unreadable:
+            return self.notes
+        reasons = some([f"{issue.origin} {issue.reason}" for issue in self.unreadable], 3)
+        return (*self.notes, f"Left out {len(self.unreadable):,} of the target's inputs: {reasons}")
+
 
 @dataclass(frozen=True)
 class EmbeddedTarget:
@@ -83,7 +91,9 @@ def read_target(given: Given, plan: Plan, source: Prepared, reporter: Reporter) 
     if given.target is None:
         return None
     name = name_of(given.target)
-    examples, keys, issues = _usable(listed(given.target, source.columns, plan, source.examples), reporter)
+    with about(f"the target {name}"):
+        there = listed(given.target, source.columns, plan, source.examples)
+    examples, keys, issues = _usable(there, reporter)
     if len(examples) < FEWEST:
         raise DataError(
             f"the target {name} has {len(examples)} usable inputs; at least {FEWEST} are needed to adapt to it. "
@@ -99,6 +109,15 @@ def read_target(given: Given, plan: Plan, source: Prepared, reporter: Reporter) 
     notes = (f"{both:,} of {len(keys):,} target inputs are in the source as well",) if both else ()
     labelled = None if given.target_labels is None else _labelled(given.target_labels, plan, source, reporter)
     return Target(name, examples, keys, issues, notes, labelled)
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Name what a DataError that is raised within is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def embedded_target(target: Target, passed: Passed) -> EmbeddedTarget:
@@ -137,11 +156,15 @@ def _usable(examples: Examples, reporter: Reporter) -> tuple[Examples, list[str]
 def _labelled(given: Any, plan: Plan, source: Prepared, reporter: Reporter) -> Labelled:
     settings = plan.settings.get("format", {})
     columns = source.columns.model_copy(update={"group": None, "domain": None, "slices": (), "part": None})
-    examples, _ = read_examples(given, columns, format=plan.format, settings=settings)
-    wanted, modality = source.examples.schema.modality, examples.schema.modality
-    if modality != wanted:
-        raise DataError(f"--target-labels {name_of(given)} has {modality} inputs, the source {wanted} inputs")
-    usable, keys, issues = _usable(examples, reporter)
-    if issues:
-        raise DataError(f"--target-labels {name_of(given)}: {issues[0].origin} {issues[0].reason}")
-    return Labelled(usable, keys, source.task.targets(usable))
+    with about(f"--target-labels {name_of(given)}"):
+        examples, _ = read_examples(given, columns, format=plan.format, settings=settings)
+        wanted, modality = source.examples.schema.modality, examples.schema.modality
+        if modality != wanted:
+            raise DataError(f"its inputs are of the kind {modality}, those of the source {wanted}")
+        usable, keys, issues = _usable(examples, reporter)
+        if issues:
+            raise DataError(f"{issues[0].origin} {issues[0].reason}")
+        if both := {*keys} & {*source.keys}:  # some may be in the source's test part
+            origin = usable.origins()[next(row for row, key in enumerate(keys) if key in both)]
+            raise DataError(f"{len(both):,} of its inputs are in the source as well, such as {origin}. Leave them out.")
+        return Labelled(usable, keys, source.task.targets(usable))
