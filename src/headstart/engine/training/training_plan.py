@@ -78,11 +78,6 @@ class TrainingPlan:
                 "the objective holds weights to their pretrained values, and this tuning leaves them as they are and "
                 "moves matrices beside them. Use another objective, such as supervised, or a tuning such as full."
             )
-        if self.latest and self.recipe.soup:
-            raise TrainingError(
-                "soup = true would do nothing: a training on examples without labels keeps its last epoch alone. "
-                "Leave it out."
-            )
         if self.pretrained and self.moving() - {HEAD}:
             return
         if self.recipe.interpolate:

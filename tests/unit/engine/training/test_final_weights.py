@@ -111,8 +111,3 @@ def test_what_would_do_nothing_is_refused() -> None:
     ):
         with pytest.raises(TrainingError, match="no pretrained stage moves"):
             Loop(small_loop().model, plan, {}, small_loop().validation.stream)
-
-
-def test_a_soup_is_refused_where_the_last_epoch_alone_is_kept() -> None:
-    with pytest.raises(TrainingError, match="soup = true would do nothing"):
-        small_loop(changed(soup=True), latest=True)
