@@ -50,7 +50,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         warnings.simplefilter("ignore")
         for case in _cases(quick):
             rows += [_compared(case, method) for method in METHODS]
-    found = {method: _summed([row for row in rows if row["method"] == method]) for method in METHODS}
+    found = {method: summed([row for row in rows if row["method"] == method]) for method in METHODS}
     seconds = [sum(row["seconds"][who] for row in rows) for who in ("ours", "skada")]
     measured = {
         "against_skada.shallow": 100 * min(one["gain"][0] for one in found.values()),
@@ -93,7 +93,7 @@ def _compared(case: Case, method: str) -> dict[str, Any]:
     return {"case": case.name, "method": method, "accuracy": accuracy, "seconds": seconds}
 
 
-def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The gain over skada, mean over cases with its interval, and both times."""
     gains = [row["accuracy"]["ours"] - row["accuracy"]["skada"] for row in rows]
     means = {who: round(float(np.mean([row["accuracy"][who] for row in rows])), 4) for who in ("ours", "skada")}

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from benchmarks._paired import mean_interval
+from benchmarks.against_skada import summed
 from benchmarks.pacs import NETWORKS, features_of
 from headstart.contracts.domains import Domains
 from headstart.engine.training.on_features import FeatureTraining, train_on_features
@@ -61,7 +61,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         torch.set_num_threads(1)
         for pair in PAIRS[:1] if quick else PAIRS:
             rows += [_compared(pair, _case(*pair), method) for method in METHODS]
-    found = {method: _summed([row for row in rows if row["method"] == method]) for method in METHODS}
+    found = {method: summed([row for row in rows if row["method"] == method]) for method in METHODS}
     seconds = [sum(row["seconds"][who] for row in rows) for who in ("ours", "skada")]
     measured: dict[str, float | None] = {
         "against_skada_deep.accuracy": 100 * min(one["gain"][0] for one in found.values()),
@@ -141,11 +141,3 @@ def _theirs(case: Case, method: str) -> np.ndarray:
     labels = np.concatenate([case.labels, np.full(len(case.target), -1)])
     net.fit(both, labels, sample_domain=np.where(np.arange(len(both)) < len(case.source), 1, -2))
     return np.asarray(net.predict(case.test, sample_domain=np.full(len(case.test), -2), allow_source=True))
-
-
-def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The gain over skada, mean over pairs with its interval, and both times."""
-    gains = [row["accuracy"]["ours"] - row["accuracy"]["skada"] for row in rows]
-    means = {who: round(float(np.mean([row["accuracy"][who] for row in rows])), 4) for who in ("ours", "skada")}
-    seconds = {who: round(sum(row["seconds"][who] for row in rows), 2) for who in ("ours", "skada")}
-    return {"accuracy": means, "gain": [round(one, 4) for one in mean_interval(gains)], "seconds": seconds}
