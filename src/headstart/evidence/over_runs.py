@@ -85,7 +85,7 @@ def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0, replicates: np.
     generalization error"); v / (1 + overlap) is the least that it can be.
 
     Args:
-        runs: their figures; one without an interval leaves none.
+        runs: their figures; one that says why it has no interval leaves none, one that does not leaves s^2 alone.
         overlap: test examples per other example, where each run drew its own test part.
         replicates: (runs, resamples) the figure in `joint_replicates` of each run.
     """
@@ -94,7 +94,8 @@ def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0, replicates: np.
     if reason or count < 2:
         return Figure(mean, math.nan, math.nan, count, reason)
     between, examples, ends = float(values.var(ddof=1)), min(run.n for run in runs), []
-    noise = None if replicates is None else _test_noise(replicates, overlap)
+    known = all(math.isfinite(run.high - run.low) for run in runs)  # else resamples would have nothing to scale
+    noise = _test_noise(replicates, overlap) if known and replicates is not None else None
     for side in (-1, 1):
         steps = [side * ((run.high if side > 0 else run.low) - run.value) / quantile(run.n) for run in runs]
         within = float(np.nan_to_num(np.square(steps)).mean())

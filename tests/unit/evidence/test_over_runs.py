@@ -38,6 +38,12 @@ def test_the_interval_over_seeds_by_hand() -> None:
     assert found.high == pytest.approx(3.0 + math.hypot(seeds, 0.5 * math.sqrt(left)), abs=1e-12)
 
 
+def test_resamples_do_not_narrow_figures_that_have_no_intervals_of_their_own() -> None:
+    runs = [Figure(value, math.nan, math.nan, 80) for value in (1.0, 1.1, 1.2)]
+    replicates = np.random.default_rng(0).normal(size=(3, 50))
+    assert mean_over_runs(runs, replicates=replicates) == mean_over_runs(runs)
+
+
 @pytest.mark.parametrize(("apart", "left"), [(0, 1.0), (150, 2 / 3), (300, 1 / 2)])
 def test_examples_that_two_runs_share_count_once(apart: int, left: float) -> None:
     """The same answers of the same examples, of half of them, and of none: 1, (1 + 1/2) / 2 and 1/2 of the variance."""
