@@ -77,5 +77,8 @@ def odd(what: str) -> Domains:
         data = data._replace(source=np.ones_like(data.source))
     if what == "one in a class":
         data = data._replace(labels=np.where(np.arange(60) == 0, CLASSES - 1, data.labels % (CLASSES - 1)))
+    if what == "two in each class":
+        rows = np.concatenate([np.flatnonzero(data.labels == k)[:2] for k in range(CLASSES)])
+        data = data._replace(source=data.source[rows], labels=data.labels[rows])
     few = {"tiny target": 3, "one target": 1}.get(what, len(data.target))
     return data._replace(target=data.target[:few])

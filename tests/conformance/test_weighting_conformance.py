@@ -45,7 +45,10 @@ def test_without_a_shift_all_count_nearly_alike(name: str) -> None:
 
 
 @every("weighting")
-@pytest.mark.parametrize("what", ["wide", "constant", "constant target", "one in a class", "tiny target", "one target"])
+@pytest.mark.parametrize(
+    "what",
+    ["wide", "constant", "constant target", "one in a class", "two in each class", "tiny target", "one target"],
+)
 def test_odd_data_are_weighed_or_refused(name: str, what: str) -> None:
     data = odd(what)
     try:

@@ -101,6 +101,13 @@ def test_another_mix_of_classes_is_corrected_for_and_the_gain_is_real(tmp_path: 
     assert "The target" in run.report.read_text()
 
 
+def test_a_candidate_that_cannot_be_computed_is_skipped(tmp_path: Path) -> None:
+    run = _fit(tmp_path, target=TARGET.assign(a=1e30 * TARGET["a"]), scratch=False, label_curve=False)
+    assert run.record.adaptation is not None
+    skipped = [row for row in run.record.adaptation.candidates if row.fate.startswith("skipped: ")]
+    assert "CORAL" in {row.title for row in skipped}
+
+
 def test_no_shift_keeps_the_source_model(tmp_path: Path) -> None:
     run = _fit(tmp_path, target=_frame(200, seed=5))
     adaptation = run.record.adaptation

@@ -30,7 +30,7 @@ class Bbse(Weighting):
     """Ratios of the classes' shares by confusions."""
 
     folds: int = Field(default=3, ge=2)
-    """Heads of cross-fitting."""
+    """Heads of cross-fitting; fewer where no class has so many examples."""
 
     title = "black-box shift estimation"
     kinds = ("label", "support", "cannot tell")
@@ -49,7 +49,8 @@ class Bbse(Weighting):
     def _cross_fitted(self, domains: Domains, solve: Solve, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Classes predicted of the held-out source examples and of the target."""
         held_out, target = np.zeros(len(domains.labels), np.int64), np.zeros((len(domains.target), domains.classes))
-        splitter = StratifiedKFold(self.folds, shuffle=True, random_state=draw_seed(seed, "bbse") % 2**32)
+        folds = min(self.folds, int(np.bincount(domains.labels).max()))
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=draw_seed(seed, "bbse") % 2**32)
         with warnings.catch_warnings():  # a class smaller than the number of folds is in order here
             warnings.simplefilter("ignore", UserWarning)
             parts = list(splitter.split(domains.labels, domains.labels))

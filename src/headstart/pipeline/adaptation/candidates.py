@@ -173,7 +173,7 @@ def candidate(family: str, name: str, domains: Domains, task: BoundTask, solve: 
         if family == "objectives":
             return _trained(name, title, part, domains, task, seed)
         return (_aligned if family == "alignment" else _weighted)(name, part, domains, solve, seed)
-    except HeadstartError as error:
+    except (HeadstartError, np.linalg.LinAlgError) as error:
         return Skipped(name, family, title, str(error))
 
 
