@@ -182,6 +182,19 @@ def test_a_training_towards_a_target_ends_with_its_last_epoch_whatever_the_sourc
     assert losses.index(min(losses)) < 3 and arm.chosen["best_epoch"] == 4
 
 
+@pytest.mark.parametrize("objective", [None, "mmd"])
+def test_where_a_backbone_has_learnt_from_all_labels_nothing_is_estimated(
+    objective: str | None, tmp_path: Path
+) -> None:
+    settings = {"tuning": {"epochs": 1, "keep": "last", "interpolate": False, "refit": True}}
+    given = {"backbone": "table_mlp", "weights": "random", "tuning": "full", "objective": objective}
+    halves = SOURCE.assign(half=["one", "other"] * 120)
+    run = _fit(tmp_path, data=halves, domain="half", settings=settings, scratch=False, label_curve=False, **given)
+    assert run.record.arms["model"].fit_on == ("train", "val") and run.record.adaptation is not None
+    assert "its accuracy there cannot be estimated: no held-out source examples" in run.verdict
+    assert "single" not in {row.name for row in run.record.adaptation.candidates}
+
+
 def test_domains_that_lie_apart_get_the_mean_of_adapted_heads(tmp_path: Path) -> None:
     target = _frame(240, seed=3, shift=8.0)
     run = _fit(tmp_path, target=target.drop(columns="kind"))

@@ -40,6 +40,7 @@ from headstart.pipeline.adaptation.target import EmbeddedTarget, embedded_target
 from headstart.pipeline.arms import Arms, Trained, model_with, own_weights
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import embed
+from headstart.pipeline.prepare import with_parts
 from headstart.pipeline.record import SOURCE_MODEL, Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.search.train_arms import train_arms
@@ -55,6 +56,8 @@ def adapt_arms(context: FitContext) -> Arms:
         return replace(arms, sentence=_not_decided(arms, target, asked=asked))
     with context.budget.step("adapting to the target"):
         arm = arms.trained[0]
+        if arm.progress is not None and "val" in arm.fit_on:
+            context = _with_all_in_training(context)
         seen = context if arm.progress is None else _through(context, arm, target)
         return _asked_for(context, seen, arms) if asked and arm.progress is not None else _decided(seen, arms)
 
@@ -124,6 +127,13 @@ def _target_of(context: FitContext) -> EmbeddedTarget:
     return context.target
 
 
+def _with_all_in_training(context: FitContext) -> FitContext:
+    """The context of a backbone that has learnt from the validation part, too: nothing of the source is held out."""
+    split = context.data.split
+    parts = {"train": np.union1d(split.train, split.val), "val": np.empty(0, np.int64), "test": split.test}
+    return replace(context, data=with_parts(context.data, parts))
+
+
 def _through(context: FitContext, arm: Trained, target: EmbeddedTarget) -> FitContext:
     """The context whose features, and those of the target, come from the backbone as it was trained."""
     backbone, reporter = arm.model.backbone, context.reporter
@@ -182,7 +192,7 @@ def _arm(context: FitContext, winner: Adapted, source: Trained, *, refitted: boo
     model = model_with(context, context.backbone, winner.head)
     model.shape = winner.shape
     title, row = f"{winner.title} on {context.backbone.name}", head_row(winner.head, 0.0)
-    fit_on = ("train", "val") if refitted else ("train",)
+    fit_on: tuple[str, ...] = ("train", "val") if refitted else ("train",)
     if source.progress is not None:
         title, fit_on = f"{winner.title} after {source.title}", max(source.fit_on, fit_on, key=len)
         return replace(source, title=title, model=model.eval(), head=row, fit_on=fit_on)

@@ -55,7 +55,7 @@ def expert_candidates(context: FitContext, sides: Sides, solve: Solve) -> Iterat
 
 
 def experts(domains: Domains, of: np.ndarray, held: Held, solve: Solve, seed: int) -> tuple[Adapted | Skipped, ...]:
-    """Make the mixture of experts, then the best single expert.
+    """Make the mixture of experts, then the best single expert, where held-out examples tell which it is.
 
     Args:
         domains: the source of all domains, and the target.
@@ -76,7 +76,7 @@ def experts(domains: Domains, of: np.ndarray, held: Held, solve: Solve, seed: in
     note = "weights on the target: " + ", ".join(f"{n} {100 * s:.0f} %" for n, s in zip(names, shares))
     shape, seconds = HeadShape(members=len(heads), gated=True), time.monotonic() - started
     both = Adapted("experts", FAMILY, title, shape, mixture, lambda x: logits_of(mixture, x), seconds, note)
-    return both, _single(names, heads, held, seconds)
+    return (both, _single(names, heads, held, seconds)) if len(held.labels) else (both,)
 
 
 def _single(names: Sequence[str], heads: Sequence[LinearHead], held: Held, seconds: float) -> Adapted:
