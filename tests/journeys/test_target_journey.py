@@ -206,6 +206,10 @@ def test_domains_that_lie_apart_get_the_mean_of_adapted_heads(tmp_path: Path) ->
     assert (predicted["prediction"] == target["kind"]).mean() > 0.85
     written = pd.read_csv(run.folder / adaptation.predictions)
     assert np.allclose(written["p_red"], predicted["p_red"])
+    with pytest.raises(
+        SettingsError, match=r"adapted to a target and is not one layer.*give --backbone .* in place of"
+    ):
+        headstart.fit(_frame(60, seed=4), from_run=run.folder, out=tmp_path / "on")
 
 
 def test_seeds_tell_how_often_the_target_was_adapted_to(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
+from headstart.contracts.head_shape import HeadShape
 from headstart.contracts.task import BoundTask, SplitPolicy
 from headstart.contracts.task_capabilities import Extends
 from headstart.kernel.errors import DataError, RunError, SettingsError
@@ -140,8 +141,13 @@ class ContinuedRun:
 
 
 def _extensible(run: RunFolder, given: Mapping[str, Any]) -> Extends:
-    """The run's task with some of its settings given anew. Raises SettingsError."""
+    """The run's task with some of its settings given anew. Raises SettingsError where its head cannot go on."""
     task: Any = run.model.task
+    if run.model.shape != HeadShape():
+        raise SettingsError(
+            f"the head of {run.folder} was adapted to a target and is not one layer, so it cannot go on. To begin anew "
+            f"with its backbone, give --backbone {run.folder} in place of --from."
+        )
     if not isinstance(task, Extends):
         raise SettingsError(
             f"{run.folder} does {run.record.task}, which cannot go on with more data. To begin anew with its backbone, "
