@@ -12,8 +12,10 @@ from small_data import OFFLINE, photo_folder, reviews
 
 import headstart
 from conftest import Command
+from headstart.contracts.format import Columns
 from headstart.kernel.errors import HeadstartError
-from headstart.pipeline.several_domains import several
+from headstart.pipeline.data import Several
+from headstart.pipeline.several_domains import read_given, several
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +84,15 @@ def test_data_sets_that_do_not_go_together_are_refused(
         headstart.fit([pd.DataFrame(first), pd.DataFrame(other)], out="run", label="mood", **flags)
 
 
+def test_a_column_that_is_no_input_may_differ_or_be_absent() -> None:
+    frames = [pd.DataFrame({**TEXTS, **more}) for more in ({"note": np.arange(9)}, {"note": ["n"] * 9}, {})]
+    found, _ = read_given(Several(frames), Columns(text=("review",), label="mood"))
+    assert len(found) == 27 and set(found.column("note")) >= {"0", "n", None}
+
+
 def test_a_data_set_given_twice_is_refused_and_a_list_of_pictures_is_one_data_set(shops: list[Path]) -> None:
-    with pytest.raises(HeadstartError, match="is given twice"):
-        headstart.fit([shops[0], shops[0]], out="run")
+    with pytest.raises(HeadstartError, match=r"the data set .*shop-1 is given twice"):
+        headstart.fit([shops[0], shops[1], shops[1]], out="run")
     with pytest.raises(HeadstartError, match="no such folder does not exist"):
         headstart.fit([shops[0], "no such folder"], out="run")
     assert several(shops) and not several(sorted(shops[0].rglob("*.png"))) and not several([shops[0], "no such folder"])

@@ -16,7 +16,7 @@ from headstart.contracts.format import Columns
 from headstart.contracts.modality import InFiles, modality_named
 from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.media.images import SUFFIXES
-from headstart.pipeline.data import NO_SETTINGS, Several, name_of, read_examples
+from headstart.pipeline.data import NO_SETTINGS, Several, read_examples
 
 DOMAIN_COLUMN, ORIGIN_COLUMN = "data set", "origin in data set"
 """Columns that are added: the name of the data set, and where an example came from in it."""
@@ -90,7 +90,8 @@ def names_of(sources: Sequence[Any]) -> list[str]:
             found = [name if path is None else Path(name).stem for name, path in zip(found, paths)]
         if len(set(found)) == len(found):
             return found
-    raise DataError(f"the data set {name_of(sources[0])} is given twice")
+    twice = next(one for one, path in zip(sources, paths) if path is not None and paths.count(path) > 1)
+    raise DataError(f"the data set {twice} is given twice")
 
 
 def _there(path: Any) -> bool:
@@ -162,8 +163,11 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
         numbers = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
         if len(kinds) > 1 and not numbers:
             try:
-                tables = [_with(t, column, pc.cast(t.column(column), pa.string())) for t in tables]
-            except (pa.ArrowException, KeyError) as error:
+                tables = [
+                    _with(t, column, pc.cast(t.column(column), pa.string())) if column in t.column_names else t
+                    for t in tables
+                ]
+            except pa.ArrowException as error:
                 raise DataError(f"the column {column} has values of different kinds in the data sets") from error
     try:
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
