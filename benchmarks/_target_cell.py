@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.safe_choice import choose
 from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, logits_of, solver
@@ -47,7 +48,8 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     made = [one for one in candidates(sides.domains, diagnosis, task, solve, 0) if isinstance(one, Adapted)]
     everyone = [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
     first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
-    decision = choose(first, everyone, diagnosis, 0, sides.names)
+    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
+    decision = choose(first, everyone, diagnosis, 0, sides.names, spread=spread)
     whole = sides.domains._replace(source=source.features, labels=source.labels)
     before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
     if decision.chosen != SOURCE_MODEL:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks._paired import mean_interval
 from headstart.contracts.domains import Domains, LinearHead
 from headstart.evidence.agreement import Candidate
+from headstart.evidence.class_spread import class_spread
 from headstart.evidence.safe_choice import choose
 from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, solver
@@ -58,7 +59,8 @@ def decided(pair: Pair) -> dict[str, Any]:
         made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
         everyone = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
         everyone += [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
-        decision = choose(everyone[0], everyone[1:], found, 0, sides.names)
+        spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
+        decision = choose(everyone[0], everyone[1:], found, 0, sides.names, spread=spread)
         seconds = time.monotonic() - started
         whole = _domains(pair, np.arange(len(pair.labels)))
         models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
