@@ -75,7 +75,7 @@ def decided(pair: Pair) -> dict[str, Any]:
         "chosen": decision.chosen,
         "reason": decision.reason,
         "vetoes": {one.name: list(one.vetoes) for one in decision.table if one.vetoes},
-        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
+        "agreement": {one.name: round(one.agreement, 3) for one in decision.table if np.isfinite(one.agreement)},
         "seconds": round(seconds, 1),
         "right": {name: "".join("01"[int(hit)] for hit in hits) for name, hits in right.items()},
     }
