@@ -70,7 +70,7 @@ def test_the_corrected_command_takes_the_name_that_the_wrong_one_had(here: Path,
     [
         ("", "the path of the data is empty"),
         (None, "an object of type NoneType is not recognised"),
-        (["a", "b"], "an object of type list is not recognised"),
+        (["a", "b"], "a does not exist"),
     ],
 )
 def test_what_is_no_data_at_all(data: Any, reason: str, here: Path) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from headstart.evidence.coverage import covering, pure_radius
-from headstart.evidence.suggestions import clusters_of, typical, uncertain, unit
+from headstart.evidence.suggestions import clusters_of, typical, uncertain
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.standardisation import of_unit_length
 
 SEEDS = pytest.mark.parametrize("seed", range(4))
 
@@ -26,7 +27,7 @@ def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_typical_is_typiclust(seed: int, count: int) -> None:
     """Algorithm 1 of Hacohen et al.: the most typical unlabelled example of the largest among the least covered."""
     pool, labelled = drawn(seed)
-    points = unit(np.concatenate([pool, labelled]))
+    points = of_unit_length(np.concatenate([pool, labelled]).astype(np.float64))
     cluster = clusters_of(points, min(len(labelled) + count, len(points)), seed)
     known, wanted = set(range(90, 97)), []
     covered = {k: sum(cluster[row] == k for row in known) for k in set(cluster)}
@@ -49,7 +50,7 @@ def test_typical_is_typiclust(seed: int, count: int) -> None:
 def test_covering_is_probcover(seed: int, clusters: int) -> None:
     """Algorithm 1 of Yehuda et al.: a graph of balls, whose covered vertices lose the edges that reach them."""
     pool, labelled = drawn(seed)
-    points = unit(np.concatenate([pool, labelled]))
+    points = of_unit_length(np.concatenate([pool, labelled]).astype(np.float64))
     cluster = clusters_of(points, clusters, seed)
     far = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
 
@@ -83,7 +84,7 @@ def test_uncertain_is_badge(seed: int, classes: int) -> None:
     for row in range(90):
         guess = int(probabilities[row].argmax())
         error = [probabilities[row, k] - (k == guess) for k in range(classes)]
-        gradients.append(np.concatenate([each * unit(pool)[row] for each in error]))
+        gradients.append(np.concatenate([each * of_unit_length(pool.astype(np.float64))[row] for each in error]))
     far = np.array([[((a - b) ** 2).sum() for b in gradients] for a in gradients])
     draws = np.random.default_rng(draw_seed(seed, "suggestions"))
     wanted = [int(np.argmax([(each**2).sum() for each in gradients]))]

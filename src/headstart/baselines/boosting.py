@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from headstart.baselines._scores import fit_scores, takes
-from headstart.contracts.baseline import Baseline, Labelled, Scores
+from headstart.contracts.baseline import Baseline, FromScores, Labelled, Scores
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasNumbers, Modality, modality_named
 from headstart.contracts.task import BoundTask
@@ -27,6 +27,9 @@ FEWEST_STOPPED = 1000
 FEWEST_STEPS, MOST_TREES = 10, 2000
 """Of a classifier of several classes."""
 
+MOST_CLASSES = 200
+"""Trees are grown for each class: of 1,500 classes for minutes."""
+
 
 class Boosting(Baseline):
     """Gradient boosted trees."""
@@ -37,8 +40,9 @@ class Boosting(Baseline):
 
     @classmethod
     def suits(cls, modality: Modality, task: BoundTask) -> bool:
-        """Rows of numbers with one class, value or set of labels each."""
-        return isinstance(modality, HasNumbers) and takes(task)
+        """Rows of numbers with one class, value or set of labels each, and no more than `MOST_CLASSES`."""
+        few = not isinstance(task, FromScores) or task.outputs <= MOST_CLASSES
+        return isinstance(modality, HasNumbers) and takes(task) and few
 
     def fit(self, data: Labelled, strengths: Sequence[float], seed: int) -> Mapping[float, Scores]:
         """Grow trees at each of the learning rates."""

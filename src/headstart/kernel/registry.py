@@ -34,7 +34,7 @@ FAMILY_NOUN = {
     "scores": "score",
     "alignment": "alignment",
     "weighting": "weighting",
-    "test_time": "adaptation",
+    "test_time": "test_time adaptation",
     "validators": "validator",
 }
 

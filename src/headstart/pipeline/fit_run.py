@@ -138,7 +138,7 @@ def _judged(
         if numbers > LARGE:
             context.reporter.say(f"Judging {numbers:,} numbers on {len(rows):,} test examples takes a while")
         judged = judge(data.task, examples, targets, predictions, data.groups_of(rows), context.plan.seed)
-        write_resamples(folder, data, predictions)
+        write_resamples(folder, data, predictions, judged.figures["model"])
     with budget.step("saving the model"), own_weights(model):
         model.model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +13,30 @@ import numpy as np
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.over_runs import joint_replicates
 from headstart.kernel.files import write_atomic
+from headstart.pipeline.figure_rows import FigureRow
 from headstart.pipeline.prepare import Prepared
 
 FILE = "test_resamples.npz"
 """Name of the file in a run folder; older runs have none."""
 
 
-def write_resamples(folder: Path, data: Prepared, predictions: Mapping[str, Prediction]) -> None:
-    """Write the figures of predictions of the test part, as arrays 'arm/metric' (resamples,)."""
+def write_resamples(
+    folder: Path, data: Prepared, predictions: Mapping[str, Prediction], figures: Mapping[str, FigureRow]
+) -> None:
+    """Write the figures of predictions of the test part, as arrays 'arm/metric' (resamples,).
+
+    Args:
+        figures: metric -> the model's figure; one without an interval has no use for resamples, of many classes long to
+            make.
+    """
     rows = data.split.test
     groups = data.groups_of(rows)
     units = [data.keys[row] for row in rows] if groups is None else [str(group) for group in groups]
-    metrics = [metric for metric in data.task.evaluation.metrics if not metric.flaw]
+    metrics = [
+        metric
+        for metric in data.task.evaluation.metrics
+        if not metric.flaw and math.isfinite(figures[metric.name].high)
+    ]
     found = joint_replicates(metrics, data.targets_of(rows), predictions, units)
     content = io.BytesIO()
     arrays = {f"{arm}/{name}": values for arm, one in found.items() for name, values in one.items()}

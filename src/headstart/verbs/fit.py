@@ -167,9 +167,9 @@ def _one_seed(given: Given, reporter: Reporter, plan: Plan, folder: Path) -> Run
 def _names_of(given: Given) -> dict[str, Any]:
     """The fields of a plan that name its data."""
     first, *more = given.data if isinstance(given.data, Several) else (given.data,)
-    found = {"data": first, "target": given.target, "target_labels": given.target_labels}
-    named = {field: None if one is None else _name_of(one) for field, one in found.items()}
-    return {**named, "more_data": tuple(map(_name_of, more))}
+    beside = {"target": given.target, "target_labels": given.target_labels}
+    named = {field: None if one is None else _name_of(one) for field, one in beside.items()}
+    return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more))}
 
 
 def _name_of(data: Any) -> str:

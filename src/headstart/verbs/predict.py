@@ -87,8 +87,8 @@ def predict(
             cannot be adapted so.
     """
     opened, reporter = open_run(run), reporter or Quiet()
-    predictor, notes = predictor_of(opened, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     require_cache_apart(data, opened.folder)
+    predictor, notes = predictor_of(opened, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     if out is not None:
         require_place_of_table(Path(out), data, opened)
     model = predictor.model
