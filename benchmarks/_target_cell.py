@@ -12,11 +12,8 @@ from scipy.stats import binomtest
 
 from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
-from headstart.evidence.class_spread import class_spread
-from headstart.evidence.safe_choice import choose
-from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, logits_of, solver
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
@@ -48,8 +45,7 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     made = [one for one in candidates(sides.domains, diagnosis, task, solve, 0) if isinstance(one, Adapted)]
     everyone = [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
     first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
-    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-    decision = choose(first, everyone, diagnosis, 0, sides.names, spread=spread)
+    decision = choice_on(sides, first, everyone, diagnosis, 0)
     whole = sides.domains._replace(source=source.features, labels=source.labels)
     before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
     if decision.chosen != SOURCE_MODEL:
@@ -101,8 +97,7 @@ def _sides(source: Domain, target: Domain, names: tuple[str, ...]) -> Sides:
     domains = Domains(
         source.features[fit], source.labels[fit], len(names), target.features, none, np.empty(0, np.int64)
     )
-    ratios = density_ratio(source.features[held], target.features, 0)
-    return Sides(domains, None, source.features[held], source.labels[held], names, ratios / ratios.mean())
+    return sides_between(domains, None, source.features[held], source.labels[held], names, 0)
 
 
 def _percent(right: np.ndarray) -> float:

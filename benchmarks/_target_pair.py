@@ -20,11 +20,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks._paired import mean_interval
 from headstart.contracts.domains import Domains, LinearHead
 from headstart.evidence.agreement import Candidate
-from headstart.evidence.class_spread import class_spread
-from headstart.evidence.safe_choice import choose
-from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, solver
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
 from headstart.tasks.classification.task import BoundClassification, Classification
 
 HELD_OUT, LEVEL = 0.2, 0.05
@@ -59,8 +56,7 @@ def decided(pair: Pair) -> dict[str, Any]:
         made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
         everyone = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
         everyone += [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
-        spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-        decision = choose(everyone[0], everyone[1:], found, 0, sides.names, spread=spread)
+        decision = choice_on(sides, everyone[0], everyone[1:], found, 0)
         seconds = time.monotonic() - started
         whole = _domains(pair, np.arange(len(pair.labels)))
         models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
@@ -116,9 +112,8 @@ def summed(rows: Sequence[dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
 def _sides(pair: Pair) -> Sides:
     order = np.random.default_rng(0).permutation(len(pair.labels))
     fit, held = np.split(order, [round((1 - HELD_OUT) * len(order))])
-    ratios = density_ratio(pair.source[held], pair.target, 0)
     names = ("negative", "positive")
-    return Sides(_domains(pair, fit), None, pair.source[held], pair.labels[held], names, ratios / ratios.mean())
+    return sides_between(_domains(pair, fit), None, pair.source[held], pair.labels[held], names, 0)
 
 
 def _domains(pair: Pair, rows: np.ndarray) -> Domains:

@@ -30,12 +30,10 @@ from benchmarks._target_cell import significantly_worse
 from headstart.contracts.domains import Domains
 from headstart.evidence.agreement import Candidate
 from headstart.evidence.class_spread import class_spread
-from headstart.evidence.safe_choice import choose
 from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.kernel import registry
-from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of
+from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
@@ -160,7 +158,7 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     diagnosis = diagnosed(sides, 0)
     everyone, ruled_out = _candidates(sides, diagnosis, case.classes)
     spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-    decision = choose(everyone[0], everyone[1:], diagnosis, 0, sides.names, spread=spread)
+    decision = choice_on(sides, everyone[0], everyone[1:], diagnosis, 0)
     right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in (*everyone, *ruled_out)}
     plain, chosen = right[SOURCE_MODEL], right[decision.chosen]
     best = max(right, key=lambda name: right[name].mean())
@@ -194,9 +192,8 @@ def _sides(case: Case) -> Sides:
     fit, held = np.split(order, [int((1 - HELD_OUT) * len(order))])
     none = np.empty((0, case.source.shape[1]), np.float32)
     domains = Domains(case.source[fit], case.labels[fit], case.classes, case.target, none, np.empty(0, np.int64))
-    ratios = density_ratio(case.source[held], case.target, 0)
     names = tuple(str(k) for k in range(case.classes))
-    return Sides(domains, None, case.source[held], case.labels[held], names, ratios / ratios.mean())
+    return sides_between(domains, None, case.source[held], case.labels[held], names, 0)
 
 
 def _candidates(sides: Sides, found: Diagnosis, classes: int) -> tuple[list[Candidate], list[Candidate]]:

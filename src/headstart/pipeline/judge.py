@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.figures import Figure
+from headstart.contracts.metric import Metric
 from headstart.contracts.modality import HasPicture, Modality, modality_named
 from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
@@ -54,9 +55,7 @@ def judge(
     comparisons = []
     for key, prediction in predictions.items():
         if key != "model":
-            difference = compare(primary, targets, model, prediction, groups=groups, seed=seed)
-            row = figure_row(difference.figure)
-            comparisons.append(Comparison(against=key, metric=primary.name, difference=row, verdict=difference.verdict))
+            comparisons.append(compared(key, primary, targets, model, prediction, groups, seed))
     slices, worst, notes = slice_rows(task, examples, targets, model, groups, seed)
     return Judged(
         found,
@@ -67,6 +66,25 @@ def judge(
         presentation_of(task).panels(model, targets),
         cards(task, examples, targets, model),
     )
+
+
+def compared(
+    against: str,
+    metric: Metric,
+    targets: Targets,
+    one: Prediction,
+    other: Prediction,
+    groups: np.ndarray | None,
+    seed: int,
+) -> Comparison:
+    """`one` minus `other`, which is known as `against`, on the same examples, as it is recorded.
+
+    Args:
+        groups: (examples,) drawn together; None where none are.
+    """
+    difference = compare(metric, targets, one, other, groups=groups, seed=seed)
+    row = figure_row(difference.figure)
+    return Comparison(against=against, metric=metric.name, difference=row, verdict=difference.verdict)
 
 
 def figure_row(figure: Figure) -> FigureRow:

@@ -16,8 +16,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.objective import TARGET
 from headstart.engine.frozen.execution import plain_runner
 from headstart.engine.frozen.extract import Extracted
-from headstart.evidence.agreement import Candidate
-from headstart.evidence.class_spread import class_spread
+from headstart.evidence.agreement import SEVERAL, Candidate
 from headstart.evidence.safe_choice import choose
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
@@ -31,9 +30,9 @@ from headstart.pipeline.adaptation.candidates import (
     solver,
 )
 from headstart.pipeline.adaptation.decided import adaptation_row
-from headstart.pipeline.adaptation.experts import FAMILY, expert_candidates
+from headstart.pipeline.adaptation.experts import expert_candidates
 from headstart.pipeline.adaptation.labelled import right_on_labelled
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, outcome_of, sides_of
+from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_of
 from headstart.pipeline.adaptation.pictures import domain_points
 from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.adaptation.target import EmbeddedTarget, embedded_target
@@ -74,8 +73,7 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
     others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in there]
     checked = right_on_labelled(sides.domains, source, there, task, solve, seed)
-    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-    decision = choose(plain, others, found, seed, sides.names, checked, spread)
+    decision = choice_on(sides, plain, others, found, seed, checked)
     winner = there[decision.place - 1] if decision.place else None
     final = winner if winner is None else _on_both_parts(context, sides, winner)
     accuracies = [one.accuracy() for one in (plain, *others)]
@@ -171,7 +169,7 @@ def _of_both(source: Logits, target: Logits, sides: Sides) -> tuple[np.ndarray, 
 
 def _on_both_parts(context: FitContext, sides: Sides, winner: Adapted) -> Adapted:
     """The winner made once more, on training and validation part, as the source model is; unless refits are off."""
-    if not context.plan.refits or not len(sides.held) or winner.family == FAMILY:
+    if not context.plan.refits or not len(sides.held) or winner.family == SEVERAL:
         return winner
     task, seed, split = context.data.task, context.plan.seed, context.data.split
     solve = solver(task, context.data.kept_together(np.concatenate([split.train, split.val])), seed)

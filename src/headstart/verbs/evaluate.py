@@ -19,14 +19,14 @@ from headstart.contracts.task import BoundTask, Targets
 from headstart.contracts.task_capabilities import one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.infer import Predictor
-from headstart.evidence.comparison import compare, figures
+from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.adapted_prediction import predictor_of
 from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
-from headstart.pipeline.judge import figure_row, rows_of, slice_rows
+from headstart.pipeline.judge import compared, rows_of, slice_rows
 from headstart.pipeline.numbers import difference_text, value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes, no_longer_read
@@ -143,10 +143,7 @@ def _beside_plain(
     adapted, plain = both
     metric = task.evaluation.primary
     before = rows_of(figures(task, targets, plain, groups=groups, seed=seed))
-    difference = compare(metric, targets, adapted, plain, groups=groups, seed=seed)
-    row = Comparison(
-        against="as trained", metric=metric.name, difference=figure_row(difference.figure), verdict=difference.verdict
-    )
+    row = compared("as trained", metric, targets, adapted, plain, groups, seed)
     values = [value_text(metric.unit, rows[metric.name].value) for rows in (evaluation.figures, before)]
     words = f"With --test-time {evaluation.test_time} {metric.title} {values[0]}, without {values[1]}"
     words = f"{words}: {difference_text(metric.unit, row.difference)}, {row.verdict}"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.contracts.figures import Figure
 from headstart.contracts.metric import SHARE
 from headstart.evidence.agreement import SEVERAL
 from headstart.evidence.safe_choice import Decision, Judged
@@ -16,7 +15,7 @@ from headstart.pipeline.adaptation.candidates import Adapted, Skipped
 from headstart.pipeline.adaptation.outcomes import Sides
 from headstart.pipeline.adaptation.rows import AdaptationRow, AdaptedRow, ClassInTarget
 from headstart.pipeline.adaptation.target import EmbeddedTarget
-from headstart.pipeline.figure_rows import FigureRow
+from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import figure_text
 
 
@@ -52,7 +51,7 @@ def adaptation_row(
         chosen=decision.chosen,
         place=decision.place,
         why=f"{decision.reason[:1].upper()}{decision.reason[1:]}.",
-        estimate=_figure(decision.accuracy),
+        estimate=figure_row(decision.accuracy),
         method=f"The accuracy on the target is {decision.how}.",
         sentence=_sentence(decision, winner, target),
     )
@@ -66,8 +65,8 @@ def _sentence(decision: Decision, winner: Adapted | None, target: EmbeddedTarget
         model = f"Adapted to {target.data.short} by {winner.title}"
     if math.isnan(decision.accuracy.value):
         return f"{model}; its accuracy there cannot be estimated: {decision.accuracy.reason}."
-    expected = figure_text(SHARE, _figure(decision.accuracy))
-    beside = f", the source model {figure_text(SHARE, _figure(source.accuracy))}" if winner else ""
+    expected = figure_text(SHARE, figure_row(decision.accuracy))
+    beside = f", the source model {figure_text(SHARE, figure_row(source.accuracy))}" if winner else ""
     return f"{model}: expected accuracy there {expected}{beside}, estimated without its labels."
 
 
@@ -79,7 +78,7 @@ def _row(judged: Judged, one: Adapted | None, accuracy: float, *, chosen: bool) 
         title="source model" if one is None else one.title,
         seconds=0.0 if one is None else one.seconds,
         source_accuracy=accuracy,
-        estimate=_figure(judged.accuracy),
+        estimate=figure_row(judged.accuracy),
         scores=dict(judged.scores),
         agreement=judged.agreement,
         fate=fate,
@@ -96,10 +95,6 @@ def _skipped(one: Skipped) -> AdaptedRow:
         source_accuracy=math.nan,
         fate=f"skipped: {one.reason}",
     )
-
-
-def _figure(figure: Figure) -> FigureRow:
-    return FigureRow(**figure.to_json())
 
 
 def _classes(sides: Sides, found: Diagnosis) -> tuple[ClassInTarget, ...]:

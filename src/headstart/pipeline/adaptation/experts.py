@@ -28,7 +28,6 @@ from headstart.pipeline.adaptation.outcomes import Sides
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.stream_rows import domains_of
 
-FAMILY = SEVERAL
 FEWEST = 10
 """Examples of a domain that has an expert."""
 
@@ -67,7 +66,7 @@ def experts(domains: Domains, of: np.ndarray, held: Held, solve: Solve, seed: in
     names = [name for name in sorted(set(of.tolist())) if _teaches(domains.labels[of == name])]
     if len(names) < 2:
         reason = f"fewer than two domains have {FEWEST} examples of two classes"
-        return (Skipped("experts", FAMILY, title, reason),)
+        return (Skipped("experts", SEVERAL, title, reason),)
     heads = [solve(domains.source[of == name], domains.labels[of == name], None) for name in names]
     mixture = Mixture(domains.source.shape[1], [linear(head) for head in heads], gated=True)
     gate = _gate(domains.source, of, names, seed)
@@ -75,7 +74,7 @@ def experts(domains: Domains, of: np.ndarray, held: Held, solve: Solve, seed: in
     shares = softmax(gate.logits(domains.target), axis=1).mean(axis=0)
     note = "weights on the target: " + ", ".join(f"{n} {100 * s:.0f} %" for n, s in zip(names, shares))
     shape, seconds = HeadShape(members=len(heads), gated=True), time.monotonic() - started
-    both = Adapted("experts", FAMILY, title, shape, mixture, lambda x: logits_of(mixture, x), seconds, note)
+    both = Adapted("experts", SEVERAL, title, shape, mixture, lambda x: logits_of(mixture, x), seconds, note)
     return (both, _single(names, heads, held, seconds)) if len(held.labels) else (both,)
 
 
@@ -85,7 +84,7 @@ def _single(names: Sequence[str], heads: Sequence[LinearHead], held: Held, secon
     best = int(np.argmax(right))
     note = f"best of {len(names)} domains alone, {100 * right[best]:.1f} % right on the others' validation examples"
     head = heads[best]
-    return Adapted("single", FAMILY, f"{names[best]} alone", HeadShape(), linear(head), head.logits, seconds, note)
+    return Adapted("single", SEVERAL, f"{names[best]} alone", HeadShape(), linear(head), head.logits, seconds, note)
 
 
 def _gate(features: np.ndarray, of: np.ndarray, names: Sequence[str], seed: int) -> LinearHead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,9 @@ from scipy.special import softmax
 from headstart.contracts.domains import Domains
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.validator import Outcome
+from headstart.evidence.agreement import Candidate
+from headstart.evidence.class_spread import class_spread
+from headstart.evidence.safe_choice import Decision, choose
 from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.numerics.density_ratio import density_ratio
 from headstart.pipeline.adaptation.candidates import LABEL, Adapted, Logits, logits_of
@@ -52,9 +56,26 @@ def sides_of(context: FitContext, target: EmbeddedTarget) -> Sides:
     )
     held = pooled(split.val) if len(split.val) else np.empty((0, domains.source.shape[1]), np.float32)
     names_of_all = tuple(str(names.get(k, k)) for k in range(classes))
-    ratios = density_ratio(held, target.pooled, context.plan.seed)
-    ratios = ratios / ratios.mean() if len(ratios) else ratios
-    return Sides(domains, data.kept_together(split.train), held, labels[split.val], names_of_all, ratios)
+    groups = data.kept_together(split.train)
+    return sides_between(domains, groups, held, labels[split.val], names_of_all, context.plan.seed)
+
+
+def sides_between(
+    domains: Domains,
+    groups: np.ndarray | None,
+    held: np.ndarray,
+    held_labels: np.ndarray,
+    names: tuple[str, ...],
+    seed: int,
+) -> Sides:
+    """Put both domains together with how much denser the target is at each held-out example of the source.
+
+    Args:
+        groups: (training examples,) held out together; None where none are.
+        held: (validation examples, width) of the source. held_labels: (validation examples,).
+    """
+    ratios = density_ratio(held, domains.target, seed)
+    return Sides(domains, groups, held, held_labels, names, ratios / ratios.mean() if len(ratios) else ratios)
 
 
 def diagnosed(sides: Sides, seed: int) -> Diagnosis:
@@ -83,3 +104,21 @@ def outcome(sides: Sides, source: Logits, target: Logits) -> Outcome:
 def outcome_of(sides: Sides, candidate: Adapted) -> Outcome:
     """The predictions of a candidate."""
     return outcome(sides, candidate.source, partial(logits_of, candidate.head))
+
+
+def choice_on(
+    sides: Sides,
+    plain: Candidate,
+    others: Sequence[Candidate],
+    found: Diagnosis,
+    seed: int,
+    checked: Sequence[np.ndarray] = (),
+) -> Decision:
+    """Choose a candidate, or the source model, as `choose` does, by the spread of the whole training part.
+
+    Args:
+        plain: the source model. others: adapted ones.
+        checked: for each of them, which labelled target examples it is right on, (few,) bool; empty without any.
+    """
+    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
+    return choose(plain, others, found, seed, sides.names, checked, spread)
