@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from headstart.contracts.modality import raws_of
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -46,7 +47,7 @@ def few_labels(source: Path, per_class: int, seed: int) -> FewLabels:
     draws = np.random.default_rng(seed)
     classes = range(int(labels.max()) + 1)
     chosen = np.concatenate([draws.permutation(pool[labels[pool] == one])[:per_class] for one in classes])
-    raws = [str(raw) for raw in prepared.examples.raws(np.concatenate([chosen, test]))]
+    raws = [str(raw) for raw in raws_of(prepared.examples, np.concatenate([chosen, test]))]
     names = tuple(str(name) for name in prepared.task.classes)  # type: ignore[attr-defined]
     modality, size = prepared.examples.schema.modality, len(chosen)
     return FewLabels(modality, names, raws[:size], labels[chosen], raws[size:], labels[test])

@@ -21,6 +21,7 @@ from benchmarks._run_ner import RunNer, Sentences
 from headstart.backbones._text_sources import bundled_folder
 from headstart.contracts.features import MapShape
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.conll import Conll
 from headstart.tasks.tagging.task import Tagging
 from headstart.verbs.run import Run
@@ -87,7 +88,7 @@ def _parts(source: Path) -> tuple[dict[str, Sentences], tuple[str, ...]]:
     examples = Conll().read(source, Columns())
     task = Tagging().bind(examples, _Features())
     tags, places = task.targets(examples)["tags"], task.inputs(examples)["words"]
-    words = [[str(text)[start:end] for start, end in row] for text, row in zip(examples.raws(), places)]
+    words = [[str(text)[start:end] for start, end in row] for text, row in zip(raws_of(examples), places)]
     given = examples.column(str(examples.schema.part))
     rows = {part: [row for row, name in enumerate(given) if name == part] for part in ("train", "val", "test")}
     found = {part: Sentences([words[r] for r in of], [tags[r].tolist() for r in of]) for part, of in rows.items()}

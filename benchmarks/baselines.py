@@ -29,6 +29,7 @@ import headstart
 from benchmarks._data import data_folder
 from benchmarks._drawn_pictures import drawn_pictures
 from benchmarks._paired import mean_interval
+from headstart.contracts.modality import raws_of
 from headstart.pipeline.baselines import fit_baselines
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
@@ -98,7 +99,7 @@ def _cut_off(name: str, cut: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_texts(data: Prepared, _: Any, rows: np.ndarray, test: np.ndarray) -> np.ndarray:
-    texts = np.array([str(raw) for raw in data.examples.raws()], dtype=object)
+    texts = np.array([str(raw) for raw in raws_of(data.examples)], dtype=object)
     terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     pipeline = make_pipeline(terms, LogisticRegression(max_iter=1000))
     return _chosen(pipeline, texts[rows], data.targets_of(rows)["label"]).predict(texts[test])
@@ -116,7 +117,7 @@ def _of_tables(data: Prepared, frame: pd.DataFrame, rows: np.ndarray, test: np.n
 
 def _of_pictures(data: Prepared, _: Any, rows: np.ndarray, test: np.ndarray) -> np.ndarray:
     """The better by cross-validation of principal components of the pixels, and histograms of gradients."""
-    pictures = [Image.open(raw).convert("RGB").resize((SIDE, SIDE)) for raw in data.examples.raws()]
+    pictures = [Image.open(raw).convert("RGB").resize((SIDE, SIDE)) for raw in raws_of(data.examples)]
     pixels = np.stack([np.asarray(one.resize((32, 32)), np.float64).ravel() / 255 for one in pictures])
     gradients = np.stack([_gradients(np.asarray(one.convert("L"), np.float64)) for one in pictures])
     truth = data.targets_of(rows)["label"]

@@ -30,6 +30,7 @@ from benchmarks._parity import parity, reduced_decoding
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import cores
@@ -194,7 +195,7 @@ def _runner(backbone: Backbone, examples: Examples, runner: Runner) -> float:
     reader = backbone.reader()
     if reader is None:
         raise TypeError(f"{backbone.name} has no reader")
-    batch = State(torch.from_numpy(np.stack([reader(raw) for raw in examples.raws(range(BATCH))])))
+    batch = State(torch.from_numpy(np.stack([reader(raw) for raw in raws_of(examples, range(BATCH))])))
     segment, key = FrozenSegment(backbone, FeatureSpec()), hash_json(pass_key(backbone, FeatureSpec()))
     execute = runner.start(segment, batch, CPU, key)
     with ThreadPoolExecutor(execute.at_once) as pool:

@@ -11,6 +11,7 @@ import torch
 from headstart.contracts.carriers import PLACES, State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.media.words import words_of
 
 PEOPLE, PLACE_NAMES = ("Ann Lee", "Bo", "Ira von Ost"), ("Rome", "Oslo", "New York")
@@ -47,7 +48,7 @@ def span(start: int, end: int, label: str) -> dict[str, Any]:
 def token_state(examples: Examples, width: int) -> State:
     """A state with two tokens per word and one before all of them; the first token of a word shows its tag."""
     places, vectors = [], []
-    for text, spans in zip(examples.raws(), examples.target("spans")):
+    for text, spans in zip(raws_of(examples), examples.target("spans")):
         tokens = [(0, 0, -1)]
         for start, end in words_of(str(text)):
             code = next((_code(s, start) for s in spans if s["start"] <= start < s["end"]), 0)

@@ -19,6 +19,7 @@ from plugins import every, sample_for
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
+from headstart.contracts.modality import raws_of
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.user_settings import build
@@ -228,12 +229,12 @@ class Backwards:
 @every("formats")
 def test_examples_have_inputs_labels_and_origins_of_their_own(name: str, tmp_path: Path) -> None:
     examples = read(name, sample_of(name, tmp_path).labelled)
-    assert len(examples) == len(examples.raws()) >= 3
+    assert len(examples) == len(raws_of(examples)) >= 3
     assert len({repr(value) for value in examples.target(next(iter(examples.schema.targets)))}) >= 2
     assert len(set(examples.origins())) == len(examples)
     rows = [2, 0]
     assert examples.take(rows).origins() == [examples.origins()[row] for row in rows]
-    assert examples.raws(rows) == [examples.raws()[row] for row in rows]
+    assert raws_of(examples, rows) == [raws_of(examples)[row] for row in rows]
 
 
 @every("formats")
@@ -244,7 +245,7 @@ def test_the_stream_equals_reading_without_labels(name: str, rows: int, tmp_path
         whole = read(name, source, labelled=False)
         parts = list(registry.plugin("formats", name)().stream(source, Columns(), rows))
         assert all(1 <= len(part) <= rows for part in parts)
-        assert [raw for part in parts for raw in part.raws()] == whole.raws()
+        assert [raw for part in parts for raw in raws_of(part)] == raws_of(whole)
         assert [origin for part in parts for origin in part.origins()] == whole.origins()
         assert all(part.schema.inputs == whole.schema.inputs for part in parts)
         assert all(part.schema.modality == whole.schema.modality for part in parts)
@@ -255,7 +256,7 @@ def test_the_stream_equals_reading_without_labels(name: str, rows: int, tmp_path
 def test_without_labels_the_same_inputs_are_read(name: str, tmp_path: Path) -> None:
     data = sample_of(name, tmp_path)
     labelled, ignored = read(name, data.labelled), read(name, data.labelled, labelled=False)
-    assert ignored.raws() == labelled.raws()
+    assert raws_of(ignored) == raws_of(labelled)
     bare = read(name, data.unlabelled, labelled=False)
     assert len(bare) == len(labelled) and bare.schema.modality == labelled.schema.modality
     assert not bare.schema.targets
@@ -305,10 +306,12 @@ def test_columns_of_a_saved_model_read_the_same_examples(name: str, tmp_path: Pa
     assert columns == data.columns
     plain = read(name, data.labelled)
     named = read(name, data.labelled, columns)
-    assert named.raws() == plain.raws() and all(named.target(key) == plain.target(key) for key in plain.schema.targets)
+    assert raws_of(named) == raws_of(plain) and all(
+        named.target(key) == plain.target(key) for key in plain.schema.targets
+    )
     assert named.schema.inputs == plain.schema.inputs and named.schema.targets == plain.schema.targets
     bare = read(name, data.unlabelled, columns, labelled=False)
-    assert bare.raws() == read(name, data.unlabelled, labelled=False).raws()
+    assert raws_of(bare) == raws_of(read(name, data.unlabelled, labelled=False))
 
 
 def read(name: str, source: Any, columns: Columns | None = None, *, labelled: bool = True) -> Examples:

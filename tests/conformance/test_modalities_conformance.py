@@ -25,6 +25,7 @@ from headstart.contracts.modality import (
     Modality,
     files_of,
     modality_named,
+    raws_of,
 )
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import find_duplicates
@@ -96,11 +97,11 @@ def test_its_attributes_say_what_they_should(name: str) -> None:
 @every("modalities")
 def test_inputs_can_be_sent_to_a_worker(name: str, tmp_path: Path) -> None:
     examples = examples_from(name, sample_of(name, tmp_path).columns)
-    raws = examples.raws()
+    raws = raws_of(examples)
     assert len(raws) == len(examples) == 4
     assert repr(pickle.loads(pickle.dumps(raws))) == repr(raws)
-    assert repr(examples.raws([3, 0])) == repr([raws[3], raws[0]])
-    assert examples.take([]).raws() == []
+    assert repr(raws_of(examples, [3, 0])) == repr([raws[3], raws[0]])
+    assert raws_of(examples.take([])) == []
     kind = pickle.loads(pickle.dumps(modality_named(name)))
     assert kind == modality_named(name)
 
@@ -139,9 +140,9 @@ def test_what_nothing_can_be_learnt_from_is_named(name: str, tmp_path: Path) -> 
 @every("modalities")
 def test_sizes_and_previews(name: str, tmp_path: Path) -> None:
     examples, kind = examples_from(name, sample_of(name, tmp_path).columns), modality_named(name)
-    sizes = kind.sizes(examples.raws(), examples.schema.inputs)
+    sizes = kind.sizes(raws_of(examples), examples.schema.inputs)
     assert all(len(values) <= len(examples) and np.isfinite(values).all() for values in sizes.values.values())
-    assert all(0 < len(kind.preview(raw)) <= PREVIEW for raw in examples.raws())
+    assert all(0 < len(kind.preview(raw)) <= PREVIEW for raw in raws_of(examples))
     assert all(len(values) == 0 for values in kind.sizes([], examples.schema.inputs).values.values())
 
 
@@ -153,14 +154,14 @@ def test_inputs_in_memory_are_recognised(name: str, tmp_path: Path) -> None:
         return
     assert modality_of(inputs) == name
     examples = examples_of(inputs, name, None)
-    assert len(examples.raws()) == len(inputs) == len(set(examples.origins()))
+    assert len(raws_of(examples)) == len(inputs) == len(set(examples.origins()))
     assert 0 <= modality_named(name).recognises([object()]) < 0.5
 
 
 @every("modalities")
 def test_what_it_has_beside_it_gives(name: str, tmp_path: Path) -> None:
     examples, kind = examples_from(name, sample_of(name, tmp_path).columns), modality_named(name)
-    for raw in examples.raws():
+    for raw in raws_of(examples):
         if isinstance(kind, InFiles):
             assert isinstance(kind.source(raw), (Path, bytes))
         if isinstance(kind, HasPicture):

@@ -24,6 +24,7 @@ from head_shapes import Shapes
 from headstart.contracts.carriers import Batch, Mixed, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.prediction import Prediction
@@ -410,7 +411,7 @@ def test_labels_are_one_per_example(name: str, kind: str) -> None:
 def test_files_are_written_for_each_example_if_any(name: str, kind: str, tmp_path: Path) -> None:
     c, rows = bound(name, kind), np.array([4, 7])
     if isinstance(presentation_of(c.task), WritesFiles):
-        some, raws = finished(c.task, c).take(rows), c.examples.take(rows).raws()
+        some, raws = finished(c.task, c).take(rows), raws_of(c.examples.take(rows))
         files = presentation_of(c.task).files(some, raws, ["a/one", "two"], tmp_path)
         assert len(files) == 2 and all((tmp_path / file).is_file() for file in files)
 

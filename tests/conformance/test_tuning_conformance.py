@@ -17,6 +17,7 @@ from torch import Tensor
 
 from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.modality import raws_of
 from headstart.contracts.objective import Step
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
 from headstart.engine.training import loop as loop_module
@@ -252,7 +253,7 @@ def test_once_merged_a_backbone_has_its_own_names_and_does_what_it_did_in_traini
     tuning = TRAINED[name]
     backbone, _, examples = SETTINGS[task]()
     names, stages = list(backbone.module.state_dict()), backbone.stages
-    state = backbone.prepare(examples.raws()[:4])
+    state = backbone.prepare(raws_of(examples)[:4])
     twin = tuning.adapted(backbone, 3)
     moved = torch.Generator().manual_seed(0)
     with torch.no_grad():

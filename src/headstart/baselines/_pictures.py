@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasPicture, modality_named
+from headstart.contracts.modality import HasPicture, modality_named, raws_of
 
 
 def pictures_of(training: Examples) -> HasPicture:
@@ -11,4 +11,4 @@ def pictures_of(training: Examples) -> HasPicture:
     kind = modality_named(training.schema.modality)
     if not isinstance(kind, HasPicture):
         raise TypeError(f"{training.schema.modality} inputs are not pictures")
-    return kind.alike(training.raws())
+    return kind.alike(raws_of(training))

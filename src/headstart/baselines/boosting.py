@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from headstart.baselines._scores import fit_scores, takes
 from headstart.contracts.baseline import Baseline, FromScores, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasNumbers, Modality, modality_named
+from headstart.contracts.modality import HasNumbers, Modality, modality_named, raws_of
 from headstart.contracts.task import BoundTask
 from headstart.numerics.table_encoding import Row, learn
 
@@ -78,4 +78,4 @@ def _rows(examples: Examples) -> Sequence[Row]:
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, HasNumbers):
         raise TypeError(f"{examples.schema.modality} inputs are not rows of a table")
-    return kind.rows(examples.raws())
+    return kind.rows(raws_of(examples))

@@ -22,7 +22,7 @@ from headstart.baselines._pictures import pictures_of
 from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import HasPicture, Modality
+from headstart.contracts.modality import HasPicture, Modality, raws_of
 from headstart.contracts.task import BoundTask
 
 SIDE = 64
@@ -69,7 +69,7 @@ class Histograms(Baseline):
 
     def _measured(self, kind: HasPicture, examples: Examples) -> np.ndarray:
         """(examples, numbers) float32"""
-        raws = examples.raws()
+        raws = raws_of(examples)
         for raw in raws:
             if (kind, raw) not in self._seen:
                 self._seen[kind, raw] = _of_picture(kind.picture(raw, at_least=SIDE))

@@ -17,7 +17,7 @@ from headstart.baselines._pictures import pictures_of
 from headstart.baselines._scores import TARGET, fit_scores
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasPicture, Modality
+from headstart.contracts.modality import HasPicture, Modality, raws_of
 from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask, Targets
@@ -55,7 +55,7 @@ class PixelTexture(Baseline):
 
         def scores(examples: Examples, inputs: Targets) -> np.ndarray:  # noqa: ARG001
             found = np.empty(len(examples), dtype=object)
-            for at, image in enumerate(map(kind.picture, examples.raws())):
+            for at, image in enumerate(map(kind.picture, raws_of(examples))):
                 seen = _features(image)
                 maps = model(seen.reshape(-1, seen.shape[-1])).reshape(*seen.shape[:2], -1).transpose(2, 0, 1)
                 found[at] = _resized(maps, image.height, image.width)
@@ -69,7 +69,7 @@ def _drawn(kind: HasPicture, data: Labelled, draws: np.random.Generator) -> tupl
     (targets,), (places,) = data.targets.values(), data.inputs.values()
     each = max(1, MOST_PIXELS // max(1, len(targets)))
     features, classes = [], []
-    for image, target, (rows, columns) in zip(map(kind.picture, data.examples.raws()), targets, places):
+    for image, target, (rows, columns) in zip(map(kind.picture, raws_of(data.examples)), targets, places):
         seen, truth = _features(image), np.asarray(target.load())[:rows, :columns]
         down, across = (np.arange(size) * of // size for size, of in zip(seen.shape[:2], truth.shape))
         truth = truth[np.ix_(down, across)].ravel()

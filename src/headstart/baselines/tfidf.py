@@ -20,7 +20,7 @@ from headstart.baselines._linear import fit_linear
 from headstart.baselines._scores import takes
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasNumbers, HasTexts, Modality, modality_named
+from headstart.contracts.modality import HasNumbers, HasTexts, Modality, modality_named, raws_of
 from headstart.contracts.task import BoundTask, Targets
 from headstart.numerics.table_encoding import learn
 
@@ -74,8 +74,8 @@ def _beside(train: Examples) -> Callable[[Examples], np.ndarray]:
     kind = modality_named(train.schema.modality)
     if not isinstance(kind, HasNumbers):
         return lambda examples: np.empty((len(examples), 0))
-    rows, encoding = kind.rows, learn(kind.rows(train.raws()), alone=False)
-    return lambda examples: encoding.encoded(rows(examples.raws()))
+    rows, encoding = kind.rows, learn(kind.rows(raws_of(train)), alone=False)
+    return lambda examples: encoding.encoded(rows(raws_of(examples)))
 
 
 def _words() -> TfidfVectorizer:
@@ -109,7 +109,7 @@ def _columns(examples: Examples) -> list[tuple[str, ...]]:
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, HasTexts):
         raise TypeError(f"{examples.schema.modality} inputs are not texts")
-    return list(zip(*(kind.texts(raw) for raw in examples.raws())))
+    return list(zip(*(kind.texts(raw) for raw in raws_of(examples))))
 
 
 def _features(terms: FeatureUnion, counted: Sequence[sparse.csr_matrix], beside: np.ndarray) -> sparse.csr_matrix:

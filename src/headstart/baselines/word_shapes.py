@@ -18,7 +18,7 @@ from headstart.baselines._linear import fit_linear
 from headstart.baselines._scores import TARGET
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasTexts, Modality
+from headstart.contracts.modality import HasTexts, Modality, raws_of
 from headstart.contracts.target_kinds import TAG_SEQUENCES
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask, Targets
@@ -66,7 +66,7 @@ def _features(examples: Examples, inputs: Targets) -> sparse.csr_matrix:
     """(words of all texts, hashes)"""
     (places,) = inputs.values()
     texts = (
-        [text[start:end] for start, end in words] for text, words in zip(map(str, examples.raws()), places.tolist())
+        [text[start:end] for start, end in words] for text, words in zip(map(str, raws_of(examples)), places.tolist())
     )
     return FeatureHasher(2**18, input_type="string").transform(seen for words in texts for seen in _in_windows(words))
 

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.targets import WEIGHT
-from headstart.kernel import registry
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 
@@ -76,7 +75,7 @@ ROLES = ("written", "words", "group", "domain", "weight", "part", "origin", "id"
 
 
 class Examples:
-    """Rows of data with a schema. Cheap to slice; nothing is decoded until `raws` is called."""
+    """Rows of data with a schema. Cheap to slice; inputs are read by `raws_of` of `contracts/modality.py`."""
 
     def __init__(self, table: pa.Table, schema: Schema, notes: tuple[str, ...] = ()) -> None:
         """Wrap `table`; `notes` are what the reader of the data wants told: files left out, a fallback encoding.
@@ -124,10 +123,3 @@ class Examples:
     def origins(self) -> list[str]:
         """The origin of each example."""
         return [str(value) for value in self.column(self.schema.origin)]
-
-    def raws(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Raw]:
-        """The inputs of the given rows (all without `rows`), not yet decoded."""
-        table = self.table if rows is None else self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
-        kind = registry.plugin("modalities", self.schema.modality)()
-        found: list[Raw] = kind.raws(table, self.schema)
-        return found

@@ -204,6 +204,12 @@ def modality_named(name: str) -> Modality:
     return found
 
 
+def raws_of(examples: Examples, rows: Sequence[int] | np.ndarray | None = None) -> list[Raw]:
+    """The inputs of the given rows (all without `rows`), not yet decoded."""
+    some = examples if rows is None else examples.take(rows)
+    return modality_named(examples.schema.modality).raws(some.table, examples.schema)
+
+
 def are_pairs(schema: Schema) -> bool:
     """Return whether each input is two texts."""
     modality = modality_named(schema.modality)
@@ -215,5 +221,5 @@ def files_of(examples: Examples) -> list[Path | None]:
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, InFiles):
         return [None] * len(examples)
-    sources = map(kind.source, examples.raws())
+    sources = map(kind.source, raws_of(examples))
     return [source if isinstance(source, Path) else None for source in sources]

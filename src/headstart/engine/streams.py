@@ -14,6 +14,7 @@ from headstart.contracts.augmentation import Augmentation, augmented
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import raws_of
 from headstart.contracts.objective import DOMAIN, EACH_DOMAIN, SOURCE, TARGET, TARGET_AGAIN
 from headstart.contracts.targets import TargetKinds, collated
 from headstart.engine.tile_order import Tiled
@@ -68,7 +69,7 @@ class PreparedInputs:
         """The prepared state of the rows, on the CPU. Raises DataError when an input cannot be read."""
         if all(int(row) in self._kept for row in rows):
             return State(torch.stack([self._kept[int(row)] for row in rows]))
-        state = self.backbone.prepare(self.examples.raws(rows))
+        state = self.backbone.prepare(raws_of(self.examples, rows))
         if not state.context:
             self._keep(rows, state.hidden)
         return state

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.modality import HasTexts, files_of, modality_named
+from headstart.contracts.modality import HasTexts, files_of, modality_named, raws_of
 from headstart.evidence.image_fingerprints import Fingerprints
 
 Values = np.ndarray | Sequence[Any]
@@ -32,7 +32,7 @@ def attributes_of(examples: Examples, fingerprints: Fingerprints | None = None) 
         found |= _of_pictures(fingerprints, len(examples))
     kind = modality_named(examples.schema.modality)
     if isinstance(kind, HasTexts):
-        texts = [" ".join(kind.texts(raw)) for raw in examples.raws()]
+        texts = [" ".join(kind.texts(raw)) for raw in raws_of(examples)]
         found["number of characters"] = np.array([len(text) for text in texts], dtype=np.float64)
         found["number of words"] = np.array([len(text.split()) for text in texts], dtype=np.float64)
     return found | _of_files(files_of(examples), examples.schema.root)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasPicture, HasTexts, modality_named
+from headstart.contracts.modality import HasPicture, HasTexts, modality_named, raws_of
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.image_crops import cropped_images
@@ -88,5 +88,5 @@ def _near_pictures(records: np.ndarray) -> list[Pair]:
 
 def _joined_texts(kind: HasTexts, examples: Examples) -> list[str]:
     """One string per example; the halves of a pair are kept apart by a character that no normalisation removes."""
-    parts = [kind.texts(raw) for raw in examples.raws()]
+    parts = [kind.texts(raw) for raw in raws_of(examples)]
     return [" ¦ ".join(some) if any(text.strip() for text in some) else "" for some in parts]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import HasPicture, modality_named
+from headstart.contracts.modality import HasPicture, modality_named, raws_of
 from headstart.engine.frozen.content_keys import changes
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.feeding import Read, reading
@@ -143,7 +143,7 @@ class _Search:
         new: dict[int, bytes] = {}
         why: dict[int, str] = {}
         chunks = _slices(rows, _CHUNK)
-        for chunk, inputs in zip(chunks, pool.map(lambda chunk: read(self.examples.raws(chunk)), chunks)):
+        for chunk, inputs in zip(chunks, pool.map(lambda chunk: read(raws_of(self.examples, chunk)), chunks)):
             readable = [row for position, row in enumerate(chunk) if position not in inputs.failures]
             new.update((row, array.tobytes()) for row, array in zip(readable, inputs.arrays))
             why.update((chunk[position], reason) for position, reason in inputs.failures.items())

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import HasNumbers, HasPicture, HasTexts, Modality, modality_named
+from headstart.contracts.modality import HasNumbers, HasPicture, HasTexts, Modality, modality_named, raws_of
 from headstart.evidence.code_backbone import CodeBackbone
 from headstart.evidence.code_modules import PatchCodes, Projection, Triangle, patches
 from headstart.kernel.errors import DataError
@@ -76,7 +76,7 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
     kind = modality_named(examples.schema.modality)
     draws = np.random.default_rng(draw_seed(seed, "codes"))
     some = rows if len(rows) <= MOST_INPUTS else np.sort(draws.choice(rows, MOST_INPUTS, replace=False))
-    data = _data(kind, examples.raws(some))
+    data = _data(kind, raws_of(examples, some))
     if data is None:
         return {}
     if data.inputs.shape[0] < 2:

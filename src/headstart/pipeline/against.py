@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import modality_named, raws_of
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.shift import FEWEST, MOST
@@ -149,7 +149,7 @@ def _apart(told: Diagnosis, mine: Examples, theirs: Examples, name: str) -> list
     for region, examples in zip(told.regions, (theirs, mine)):
         unlike = "data" if examples is theirs else "other set"
         some = examples.take(region.rows[:SHOWN])
-        for place, (origin, raw) in enumerate(zip(some.origins(), some.raws()), 1):
+        for place, (origin, raw) in enumerate(zip(some.origins(), raws_of(some)), 1):
             shown = shown_input(kind, raw) if examples is theirs else {}  # those of the data are shown by the page
             detail = f"{place} of {len(some)}, the least like the {unlike} first"
             origin = f"{Path(name).name}: {origin}" if examples is theirs else origin

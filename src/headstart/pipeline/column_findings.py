@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasNumbers, modality_named
+from headstart.contracts.modality import HasNumbers, modality_named, raws_of
 
 FEWEST = 20
 """Rows below which numbers that are all different, or that go with the labels, prove nothing."""
@@ -28,7 +28,7 @@ def about_columns(examples: Examples) -> Iterator[str]:
     schema, kind = examples.schema, modality_named(examples.schema.modality)
     if not isinstance(kind, HasNumbers) or not len(examples):
         return
-    columns = np.stack([kind.numbers(raw) for raw in examples.raws()]).T
+    columns = np.stack([kind.numbers(raw) for raw in raws_of(examples)]).T
     labels = examples.target(next(iter(schema.targets))) if schema.targets else None
     for name, values in zip(schema.inputs[len(schema.inputs) - len(columns) :], columns):
         known = values[np.isfinite(values)]

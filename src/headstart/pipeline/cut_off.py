@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import are_pairs, modality_named
+from headstart.contracts.modality import are_pairs, modality_named, raws_of
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import Windowed
 
@@ -24,7 +24,7 @@ class CutOff:
         if are_pairs(examples.schema):
             self._count_halves(examples)
         if not self._whole:
-            unread = self._backbone.unread(examples.raws())
+            unread = self._backbone.unread(raws_of(examples))
             self._inputs, self._cut = self._inputs + len(unread), self._cut + int((unread > 0).sum())
             self._lost += float(unread.sum())
             self._unit = modality_named(examples.schema.modality).unit
@@ -41,7 +41,7 @@ class CutOff:
 
     def _count_halves(self, examples: Examples) -> None:
         origins = examples.origins()
-        for row, pair in enumerate(examples.raws()):
+        for row, pair in enumerate(raws_of(examples)):
             empty = [not text.strip() for text in pair]
             if any(empty) and not all(empty):
                 column = examples.schema.inputs[empty.index(True)]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, Format
-from headstart.contracts.modality import HasTexts, InFiles, modality_named
+from headstart.contracts.modality import HasTexts, InFiles, modality_named, raws_of
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, nearest, some
 from headstart.kernel.regular import require_regular
@@ -67,7 +67,7 @@ def read_examples(
     if labelled:
         _require_used(columns, examples.schema, seen)
     modality = modality_named(examples.schema.modality)
-    remarks = modality.remarks(examples.raws(), examples.origins()) if isinstance(modality, InFiles) else ()
+    remarks = modality.remarks(raws_of(examples), examples.origins()) if isinstance(modality, InFiles) else ()
     return Examples(examples.table, examples.schema, (*examples.notes, *remarks)), seen
 
 

@@ -18,6 +18,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.contracts.runner import Runner
 from headstart.contracts.task import Targets
 from headstart.contracts.task_capabilities import BoundTask, Sampled, Windowed
@@ -177,7 +178,7 @@ def bytes_each(backbone: Backbone, spec: FeatureSpec, examples: Examples) -> flo
     """Bytes in float32 of what is kept of an example: the mean over some from all over the data that can be read."""
     rows = np.unique(np.linspace(0, len(examples) - 1, LOOKED_AT).astype(np.int64))
     segment, sizes = FrozenSegment(backbone, spec, 0).eval(), []
-    for raw in examples.raws(rows):
+    for raw in raws_of(examples, rows):
         try:
             state = backbone.prepare([raw])
         except DataError:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import Sizes, modality_named
+from headstart.contracts.modality import Sizes, modality_named, raws_of
 from headstart.contracts.presentation import review_of
 from headstart.contracts.review import Review
 from headstart.evidence.duplicates import Duplicates
@@ -123,7 +123,7 @@ def _inputs(seen: SeenData, origins: Sequence[str]) -> dict[str, Any]:
         sizes = Sizes({name: records[name][record_of] for name in ("width", "height")}, unit="px")
         found["constant_images"] = tuple(origins[row] for row in plain)
     else:
-        sizes = modality_named(examples.schema.modality).sizes(examples.raws(), examples.schema.inputs)
+        sizes = modality_named(examples.schema.modality).sizes(raws_of(examples), examples.schema.inputs)
     found["spreads"] = {name: _spread(values, sizes.unit) for name, values in sizes.values.items() if len(values)}
     return found | {"findings": tuple(Finding(severity="note", text=note) for note in sizes.notes)}
 

@@ -12,7 +12,7 @@ import numpy as np
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
-from headstart.contracts.modality import HasPicture, Modality, modality_named
+from headstart.contracts.modality import HasPicture, Modality, modality_named, raws_of
 from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
@@ -123,7 +123,7 @@ def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Pre
     mistakes = presentation_of(task).mistakes(prediction, targets, MOST_MISTAKES)
     chosen = examples.take([mistake.row for mistake in mistakes])
     kind = modality_named(examples.schema.modality)
-    shown = zip(mistakes, chosen.origins(), chosen.raws())
+    shown = zip(mistakes, chosen.origins(), raws_of(chosen))
     return tuple(
         Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **shown_input(kind, raw, mistake.masks))
         for mistake, origin, raw in shown

@@ -18,6 +18,7 @@ from headstart.contracts.carriers import Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.figures import info_of
 from headstart.contracts.metric import Metric
+from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.several_stages import inner_stages
 from headstart.contracts.task import Targets
@@ -185,7 +186,7 @@ def _of_positions(context: FitContext, task: Sampled) -> _Probed:
     groups = owners if data.split.units is None else data.split.units[owners]
     cut, model = _folds(np.zeros(len(owners), np.int64), groups, seed), task.linear_model(targets, seed)
     names, found, first = [*(tap.boundary for tap in tapped.map_taps()), last], {}, 0
-    widths = _widths(tapped, data.examples.take(rows[:1]).raws(), names)
+    widths = _widths(tapped, raws_of(data.examples.take(rows[:1])), names)
     with context.reporter.counter("probing stages", len(names), "stages") as advance:
         for name in names:
             own = vectors[:, first : first + widths[name]]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import files_of
+from headstart.contracts.modality import files_of, raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.kernel.errors import HeadstartError, SettingsError
@@ -97,7 +97,7 @@ class MaskFiles:
 
     def write(self, shown: WritesFiles, prediction: Prediction, examples: Examples) -> list[str]:
         """Those of some examples, as the table names them."""
-        written = shown.files(prediction, examples.raws(), self._names.of(names_of(examples)), self.folder)
+        written = shown.files(prediction, raws_of(examples), self._names.of(names_of(examples)), self.folder)
         self.of |= {origin: self.folder / file for origin, file in zip(examples.origins(), written)}
         return [f"{self.final.name}/{file}" for file in written]
 

@@ -17,6 +17,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import raws_of
 from headstart.contracts.model import Model, load_model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.runner import CannotRun
@@ -74,7 +75,7 @@ def start_in_memory(examples: Examples, plan: Plan) -> Start:
     rows, none = np.arange(len(examples)), np.array([], dtype=np.int64)
     parts = Split(rows, none, none) if solved else held_out(strata, keys, plan.seed)
     backbone, _, _ = choose_backbone(examples, plan)
-    backbone.learn_decoding(examples.raws(parts.train))
+    backbone.learn_decoding(raws_of(examples, parts.train))
     bound = bound_task(task, examples, backbone)
     require_classes(plan, bound)
     targets = bound.targets(examples)

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import Remarks, WritesFiles
 from headstart.engine.frozen.infer import Predictor
@@ -106,7 +107,7 @@ def frames(
 
 def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
     task, backbone = predictor.model.task, predictor.model.backbone
-    return {*backbone.doubts(examples.raws()), *(task.warnings(examples) if isinstance(task, Remarks) else ())}
+    return {*backbone.doubts(raws_of(examples)), *(task.warnings(examples) if isinstance(task, Remarks) else ())}
 
 
 def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:

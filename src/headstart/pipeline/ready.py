@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
+from headstart.contracts.modality import raws_of
 from headstart.contracts.task import Task
 from headstart.kernel import registry
 from headstart.pipeline.budget import Budget
@@ -71,7 +72,7 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
     learnt: tuple[str, ...] = ()
     with budget.step("reading and splitting the data"):
         if begun.continued is None:  # before the task is bound, as it may decide the width of features
-            learnt = backbone.learn_decoding(examples.raws(begun.parts.split.train))
+            learnt = backbone.learn_decoding(raws_of(examples, begun.parts.split.train))
         if begun.chosen is not None:
             log.tell(f"Task {begun.chosen.value}: {begun.chosen.reason}", begun.chosen)
         bound = (

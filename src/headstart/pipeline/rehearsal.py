@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import modality_named, raws_of
 from headstart.kernel.errors import BackboneError, DataError, HeadstartError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.against import held_against
@@ -98,4 +98,4 @@ def _decoding(seen: SeenData) -> tuple[str, ...]:
     """Return how inputs are decoded by what training inputs hold: those of the given training part, or all."""
     examples, part = seen.examples, seen.examples.schema.part
     rows = None if part is None else [row for row, name in enumerate(examples.column(part)) if name == "train"]
-    return modality_named(examples.schema.modality).decoding(examples.raws(rows or None))
+    return modality_named(examples.schema.modality).decoding(raws_of(examples, rows or None))

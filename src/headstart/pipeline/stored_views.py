@@ -18,6 +18,7 @@ from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed, name_of
+from headstart.contracts.modality import raws_of
 from headstart.engine.frozen.views import View, ViewStates
 from headstart.engine.process_group import process_group
 from headstart.engine.streams import StateSource
@@ -177,7 +178,7 @@ def _kept_views(
     data, spec, began = context.read, state_spec(backbone, context.data.task, frozen), time.monotonic()
     rows, keys = data.split.train, {int(row): data.keys[row] for row in data.split.train}
     views: list[ViewStates] = []
-    size = backbone.prepare(data.examples.raws(rows[:1])).hidden.shape[2:]
+    size = backbone.prepare(raws_of(data.examples, rows[:1])).hidden.shape[2:]
     while not process_group().agreed(number.enough(len(views), time.monotonic() - began)):
         view = View(bound.of_inputs(), context.plan.seed, len(views))
         views.append(ViewStates(view, kept_states(context, backbone, rows, spec, view), keys, size))

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.modality import InFiles, modality_named, raws_of
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
@@ -91,7 +91,7 @@ def suggestions(
     unlabelled, keys, notes = _unlabelled(pool, known, plan, reporter)
     first = unlabelled if known is None else known.examples
     backbone, _, _ = choose_backbone(first, plan)
-    backbone.learn_decoding([*([] if known is None else known.examples.raws()), *unlabelled.raws()])
+    backbone.learn_decoding([*([] if known is None else raws_of(known.examples)), *raws_of(unlabelled)])
     through = partial(embed, backbone, store=FeatureStore(), reporter=reporter, runner=plan.named_runner())
     free = _embedded(through, unlabelled, keys, "")
     if not len(free.rows):
@@ -215,7 +215,7 @@ def _bound(seen: SeenData, plan: Plan, backbone: Backbone) -> tuple[Prepared | N
 def _rows(examples: Examples, chosen: Sequence[Suggestion]) -> list[SuggestedRow]:
     kind, some = modality_named(examples.schema.modality), examples.take([one.row for one in chosen])
     found = []
-    for one, origin, raw, cells in zip(chosen, some.origins(), some.raws(), some.table.to_pylist()):
+    for one, origin, raw, cells in zip(chosen, some.origins(), raws_of(some), some.table.to_pylist()):
         inputs = {name: cells[name] for name in some.schema.inputs}
         shown = shown_input(kind, raw)
         if isinstance(kind, InFiles):

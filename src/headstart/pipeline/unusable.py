@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.modality import InFiles, modality_named, raws_of
 from headstart.contracts.model import Model
 from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.kernel.errors import DataError
@@ -19,7 +19,7 @@ def unusable(examples: Examples) -> dict[int, str]:
     kind = modality_named(examples.schema.modality)
     if isinstance(kind, InFiles):
         return {}
-    flaws = ((row, kind.flaw(raw)) for row, raw in enumerate(examples.raws()))
+    flaws = ((row, kind.flaw(raw)) for row, raw in enumerate(raws_of(examples)))
     return {row: flaw for row, flaw in flaws if flaw}
 
 

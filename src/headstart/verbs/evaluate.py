@@ -12,6 +12,7 @@ from headstart.contracts.baseline import FromScores
 from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
@@ -180,7 +181,7 @@ def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figu
 def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:
     """Return what the model reads of inputs otherwise than a user may expect."""
     backbone = model.backbone
-    return (*backbone.doubts(examples.raws()), *CutOff(backbone, model.task).look(examples).notes())
+    return (*backbone.doubts(raws_of(examples)), *CutOff(backbone, model.task).look(examples).notes())
 
 
 def _columns(trained: Columns, given: Columns) -> Columns:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.kernel.errors import DataError
 
 
@@ -29,21 +30,21 @@ def test_rows_are_taken_in_the_order_asked_for_with_everything(texts: Examples) 
     some = texts.take(np.array([3, 0, 3]))
     assert len(some) == 3 and len(texts) == 4
     assert some.origins() == ["row-3", "row-0", "row-3"]
-    assert some.raws() == ["d", "a", "d"] and some.target() == [4, 1, 4]
+    assert raws_of(some) == ["d", "a", "d"] and some.target() == [4, 1, 4]
     assert some.schema == texts.schema and some.notes == ("a note",)
 
 
 def test_no_rows_can_be_taken(texts: Examples) -> None:
     none = texts.take([])
-    assert len(none) == 0 and none.raws() == [] and none.target() == [] and none.origins() == []
+    assert len(none) == 0 and raws_of(none) == [] and none.target() == [] and none.origins() == []
 
 
 def test_inputs_of_some_rows_are_those_of_the_taken_rows(texts: Examples) -> None:
-    assert texts.raws([3, 1]) == texts.take([3, 1]).raws() == ["d", "b"]
+    assert raws_of(texts, [3, 1]) == raws_of(texts.take([3, 1])) == ["d", "b"]
 
 
 def test_an_empty_text_is_a_text(texts: Examples) -> None:
-    assert texts.raws() == ["a", "b", "", "d"]
+    assert raws_of(texts) == ["a", "b", "", "d"]
 
 
 def test_an_empty_label_stays_empty(texts: Examples) -> None:
@@ -52,23 +53,23 @@ def test_an_empty_label_stays_empty(texts: Examples) -> None:
 
 def test_pairs_of_texts_are_tuples() -> None:
     columns = {"one": ["a", None], "two": ["b", "c"]}
-    assert made(columns, modality="text", inputs=("one", "two")).raws() == [("a", "b"), ("", "c")]
+    assert raws_of(made(columns, modality="text", inputs=("one", "two"))) == [("a", "b"), ("", "c")]
 
 
 def test_numbers_are_vectors_in_the_order_of_the_columns() -> None:
     examples = made({"y": [1, 2], "x": [0.5, None], "b": [True, False]}, modality="table", inputs=("x", "y"))
-    first, second = examples.raws()
+    first, second = raws_of(examples)
     assert isinstance(first, np.ndarray) and first.dtype == np.float64 and first.tolist() == [0.5, 1.0]
     assert isinstance(second, np.ndarray) and np.isnan(second[0]) and second[1] == 2.0
 
 
 def test_images_are_paths_below_the_root_bytes_or_either_in_a_dict(tmp_path: Path) -> None:
     paths = made({"image": ["cat/1.png", str(tmp_path / "2.png")]}, modality="image", inputs=("image",), root="/photos")
-    assert paths.raws() == [Path("/photos/cat/1.png"), tmp_path / "2.png"]
+    assert raws_of(paths) == [Path("/photos/cat/1.png"), tmp_path / "2.png"]
     encoded = made({"image": [b"\x89PNG", None]}, modality="image", inputs=("image",))
-    assert encoded.raws() == [b"\x89PNG", b""]
+    assert raws_of(encoded) == [b"\x89PNG", b""]
     either = [{"bytes": b"GIF8", "path": "x.gif"}, {"bytes": None, "path": "y.gif"}, {"bytes": None, "path": None}]
-    assert made({"image": either}, modality="image", inputs=("image",)).raws() == [b"GIF8", Path("y.gif"), b""]
+    assert raws_of(made({"image": either}, modality="image", inputs=("image",))) == [b"GIF8", Path("y.gif"), b""]
 
 
 def test_an_unlabelled_target_says_what_there_is(texts: Examples) -> None:
@@ -106,7 +107,7 @@ def test_columns_in_several_pieces_are_read_as_one() -> None:
         windows.append_column("origin", pa.chunked_array([["0"], ["1", "2"]])),
         Schema(modality="text", inputs=("text",), origin="origin"),
     )
-    assert examples.raws([2, 0]) == ["c", "a"] and examples.take([1, 2]).origins() == ["1", "2"]
+    assert raws_of(examples, [2, 0]) == ["c", "a"] and examples.take([1, 2]).origins() == ["1", "2"]
 
 
 def test_a_schema_is_frozen_and_knows_its_fields() -> None:

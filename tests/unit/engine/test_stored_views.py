@@ -13,6 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK, State
 from headstart.contracts.composed_augmentation import composed
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.contracts.placed_targets import Boxes, ClassMaps
 from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.engine.frozen.content_keys import content_keys
@@ -63,7 +64,7 @@ def test_a_stored_view_is_the_frozen_stages_on_the_view(backbone: Backbone) -> N
     examples, view = pictures(), view_of(backbone)
     keys = [str(key) for key in content_keys(examples).keys]
     with torch.no_grad():
-        expected = backbone.segment(0, STOP)(view(backbone.prepare(examples.raws()), keys))
+        expected = backbone.segment(0, STOP)(view(backbone.prepare(raws_of(examples)), keys))
     torch.testing.assert_close(states(backbone, examples, view).hidden, expected.hidden, atol=1e-5, rtol=1e-4)
     plain = states(backbone, examples, None)
     assert not torch.allclose(plain.hidden, expected.hidden, atol=1e-2)
@@ -102,7 +103,7 @@ def test_stored_views_of_texts_of_many_lengths_are_the_views(how: str, tmp_path:
     view = View(composed("token_dropout", {"rate": 0.5, "how": how}).bind(texts.input_kind(), 4), 0, 0)
     found = states(texts, examples, view)
     with torch.no_grad():
-        at_input = view(texts.prepare(examples.raws()), [str(key) for key in content_keys(examples).keys])
+        at_input = view(texts.prepare(raws_of(examples)), [str(key) for key in content_keys(examples).keys])
         expected = texts.segment(0, STOP)(at_input)
     real = at_input.context[LENGTH_MASK] != 0
     assert torch.equal(found.context[LENGTH_MASK] != 0, real)

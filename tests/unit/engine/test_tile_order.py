@@ -14,6 +14,7 @@ import torch
 from head_shapes import SHAPES
 from headstart.contracts.carriers import State
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.engine.streams import Stream
 from headstart.engine.tile_order import Tiled, tiles_of
 from headstart.formats.mask_folder import MaskFolder
@@ -48,7 +49,7 @@ def tiled_stream(folder: Path) -> Stream:
     assert windows is not None and len(windows.owner) == PICTURES * TILES
 
     def source(rows: np.ndarray) -> State:
-        crops = [images._cropped(raw, None) for raw in windows.examples.raws(rows)]  # type: ignore[arg-type]
+        crops = [images._cropped(raw, None) for raw in raws_of(windows.examples, rows)]  # type: ignore[arg-type]
         return State(torch.from_numpy(np.stack(crops)))
 
     targets = windows.targets(task.targets(examples))

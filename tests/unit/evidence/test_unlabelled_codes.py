@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.evidence.code_modules import Projection, Triangle, patches
 from headstart.evidence.unlabelled_codes import fit_codes
 from headstart.kernel.errors import BackboneError, DataError
@@ -20,7 +21,7 @@ ALL = np.arange(60)
 
 
 def features(backbone: Backbone, examples: Examples) -> np.ndarray:
-    state = backbone.segment(0, 1)(backbone.prepare(examples.raws()))
+    state = backbone.segment(0, 1)(backbone.prepare(raws_of(examples)))
     return backbone.features(state).pooled.numpy()
 
 
@@ -50,7 +51,7 @@ def columns() -> Examples:
 def test_components_of_a_table_are_those_of_its_standardised_columns() -> None:
     examples = columns()
     found = features(fit_codes(examples, ALL, 0)["pca"], examples)
-    rows = np.stack(examples.raws())
+    rows = np.stack(raws_of(examples))
     expected = PCA().fit_transform((rows - rows.mean(axis=0)) / rows.std(axis=0))
     np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-3, atol=1e-4)
 

@@ -12,6 +12,7 @@ import pytest
 from test_duplicates import clusters, examples, found
 
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.text_likeness import near_texts
 from headstart.formats.table import Table
@@ -81,7 +82,7 @@ def test_pairs_are_linked_and_not_compared_one_by_one() -> None:
     [("text_nlupp_multilabel", "domain", 0.03), ("text_sms_spam", "label", 0.03), ("text_sst2", "label", 0.001)],
 )
 def test_real_texts_are_not_joined_in_masses(test_data: Path, name: str, label: str, most: float) -> None:
-    texts = sorted(set(map(str, Table().read(test_data / "data" / name, Columns(label=label)).raws())))[:5000]
+    texts = sorted(set(map(str, raws_of(Table().read(test_data / "data" / name, Columns(label=label))))))[:5000]
     joined = Clusters(len(texts))
     joined.join_all(near_texts(texts))
     sizes = np.bincount(joined.labels())

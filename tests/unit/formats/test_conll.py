@@ -10,6 +10,7 @@ import pytest
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
+from headstart.contracts.modality import raws_of
 from headstart.formats.conll import Conll
 from headstart.kernel.errors import DataError
 
@@ -28,7 +29,7 @@ def spans(examples: Examples) -> list[list[tuple[str, str]]]:
     """The surface and label of every span."""
     return [
         [(str(text)[span["start"] : span["end"]], span["label"]) for span in row]
-        for text, row in zip(examples.raws(), examples.target("spans"))
+        for text, row in zip(raws_of(examples), examples.target("spans"))
     ]
 
 
@@ -46,7 +47,7 @@ SCHEMES = {
 def test_every_scheme_gives_the_same_spans(scheme: str, separator: str, tmp_path: Path) -> None:
     lines = [separator.join(pair) for pair in zip(WORDS, SCHEMES[scheme].split())]
     examples = read(written(tmp_path, "\n".join(lines)))
-    assert examples.raws() == ["Ann Lee saw Rome Oslo and Bo"]
+    assert raws_of(examples) == ["Ann Lee saw Rome Oslo and Bo"]
     assert spans(examples) == [[("Ann Lee", "per"), ("Rome", "loc"), ("Oslo", "loc"), ("Bo", "per")]]
     assert any(scheme in note for note in examples.notes)
 
@@ -112,16 +113,18 @@ def test_columns_before_the_words_are_no_words(leading: str, separator: str, tmp
     rows = [row.replace("\t", separator) + ("\n" if (at + 1) % 10 == 0 else "") for at, row in enumerate(rows)]
     path = written(tmp_path, "\n".join(rows))
     examples = read(path)
-    assert examples.raws() == ["Ann Lee saw Rome Oslo and Bo a b c"] * 3
+    assert raws_of(examples) == ["Ann Lee saw Rome Oslo and Bo a b c"] * 3
     assert spans(examples)[2] == [("Ann Lee", "per"), ("Rome", "loc"), ("Oslo", "loc"), ("Bo", "per")]
     assert any(note.startswith("the words are in column") for note in examples.notes)
     parts = [*Conll().stream(path, Columns(), 1)]
-    assert [raw for part in parts for raw in part.raws()] == examples.raws() and parts[0].notes == examples.notes[:1]
+    assert [raw for part in parts for raw in raws_of(part)] == raws_of(examples) and parts[0].notes == examples.notes[
+        :1
+    ]
 
 
 def test_words_that_happen_to_be_numbers_are_words(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "1 CD O\n2 CD O\n\n7 CD B-x\n8 CD O\n")).raws() == ["1 2", "7 8"]
-    assert Conll(word=1).read(written(tmp_path, "1 O\n2 B-x\n"), Columns()).raws() == ["1 2"]
+    assert raws_of(read(written(tmp_path, "1 CD O\n2 CD O\n\n7 CD B-x\n8 CD O\n"))) == ["1 2", "7 8"]
+    assert raws_of(Conll(word=1).read(written(tmp_path, "1 O\n2 B-x\n"), Columns())) == ["1 2"]
     with pytest.raises(DataError, match=r"--set format\.word=1"):
         read(written(tmp_path, "1 O\n2 B-x\n"))
 
@@ -142,7 +145,7 @@ def test_lines_of_conllu_that_are_no_single_word_are_counted(tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"4 \(_, ADP, DET\).*--set format\.tag=NUMBER"):
         read(path)
     examples = Conll(tag=4).read(path, Columns())
-    assert examples.raws() == ["In dem Haus"] * 2
+    assert raws_of(examples) == ["In dem Haus"] * 2
     assert spans(examples)[0] == [("In", "ADP"), ("dem", "DET"), ("Haus", "NOUN")]
     assert sorted(note.number for note in examples.notes if isinstance(note, LeftOut)) == [4, 4]
 
@@ -185,7 +188,8 @@ def test_comments_are_counted_however_many_columns_they_have(comment: str, tmp_p
         text = "\n\n".join(f"{comment.format(k)}\nBo{separator}B-per\nsings{separator}O" for k in range(3))
         examples = read(written(tmp_path, text))
         assert (
-            examples.raws() == ["Bo sings"] * 3 and examples.origins()[0] == f"data.conll:{2 + comment.count(chr(10))}"
+            raws_of(examples) == ["Bo sings"] * 3
+            and examples.origins()[0] == f"data.conll:{2 + comment.count(chr(10))}"
         )
         (note,) = [note for note in examples.notes if isinstance(note, LeftOut)]
         assert note.number == 3 * (1 + comment.count("\n")) and "comments" in note and "data.conll:1" in note
@@ -208,36 +212,36 @@ def test_words_have_their_places_in_the_text(tmp_path: Path) -> None:
     examples = read(written(tmp_path, "New York\tB-loc\n's\tO\n\nBo\tB-per\n"))
     assert examples.schema.words is not None
     words = examples.column(examples.schema.words)
-    texts = [[str(text)[word["start"] : word["end"]] for word in row] for text, row in zip(examples.raws(), words)]
+    texts = [[str(text)[word["start"] : word["end"]] for word in row] for text, row in zip(raws_of(examples), words)]
     assert texts == [["New York", "'s"], ["Bo"]]
 
 
 def test_line_ends_blanks_marks_and_a_missing_last_newline_are_taken_as_meant(tmp_path: Path) -> None:
     text = "\ufeffAnn\tB-per\r\nsings\tO\r\n\r\n \t\r\n\r\nRome\tB-loc"
     examples = read(written(tmp_path, text))
-    assert examples.raws() == ["Ann sings", "Rome"]
+    assert raws_of(examples) == ["Ann sings", "Rome"]
     assert examples.origins() == ["data.conll:1", "data.conll:6"]
 
 
 def test_the_last_of_several_columns_is_the_tag_and_comments_are_passed_over(tmp_path: Path) -> None:
     text = "# id 7 domain=x\nAnn NNP B-NP B-per\nsings VBZ B-VP O\n\n# id 8\n# . O O\n"
     examples = read(written(tmp_path, text))
-    assert examples.raws() == ["Ann sings", "#"]
+    assert raws_of(examples) == ["Ann sings", "#"]
     assert spans(examples) == [[("Ann", "per")], []]
 
 
 def test_a_sentence_may_begin_with_the_word_of_a_comment_mark(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "#rain\tO\n#\tO\nBo\tB-per\n")).raws() == ["#rain # Bo"]
-    assert read(written(tmp_path, "# O\nBo B-per\n")).raws() == ["# Bo"]
+    assert raws_of(read(written(tmp_path, "#rain\tO\n#\tO\nBo\tB-per\n"))) == ["#rain # Bo"]
+    assert raws_of(read(written(tmp_path, "# O\nBo B-per\n"))) == ["# Bo"]
 
 
 def test_separators_of_unicode_are_part_of_words(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "a\u00a0b B-x\nc\u2028d O\n")).raws() == ["a\u00a0b c\u2028d"]
+    assert raws_of(read(written(tmp_path, "a\u00a0b B-x\nc\u2028d O\n"))) == ["a\u00a0b c\u2028d"]
 
 
 @pytest.mark.parametrize("blank", ["\u00a0", "\u2003 \t"])
 def test_a_line_of_unicode_blanks_alone_ends_a_sentence(blank: str, tmp_path: Path) -> None:
-    assert read(written(tmp_path, f"Ann B-per\n{blank}\nsings O\n")).raws() == ["Ann", "sings"]
+    assert raws_of(read(written(tmp_path, f"Ann B-per\n{blank}\nsings O\n"))) == ["Ann", "sings"]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +292,7 @@ def test_documents_stay_together_where_there_are_enough(tmp_path: Path) -> None:
 
 def test_empty_documents_are_no_sentences(tmp_path: Path) -> None:
     examples = read(written(tmp_path, "-DOCSTART- O\n\n-DOCSTART- O\n\nBo B-per\n\n-DOCSTART- O\n"))
-    assert examples.raws() == ["Bo"]
+    assert raws_of(examples) == ["Bo"]
 
 
 def test_a_folder_has_a_file_per_part(tmp_path: Path) -> None:
@@ -296,7 +300,7 @@ def test_a_folder_has_a_file_per_part(tmp_path: Path) -> None:
         written(tmp_path, f"{name} B-x\nO O\n", f"{name}.conll")
     written(tmp_path, "about", "README.md")
     examples = read(tmp_path)
-    assert examples.raws() == ["train O", "dev O", "test O"]
+    assert raws_of(examples) == ["train O", "dev O", "test O"]
     assert examples.schema.part is not None
     assert examples.column(examples.schema.part) == ["train", "val", "test"]
 

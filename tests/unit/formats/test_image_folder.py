@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.image_folder import ImageFolder
 from headstart.kernel.errors import DataError
 
@@ -38,7 +39,7 @@ def test_the_class_is_the_first_folder_and_the_order_that_of_the_paths(tmp_path:
         ("dogs/b.png", "dogs"),
     ]
     assert ImageFolder.recognises(root) == "2 class folders with 4 images"
-    assert ImageFolder().read(root, Columns()).raws([0]) == [root / "cats/a.png"]
+    assert raws_of(ImageFolder().read(root, Columns()), [0]) == [root / "cats/a.png"]
 
 
 @pytest.mark.parametrize(
@@ -149,10 +150,10 @@ def test_without_labels_a_flat_folder_a_file_and_a_list_are_read(tmp_path: Path)
     assert flat.origins() == ["a.png", "b.png", "more/c.png"]
     assert flat.schema.targets == {}
     one = ImageFolder().read(root / "a.png", Columns(), labelled=False)
-    assert one.raws() == [root / "a.png"]
+    assert raws_of(one) == [root / "a.png"]
     paths = [root / "b.png", str(root / "a.png")]
     assert ImageFolder.recognises(paths) == "a list of 2 image paths"
-    assert ImageFolder().read(paths, Columns(), labelled=False).raws() == [root / "b.png", root / "a.png"]
+    assert raws_of(ImageFolder().read(paths, Columns(), labelled=False)) == [root / "b.png", root / "a.png"]
 
 
 def test_a_stream_gives_the_same_order_in_pieces_without_targets(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 import headstart
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError, SettingsError
 
@@ -121,9 +122,9 @@ def test_words_and_tags_in_the_cells_of_a_file_are_lists(tmp_path: Path) -> None
     table = pd.DataFrame({"tokens": [words, np.array(words)] * 3, "ner_tags": [["B-per", "O", "B-loc"]] * 6})
     table.to_csv(path, index=False)
     examples = Table().read(path, Columns())
-    assert examples.raws() == ["Ann left Rome"] * 6
+    assert raws_of(examples) == ["Ann left Rome"] * 6
     assert [span["label"] for span in examples.target("spans")[1]] == ["per", "loc"]
-    assert [raw for some in Table().stream(path, Columns(), 2) for raw in some.raws()] == examples.raws()
+    assert [raw for some in Table().stream(path, Columns(), 2) for raw in raws_of(some)] == raws_of(examples)
 
 
 @pytest.mark.parametrize(
@@ -399,7 +400,7 @@ def test_inputs_that_are_partly_numbers_or_have_words_for_no_value(tmp_path: Pat
     assert examples.schema.inputs == ("b",)
     assert any("column 'a' left out: 53 of 57 cells are numbers, 4 are not, such as 'abc'" in n for n in examples.notes)
     source = numbers(tmp_path, ["x", "y", "z"], a=lambda value: "?" if value > 2.5 else value)
-    assert [np.isnan(raw[0]) for raw in Table().read(source, Columns()).raws()].count(True) == 3
+    assert [np.isnan(raw[0]) for raw in raws_of(Table().read(source, Columns()))].count(True) == 3
 
 
 def test_accents_in_two_forms_are_the_same_in_columns_paths_and_class_folders(tmp_path: Path) -> None:
@@ -413,5 +414,5 @@ def test_accents_in_two_forms_are_the_same_in_columns_paths_and_class_folders(tm
     rows = pd.DataFrame({"file": [f"p/train/{nfc}/{nfc}.png", f"p/test/{nfc}/{nfc}.png"], "label": ["x", "y"]})
     rows.to_csv(tmp_path / "t.csv", index=False)
     examples = Table().read(tmp_path / "t.csv", Columns())
-    assert examples.schema.modality == "image" and all(path.exists() for path in examples.raws())
-    assert all(path.exists() for some in Table().stream(tmp_path / "t.csv", Columns(), 1) for path in some.raws())
+    assert examples.schema.modality == "image" and all(path.exists() for path in raws_of(examples))
+    assert all(path.exists() for some in Table().stream(tmp_path / "t.csv", Columns(), 1) for path in raws_of(some))

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
 
@@ -79,7 +80,7 @@ def test_thousands_of_columns_keep_their_values_and_order(tmp_path: Path) -> Non
     frame["label"] = ["a", "b"] * 10
     examples = Table().read(frame, Columns())
     assert examples.schema.inputs == tuple(frame.columns[:-1])
-    np.testing.assert_array_equal(np.stack(examples.raws()), values)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(np.stack(raws_of(examples)), values)  # type: ignore[arg-type]
 
 
 def test_errors_list_some_of_many_columns() -> None:

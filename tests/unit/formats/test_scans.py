@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats import _dicom_files, _medical
 from headstart.formats._shapes import drawn, laid_on
 from headstart.formats.coco import Coco
@@ -146,7 +147,7 @@ def test_nifti_slices_keep_spacing_classes_and_their_scan(tmp_path: Path) -> Non
     mask = read_mask(examples.target("mask")[1])
     assert mask.spacing == (0.5, 0.7)  # rows run to the front, columns to the right
     assert np.array_equal(mask.values, classes[..., 1].T[::-1])
-    assert pixels(examples.raws()[1]).shape == (24, 24)
+    assert pixels(raws_of(examples)[1]).shape == (24, 24)
 
 
 def test_scans_of_one_patient_are_one_group_by_the_expression_or_by_bids(tmp_path: Path) -> None:
@@ -272,10 +273,10 @@ def test_dicom_windows_and_inverted_greys_are_heeded(tmp_path: Path) -> None:
     plain = Dicom().read(save_dicom(tmp_path / "a", ["Ann"], WindowCenter=128, WindowWidth=256), Columns())
     values, _ = volume(0)
     expected = (values[..., 2] * (255 / 256)).round()
-    assert np.abs(pixels(plain.raws()[0]).astype(int) - expected).max() <= 1
+    assert np.abs(pixels(raws_of(plain)[0]).astype(int) - expected).max() <= 1
     white = {"WindowCenter": 128, "WindowWidth": 256, "PhotometricInterpretation": "MONOCHROME1"}
     inverted = Dicom().read(save_dicom(tmp_path / "b", ["Ann"], **white), Columns())
-    assert np.array_equal(pixels(inverted.raws()[0]), 255 - pixels(plain.raws()[0]))
+    assert np.array_equal(pixels(raws_of(inverted)[0]), 255 - pixels(raws_of(plain)[0]))
 
 
 def test_each_dicom_slice_has_its_own_window_or_the_most_common_one_of_its_series(tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_dicom_files_without_a_preamble_are_read_as_the_others(tmp_path: Path, i
     for name in ("notes", "noise.7"):
         (bare / name).write_bytes(b"a text without an ending" * 20 if name == "notes" else bytes(range(256)) * 2)
     examples = Dicom(window=(40, 80)).read(bare, Columns())
-    assert examples.raws() == whole.raws() and examples.origins() == whole.origins()
+    assert raws_of(examples) == raws_of(whole) and examples.origins() == whole.origins()
     assert examples.notes == ("files that are neither slices nor masks of them, left out: 2, such as noise.7",)
 
 
@@ -368,7 +369,7 @@ def test_deflated_dicom_is_read_as_far_as_it_holds_what_its_header_tells_of(tmp_
     source, target = (folder / "images" / "Ann" for folder in (tmp_path / "whole", data))
     for path in source.iterdir():
         deflated(path, target / path.name, bare=bare)
-    assert Dicom(window=(40, 80)).read(data, Columns()).raws() == whole.raws()
+    assert raws_of(Dicom(window=(40, 80)).read(data, Columns())) == raws_of(whole)
     deflated(source / "1.dcm", target / "1.dcm", bare=bare, more=1 << 27)
     assert (target / "1.dcm").stat().st_size < 1 << 18
     tracemalloc.start()
@@ -385,7 +386,7 @@ def test_dicom_files_without_pixels_are_left_out_and_told_of(tmp_path: Path) -> 
     examples = Dicom(window=(40, 80)).read(tmp_path, Columns())
     assert len(examples) == 3 and set(examples.column("patient")) == {"Ann"}
     assert examples.notes == ("DICOM files without pixels, left out: 1, such as images/reports/images/Bob/0.dcm",)
-    shown = pixels(examples.raws()[0]).astype(float)
+    shown = pixels(raws_of(examples)[0]).astype(float)
     assert np.abs(shown - (volume(0)[0][..., 2] * (255 / 80)).clip(0, 255)).max() <= 1
 
 

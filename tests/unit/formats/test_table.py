@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
 
@@ -60,7 +61,7 @@ def test_every_form_of_a_table_gives_the_same_examples(anyhow: object) -> None:
     assert "review, stars, id" in str(Table.recognises(anyhow))
     examples = read(anyhow)
     assert examples.schema.modality == "text"
-    assert examples.raws() == TEXTS
+    assert raws_of(examples) == TEXTS
     assert examples.target() == [5, 1, 3]
     assert len(set(examples.origins())) == 3
 
@@ -68,7 +69,7 @@ def test_every_form_of_a_table_gives_the_same_examples(anyhow: object) -> None:
 def test_every_form_streams_the_same_inputs_in_pieces(anyhow: object) -> None:
     windows = list(Table().stream(anyhow, Columns(text=("review",)), 2))
     assert [len(piece) for piece in windows] == [2, 1]
-    assert [raw for piece in windows for raw in piece.raws()] == TEXTS
+    assert [raw for piece in windows for raw in raws_of(piece)] == TEXTS
     whole = read(anyhow)
     assert [origin for piece in windows for origin in piece.origins()] == whole.origins()
     assert all(piece.schema.targets == {} for piece in windows)
@@ -78,7 +79,7 @@ def test_origins_name_the_line_on_which_a_row_starts(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", 'text,label\n"one\ntwo",a\n"three",b\r\n"four\nfive\nsix",a\nseven,b\n')
     examples = read(path)
     assert examples.origins() == ["a.csv:2", "a.csv:4", "a.csv:5", "a.csv:8"]
-    assert examples.raws()[0] == "one\ntwo"
+    assert raws_of(examples)[0] == "one\ntwo"
     lines = [origin for piece in Table().stream(path, Columns(), 3) for origin in piece.origins()]
     assert lines == examples.origins()
 
@@ -96,7 +97,7 @@ def test_encodings_and_delimiters_are_found(tmp_path: Path, encoding: str, delim
     rows = [["text", "label"], ["un café, très bon; oui", "gut"], ["l’été", "schlecht"]]
     content = "\n".join(delimiter.join(f'"{value}"' for value in row) for row in rows) + "\n"
     examples = read(written(tmp_path / "a.csv", content, encoding))
-    assert examples.raws() == [row[0] for row in rows[1:]]
+    assert raws_of(examples) == [row[0] for row in rows[1:]]
     assert examples.target() == ["gut", "schlecht"]
     assert any("cp1252" in note for note in examples.notes) == (encoding == "cp1252")
 
@@ -195,7 +196,7 @@ def test_a_dataset_dict_has_parts_and_class_names() -> None:
     assert examples.column(str(examples.schema.part)) == ["train"] * 3 + ["test"]
     assert examples.origins()[0] == "train row 0"
     shuffled = part.shuffle(seed=1)
-    assert read(shuffled).raws() == shuffled["text"][:]
+    assert raws_of(read(shuffled)) == shuffled["text"][:]
 
 
 def test_a_dataset_of_images_hands_out_their_bytes() -> None:
@@ -203,7 +204,7 @@ def test_a_dataset_of_images_hands_out_their_bytes() -> None:
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["r", "b"])})
     examples = read(datasets.Dataset.from_dict({"image": pictures, "label": [0, 1]}, features=features))
     assert examples.schema.modality == "image"
-    first = examples.raws()[0]
+    first = raws_of(examples)[0]
     assert isinstance(first, bytes)
     assert Image.open(io.BytesIO(first)).getpixel((0, 0)) == (255, 0, 0)
 
@@ -211,7 +212,7 @@ def test_a_dataset_of_images_hands_out_their_bytes() -> None:
 def test_a_dict_of_frames_is_parts_and_a_dict_of_columns_a_table() -> None:
     examples = read({"train": FRAME, "validation": FRAME.head(1)})
     assert examples.column(str(examples.schema.part)) == ["train"] * 3 + ["val"]
-    assert read({"text": TEXTS, "label": ["a", "b", "c"]}).raws() == TEXTS
+    assert raws_of(read({"text": TEXTS, "label": ["a", "b", "c"]})) == TEXTS
     with pytest.raises(DataError, match="'extra' is not train, val or test"):
         read({"train": FRAME, "extra": FRAME})
     assert Table.recognises({"a": 1}) is None
@@ -223,7 +224,7 @@ def test_named_columns_are_read_and_pairs_too() -> None:
         {"a": ["x y", "z"], "b": ["u", None], "gold": ["yes", "no"], "who": [1, 2], "where": ["n", "s"]}
     )
     examples = read(frame, text=("a", "b"), label="gold", group="who", slices=("where",))
-    assert examples.raws() == [("x y", "u"), ("z", "")]
+    assert raws_of(examples) == [("x y", "u"), ("z", "")]
     assert examples.target() == ["yes", "no"]
     assert examples.schema.group == "who"
     assert examples.schema.slices == ("where",)
@@ -232,7 +233,7 @@ def test_named_columns_are_read_and_pairs_too() -> None:
 def test_names_that_look_like_numbers_keep_their_letters(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "code,patient,label\n007,01,a\n12,1,b\n")
     examples = read(path, text=("code",), group="patient")
-    assert examples.raws() == ["007", "12"]
+    assert raws_of(examples) == ["007", "12"]
     assert examples.column("patient") == ["01", "1"]
 
 
@@ -252,7 +253,7 @@ def test_for_prediction_only_the_inputs_must_be_there() -> None:
         "part": "gone",
     }
     examples = read(FRAME[["review"]], labelled=False, **columns)
-    assert examples.raws() == TEXTS
+    assert raws_of(examples) == TEXTS
     assert examples.schema.targets == {}
     with pytest.raises(DataError, match="column 'review' is not known"):
         read(FRAME[["stars"]], labelled=False, **columns)
@@ -262,7 +263,7 @@ def test_what_is_not_plain_is_asked_for_with_every_column_listed() -> None:
     frame = pd.DataFrame({"v1": ["ham", "spam"], "v2": ["good morning to you", "you have won a prize"], "n": [1, 2]})
     with pytest.raises(DataError, match=r"(?s)--label COLUMN.*v1: text, for example 'ham'.*n: number, for example 1"):
         read(frame)
-    assert read(frame, label="v1").raws() == list(frame["v2"])
+    assert raws_of(read(frame, label="v1")) == list(frame["v2"])
     two = pd.DataFrame({"sentence1": ["a b c"], "sentence2": ["d e f"], "label": [1]})
     with pytest.raises(DataError, match=r"sentence1 and sentence2 could each be the text.*both for pairs"):
         read(two)
@@ -284,8 +285,8 @@ def test_image_paths_are_recognised_when_they_exist(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "file,label\npics/0.png,a\npics/1.png,b\n")
     examples = read(path)
     assert examples.schema.modality == "image"
-    assert examples.raws() == [tmp_path / "pics/0.png", tmp_path / "pics/1.png"]
-    assert next(Table().stream(path, Columns(), 9)).raws() == examples.raws()
+    assert raws_of(examples) == [tmp_path / "pics/0.png", tmp_path / "pics/1.png"]
+    assert raws_of(next(Table().stream(path, Columns(), 9))) == raws_of(examples)
     gone = written(tmp_path / "b.csv", "file,label\npics/7.png,a\npics/1.png,b\n")
     with pytest.raises(DataError, match=r"image path, but 'pics/7.png' does not exist below"):
         read(gone)
@@ -307,11 +308,11 @@ def test_numeric_columns_are_a_vector_and_the_rest_is_told() -> None:
     examples = read(frame)
     assert examples.schema.modality == "table"
     assert examples.schema.inputs == ("width", "depth", "wet")
-    np.testing.assert_array_equal(np.stack(examples.raws()), [[1.5, 3, 1], [2.5, np.nan, 0]])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(np.stack(raws_of(examples)), [[1.5, 3, 1], [2.5, np.nan, 0]])  # type: ignore[arg-type]
     assert "columns left out as they identify rows: id, patient_id" in examples.notes
     assert any("town" in note and "--categorical" in note for note in examples.notes)
     chosen = read(frame, numeric=("wet", "width"))
-    assert chosen.raws()[0].tolist() == [1.0, 1.5]  # type: ignore[union-attr]
+    assert raws_of(chosen)[0].tolist() == [1.0, 1.5]  # type: ignore[union-attr]
     with pytest.raises(DataError, match="column 'town' is not numeric: 'Ulm' in row 0"):
         read(frame, numeric=("town",))
 
@@ -319,7 +320,7 @@ def test_numeric_columns_are_a_vector_and_the_rest_is_told() -> None:
 def test_a_streamed_number_is_read_as_the_whole_table_reads_it(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "x,y,label\n1,2.5,a\n,3,b\n4,5,a\n")
     windows = list(Table().stream(path, Columns(numeric=("y", "x")), 2))
-    streamed = np.concatenate([np.stack(piece.raws()) for piece in windows])  # type: ignore[arg-type]
+    streamed = np.concatenate([np.stack(raws_of(piece)) for piece in windows])  # type: ignore[arg-type]
     np.testing.assert_array_equal(streamed, [[2.5, 1], [3, np.nan], [5, 4]])
 
 
@@ -356,7 +357,7 @@ def test_columns_of_every_pandas_kind_are_read() -> None:
         }
     )
     examples = read(frame)
-    assert examples.raws() == TEXTS
+    assert raws_of(examples) == TEXTS
     assert examples.target() == ["a", "b", "a"]
     assert "3" in examples.table.column_names
 
@@ -364,7 +365,7 @@ def test_columns_of_every_pandas_kind_are_read() -> None:
 def test_records_with_different_keys_are_one_table(tmp_path: Path) -> None:
     records = [{"text": "a b", "label": 1}, {"label": 2, "more": [1]}, {"text": "e f", "label": 3}]
     path = written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, records)))
-    assert read(path).raws() == ["a b", "", "e f"]
+    assert raws_of(read(path)) == ["a b", "", "e f"]
 
 
 def test_parquet_streams_in_bounded_pieces(tmp_path: Path) -> None:

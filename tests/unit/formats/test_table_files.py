@@ -19,6 +19,7 @@ import pytest
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
@@ -105,12 +106,12 @@ def test_every_file_of_a_table_gives_its_rows_whole_and_in_pieces(
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert "text, label" in str(Table.recognises(path))
     examples = read(path)
-    assert (examples.raws(), examples.target()) == (TEXTS, LABELS)
+    assert (raws_of(examples), examples.target()) == (TEXTS, LABELS)
     assert len(set(examples.origins())) == 3
     told = [note for note in examples.notes if "encoding" in note or "read as" in note]
     assert bool(told) == name.startswith("latin"), examples.notes
     pieces = list(Table().stream(path, Columns(text=("text",)), 2))
-    assert [raw for piece in pieces for raw in piece.raws()] == TEXTS
+    assert [raw for piece in pieces for raw in raws_of(piece)] == TEXTS
     assert [origin for piece in pieces for origin in piece.origins()] == examples.origins()
 
 
@@ -142,7 +143,7 @@ def in_parts(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["shards", "below", "folders", "saved", "json", "zip"])
 def test_parts_of_a_table_are_put_together(kind: str, tmp_path: Path) -> None:
     examples = read(in_parts(tmp_path, kind))
-    assert examples.raws() == TEXTS * 3
+    assert raws_of(examples) == TEXTS * 3
     assert examples.column(str(examples.schema.part)) == ["train"] * 6 + ["test"] * 3
     assert kind in ("json", "saved") or len(set(examples.origins())) == 9
     assert not any("left out" in note for note in examples.notes)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.text_folder import TextFolder
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
@@ -35,7 +36,7 @@ def test_the_folder_of_imdb_is_read_as_it_is_unpacked(tmp_path: Path) -> None:
     assert examples.origins() == texts
     assert examples.target() == ["neg", "neg", "pos", "pos"] * 2
     assert examples.column("part") == ["test"] * 4 + ["train"] * 4
-    assert examples.raws()[0] == "the text of test/neg/0_7.txt\nin two lines"
+    assert raws_of(examples)[0] == "the text of test/neg/0_7.txt\nin two lines"
     told = "\n".join(examples.notes)
     assert "1 texts in unsup left out" in told and "1 texts outside class folders left out" in told
     assert "3 files other than texts left out" in told
@@ -50,7 +51,7 @@ def test_encodings_are_found_for_each_file_and_binary_ones_counted(tmp_path: Pat
     (tmp_path / "b" / "4.txt").write_bytes(bytes(100))
     (tmp_path / "b" / "5.txt").symlink_to(tmp_path / "nowhere")
     examples = read(tmp_path)
-    assert examples.raws() == ["né"] * 4
+    assert raws_of(examples) == ["né"] * 4
     assert "files that are not UTF-8, read as a Western encoding: 1, such as b/2.txt" in examples.notes
     assert "files that hold no text or cannot be read, left out: 2, such as b/4.txt" in examples.notes
 

@@ -11,6 +11,7 @@ import pytest
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
 
@@ -35,7 +36,7 @@ def read(source: Any, **columns: Any) -> Examples:
 def test_words_become_texts_and_tags_spans(columns: dict[str, str], tmp_path: Path) -> None:
     for source in (jsonl(tmp_path, ROWS), pd.DataFrame(ROWS)):
         examples = read(source, **columns)
-        assert examples.raws() == ["Ann Lee left Rome", "Why ?", ""]
+        assert raws_of(examples) == ["Ann Lee left Rome", "Why ?", ""]
         assert examples.target("spans") == [
             [{"start": 0, "end": 7, "label": "per"}, {"start": 13, "end": 17, "label": "loc"}],
             [],
@@ -54,7 +55,7 @@ def test_tags_are_recognised_however_they_are_spelt(tmp_path: Path) -> None:
 def test_words_alone_are_streamed_as_texts_with_their_words(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [{"tokens": row["tokens"]} for row in ROWS])
     (first, second) = Table().stream(path, Columns(text=("text",)), 2)
-    assert first.raws() + second.raws() == ["Ann Lee left Rome", "Why ?", ""] and first.schema.words is not None
+    assert raws_of(first) + raws_of(second) == ["Ann Lee left Rome", "Why ?", ""] and first.schema.words is not None
 
 
 def test_lists_beside_a_text_are_no_tags_unless_they_go_with_the_words(tmp_path: Path) -> None:

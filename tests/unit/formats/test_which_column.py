@@ -11,6 +11,7 @@ import pytest
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.table import Table
 from headstart.kernel.errors import DataError
 
@@ -41,14 +42,14 @@ def test_common_pairs_of_names_are_recognised(text: str, label: str, kind: str, 
     frame = pd.DataFrame({"id": range(12), label: values, text: TEXTS, "Unnamed: 3": [None] * 11 + ["x"]})
     frame.to_csv(tmp_path / "a.csv", index=False)
     examples = read(tmp_path / "a.csv" if kind == "csv" else frame)
-    assert (examples.schema.inputs, examples.target(), examples.raws()) == ((text,), values, TEXTS)
+    assert (examples.schema.inputs, examples.target(), raws_of(examples)) == ((text,), values, TEXTS)
 
 
 def test_the_sms_collection_is_read_as_it_is_downloaded(tmp_path: Path) -> None:
     rows = [f'{kind},"{text} £5",,,' for kind, text in zip(KINDS, TEXTS)]
     (tmp_path / "spam.csv").write_bytes("\r\n".join(["v1,v2,,,", *rows, ""]).encode("latin-1"))
     examples = read(tmp_path / "spam.csv")
-    assert examples.target() == KINDS and examples.raws()[0] == f"{TEXTS[0]} £5"
+    assert examples.target() == KINDS and raws_of(examples)[0] == f"{TEXTS[0]} £5"
     for told in ("not UTF-8", "3 columns without a name left out", "label is read from column 'v1'"):
         assert any(told in note for note in examples.notes)
 

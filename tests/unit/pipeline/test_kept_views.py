@@ -16,6 +16,7 @@ from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.contracts.model import Model, load_model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.tuning import Rate, Recipe
@@ -215,7 +216,7 @@ def test_training_on_kept_views_equals_training_on_the_same_views_made_anew(
 def _at_input(context: FitContext, view: views.ViewStates) -> views.ViewStates:
     def states(rows: np.ndarray) -> Any:
         keys = [view.keys[int(row)] for row in rows]
-        return view.view(context.backbone.prepare(context.data.examples.raws(rows)), keys)
+        return view.view(context.backbone.prepare(raws_of(context.data.examples, rows)), keys)
 
     return replace(view, states=states)
 
@@ -249,7 +250,7 @@ def test_predictions_are_the_mean_over_the_input_and_its_views(context: FitConte
     model.execution = {**model.execution, KEY: averaging.to_json()}
     found = Predictor(model)(examples).prediction
     assert plain is not None and found is not None
-    inputs = context.backbone.prepare(examples.raws())
+    inputs = context.backbone.prepare(raws_of(examples))
     logits = [plain.columns["logits"]]
     for number in range(2):
         seeds = [averaging.seed_of(number)] * 3

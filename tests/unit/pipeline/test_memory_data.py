@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from headstart.contracts.modality import raws_of
 from headstart.kernel.errors import DataError
 from headstart.media.images import decode_image
 from headstart.pipeline.memory_data import examples_of, modality_of
@@ -53,7 +54,7 @@ def test_the_modality_is_recognised(modality: str, inputs: Any) -> None:
 
 def test_numbers_and_labels() -> None:
     examples = examples_of(np.array([[1, 2], [3, 4]]), "table", np.array([5.0, 6.0]))
-    np.testing.assert_array_equal(examples.raws(), [[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(raws_of(examples), [[1.0, 2.0], [3.0, 4.0]])
     assert examples.target() == [5.0, 6.0]
     assert examples.origins() == ["row 0", "row 1"]
 
@@ -69,7 +70,7 @@ def test_numbers_and_labels() -> None:
 )
 def test_pairs_of_texts(pairs: Any) -> None:
     examples = examples_of(pairs, "text", None)
-    assert examples.raws() == [("a", "b"), ("c", "d")]
+    assert raws_of(examples) == [("a", "b"), ("c", "d")]
     assert examples.schema.targets == {}
 
 
@@ -77,7 +78,7 @@ def test_pairs_of_texts(pairs: Any) -> None:
     "texts", [["a", "b"], pd.Series(["a", "b"]), pd.DataFrame({"x": ["a", "b"]}), np.array(["a", "b"])]
 )
 def test_single_texts(texts: Any) -> None:
-    assert examples_of(texts, "text", None).raws() == ["a", "b"]
+    assert raws_of(examples_of(texts, "text", None)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +97,14 @@ def test_what_is_no_text_is_named(texts: Any, message: str) -> None:
 
 
 def sources(images: Any) -> list[Path | bytes]:
-    found = examples_of(images, "image", None).raws()
+    found = raws_of(examples_of(images, "image", None))
     assert all(isinstance(source, (Path, bytes)) for source in found)
     return found
 
 
 def test_files_stay_where_they_are() -> None:
     examples = examples_of(["a/b.jpg", Path("c.png")], "image", None)
-    assert examples.raws() == [Path("a/b.jpg"), Path("c.png")]
+    assert raws_of(examples) == [Path("a/b.jpg"), Path("c.png")]
     assert examples.origins() == ["row 0 (a/b.jpg)", "row 1 (c.png)"]
 
 

@@ -16,6 +16,7 @@ from head_shapes import SHAPES, Shapes
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.features import Features, MapShape
+from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.targets import PADDED_TARGET
@@ -189,7 +190,7 @@ def test_masks_are_written_at_the_size_of_their_pictures_with_a_legend(tmp_path:
     task = Segmentation().bind(examples, SHAPES)
     masks = np.empty(1, dtype=object)
     masks[0] = encode_mask(task.targets(examples)["mask"][0].load().clip(0).astype(np.uint8))
-    assert presentation_of(task).files(Prediction({"mask": masks}), examples.raws(), ["deep/x"], tmp_path) == [
+    assert presentation_of(task).files(Prediction({"mask": masks}), raws_of(examples), ["deep/x"], tmp_path) == [
         "deep/x.png"
     ]
     found = read_mask(tmp_path / "deep" / "x.png").values
@@ -215,7 +216,7 @@ def test_large_pictures_are_cut_into_tiles_that_overlap_and_cover_them(tmp_path:
     for tile, box in enumerate(windows.boxes[:6]):
         expected = whole[0].truth[box.top : box.top + box.height, box.left : box.left + box.width]
         assert np.array_equal(windows.targets({"mask": whole})["mask"][tile].truth, expected)
-        pixels = read_pixels(windows.examples.raws([tile])[0])  # type: ignore[arg-type]
+        pixels = read_pixels(raws_of(windows.examples, [tile])[0])  # type: ignore[arg-type]
         assert pixels.shape == (box.height, box.width, 3)
     assert Segmentation(tile=160).bind(examples, SHAPES).cut(examples, None) is None  # type: ignore[arg-type]
 
@@ -228,7 +229,7 @@ def test_pictures_in_memory_are_not_repeated_with_their_tiles() -> None:
     windows = Segmentation(tile=32).bind(examples, SHAPES).cut(examples, None)  # type: ignore[arg-type]
     assert windows is not None and len(windows.owner) == 3 * 25
     assert windows.examples.table.column("p").nbytes < 2 * table.column("p").nbytes
-    assert [raw.source for raw in windows.examples.raws([0, 30, 74])] == pictures  # type: ignore[union-attr]
+    assert [raw.source for raw in raws_of(windows.examples, [0, 30, 74])] == pictures  # type: ignore[union-attr]
 
 
 def test_tiles_that_are_right_are_blended_to_the_mask_of_the_picture(tmp_path: Path) -> None:

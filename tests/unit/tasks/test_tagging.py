@@ -16,6 +16,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.kernel.errors import BackboneError, DataError
@@ -195,7 +196,7 @@ def test_every_word_of_a_long_text_belongs_to_one_window() -> None:
     task = bound(CUT)
     windows = task.cut(CUT, ShortSighted())
     assert windows is not None and windows.owner.tolist() == [0, 1, 1, 1, 1, 2]
-    texts, words = windows.examples.raws(), task.inputs(windows.examples)["words"]
+    texts, words = raws_of(windows.examples), task.inputs(windows.examples)["words"]
     owned = [[text[start:end] for start, end in row] for text, row in zip(texts, words)]
     assert [word for row, owner in zip(owned, windows.owner) if owner == 1 for word in row] == LONG.split()
     assert owned[0] == ["Bo"] and owned[-1] == ["Ann"]

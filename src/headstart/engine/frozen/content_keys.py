@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import InFiles, modality_named
+from headstart.contracts.modality import InFiles, modality_named, raws_of
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.engine.frozen.work_locks import work_lock
 from headstart.kernel.files import hash_bytes
@@ -69,7 +69,7 @@ def content_keys(examples: Examples, reporter: Reporter | None = None) -> Conten
     found = ContentKeys([], {})
     unread: list[int] = []
     for start in range(0, len(examples), AT_ONCE):
-        raws = examples.raws(range(start, min(start + AT_ONCE, len(examples))))
+        raws = raws_of(examples, range(start, min(start + AT_ONCE, len(examples))))
         if isinstance(kind, InFiles):
             some, missing = _known(kind, raws)
             found.keys.extend(some.keys)
@@ -92,7 +92,7 @@ def changes(examples: Examples, keys: Sequence[str | None], rows: np.ndarray) ->
     kind = modality_named(examples.schema.modality)
     if not isinstance(kind, InFiles):
         return {}
-    files = [(int(row), raw) for row, raw in zip(rows, examples.raws(rows)) if not isinstance(raw, bytes)]
+    files = [(int(row), raw) for row, raw in zip(rows, raws_of(examples, rows)) if not isinstance(raw, bytes)]
     now = _read(kind, [raw for _, raw in files])
     return {row: now.failures.get(at, CHANGED) for at, (row, _) in enumerate(files) if now.keys[at] != keys[row]}
 
@@ -101,7 +101,7 @@ def _fill_in(
     found: ContentKeys, kind: InFiles, examples: Examples, rows: Sequence[int], advance: Callable[[int], None]
 ) -> None:
     """Add the keys of rows whose files are to be read."""
-    sources = examples.raws(rows)
+    sources = raws_of(examples, rows)
     with work_lock(f"{MEMO}-{hash_bytes(repr(sources).encode())}"):
         now = _read(kind, sources, advance)
     for position, row in enumerate(rows):

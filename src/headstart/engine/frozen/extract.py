@@ -18,7 +18,7 @@ import torch
 from headstart.contracts.backbone import Backbone, require_width
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import modality_named, raws_of
 from headstart.contracts.runner import CannotRun, Execute, Runner
 from headstart.engine.allocator import keep_blocks
 from headstart.engine.device import pick_device, usual_batch_size
@@ -159,7 +159,7 @@ def _failures(backbone: Backbone, examples: Examples, keys: Sequence[str | None]
     found = {}
     for row, key in enumerate(keys):
         if key is None:
-            reason = why_unreadable(backbone, examples.raws([row])[0])
+            reason = why_unreadable(backbone, raws_of(examples, [row])[0])
             found[row] = reason or "could not be read at first, and has changed since"
         elif row in failed or key in reasons:
             found[row] = failed.get(row) or reasons[key]

@@ -21,6 +21,7 @@ import torch
 from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import raws_of
 from headstart.engine.frozen.reading import Inputs, read_inputs
 from headstart.engine.frozen.reading_workers import POSSIBLE, ReadingWorkers
 from headstart.kernel.errors import DataError, HeadstartError
@@ -174,7 +175,7 @@ def why_unreadable(backbone: Backbone, raw: Raw) -> str | None:
 def lengths_of(backbone: Backbone, examples: Examples, rows: np.ndarray) -> np.ndarray:
     """Return the length of each of the rows' inputs, (rows,) int64."""
     starts = range(0, len(rows), READ_AT_ONCE)
-    found = (backbone.length(raw) for start in starts for raw in examples.raws(rows[start : start + READ_AT_ONCE]))
+    found = (backbone.length(raw) for start in starts for raw in raws_of(examples, rows[start : start + READ_AT_ONCE]))
     return np.fromiter(found, np.int64, len(rows))
 
 
@@ -201,7 +202,7 @@ def _prepare(
     changes: Changes,
 ) -> Fed:
     started = time.perf_counter()
-    state, failed = read(examples.raws(rows))
+    state, failed = read(raws_of(examples, rows))
     changed = changes(rows)
     if changed:  # the others are read again without them
         rest = rows[~np.isin(rows, list(changed))]

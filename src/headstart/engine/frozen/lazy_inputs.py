@@ -19,6 +19,7 @@ import torch
 from headstart.contracts.backbone import Backbone, Reader
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import raws_of
 from headstart.engine.frozen.feeding import why_unreadable
 from headstart.engine.frozen.reading import Inputs, joined, read_inputs
 from headstart.kernel.errors import DataError
@@ -88,7 +89,7 @@ class LazyInputs:
         return rows
 
     def _together(self, rows: np.ndarray) -> tuple[np.ndarray, State | None]:
-        raws = self.examples.raws(rows)
+        raws = raws_of(self.examples, rows)
         try:
             return rows, self.backbone.prepare(raws)
         except DataError:
@@ -127,7 +128,7 @@ class LazyInputs:
         self._kept[rows[fits]], self._is_kept[rows[fits]] = pictures[fits], True
 
     def _read(self, rows: np.ndarray, reader: Reader) -> Inputs:
-        raws = self.examples.raws(rows)
+        raws = raws_of(self.examples, rows)
         threads = min(len(raws), self._pool._max_workers)
         cuts = np.linspace(0, len(raws), threads + 1).astype(int)
         parts: list[list[Raw]] = [raws[start:stop] for start, stop in pairwise(cuts)]

@@ -12,6 +12,7 @@ import torch
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.contracts.pairs import compared, together
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
@@ -34,7 +35,7 @@ def passing(backbone: Backbone, examples: Examples, keys: Sequence[str | None]) 
     alone = backbone.alone()
     if alone is None:
         return Passing(backbone, examples, keys)
-    inputs = [one for pair in examples.raws() for one in pair]
+    inputs = [one for pair in raws_of(examples) for one in pair]
     order = {one: place for place, one in enumerate(dict.fromkeys(inputs))}
     schema = Schema(modality=examples.schema.modality, inputs=("input",), origin="input")
     distinct = Examples(pa.table({"input": [*order]}), schema)

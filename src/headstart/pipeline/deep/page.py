@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from headstart.contracts.modality import modality_named
+from headstart.contracts.modality import modality_named, raws_of
 from headstart.kernel.settings import Settings
 from headstart.pipeline.inspection import FaultRow, Inspection
 from headstart.pipeline.judge import shown_input
@@ -84,6 +84,6 @@ def _shown(seen: SeenData, place: dict[str, int], fault: FaultRow) -> PageRow:
     for origin, prefix in ((fault.origin, ""), (fault.other, "other_")):
         at = place.get(origin)
         if at is not None and at not in seen.unreadable and origin:
-            shown = shown_input(kind, seen.examples.raws([at])[0])
+            shown = shown_input(kind, raws_of(seen.examples, [at])[0])
             row = row.model_copy(update={f"{prefix}{name}": value for name, value in shown.items()})
     return row

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from headstart.contracts.carriers import Batch
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.contracts.target_kinds import TAG_SEQUENCES
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task_capabilities import Sampled
@@ -115,7 +116,7 @@ def _of_batch(
 def _words(view: View, context: FitContext, parts: list[_Part]) -> HeldOut:
     task, examples = context.read.task, context.read.examples
     names = task.tags.names if isinstance(task, TagsWords) else ()
-    texts, origins, places = examples.raws(), examples.origins(), task.inputs(examples)[WORDS]
+    texts, origins, places = raws_of(examples), examples.origins(), task.inputs(examples)[WORDS]
     tagged = np.concatenate([part.given for part in parts])
     rare = np.flatnonzero(np.bincount(tagged[tagged >= 0], minlength=len(names)) < FEWEST)
     known = [np.flatnonzero((part.given != PADDED_TARGET) & ~np.isin(part.given, rare)) for part in parts]

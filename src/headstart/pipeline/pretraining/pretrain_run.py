@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.modality import raws_of
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.engine.store.feature_store import FeatureStore
@@ -71,7 +72,7 @@ def _start(data: Any, plan: PretrainPlan, budget: Budget) -> tuple[Unlabelled, C
         found = read_unlabelled(data, plan.columns, plan.format, plan.seed)
     with budget.step("loading the backbone"):
         begun = initial_backbone(plan, found.examples)
-        some = found.examples.raws(found.train[:: -(-len(found.train) // COUNTED)])
+        some = raws_of(found.examples, found.train[:: -(-len(found.train) // COUNTED)])
         found = replace(found, notes=(*found.notes, *begun.backbone.learn_decoding(some)))
         if begun.plan.weights == "random":
             begun.backbone.settle(some)

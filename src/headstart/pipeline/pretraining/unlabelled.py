@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.contracts.modality import HasNumbers, HasTexts, InFiles, modality_named
+from headstart.contracts.modality import HasNumbers, HasTexts, InFiles, modality_named, raws_of
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, some
 from headstart.kernel.randomness import draw_seed
@@ -117,7 +117,7 @@ def _useless(examples: Examples) -> dict[int, str]:
     found, kind = unusable(examples), modality_named(examples.schema.modality)
     if isinstance(kind, HasTexts):
         seen = set[tuple[str, ...]]()
-        for row, texts in enumerate(map(kind.texts, examples.raws())):
+        for row, texts in enumerate(map(kind.texts, raws_of(examples))):
             if texts in seen:
                 found.setdefault(row, DUPLICATE)
             seen.add(texts)

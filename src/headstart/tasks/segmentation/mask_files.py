@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import raws_of
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import write_atomic
 from headstart.media.framing import Whole
@@ -23,7 +24,7 @@ NOWHERE = 255
 
 def places_in_square(examples: Examples, side: int) -> np.ndarray:
     """(examples, 2) int64: the rows and columns that each picture takes; all of one that cannot be read."""
-    return np.array([_place(raw, side) for raw in examples.raws()], np.int64).reshape(-1, 2)
+    return np.array([_place(raw, side) for raw in raws_of(examples)], np.int64).reshape(-1, 2)
 
 
 def within(numbers: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import raws_of
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.regular import read_regular
@@ -65,7 +66,7 @@ def sources(examples: Examples) -> list[MaskFile]:
     files = [value if isinstance(value, bytes) else Path(schema.root, value) for value in given]
     if not schema.as_stored:
         return [MaskFile(file, Reading(schema.threshold)) for file in files]
-    turns = map(_orientation, examples.raws())
+    turns = map(_orientation, raws_of(examples))
     return [MaskFile(file, Reading(schema.threshold, turn)) for file, turn in zip(files, turns)]
 
 
@@ -90,7 +91,7 @@ def look(examples: Examples) -> list[Seen]:
 
 def looked(examples: Examples) -> list[Seen | str]:
     """Return the contents of each mask, or what is wrong with it. Raises DataError where examples have no mask."""
-    masks, pictures = sources(examples), examples.raws()
+    masks, pictures = sources(examples), raws_of(examples)
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         return list(pool.map(_look_or_say, masks, pictures))
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import raws_of
 from headstart.contracts.task import Targets
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import DataError
@@ -61,7 +62,7 @@ def cut(examples: Examples, side: int) -> Tiles | None:
 
     A picture that cannot be read is a tile of its own, so that it is named where it is read.
     """
-    boxes = [_boxes(raw, side) for raw in examples.raws()]
+    boxes = [_boxes(raw, side) for raw in raws_of(examples)]
     if all(len(some) == 1 for some in boxes):
         return None
     owner = np.repeat(np.arange(len(examples)), [len(some) for some in boxes])

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples, Raw
+from headstart.contracts.modality import raws_of
 from headstart.contracts.task_capabilities import Choice
 from headstart.kernel.errors import DataError
 from headstart.media.framing import Whole
@@ -88,7 +89,7 @@ def told(view: View) -> tuple[Choice, ...]:
 
 def seen_smaller(examples: Examples, side: int, longest: int) -> tuple[str, ...]:
     """A sentence where pictures, unlike those that were learnt from, are made much smaller to be seen in a square."""
-    lengths = [max(size) for size in map(_size, examples.raws()) if size is not None]
+    lengths = [max(size) for size in map(_size, raws_of(examples)) if size is not None]
     larger = [length for length in lengths if length > MUCH * max(side, longest)]
     if not larger or not longest:
         return ()

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
+from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.windows import Windows
 from headstart.media.words import Place
@@ -24,7 +25,7 @@ _START, _WORDS, _ORIGIN = "__start__", "__words__", "__origin__"
 
 def cut_texts(examples: Examples, backbone: Backbone) -> Windows | None:
     """The windows of each text; None where the backbone reads all texts whole."""
-    texts = [str(raw) for raw in examples.raws()]
+    texts = [str(raw) for raw in raws_of(examples)]
     windows = [backbone.windows(text) for text in texts]
     if not any(windows):
         return None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
+from headstart.contracts.modality import raws_of
 from headstart.kernel.errors import BackboneError
 from headstart.media.words import Place, words_of
 
@@ -20,7 +21,7 @@ WORDS = "words"
 def word_places(examples: Examples) -> list[list[Place]]:
     """The places of each text's words: those that come with the data, or else those that `words_of` finds."""
     if examples.schema.words is None:
-        return [words_of(str(text)) for text in examples.raws()]
+        return [words_of(str(text)) for text in raws_of(examples)]
     given = examples.column(examples.schema.words)
     return [[(word["start"], word["end"]) for word in words] for words in given]
 
