@@ -48,6 +48,8 @@ class Columns(Settings):
     """Columns whose every value gets figures of its own."""
     part: str | None = None
     """Column that says train, val or test."""
+    target: str | None = None
+    """Name of the target that a task reads, where data have several, such as 'boxes' beside 'mask'."""
 
     def named(self) -> tuple[str, ...]:
         """The input columns that are named."""

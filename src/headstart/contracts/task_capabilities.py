@@ -110,6 +110,14 @@ class ReadsWithin(Protocol):
     reads_within: ClassVar[bool]
 
 
+@runtime_checkable
+class ReadsTarget(Protocol):
+    """A task with one target of its own name: a format whose labels can be read in several ways gives that one."""
+
+    target: ClassVar[str]
+    """The name in `Schema.targets`."""
+
+
 class Choice(NamedTuple):
     """A choice that a task made by itself when it was bound, reported to the user."""
 

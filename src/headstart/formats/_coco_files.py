@@ -41,6 +41,8 @@ class Outlined(NamedTuple):
     """Whether the outline is that of many objects, none of which is told apart."""
     about: str
     """How an error names it."""
+    track: Any = None
+    """Number or name of the object in its video; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Picture:
     height: int
     width: int
     objects: list[Outlined] = field(default_factory=list)
+    video: str | None = None
+    """The video that it is of."""
 
     def __str__(self) -> str:
         return self.file
@@ -64,10 +68,15 @@ class Instances:
     classes: tuple[str, ...]
     """Names, of the classes 1, 2, ..."""
     pictures: tuple[Picture, ...]
+    strays: tuple[str, ...]
+    """Sentences on annotations of pictures that are not there."""
 
 
-def coco_files(source: Any) -> list[Path]:
-    """The files of instances that a path is or holds, sorted; found by their content."""
+def coco_files(source: Any, *, boxes: bool = False) -> list[Path]:
+    """The files of instances that a path is or holds, sorted; found by their content.
+
+    Those of outlines where there are any, else those of boxes. With `boxes` all of these, and those without objects.
+    """
     if not isinstance(source, (str, Path)) or source == "":
         return []
     path = Path(source)
@@ -75,8 +84,9 @@ def coco_files(source: Any) -> list[Path]:
         found = [path] if path.suffix.lower() == ".json" else []
     else:
         found = [file for depth in range(DEEPEST + 1) for file in path.glob("/".join(["*"] * depth + ["*.json"]))]
+    if boxes:
+        return sorted(file for file in found if _holds(file, "bbox") or _holds(file, "categories", objects=False))
     outlined = sorted(file for file in found if _holds(file, "segmentation"))
-    # files of boxes alone are known, so that their pictures are not taken for those of a class, and refused by name
     return outlined or sorted(file for file in found if _holds(file, "bbox"))
 
 
@@ -88,25 +98,26 @@ def read_instances(path: Path) -> Instances:
             raise DataError("it holds no record with images, annotations and categories")
         categories = sorted(_distinct(_categories(content), "categories").items())
         named = [(category, name) for category, name in categories if name.lower() != BACKGROUND]
-        if len(named) > MOST_CLASSES:
-            raise DataError(f"it has {len(named)} categories; a mask holds at most {MOST_CLASSES}")
         _require_own_names(named)
         number = {category: 0 for category, _ in categories} | {c: k for k, (c, _) in enumerate(named, start=1)}
-        pictures = _distinct([_picture(one, where) for where, one in _records(content, "images")], "images")
+        videos = _videos(content)
+        pictures = _distinct([_picture(one, where, videos) for where, one in _records(content, "images")], "images")
+        strays = []
         for where, one in _records(content, "annotations"):
             place, category = _identity(one, "image_id", where), _identity(one, "category_id", where)
             about = f"annotation {one.get('id', where)}"
             if place not in pictures:
-                raise DataError(f"{about} is of picture {place!r}, which is not there")
+                strays.append(f"{about} is of picture {place!r}, which is not there")
+                continue
             if category not in number:
                 known = ", ".join(repr(identity) for identity, _ in categories[:5])
                 raise DataError(f"{about} is of class {category!r}, which is not there; the categories are {known}")
             shape, box, crowd = one.get("segmentation"), one.get("bbox"), bool(one.get("iscrowd"))
-            pictures[place].objects.append(Outlined(number[category], shape, box, crowd, about))
+            pictures[place].objects.append(Outlined(number[category], shape, box, crowd, about, _track(one)))
     except (HeadstartError, OSError) as error:
         raise DataError(f"{path} cannot be read as COCO instances: {error}") from error
     names = tuple(name for _, name in named)
-    return Instances(path, names, tuple(sorted(pictures.values(), key=lambda picture: picture.file)))
+    return Instances(path, names, tuple(sorted(pictures.values(), key=lambda picture: picture.file)), tuple(strays))
 
 
 def _distinct(records: Sequence[tuple[Any, T]], key: str) -> dict[Any, T]:
@@ -149,14 +160,30 @@ def _categories(content: dict[str, Any]) -> list[tuple[Any, str]]:
     return [(identity, str(name).strip()) for identity, name in found]
 
 
-def _picture(one: dict[str, Any], where: str) -> tuple[Any, Picture]:
+def _videos(content: dict[str, Any]) -> dict[Any, str]:
+    """The names of videos by their ids; none where the file lists none."""
+    if not isinstance(content.get("videos"), list):
+        return {}
+    listed = ((one.get("id"), one.get("name") or one.get("file_name")) for _, one in _records(content, "videos"))
+    return {identity: str(name) for identity, name in listed if isinstance(identity, (int, str)) and name}
+
+
+def _track(one: dict[str, Any]) -> Any:
+    """The object in its video, as COCO for video has it, or CVAT among the attributes."""
+    attributes = one.get("attributes")
+    return one.get("track_id", attributes.get("track_id") if isinstance(attributes, dict) else None)
+
+
+def _picture(one: dict[str, Any], where: str, videos: dict[Any, str]) -> tuple[Any, Picture]:
     file = one.get("file_name")
     if not isinstance(file, str) or not file.strip() or "\0" in file:
         raise DataError(f"{where} has the file_name {file!r}; expected the path of a picture")
     if PurePath(file).is_absolute():
         raise DataError(f"{where} has the absolute file_name {file!r}; expected a path below the folder of the data")
     height, width = (_side(one, key, where) for key in ("height", "width"))
-    return _identity(one, "id", where), Picture(file, height, width)
+    video = None if one.get("video_id") is None else _identity(one, "video_id", where)
+    of = None if video is None else videos.get(video, str(video))
+    return _identity(one, "id", where), Picture(file, height, width, video=of)
 
 
 def _identity(one: dict[str, Any], key: str, where: str) -> int | str:
@@ -183,14 +210,13 @@ def _kind(value: Any) -> str:
     return "missing or null" if value is None else repr(value)[:80]
 
 
-def _holds(path: Path, shapes: str) -> bool:
-    """Return whether a JSON file has what COCO's files of such shapes have, without parsing it."""
+def _holds(path: Path, key: str, *, objects: bool = True) -> bool:
+    """Return whether a JSON file has what COCO's files have, that key, and objects or none, without parsing it."""
     try:
         if require_regular(path).st_size == 0:
             return False
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(
-                content.find(f'"{key}"'.encode()) >= 0 for key in ("images", "annotations", "category_id", shapes)
-            )
+            has = [content.find(f'"{word}"'.encode()) >= 0 for word in ("images", "annotations", key, "category_id")]
+            return all(has[:3]) and has[3] == objects
     except OSError:
         return False

@@ -24,15 +24,16 @@ class Turns(NamedTuple):
 
 
 def turns_of(
-    root: Path, annotated: Iterable[tuple[str, Path | tuple[int, int]]], given: Exif | None, what: str
+    root: Path, annotated: Iterable[tuple[str, Path | tuple[int, int] | None]], given: Exif | None, what: str
 ) -> Turns:
     """Decide whether annotations have to be turned with their pictures.
 
     Args:
         root: folder of the pictures.
-        annotated: path of a picture from there, and its mask, or width and height that its annotations have.
+        annotated: path of a picture from there, and its mask, or width and height that its annotations have;
+            None where they do not say.
         given: what the user said.
-        what: 'masks' or 'outlines'.
+        what: 'masks', 'outlines' or 'boxes'.
 
     Raises:
         DataError: pictures are turned, and neither sizes nor the user say how their annotations lie; or sizes disagree.
@@ -73,7 +74,9 @@ def _turned(path: Path) -> Stored | None:
     return None if size.orientation == 1 else size
 
 
-def _told(size: Stored, about: Path | tuple[int, int]) -> Exif | None:
+def _told(size: Stored, about: Path | tuple[int, int] | None) -> Exif | None:
+    if about is None:
+        return None
     stored = size.width, size.height
     try:
         mask = stored_size(about) if isinstance(about, Path) else Stored(*about, orientation=1)

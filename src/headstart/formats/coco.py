@@ -1,27 +1,36 @@
-"""COCO's JSON of instances with its pictures: polygons and run lengths become a class for every pixel.
+"""COCO's JSON of instances with its pictures: outlines become a class for every pixel. Boxes stay boxes where there are
+no outlines, or where a task wants them.
 
 Several files are parts of a split where their names say so (`instances_train.json`, `val/annotations.json`).
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from headstart.contracts.box_labels import TARGET as BOXES
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import left_out
-from headstart.formats._coco_files import BACKGROUND, UNKNOWN, Instances, Picture, coco_files, read_instances
+from headstart.formats._box_layouts import BoxLayout
+from headstart.formats._boxed_pictures import Written
+from headstart.formats._coco_boxes import with_boxes
+from headstart.formats._coco_files import (
+    BACKGROUND,
+    MOST_CLASSES,
+    UNKNOWN,
+    Instances,
+    coco_files,
+    read_instances,
+)
+from headstart.formats._coco_pictures import Placed, placed, require_once, unnamed
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
-from headstart.formats._image_scan import is_image_path
-from headstart.formats._parts import part_of
 from headstart.formats._shapes import Drawn, boxed, drawn, laid_on
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
@@ -34,20 +43,16 @@ ANYWHERE = "objects without a pixel and without a box, which leave all but the o
 CROWD = "regions of crowds, whose pixels are taken as unknown"
 
 
-class _Row(NamedTuple):
-    path: str
-    """Of the picture, from the root."""
-    picture: Picture
-    part: str
-    file: Path
-    """That names it."""
-
-
 class Coco(Settings):
     """A file of instances, or a folder with such files and the pictures."""
 
+    target: Literal["masks", "boxes"] | None = None
+    """'masks' or 'boxes': what annotations become; by default as the task reads them, else masks of outlines where
+    there are any."""
     exif: Exif | None = None
-    """'stored' or 'upright': how outlines lie over pictures that EXIF turns; by default as sizes tell."""
+    """'stored' or 'upright': how annotations lie over pictures that EXIF turns; by default as sizes tell."""
+    box: BoxLayout = "xywh"
+    """The numbers of a box: 'xywh', left, top, width and height as COCO has them, 'xyxy' or 'cxcywh'."""
 
     @classmethod
     def recognises(cls, source: Any) -> str | None:
@@ -56,7 +61,9 @@ class Coco(Settings):
         return f"COCO instances in {', '.join(file.name for file in files[:3])}" if files else None
 
     def read(self, source: Any, columns: Columns, *, labelled: bool = True) -> Examples:
-        """One row per picture that the files name: path, mask, part where parts are given, group by `columns.group`.
+        """One row per picture that the files name: path, mask or boxes, part where parts are given, and group.
+
+        The group is that of `columns.group`, or the video of a picture.
 
         Raises:
             DataError: damaged files, files with different classes, or pictures that are missing.
@@ -66,9 +73,26 @@ class Coco(Settings):
         files = [read_instances(file) for file in coco_files(path)]
         if not files:
             raise DataError(f"{path} holds no COCO instances: a JSON file with images, annotations and segmentations")
-        rows = [row for file in files for row in _placed(file, root)]
-        _require_once(rows)
-        return _examples(root, rows, files, columns, self.exif, labelled=labelled)
+        if not self._wants_boxes(files, columns):
+            _require_masks(files)
+            rows = [row for file in files for row in placed(file, root)]
+            require_once(rows)
+            return _examples(root, rows, files, columns, self.exif, labelled=labelled)
+        known = {file.path for file in files}
+        files += [read_instances(file) for file in coco_files(path, boxes=True) if file not in known]
+        missing: list[str] = []
+        rows = [row for file in files for row in placed(file, root, missing)]
+        require_once(rows)
+        notes = [*left_out(missing, "pictures that are annotated and not there"), *unnamed(root, rows)]
+        written = Written(self.box, exif=self.exif, settle="format.box")
+        return with_boxes(root, rows, files, written, columns, notes, labelled=labelled)
+
+    def _wants_boxes(self, files: Sequence[Instances], columns: Columns) -> bool:
+        """Return what annotations become: as was said, as the task reads them, or as they are."""
+        if self.target is not None or columns.target in ("mask", BOXES):
+            return self.target == "boxes" if self.target is not None else columns.target == BOXES
+        objects = [one for file in files for picture in file.pictures for one in picture.objects]
+        return any(one.box for one in objects) and not any(one.shape for one in objects)
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without masks, some `rows` at a time."""
@@ -77,52 +101,28 @@ class Coco(Settings):
             yield examples.take(range(start, min(start + rows, len(examples))))
 
 
-def _placed(file: Instances, root: Path) -> list[_Row]:
-    """The pictures of a file where they lie: beside it, in a folder beside or above it, or as they are named."""
-    near = [file.path.parent, *(folder for folder in sorted(file.path.parent.iterdir()) if folder.is_dir())]
-    near += [root, *(folder for folder in sorted(root.iterdir()) if folder.is_dir())]
-    near += [root / "images" / word for word in re.split(r"[_. -]", file.path.stem)]
-    words = [*re.split(r"[_. -]", file.path.stem), file.path.parent.name]
-    part = next((part for part in map(part_of, words) if part), "")
-    rows, missing = [], []
-    for picture in file.pictures:
-        places = (os.path.relpath(folder / picture.file, root) for folder in near)
-        place = next((place for place in places if _lies_in(root, place)), None)
-        if place is None:
-            missing.append(picture.file)
-        else:
-            rows.append(_Row(place, picture, part, file.path))
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise DataError(f"{file.path}: pictures are missing: {', '.join(missing[:3])}{more}; they must lie in {root}")
-    return rows
-
-
-def _require_once(rows: Sequence[_Row]) -> None:
-    """Refuse a picture with its objects in two places, save in two parts, which is told of. Raises DataError."""
-    first: dict[tuple[str, str], _Row] = {}
-    for row in rows:
-        other = first.setdefault((row.path, row.part), row)
-        if other is not row:
-            raise DataError(
-                f"{row.path} is there twice, as {other.picture.file} in {other.file} and as {row.picture.file} in "
-                f"{row.file}: each would lack the objects of the other. Keep one record of it, with all its objects"
-            )
-
-
-def _lies_in(root: Path, place: str) -> bool:
-    try:
-        return Path(place).parts[:1] != ("..",) and (root / place).exists()
-    except OSError:  # such as a name that is too long
-        return False
+def _require_masks(files: Sequence[Instances]) -> None:
+    """Refuse what masks cannot hold. Raises DataError."""
+    for file in files:
+        fault = next(iter(file.strays), "")
+        if len(file.classes) > MOST_CLASSES:
+            fault = f"it has {len(file.classes)} categories; a mask holds at most {MOST_CLASSES}"
+        if fault:
+            raise DataError(f"{file.path} cannot be read as COCO instances: {fault}")
 
 
 def _examples(
-    root: Path, rows: Sequence[_Row], files: Sequence[Instances], columns: Columns, exif: Exif | None, *, labelled: bool
+    root: Path,
+    rows: Sequence[Placed],
+    files: Sequence[Instances],
+    columns: Columns,
+    exif: Exif | None,
+    *,
+    labelled: bool,
 ) -> Examples:
     table = {"path": pa.array([row.path for row in rows], pa.string())}
     schema: dict[str, Any] = {}
-    notes = _unnamed(root, rows)
+    notes = unnamed(root, rows)
     if labelled:
         classes = _same_classes(files)
         sizes = ((row.path, (row.picture.width, row.picture.height)) for row in rows)
@@ -144,16 +144,7 @@ def _examples(
     return Examples(pa.table(table), found, tuple(notes))
 
 
-def _unnamed(root: Path, rows: Sequence[_Row]) -> list[str]:
-    """A note on pictures that lie beside those of the files and that no file names."""
-    used = {row.path for row in rows}
-    folders = sorted({os.path.dirname(path) for path in used})
-    beside = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(root / folder)))
-    others = [path for path in beside if path not in used and is_image_path(path)]
-    return [*left_out(others, "pictures that no annotations name")]
-
-
-def _require_sizes(root: Path, rows: Sequence[_Row], *, as_stored: bool) -> None:
+def _require_sizes(root: Path, rows: Sequence[Placed], *, as_stored: bool) -> None:
     """Refuse sizes that are not those of the pictures, before masks of these sizes are made. Raises DataError."""
     faults = []
     for path, picture, _, file in rows:
@@ -171,7 +162,7 @@ def _require_sizes(root: Path, rows: Sequence[_Row], *, as_stored: bool) -> None
         raise DataError(f"{said}:\n{listed}{more}")
 
 
-def _masks(root: Path, rows: Sequence[_Row]) -> tuple[list[bytes], list[str]]:
+def _masks(root: Path, rows: Sequence[Placed]) -> tuple[list[bytes], list[str]]:
     """The mask of each picture, and what of them is unknown. Raises DataError where no object has an outline."""
     unknown: dict[str, list[str]] = {}
     masks = [_mask(row, unknown) for row in rows]
@@ -180,7 +171,7 @@ def _masks(root: Path, rows: Sequence[_Row]) -> tuple[list[bytes], list[str]]:
     return masks, [f"{why}: {len(places)}, such as {places[0]}" for why, places in sorted(unknown.items())]
 
 
-def _mask(row: _Row, unknown: dict[str, list[str]]) -> bytes:
+def _mask(row: Placed, unknown: dict[str, list[str]]) -> bytes:
     """Of one picture; objects without pixels leave their box `unknown`, under all others. Raises DataError."""
     height, width = row.picture.height, row.picture.width
     found: list[tuple[int, Drawn]] = []

@@ -14,7 +14,7 @@ from headstart.contracts.modality import modality_named
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.target_movement import kind_of
 from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task
-from headstart.contracts.task_capabilities import ReadsWithin, Remarks, one_class_each
+from headstart.contracts.task_capabilities import ReadsTarget, ReadsWithin, Remarks, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
@@ -24,6 +24,7 @@ from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
 from headstart.pipeline.several_domains import read_given
 from headstart.pipeline.unusable import unusable
@@ -150,7 +151,7 @@ def read_data(data: Any, plan: Plan, reporter: Reporter) -> SeenData:
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
-    examples, seen = read_given(data, plan.columns, format=plan.format, settings=settings)
+    examples, seen = read_given(data, asked_columns(plan), format=plan.format, settings=settings)
     plan.suit(examples.schema.modality)
     if separator := plan.settings.get("task", {}).get("separator"):  # that of the task, where none was recognised
         schema = examples.schema.model_copy(update={"separator": separator})
@@ -310,10 +311,17 @@ def codes(examples: Examples, column: str | None) -> np.ndarray | None:
     return np.unique(values, return_inverse=True)[1]
 
 
+def asked_columns(plan: Plan) -> Columns:
+    """The plan's columns, with the target that its task reads."""
+    kind = None if plan.task == AUTO else registry.plugin("tasks", plan.task)
+    return plan.columns.model_copy(update={"target": kind.target}) if isinstance(kind, ReadsTarget) else plan.columns
+
+
 def recognised(columns: Columns, examples: Examples) -> Columns:
     """The columns with those that prediction and evaluation must find again; files need none."""
     schema = examples.schema
     found = dict(modality_named(schema.modality).named(examples.table, schema))
+    columns = columns.model_copy(update={"target": next(iter(schema.targets), None)})
     if found:
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))

@@ -197,7 +197,7 @@ def test_what_cannot_be_told_apart_is_refused_by_file_and_name(
     assert "instances.json" in said and re.search(fault, said)
 
 
-def test_boxes_alone_are_known_and_refused_as_labels(tmp_path: Path) -> None:
+def test_boxes_alone_are_known_and_refused_as_masks(tmp_path: Path) -> None:
     path = save_coco(tmp_path, range(2)) / "instances.json"
     content = json.loads(path.read_text())
     for annotation in content["annotations"]:
@@ -205,7 +205,7 @@ def test_boxes_alone_are_known_and_refused_as_labels(tmp_path: Path) -> None:
         annotation["bbox"] = [1, 1, 5, 5]
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match="no annotation has a segmentation of an object"):
-        read_examples(tmp_path, Columns())
+        read_examples(tmp_path, Columns(target="mask"))
     assert len(read_examples(tmp_path, Columns(), labelled=False)[0]) == 2
 
 

@@ -59,6 +59,8 @@ SCORES, INSIDE = "scores", "inside"
 class Segmentation(Settings):
     """A class for every pixel."""
 
+    target: ClassVar[str] = MASK
+
     decoder: Literal["unet", "fpn", "linear"] = "unet"
     """What makes class scores of the maps: 'unet', 'fpn', or 'linear', one weight per map and class."""
     loss: str = "cross_entropy+dice"

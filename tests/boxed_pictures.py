@@ -1,0 +1,55 @@
+"""The same few pictures with boxes, written as the formats have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+WIDTH, HEIGHT = 40, 30
+
+BOXES: dict[str, list[tuple[str, float, float, float, float]]] = {
+    "a.png": [("cat", 3, 4, 13, 24), ("dog", 20, 2, 40, 12)],
+    "b.png": [("dog", 0, 0, 8, 9)],
+    "c.png": [],
+    "d.png": [("cat", 1, 1, 39, 29), ("cat", 5, 6, 9, 12)],
+}
+"""Left, top, right and bottom; one picture has no objects."""
+
+CATEGORIES = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
+
+
+def save_pictures(folder: Path, names: list[str] | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in BOXES if names is None else names:
+        pixels = np.random.default_rng(ord(name[0])).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+
+
+def coco_content(names: list[str] | None = None) -> dict[str, Any]:
+    """Ids with holes, and no areas."""
+    number = {str(one["name"]): one["id"] for one in CATEGORIES}
+    kept = {name: boxes for name, boxes in BOXES.items() if names is None or name in names}
+    images = [{"id": 10 + 3 * at, "file_name": name, "width": WIDTH, "height": HEIGHT} for at, name in enumerate(kept)]
+    annotations = [
+        {"id": 5 * at + k, "image_id": 10 + 3 * at, "category_id": number[label], "bbox": [x, y, r - x, b - y]}
+        for at, boxes in enumerate(kept.values())
+        for k, (label, x, y, r, b) in enumerate(boxes)
+    ]
+    return {"images": images, "annotations": annotations, "categories": [dict(one) for one in CATEGORIES]}
+
+
+def save_boxed_coco(folder: Path, name: str = "instances.json", names: list[str] | None = None) -> Path:
+    """`images/` and a file beside it."""
+    save_pictures(folder / "images", names)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(coco_content(names)))
+    return folder
+
+
+def edges(rows: list[list[dict[str, Any]]]) -> list[list[tuple[Any, ...]]]:
+    """Label and edges of the boxes of each picture."""
+    return [[(box["label"], box["left"], box["top"], box["right"], box["bottom"]) for box in row] for row in rows]
