@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from headstart.contracts.metric import Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
-from headstart.tasks._reweighted import weighted_means
+from headstart.tasks._reweighted import mean_of_present, weighted_means
 from headstart.tasks.segmentation.mask_overlap import counts, distances
 from headstart.tasks.segmentation.mask_scan import MASK
 
@@ -77,10 +77,8 @@ def distances_per_class(targets: Targets, prediction: Prediction, shown: Sequenc
 
 def over_classes(values: np.ndarray, shown: Sequence[int]) -> np.ndarray:
     """The mean (examples,) over the classes that are defined; NaN where none is."""
-    chosen = values[:, list(shown)]
-    defined = ~np.isnan(chosen)
     with np.errstate(invalid="ignore"):
-        return np.where(defined, chosen, 0.0).sum(axis=1) / defined.sum(axis=1)
+        return mean_of_present(values[:, list(shown)])
 
 
 def _distances(shown: Sequence[int], in_mm: bool) -> PerClass:
