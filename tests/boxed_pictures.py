@@ -53,3 +53,35 @@ def save_boxed_coco(folder: Path, name: str = "instances.json", names: list[str]
 def edges(rows: list[list[dict[str, Any]]]) -> list[list[tuple[Any, ...]]]:
     """Label and edges of the boxes of each picture."""
     return [[(box["label"], box["left"], box["top"], box["right"], box["bottom"]) for box in row] for row in rows]
+
+
+def save_boxed_voc(folder: Path, *, objects: bool = True) -> Path:
+    """`JPEGImages/` and `Annotations/`, with numbers of pixels from 1 on."""
+    save_pictures(folder / "JPEGImages")
+    (folder / "Annotations").mkdir(exist_ok=True)
+    size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>"
+    for name, boxes in BOXES.items():
+        found = "".join(
+            f"<object><name>{label}</name><difficult>0</difficult><bndbox><xmin>{x + 1}</xmin><ymin>{y + 1}</ymin>"
+            f"<xmax>{r}</xmax><ymax>{b}</ymax></bndbox></object>"
+            for label, x, y, r, b in boxes
+        )
+        whole = f"<annotation><filename>{name}</filename>{size}{found if objects else ''}</annotation>"
+        (folder / "Annotations" / name.replace(".png", ".xml")).write_text(whole)
+    return folder
+
+
+def save_boxed_yolo(folder: Path, *, labels: bool = True) -> Path:
+    """`images/train`, `labels/train` and `data.yaml`, with six digits, as tools write them."""
+    save_pictures(folder / "images" / "train")
+    (folder / "labels" / "train").mkdir(parents=True, exist_ok=True)
+    names = ["dog", "cat"]
+    for name, boxes in BOXES.items() if labels else ():
+        lines = [
+            f"{names.index(label)} {(x + r) / 2 / WIDTH:.6f} {(y + b) / 2 / HEIGHT:.6f} {(r - x) / WIDTH:.6f} "
+            f"{(b - y) / HEIGHT:.6f}\n"
+            for label, x, y, r, b in boxes
+        ]
+        (folder / "labels" / "train" / name.replace(".png", ".txt")).write_text("".join(lines))
+    (folder / "data.yaml").write_text("path: .\ntrain: images/train\nnc: 2\nnames: [dog, cat]\n")
+    return folder

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from plugins import every, sample_for
 
+from boxed_pictures import save_boxed_voc, save_boxed_yolo
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
@@ -119,6 +120,28 @@ def _coco(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 2)
 
 
+def _voc(folder: Path) -> Sample:
+    for name in ("labelled", "unlabelled"):
+        save_boxed_voc(folder / name, objects=name == "labelled")
+    (folder / "empty").mkdir()
+    dirty = save_boxed_voc(folder / "dirty")
+    _picture(dirty / "JPEGImages" / "more.png", 9)
+    _rubbish(dirty, "Annotations/broken.xml", content="<annotation><object>")
+    _rubbish(dirty, "README", "Annotations/.b.xml", "JPEGImages/._a.png")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 5)
+
+
+def _yolo(folder: Path) -> Sample:
+    for name in ("labelled", "unlabelled"):
+        save_boxed_yolo(folder / name, labels=name == "labelled")
+    (folder / "empty").mkdir()
+    dirty = save_boxed_yolo(folder / "dirty")
+    _picture(dirty / "images" / "other" / "more.png", 9)
+    _rubbish(dirty, "labels/train/lone.txt", content="0 .5 .5 .5 .5\n")
+    _rubbish(dirty, "README", "labels/train.cache", "images/train/._a.png")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 4)
+
+
 def _nifti(folder: Path) -> Sample:
     pytest.importorskip("nibabel", reason="NIfTI needs the extra 'medical'")
     for name in ("labelled", "unlabelled"):
@@ -166,6 +189,8 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "nifti": _nifti,
     "table": _table,
     "text_folder": _text_folder,
+    "voc": _voc,
+    "yolo": _yolo,
 }
 
 

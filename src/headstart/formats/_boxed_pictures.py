@@ -30,6 +30,13 @@ CLIPPED = 0.5
 CROWDED = 100
 """Objects in a picture, of which average precision counts as many detections at most."""
 
+FRACTIONS = 64
+"""Parts of a pixel at which boxes are drawn."""
+
+ROUNDED = 1.5e-6
+"""Share of a picture's size by which an edge may be off when centre and width were rounded to six digits: nearer to a
+fraction of a pixel it is that one."""
+
 BACKGROUND = "background"
 
 
@@ -98,7 +105,7 @@ def boxed_examples(
     _require_sizes(seen)
     _require_layout(seen, written)
     told: dict[str, list[str]] = {}
-    rows = [_row(one, written.layout, told, as_stored=turns.as_stored) for one in seen]
+    rows = [_row(one, written, told, as_stored=turns.as_stored) for one in seen]
     table = {"path": pa.array([picture.path for picture in pictures], pa.string()), TARGET: pa.array(rows, BOXES)}
     roles: dict[str, Any] = {"targets": {TARGET: TARGET}}
     said = [f"{what}: {len(places)}, such as {places[0]}" for what, places in sorted(told.items())]
@@ -169,9 +176,12 @@ def _require_layout(seen: Sequence[_Seen], written: Written) -> None:
         raise DataError(f"no number of any box is greater than 1, {such}: pixels are expected, not shares of a size")
 
 
-def _row(seen: _Seen, layout: BoxLayout, told: dict[str, list[str]], *, as_stored: bool) -> list[dict[str, Any]]:
+def _row(seen: _Seen, written: Written, told: dict[str, list[str]], *, as_stored: bool) -> list[dict[str, Any]]:
     """The boxes of a picture as its row holds them."""
-    edges, stored = edges_of(seen.numbers, layout), seen.stored
+    edges, stored = edges_of(seen.numbers, written.layout), seen.stored
+    if written.relative and seen.over is not None:
+        whole = np.round(edges * FRACTIONS) / FRACTIONS
+        edges = np.where(np.abs(edges - whole) <= ROUNDED * np.tile(seen.over, 2), whole, edges)
     if stored is not None and as_stored:
         edges = turned(edges, stored.orientation, stored.width, stored.height)
     kept = np.clip(edges, 0, np.inf if stored is None else np.tile(stored.upright, 2))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from headstart.contracts.left_out import LeftOut, left_out
+from headstart.formats._boxed_pictures import BoxedPicture
 from headstart.formats._parts import part_of
 from headstart.kernel.errors import DataError
 
@@ -53,6 +55,29 @@ def listed_parts(root: Path, paths: Sequence[str]) -> GivenParts | None:
     others = [path for path in paths if path not in found]
     notes = *left_out(others, "pictures on no list"), *left_out(missing, "pictures that are listed and not there")
     return GivenParts({path: part for path, (part, _) in found.items()}, notes)
+
+
+def with_listed_parts(
+    root: Path, pictures: Sequence[BoxedPicture], files: Sequence[str]
+) -> tuple[list[BoxedPicture], tuple[LeftOut, ...]]:
+    """The pictures with the parts of lists that lie below the root or beside the folder of an annotation; and notes.
+
+    Where folders say the parts of all, lists are not read.
+    """
+    if all(picture.part for picture in pictures):
+        return list(pictures), ()
+    beside = [Path(root, file).parent.parent for file in files[:1] if "/" in file]
+    paths = [picture.path for picture in pictures]
+    listed = next(filter(None, (listed_parts(folder, paths) for folder in (root, *beside))), None)
+    if listed is None:
+        return list(pictures), ()
+    kept = [replace(picture, part=listed.of[picture.path]) for picture in pictures if picture.path in listed.of]
+    return kept, listed.notes
+
+
+def part_of_path(path: str) -> str:
+    """The part that a folder above a file names; '' for none."""
+    return next(filter(None, map(part_of, PurePosixPath(path).parts[:-1])), "")
 
 
 def names_of(path: str) -> Iterable[str]:

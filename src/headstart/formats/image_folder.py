@@ -17,7 +17,7 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
-from headstart.formats._coco_files import coco_files
+from headstart.formats._box_annotations import annotated
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
@@ -46,7 +46,7 @@ class ImageFolder(Settings):
         if not path.is_dir():
             return None
         paths = list(walk_files(path, Leftovers()))
-        if has_mask_folders(path) or has_mask_endings(paths) or coco_files(path):  # pictures with masks are not classes
+        if has_mask_folders(path) or has_mask_endings(paths) or annotated(path):  # pictures with masks are not classes
             return None
         layout = understand(paths)
         return layout.in_words() if layout.images else None

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.formats._coco_files import coco_files
+from headstart.formats._box_annotations import annotated
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_files
@@ -37,7 +37,7 @@ class MaskFolder(Settings):
         if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
             return None
         paths = list(walk_files(Path(source), Leftovers()))
-        if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)) or coco_files(source):
+        if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)) or annotated(source):
             return None
         found = pair_up(paths)
         if not found.pairs:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.formats._coco_files import coco_files
+from headstart.formats._box_annotations import annotated
 from headstart.formats._column_guess import Roles, label_candidates, named_columns, recognise, sole_label
 from headstart.formats._column_values import require_inputs, with_inputs, with_parts, without_unlabelled_parts
 from headstart.formats._conll_files import find_files
@@ -69,7 +69,7 @@ class Table(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which tables with which columns."""
-        if coco_files(source) or _is_tagged(source):  # annotations and words with tags are not rows of a table
+        if annotated(source) or _is_tagged(source):  # annotations and words with tags are not rows of a table
             return None
         try:
             tables = find_tables(source)
