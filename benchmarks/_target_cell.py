@@ -11,9 +11,9 @@ import torch
 from scipy.stats import binomtest
 
 from headstart.contracts.domains import Domains
-from headstart.evidence.agreement import Candidate
-from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, logits_of, solver
-from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
+from headstart.pipeline.adaptation.candidates import Adapted, again, solver
+from headstart.pipeline.adaptation.decide import Decided, decide
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
@@ -41,25 +41,22 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     task = BoundClassification(settings=Classification(), classes=tuple(map(str, range(classes))), counts=counts)
     sides, solve = _sides(source, target, task.classes), solver(task, None, 0)
     diagnosis = diagnosed(sides, 0)
-    plain = solve(sides.domains.source, sides.domains.labels, None)
-    made = [one for one in candidates(sides.domains, diagnosis, task, solve, 0) if isinstance(one, Adapted)]
-    everyone = [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
-    first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
-    decision = choice_on(sides, first, everyone, diagnosis, 0)
+    made = decide(sides, diagnosis, task, solve, 0)
+    names, decision, winner = named(made), made.decision, made.winner
     whole = sides.domains._replace(source=source.features, labels=source.labels)
     before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
-    if decision.chosen != SOURCE_MODEL:
-        winner = made[[one.name for one in everyone].index(decision.chosen)]
+    if winner is not None:
         anew = again(winner, whole, task, solve, 0)
-        head = anew.head if isinstance(anew, Adapted) else winner.head
-        right = logits_of(head, target.features).argmax(axis=1) == target.labels
+        chosen = anew if isinstance(anew, Adapted) else winner
+        right = chosen.target(target.features).argmax(axis=1) == target.labels
     seconds = time.monotonic() - started
-    accuracy = {one.name: _percent(one.outcome.target.argmax(axis=1) == target.labels) for one in everyone}
+    outcomes = [one.outcome.target.argmax(axis=1) for one in made.judged[1:]]
+    accuracy = {name: _percent(found == target.labels) for name, found in zip(names[1:], outcomes)}
     lost, won = int((before & ~right).sum()), int((right & ~before).sum())
     return {
         "case": name,
         "diagnosed": diagnosis.kind,
-        "chosen": decision.chosen,
+        "chosen": names[decision.place],
         "reason": decision.reason,
         "source_accuracy": _percent(before),
         "accuracy": _percent(right),
@@ -67,11 +64,16 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
         "oracle": round(max([*accuracy.values(), _percent(before)]) - _percent(before), 2),
         "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
         "candidates": accuracy,
-        "agreement": {one.name: round(one.agreement, 3) for one in decision.table},
-        "vetoes": {one.name: one.vetoes for one in decision.table if one.vetoes},
+        "agreement": {name: round(one.agreement, 3) for name, one in zip(names, decision.table)},
+        "vetoes": {name: one.vetoes for name, one in zip(names, decision.table) if one.vetoes},
         "estimate": [round(100 * value, 1) for value in decision.accuracy[:3]],
         "seconds": round(seconds, 1),
     }
+
+
+def named(made: Decided) -> list[str]:
+    """The source model and each candidate by family and name: two families may have one of the same name."""
+    return [SOURCE_MODEL, *(f"{one.family}/{one.name}" for one in made.there)]
 
 
 def significantly_worse(found: Sequence[dict[str, Any]]) -> list[str]:

@@ -18,10 +18,11 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from benchmarks._paired import mean_interval
+from benchmarks._target_cell import named
 from headstart.contracts.domains import Domains, LinearHead
-from headstart.evidence.agreement import Candidate
-from headstart.pipeline.adaptation.candidates import Adapted, again, candidates, solver
-from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
+from headstart.pipeline.adaptation.candidates import Adapted, again, solver
+from headstart.pipeline.adaptation.decide import decide
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
 from headstart.tasks.classification.task import BoundClassification, Classification
 
 HELD_OUT, LEVEL = 0.2, 0.05
@@ -52,26 +53,25 @@ def decided(pair: Pair) -> dict[str, Any]:
         counts = np.bincount(pair.labels, minlength=2).tolist()
         task = BoundClassification(settings=Classification(), classes=("negative", "positive"), counts=tuple(counts))
         solve, found = solver(task, None, 0), diagnosed(sides, 0)
-        plain = solve(sides.domains.source, sides.domains.labels, None)
-        made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
-        everyone = [Candidate("source", "source", outcome(sides, plain.logits, plain.logits))]
-        everyone += [Candidate(f"{one.family}/{one.name}", one.family, outcome_of(sides, one)) for one in made]
-        decision = choice_on(sides, everyone[0], everyone[1:], found, 0)
+        made = decide(sides, found, task, solve, 0)
+        names, decision = named(made), made.decision
         seconds = time.monotonic() - started
         whole = _domains(pair, np.arange(len(pair.labels)))
         models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
-        for place, one in enumerate(made, 1):
+        for place, one in enumerate(made.there, 1):
             anew = again(one, whole, task, solve, 0) if place == decision.place else one
-            models[everyone[place].name] = anew.target if isinstance(anew, Adapted) else one.target
+            models[names[place]] = anew.target if isinstance(anew, Adapted) else one.target
     right = {name: model(pair.test).argmax(axis=1) == pair.truth for name, model in models.items()}
-    right["chosen"] = right["probe" if decision.place == 0 else everyone[decision.place].name]
+    right["chosen"] = right[names[decision.place] if decision.place else "probe"]
     return {
         "pair": pair.name,
         "diagnosed": found.kind,
-        "chosen": decision.chosen,
+        "chosen": names[decision.place],
         "reason": decision.reason,
-        "vetoes": {one.name: list(one.vetoes) for one in decision.table if one.vetoes},
-        "agreement": {one.name: round(one.agreement, 3) for one in decision.table if np.isfinite(one.agreement)},
+        "vetoes": {name: list(one.vetoes) for name, one in zip(names, decision.table) if one.vetoes},
+        "agreement": {
+            name: round(one.agreement, 3) for name, one in zip(names, decision.table) if np.isfinite(one.agreement)
+        },
         "seconds": round(seconds, 1),
         "right": {name: "".join("01"[int(hit)] for hit in hits) for name, hits in right.items()},
     }

@@ -27,13 +27,13 @@ from scipy.stats import binomtest
 
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
 from benchmarks._target_cell import significantly_worse
-from headstart.contracts.domains import Domains
-from headstart.evidence.agreement import Candidate
+from headstart.contracts.domains import Domains, Solve
 from headstart.evidence.class_spread import class_spread
-from headstart.evidence.shift_kind import Diagnosis, diagnose
+from headstart.evidence.shift_kind import diagnose
 from headstart.kernel import registry
-from headstart.pipeline.adaptation.candidates import Adapted, candidate, candidates, solver
-from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_between
+from headstart.pipeline.adaptation.candidates import Adapted, candidate, solver
+from headstart.pipeline.adaptation.decide import decide
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
@@ -156,10 +156,14 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     started, case = time.monotonic(), _made(wanted, folder)
     sides = _sides(case)
     diagnosis = diagnosed(sides, 0)
-    everyone, ruled_out = _candidates(sides, diagnosis, case.classes)
+    counts = np.bincount(sides.domains.labels, minlength=case.classes).tolist()
+    task = BoundClassification(settings=Classification(), classes=sides.names, counts=tuple(counts))
+    solve = solver(task, None, 0)
+    made = decide(sides, diagnosis, task, solve, 0)
     spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-    decision = choice_on(sides, everyone[0], everyone[1:], diagnosis, 0)
-    right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in (*everyone, *ruled_out)}
+    decision, ruled_out = made.decision, _ruled_out(sides, made.there, task, solve)
+    right = {one.name: one.outcome.target.argmax(axis=1) == case.truth for one in made.judged}
+    right |= {one.name: one.target(case.target).argmax(axis=1) == case.truth for one in ruled_out}
     plain, chosen = right[SOURCE_MODEL], right[decision.chosen]
     best = max(right, key=lambda name: right[name].mean())
     lost, won = int((plain & ~chosen).sum()), int((chosen & ~plain).sum())
@@ -196,13 +200,8 @@ def _sides(case: Case) -> Sides:
     return sides_between(domains, None, case.source[held], case.labels[held], names, 0)
 
 
-def _candidates(sides: Sides, found: Diagnosis, classes: int) -> tuple[list[Candidate], list[Candidate]]:
-    """The source model with all that the product makes under a diagnosis, and all that it does not make."""
-    counts = np.bincount(sides.domains.labels, minlength=classes).tolist()
-    task = BoundClassification(settings=Classification(), classes=sides.names, counts=tuple(counts))
-    solve = solver(task, None, 0)
-    plain = solve(sides.domains.source, sides.domains.labels, None)
-    made = [one for one in candidates(sides.domains, found, task, solve, 0) if isinstance(one, Adapted)]
+def _ruled_out(sides: Sides, made: Sequence[Adapted], task: BoundClassification, solve: Solve) -> list[Adapted]:
+    """All candidates that the product does not make under the diagnosis."""
     tried = {(one.family, one.name) for one in made}
     others = [
         candidate(family, name, sides.domains, task, solve, 0)
@@ -210,14 +209,7 @@ def _candidates(sides: Sides, found: Diagnosis, classes: int) -> tuple[list[Cand
         for name in registry.names(family)
         if (family, name) not in tried and registry.plugin(family, name).kinds and name != "tradaboost"
     ]
-    first = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, plain.logits, plain.logits))
-    return [first, *(_judged(sides, one) for one in made)], [
-        _judged(sides, one) for one in others if isinstance(one, Adapted)
-    ]
-
-
-def _judged(sides: Sides, one: Adapted) -> Candidate:
-    return Candidate(one.name, one.family, outcome_of(sides, one))
+    return [one for one in others if isinstance(one, Adapted)]
 
 
 def _missing(wanted: Wanted, folder: str) -> dict[str, Any]:

@@ -25,15 +25,14 @@ from headstart.pipeline.adaptation.candidates import (
     Logits,
     adapts,
     again,
-    candidates,
     logits_of,
     solver,
 )
-from headstart.pipeline.adaptation.decided import adaptation_row
+from headstart.pipeline.adaptation.decide import decide
 from headstart.pipeline.adaptation.experts import expert_candidates
-from headstart.pipeline.adaptation.labelled import right_on_labelled
-from headstart.pipeline.adaptation.outcomes import Sides, choice_on, diagnosed, outcome, outcome_of, sides_of
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, outcome, sides_of
 from headstart.pipeline.adaptation.pictures import domain_points
+from headstart.pipeline.adaptation.recorded import adaptation_row
 from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.adaptation.target import EmbeddedTarget, embedded_target
 from headstart.pipeline.arms import Arms, Trained, model_with, own_weights
@@ -66,19 +65,13 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     target, seed, task = _target_of(context), context.plan.seed, context.data.task
     sides = sides_of(context, target)
     solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
-    source = solve(sides.domains.source, sides.domains.labels, None)
-    made = candidates(sides.domains, found, task, solve, seed)
-    made += expert_candidates(context, sides, solve) if found.kind != "none" else ()
-    there = [one for one in made if isinstance(one, Adapted)]
-    plain = Candidate(SOURCE_MODEL, SOURCE_MODEL, outcome(sides, source.logits, source.logits))
-    others = [Candidate(one.name, one.family, outcome_of(sides, one)) for one in there]
-    checked = right_on_labelled(sides.domains, source, there, task, solve, seed)
-    decision = choice_on(sides, plain, others, found, seed, checked)
-    winner = there[decision.place - 1] if decision.place else None
+    experts = tuple(expert_candidates(context, sides, solve)) if found.kind != "none" else ()
+    decided = decide(sides, found, task, solve, seed, experts)
+    source, winner = decided.source.logits, decided.winner
     final = winner if winner is None else _on_both_parts(context, sides, winner)
-    accuracies = [one.accuracy() for one in (plain, *others)]
-    row = adaptation_row(sides, target, found, made, decision, accuracies)
-    pictures = [domain_points("Source model", *_of_both(source.logits, source.logits, sides), seed)]
+    accuracies = [one.accuracy() for one in decided.judged]
+    row = adaptation_row(sides, target, found, decided.made, decided.decision, accuracies)
+    pictures = [domain_points("Source model", *_of_both(source, source, sides), seed)]
     if winner is not None:
         pictures.append(domain_points(winner.title, *_of_both(winner.source, winner.target, sides), seed))
     arms = _recorded(arms, row.model_copy(update={"pictures": tuple(pictures)}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -55,7 +55,7 @@ def f1_trials(events: np.ndarray, values: np.ndarray) -> np.ndarray:
     return 2 * np.maximum(events, 1.0) / (2 - values) ** 2
 
 
-def f1_shares(hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+def f1_shares(hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     """Values, trials and steps of a `Support`, from the examples of each class that are right, true and predicted.
 
     A hit in place of a miss changes F1 by (2 - F1) / (true + predicted), a false alarm by F1 / (true + predicted): in

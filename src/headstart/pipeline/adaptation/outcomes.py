@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.special import softmax
@@ -12,12 +10,9 @@ from scipy.special import softmax
 from headstart.contracts.domains import Domains
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.validator import Outcome
-from headstart.evidence.agreement import Candidate
-from headstart.evidence.class_spread import class_spread
-from headstart.evidence.safe_choice import Decision, choose
 from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.numerics.density_ratio import density_ratio
-from headstart.pipeline.adaptation.candidates import LABEL, Adapted, Logits, logits_of
+from headstart.pipeline.adaptation.candidates import LABEL, Adapted, Logits
 from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
 
@@ -103,22 +98,4 @@ def outcome(sides: Sides, source: Logits, target: Logits) -> Outcome:
 
 def outcome_of(sides: Sides, candidate: Adapted) -> Outcome:
     """The predictions of a candidate."""
-    return outcome(sides, candidate.source, partial(logits_of, candidate.head))
-
-
-def choice_on(
-    sides: Sides,
-    plain: Candidate,
-    others: Sequence[Candidate],
-    found: Diagnosis,
-    seed: int,
-    checked: Sequence[np.ndarray] = (),
-) -> Decision:
-    """Choose a candidate, or the source model, as `choose` does, by the spread of the whole training part.
-
-    Args:
-        plain: the source model. others: adapted ones.
-        checked: for each of them, which labelled target examples it is right on, (few,) bool; empty without any.
-    """
-    spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
-    return choose(plain, others, found, seed, sides.names, checked, spread)
+    return outcome(sides, candidate.source, candidate.target)
