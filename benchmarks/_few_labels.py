@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from headstart.contracts.modality import raws_of
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -40,7 +41,7 @@ class FewLabels:
 
 def few_labels(source: Path, per_class: int, seed: int) -> FewLabels:
     """Draw `per_class` examples of each class from all that are not for the test, whose part is at most 400."""
-    prepared = start(str(source), Plan(data=str(source))).data
+    prepared = start(Given(str(source)), Plan(data=str(source))).data
     labels = prepared.targets["label"]
     pool = np.concatenate([prepared.split.train, prepared.split.val])
     test = np.random.default_rng(0).permutation(prepared.split.test)[:MOST_TESTED]

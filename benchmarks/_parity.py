@@ -21,6 +21,7 @@ from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
+from headstart.pipeline.data import Given
 from headstart.pipeline.embed import embed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
@@ -99,7 +100,7 @@ def _hits(name: str, decode: str) -> np.ndarray:
     settings = {"backbone": {"image_size": SIDE, "decode": decode}}
     backbone = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
     plan = Plan(data=str(data_folder() / "data" / name), backbone=backbone, settings=settings)
-    begun = start(plan.data, plan)
+    begun = start(Given(plan.data), plan)
     prepared, loaded = begun.data, begun.backbone
     features = embed(loaded, prepared.examples, keys=prepared.keys)
     return np.concatenate([_hits_of_split(plan, seed, loaded, features) for seed in range(SPLITS)])
@@ -107,7 +108,7 @@ def _hits(name: str, decode: str) -> np.ndarray:
 
 def _hits_of_split(plan: Plan, seed: int, backbone: Backbone, features: Extracted) -> np.ndarray:
     plan = plan.model_copy(update={"seed": seed})
-    prepared = start(plan.data, plan).data
+    prepared = start(Given(plan.data), plan).data
     context = FitContext(plan, prepared, backbone, features, None, Quiet())
     test = prepared.split.test
     predicted = predict_rows(context, solve_arm(context, "model"), test)

@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks._data import data_folder
 from headstart import Run, evaluate, fit
 from headstart.contracts.modality import raws_of
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -72,7 +73,7 @@ def _fit(data: Path, out: Path, seconds: float, *, scratch: bool = False, **tuni
 
 def _draw(data: Path, folder: Path, draw: int) -> Path:
     """A folder of links: 16 pictures of the training part of a fit on all labels, drawn, and its test part."""
-    prepared = start(data, Plan(data=str(data))).data
+    prepared = start(Given(data), Plan(data=str(data))).data
     paths = np.array([Path(str(raw)) for raw in raws_of(prepared.examples)])
     train = sorted(paths[prepared.split.train])
     chosen = np.random.default_rng(draw).permutation(len(train))[:LABELS]

@@ -18,6 +18,7 @@ from benchmarks._data import data_folder
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures
 from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -52,7 +53,7 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     images = path.startswith("data/img")
     backbone_name = str(root / "weights" / "mobilenetv2_100_imagenet") if images else "all-MiniLM-L6-v2"
     plan = Plan(data=str(root / path), backbone=backbone_name)
-    context = start(plan.data, plan).embedded()
+    context = start(Given(plan.data), plan).embedded()
     data, features = context.data, context.features
     started = time.monotonic()
     probe = solve_arm(context, "model")

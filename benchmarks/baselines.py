@@ -31,6 +31,7 @@ from benchmarks._drawn_pictures import drawn_pictures
 from benchmarks._paired import mean_interval
 from headstart.contracts.modality import raws_of
 from headstart.pipeline.baselines import fit_baselines
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import CLASSICAL
@@ -66,7 +67,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 def _one(name: str) -> dict[str, Any]:
     """Accuracies, their difference with its 95 % interval, and the seconds that each took."""
     data, plan, reference = SETS[name]()
-    prepared = start(data, Plan(data=data if isinstance(data, str) else "<made>", runner="eager", **plan)).data
+    prepared = start(Given(data), Plan(data=data if isinstance(data, str) else "<made>", runner="eager", **plan)).data
     began = time.monotonic()
     (ours,) = (arm for arm in fit_baselines(prepared, 0) if arm.key == CLASSICAL)
     seconds, began = time.monotonic() - began, time.monotonic()

@@ -31,6 +31,7 @@ from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import figures
 from headstart.kernel.processor import cores
 from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -151,7 +152,7 @@ def _real(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, A
 
 def _world(name: str) -> tuple[BoundTask, Targets, Prediction]:
     plan = Plan(data=str(data_folder() / DATA[name]), backbone="all-MiniLM-L6-v2")
-    context = start(plan.data, plan).embedded()
+    context = start(Given(plan.data), plan).embedded()
     data = context.data
     test = data.split.test
     return data.task, data.targets_of(test), predict_rows(context, solve_arm(context, "model"), test)

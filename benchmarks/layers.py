@@ -22,6 +22,7 @@ from headstart.contracts.features import Features
 from headstart.contracts.several_stages import inner_stages
 from headstart.engine.solved.solve import solve_head
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.data import Given
 from headstart.pipeline.layers import layers_of
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
@@ -56,7 +57,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 
 def _context(frame: pd.DataFrame, columns: Mapping[str, Any], backbone: str) -> FitContext:
-    return start(frame, Plan(data="<frame>", backbone=backbone, columns={**columns, "part": "part"})).embedded()
+    return start(Given(frame), Plan(data="<frame>", backbone=backbone, columns={**columns, "part": "part"})).embedded()
 
 
 def _parts(frame: pd.DataFrame, labelled: int, seed: int) -> pd.DataFrame:

@@ -38,6 +38,7 @@ from headstart.evidence.feature_neighbours import neighbours
 from headstart.evidence.folds import folds
 from headstart.evidence.held_out_probe import quick_prediction
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -73,7 +74,7 @@ def _context(name: str) -> FitContext:
     source = str(data_folder() / "data" / name)
     weights = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
     backbone = weights if name.startswith("img_") else TEXT
-    return start(source, Plan(data=name, backbone=backbone)).embedded()
+    return start(Given(source), Plan(data=name, backbone=backbone)).embedded()
 
 
 def _flips(context: FitContext, seeds: range) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from benchmarks._paired import interval_over_draws
 from headstart.evidence.comparison import figures
 from headstart.pipeline.arms import predict_rows, solve_arm
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.data import Given
 from headstart.pipeline.memory_fit import held_out
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
@@ -110,7 +111,7 @@ def _named(labels: int | None) -> str:
 
 
 def context_of(data: Any, **plan: Any) -> FitContext:
-    return start(data, Plan(data=data if isinstance(data, str) else "<made>", **plan)).embedded()
+    return start(Given(data), Plan(data=data if isinstance(data, str) else "<made>", **plan)).embedded()
 
 
 def texts(path: str, **plan: Any) -> Callable[[], FitContext]:

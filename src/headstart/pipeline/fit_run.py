@@ -55,7 +55,7 @@ def run_fit(
     if leads:
         refuse_taken(out, plan, overwrite=overwrite)
     reporter = reporter if leads else Quiet()
-    begun = start(given.data, plan, reporter, unfinished(out, plan), given)
+    begun = start(given, plan, reporter, unfinished(out, plan))
     if leads and out is not None:
         require_apart_from_pictures(out, begun.data.examples, "the run")
     with led(out, plan, reporter, overwrite=overwrite) as folder:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
@@ -124,13 +123,10 @@ def _gate(choice: Choice) -> Decision | None:
     return Decision(what="precision", value="within 1 %", reason="each kind of feature is at most 1 % off float32's")
 
 
-def start(
-    data: Any, plan: Plan, reporter: Reporter | None = None, work: Path | None = None, given: Given | None = None
-) -> Start:
+def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
-    `work` is the folder of checkpoints of a run that goes on; its choices hold. `given` has the target, where there is
-    one.
+    `work` is the folder of checkpoints of a run that goes on; its choices hold.
 
     Raises:
         DataError, SettingsError, BackboneError, RunError: what is wrong, and what to do.
@@ -138,20 +134,19 @@ def start(
     budget, reporter = Budget(plan.budget), reporter or Quiet()
     log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
-        seen = read_data(data, plan, reporter)
-        missing = [] if given is None or given.target is None else lacking(seen.examples, given.target, plan)
-        if missing:
+        seen = read_data(given.data, plan, reporter)
+        if missing := lacking(seen.examples, given.target, plan):
             plan = without_columns(plan, missing)
             names = some(missing, 8)
             decision = Decision(what="left out", value=names, reason="the target lacks these columns")
             log.tell(f"Left out input columns that the target lacks: {names}.", decision)
-            seen = read_data(data, plan, reporter)
+            seen = read_data(given.data, plan, reporter)
         begun = staged(seen, plan)
     plan = with_best_backbone(begun, plan, budget, log, reporter, work)
     found = ready(begun, plan, budget, log)
     prepared, backbone = found.data, found.backbone
     with budget.step("reading the target"):
-        target = None if given is None else read_target(given, plan, prepared, reporter)
+        target = read_target(given, plan, prepared, reporter)
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()

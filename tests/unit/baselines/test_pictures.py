@@ -12,6 +12,7 @@ from PIL import Image
 
 from headstart.modalities.image import ImageInput
 from headstart.pipeline.baselines import fit_baselines
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 
@@ -24,7 +25,7 @@ def test_each_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Monkey
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     settings: dict[str, Any] = {"backbone": {"image_size": 32}}
     plan = Plan(data=str(tmp_path), backbone="test_resnet", weights="random", runner="eager", settings=settings)
-    data, decoded = start(str(tmp_path), plan).data, Counter[Any]()
+    data, decoded = start(Given(str(tmp_path)), plan).data, Counter[Any]()
     real = ImageInput.picture
 
     def counted(self: ImageInput, raw: Any, at_least: int | None = None) -> Image.Image:

@@ -21,6 +21,7 @@ from headstart.evidence.folds import folds
 from headstart.evidence.held_out_probe import held_out_prediction
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
+from headstart.pipeline.data import Given
 from headstart.pipeline.embed import embed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.precision_by_use import FOLDS, SAMPLE, WORTH, Labelled
@@ -110,11 +111,11 @@ def test_a_run_that_goes_on_keeps_its_coarse_runner_and_its_gate(
 ) -> None:
     offer(monkeypatch, slightly_off, 0.04)
     plan = Plan(data=str(table), scratch=False)
-    began = start(plan.data, plan).choice
+    began = start(Given(plan.data), plan).choice
     began.keep(tmp_path / "work")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "forgotten"))
     offer(monkeypatch, shuffled, 2.0)
-    found = start(plan.data, plan, work=tmp_path / "work").choice
+    found = start(Given(plan.data), plan, work=tmp_path / "work").choice
     assert found.by_use and found.reason == began.reason
     assert (type(found.runner).__name__, found.runner.precision) == ("Fake", "bfloat16")
 
@@ -155,7 +156,7 @@ def test_the_paired_difference_is_that_of_a_longhand_bootstrap(
 ) -> None:
     offer(monkeypatch, coarse, 2.0)
     plan = Plan(data=str(table), scratch=False)
-    begun = start(plan.data, plan)
+    begun = start(Given(plan.data), plan)
     data, rows = begun.data, Labelled(begun.data, begun.data.split.train, plan.seed).sample()
     assert not set(rows) & set(data.split.test)
     cut = folds(np.arange(len(rows)), data.strata[rows], None, FOLDS, plan.seed)

@@ -10,6 +10,7 @@ import pytest
 
 from headstart.contracts.target_kinds import Numbers
 from headstart.kernel.errors import SettingsError
+from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
 from headstart.search.candidates import with_views
@@ -24,7 +25,7 @@ def begin(folder: Path, augmentation: str) -> Any:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(png(draws.integers(0, 255, (32, 32, 3), dtype=np.uint8)))
     plan = Plan(data=str(folder), backbone="test_resnet", weights="random", tuning="full", augmentation=augmentation)
-    return start(str(folder), plan)
+    return start(Given(str(folder)), plan)
 
 
 @pytest.mark.parametrize("augmentation", ["crop", "standard", "blur+cutmix"])

@@ -17,11 +17,14 @@ ROLES = ("numeric", "categorical", "date")
 
 
 def lacking(examples: Examples, target: Any, plan: Plan) -> list[str]:
-    """Return the input columns of the source that the target lacks, of those that a model can do without.
+    """Return the input columns of the source that the target lacks, of those that a model can do without; none where
+    there is no target.
 
     Raises:
         DataError: no input column is shared, or the target cannot be read.
     """
+    if target is None:
+        return []
     found = dict(modality_named(examples.schema.modality).named(examples.table, examples.schema))
     inputs = [name for role in ROLES for name in found.get(role, ())]
     if not inputs:
