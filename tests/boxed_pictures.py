@@ -85,3 +85,18 @@ def save_boxed_yolo(folder: Path, *, labels: bool = True) -> Path:
         (folder / "labels" / "train" / name.replace(".png", ".txt")).write_text("".join(lines))
     (folder / "data.yaml").write_text("path: .\ntrain: images/train\nnc: 2\nnames: [dog, cat]\n")
     return folder
+
+
+def box_rows() -> list[list[str]]:
+    """A row for each box, and one without numbers for the picture without objects."""
+    rows = [[name, label, *map(str, edges)] for name, boxes in BOXES.items() for label, *edges in boxes]
+    return [*rows, *([name, "", "", "", "", ""] for name, boxes in BOXES.items() if not boxes)]
+
+
+def save_box_table(folder: Path, *, boxes: bool = True) -> Path:
+    """Pictures and a table beside them."""
+    save_pictures(folder)
+    rows = box_rows() if boxes else [[name, "", "", "", "", ""] for name in BOXES]
+    lines = ["filename,class,xmin,ymin,xmax,ymax", *(",".join(row) for row in rows)]
+    (folder / "boxes.csv").write_text("\n".join(lines) + "\n")
+    return folder / "boxes.csv"

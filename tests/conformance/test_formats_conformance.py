@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from plugins import every, sample_for
 
-from boxed_pictures import save_boxed_voc, save_boxed_yolo
+from boxed_pictures import save_box_table, save_boxed_voc, save_boxed_yolo
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
@@ -120,6 +120,14 @@ def _coco(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 2)
 
 
+def _box_table(folder: Path) -> Sample:
+    tables = [save_box_table(folder / name, boxes=name == "labelled") for name in ("labelled", "unlabelled")]
+    _csv(folder / "empty.csv", ["filename", "class", "xmin", "ymin", "xmax", "ymax"], [])
+    dirty = save_box_table(folder / "dirty")
+    (folder / "dirty" / "b.png").unlink()
+    return Sample(*tables, folder / "empty.csv", Columns(), dirty, 3 + 1)
+
+
 def _voc(folder: Path) -> Sample:
     for name in ("labelled", "unlabelled"):
         save_boxed_voc(folder / name, objects=name == "labelled")
@@ -181,6 +189,7 @@ def _text_folder(folder: Path) -> Sample:
 
 
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "box_table": _box_table,
     "coco": _coco,
     "conll": _conll,
     "dicom": _dicom,

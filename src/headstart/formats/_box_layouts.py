@@ -40,6 +40,12 @@ def other_layout(numbers: np.ndarray, sizes: np.ndarray, layout: BoxLayout) -> B
     return next((other for other in LAYOUTS if other != layout and not _bad(numbers, sizes, other).any()), None)
 
 
+def fitting(numbers: np.ndarray, sizes: np.ndarray) -> list[BoxLayout]:
+    """The layouts by corners in which boxes, (boxes, 4), as in `other_layout`, fit their pictures."""
+    corners: tuple[BoxLayout, ...] = ("xyxy", "xywh")
+    return [layout for layout in corners if len(numbers) and _bad(numbers, sizes, layout).mean() < MANY_BAD]
+
+
 def _bad(numbers: np.ndarray, sizes: np.ndarray, layout: BoxLayout) -> np.ndarray:
     """(boxes,) bool: without area or beyond the picture."""
     edges = edges_of(numbers, layout)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from headstart.contracts.box_labels import BOXES, TARGET
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
-from headstart.formats._box_layouts import BoxLayout, edges_of, other_layout, turned
+from headstart.formats._box_layouts import BoxLayout, edges_of, fitting, other_layout, turned
 from headstart.formats._exif_turns import Exif, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.kernel.errors import DataError
@@ -70,7 +70,8 @@ class BoxedPicture:
 class Written(NamedTuple):
     """The way in which a data set's boxes are written."""
 
-    layout: BoxLayout
+    layout: BoxLayout | None
+    """None where only their places tell."""
     relative: bool = False
     """Whether the numbers are shares of the picture's width and height."""
     exif: Exif | None = None
@@ -103,9 +104,9 @@ def boxed_examples(
     turns = turns_of(root, [(picture.path, picture.size) for picture in pictures], written.exif, "boxes")
     seen = [_look(root, picture, relative=written.relative, as_stored=turns.as_stored) for picture in pictures]
     _require_sizes(seen)
-    _require_layout(seen, written)
+    layout = _layout(seen, written)
     told: dict[str, list[str]] = {}
-    rows = [_row(one, written, told, as_stored=turns.as_stored) for one in seen]
+    rows = [_row(one, layout, told, written.relative, as_stored=turns.as_stored) for one in seen]
     table = {"path": pa.array([picture.path for picture in pictures], pa.string()), TARGET: pa.array(rows, BOXES)}
     roles: dict[str, Any] = {"targets": {TARGET: TARGET}}
     said = [f"{what}: {len(places)}, such as {places[0]}" for what, places in sorted(told.items())]
@@ -156,30 +157,39 @@ def _require_sizes(seen: Sequence[_Seen]) -> None:
         raise DataError(f"{said}, so that their boxes lie elsewhere:\n{listed}{more}")
 
 
-def _require_layout(seen: Sequence[_Seen], written: Written) -> None:
-    """Refuse boxes that fit their pictures only in another layout, or as shares of their sizes. Raises DataError."""
+def _layout(seen: Sequence[_Seen], written: Written) -> BoxLayout:
+    """The layout of boxes. Raises DataError where they fit only in another one, or as shares of pictures' sizes."""
     known = [one for one in seen if one.over is not None and len(one.numbers)]
     if not known:
-        return
+        return written.layout or "xyxy"
     numbers = np.concatenate([one.numbers for one in known])
     over = np.concatenate([np.tile(one.over or (), (len(one.numbers), 1)) for one in known])
     sound = np.isfinite(numbers).all(axis=1)
     numbers, over, first = numbers[sound], over[sound], known[0].picture.boxes[0]
     such = f"such as {list(first.numbers)} of {first.about}"
+    if not written.relative and len(numbers) and np.abs(numbers).max() <= 1 < over.min():
+        raise DataError(f"no number of any box is greater than 1, {such}: pixels are expected, not shares of a size")
+    if written.layout is None:
+        found = fitting(numbers, over)
+        if len(found) != 1:
+            fit = "both two corners (xyxy) and a corner with width and height (xywh)" if found else "no layout"
+            raise DataError(f"the boxes fit {fit}, {such}. Say which: --set {written.settle}=xyxy, xywh or cxcywh")
+        return found[0]
     other = other_layout(numbers, over, written.layout)
     if other is not None:
         raise DataError(
             f"the boxes fit their pictures as {other} and not as {written.layout}, {such}. Say which they are: "
             f"--set {written.settle}={other}"
         )
-    if not written.relative and len(numbers) and np.abs(numbers).max() <= 1 < over.min():
-        raise DataError(f"no number of any box is greater than 1, {such}: pixels are expected, not shares of a size")
+    return written.layout
 
 
-def _row(seen: _Seen, written: Written, told: dict[str, list[str]], *, as_stored: bool) -> list[dict[str, Any]]:
+def _row(
+    seen: _Seen, layout: BoxLayout, told: dict[str, list[str]], relative: bool, *, as_stored: bool
+) -> list[dict[str, Any]]:
     """The boxes of a picture as its row holds them."""
-    edges, stored = edges_of(seen.numbers, written.layout), seen.stored
-    if written.relative and seen.over is not None:
+    edges, stored = edges_of(seen.numbers, layout), seen.stored
+    if relative and seen.over is not None:
         whole = np.round(edges * FRACTIONS) / FRACTIONS
         edges = np.where(np.abs(edges - whole) <= ROUNDED * np.tile(seen.over, 2), whole, edges)
     if stored is not None and as_stored:

@@ -117,11 +117,11 @@ def _read(root: Path, files: Sequence[str], paths: Sequence[str]) -> _Read:
         except DataError as error:
             fault = f"{file} {error}"
         picture = _picture_of(file, said.name, by_stem)
-        if picture is None:
-            read.lone += [] if fault else [file]
-        elif (other := read.files.setdefault(picture, file)) != file:
+        if picture is None and not fault:
+            read.lone.append(file)
+        elif picture is not None and (other := read.files.setdefault(picture, file)) != file:
             raise DataError(f"{other} and {file} are both of {picture}: keep one of them, with all its objects")
-        elif not fault:
+        elif picture is not None and not fault:
             read.found[picture] = said
         if fault:
             read.broken.append(fault)
