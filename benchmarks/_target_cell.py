@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
 
+from benchmarks._domain_features import Domain
+from benchmarks._paired import mcnemar, significantly_worse
 from headstart.contracts.domains import Domains
 from headstart.pipeline.adaptation.candidates import Adapted, again, solver
 from headstart.pipeline.adaptation.decide import Decided, decide
@@ -17,17 +18,8 @@ from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_betwe
 from headstart.pipeline.record import SOURCE_MODEL
 from headstart.tasks.classification.task import BoundClassification, Classification
 
-HELD_OUT, LEVEL = 0.3, 0.05
-"""Share of the source that candidates are judged on; level of McNemar's tests together."""
-
-
-class Domain(NamedTuple):
-    """Features of one domain and the class of each example."""
-
-    features: np.ndarray
-    """(examples, width) float32"""
-    labels: np.ndarray
-    """(examples,) int64"""
+HELD_OUT = 0.3
+"""Share of the source that candidates are judged on."""
 
 
 def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
@@ -52,7 +44,6 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     seconds = time.monotonic() - started
     outcomes = [one.outcome.target.argmax(axis=1) for one in made.judged[1:]]
     accuracy = {name: _percent(found == target.labels) for name, found in zip(names[1:], outcomes)}
-    lost, won = int((before & ~right).sum()), int((right & ~before).sum())
     return {
         "case": name,
         "diagnosed": diagnosis.kind,
@@ -62,7 +53,7 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
         "accuracy": _percent(right),
         "gain": round(_percent(right) - _percent(before), 2),
         "oracle": round(max([*accuracy.values(), _percent(before)]) - _percent(before), 2),
-        "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
+        "p": mcnemar(right, before),
         "candidates": accuracy,
         "agreement": {name: round(one.agreement, 3) for name, one in zip(names, decision.table)},
         "vetoes": {name: one.vetoes for name, one in zip(names, decision.table) if one.vetoes},
@@ -76,15 +67,10 @@ def named(made: Decided) -> list[str]:
     return [SOURCE_MODEL, *(f"{one.family}/{one.name}" for one in made.there)]
 
 
-def significantly_worse(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Cases in which the decision is worse than the source model, by Holm over all cases."""
-    worse = []
-    for rank, one in enumerate(sorted(found, key=lambda one: float(one["p"]))):
-        if one["p"] * (len(found) - rank) > LEVEL:
-            break
-        if one["gain"] < 0:
-            worse.append(one["case"])
-    return worse
+def worse_cases(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Cases in which the decision is significantly worse than the source model."""
+    worse = significantly_worse([one["p"] for one in found], [one["gain"] for one in found])
+    return [found[place]["case"] for place in worse]
 
 
 def mean_of(found: Sequence[dict[str, Any]], key: str) -> float:

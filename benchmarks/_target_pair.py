@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from benchmarks._paired import mean_interval
+from benchmarks._domain_features import Pair
+from benchmarks._paired import mcnemar, mean_interval, significantly_worse
 from benchmarks._target_cell import named
 from headstart.contracts.domains import Domains, LinearHead
 from headstart.pipeline.adaptation.candidates import Adapted, again, solver
@@ -25,23 +25,9 @@ from headstart.pipeline.adaptation.decide import decide
 from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
 from headstart.tasks.classification.task import BoundClassification, Classification
 
-HELD_OUT, LEVEL = 0.2, 0.05
+HELD_OUT = 0.2
 C = {"C": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 SOURCE_ONLY = ("probe", "linear SVM")
-
-
-class Pair(NamedTuple):
-    """Two domains with two classes; the target's labels are of its test part, and known to the benchmark alone."""
-
-    name: str
-    source: np.ndarray
-    """(source examples, width) float32"""
-    labels: np.ndarray
-    target: np.ndarray
-    """(target examples, width) float32"""
-    test: np.ndarray
-    """(further target examples, width) float32"""
-    truth: np.ndarray
 
 
 def decided(pair: Pair) -> dict[str, Any]:
@@ -79,15 +65,11 @@ def decided(pair: Pair) -> dict[str, Any]:
 
 def summed(rows: Sequence[dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
     """Mean gain in points over the best source-only model, pairs significantly below it, and what to keep."""
-    hits = [{name: np.array([*text], int) for name, text in row["right"].items()} for row in rows]
+    hits = [{name: np.array([*text]) == "1" for name, text in row["right"].items()} for row in rows]
     base = max(SOURCE_ONLY, key=lambda name: float(np.mean([of[name].mean() for of in hits])))
-    gains = [100 * float((of["chosen"] - of[base]).mean()) for of in hits]
-    p = [_mcnemar(of["chosen"], of[base]) for of in hits]
-    below = 0
-    for rank, place in enumerate(np.argsort(p, kind="stable")):
-        if p[place] * (len(p) - rank) > LEVEL:
-            break
-        below += gains[place] < 0
+    gains = [100 * float((of["chosen"].astype(int) - of[base]).mean()) for of in hits]
+    p = [mcnemar(of["chosen"], of[base]) for of in hits]
+    below = len(significantly_worse(p, gains))
     kept = [
         {
             **{key: value for key, value in row.items() if key != "right"},
@@ -125,8 +107,3 @@ def _svm(domains: Domains) -> Callable[[np.ndarray], np.ndarray]:
     found = GridSearchCV(LinearSVC(), C, cv=5).fit(domains.source, domains.labels).best_estimator_
     weight, bias = np.concatenate([-found.coef_, found.coef_]), np.concatenate([-found.intercept_, found.intercept_])
     return LinearHead(weight, bias).logits
-
-
-def _mcnemar(one: np.ndarray, other: np.ndarray) -> float:
-    won, lost = int((one > other).sum()), int((one < other).sum())
-    return float(binomtest(min(won, lost), won + lost, 0.5).pvalue) if won + lost else 1.0

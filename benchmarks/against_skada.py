@@ -15,31 +15,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from benchmarks._domain_features import PICTURES, Labelled, pictures_of, reviews_of
+from benchmarks._domain_features import PICTURES, Domain, Pair, pictures_of, reviews_of
 from benchmarks._paired import mean_interval
 from headstart.contracts.domains import Domains, LinearHead
 from headstart.kernel import registry
 
 MOST = 1000
 METHODS = ("coral", "subspace", "optimal_transport", "kernel_mean_matching", "density_ratio")
-
-
-class Case(NamedTuple):
-    """A source with labels, a target without, and further examples of the target."""
-
-    name: str
-    source: np.ndarray
-    labels: np.ndarray
-    target: np.ndarray
-    test: np.ndarray
-    truth: np.ndarray
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
@@ -59,19 +48,19 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, {"methods": found, "cases": rows}
 
 
-def _cases(quick: bool) -> Iterator[Case]:
+def _cases(quick: bool) -> Iterator[Pair]:
     reviews = ("electronics", "kitchen", "video")
     for one, other in [("electronics", "video"), ("video", "kitchen")] if quick else permutations(reviews, 2):
         yield _case(f"{one} -> {other}", reviews_of(one), reviews_of(other))
     for one, other in () if quick else permutations(PICTURES, 2):
-        yield _case(f"{one} -> {other}", pictures_of(one), pictures_of(other))
+        yield _case(f"{one} -> {other}", pictures_of(one).shuffled(), pictures_of(other).shuffled())
 
 
-def _case(name: str, source: Labelled, target: Labelled) -> Case:
+def _case(name: str, source: Domain, target: Domain) -> Pair:
     half = min(MOST, len(target[1]) // 2)
     scaler = StandardScaler().fit(np.concatenate([source[0][:MOST], target[0][:half]]))
-    source, target = (scaler.transform(source[0]), source[1]), (scaler.transform(target[0]), target[1])
-    return Case(
+    source, target = (Domain(scaler.transform(of.features), of.labels) for of in (source, target))
+    return Pair(
         name,
         source[0][:MOST],
         source[1][:MOST],
@@ -81,9 +70,9 @@ def _case(name: str, source: Labelled, target: Labelled) -> Case:
     )
 
 
-def _compared(case: Case, method: str) -> dict[str, Any]:
+def _compared(case: Pair, method: str) -> dict[str, Any]:
     """Accuracy and seconds of both, and for each test example the difference."""
-    sides: dict[str, Callable[[Case, str], np.ndarray]] = {"ours": _ours, "skada": _theirs}
+    sides: dict[str, Callable[[Pair, str], np.ndarray]] = {"ours": _ours, "skada": _theirs}
     right, seconds = {}, {}
     for who, predicted in sides.items():
         started = time.perf_counter()
@@ -101,7 +90,7 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"accuracy": means, "gain": [round(one, 4) for one in mean_interval(gains)], "seconds": seconds}
 
 
-def _ours(case: Case, method: str) -> np.ndarray:
+def _ours(case: Pair, method: str) -> np.ndarray:
     classes = int(case.labels.max()) + 1
     domains = Domains(case.source, case.labels, classes, case.target, case.source[:0], case.labels[:0])
     family = "alignment" if method in registry.names("alignment") else "weighting"
@@ -120,7 +109,7 @@ def _unused(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
     raise NotImplementedError("these weightings solve no head")
 
 
-def _theirs(case: Case, method: str) -> np.ndarray:
+def _theirs(case: Pair, method: str) -> np.ndarray:
     import skada
     from scipy.spatial.distance import cdist
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from benchmarks._domain_features import Pair, pictures_of
 from benchmarks.against_skada import summed
-from benchmarks.pacs import NETWORKS, features_of
+from benchmarks.pacs import NETWORKS
 from headstart.contracts.domains import Domains
 from headstart.engine.training.on_features import FeatureTraining, train_on_features
 from headstart.kernel import registry
@@ -40,16 +41,6 @@ PAIRS = (
     ("cartoon", "sketch"),
     ("sketch", "photo"),
 )
-
-
-class Case(NamedTuple):
-    """A source with labels, a target without, and further examples of the target."""
-
-    source: np.ndarray
-    labels: np.ndarray
-    target: np.ndarray
-    test: np.ndarray
-    truth: np.ndarray
 
 
 def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any]]:
@@ -70,16 +61,23 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, {"methods": found, "cases": rows}
 
 
-def _case(source: str, target: str) -> Case:
-    one, other = (features_of(NETWORKS[0], name) for name in (source, target))
+def _case(source: str, target: str) -> Pair:
+    one, other = (pictures_of(name, NETWORKS[0]) for name in (source, target))
     order = np.random.default_rng(0).permutation(len(other[1]))
     mine, test = np.split(order, [len(order) // 2])
     of_source, of_target = StandardScaler().fit(one[0]), StandardScaler().fit(other[0][mine])
     moved = [of_target.transform(other[0][rows]).astype(np.float32) for rows in (mine, test)]
-    return Case(of_source.transform(one[0]).astype(np.float32), one[1], moved[0], moved[1], other[1][test])
+    return Pair(
+        f"{source} -> {target}",
+        of_source.transform(one[0]).astype(np.float32),
+        one[1],
+        moved[0],
+        moved[1],
+        other[1][test],
+    )
 
 
-def _compared(pair: tuple[str, str], case: Case, method: str) -> dict[str, Any]:
+def _compared(pair: tuple[str, str], case: Pair, method: str) -> dict[str, Any]:
     accuracy, seconds = {}, {}
     for who, predicted in (("ours", _ours), ("skada", _theirs)):
         started = time.perf_counter()
@@ -89,7 +87,7 @@ def _compared(pair: tuple[str, str], case: Case, method: str) -> dict[str, Any]:
     return {"pair": list(pair), "method": method, "accuracy": accuracy, "seconds": seconds}
 
 
-def _ours(case: Case, method: str) -> np.ndarray:
+def _ours(case: Pair, method: str) -> np.ndarray:
     classes = int(case.labels.max()) + 1
     task = BoundClassification(
         settings=Classification(), classes=tuple(map(str, range(classes))), counts=(len(case.labels),) * classes
@@ -115,7 +113,7 @@ class _Network(nn.Module):
         return found
 
 
-def _theirs(case: Case, method: str) -> np.ndarray:
+def _theirs(case: Pair, method: str) -> np.ndarray:
     import skada.deep
 
     torch.manual_seed(0)

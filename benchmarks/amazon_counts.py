@@ -25,7 +25,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 
 from benchmarks._data import data_folder
-from benchmarks._target_pair import Pair, decided, summed
+from benchmarks._domain_features import Pair
+from benchmarks._target_pair import decided, summed
 
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
 DEVELOPED = ("books -> dvd", "dvd -> books", "kitchen -> books")

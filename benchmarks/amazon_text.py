@@ -13,8 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import permutations
 from typing import Any
 
-from benchmarks._domain_features import REVIEWS, reviews_of
-from benchmarks._target_pair import Pair, decided, summed
+from benchmarks._domain_features import REVIEWS, Pair, reviews_of
+from benchmarks._target_pair import decided, summed
 
 DEVELOPED = ("books -> dvd", "dvd -> books")
 PROCESSES, UNLABELLED = 2, 2000

@@ -16,7 +16,8 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks._data import data_folder
-from benchmarks._target_cell import Domain, decided, mean_of, significantly_worse
+from benchmarks._domain_features import Domain
+from benchmarks._target_cell import decided, mean_of, worse_cases
 from benchmarks.refit import context_of
 
 SIDE = 28
@@ -34,7 +35,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     found = [decided(_features_of(one, most), _features_of(other, most), f"{one} to {other}") for one, other in pairs]
     measured: dict[str, float | None] = {
         "digits.gain": min(one["gain"] for one in found),
-        "digits.worse": float(len(significantly_worse(found))),
+        "digits.worse": float(len(worse_cases(found))),
     }
     return measured, {"mean": mean_of(found, "gain"), "oracle": mean_of(found, "oracle"), "cases": found}
 

@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from benchmarks._data import data_folder
+from benchmarks._domain_features import Domain, pictures_of
 from benchmarks._paired import mean_interval
-from benchmarks._target_cell import Domain, decided, mean_of, significantly_worse
-from benchmarks.refit import context_of
+from benchmarks._target_cell import decided, mean_of, worse_cases
 
 PICTURES = ("photo", "art_painting", "cartoon", "sketch")
 NETWORKS = ("mobilenetv2_100_imagenet", "tf_efficientnet_lite0")
@@ -47,7 +45,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     first, second = ([one for one in found if one["network"] == name and one["sources"] == 1] for name in NETWORKS)
     measured: dict[str, float | None] = {
         "pacs.gain": mean_of(first, "gain"),
-        "pacs.worse": float(len(significantly_worse(found))),
+        "pacs.worse": float(len(worse_cases(found))),
         "pacs.seconds": max(one["seconds"] for one in (*first, *second)),
     }
     if second:
@@ -59,7 +57,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         "always": {
             name: _always(first, name) for name in sorted({one for case in first for one in case["candidates"]})
         },
-        "worse": significantly_worse(found),
+        "worse": worse_cases(found),
         "cases": found,
     }
     return measured, details
@@ -72,18 +70,9 @@ def _always(found: list[dict[str, Any]], name: str) -> float | None:
     return round(float(np.mean([one["candidates"][name] - one["source_accuracy"] for one in found])), 2)
 
 
-@cache
-def features_of(network: str, domain: str) -> Domain:
-    """Return a domain as the network sees it."""
-    weights = str(data_folder() / "weights" / network)
-    context = context_of(str(data_folder() / "data" / "da_pacs" / domain), backbone=weights)
-    rows = context.features.rows
-    return Domain(context.features.pooled(rows), context.data.targets["label"][rows].astype(np.int64))
-
-
 def _decided(wanted: Wanted) -> dict[str, Any]:
     network, names, of = wanted
-    domains = [features_of(network, name) for name in names]
+    domains = [pictures_of(name, network) for name in names]
     source = Domain(*(np.concatenate(parts) for parts in zip(*domains)))
-    found = decided(source, features_of(network, of), f"{network}: {' + '.join(names)} to {of}")
+    found = decided(source, pictures_of(of, network), f"{network}: {' + '.join(names)} to {of}")
     return {**found, "network": network, "sources": len(names), "developed": {*names, of} <= DEVELOPED}

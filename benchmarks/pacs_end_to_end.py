@@ -17,9 +17,10 @@ import torch
 
 import headstart
 from benchmarks._data import data_folder
+from benchmarks._domain_features import pictures_of
 from benchmarks._paired import mean_interval
 from benchmarks.against_skada_deep import PAIRS
-from benchmarks.pacs import NETWORKS, features_of
+from benchmarks.pacs import NETWORKS
 from headstart.contracts.domains import Domains
 from headstart.engine.training.on_features import FeatureTraining, train_on_features
 from headstart.objectives.mcc import MCC
@@ -44,7 +45,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
 
 def _one(source: str, target: str) -> dict[str, Any]:
     """Accuracies on the target in percent."""
-    one, other = features_of(NETWORKS[0], source), features_of(NETWORKS[0], target)
+    one, other = pictures_of(source, NETWORKS[0]), pictures_of(target, NETWORKS[0])
     classes = int(one.labels.max()) + 1
     task = BoundClassification(
         settings=Classification(), classes=tuple(map(str, range(classes))), counts=(len(one.labels),) * classes

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
 
+from benchmarks._paired import mcnemar
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
-from benchmarks._target_cell import significantly_worse
+from benchmarks._target_cell import worse_cases
 from headstart.contracts.domains import Domains, Solve
 from headstart.evidence.class_spread import class_spread
 from headstart.evidence.shift_kind import diagnose
@@ -90,7 +90,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         list(workers.map(_keep, names, repeat(folder)))
         found = list(workers.map(_decided, wanted, repeat(folder)))
         missing = list(workers.map(_missing, asked, repeat(folder)))
-    worse = significantly_worse(found)
+    worse = worse_cases(found)
     worth = [one for one in found if one["oracle"] >= 100 * WORTH]
     planted = [one for one in missing if one["planted"]]
     measured: dict[str, float | None] = {
@@ -166,7 +166,6 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     right |= {one.name: one.target(case.target).argmax(axis=1) == case.truth for one in ruled_out}
     plain, chosen = right[SOURCE_MODEL], right[decision.chosen]
     best = max(right, key=lambda name: right[name].mean())
-    lost, won = int((plain & ~chosen).sum()), int((chosen & ~plain).sum())
     figure = decision.accuracy
     return {
         "case": case.name,
@@ -179,7 +178,7 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
         "chosen": decision.chosen,
         "reason": decision.reason,
         "gain": round(100 * float(chosen.mean() - plain.mean()), 2),
-        "p": binomtest(min(lost, won), lost + won, 0.5).pvalue if lost + won else 1.0,
+        "p": mcnemar(chosen, plain),
         "best": best,
         "oracle": round(100 * float(right[best].mean() - plain.mean()), 2),
         "estimate": round(100 * figure.value, 1),
