@@ -31,6 +31,16 @@ class Outcome(NamedTuple):
     predict: Callable[[np.ndarray], np.ndarray]
     """Features of the target (examples, width) -> probabilities (examples, classes)."""
 
+    @property
+    def right(self) -> np.ndarray:
+        """Which held-out source examples have the class that is predicted, (held-out source examples,) bool."""
+        return np.asarray(self.source.argmax(axis=1) == self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out source examples that are right, in [0, 1]; NaN without any."""
+        return float(self.right.mean()) if len(self.labels) else float("nan")
+
 
 @contract("validators")
 class Validator(Settings, Complete):

@@ -31,11 +31,6 @@ class Candidate(NamedTuple):
     """'source', the folder of its plug-in ('alignment', 'weighting', 'objectives'), `SEVERAL` or `ENSEMBLE`."""
     outcome: Outcome
 
-    def accuracy(self) -> float:
-        """Return the accuracy on held-out source examples, in [0, 1]; NaN without any."""
-        right = self.outcome.source.argmax(axis=1) == self.outcome.labels
-        return float(right.mean()) if len(right) else float("nan")
-
     @property
     def judges(self) -> bool:
         """Return whether it is asked about the others."""

@@ -126,26 +126,24 @@ def choose(
     kappas = agreements(everyone)
     best = max((k for one, k in zip(candidates, kappas[1:]) if one.judges), default=math.nan)
     related = 1.0 if len(names) > 2 and best >= CLOSE else min(spread / RELATED, 1.0)
+    validators = {name: registry.plugin("validators", name)() for name in registry.names("validators")}
+    scores = [{name: part.score(one.outcome, seed) for name, part in validators.items()} for one in everyone]
     table, how = list[Judged](), list[str]()
-    for one, agreement in zip(everyone, kappas):
+    for place, (one, agreement) in enumerate(zip(everyone, kappas)):
         trust = agreement * best * related
         trust = float(np.clip(trust, 0, 1)) if math.isfinite(trust) else 0.5
         figure, made = estimated_accuracy(one.outcome, diagnosis, plain, trust)
-        scores = {
-            name: registry.plugin("validators", name)().score(one.outcome, seed)
-            for name in registry.names("validators")
-        }
-        gain, vetoes = math.nan, tuple[str, ...]()
-        if one is not source:
+        gain, vetoes = math.nan, list[str]()
+        if place:
             gain = _gain(one.outcome, plain, diagnosis)[0] if read.situation == "mix" else math.nan
             vetoes = _vetoes(one.outcome, plain, diagnosis, names)
-            if all(not scores[name] > table[0].scores[name] for name in scores):
-                vetoes = (*vetoes, "no validator prefers it to the source model")
-            if one.family == SEVERAL and _p_worse(*map(_right, (one.outcome, plain))) > LEVEL:
-                vetoes = (*vetoes, "held-out source examples do not show that it is better than a model of all domains")
-            if checked and _p_worse(checked[0], checked[len(table)]) <= LEVEL:
-                vetoes = (*vetoes, _told(checked, len(table)))
-        table.append(Judged(one.name, one.family, scores, agreement, gain, vetoes, figure))
+            if all(not scores[place][name] > scores[0][name] for name in validators):
+                vetoes.append("no validator prefers it to the source model")
+            if one.family == SEVERAL and _p_worse(one.outcome.right, plain.right) > LEVEL:
+                vetoes.append("held-out source examples do not show that it is better than a model of all domains")
+            if checked and _p_worse(checked[0], checked[place]) <= LEVEL:
+                vetoes.append(_told(checked, place))
+        table.append(Judged(one.name, one.family, scores[place], agreement, gain, tuple(vetoes), figure))
         how.append(made)
     place, reason = _by_labels(checked) or _chosen(everyone, table, diagnosis, read, related)
     if place == 0 and diagnosis.kind != "none":
@@ -174,17 +172,12 @@ def _of_several(everyone: Sequence[Candidate], table: Sequence[Judged], reason: 
     place = next(there, 0)
     if not place:
         return 0, reason
-    right = [int(_right(everyone[k].outcome).sum()) for k in (place, 0)]
+    right = [int(everyone[k].outcome.right.sum()) for k in (place, 0)]
     of = len(everyone[0].outcome.labels)
     return place, (
         f"it is right on {right[0]} of {of} held-out source examples, a model of all domains on {right[1]}, and no "
         "adaptation to the target is safe"
     )
-
-
-def _right(outcome: Outcome) -> np.ndarray:
-    """The held-out source examples that a model is right on, (examples,) bool."""
-    return np.asarray(outcome.source.argmax(axis=1) == outcome.labels)
 
 
 def _p_worse(one: np.ndarray, other: np.ndarray) -> float:
@@ -256,10 +249,10 @@ def _gain(one: Outcome, source: Outcome, diagnosis: Diagnosis) -> tuple[float, f
     return found[0][0], min(mean - QUANTILE * error for mean, error in found)
 
 
-def _vetoes(one: Outcome, source: Outcome, diagnosis: Diagnosis, names: Sequence[str]) -> tuple[str, ...]:
+def _vetoes(one: Outcome, source: Outcome, diagnosis: Diagnosis, names: Sequence[str]) -> list[str]:
     """Reasons against a candidate in its predictions."""
     found, mix, prior = list[str](), diagnosis.mix, shares_of(source.labels, len(names))
-    right, before = (some.source.argmax(axis=1) == some.labels for some in (one, source))
+    right, before = one.right, source.right
     lost, won = int((before & ~right).sum()), int((right & ~before).sum())
     if lost - won > 1.96 * math.sqrt(lost + won - (lost - won) ** 2 / max(len(right), 1)):
         found.append(f"accuracy on held-out source examples changes by {100 * (won - lost) / len(right):+.1f} points")
@@ -275,7 +268,7 @@ def _vetoes(one: Outcome, source: Outcome, diagnosis: Diagnosis, names: Sequence
     wanted = mix.shares if mix is not None and mixed else prior
     if _number(shares) < _number(wanted) / 2:
         found.append(f"its predictions of the target collapse to {int((shares > 0.01).sum())} of {len(names)} classes")
-    return tuple(found)
+    return found
 
 
 def _number(shares: np.ndarray) -> float:

@@ -103,14 +103,14 @@ def estimated_accuracy(outcome: Outcome, diagnosis: Diagnosis, source: Outcome, 
     if not known or not unknown:
         return Figure(math.nan, math.nan, math.nan, unknown, "no held-out source examples"), "it is not estimated"
     situation, classes = reading(diagnosis).situation, outcome.target.shape[1]
-    accuracy = float((outcome.source.argmax(axis=1) == outcome.labels).mean())
+    accuracy = outcome.accuracy
     if situation == "apart":
         chance = min(1 / classes, accuracy)
         value = chance + (accuracy - chance) * trust
         extra = UNKNOWN + BY_TRUST * 2 * (accuracy - chance) * math.sqrt(trust * (1 - trust))
         how = "its agreement with models adapted in other ways"
     elif situation == "mix":
-        accuracy = float((source.source.argmax(axis=1) == source.labels).mean())
+        accuracy = source.accuracy
         rows = np.arange(unknown), outcome.target.argmax(axis=1)
         sure = [float(corrected(source, mix)[rows].mean()) for mix in (diagnosis.mix, least(source, diagnosis.mix))]
         value, extra = accuracy + sure[0] - float(source.source.max(axis=1).mean()), abs(sure[0] - sure[1])

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.model import load_model
 from headstart.contracts.test_time import TestTime
 from headstart.engine.adapted_pass import AdaptedPass
 from headstart.engine.device import pick_device
@@ -43,7 +42,7 @@ def predictor_of(
             raise SettingsError(f"--set {FAMILY}.{next(iter(settings))} would do nothing without --test-time NAME")
         return Predictor(run.model, reporter=reporter), tuple
     chosen: TestTime = build(registry.plugin(FAMILY, test_time), settings, where=FAMILY)
-    model = run.model and load_model(run.folder / "model")
+    model = run.read_model()
     adapted = AdaptedPass(model, chosen, pick_device(), lambda: _training_examples(run))
     views = f"Predictions are not averaged over views beside --test-time {test_time}"
     averaged = (views,) if KEY in model.execution else ()

@@ -14,7 +14,6 @@ import numpy as np
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import modality_named, raws_of
-from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.shift import FEWEST, MOST
 from headstart.evidence.shift_kind import Diagnosis, diagnose
@@ -31,7 +30,7 @@ from headstart.pipeline.listing import listed
 from headstart.pipeline.numbers import p_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import SeenData, recognised
-from headstart.pipeline.unusable import unusable
+from headstart.pipeline.unusable import usable
 
 SHIFTED = 0.01
 """p-value up to which the inputs of two sets are said to differ."""
@@ -45,27 +44,25 @@ def held_against(seen: SeenData, other: Any, plan: Plan, reporter: Reporter) -> 
 
     Raises DataError as `listed`, BackboneError where none can be had.
     """
-    name, usable = name_of(other), seen.usable()
-    here = usable.examples
-    there, found = _read(other, plan, here)
-    keys = content_keys(there, reporter).keys
-    useless = unusable(there)
-    rows = [row for row, key in enumerate(keys) if key is not None and row not in useless]
+    name, mine = name_of(other), seen.usable()
+    here = mine.examples
+    read, found = _read(other, plan, here)
+    there, keys, _ = usable(read, reporter)
     known = set(seen.keys)
-    if both := sum(keys[row] in known for row in rows):
-        text = f"{both:,} of {len(rows):,} inputs of {name} are in the data as well"
+    if both := sum(key in known for key in keys):
+        text = f"{both:,} of {len(keys):,} inputs of {name} are in the data as well"
         found.append(Finding(severity="warning", text=text))
-    if min(len(here), len(rows)) < FEWEST:
-        return None, [*found, _too_few(name, min(len(here), len(rows)))]
+    if min(len(here), len(there)) < FEWEST:
+        return None, [*found, _too_few(name, min(len(here), len(there)))]
     backbone, _, _ = choose_backbone(here, plan)
-    mine, one = _features(backbone, here, usable.keys, plan, reporter)
-    theirs, two = _features(backbone, there.take(rows), [keys[row] for row in rows], plan, reporter)
+    ours, one = _features(backbone, here, mine.keys, plan, reporter)
+    theirs, two = _features(backbone, there, keys, plan, reporter)
     if min(len(one), len(two)) < FEWEST:
         return None, [*found, _too_few(name, min(len(one), len(two)))]
-    labels, others, names = class_numbers(mine, theirs, plan.task)
+    labels, others, names = class_numbers(ours, theirs, plan.task)
     told = diagnose(one, two, labels, others, names, plan.seed)
     row = _row(told, name, backbone.name, (labels, others), names)
-    row = row.model_copy(update={"faults": (*_apart(told, mine, theirs, name),)})
+    row = row.model_copy(update={"faults": (*_apart(told, ours, theirs, name),)})
     return row, [*found, _of_inputs(row), _of_kind(row)]
 
 

@@ -117,6 +117,11 @@ def name_of(data: Any) -> str:
     return str(data) if isinstance(data, (str, Path)) else f"<{type(data).__name__}>"
 
 
+def short_name(name: str) -> str:
+    """The last part of a path."""
+    return Path(name).name or name
+
+
 def shared_settings(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those that a format has: data may lie otherwise than those that a run learnt from."""
     return {name: value for name, value in settings.items() if name in kind.model_fields}

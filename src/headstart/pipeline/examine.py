@@ -25,7 +25,7 @@ from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import SeenData, tasks_in_turn
-from headstart.pipeline.record import DataIssue
+from headstart.pipeline.unusable import issues_of
 
 MOST_SHOWN = 50
 """Copies that are listed; all are counted."""
@@ -113,8 +113,7 @@ def _inputs(seen: SeenData, origins: Sequence[str]) -> dict[str, Any]:
     """Sizes, and inputs that cannot be read or have nothing in them."""
     examples, copies = seen.examples, seen.copies
     found: dict[str, Any] = {
-        name: tuple(DataIssue(origin=origins[row], reason=why) for row, why in sorted(rows.items()))
-        for name, rows in (("unreadable", seen.unreadable), ("unusable", seen.unusable))
+        name: issues_of(examples, rows) for name, rows in (("unreadable", seen.unreadable), ("unusable", seen.unusable))
     }
     if copies.fingerprints is not None:
         records, record_of = copies.fingerprints.records, copies.fingerprints.record_of

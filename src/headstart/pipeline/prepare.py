@@ -27,7 +27,7 @@ from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
 from headstart.pipeline.several_domains import read_given
-from headstart.pipeline.unusable import unusable
+from headstart.pipeline.unusable import issues_of, unusable
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class SeenData:
 
     def usable(self) -> ReadData:
         """Return the rows that a fit can use. Raises DataError where there is none."""
-        failures, origins = {**self.unusable, **self.unreadable}, self.examples.origins()
-        troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+        failures = {**self.unusable, **self.unreadable}
+        troubles = issues_of(self.examples, failures)
         rows = self.usable_rows()
         if not len(rows):
             first = f"; {troubles[0].origin} {troubles[0].reason}" if troubles else ""
@@ -223,8 +223,7 @@ def without(prepared: Prepared, failures: Mapping[int, str]) -> Prepared:
     if not failures:
         return prepared
     parts = {name: rows[~np.isin(rows, list(failures))] for name, rows in prepared.parts().items()}
-    origins = prepared.examples.origins()
-    troubles = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(failures.items()))
+    troubles = issues_of(prepared.examples, failures)
     for name in ("train", "test"):
         if not len(parts[name]):
             why = f"{troubles[0].origin} {troubles[0].reason}"

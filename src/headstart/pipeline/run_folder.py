@@ -73,7 +73,11 @@ class RunFolder(FinishedRun):
 
     @cached_property
     def model(self) -> Model:
-        """The model, in evaluation mode. Raises RunError when it is damaged, or when this sums up several runs."""
+        """The model, in evaluation mode. Raises RunError as `read_model`."""
+        return self.read_model()
+
+    def read_model(self) -> Model:
+        """Read the model anew. Raises RunError when it is damaged, or when this sums up several runs."""
         if self.record.runs:
             runs = ", ".join(str(self.folder / name) for name in self.record.runs)
             raise RunError(f"{self.folder} sums up several runs and has no model of its own. Take one of {runs}.")

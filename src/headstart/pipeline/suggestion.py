@@ -14,7 +14,6 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import InFiles, modality_named, raws_of
-from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.suggestions import Suggestion
@@ -32,7 +31,7 @@ from headstart.pipeline.ready import staged
 from headstart.pipeline.record import Shown
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.suggestion_method import Known, choice_of, chosen, require_method
-from headstart.pipeline.unusable import unusable
+from headstart.pipeline.unusable import usable
 
 
 class SuggestedRow(Shown):
@@ -153,13 +152,10 @@ def _unlabelled(
     """Return the inputs of a pool that can be read and are not labelled, each once, their keys, and notes."""
     like = None if known is None else known.examples
     examples = listed(pool, plan.columns if like is None else recognised(plan.columns, like), plan, like)
-    keys = content_keys(examples, reporter)
-    useless = {**unusable(examples), **keys.failures}
+    of_use, keys, useless = usable(examples, reporter)
     labelled, seen = frozenset[str](() if known is None else known.keys), dict[str, int]()
     again = copies = 0
-    for row, key in enumerate(keys.keys):
-        if row in useless or key is None:
-            continue
+    for row, key in enumerate(keys):
         again += key in labelled
         copies += key in seen
         if key not in labelled:
@@ -173,7 +169,7 @@ def _unlabelled(
     notes = [*examples.notes, *_skipped(examples, useless, ""), *told]
     if not seen:
         raise DataError(f"nothing of the pool is left to label: {'; '.join(notes) or 'it is empty'}")
-    return examples.take(list(seen.values())), list(seen), notes
+    return of_use.take(list(seen.values())), list(seen), notes
 
 
 def _embedded(through: Callable[..., Extracted], examples: Examples, keys: Sequence[str], what: str) -> _Inputs:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.metric import SHARE
 from headstart.evidence.comparison import UNDECIDED
 from headstart.pipeline.adaptation.rows import AdaptationRow
+from headstart.pipeline.data import short_name
 from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, value_text
 from headstart.pipeline.record import (
     CLASSICAL,
@@ -84,9 +84,8 @@ def for_target(metric: str, info: MetricInfo, arms: Mapping[str, Arm], adaptatio
 def over_adaptations(adaptations: Sequence[AdaptationRow]) -> str:
     """The sentence on a target over several runs: how often it was adapted to, and the estimates."""
     runs, by = len(adaptations), Counter(one.chosen for one in adaptations if one.place)
-    name = Path(adaptations[0].target).name or adaptations[0].target
     how = f" ({', '.join(f'{count} by {chosen}' for chosen, count in by.most_common())})" if by else ""
-    sentence = f"Adapted to {name} in {by.total()} of {runs} runs{how}"
+    sentence = f"Adapted to {short_name(adaptations[0].target)} in {by.total()} of {runs} runs{how}"
     found = [one.estimate.value for one in adaptations if one.estimate is not None]
     if not found or any(map(math.isnan, found)):
         return f"{sentence}; its accuracy there cannot be estimated in all runs."

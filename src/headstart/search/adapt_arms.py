@@ -69,7 +69,7 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     decided = decide(sides, found, task, solve, seed, experts)
     source, winner = decided.source.logits, decided.winner
     final = winner if winner is None else _on_both_parts(context, sides, winner)
-    accuracies = [one.accuracy() for one in decided.judged]
+    accuracies = [one.outcome.accuracy for one in decided.judged]
     row = adaptation_row(sides, target, found, decided.made, decided.decision, accuracies)
     pictures = [domain_points("Source model", *_of_both(source, source, sides), seed)]
     if winner is not None:
@@ -99,7 +99,7 @@ def _asked_for(context: FitContext, seen: FitContext, arms: Arms) -> Arms:
     reason = f"the objective {name} was asked for{doubt}"
     decision = decision._replace(chosen=name, place=1, reason=reason, accuracy=decision.table[1].accuracy)
     made = [Adapted(name, "objectives", f"{name}, {arm.title}", arm.model.shape, head, logits, arm.seconds)]
-    row = adaptation_row(frozen, target, found, made, decision, [plain.accuracy(), model.accuracy()])
+    row = adaptation_row(frozen, target, found, made, decision, [plain.outcome.accuracy, model.outcome.accuracy])
     pictures = (
         domain_points("Source model", *_of_both(source.logits, source.logits, frozen), seed),
         domain_points(arm.title, *_of_both(logits, logits, tuned), seed),

@@ -23,4 +23,4 @@ class ImportanceWeighted(Validator):
         """Return the share, in [0, 1]; NaN without held-out examples."""
         if not len(outcome.labels):
             return float("nan")
-        return float(outcome.ratios @ (outcome.source.argmax(axis=1) == outcome.labels) / outcome.ratios.sum())
+        return float(outcome.ratios @ outcome.right / outcome.ratios.sum())

@@ -17,6 +17,4 @@ class SourceAccuracy(Validator):
 
     def score(self, outcome: Outcome, seed: int) -> float:  # noqa: ARG002
         """Return the share, in [0, 1]; NaN without held-out examples."""
-        if not len(outcome.labels):
-            return float("nan")
-        return float((outcome.source.argmax(axis=1) == outcome.labels).mean())
+        return outcome.accuracy

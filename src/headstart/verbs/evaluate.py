@@ -33,7 +33,7 @@ from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes, no_longer_read
 from headstart.pipeline.record import Comparison, DataIssue, FigureRow, Measured, SliceRow
 from headstart.pipeline.run_folder import RunFolder, open_run
-from headstart.pipeline.unusable import predict_usable
+from headstart.pipeline.unusable import issues_of, predict_usable
 from headstart.pipeline.verdict import against_constant
 from headstart.present.report.write import report
 
@@ -109,7 +109,7 @@ def evaluate(
     seed = run.plan.seed
     reads, notes = count_reading(run, content_keys(examples, reporter).keys, report)
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
-    origins, rows = examples.origins(), rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
+    rows = rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
     beside = _beside_majority(task, judged, targets, rows[task.evaluation.primary.name])
     evaluation = Evaluation(
         data=source,
@@ -119,7 +119,7 @@ def evaluate(
         figures=rows,
         slices=found,
         worst_slice=worst,
-        unreadable=tuple(DataIssue(origin=origins[row], reason=why) for row, why in predicted.failures.items()),
+        unreadable=issues_of(examples, predicted.failures),
         test_reads=reads,
         notes=(*beside, *notes, *left_out, *_about_inputs(run.model, examples), *rare),
     )

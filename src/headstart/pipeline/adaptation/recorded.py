@@ -15,6 +15,7 @@ from headstart.pipeline.adaptation.candidates import Adapted, Skipped
 from headstart.pipeline.adaptation.outcomes import Sides
 from headstart.pipeline.adaptation.rows import AdaptationRow, AdaptedRow, ClassInTarget
 from headstart.pipeline.adaptation.target import EmbeddedTarget
+from headstart.pipeline.data import short_name
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import figure_text
 
@@ -58,11 +59,12 @@ def adaptation_row(
 
 
 def _sentence(decision: Decision, winner: Adapted | None, target: EmbeddedTarget) -> str:
-    model, source = f"Not adapted to {target.data.short}", decision.table[0]
+    name, source = short_name(target.data.name), decision.table[0]
+    model = f"Not adapted to {name}"
     if winner is not None and winner.family == SEVERAL:
         model += f", but {winner.title} in place of one model of all domains"
     elif winner is not None:
-        model = f"Adapted to {target.data.short} by {winner.title}"
+        model = f"Adapted to {name} by {winner.title}"
     if math.isnan(decision.accuracy.value):
         return f"{model}; its accuracy there cannot be estimated: {decision.accuracy.reason}."
     expected = figure_text(SHARE, figure_row(decision.accuracy))

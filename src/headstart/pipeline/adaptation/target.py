@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.task import Targets
-from headstart.engine.frozen.content_keys import content_keys
 from headstart.engine.frozen.extract import Extracted
 from headstart.kernel.errors import DataError, some
 from headstart.kernel.progress import Reporter
@@ -24,7 +22,7 @@ from headstart.pipeline.listing import listed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataIssue
-from headstart.pipeline.unusable import unusable
+from headstart.pipeline.unusable import issues_of, usable
 
 FEWEST = 20
 """Target inputs below which nothing can be said of their distribution."""
@@ -57,11 +55,6 @@ class Target:
     notes: tuple[str, ...]
     labelled: Labelled | None = None
 
-    @property
-    def short(self) -> str:
-        """The last part of the path."""
-        return Path(self.name).name or self.name
-
     def told(self) -> tuple[str, ...]:
         """Return the notes, with one on inputs that are left out."""
         if not self.unreadable:
@@ -93,7 +86,7 @@ def read_target(given: Given, plan: Plan, source: Prepared, reporter: Reporter) 
     name = name_of(given.target)
     with about(f"the target {name}"):
         there = listed(given.target, source.columns, plan, source.examples)
-    examples, keys, issues = _usable(there, reporter)
+    examples, keys, useless = usable(there, reporter)
     if len(examples) < FEWEST:
         raise DataError(
             f"the target {name} has {len(examples)} usable inputs; at least {FEWEST} are needed to adapt to it. "
@@ -108,7 +101,7 @@ def read_target(given: Given, plan: Plan, source: Prepared, reporter: Reporter) 
         )
     notes = (f"{both:,} of {len(keys):,} target inputs are in the source as well",) if both else ()
     labelled = None if given.target_labels is None else _labelled(given.target_labels, plan, source, reporter)
-    return Target(name, examples, keys, issues, notes, labelled)
+    return Target(name, examples, keys, issues_of(there, useless), notes, labelled)
 
 
 @contextmanager
@@ -124,8 +117,7 @@ def embedded_target(target: Target, passed: Passed) -> EmbeddedTarget:
     """Send a target through the frozen backbone. Raises DataError where too little of it can be read."""
     found = passed(target.examples, target.keys)
     if found.failures:
-        origins = target.examples.origins()
-        more = tuple(DataIssue(origin=origins[row], reason=why) for row, why in sorted(found.failures.items()))
+        more = issues_of(target.examples, found.failures)
         if len(found.rows) < FEWEST:
             raise DataError(
                 f"only {len(found.rows)} inputs of the target {target.name} can be read; at least {FEWEST} are needed. "
@@ -144,15 +136,6 @@ def embedded_target(target: Target, passed: Passed) -> EmbeddedTarget:
     return EmbeddedTarget(target, pooled, of_few.pooled())
 
 
-def _usable(examples: Examples, reporter: Reporter) -> tuple[Examples, list[str], tuple[DataIssue, ...]]:
-    """The examples that are of use with their content keys, and why others are not."""
-    found, origins = content_keys(examples, reporter), examples.origins()
-    useless = {**unusable(examples), **found.failures}
-    rows = [row for row in range(len(examples)) if row not in useless]
-    issues = tuple(DataIssue(origin=origins[row], reason=reason) for row, reason in sorted(useless.items()))
-    return examples.take(rows), [str(found.keys[row]) for row in rows], issues
-
-
 def _labelled(given: Any, plan: Plan, source: Prepared, reporter: Reporter) -> Labelled:
     settings = plan.settings.get("format", {})
     columns = source.columns.model_copy(update={"group": None, "domain": None, "slices": (), "part": None})
@@ -161,10 +144,10 @@ def _labelled(given: Any, plan: Plan, source: Prepared, reporter: Reporter) -> L
         wanted, modality = source.examples.schema.modality, examples.schema.modality
         if modality != wanted:
             raise DataError(f"its inputs are of the kind {modality}, those of the source {wanted}")
-        usable, keys, issues = _usable(examples, reporter)
-        if issues:
+        few, keys, useless = usable(examples, reporter)
+        if issues := issues_of(examples, useless):
             raise DataError(f"{issues[0].origin} {issues[0].reason}")
         if both := {*keys} & {*source.keys}:  # some may be in the source's test part
-            origin = usable.origins()[next(row for row, key in enumerate(keys) if key in both)]
+            origin = few.origins()[next(row for row, key in enumerate(keys) if key in both)]
             raise DataError(f"{len(both):,} of its inputs are in the source as well, such as {origin}. Leave them out.")
-        return Labelled(usable, keys, source.task.targets(usable))
+        return Labelled(few, keys, source.task.targets(few))
