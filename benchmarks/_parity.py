@@ -20,11 +20,12 @@ from headstart.engine.frozen.extract import Extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel import registry
 from headstart.kernel.progress import Quiet
-from headstart.pipeline.arms import FitContext, predict_rows, solve_arm
+from headstart.pipeline.arms import FitContext, solve_arm
 from headstart.pipeline.data import Given
 from headstart.pipeline.embed import embed
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
+from headstart.pipeline.trained import predict_rows
 
 CPU = torch.device("cpu")
 INPUTS = 64

@@ -17,10 +17,11 @@ from sklearn.linear_model import LogisticRegressionCV
 from benchmarks._data import data_folder
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
+from headstart.pipeline.trained import predict_rows
 
 DATA = {
     "img_ants_bees": "data/img_ants_bees",

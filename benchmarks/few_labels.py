@@ -21,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks._data import data_folder
 from benchmarks._paired import interval_over_draws
 from benchmarks.refit import context_of, digits, texts, with_rows
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.trained import predict_rows
 
 LABELS = (8, 16, 64)
 """Per class."""

@@ -30,10 +30,11 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Targets
 from headstart.evidence.comparison import figures
 from headstart.kernel.processor import cores
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
+from headstart.pipeline.trained import predict_rows
 
 CASES = 500
 SIZES = (50, 100, 200, 400)

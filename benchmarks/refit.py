@@ -19,12 +19,13 @@ from benchmarks._data import data_folder
 from benchmarks._drawn_pictures import drawn_pictures
 from benchmarks._paired import interval_over_draws
 from headstart.evidence.comparison import figures
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.data import Given
 from headstart.pipeline.memory_fit import held_out
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.sequence import start
+from headstart.pipeline.trained import predict_rows
 
 LABELS = (8, 16, 64, None)
 """Per class; None is all that are not for the test."""

@@ -19,6 +19,8 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from batch_in_parts import Found, head_step, part_of, same
+from detected_boxes import MAPS as BOX_MAPS
+from detected_boxes import box_maps, boxed_pictures
 from forked_processes import launched
 from head_shapes import Shapes
 from headstart.contracts.carriers import Batch, Mixed, State
@@ -32,7 +34,15 @@ from headstart.contracts.presentation import presentation_of
 from headstart.contracts.target_kinds import TAG_SEQUENCES
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask
-from headstart.contracts.task_capabilities import Extends, ReadsWithin, Sampled, WritesFiles, learnt_of, made_of_sums
+from headstart.contracts.task_capabilities import (
+    ClosedForm,
+    Extends,
+    ReadsWithin,
+    Sampled,
+    WritesFiles,
+    learnt_of,
+    made_of_sums,
+)
 from headstart.engine.process_group import ALONE, ProcessGroup, process_group
 from headstart.engine.solved.solve import solve_head
 from headstart.engine.streams import Stream
@@ -45,6 +55,9 @@ from masked_pictures import MAPS, maps_of, masked_pictures
 from tagged_texts import tagged_texts, token_features, token_state
 
 N, WIDTH, LENGTH = 60, 12, 5
+STEPS, STEP_SIZE = 30, 1e-2
+"""Of heads that cannot be solved for."""
+PLACE_ERROR = 1e-4
 DRAWS = np.random.default_rng(0)
 LABELS: dict[str, list[Any]] = {
     "texts": [("cat", "dog", "grade 10")[row % 3] for row in range(N)],
@@ -81,6 +94,11 @@ def _masked() -> Data:
     return Data(examples, lambda rows: maps_of(examples.take(rows)), Shapes(WIDTH, MAPS))
 
 
+def _boxes() -> Data:
+    examples = boxed_pictures(N)
+    return Data(examples, lambda rows: box_maps(examples.take(rows)), Shapes(WIDTH, BOX_MAPS))
+
+
 def _spans() -> Data:
     examples = tagged_texts(N)
 
@@ -98,6 +116,7 @@ def _outside(name: str) -> Data:
 
 DENSE: dict[str, Callable[[], Data]] = {
     "masks": _masked,
+    "boxes": _boxes,
     "spans": _spans,
     **{f"of {name}": partial(_outside, name) for family, name in samples_outside() if family == "tasks"},
 }
@@ -153,8 +172,23 @@ def case(name: str, kind: str) -> Case | None:
     return unsolved._replace(head=head, chosen=chosen)
 
 
+def stepped(c: Case) -> nn.Module:
+    """A head that learnt by steps, of a task without a solution in closed form."""
+    torch.manual_seed(0)
+    head, features, batch = c.fresh(), c.data.features(np.arange(N)), as_batch(c)
+    optimiser = torch.optim.Adam(head.parameters(), STEP_SIZE)
+    for _ in range(STEPS):
+        losses = c.task.losses(c.task.forward(head, features, batch.head_inputs), batch.targets)
+        optimiser.zero_grad()
+        sum(losses.values()).backward()
+        optimiser.step()
+    return head.eval()
+
+
 def solved(c: Case, groups: np.ndarray | None = None) -> tuple[nn.Module, dict[str, float]]:
     """The task's own solution, as a fit asks for it."""
+    if not isinstance(c.task, ClosedForm):
+        return stepped(c), {}
     features = c.data.features(np.arange(N))
     if not isinstance(c.task, Sampled):
         return solve_head(c.task, features.pooled.numpy(), c.targets, groups, 0)
@@ -413,7 +447,8 @@ def test_files_are_written_for_each_example_if_any(name: str, kind: str, tmp_pat
     if isinstance(presentation_of(c.task), WritesFiles):
         some, raws = finished(c.task, c).take(rows), raws_of(c.examples.take(rows))
         files = presentation_of(c.task).files(some, raws, ["a/one", "two"], tmp_path)
-        assert len(files) == 2 and all((tmp_path / file).is_file() for file in files)
+        assert len(files) in (0, 2) and all((tmp_path / file).is_file() for file in files)
+        assert files or any(tmp_path.iterdir())
 
 
 @every_case
@@ -558,10 +593,10 @@ def equal(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other))
 
 
-def close(one: np.ndarray, other: np.ndarray) -> bool:
-    """The same but for rounding of numbers."""
+def close(one: np.ndarray, other: np.ndarray, least: float = 1e-6) -> bool:
+    """The same but for rounding of numbers; of places in a picture, which are ragged, to `PLACE_ERROR` pixels."""
     if one.dtype == object and isinstance(one[0], np.ndarray):
-        return len(one) == len(other) and all(close(*pair) for pair in zip(one, other))
+        return len(one) == len(other) and all(close(*pair, PLACE_ERROR) for pair in zip(one, other))
     if one.dtype == object:
         return equal(one, other)
-    return one.shape == other.shape and np.allclose(one.astype(float), other.astype(float), rtol=1e-5, atol=1e-6)
+    return one.shape == other.shape and np.allclose(one.astype(float), other.astype(float), rtol=1e-5, atol=least)

@@ -21,11 +21,12 @@ from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split
 from headstart.kernel.progress import Quiet
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.trained import predict_rows
 from headstart.runners.eager import Eager
 from headstart.search.train_arms import train_arms
 from headstart.tasks.classification.task import Classification

@@ -106,6 +106,16 @@ class Mark(Settings):
     label: str
 
 
+class Outline(Settings):
+    """A box drawn over a picture, its edges as shares of the picture's sides."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    colour: str = Field(pattern="^#[0-9a-f]{6}$")
+
+
 class Mistake(Settings):
     """One prediction that went wrong, worst first in a list of them."""
 
@@ -123,3 +133,5 @@ class Mistake(Settings):
     """What was predicted of them."""
     masks: tuple[str, ...] = ()
     """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
+    boxes: tuple[Outline, ...] = ()
+    """Drawn over the example's picture, the last on top."""

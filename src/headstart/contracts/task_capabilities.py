@@ -118,6 +118,15 @@ class ReadsTarget(Protocol):
     """The name in `Schema.targets`."""
 
 
+@runtime_checkable
+class SetsTraining(Protocol):
+    """A bound task whose head learns better by other settings of a recipe than most."""
+
+    def training(self) -> Mapping[str, Any]:
+        """Return values of `Optimisation`'s fields where the user gives none: batch size, rates."""
+        ...
+
+
 class Choice(NamedTuple):
     """A choice that a task made by itself when it was bound, reported to the user."""
 
@@ -145,7 +154,19 @@ class WritesFiles(Protocol):
     """A presentation of predictions that are too large for the cell of a table, such as masks."""
 
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
-        """Write a file per example below `folder`, called after its name, a path without suffix; return the files."""
+        """Write a file per example below `folder`, called after its name, a path without suffix; return the files.
+
+        None are returned where one file holds the predictions of all examples: what it has of others then stays in it.
+        """
+        ...
+
+
+@runtime_checkable
+class SeveralRows(Protocol):
+    """A presentation that has any number of rows for an example in the table of `predict`, such as one for each box."""
+
+    def rows(self, prediction: Prediction) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Return how many rows (examples,), each >= 1, every example has, and the columns (rows,) in their place."""
         ...
 
 

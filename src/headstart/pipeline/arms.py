@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,108 +19,35 @@ from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import ClosedForm, Sampled, is_linear
 from headstart.contracts.tuning import Recipe
-from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.solved.solve import solve_head
-from headstart.engine.training.checkpoint import Progress
 from headstart.engine.training.optimiser import has_batch_norm
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError, SettingsError, TrainingError
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.adaptation.rows import AdaptationRow
-from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.defaults_by_size import with_enough_epochs
+from headstart.pipeline.defaults_by_size import for_task, with_enough_epochs
 from headstart.pipeline.embed import sampled
-from headstart.pipeline.prepare import no_longer_read
-from headstart.pipeline.record import SOURCE_MODEL, TUNED, CandidateRow, Decision, StageRow
+from headstart.pipeline.record import Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
 from headstart.pipeline.time_estimates import seconds_after
-from headstart.pipeline.training import Attempt, boundary, predict_validation, train_once, what_was_kept
+from headstart.pipeline.trained import Trained, predict_rows, weights_of
+from headstart.pipeline.training import Attempt, boundary, predict_validation, train_once
 from headstart.pipeline.view_averaging import averaged_where_better, views_averaged
-
-Weights = Mapping[str, torch.Tensor]
 
 LARGE = 10_000_000
 """Numbers whose handling takes so long that it is said beforehand."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """An arm that has its model."""
-
-    key: str
-    title: str
-    model: Model
-    seconds: float
-    chosen: Mapping[str, float | int | str]
-    progress: Progress | None = None
-    """None when the arm was solved."""
-    decisions: tuple[Decision, ...] = ()
-    """Choices made for its training, with reasons."""
-    stages: tuple[StageRow, ...] = ()
-    """Each stage of the backbone after the training."""
-    head: StageRow | None = None
-    """The same of its head."""
-    weights: Weights | None = None
-    """Of the backbone, where another arm may change it and predictions cannot be made from what is stored."""
-    validation: Prediction | None = None
-    """Its calibrated prediction for the validation part; None where there is none, or the head was fit on it."""
-    fit_on: tuple[str, ...] = ("train",)
-    """Parts of the split that its weights were fit on."""
-    shortcoming: str = ""
-    """As in `record.Arm`."""
-
-
-@dataclass(frozen=True)
-class Arms:
-    """All arms of a fit."""
-
-    context: FitContext
-    """Its plan repeats the model."""
-    trained: list[Trained]
-    """The model first, then the baselines it is held against."""
-    candidates: tuple[CandidateRow, ...] = ()
-    cut_off: str = ""
-    """How far the budget let the training come that was asked for, in a sentence; empty where it ended by itself."""
-    sentence: str = ""
-    """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
-    used: float = 0.0
-    """Seconds of the budget that all of it took."""
-    adaptation: AdaptationRow | None = None
-    """Adaptation to a target; None without one."""
-
-    @property
-    def asked(self) -> Trained:
-        """The arm that was asked for: the model, or the fine-tuning that is kept beside it."""
-        return next((arm for arm in self.trained if arm.key == TUNED), self.trained[0])
-
-    def with_tuned_model(self) -> Arms:
-        """The fine-tuning that is kept beside the model as the model, and the probe that it is held against.
-
-        Nothing in them was adapted to a target.
-        """
-        by_key, tuned = {arm.key: arm for arm in self.trained}, self.asked
-        probe = by_key.get(SOURCE_MODEL, self.trained[0])
-        others = [arm for key, arm in by_key.items() if key not in ("model", SOURCE_MODEL, TUNED)]
-        trained = [replace(tuned, key="model"), replace(probe, key="probe"), *others]
-        return replace(self, trained=trained, sentence=what_was_kept(tuned.progress), adaptation=None)
-
-
-def weights_of(backbone: Backbone) -> Weights:
-    """A copy of its weights as they are now."""
-    return {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
-
-
-def solve_arm(context: FitContext, key: str, *, refit: bool = False) -> Trained:
+def solve_arm(context: FitContext, key: str, *, refit: bool = False, budget: float | None = None) -> Trained:
     """The frozen probe: the task's own solver on frozen features.
 
     It is solved on the training part and calibrated on validation; with `refit` it is solved on both parts, and its
     calibration comes from the solver's own cross-validation. Where the task has no closed form, its head is trained by
-    steps on the same features, which needs the validation part.
+    steps on the same features, which needs the validation part, for `budget` seconds at most.
     """
     if not isinstance(context.read.task, ClosedForm):
-        return _head_alone(context, key)
+        return _head_alone(context, key, budget)
     started = time.monotonic()
     task, split = context.read.task.linear(), context.read.split
     rows = np.union1d(split.train, split.val) if refit else split.train
@@ -183,10 +109,21 @@ def _on_both_parts(context: FitContext, arm: Trained, calibration: Mapping[str, 
     return replace(arm, chosen={**arm.chosen, **calibration}, decisions=(decision,) if val else (), fit_on=fit_on)
 
 
-def _head_alone(context: FitContext, key: str) -> Trained:
-    recipe, _ = with_enough_epochs(registry.plugin("tuning", "head_only")(), len(context.data.split.train))
-    arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", None)
-    return replace(arm, weights=weights_of(context.backbone))
+def is_head_alone(context: FitContext) -> bool:
+    """Return whether the tuning asked for is the frozen probe of a task whose head cannot be solved for."""
+    asked, stages = context.tuning, len(context.backbone.stages)
+    steps = isinstance(asked, Recipe) and not asked.refit and asked.first_stage(stages) == stages
+    return steps and context.head is None and not isinstance(context.read.task, ClosedForm)
+
+
+def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
+    """The frozen probe by steps, as the tuning asked for says or in the usual way."""
+    usual = for_task(registry.plugin("tuning", "head_only")(), context.data.task)
+    asked = context.tuning if is_head_alone(context) else usual
+    recipe, more = with_enough_epochs(asked, len(context.data.split.train))
+    arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", budget)
+    decisions = (*filter(None, [more]), *arm.decisions)
+    return replace(arm, weights=weights_of(context.backbone), decisions=decisions, frozen=True)
 
 
 def train_arm(
@@ -296,47 +233,6 @@ def _attempts(
             context.reporter.say(f"Learning rate {recipe.learning_rate:g} is broken off: {attempt.progress.stopped}")
         attempts.append(attempt)
     return [attempt for attempt in attempts if not attempt.progress.broken_off] or attempts
-
-
-def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Prediction:
-    """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
-    if arm.progress is None and context.data.task.needs.features == "pooled":
-        return heads_on_features(arm.model, context.features.pooled(rows))
-    if arm.progress is None and context.windows is None and context.features.spec.keep == "state":
-        head_inputs = context.data.task.inputs(context.data.examples)
-        return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
-    with own_weights(arm):
-        examples = context.data.examples.take(rows)
-        predicted = Predictor(arm.model, reporter=context.reporter)(examples)
-    if predicted.prediction is None or predicted.failures:
-        raise no_longer_read(examples, predicted.failures)
-    return predicted.prediction
-
-
-def predict_target(context: FitContext, arm: Trained, target: EmbeddedTarget) -> Prediction:
-    """The arm's calibrated prediction for the target: from its features where the backbone stayed as it was."""
-    if arm.progress is None:
-        return heads_on_features(arm.model, target.pooled)
-    with own_weights(arm):
-        predicted = Predictor(arm.model, reporter=context.reporter)(target.data.examples)
-    if predicted.prediction is None or predicted.failures:
-        raise no_longer_read(target.data.examples, predicted.failures)
-    return predicted.prediction
-
-
-@contextmanager
-def own_weights(arm: Trained) -> Iterator[None]:
-    """Within it the arm's backbone has the weights that the arm goes by, whatever was trained on it since."""
-    if arm.weights is None:
-        yield
-        return
-    module = arm.model.backbone.module
-    now = weights_of(arm.model.backbone)
-    module.load_state_dict(arm.weights)
-    try:
-        yield
-    finally:
-        module.load_state_dict(now)
 
 
 @dataclass(frozen=True)

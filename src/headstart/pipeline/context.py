@@ -18,6 +18,7 @@ from headstart.kernel.progress import Reporter
 from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.defaults_by_size import for_task
 from headstart.pipeline.layer_rows import Layers
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
@@ -56,8 +57,12 @@ class FitContext:
 
     @property
     def tuning(self) -> Any:
-        """The plan's tuning, or the settings of a search for one."""
-        return self.plan.plugin("tuning")
+        """The plan's tuning with what the task's head asks for, or the settings of a search for one."""
+        return for_task(self.plan.plugin("tuning"), self.data.task)
+
+    def scratch_recipe(self) -> Any:
+        """The recipe of the baseline from scratch, likewise."""
+        return for_task(self.plan.scratch_recipe(), self.data.task)
 
     @property
     def objective(self) -> Any:

@@ -9,11 +9,15 @@ the size of the data when pretrained weights are tuned.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from headstart.contracts.tuning import Recipe
+from headstart.contracts.task import BoundTask
+from headstart.contracts.task_capabilities import SetsTraining
+from headstart.contracts.tuning import Recipe, Tuning
 from headstart.kernel import registry
 from headstart.pipeline.record import Decision
+
+T = TypeVar("T", bound=Tuning)
 
 STEPS = 400
 """Steps that a training is given where the number of epochs is free."""
@@ -80,6 +84,21 @@ def with_enough_epochs(recipe: Recipe, examples: int) -> tuple[Recipe, Decision 
         changes["patience"] = max(recipe.patience, patience(epochs))
     decision = Decision(what=f"{registry.name_of(recipe)}.epochs", value=str(epochs), reason=ENOUGH)
     return recipe.model_copy(update=changes), decision
+
+
+def for_task(tuning: T, task: BoundTask) -> T:
+    """The tuning with the settings by which the task learns better, where the user gave none; a search as it is."""
+    if not isinstance(tuning, Recipe) or not isinstance(task, SetsTraining):
+        return tuning
+    own = {name: value for name, value in task.training().items() if name not in tuning.model_fields_set}
+    return tuning.model_copy(update=own)
+
+
+def of_task(task: BoundTask) -> dict[str, Chosen]:
+    """Those settings by name; none where the task has none."""
+    own = task.training() if isinstance(task, SetsTraining) else {}
+    why = f"{registry.name_of(task)} learns better so"
+    return {name: Chosen(value, why) for name, value in own.items()}
 
 
 def enough_epochs(examples: int, batch: int) -> int:

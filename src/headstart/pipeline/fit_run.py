@@ -14,7 +14,7 @@ from headstart.engine.launch import rank
 from headstart.engine.process_group import part
 from headstart.kernel.files import delete
 from headstart.kernel.progress import Quiet, Reporter
-from headstart.pipeline.arms import LARGE, Arms, own_weights, predict_rows, predict_target
+from headstart.pipeline.arms import LARGE
 from headstart.pipeline.baselines import BaselineArm, fit_baselines
 from headstart.pipeline.claim import WORK, refuse_taken, unfinished
 from headstart.pipeline.completion import Present, complete, completed, led, require_no_fault
@@ -33,6 +33,7 @@ from headstart.pipeline.resampled_figures import write_resamples
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
 from headstart.pipeline.summary import TARGET_ROWS, summarise, write_target_rows, write_test_rows
+from headstart.pipeline.trained import Arms, own_weights, predict_rows, predict_target
 from headstart.pipeline.training import fault_of
 
 Train = Callable[[FitContext], Arms]

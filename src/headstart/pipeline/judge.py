@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
 from headstart.contracts.modality import HasPicture, Modality, modality_named, raws_of
-from headstart.contracts.panels import Panel
+from headstart.contracts.panels import Outline, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
@@ -125,32 +126,50 @@ def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Pre
     kind = modality_named(examples.schema.modality)
     shown = zip(mistakes, chosen.origins(), raws_of(chosen))
     return tuple(
-        Card(**mistake.model_dump(exclude={"masks"}), origin=origin, **shown_input(kind, raw, mistake.masks))
+        Card(
+            **mistake.model_dump(exclude={"masks", "boxes"}),
+            origin=origin,
+            **shown_input(kind, raw, mistake.masks, mistake.boxes),
+        )
         for mistake, origin, raw in shown
     )
 
 
-def shown_input(kind: Modality, raw: Raw, masks: Sequence[str] = ()) -> dict[str, str]:
+def shown_input(kind: Modality, raw: Raw, masks: Sequence[str] = (), boxes: Sequence[Outline] = ()) -> dict[str, str]:
     """Return an input as pages show it: {"thumbnail": data URI} of a picture, else {"text": words}."""
     if isinstance(kind, HasPicture):
-        return {"thumbnail": _thumbnail(kind, raw, masks)}
+        return {"thumbnail": _thumbnail(kind, raw, masks, boxes)}
     return {"text": kind.preview(raw)}
 
 
-def _thumbnail(kind: HasPicture, raw: Raw, masks: Sequence[str]) -> str:
-    """A data URI of a JPEG of at most 144 pixels, with masks one beside the other under each of them.
+def _thumbnail(kind: HasPicture, raw: Raw, masks: Sequence[str], boxes: Sequence[Outline]) -> str:
+    """A data URI of a JPEG of at most 144 pixels, twice that with boxes, and with masks one beside the other under each
+    of them.
 
     Empty when the picture has become unreadable meanwhile.
     """
+    side = 288 if boxes else 144
     try:
-        image = kind.picture(raw, at_least=None if masks else 144)
+        image = kind.picture(raw, at_least=None if masks else side)
     except DataError:
         return ""
     if masks:
         image = side_by_side([overlay(image, read_mask(base64.b64decode(mask)).values) for mask in masks])
     if max(image.size) < 48:
         image = image.resize((image.width * 4, image.height * 4), resample=0)
-    image.thumbnail((144 * max(1, len(masks)), 144))
+    image.thumbnail((side * max(1, len(masks)), side))
+    if boxes:
+        image = outlined(image, boxes)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=72)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def outlined(image: Image.Image, boxes: Sequence[Outline]) -> Image.Image:
+    """The picture with boxes drawn over it."""
+    drawn, (width, height) = image.convert("RGB"), image.size
+    pen = ImageDraw.Draw(drawn)
+    for box in boxes:
+        corners = box.left * (width - 1), box.top * (height - 1), box.right * (width - 1), box.bottom * (height - 1)
+        pen.rectangle(corners, outline=box.colour, width=2)
+    return drawn

@@ -16,13 +16,13 @@ from headstart.contracts.modality import HasNumbers, modality_named
 from headstart.contracts.prediction import Prediction
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
-from headstart.pipeline.arms import Arms
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.memory_data import cells_of, examples_of, is_sequence, modality_of, require_one_by_one
 from headstart.pipeline.memory_fit import features_in_memory, fit_in_memory, from_bytes, predict_in_memory, to_bytes
 from headstart.pipeline.memory_labels import counted, required
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
+from headstart.pipeline.trained import Arms
 
 
 class MemoryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

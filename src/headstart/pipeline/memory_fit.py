@@ -29,7 +29,6 @@ from headstart.engine.frozen.infer import Predictor, heads_on_features
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.splits import Split, split
 from headstart.kernel.errors import DataError, SettingsError
-from headstart.pipeline.arms import Arms
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.context import FitContext
@@ -40,6 +39,7 @@ from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, choose_task, require_all, require_classes
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.sequence import Start
+from headstart.pipeline.trained import Arms
 from headstart.pipeline.training import require_whole
 
 VALIDATION = 0.2

@@ -19,9 +19,10 @@ from headstart.engine.solved.logistic import Scalings, solved_by_fold
 from headstart.evidence.folds import Fold
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.arms import Trained, model_with, predict_rows
+from headstart.pipeline.arms import model_with
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import sampled
+from headstart.pipeline.trained import Trained, predict_rows
 
 MOST = 20_000
 """Tokens or pixels that heads are solved on; of more, so many are drawn."""

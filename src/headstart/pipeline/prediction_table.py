@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -14,8 +15,9 @@ import pyarrow.parquet
 
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import raws_of
-from headstart.contracts.presentation import presentation_of
-from headstart.contracts.task_capabilities import Remarks, WritesFiles
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import Presentation, presentation_of
+from headstart.contracts.task_capabilities import Remarks, SeveralRows, WritesFiles
 from headstart.engine.frozen.infer import Predictor
 from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError, SettingsError
@@ -91,8 +93,9 @@ def lines_of(frame: pd.DataFrame) -> str:
 def frames(
     predictor: Predictor, chunks: Iterator[Examples], masks: MaskFiles | None, reporter: Reporter
 ) -> Iterator[pd.DataFrame]:
-    """Frames of predictions, some rows at a time, in the order of the data."""
+    """Frames of predictions, some rows at a time, in the order of the data; the index numbers the examples."""
     said: set[str] = set()
+    start = 0
     for examples in chunks:
         if not len(examples):
             continue
@@ -102,7 +105,10 @@ def frames(
         for remark in _warnings(predictor, examples) - said:
             reporter.say(remark)
             said.add(remark)
-        yield _frame(predictor, examples, masks)
+        found = _frame(predictor, examples, masks)
+        found.index += start
+        start += len(examples)
+        yield found
 
 
 def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
@@ -111,20 +117,30 @@ def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
 
 
 def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:
-    """One row per example; where an input is of no use the scores are empty and 'error' says why."""
+    """One row per example, or as many as its presentation has; where an input is of no use the scores are empty and
+    'error' says why. The index has the example of each row."""
     predicted = predict_usable(predictor, examples)
-    frame = pd.DataFrame({ORIGIN: examples.origins()})
+    scores = pd.DataFrame(index=predicted.rows)
     if predicted.prediction is not None:
         shown, done = presentation_of(predictor.model.task), examples.take(predicted.rows)
-        scores = pd.DataFrame(dict(shown.columns(predicted.prediction)), index=predicted.rows)
+        scores = _scores(shown, predicted.prediction, predicted.rows)
         if masks is not None and isinstance(shown, WritesFiles):
-            scores["file"] = masks.write(shown, predicted.prediction, done)
-        frame = frame.join(scores)
-    for place, name in enumerate(_shown(examples.table, examples.schema), start=1):
-        ours = _OURS.fullmatch(name) or name in frame.columns
-        frame.insert(place, f"input {name}" if ours else name, examples.column(name))
-    frame[ERROR] = [predicted.failures.get(row) for row in range(len(examples))]
-    return frame
+            written = masks.write(shown, predicted.prediction, done)
+            scores = scores.assign(file=written) if written else scores
+    frame = pd.DataFrame({ORIGIN: examples.origins()})
+    for name in _shown(examples.table, examples.schema):
+        ours = _OURS.fullmatch(name) or name in (*frame.columns, *scores.columns)
+        frame[f"input {name}" if ours else name] = examples.column(name)
+    errors = pd.DataFrame({ERROR: [predicted.failures.get(row) for row in range(len(examples))]})
+    return frame.join(scores).join(errors)
+
+
+def _scores(shown: Presentation, prediction: Prediction, rows: np.ndarray) -> pd.DataFrame:
+    """The columns of a prediction for the examples `rows`, which are the index."""
+    if not isinstance(shown, SeveralRows):
+        return pd.DataFrame(dict(shown.columns(prediction)), index=rows)
+    repeats, columns = shown.rows(prediction)
+    return pd.DataFrame(dict(columns), index=np.repeat(rows, repeats))
 
 
 def _shown(table: pa.Table, schema: Schema) -> tuple[str, ...]:
@@ -138,7 +154,7 @@ def _shown(table: pa.Table, schema: Schema) -> tuple[str, ...]:
 
 
 def write(found: Iterator[pd.DataFrame], table: Path, suffix: str) -> tuple[int, int]:
-    """Write the table; how many rows were predicted, and how many could not be.
+    """Write the table; how many examples were predicted, and how many could not be.
 
     Raises:
         DataError: there are no rows.
@@ -151,7 +167,7 @@ def write(found: Iterator[pd.DataFrame], table: Path, suffix: str) -> tuple[int,
             writer = WRITERS[suffix](table, schema)
         written = pa.Table.from_pandas(frame.reindex(columns=schema.names), schema=schema, preserve_index=False)
         writer.write_table(written)
-        rows, failed = rows + len(frame), failed + int(frame["error"].notna().sum())
+        rows, failed = rows + frame.index.nunique(), failed + int(frame["error"].notna().sum())
     if writer is None:
         raise DataError("there is nothing to predict: the data have no rows")
     writer.close()
@@ -170,7 +186,7 @@ def _with_scores_first(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]
         held.append(frame)
         if frame[ERROR].isna().any():
             break
-    everything = pd.concat(held, ignore_index=True) if held else None
+    everything = pd.concat(held) if held else None
     if everything is not None:
         yield everything
     yield from frames

@@ -15,10 +15,11 @@ import numpy as np
 
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import TrainingError
-from headstart.pipeline.arms import Trained, Weights, scaled, train_arm, weights_of
+from headstart.pipeline.arms import scaled, train_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Decision
+from headstart.pipeline.trained import Trained, Weights, weights_of
 
 WHAT = "the weights"
 WHY = "nothing is left to be chosen on validation, so that its labels serve as well"

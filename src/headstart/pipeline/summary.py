@@ -22,12 +22,12 @@ from headstart.kernel import registry
 from headstart.kernel.files import write_atomic
 from headstart.kernel.replacement import destination
 from headstart.pipeline.adaptation.target import EmbeddedTarget
-from headstart.pipeline.arms import Arms, Trained
 from headstart.pipeline.baselines import BaselineArm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Comparison, Epoch, FrozenPass, RunRecord
+from headstart.pipeline.trained import Arms, Trained
 from headstart.pipeline.verdict import bounded, for_target, verdict, why_no_scratch
 
 TARGET_ROWS = "target_predictions.csv"

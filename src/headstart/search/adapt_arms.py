@@ -35,12 +35,13 @@ from headstart.pipeline.adaptation.pictures import domain_points
 from headstart.pipeline.adaptation.recorded import adaptation_row
 from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.adaptation.target import EmbeddedTarget, embedded_target
-from headstart.pipeline.arms import Arms, Trained, model_with, own_weights
+from headstart.pipeline.arms import model_with
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import embed
 from headstart.pipeline.prepare import with_parts
 from headstart.pipeline.record import SOURCE_MODEL, Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
+from headstart.pipeline.trained import Arms, Trained, own_weights
 from headstart.search.train_arms import train_arms
 
 

@@ -22,7 +22,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs
+from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs, of_task
 from headstart.pipeline.layers import cut_settings
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
@@ -102,7 +102,7 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
     chooses = search.given.get("keep") == "best" or search.given.get("soup") or search.given.get("interpolate")
     few = few_judged(context) and not chooses
     plain = context.plan.settled().objective
-    chosen = by_size(facts.examples, facts.stages, few_judged=few)
+    chosen = {**by_size(facts.examples, facts.stages, few_judged=few), **of_task(context.data.task)}
     found: list[tuple[int, Candidate]] = []
     decisions: list[Decision] = []
     unlikely: list[str] = []

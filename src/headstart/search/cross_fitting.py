@@ -24,11 +24,12 @@ from headstart.contracts.figures import Figure
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.folds import Fold, folds
 from headstart.kernel.errors import DataError, TrainingError
-from headstart.pipeline.arms import Trained, arm_of, solve_arm, weights_of
+from headstart.pipeline.arms import arm_of, solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import not_refitted, refitted
 from headstart.pipeline.stored_views import as_many_views
+from headstart.pipeline.trained import Trained, weights_of
 from headstart.pipeline.training import predict_validation
 from headstart.search.candidates import Candidate, few_judged
 from headstart.search.pricing import OPENING

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headstart.engine.process_group import process_group
-from headstart.pipeline.arms import Arms, Trained, Weights, weights_of
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import TUNED, Decision
+from headstart.pipeline.trained import Arms, Trained, Weights, weights_of
 from headstart.pipeline.training import what_was_kept
 from headstart.search.probe_comparison import Where, decided, in_words
 

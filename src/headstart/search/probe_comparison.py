@@ -26,10 +26,10 @@ from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import UNDECIDED, Difference, compare, figures
 from headstart.kernel.errors import DataError
-from headstart.pipeline.arms import Trained
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
 from headstart.pipeline.numbers import difference_text
+from headstart.pipeline.trained import Trained
 
 FEWEST = 30
 """Validation examples, or groups of them, below which the loss is not asked: the candidate was chosen by it, and of so

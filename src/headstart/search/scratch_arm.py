@@ -16,12 +16,13 @@ from headstart.contracts.tuning import Recipe
 from headstart.engine.process_group import process_group
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.randomness import draw_seed
-from headstart.pipeline.arms import Arms, Trained, train_arm
+from headstart.pipeline.arms import train_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import with_enough_epochs
 from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import SMALL_NETWORK, Decision
 from headstart.pipeline.refit import WHAT, with_validation_part
+from headstart.pipeline.trained import Arms, Trained
 from headstart.pipeline.training import require_whole
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 from headstart.search.scratch_length import judged_in_full, scratch_length
@@ -66,7 +67,7 @@ def why_none(context: FitContext) -> str:
 def scratch_in_steps(arms: Arms, operations: float) -> Arms:
     """With the baseline, for as long as its recipes say; `operations` as for `scratch_length`."""
     context = arms.context
-    length = scratch_length(context, context.plan.scratch_recipe(), arms.trained[0].progress, operations)
+    length = scratch_length(context, context.scratch_recipe(), arms.trained[0].progress, operations)
     context.log.add(length.decision(f"length of {SCRATCH}"))
     return _with_scratch(arms, length.recipe)
 
@@ -74,7 +75,7 @@ def scratch_in_steps(arms: Arms, operations: float) -> Arms:
 def scratch_in_time(arms: Arms, forward: float) -> Arms:
     """With the baseline in what is left of the budget; an input goes through the backbone in `forward` seconds."""
     context, left = arms.context, arms.context.budget.left()
-    recipe, more = with_enough_epochs(context.plan.scratch_recipe(), len(context.read.split.train))
+    recipe, more = with_enough_epochs(context.scratch_recipe(), len(context.read.split.train))
     reason = f"what is left of the budget, by the clock; {SHARE:.0%} of what the probe left was kept for it"
     context.log.add(Decision(what=f"time for {SCRATCH}", value=f"{left:.0f} s", reason=reason), more)
     return _with_scratch(arms, recipe, least_seconds(context, recipe, forward))
@@ -148,7 +149,7 @@ def _small(context: FitContext) -> tuple[FitContext, Recipe] | None:
     net = context.backbone.small(draw_seed(context.plan.seed, "random weights"))
     if net is None or 2 * _parameters(net) > _parameters(context.backbone):
         return None
-    asked, examples = context.plan.scratch_recipe(), len(context.read.split.train)
+    asked, examples = context.scratch_recipe(), len(context.read.split.train)
     batch = asked.batch_size if examples < MANY else LARGE_BATCH
     epochs = min(SMALL_EPOCHS[1], max(SMALL_EPOCHS[0], math.ceil(SMALL_STEPS * batch / examples)))
     better = context.data.task.evaluation.primary.greater_is_better

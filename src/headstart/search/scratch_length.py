@@ -19,11 +19,11 @@ import numpy as np
 from headstart.contracts.tuning import Recipe
 from headstart.engine.device import pick_device
 from headstart.engine.training.checkpoint import NOTHING_BETTER, Progress
-from headstart.pipeline.arms import Trained
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import enough_epochs, with_enough_epochs
 from headstart.pipeline.record import Decision
 from headstart.pipeline.time_estimates import operations_each
+from headstart.pipeline.trained import Trained
 from headstart.search.pricing import FORWARDS_AND_BACKWARDS
 
 OPERATIONS = {"cpu": 6e13, "cuda": 6e15}

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.kernel.errors import SettingsError, TrainingError
-from headstart.pipeline.arms import Trained, arm_of, finished_arm
+from headstart.pipeline.arms import arm_of, finished_arm
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import CandidateRow, Decision
 from headstart.pipeline.stored_views import as_many_views
 from headstart.pipeline.time_estimates import Speed
+from headstart.pipeline.trained import Trained
 from headstart.pipeline.training import data_identity
 from headstart.pipeline.view_averaging import left_out, views_averaged
 from headstart.search.candidates import NEIGHBOURS, Candidate, candidates, few_judged, with_views

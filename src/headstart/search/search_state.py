@@ -12,10 +12,11 @@ import time
 from headstart.contracts.model import Model
 from headstart.engine.training.trial_training import seconds_per_step
 from headstart.kernel.errors import TrainingError
-from headstart.pipeline.arms import Trained, boundary, first_head, model_with, weights_of
+from headstart.pipeline.arms import boundary, first_head, model_with
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.stored_views import Beginning, beginning
 from headstart.pipeline.time_estimates import Speed
+from headstart.pipeline.trained import Trained, weights_of
 from headstart.pipeline.training import Attempt, opened, train_once
 from headstart.pipeline.view_averaging import views_averaged
 from headstart.search.candidates import Candidate

@@ -11,25 +11,32 @@ from dataclasses import replace
 
 from headstart.contracts.task_capabilities import ClosedForm
 from headstart.engine.process_group import process_group
-from headstart.pipeline.arms import Arms, Trained, solve_arm, weights_of
+from headstart.pipeline.arms import is_head_alone, solve_arm
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.defaults_by_size import with_enough_epochs
+from headstart.pipeline.defaults_by_size import of_task, with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import trained_and_refitted
 from headstart.pipeline.time_estimates import Speed, speed
+from headstart.pipeline.trained import Arms, Trained, weights_of
 from headstart.search.floor import better_of, has_floor, told
 from headstart.search.scratch_arm import SCRATCH, SHARE, least_seconds, scratch_in_steps, scratch_in_time, why_none
 from headstart.search.scratch_length import count_operations
 from headstart.search.search import Search
 
+HEAD_SHARE = {True: 0.75, False: 0.35}
+"""Of a budget, for the probe of a task whose head is trained by steps: more where it is the model asked for."""
+
 
 def train_arms(context: FitContext) -> Arms:
     """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
     budget, why = context.budget, why_none(context)
+    for name, one in of_task(context.data.task).items():
+        context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))
     refits, searches = context.plan.refits and isinstance(context.read.task, ClosedForm), context.plan.tuning == AUTO
     with budget.step("the probe"):
-        baseline = solve_arm(context, "probe", refit=refits)
+        time = None if budget.seconds is None else HEAD_SHARE[is_head_alone(context)] * budget.left()
+        baseline = solve_arm(context, "probe", refit=refits, budget=time)
         # what trains by steps starts from, and is chosen against, a head that has not seen the validation part
         needed = searches or has_floor(context)
         start = baseline if not refits else solve_arm(context, "probe") if needed else None
@@ -39,7 +46,7 @@ def train_arms(context: FitContext) -> Arms:
     keep = 0.0 if why or not timed else SHARE * budget.left()
     if searches and start is not None:
         arms = _searched(context, keep, start, baseline, fast)
-    elif context.tuning.solved:
+    elif context.tuning.solved or is_head_alone(context):
         arms = _as_model(Arms(context, []), baseline)
     else:
         arms = _trained(context, keep, start, baseline, fast)

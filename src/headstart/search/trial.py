@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.contracts.task import Evaluation
-from headstart.pipeline.arms import Trained
 from headstart.pipeline.numbers import value_text
 from headstart.pipeline.record import CandidateRow, Decision
+from headstart.pipeline.trained import Trained
 from headstart.search.candidates import Candidate
 from headstart.search.cost import Cost
 from headstart.search.probe_comparison import Answer

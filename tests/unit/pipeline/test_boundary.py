@@ -17,11 +17,12 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.objectives.supervised import Supervised
 from headstart.pipeline import arms
-from headstart.pipeline.arms import predict_rows, train_arm
+from headstart.pipeline.arms import train_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.trained import predict_rows
 from headstart.pipeline.training import boundary
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import Classification

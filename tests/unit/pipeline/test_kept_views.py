@@ -31,12 +31,13 @@ from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.kernel.user_settings import build
 from headstart.pipeline import stored_views as views
-from headstart.pipeline.arms import predict_rows, train_arm
+from headstart.pipeline.arms import train_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
 from headstart.pipeline.stored_views import Beginning, beginning
+from headstart.pipeline.trained import predict_rows
 from headstart.pipeline.view_averaging import averaged_where_better, left_out, views_averaged
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import Classification

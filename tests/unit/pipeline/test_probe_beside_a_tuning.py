@@ -8,7 +8,8 @@ import numpy as np
 from test_tuned_arms import SHORT, numbers
 
 from headstart.engine.training.checkpoint import Progress
-from headstart.pipeline.arms import predict_rows, solve_arm, train_arm
+from headstart.pipeline.arms import solve_arm, train_arm
+from headstart.pipeline.trained import predict_rows
 from headstart.tuning.full import Full
 
 

@@ -12,9 +12,9 @@ from test_kept_views import context as pictures_bench  # noqa: F401
 from test_tuned_arms import numbers
 
 from headstart.engine.training.checkpoint import Progress
-from headstart.pipeline.arms import Arms
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.plan import Plan
+from headstart.pipeline.trained import Arms
 from headstart.search.scratch_length import FEWEST_STEPS, MOST_STEPS, count_operations, scratch_length, still_rises
 from headstart.search.train_arms import train_arms
 from headstart.tuning.scratch import Scratch

@@ -25,10 +25,11 @@ from headstart.evidence.splits import Split
 from headstart.kernel.errors import TrainingError
 from headstart.kernel.progress import Quiet
 from headstart.pipeline import embed as sources
-from headstart.pipeline.arms import FitContext, first_head, predict_rows, solve_arm, train_arm
+from headstart.pipeline.arms import FitContext, first_head, solve_arm, train_arm
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import DataSummary
+from headstart.pipeline.trained import predict_rows
 from headstart.runners.eager import Eager
 from headstart.tasks.classification.task import BoundClassification, Classification
 from headstart.tasks.segmentation.task import Segmentation

@@ -32,7 +32,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
 from headstart.numerics.neighbours import knn_classes
-from headstart.pipeline.arms import predict_rows, solve_arm
+from headstart.pipeline.arms import solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed
@@ -42,6 +42,7 @@ from headstart.pipeline.prepare import Prepared, bind_data, choose_task, read_da
 from headstart.pipeline.pretraining.record import SIMPLE, Gain
 from headstart.pipeline.pretraining.unlabelled import Unlabelled
 from headstart.pipeline.record import Arm
+from headstart.pipeline.trained import predict_rows
 
 KNN = "knn_accuracy"
 """The monitor of a training that has a labelled sample."""

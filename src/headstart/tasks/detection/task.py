@@ -1,0 +1,242 @@
+"""Detection: the boxes of objects and their classes, from a backbone's maps of several strides by a head of points.
+
+Pictures are seen whole, in a square; boxes are brought into it, and predictions back to the pictures' own pixels. The
+head is that of `point_head.py`, what each of its points learns is in `point_targets.py`, and boxes found twice are left
+out in `decoding.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeInt, field_validator
+from torch import nn
+
+from headstart.contracts.box_labels import TARGET
+from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features
+from headstart.contracts.placed_targets import Boxes
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.targets import TargetKinds
+from headstart.contracts.task import (
+    BoundTask,
+    Calibration,
+    Evaluation,
+    FeatureSource,
+    Needs,
+    SplitPolicy,
+    Targets,
+    Tensors,
+)
+from headstart.contracts.task_capabilities import Choice
+from headstart.kernel.errors import BackboneError, DataError, some
+from headstart.kernel.settings import Settings
+from headstart.tasks._learnt_state import distinct, one_for_each
+from headstart.tasks.detection.boxes import class_names, counted, encoded, frames_of, labelled_boxes
+from headstart.tasks.detection.decoding import decode
+from headstart.tasks.detection.losses import losses_of, sums_of
+from headstart.tasks.detection.metrics import THRESHOLD, best_threshold, detection_metrics, require_reference
+from headstart.tasks.detection.point_head import PointHead
+from headstart.tasks.detection.view import STEP, chosen_side, chosen_strides, told
+
+BOXES, FRAME, SIZE = TARGET, "frame", "size"
+"""Columns: boxes; what the head must know of a picture, see `boxes.Frame`; and the width and height of a picture."""
+
+MOST_SIDE = 4096
+
+
+class Detection(Settings):
+    """The boxes of objects, and their classes."""
+
+    target: ClassVar[str] = TARGET
+
+    image_side: int | None = Field(default=None, ge=STEP, le=MOST_SIDE, multiple_of=STEP)
+    """Pixels of the square that pictures are seen whole in; a multiple of 32; by default from the data."""
+    strides: tuple[int, ...] = ()
+    """Strides of the maps that boxes are found on, such as [8, 16, 32]; by default from the sizes of the boxes."""
+    width: int = Field(default=96, ge=8, le=1024, multiple_of=8)
+    """Channels of the head; a multiple of 8."""
+    least_score: float = Field(default=0.02, ge=0, lt=1)
+    """Score from which on boxes are kept: low, as average precision counts all of them in order; in [0, 1)."""
+    overlap: float = Field(default=0.6, gt=0, le=1)
+    """IoU from which on the less likely of two boxes of a class is taken for the same object; in (0, 1]."""
+    most: int = Field(default=100, ge=1)
+    """Boxes that are kept of a picture at most; >= 1."""
+
+    _distinct = field_validator("strides")(distinct)
+
+    @classmethod
+    def suits(cls, examples: Examples) -> str | None:
+        """Return why the targets are boxes; None without any."""
+        return "every picture has a list of boxes" if TARGET in examples.schema.targets else None
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest class of each picture in proportion, and pictures without objects."""
+        labels = labelled_boxes(examples)
+        return _by_rarest(labels, class_names(labels))
+
+    def bind(self, examples: Examples, backbone: FeatureSource) -> BoundDetection:
+        """Learn the classes, the size that pictures are seen at, and the strides that the boxes ask for.
+
+        Raises:
+            DataError: boxes are missing or have no area, or no picture has any.
+        """
+        require_reference()
+        labels = labelled_boxes(examples)
+        return _bound(self, examples, class_names(labels), self.image_side, self.strides)
+
+    def restore(self, learnt: Mapping[str, Any]) -> BoundDetection:
+        """Take classes and view as they were learnt."""
+        return BoundDetection.model_validate({**learnt, "settings": self})
+
+
+class BoundDetection(BoundTask):
+    """Detection whose classes and view of the pictures are known."""
+
+    target_kinds: ClassVar[TargetKinds] = {BOXES: Boxes()}
+    in_sums: ClassVar[bool] = True
+
+    settings: Detection
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Class names."""
+    counts: tuple[NonNegativeInt, ...]
+    """Boxes of each class."""
+    image_side: int = Field(ge=STEP, le=MOST_SIDE, multiple_of=STEP)
+    """Pixels of the square that pictures are seen whole in."""
+    strides: tuple[int, ...] = Field(min_length=1)
+    """Strides that boxes are found on, ascending; those that the backbone has no map of are left out by its head."""
+    crowded: NonNegativeInt
+    """Pictures with more boxes than are kept of one."""
+
+    _distinct = field_validator("classes", "strides")(distinct)
+    _counted = field_validator("counts")(one_for_each("classes"))
+
+    @property
+    def needs(self) -> Needs:
+        """Maps of pictures that are seen whole."""
+        return Needs("maps", self.image_side)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """ap, ap50, ap75, and the same by size and class; calibrated is the score from which on a box is shown."""
+        return Evaluation(
+            detection_metrics(self.classes),
+            lambda prediction, targets: {THRESHOLD: best_threshold(targets[BOXES], prediction.columns[BOXES])},
+            _with_threshold,
+            chosen_by="metric",
+            limits={THRESHOLD: (0.0, 1.0)},
+        )
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Report the size that pictures are seen at, the strides, and pictures with more boxes than are kept."""
+        given = self.settings.image_side is not None, bool(self.settings.strides)
+        return told(self.image_side, self.strides, given, self.crowded, self.settings.most)
+
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def training(self) -> Mapping[str, Any]:
+        """Small batches at a high rate: each picture has many points, and most of its loss is that of few boxes."""
+        return {"batch_size": 8, "head_learning_rate": 4e-3}
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest class of each picture in proportion, and pictures without objects."""
+        return _by_rarest(labelled_boxes(examples), self.classes)
+
+    def extended(self, examples: Examples, backbone: FeatureSource) -> BoundDetection:
+        """The classes stay as they are. Raises DataError as `bind`, and on a class that is not among them."""
+        self._require_known(examples)
+        return _bound(self.settings, examples, self.classes, self.image_side, self.strides)
+
+    def targets(self, examples: Examples) -> Targets:
+        """{"boxes": (examples,) of (boxes, 10)}, see `boxes.py`. Raises DataError as `extended` does."""
+        self._require_known(examples)
+        numbers = {name: k for k, name in enumerate(self.classes)}
+        found = np.empty(len(examples), dtype=object)
+        pairs = zip(labelled_boxes(examples), frames_of(examples, self.image_side))
+        for row, (boxes, frame) in enumerate(pairs):
+            found[row] = encoded(boxes, frame, numbers)
+        return {BOXES: found}
+
+    def inputs(self, examples: Examples) -> Targets:
+        """{"frame": (examples, 4) int64}: the size of each picture and the pixels that it takes of its square."""
+        return {FRAME: np.array(frames_of(examples, self.image_side), np.int64).reshape(-1, 4)}
+
+    def head(self, backbone: FeatureSource) -> nn.Module:
+        """Return the head, fresh. Raises BackboneError without maps."""
+        maps = backbone.maps()
+        if not maps:
+            raise BackboneError("detection needs maps, and the backbone has none")
+        strides = [stride for stride in self.strides if stride >= maps[0].stride]
+        if not strides:
+            raise BackboneError(f"the backbone's finest map has stride {maps[0].stride}, and task.strides are finer")
+        return PointHead(maps, strides, self.settings.width, len(self.classes))
+
+    def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
+        """The outputs of `PointHead`."""
+        outputs: Tensors = head(features.maps)
+        return outputs
+
+    def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """ "focal", "giou" and "centreness", each a scalar; see `losses.py`."""
+        return self.losses_of(self.sums(outputs, targets))
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """The sums over points that each term is made of."""
+        return sums_of(outputs, targets[BOXES])
+
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """The terms, each a scalar."""
+        return losses_of(sums)
+
+    def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
+        """Columns "boxes": for each picture (boxes, 6) in its own pixels, the likeliest first, see `boxes.py`; and
+        "size": its width and height."""
+        outputs = self.forward(head, features, inputs)
+        side = torch.full((len(outputs["scores"]), 4), self.image_side)
+        frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
+        return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
+
+    def _require_known(self, examples: Examples) -> None:
+        strange = counted(labelled_boxes(examples)).keys() - {*self.classes}
+        if strange:
+            raise DataError(
+                f"boxes of classes that were not learnt: {some(sorted(strange), 8)}. The classes are "
+                f"{some(self.classes, 8)}"
+            )
+
+
+def _with_threshold(prediction: Prediction, calibration: Calibration) -> Prediction:
+    """With the score from which on boxes are shown beside those of each picture."""
+    shown = np.full(len(prediction), calibration.get(THRESHOLD, 0.0))
+    return Prediction({**prediction.columns, THRESHOLD: shown})
+
+
+def _bound(
+    settings: Detection, examples: Examples, classes: tuple[str, ...], side: int | None, strides: tuple[int, ...]
+) -> BoundDetection:
+    """The task of these classes; side and strides are chosen by the boxes where they are not settled."""
+    labels = labelled_boxes(examples)
+    numbers, counts = {name: k for k, name in enumerate(classes)}, counted(labels)
+    side = side or chosen_side(examples)
+    framed = [encoded(boxes, frame, numbers) for boxes, frame in zip(labels, frames_of(examples, side))]
+    return BoundDetection(
+        settings=settings,
+        classes=classes,
+        counts=tuple(counts[name] for name in classes),
+        image_side=side,
+        strides=tuple(sorted(strides or chosen_strides(framed))),
+        crowded=sum(len(boxes) > settings.most for boxes in labels),
+    )
+
+
+def _by_rarest(labels: Any, classes: tuple[str, ...]) -> SplitPolicy:
+    counts, nothing = counted(labels), len(classes)
+    numbers = {name: k for k, name in enumerate(classes)}
+    held = [sorted({numbers[b["label"]] for b in boxes if b["label"] in numbers}) or [nothing] for boxes in labels]
+    strata = [min(some, key=lambda k: (counts[classes[k]] if k < nothing else 0, k)) for some in held]
+    return SplitPolicy(np.array(strata, dtype=np.int64), (*classes, "no object"), held)

@@ -1,0 +1,110 @@
+"""From pictures with boxes in COCO's files to predicted boxes, by the commands of a user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import headstart
+from detected_boxes import CLASSES, SIDE, boxes_of, picture_with
+from headstart.cli.app import app
+from headstart.contracts.format import Columns
+from headstart.kernel.errors import DataError
+from headstart.pipeline.data import read_examples
+
+PICTURES = 60
+
+
+def coco(folder: Path, rows: range) -> Path:
+    """`images/` and `instances.json` of these pictures."""
+    (folder / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for row in rows:
+        name, boxes = f"{row:03d}.png", boxes_of(row)
+        Image.fromarray(picture_with(boxes, row)).save(folder / "images" / name)
+        images.append({"id": row, "file_name": name, "width": SIDE, "height": SIDE})
+        for one in boxes:
+            place = [one["left"], one["top"], one["right"] - one["left"], one["bottom"] - one["top"]]
+            number = CLASSES.index(one["label"]) + 1
+            annotations.append({"id": len(annotations), "image_id": row, "category_id": number, "bbox": place})
+    categories = [{"id": k + 1, "name": name} for k, name in enumerate(CLASSES)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "instances.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return coco(tmp_path_factory.mktemp("detection") / "cells", range(PICTURES))
+
+
+@pytest.fixture(scope="module")
+def headstart_says(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    def says(*arguments: object) -> str:
+        environment = {"HEADSTART_CACHE": str(tmp_path_factory.getbasetemp() / "cache")}
+        result = CliRunner().invoke(app, [str(one) for one in arguments], env=environment)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return says
+
+
+@pytest.fixture(scope="module")
+def run(cells: Path, headstart_says: Callable[..., str]) -> Path:
+    """The frozen head, trained on kept maps."""
+    out = cells.parent / "run"
+    short = ("tuning.epochs=2", "tuning.batch_size=8", "task.width=16")
+    settings = [part for one in short for part in ("--set", one)]
+    named = ("--backbone", "test_resnet", "--weights", "random", "--runner", "eager", "--tuning", "head_only")
+    headstart_says("fit", cells, "--task", "detection", "--out", out, "--no-scratch", *named, *settings)
+    return out
+
+
+def test_a_fit_ends_with_average_precision_its_interval_and_a_report(run: Path) -> None:
+    figures = json.loads((run / "metrics.json").read_text())["test"]
+    assert {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ap_cell", "ap_platelet"} == figures.keys()
+    assert 0 <= figures["ap"]["low"] <= figures["ap"]["value"] <= figures["ap"]["high"] <= 1
+    report = (run / "report.html").read_text()
+    assert all(title in report for title in ("Precision and recall", "Errors", "Sizes", "Classes"))
+    assert "missed (orange)" in report
+    calibration = json.loads((run / "model" / "model.json").read_text())["calibration"]
+    assert 0 <= calibration["threshold"] <= 1
+
+
+def test_predictions_are_a_row_for_each_box_and_a_coco_file_that_can_be_read(
+    run: Path, cells: Path, headstart_says: Callable[..., str], tmp_path: Path
+) -> None:
+    out = tmp_path / "found.csv"
+    said = headstart_says("predict", run, cells / "images", "--out", out)
+    assert f"{PICTURES} predictions" in said
+    table = pd.read_csv(out)
+    assert table.columns.tolist() == ["origin", "label", "score", "left", "top", "right", "bottom", "error"]
+    assert table["origin"].nunique() == PICTURES
+    boxes = table.dropna(subset="label")
+    assert (boxes["left"] < boxes["right"]).all() and boxes[["right", "bottom"]].max().max() <= SIDE
+    written = json.loads((tmp_path / "found" / "coco.json").read_text())
+    assert len(written["images"]) == PICTURES and len(written["annotations"]) == len(boxes)
+    frame = headstart.load(run).predict(cells / "images")
+    assert frame["label"].fillna("").tolist() == table["label"].fillna("").tolist()
+    if len(boxes):
+        (tmp_path / "found" / "images").symlink_to(cells / "images")
+        again, _ = read_examples(tmp_path / "found", Columns(target="boxes"))
+        assert sum(map(len, again.target("boxes"))) == len(boxes)
+
+
+def test_a_run_is_judged_on_other_pictures_and_refuses_other_classes(
+    run: Path, headstart_says: Callable[..., str], tmp_path: Path
+) -> None:
+    other = coco(tmp_path / "other", range(100, 108))
+    assert "AP" in headstart_says("evaluate", run, other)
+    document = json.loads((other / "instances.json").read_text())
+    document["categories"][0]["name"] = "dog"
+    (other / "instances.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="not learnt: dog"):
+        headstart.load(run).evaluate(other)
