@@ -19,7 +19,7 @@ from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
-from headstart.evidence.comparison import compare, measure
+from headstart.evidence.comparison import compare, figures
 from headstart.evidence.over_runs import joint_replicates, mean_over_runs
 from headstart.tasks.classification.metrics import classification_metrics
 from headstart.tasks.multilabel.metrics import multilabel_metrics
@@ -139,8 +139,8 @@ def _figures(world: World, labels: np.ndarray, noise: np.ndarray) -> dict[str, F
     found: dict[str, Figure] = {}
     for names in _ALIKE:
         targets, prediction = world.case(min(names), labels, noise)
-        figures = measure([METRICS[name] for name in names], targets, prediction, seed=0, resamples=RESAMPLES)
-        found |= {name: figures[METRICS[name].name] for name in names}
+        measured = figures([METRICS[name] for name in names], targets, prediction, seed=0, resamples=RESAMPLES)
+        found |= {name: measured[METRICS[name].name] for name in names}
     return found
 
 

@@ -73,7 +73,7 @@ def _one(root: Path, path: str) -> dict[str, Any]:
     accuracy = data.task.evaluation.primary
     difference = compare(accuracy, targets, ours, theirs, groups=data.groups_of(test), seed=0)
     both = {
-        key: figures(data.task, targets, prediction, groups=data.groups_of(test), seed=0)["accuracy"]
+        key: figures(data.task.evaluation.metrics, targets, prediction, groups=data.groups_of(test), seed=0)["accuracy"]
         for key, prediction in (("headstart", ours), ("logistic_regression_cv", theirs))
     }
     return {

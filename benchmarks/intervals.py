@@ -140,7 +140,7 @@ def _real(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, A
     known = {}
     for name in data:
         task, targets, prediction = _world(name)
-        known[name] = figures(task, targets, prediction, seed=0)["accuracy"].value
+        known[name] = figures(task.evaluation.metrics, targets, prediction, seed=0)["accuracy"].value
         for size in SIZES:
             draws = np.random.default_rng([size, len(name)])
             found = [_covers(task, targets, prediction, size, draws, known[name]) for _ in range(each)]
@@ -164,5 +164,7 @@ def _covers(
 ) -> bool:
     rows = draws.integers(0, len(prediction), size)
     sample = {name: values[rows] for name, values in targets.items()}
-    figure = figures(task, sample, prediction.take(rows), seed=int(draws.integers(2**31)))["accuracy"]
+    figure = figures(task.evaluation.metrics, sample, prediction.take(rows), seed=int(draws.integers(2**31)))[
+        "accuracy"
+    ]
     return figure.low <= truth <= figure.high

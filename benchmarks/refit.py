@@ -83,7 +83,7 @@ def with_rows(context: FitContext, labels: int | None, draw: int) -> FitContext:
 def _figures(context: FitContext, refit: bool) -> dict[str, float]:
     data, rows = context.data, context.data.split.test
     predicted = predict_rows(context, solve_arm(context, "model", refit=refit), rows)
-    found = figures(data.task, data.targets_of(rows), predicted, seed=0)
+    found = figures(data.task.evaluation.metrics, data.targets_of(rows), predicted, seed=0)
     return {name: float(found[name].value) for name in METRICS if name in found}
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from headstart.contracts.prediction import Prediction
-from headstart.evidence.comparison import compare, measure
+from headstart.evidence.comparison import compare, figures
 from headstart.numerics.bootstrap import Resamples
 from headstart.numerics.score_interval import Shares, score_interval
 from headstart.tasks._reweighted import f1_trials
@@ -117,6 +117,6 @@ def test_few_examples_of_a_class_are_covered(name: str) -> None:
 
     true = float(metric.replicates(*case(np.repeat([1, 0], 200_000), noise))(weights)[0])
     for trial in range(250):
-        found = measure([metric], *case(labels, draws.normal(size=60)), seed=trial, resamples=100)[name]
+        found = figures([metric], *case(labels, draws.normal(size=60)), seed=trial, resamples=100)[name]
         covered += found.low <= true <= found.high
     assert covered / 250 >= 0.92

@@ -146,8 +146,8 @@ def test_each_picture_and_class_that_counts_is_measured_once_for_all_metrics_and
     targets, masks = task.targets(examples), np.empty(6, dtype=object)
     masks[:] = [encode_mask(np.roll(blobs_mask(k), 2, axis=0)) for k in range(6)]
     prediction = Prediction({"mask": masks})
-    figures(task, targets, prediction, seed=0, resamples=10)
+    figures(task.evaluation.metrics, targets, prediction, seed=0, resamples=10)
     table = presentation_of(task).panels(prediction, targets)[0]
-    figures(task, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
+    figures(task.evaluation.metrics, {"mask": targets["mask"][1:]}, prediction.take(range(1, 6)), seed=0, resamples=10)
     assert len(measured) == 6 * 2
     assert isinstance(table, Table) and table.rows[0][3] is None and table.rows[1][3] is not None

@@ -54,32 +54,6 @@ class Slices(NamedTuple):
 
 
 def figures(
-    task: BoundTask,
-    targets: Targets,
-    prediction: Prediction,
-    *,
-    groups: np.ndarray | None = None,
-    seed: int,
-    resamples: int = RESAMPLES,
-    absent: bool = True,
-) -> dict[str, Figure]:
-    """Every metric of a task on finished predictions, with intervals from the same resamples.
-
-    Args:
-        task: its metrics are measured.
-        targets: what is true.
-        prediction: what `Task.finish` returned for the same examples.
-        groups: (examples,) what is resampled together; the figures' `n` counts groups then.
-        seed: of the resamples.
-        resamples: how many.
-        absent: whether a class without an example leaves its figures without an interval; False where the examples are
-            older than the class.
-    """
-    metrics = task.evaluation.metrics
-    return measure(metrics, targets, prediction, groups=groups, seed=seed, resamples=resamples, absent=absent)
-
-
-def measure(
     metrics: Sequence[Metric],
     targets: Targets,
     prediction: Prediction,
@@ -89,7 +63,18 @@ def measure(
     resamples: int = RESAMPLES,
     absent: bool = True,
 ) -> dict[str, Figure]:
-    """The figures of these metrics; arguments as for `figures`."""
+    """Measure each metric on finished predictions, with intervals from the same resamples.
+
+    Args:
+        metrics: what is measured.
+        targets: what is true.
+        prediction: what `Evaluation.finish` returned for the same examples.
+        groups: (examples,) what is resampled together; the figures' `n` counts groups then.
+        seed: of the resamples.
+        resamples: how many.
+        absent: whether a class without an example leaves its figures without an interval; False where the examples are
+            older than the class.
+    """
     drawn = Resamples(len(prediction), groups, seed, resamples)
     found, rest = {}, Rest(len(prediction), groups)
     for metric, replicates in zip(metrics, drawn.of(*(metric.replicates(targets, prediction) for metric in metrics))):
@@ -170,7 +155,7 @@ def slice_figures(
         if count >= FEWEST:
             part = {key: column[rows] for key, column in targets.items()}
             inside = None if groups is None else np.asarray(groups)[rows]
-            measured = figures(task, part, prediction.take(rows), groups=inside, seed=seed)
+            measured = figures(task.evaluation.metrics, part, prediction.take(rows), groups=inside, seed=seed)
         slices.append(Slice(name, count, measured))
     rare = [piece for piece in slices if not piece.figures]
     some = "1 value has" if len(rare) == 1 else f"{len(rare)} values have"

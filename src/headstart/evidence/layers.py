@@ -20,7 +20,7 @@ from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
-from headstart.evidence.comparison import Difference, compare, measure
+from headstart.evidence.comparison import Difference, compare, figures
 
 
 class Layer(NamedTuple):
@@ -66,7 +66,7 @@ def layer_view(
 
     layers = tuple(
         Layer(
-            measure([metric], targets, prediction, groups=groups, seed=seed)[metric.name],
+            figures([metric], targets, prediction, groups=groups, seed=seed)[metric.name],
             against(k, best),
             against(k, int(np.argmax(values[:k]))) if k else None,
         )

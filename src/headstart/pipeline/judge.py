@@ -50,7 +50,10 @@ def judge(
     seed: int,
 ) -> Judged:
     """Judge the predictions of every arm, 'model' first, on the same examples."""
-    found = {key: rows_of(figures(task, targets, p, groups=groups, seed=seed)) for key, p in predictions.items()}
+    found = {
+        key: rows_of(figures(task.evaluation.metrics, targets, p, groups=groups, seed=seed))
+        for key, p in predictions.items()
+    }
     model = predictions["model"]
     primary = task.evaluation.primary
     comparisons = []

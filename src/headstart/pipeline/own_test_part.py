@@ -147,8 +147,10 @@ def _compared(nothing: Forgetting, run: RunFolder, model: Model, examples: Examp
         update={
             "examples": len(rows),
             "metric": metric.name,
-            "before": rows_of(figures(run.model.task, was, before, groups=groups, seed=seed)),
-            "after": rows_of(figures(model.task, now, after, groups=groups, seed=seed, absent=False)),
+            "before": rows_of(figures(run.model.task.evaluation.metrics, was, before, groups=groups, seed=seed)),
+            "after": rows_of(
+                figures(model.task.evaluation.metrics, now, after, groups=groups, seed=seed, absent=False)
+            ),
             "difference": figure_row(difference.figure),
             "verdict": difference.verdict,
         }

@@ -80,7 +80,7 @@ def compared(context: FitContext, where: Where, one: Prediction, other: Predicti
     targets, groups = data.targets_of(where.rows), data.groups_of(where.rows)
     better, reason = decided(context, where, one, other)
     both = [
-        figures(data.task, targets, given, groups=groups, seed=context.plan.seed)[primary.name]
+        figures(data.task.evaluation.metrics, targets, given, groups=groups, seed=context.plan.seed)[primary.name]
         for given in (one, other)
     ]
     return Answer(better, both[0], both[1], reason, in_words(where, title, better=better))

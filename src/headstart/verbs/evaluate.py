@@ -109,7 +109,7 @@ def evaluate(
     seed = run.plan.seed
     reads, notes = count_reading(run, content_keys(examples, reporter).keys, report)
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
-    rows = rows_of(figures(task, targets, predicted.prediction, groups=groups, seed=seed))
+    rows = rows_of(figures(task.evaluation.metrics, targets, predicted.prediction, groups=groups, seed=seed))
     beside = _beside_majority(task, judged, targets, rows[task.evaluation.primary.name])
     evaluation = Evaluation(
         data=source,
@@ -143,7 +143,7 @@ def _beside_plain(
     """The evaluation of an adapted model, whose prediction comes first, beside that of the model as it was trained."""
     adapted, plain = both
     metric = task.evaluation.primary
-    before = rows_of(figures(task, targets, plain, groups=groups, seed=seed))
+    before = rows_of(figures(task.evaluation.metrics, targets, plain, groups=groups, seed=seed))
     row = compared("as trained", metric, targets, adapted, plain, groups, seed)
     values = [value_text(metric.unit, rows[metric.name].value) for rows in (evaluation.figures, before)]
     words = f"With --test-time {evaluation.test_time} {metric.title} {values[0]}, without {values[1]}"

@@ -11,7 +11,7 @@ from head_shapes import SHAPES
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.tasks.classification.task import Classification
-from headstart.tasks.regression.task import Regression
+from headstart.tasks.regression.metrics import regression_metrics
 from labelled import labelled
 
 TASK = Classification().bind(labelled(["a", "b"]), SHAPES)
@@ -30,7 +30,7 @@ def labels_of(n: int) -> np.ndarray:
 
 def test_every_metric_gets_a_figure_whose_interval_contains_it() -> None:
     labels = labels_of(100)
-    found = figures(TASK, {"label": labels}, predicted(labels, np.arange(100) % 5 > 0), seed=0)
+    found = figures(TASK.evaluation.metrics, {"label": labels}, predicted(labels, np.arange(100) % 5 > 0), seed=0)
     assert list(found) == ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece"]
     assert found["accuracy"].value == 0.8 and found["accuracy"].n == 100
     for name, figure in found.items():
@@ -41,22 +41,22 @@ def test_every_metric_gets_a_figure_whose_interval_contains_it() -> None:
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     labels = labels_of(60)
-    given = TASK, {"label": labels}, predicted(labels, np.arange(60) % 4 > 0)
+    given = TASK.evaluation.metrics, {"label": labels}, predicted(labels, np.arange(60) % 4 > 0)
     assert figures(*given, seed=1) == figures(*given, seed=1) != figures(*given, seed=2)
 
 
 def test_groups_that_stand_or_fall_together_widen_the_interval_and_are_counted() -> None:
     labels, groups = labels_of(200), np.repeat(np.arange(20), 10)
     prediction = predicted(labels, groups % 4 > 0)
-    plain = figures(TASK, {"label": labels}, prediction, seed=0)["accuracy"]
-    grouped = figures(TASK, {"label": labels}, prediction, groups=groups, seed=0)["accuracy"]
+    plain = figures(TASK.evaluation.metrics, {"label": labels}, prediction, seed=0)["accuracy"]
+    grouped = figures(TASK.evaluation.metrics, {"label": labels}, prediction, groups=groups, seed=0)["accuracy"]
     assert grouped.n == 20 and plain.n == 200
     assert grouped.high - grouped.low > 2.5 * (plain.high - plain.low)
 
 
 def test_thirty_right_of_thirty_is_not_certainty() -> None:
     labels = labels_of(30)
-    found = figures(TASK, {"label": labels}, predicted(labels, np.ones(30, dtype=bool)), seed=0)
+    found = figures(TASK.evaluation.metrics, {"label": labels}, predicted(labels, np.ones(30, dtype=bool)), seed=0)
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc"):
         assert found[name].value == found[name].high == 1.0
         assert 0.85 < found[name].low < 0.9
@@ -64,7 +64,10 @@ def test_thirty_right_of_thirty_is_not_certainty() -> None:
 
 def test_an_undefined_metric_is_nan_throughout() -> None:
     figure = figures(
-        TASK, {"label": np.ones(20, dtype=int)}, predicted(np.ones(20, dtype=int), np.arange(20) > 3), seed=0
+        TASK.evaluation.metrics,
+        {"label": np.ones(20, dtype=int)},
+        predicted(np.ones(20, dtype=int), np.arange(20) > 3),
+        seed=0,
     )
     assert all(map(math.isnan, figure["roc_auc"][:3]))
     assert figure["accuracy"].value == 0.8
@@ -74,7 +77,7 @@ def test_regression_has_figures_too() -> None:
     generator = np.random.default_rng(0)
     truth = generator.normal(size=150)
     prediction = Prediction({"value": truth + 0.5 * generator.normal(size=150)})
-    found = figures(Regression().restore({"mean": 0.0, "scale": 1.0}), {"label": truth}, prediction, seed=0)
+    found = figures(regression_metrics(), {"label": truth}, prediction, seed=0)
     assert list(found) == ["r2", "mae", "rmse"]
     assert found["r2"].low < found["r2"].value < found["r2"].high < 1
     assert 0.5 * math.sqrt(2 / math.pi) == pytest.approx(found["mae"].value, abs=0.08)
@@ -113,7 +116,10 @@ def test_pairing_sees_what_unpaired_intervals_cannot() -> None:
     labels = labels_of(300)
     hard = np.arange(300) < 90
     one, other = predicted(labels, ~hard), predicted(labels, ~hard & (np.arange(300) % 25 > 0))
-    apart = [figures(TASK, {"label": labels}, prediction, seed=0)["accuracy"] for prediction in (one, other)]
+    apart = [
+        figures(TASK.evaluation.metrics, {"label": labels}, prediction, seed=0)["accuracy"]
+        for prediction in (one, other)
+    ]
     assert apart[1].high > apart[0].low
     assert compare(ACCURACY, {"label": labels}, one, other, seed=0).verdict == "better"
 

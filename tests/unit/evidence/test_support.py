@@ -28,7 +28,7 @@ def case(spam: int, n: int = 60) -> tuple[dict[str, np.ndarray], Prediction]:
 
 @pytest.mark.parametrize("spam", [0, 1, 4])
 def test_figures_over_classes_of_a_rare_one_have_no_interval_and_name_it(spam: int) -> None:
-    found = figures(TASK, *case(spam), seed=0)
+    found = figures(TASK.evaluation.metrics, *case(spam), seed=0)
     for name in OF_CLASSES:
         assert found[name].reason == f"too few examples of 'spam': {spam}"
         assert math.isnan(found[name].low) and math.isnan(found[name].high)
@@ -36,7 +36,7 @@ def test_figures_over_classes_of_a_rare_one_have_no_interval_and_name_it(spam: i
 
 
 def test_five_examples_of_each_class_give_intervals() -> None:
-    found = figures(TASK, *case(5), seed=0)
+    found = figures(TASK.evaluation.metrics, *case(5), seed=0)
     assert found.pop("ece").reason == "no interval: chance adds to it"
     for figure in found.values():
         assert figure.low <= figure.value <= figure.high and not figure.reason
@@ -47,16 +47,17 @@ def test_of_many_classes_none_decides_alone_and_three_examples_of_each_will_do()
     chosen = np.where(np.arange(90) % 7, labels, (labels + 1) % 30)
     task = Classification().bind(labelled([f"c{k:02d}" for k in range(30)]), SHAPES)
     prediction = Prediction({"probabilities": np.where(np.eye(30)[chosen] > 0, 0.71, 0.01)})
-    found = figures(task, {"label": labels}, prediction, seed=0)
+    found = figures(task.evaluation.metrics, {"label": labels}, prediction, seed=0)
     assert all(found[name].low < found[name].value < found[name].high for name in OF_CLASSES)
 
 
 def test_groups_are_counted_not_their_examples() -> None:
     groups = np.repeat(np.arange(20), 3)
-    found = figures(TASK, *case(12), groups=groups, seed=0)
+    found = figures(TASK.evaluation.metrics, *case(12), groups=groups, seed=0)
     assert found["roc_auc"].reason == "too few groups with examples of 'spam': 4"
     assert (
-        figures(TASK, *case(30), groups=np.repeat(np.arange(4), 15), seed=0)["accuracy"].reason == "too few groups: 4"
+        figures(TASK.evaluation.metrics, *case(30), groups=np.repeat(np.arange(4), 15), seed=0)["accuracy"].reason
+        == "too few groups: 4"
     )
 
 
@@ -83,7 +84,7 @@ def test_many_rare_labels_are_counted_and_the_first_named() -> None:
     prediction = Prediction({"probabilities": np.clip(truth, 0.2, 0.8), "chosen": truth > 0})
     metrics = multilabel_metrics("abcde")
     task = type("Judged", (), {"evaluation": type("Of", (), {"metrics": metrics})})
-    found = figures(task, {"label": truth}, prediction, seed=0)
+    found = figures(task.evaluation.metrics, {"label": truth}, prediction, seed=0)
     assert found["macro_f1"].reason == "too few examples of 'b': 2, 'c': 2, 'd': 2 and 1 more"
     assert found["mean_average_precision"].reason == "too few examples of 'b': 2, 'c': 2, 'd': 2 and 1 more"
     assert not found["micro_f1"].reason and not found["average_precision_a"].reason

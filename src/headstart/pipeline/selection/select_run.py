@@ -18,7 +18,7 @@ import numpy as np
 from headstart.contracts.figures import info_of
 from headstart.contracts.score import Score
 from headstart.engine.store.feature_store import FeatureStore
-from headstart.evidence.comparison import Difference, compare, measure
+from headstart.evidence.comparison import Difference, compare, figures
 from headstart.evidence.folds import folds
 from headstart.evidence.ranking import Rank, ranks
 from headstart.kernel import registry
@@ -199,7 +199,7 @@ class Contest:
     def _row(self, this: Round, one: Measurement, rank: Rank) -> BackboneRow:
         candidate, primary = one.candidate, self.task.evaluation.primary
         targets = self.data.targets_of(this.rows)
-        found = measure([primary], targets, one.prediction, groups=this.groups, seed=self.seed)[primary.name]
+        found = figures([primary], targets, one.prediction, groups=this.groups, seed=self.seed)[primary.name]
         return BackboneRow(
             reference=candidate.reference,
             licence=candidate.ready.backbone.licence,
