@@ -21,14 +21,14 @@ REACH = 3
 class SmallTextNet(nn.Module):
     """Maps token numbers (batch, length) to vectors (batch, length, 64)."""
 
-    def __init__(self, vocabulary: int, dropout: float = 0.5) -> None:
+    def __init__(self, vocabulary: int) -> None:
         """Draw the weights; `vocabulary` is the number of tokens."""
         super().__init__()
         self.tokens, self.types = nn.Embedding(vocabulary, WIDTH), nn.Embedding(TYPES, WIDTH)
         for table in (self.tokens, self.types):
             nn.init.normal_(table.weight, std=SPREAD)
         self.near = nn.Conv1d(WIDTH, WIDTH, REACH, padding=REACH // 2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> tuple[Tensor]:
         """Read a batch whose padding has the mask 0."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.contracts.targets import WEIGHT
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.settings import Settings
 
 Raw = Any
@@ -123,3 +123,7 @@ class Examples:
     def origins(self) -> list[str]:
         """The origin of each example."""
         return [str(value) for value in self.column(self.schema.origin)]
+
+    def named(self, rows: Sequence[int]) -> str:
+        """The origins of the first of some rows, for an error: 'a.jpg, b.jpg, c.jpg and 4 more'."""
+        return some(self.take(rows).origins(), 3)

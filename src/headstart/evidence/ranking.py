@@ -35,17 +35,16 @@ def ranks(
     *,
     groups: np.ndarray | None = None,
     seed: int,
-    resamples: int = RESAMPLES,
 ) -> list[Rank]:
     """Return the standing of each model.
 
     Args:
         metric: what they are ranked by. targets: what is true.
         predictions: of each model for the same examples, finished.
-        groups: (examples,) what is resampled together. seed: of the resamples. resamples: how many.
+        groups: (examples,) what is resampled together. seed: of the resamples.
     """
     sign = 1.0 if metric.greater_is_better else -1.0
-    drawn = Resamples(len(predictions[0]), groups, seed, resamples)
+    drawn = Resamples(len(predictions[0]), groups, seed, RESAMPLES)
     found = sign * np.stack(drawn.of(*(metric.replicates(targets, prediction) for prediction in predictions)))
     found = np.where(np.isnan(found), -np.inf, found)
     winners = found == found.max(axis=0)

@@ -174,17 +174,17 @@ def colour_of(number: int) -> bytes:
     return bytes((37 * number % 200 + 40, 91 * number % 200 + 40, 151 * number % 200 + 40))
 
 
-def overlay(picture: Image.Image, classes: np.ndarray, background: Sequence[int] = (0,)) -> Image.Image:
-    """A picture with the classes of a map of its size (height, width) laid over it, half transparent."""
+def overlay(picture: Image.Image, classes: np.ndarray) -> Image.Image:
+    """A picture under the classes of a map of its size (height, width), half transparent, without class 0."""
     pixels = np.asarray(picture.convert("RGB"), dtype=np.float64)
     palette = np.array([list(colour_of(k)) for k in range(int(classes.max(initial=0)) + 1)], dtype=np.float64)
-    shown = ~np.isin(classes, background)
-    pixels = np.where(shown[..., None], 0.45 * pixels + 0.55 * palette[classes], pixels)
+    pixels = np.where((classes != 0)[..., None], 0.45 * pixels + 0.55 * palette[classes], pixels)
     return Image.fromarray(pixels.astype(np.uint8))
 
 
-def side_by_side(pictures: Sequence[Image.Image], gap: int = 4) -> Image.Image:
-    """Pictures of one height in a row on white, `gap` pixels apart."""
+def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one height in a row on white, a little apart."""
+    gap = 4
     width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
     row = Image.new("RGB", (width, pictures[0].height), "white")
     at = 0

@@ -56,12 +56,12 @@ def label_kind(examples: Examples) -> str:
     if not first:
         raise DataError(f"{where}: no example has a label ({len(values)} rows)")
     if len(first) > 1:
-        seen = ", ".join(f"{values[row]!r} in {origins_of(examples, [row])}" for row in sorted(first.values()))
+        seen = ", ".join(f"{values[row]!r} in {examples.named([row])}" for row in sorted(first.values()))
         raise DataError(f"{where}: labels of different kinds are mixed: {seen}. Write all of them in one way.")
     kind, row = next(iter(first.items()))
     if kind == "other":
         raise DataError(
-            f"{where}: {values[row]!r} in {origins_of(examples, [row])} is a {type(values[row]).__name__}; a label is a"
+            f"{where}: {values[row]!r} in {examples.named([row])} is a {type(values[row]).__name__}; a label is a"
             " text, a number or true/false"
         )
     return kind
@@ -73,7 +73,7 @@ def require_labels(examples: Examples) -> None:
     if missing:
         raise DataError(
             f"{column_of(examples)}: {len(missing)} of {len(examples)} examples have no label (empty or NaN), first"
-            f" {origins_of(examples, missing)}. Fill them in or take these rows out."
+            f" {examples.named(missing)}. Fill them in or take these rows out."
         )
 
 
@@ -131,10 +131,3 @@ def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:
 def column_of(examples: Examples) -> str:
     """Return the name of the label column for error messages."""
     return f"column '{examples.schema.targets[TARGET]}'"
-
-
-def origins_of(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
-    """The first origins of some rows, for an error: 'a.jpg, b.jpg, c.jpg and 4 more'."""
-    names = examples.take(list(rows[:most])).origins()
-    more = f" and {len(rows) - most} more" if len(rows) > most else ""
-    return ", ".join(names) + more

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headstart.contracts.examples import Examples
 from headstart.kernel.errors import DataError
-from headstart.tasks._label_kinds import TARGET, class_name, column_of, kind_of, origins_of, require_labels
+from headstart.tasks._label_kinds import TARGET, class_name, column_of, kind_of, require_labels
 
 LISTS = "lists"
 """The form of cells that are lists, or JSON of lists."""
@@ -59,7 +59,7 @@ def _names(value: Any, separator: str, examples: Examples, row: int) -> tuple[st
     strange = [part for part in parts if kind_of(part) not in ("string", "whole", "truth")]
     if strange:
         raise DataError(
-            f"{column_of(examples)}: {strange[0]!r} in {origins_of(examples, [row])} is not a label name; expected"
+            f"{column_of(examples)}: {strange[0]!r} in {examples.named([row])} is not a label name; expected"
             ' a list of names, such as ["red", "round"], [] for none'
         )
     return tuple(dict.fromkeys(class_name(part).strip() for part in parts))

@@ -123,7 +123,7 @@ def predict_stored(
     """The finished prediction for some rows of a frozen pass (all readable ones without any), from where it ended.
 
     Args:
-        queries: what the task asks of every row of the pass.
+        head_inputs: what the head must know of every row of the pass.
 
     Raises:
         DataError: no rows are given, or the input of one of them could not be read.

@@ -105,11 +105,11 @@ class PretrainPlan(AnyPlan):
         if faults:
             raise SettingsError("\n".join(faults))
 
-    def as_fit(self, *, data: str | None = None) -> Plan:
-        """The plan of a fit on the labelled sample, or on other `data`, by the same backbone: for what both share."""
+    def as_fit(self) -> Plan:
+        """The plan of a fit on the labelled sample by the same backbone: for what both share."""
         chosen = {name: values for name, values in self.settings.items() if name in ("backbone", "task")}
         return Plan(
-            data=data or self.labelled or self.data,
+            data=self.labelled or self.data,
             columns=self.columns,
             backbone=self.backbone,
             weights=self.weights,

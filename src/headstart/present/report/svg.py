@@ -51,7 +51,7 @@ class Frame(NamedTuple):
     """Ticks of x at whole numbers only."""
 
 
-def span(values: Sequence[float], *, share: bool = False, room: float = 0.06) -> tuple[float, float]:
+def span(values: Sequence[float], *, share: bool = False) -> tuple[float, float]:
     """The range that shows all finite values with a little room; shares stay within [0, 1].
 
     It is never so narrow, beside its values or at all, that its ticks could not be told apart in floating point.
@@ -59,7 +59,7 @@ def span(values: Sequence[float], *, share: bool = False, room: float = 0.06) ->
     finite = [_cut(value) for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     size = max(abs(low), abs(high))
-    pad = max(room * (high - low), NARROWEST * size, SMALLEST) if high > low else max(0.05 * size, SMALLEST)
+    pad = max(0.06 * (high - low), NARROWEST * size, SMALLEST) if high > low else max(0.05 * size, SMALLEST)
     pad = pad if size else 0.05
     inside = share and low >= 0 and high <= 1
     low, high = low - pad, high + pad

@@ -35,7 +35,6 @@ from headstart.tasks._label_kinds import (
     column_of,
     label_kind,
     natural_order,
-    origins_of,
     require_labels,
 )
 from headstart.tasks._learnt_state import TEMPERATURE, distinct, one_for_each, temperature_of
@@ -233,7 +232,7 @@ def _encode(names: list[str], classes: tuple[str, ...], examples: Examples) -> n
     if strange:
         raise DataError(
             f"{column_of(examples)}: {unknown('class', names[strange[0]], classes)} "
-            f"{len(strange)} examples have a label that is not a class here, first {origins_of(examples, strange)}."
+            f"{len(strange)} examples have a label that is not a class here, first {examples.named(strange)}."
         )
     return np.array([code[name] for name in names], dtype=np.int64)
 

@@ -25,7 +25,7 @@ from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
-from headstart.tasks._label_kinds import TARGET, codes_of, column_of, natural_order, origins_of
+from headstart.tasks._label_kinds import TARGET, codes_of, column_of, natural_order
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
@@ -235,7 +235,7 @@ def _encode(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples:
         rows = sorted({row for row, _ in strange})
         raise DataError(
             f"{column_of(examples)}: {unknown('label', strange[0][1], classes)} "
-            f"{len(rows)} examples have a label that is not known here, first {origins_of(examples, rows)}."
+            f"{len(rows)} examples have a label that is not known here, first {examples.named(rows)}."
         )
     encoded = np.zeros((len(sets), len(classes)), dtype=np.float32)
     for row, some in enumerate(sets):

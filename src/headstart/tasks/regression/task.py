@@ -28,7 +28,6 @@ from headstart.tasks._label_kinds import (
     column_of,
     kind_of,
     label_kind,
-    origins_of,
     require_labels,
 )
 from headstart.tasks.regression.metrics import regression_metrics
@@ -158,7 +157,7 @@ def _values(examples: Examples) -> np.ndarray:
     labels = examples.target(TARGET)
     if kind in ("string", "truth"):
         raise DataError(
-            f"{column_of(examples)}: {labels[0]!r} in {origins_of(examples, [0])} is not a number; regression needs"
+            f"{column_of(examples)}: {labels[0]!r} in {examples.named([0])} is not a number; regression needs"
             " numbers. For classes use the task 'classification'; numbers that a table takes for names are read with"
             " --set format.labels=numbers."
         )
@@ -166,12 +165,12 @@ def _values(examples: Examples) -> np.ndarray:
     values = np.array(labels, dtype=np.float64)
     infinite = np.flatnonzero(~np.isfinite(values)).tolist()
     if infinite:
-        raise DataError(f"{column_of(examples)}: infinite labels in {origins_of(examples, infinite)}")
+        raise DataError(f"{column_of(examples)}: infinite labels in {examples.named(infinite)}")
     large = np.flatnonzero(np.abs(values) > LARGEST).tolist()
     if large:
         raise DataError(
             f"{column_of(examples)}: labels beyond {LARGEST:g}, such as {values[large[0]]:g}, in "
-            f"{origins_of(examples, large)}. Put them right, or write all labels in another unit."
+            f"{examples.named(large)}. Put them right, or write all labels in another unit."
         )
     return values
 

@@ -11,7 +11,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.task_capabilities import Choice
 from headstart.kernel.errors import DataError, some
 from headstart.media.masks import WHITE, Mask
-from headstart.tasks.segmentation.mask_scan import Seen, named
+from headstart.tasks.segmentation.mask_scan import Seen
 from headstart.tasks.segmentation.mask_smoothing import smoothed
 
 MOST_CLASSES = 255
@@ -178,7 +178,7 @@ def require_known(seen: Sequence[Seen], classes: Classes, examples: Examples) ->
         found = sorted(set().union(*(strange[row] for row in rows)))
         raise DataError(
             f"{len(rows)} of {len(seen)} masks hold values that are not classes: {_listed(found, classes.coloured)} in "
-            f"{named(examples, rows)}. The classes are "
+            f"{examples.named(rows)}. The classes are "
             + ", ".join(f"{_listed([v], classes.coloured)} ({n})" for n, v in zip(classes.names, classes.values))
         )
 

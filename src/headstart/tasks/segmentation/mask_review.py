@@ -17,7 +17,7 @@ from headstart.tasks.segmentation.mask_classes import (
     require_known,
     understand,
 )
-from headstart.tasks.segmentation.mask_scan import Seen, faults_of, looked, named, sources
+from headstart.tasks.segmentation.mask_scan import Seen, faults_of, looked, sources
 from headstart.tasks.segmentation.whole_view import choose_view, told
 
 FEW = 10
@@ -60,7 +60,7 @@ def review_masks(examples: Examples) -> Review:
 def _warnings(examples: Examples, pixels: np.ndarray, classes: Classes, shown: Sequence[int]) -> tuple[str, ...]:
     pictures = (pixels > 0).sum(axis=0)
     empty = np.flatnonzero(pixels[:, shown].sum(axis=1) == 0).tolist() if len(shown) < len(classes.names) else []
-    found = [f"{len(empty)} of {len(pixels)} masks hold background alone: {named(examples, empty)}"] if empty else []
+    found = [f"{len(empty)} of {len(pixels)} masks hold background alone: {examples.named(empty)}"] if empty else []
     found += [f"class '{classes.names[k]}' is in no mask" for k in shown if not pictures[k]]
     rare = [f"'{classes.names[k]}' ({pictures[k]})" for k in shown if 0 < pictures[k] < FEW]
     return (*found, f"classes in fewer than {FEW} pictures: {', '.join(rare)}") if rare else tuple(found)

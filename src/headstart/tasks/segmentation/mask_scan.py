@@ -61,7 +61,7 @@ def sources(examples: Examples) -> list[MaskFile]:
     given = examples.target(MASK)
     missing = [row for row, value in enumerate(given) if not value]
     if missing:
-        raise DataError(f"{len(missing)} of {len(given)} pictures have no mask: {named(examples, missing)}")
+        raise DataError(f"{len(missing)} of {len(given)} pictures have no mask: {examples.named(missing)}")
     schema = examples.schema
     files = [value if isinstance(value, bytes) else Path(schema.root, value) for value in given]
     if not schema.as_stored:
@@ -105,12 +105,6 @@ def faults_of(examples: Examples, found: Sequence[Seen | str]) -> tuple[str, ...
     listed = "\n".join(f"  {origin}: {words}" for origin, (_, words) in zip(origins, faults))
     more = f"\n  and {len(faults) - 5} more" if len(faults) > 5 else ""
     return (f"{len(faults)} of {len(examples)} masks cannot be used:\n{listed}{more}",)
-
-
-def named(examples: Examples, rows: Sequence[int], most: int = 3) -> str:
-    """The origins of some rows, for an error: 'a.jpg, b.jpg, c.jpg and 4 more'."""
-    more = f" and {len(rows) - most} more" if len(rows) > most else ""
-    return ", ".join(examples.take(list(rows[:most])).origins()) + more
 
 
 def _look_or_say(mask: MaskFile, picture: Any) -> Seen | str:

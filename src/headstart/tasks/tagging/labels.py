@@ -10,7 +10,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasTexts, modality_named
 from headstart.kernel.errors import DataError, unknown
 from headstart.media.words import Place, covered_words
-from headstart.tasks._label_kinds import codes_of, origins_of
+from headstart.tasks._label_kinds import codes_of
 from headstart.tasks.tagging.tags import Entity
 from headstart.tasks.tagging.words import word_places
 
@@ -42,7 +42,7 @@ def labelled_spans(examples: Examples) -> list[list[Span]]:
     if missing:
         raise DataError(
             f"{column_of(examples)}: {len(missing)} of {len(examples)} texts have no label, first "
-            f"{origins_of(examples, missing)}. Write [] where there is no span, or take these rows out."
+            f"{examples.named(missing)}. Write [] where there is no span, or take these rows out."
         )
     return values
 
@@ -55,7 +55,7 @@ def labelled_entities(examples: Examples, types: Sequence[str]) -> list[tuple[li
     for row, (spans, words) in enumerate(zip(every, word_places(examples))):
         strange = [span["label"] for span in spans if span["label"] not in codes]
         if strange:
-            where = f"{column_of(examples)}, {origins_of(examples, [row])}"
+            where = f"{column_of(examples)}, {examples.named([row])}"
             raise DataError(f"{where}: {unknown('entity type', strange[0], types)}")
         covered = covered_words(words, [(span["start"], span["end"]) for span in spans])
         pairs = zip(covered, spans)

@@ -41,7 +41,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings
 from headstart.media.words import Place
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks._label_kinds import natural_order, origins_of
+from headstart.tasks._label_kinds import natural_order
 from headstart.tasks._learnt_state import TEMPERATURE, distinct, temperature_of
 from headstart.tasks.tagging.chain import best_tags
 from headstart.tasks.tagging.labels import (
@@ -141,7 +141,7 @@ class BoundTagging(BoundTask):
         rows = []
         for row, (entities, words) in enumerate(labelled_entities(examples, self.types)):
             if not self.several_words and any(entity.stop - entity.first > 1 for entity in entities):
-                where = f"{column_of(examples)}, {origins_of(examples, [row])}"
+                where = f"{column_of(examples)}, {examples.named([row])}"
                 raise DataError(f"{where}: a span of several words; in training every tag labelled its own word")
             rows.append(self.tags.encode(entities, len(words)))
         return {TAGS: as_ragged(rows)}
