@@ -34,23 +34,15 @@ Calibration = Mapping[str, float]
 """Numbers fitted on validation data, such as {"temperature": 1.3}."""
 
 
-def _nothing(prediction: Prediction, targets: Targets) -> Calibration:  # noqa: ARG001
-    return {}
-
-
-def _unchanged(prediction: Prediction, calibration: Calibration) -> Prediction:  # noqa: ARG001
-    return prediction
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The figures of merit of a task, and the calibration of its predictions."""
 
     metrics: tuple[Metric, ...]
     """The first is the primary one."""
-    calibrate: Callable[[Prediction, Targets], Calibration] = _nothing
+    calibrate: Callable[[Prediction, Targets], Calibration] = lambda *_: {}
     """Fits the calibration on validation data; empty where there is nothing to fit."""
-    finish: Callable[[Prediction, Calibration], Prediction] = _unchanged
+    finish: Callable[[Prediction, Calibration], Prediction] = lambda prediction, _: prediction
     """Adds calibrated scores to a prediction, with {} uncalibrated ones: what metrics and users see."""
     chosen_by: Literal["loss", "metric"] = "loss"
     """What tells the best epoch: the loss, which sees the least change, or the primary metric, where the loss is mostly

@@ -120,6 +120,11 @@ def _meaning(name: str) -> str:
     return repr(float(name)) if re.fullmatch(r"[+-]?[0-9]{1,15}([.][0-9]*)?", name) else normalize("NFC", name)
 
 
+def in_natural_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Each of the names once, by `natural_order`."""
+    return tuple(sorted(set(names), key=natural_order))
+
+
 def natural_order(name: str) -> tuple[list[tuple[int, float, str]], str]:
     """A key that sorts 'grade 2' before 'grade 10', and '-1' before '0'."""
     if re.fullmatch(r"-?[0-9]+([.][0-9]+)?", name):

@@ -8,7 +8,7 @@ softmax(logits / T) with the temperature T of Guo et al. (2017), fitted on valid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -33,8 +33,8 @@ from headstart.tasks._label_kinds import (
     class_reason,
     codes_of,
     column_of,
+    in_natural_order,
     label_kind,
-    natural_order,
     require_labels,
 )
 from headstart.tasks._learnt_state import TEMPERATURE, distinct, one_for_each, temperature_of
@@ -78,7 +78,7 @@ class Classification(Settings):
             DataError: missing labels, mixed kinds, a single class, or decimal numbers that are not classes.
         """
         names = _names(examples)
-        classes = self.classes or _sorted(names)
+        classes = self.classes or in_natural_order(names)
         counts = np.bincount(_encode(names, classes, examples), examples.weights().get(WEIGHT), len(classes))
         _require_classes(examples, counts, given=bool(self.classes))
         return BoundClassification(settings=self, classes=classes, counts=tuple(counts.tolist()))
@@ -191,7 +191,7 @@ class BoundClassification(BoundTask):
 
     def _new(self, examples: Examples) -> tuple[str, ...]:
         names = {*self.settings.classes, *_names(examples)}
-        return _sorted(names - codes_of(names, self.classes).keys())
+        return in_natural_order(names - codes_of(names, self.classes).keys())
 
 
 def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
@@ -217,12 +217,8 @@ def _known_names(examples: Examples) -> list[str]:
     return [str(name) for name in class_names(examples)]
 
 
-def _sorted(names: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(names), key=natural_order))
-
-
 def _by_class(names: list[str], classes: tuple[str, ...], examples: Examples) -> SplitPolicy:
-    classes = classes or _sorted(names)
+    classes = classes or in_natural_order(names)
     return SplitPolicy(_encode(names, classes, examples), classes)
 
 

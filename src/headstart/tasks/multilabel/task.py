@@ -25,7 +25,7 @@ from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError, unknown
 from headstart.kernel.settings import Settings
-from headstart.tasks._label_kinds import TARGET, codes_of, column_of, natural_order
+from headstart.tasks._label_kinds import TARGET, codes_of, column_of, in_natural_order
 from headstart.tasks._label_sets import LISTS, form_of, joining, label_sets
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, multilabel_metrics
@@ -203,7 +203,7 @@ def _threshold(name: str) -> str:
 
 
 def _sorted(sets: Collection[Sequence[str]]) -> tuple[str, ...]:
-    return tuple(sorted({name for some in sets for name in some}, key=natural_order))
+    return in_natural_order(name for some in sets for name in some)
 
 
 def _by_rarest(sets: Sequence[tuple[str, ...]], classes: tuple[str, ...], examples: Examples) -> SplitPolicy:

@@ -41,7 +41,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.kernel.settings import Settings
 from headstart.media.words import Place
 from headstart.numerics.calibration import fit_temperature
-from headstart.tasks._label_kinds import natural_order
+from headstart.tasks._label_kinds import in_natural_order
 from headstart.tasks._learnt_state import TEMPERATURE, distinct, temperature_of
 from headstart.tasks.tagging.chain import best_tags
 from headstart.tasks.tagging.labels import (
@@ -255,7 +255,7 @@ def _temperature(prediction: Prediction, targets: Targets) -> Calibration:
 def _types(examples: Examples) -> tuple[str, ...]:
     """The types of all spans, in natural order. Raises DataError where the data are not texts with spans."""
     require_texts(examples)
-    return tuple(sorted({span["label"] for spans in labelled_spans(examples) for span in spans}, key=natural_order))
+    return in_natural_order(span["label"] for spans in labelled_spans(examples) for span in spans)
 
 
 def _by_rarest(types: Sequence[str], examples: Examples) -> SplitPolicy:
