@@ -26,6 +26,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.user_settings import build
 from masked_pictures import save_pairs
 from scans import save_coco, save_dicom, save_nifti
+from small_videos import save_video
 
 FORMATS = registry.names("formats")
 
@@ -139,6 +140,16 @@ def _voc(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 5)
 
 
+def _video(folder: Path) -> Sample:
+    pytest.importorskip("cv2", reason="video needs the extra 'video'")
+    for name in ("labelled/one/a", "labelled/two/b", "unlabelled/a", "unlabelled/b"):
+        save_video(folder / f"{name}.mp4", seed=ord(name[-1]), frames=22)
+    (folder / "empty").mkdir()
+    dirty = shutil.copytree(folder / "labelled", folder / "dirty")
+    _rubbish(dirty, "one/c.mp4", "one/c.doc", "two/._b.mp4")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 6 + 3)
+
+
 def _yolo(folder: Path) -> Sample:
     for name in ("labelled", "unlabelled"):
         save_boxed_yolo(folder / name, labels=name == "labelled")
@@ -198,6 +209,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "nifti": _nifti,
     "table": _table,
     "text_folder": _text_folder,
+    "video": _video,
     "voc": _voc,
     "yolo": _yolo,
 }

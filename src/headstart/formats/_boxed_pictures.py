@@ -65,6 +65,8 @@ class BoxedPicture:
     part: str = ""
     group: str | None = None
     boxes: list[FoundBox] = field(default_factory=list)
+    picture: bytes | None = None
+    """The picture itself, where it is no file."""
 
 
 class Written(NamedTuple):
@@ -101,16 +103,10 @@ def boxed_examples(
         DataError: boxes in another layout than was taken, sizes that are not those of the pictures, or EXIF that turns
             pictures where nothing says how their boxes lie.
     """
-    turns = turns_of(root, [(picture.path, picture.size) for picture in pictures], written.exif, "boxes")
-    seen = [_look(root, picture, relative=written.relative, as_stored=turns.as_stored) for picture in pictures]
-    _require_sizes(seen)
-    layout = _layout(seen, written)
-    told: dict[str, list[str]] = {}
-    rows = [_row(one, layout, told, written.relative, as_stored=turns.as_stored) for one in seen]
+    rows, told = box_rows(root, pictures, written)
     table = {"path": pa.array([picture.path for picture in pictures], pa.string()), TARGET: pa.array(rows, BOXES)}
     roles: dict[str, Any] = {"targets": {TARGET: TARGET}}
-    said = [f"{what}: {len(places)}, such as {places[0]}" for what, places in sorted(told.items())]
-    notes = [*notes, *turns.notes, *said, *_about(pictures, rows)]
+    notes = [*notes, *told]
     if any(picture.part for picture in pictures):
         table["part"], roles["part"] = pa.array([picture.part for picture in pictures], pa.string()), "part"
     if columns.group is not None:
@@ -120,6 +116,21 @@ def boxed_examples(
         table["group"], roles["group"] = pa.array([picture.group for picture in pictures], pa.string()), "group"
     schema = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **roles)
     return Examples(pa.table(table), schema, tuple(notes))
+
+
+def box_rows(
+    root: Path, pictures: Sequence[BoxedPicture], written: Written
+) -> tuple[list[list[dict[str, Any]]], list[str]]:
+    """The boxes of each picture as its row holds them, and notes. Raises DataError as `boxed_examples`."""
+    in_files = [(picture.path, picture.size) for picture in pictures if picture.picture is None]
+    turns = turns_of(root, in_files, written.exif, "boxes")
+    seen = [_look(root, picture, relative=written.relative, as_stored=turns.as_stored) for picture in pictures]
+    _require_sizes(seen)
+    layout = _layout(seen, written)
+    told: dict[str, list[str]] = {}
+    rows = [_row(one, layout, told, written.relative, as_stored=turns.as_stored) for one in seen]
+    said = [f"{what}: {len(places)}, such as {places[0]}" for what, places in sorted(told.items())]
+    return rows, [*turns.notes, *said, *_about(pictures, rows)]
 
 
 def unlabelled_pictures(root: Path, paths: Sequence[str], columns: Columns, notes: Sequence[str]) -> Examples:
@@ -134,7 +145,7 @@ def unlabelled_pictures(root: Path, paths: Sequence[str], columns: Columns, note
 
 def _look(root: Path, picture: BoxedPicture, *, relative: bool, as_stored: bool) -> _Seen:
     try:
-        stored = stored_size(root / picture.path)
+        stored = stored_size(root / picture.path if picture.picture is None else picture.picture)
     except DataError:
         stored = None
     over = None if stored is None else stored[:2] if as_stored else stored.upright

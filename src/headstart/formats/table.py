@@ -21,6 +21,7 @@ from headstart.formats._column_guess import Roles, label_candidates, named_colum
 from headstart.formats._column_values import require_inputs, with_inputs, with_parts, without_unlabelled_parts
 from headstart.formats._conll_files import find_files
 from headstart.formats._csv import CsvFile
+from headstart.formats._frame_labels import labels_videos
 from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
 from headstart.formats._numerals import DecimalSign
@@ -69,7 +70,9 @@ class Table(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Which tables with which columns."""
-        if annotated(source) or _is_tagged(source):  # annotations and words with tags are not rows of a table
+        if (
+            annotated(source) or labels_videos(source) or _is_tagged(source)
+        ):  # annotations and words with tags are not rows of a table
             return None
         try:
             tables = find_tables(source)
