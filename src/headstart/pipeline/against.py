@@ -20,6 +20,7 @@ from headstart.evidence.shift_kind import Diagnosis, diagnose
 from headstart.kernel.errors import DataError
 from headstart.kernel.progress import Reporter
 from headstart.kernel.randomness import draw_seed
+from headstart.numerics.few_threads import few_threads
 from headstart.pipeline.choose_backbone import choose_backbone
 from headstart.pipeline.compared_labels import class_numbers
 from headstart.pipeline.data import name_of, reader_of
@@ -60,7 +61,8 @@ def held_against(seen: SeenData, other: Any, plan: Plan, reporter: Reporter) -> 
     if min(len(one), len(two)) < FEWEST:
         return None, [*found, _too_few(name, min(len(one), len(two)))]
     labels, others, names = class_numbers(ours, theirs, plan.task)
-    told = diagnose(one, two, labels, others, names, plan.seed)
+    with few_threads(one, two):
+        told = diagnose(one, two, labels, others, names, plan.seed)
     row = _row(told, name, backbone.name, (labels, others), names)
     row = row.model_copy(update={"faults": (*_apart(told, ours, theirs, name),)})
     return row, [*found, _of_inputs(row), _of_kind(row)]

@@ -20,6 +20,7 @@ from headstart.evidence.agreement import SEVERAL, Candidate
 from headstart.evidence.safe_choice import choose
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
+from headstart.numerics.few_threads import few_threads
 from headstart.pipeline.adaptation.candidates import (
     Adapted,
     Logits,
@@ -65,11 +66,12 @@ def _decided(context: FitContext, arms: Arms) -> Arms:
     """Decide on the features of the model's backbone, frozen or tuned."""
     target, seed, task = _target_of(context), context.plan.seed, context.data.task
     sides = sides_of(context, target)
-    solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
-    experts = tuple(expert_candidates(context, sides, solve)) if found.kind != "none" else ()
-    decided = decide(sides, found, task, solve, seed, experts)
-    source, winner = decided.source.logits, decided.winner
-    final = winner if winner is None else _on_both_parts(context, sides, winner)
+    with few_threads(sides.domains.source, sides.domains.target):
+        solve, found = solver(task, sides.groups, seed), diagnosed(sides, seed)
+        experts = tuple(expert_candidates(context, sides, solve)) if found.kind != "none" else ()
+        decided = decide(sides, found, task, solve, seed, experts)
+        source, winner = decided.source.logits, decided.winner
+        final = winner if winner is None else _on_both_parts(context, sides, winner)
     accuracies = [one.outcome.accuracy for one in decided.judged]
     row = adaptation_row(sides, target, found, decided.made, decided.decision, accuracies)
     pictures = [domain_points("Source model", *_of_both(source, source, sides), seed)]

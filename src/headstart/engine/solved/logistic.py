@@ -22,13 +22,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from threadpoolctl import threadpool_limits
 
 from headstart.contracts.linear_model import Solved
 from headstart.engine.solved.softmax_fit import Coordinates, SoftmaxFit, principal
 from headstart.kernel.errors import DataError
 from headstart.kernel.randomness import draw_seed
 from headstart.numerics.calibration import fit_temperature, log_likelihoods, log_prior
+from headstart.numerics.few_threads import few_threads
 from headstart.numerics.standardisation import Standardisation, standardise
 
 DECADES = tuple(10.0**k for k in range(-5, 3))
@@ -46,9 +46,6 @@ COARSE, FINE = 1e-4, 1e-9
 """Relative improvement at which a fit ends: while C is sought, and for the head that is kept."""
 
 MOST_STEPS = 500
-
-SMALL = 1 << 25
-"""Numbers in the features below which one thread does."""
 
 _Split = tuple[np.ndarray, np.ndarray]
 """Training rows and held-out rows."""
@@ -94,7 +91,8 @@ class Scalings:
         """Every feature with variance 1, or all divided by one number; in principal coordinates."""
         if each not in self._made:
             standard, standardisation = standardise(self.features, self.weights, each=each)
-            rotated, back = principal(standard)  # in rising order of their variance
+            with few_threads(self.features):
+                rotated, back = principal(standard)  # in rising order of their variance
             first = 0 if self.rank is None else max(0, len(back) - self.rank)
             self._made[each] = standardisation, Coordinates(np.ascontiguousarray(rotated[:, first:]), back[first:])
         return self._made[each]
@@ -172,7 +170,7 @@ def solve_logistic(
     standardisation, coordinates = scalings.scaled(each=best.each)
     present, renumbered = np.unique(labels, return_inverse=True)
     model = SoftmaxFit(coordinates.rotated, renumbered, weights, len(present))
-    with _few_threads(scalings.features):
+    with few_threads(scalings.features):
         model.fit(best.c, tolerance=FINE, steps=4 * MOST_STEPS)
         held_out = _held_out_logits(best.folds, best.c, classes) if best.folds else None
     _, likelihood, temperature = best.held_out
@@ -205,7 +203,7 @@ def out_of_fold(
     best = _best(scalings, labels, weights, groups, seed)
     rotated = scalings.scaled(each=best.each)[1].rotated
     found = np.full((len(labels), classes), -np.log(len(labels)))  # of a class that the fold has none of
-    with _few_threads(scalings.features):
+    with few_threads(scalings.features):
         for rest, held in folds:
             model, present = _fitted(rotated[rest], labels[rest], weights[rest], best.c)
             found[np.ix_(held, present)] = model.log_probabilities(rotated[held]) / best.held_out.temperature
@@ -229,7 +227,7 @@ def solved_by_fold(
     best = _best(scalings, labels, ones, groups, seed)
     standardisation, coordinates = scalings.scaled(each=best.each)
     found = []
-    with _few_threads(scalings.features):
+    with few_threads(scalings.features):
         for rest, _ in folds:
             model, present = _fitted(coordinates.rotated[rest], labels[rest], ones[rest], best.c)
             temperature = best.held_out.temperature
@@ -291,18 +289,13 @@ def _candidate(
     folds = [fold for fold in folds if fold.usable]
     if not folds:
         return _Candidate(_NOTHING, FIXED, [], each)
-    with _few_threads(scalings.features):
+    with few_threads(scalings.features):
         scores = {} if near else _descend(folds)
         centre = near or max(scores, key=lambda c: scores[c].score)
         for c in (centre / 10**0.5, centre, centre * 10**0.5):
             scores.setdefault(c, _held_out(folds, c))
     best = max(scores, key=lambda c: (scores[c].score, -c))
     return _Candidate(scores[best], best, folds, each)
-
-
-def _few_threads(features: np.ndarray) -> threadpool_limits:
-    """One thread for steps on little data: a second gains little, and waits long for a core that others have."""
-    return threadpool_limits(1 if features.size < SMALL else None, user_api="blas")
 
 
 def _splits(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> list[_Split]:

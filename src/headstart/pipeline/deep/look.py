@@ -16,6 +16,7 @@ from headstart.evidence.spurious import in_words, spurious
 from headstart.evidence.weak_groups import Group, clusters_of, groups_by_attribute, weak_groups
 from headstart.kernel.errors import HeadstartError, some
 from headstart.kernel.progress import Reporter
+from headstart.numerics.few_threads import few_threads
 from headstart.pipeline.deep.labels import HeldOut, held_out_labels
 from headstart.pipeline.deep.parts import held_out_parts
 from headstart.pipeline.deep.view import FOLDS, View, view_of
@@ -39,6 +40,11 @@ def looked_deep(
         view = view_of(seen, begun, plan, reporter)
     except HeadstartError as error:
         return None, [Finding(severity="warning", text=f"--deep has no features to look at: {error}")]
+    with few_threads(view.features):
+        return _looked(seen, view)
+
+
+def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
     faults, findings = _lost(view)
     held: list[HeldOut] = []
     near = None
