@@ -17,6 +17,7 @@ from headstart.cli.app import app
 from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
+from small_videos import save_video
 
 PICTURES = 60
 
@@ -108,3 +109,21 @@ def test_a_run_is_judged_on_other_pictures_and_refuses_other_classes(
     (other / "instances.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="not learnt: dog"):
         headstart.load(run).evaluate(other)
+
+
+def test_a_video_gets_boxes_with_their_times_and_tracks(
+    run: Path, headstart_says: Callable[..., str], tmp_path: Path
+) -> None:
+    pytest.importorskip("cv2", reason="video needs the extra 'video'")
+    save_video(tmp_path / "clip.mp4")
+    said = headstart_says(
+        "predict", run, tmp_path / "clip.mp4", "--set", "format.every=0.2s", "--out", tmp_path / "found"
+    )
+    folder = tmp_path / "found" / "predictions"
+    assert "15 predictions" in said and "drawn into" in said and str(folder / "clip.mp4") in said.replace("\n", "")
+    table = pd.read_csv(folder.with_suffix(".csv"))
+    assert table["time"].unique() == pytest.approx([k / 5 for k in range(15)])
+    tracks = pd.read_csv(folder / "tracks.csv")
+    assert len(tracks) == table["label"].notna().sum()
+    assert {image["time"] for image in json.loads((folder / "coco.json").read_text())["images"]} == {*table["time"]}
+    assert {path.name for path in folder.iterdir()} >= {"coco.json", "tracks.csv", "clip.mp4"}

@@ -122,6 +122,9 @@ def print_predicted(summary: PredictionSummary) -> None:
     print(f"{summary.rows:,} predictions in {summary.out}{failed}")
     if summary.gathered:
         print(f"{len(summary.gathered):,} scans with their masks, such as {summary.gathered[0]}")
+    if summary.followed:
+        table, *drawn = summary.followed
+        print(f"Tracks in {table}" + (f", drawn into {drawn[0]}" if drawn else ""))
 
 
 def print_frame(frame: pd.DataFrame) -> None:

@@ -114,3 +114,13 @@ class Gathers(Protocol):
         """Put predicted masks together as the source has them, below `folder`; `files` are those of the examples by
         their origins. Raises DataError where one of a file's is missing."""
         ...
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A format whose examples follow one another in time, as the frames of a video do."""
+
+    def followed(self, source: Any, folder: Path) -> list[Path]:
+        """Follow the objects of which `folder` holds predicted boxes, and return the files that were written there;
+        none where it holds no boxes. Raises DataError where the source can no longer be read."""
+        ...

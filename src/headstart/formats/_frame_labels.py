@@ -43,16 +43,9 @@ class FrameLabels(NamedTuple):
     first: int
     """Number of the first frame as the table has it."""
 
-    def notes(self, video: str, frames: int) -> list[str]:
-        """Notes on the numbers of frames, for a video of so many."""
-        found = [
-            f"frames of {self.file} are taken as numbered from {self.first} on; --set format.first_frame changes that"
-        ]
-        beyond = sorted(number for number in self.boxes if number >= frames)
-        if beyond:
-            where = f"the first is {beyond[0] + self.first}"
-            found.append(f"frames that {self.file} has boxes of and {video} has not, left out: {len(beyond)}, {where}")
-        return found
+    def beyond(self, frames: int) -> int:
+        """The number of frames with boxes behind the end of a video of so many."""
+        return sum(number >= frames for number in self.boxes)
 
 
 def read_frame_labels(path: Path, name: str, first: int | None) -> FrameLabels:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns, Gathers
+from headstart.contracts.format import Columns, Follows, Gathers
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.engine.frozen.infer import Predictor
@@ -43,9 +43,11 @@ class PredictionSummary(Settings):
     """The file."""
     gathered: tuple[str, ...] = ()
     """Files that hold the predictions of a whole scan each, beside those of its slices."""
+    followed: tuple[str, ...] = ()
+    """Files of the tracks in videos: their table, and the videos with them drawn in."""
 
     def to_json(self) -> dict[str, Any]:
-        """{"rows", "failed", "out", "gathered"}"""
+        """{"rows", "failed", "out", "gathered", "followed"}"""
         return self.model_dump(mode="json")
 
 
@@ -67,9 +69,10 @@ def predict(
         run: a run folder.
         data: whatever `fit` reads, without labels; a file with a text on each line; texts or other inputs in a list or
             Series; a text that is not a path; '-' for standard input, as lines of text, JSON or a table with a header.
-        out: a .csv, .jsonl or .parquet file; it appears when all is done, and what is not a table, such as masks, in a
-            folder of its name beside it: pictures, and for scans in files of their own such files too. What an earlier
-            prediction wrote there is replaced. Without it a frame is returned.
+        out: a .csv, .jsonl or .parquet file, or a folder for predictions.csv; it appears when all is done, and what
+            is not a table, such as masks, in a folder of its name beside it: pictures, for scans in files of their own
+            such files too, for videos the tracks of boxes and videos with these drawn in. What an earlier prediction
+            wrote there is replaced. Without it a frame is returned.
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
         test_time: the model adapts to the inputs: 'adaptive_batch_norm' or 'tent'. The run stays as it is.
@@ -87,6 +90,8 @@ def predict(
             cannot be adapted so.
     """
     opened, reporter = open_run(run), reporter or Quiet()
+    if out is not None and not Path(out).suffix:
+        out = Path(out, "predictions.csv")
     require_cache_apart(data, opened.folder)
     predictor, notes = predictor_of(opened, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     if out is not None:
@@ -98,17 +103,18 @@ def predict(
     with on_disk(data, named) as lying:
         handed = given_examples(lying, model)
         if handed is not None:
-            stream, gathers = _in_pieces(handed), None
+            stream, gathers, follows = _in_pieces(handed), None, None
         else:
             own = opened.plan.settings.get("format", {})
             source, reader = reader_of(as_list(lying), format, own, of_format("predict", settings))
             stream = reader.stream(source, columns, ROWS_AT_ONCE)
             gathers = partial(reader.gathered, source) if isinstance(reader, Gathers) else None
+            follows = partial(reader.followed, source) if isinstance(reader, Follows) else None
         chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
         if out is None:
             found: pd.DataFrame | PredictionSummary = _everything(frames(predictor, chunks, None, reporter), reporter)
         else:
-            found = _written(Path(out), predictor, chunks, (data, opened.folder), gathers, reporter)
+            found = _written(Path(out), predictor, chunks, (data, opened.folder), (gathers, follows), reporter)
     for note in notes():
         reporter.say(f"{note}.")
     return found
@@ -132,23 +138,27 @@ def _written(
     predictor: Predictor,
     chunks: Iterator[Examples],
     inputs: tuple[Any, Path],
-    gathers: Callable[[Mapping[str, Path], Path], list[Path]] | None,
+    joins: tuple[Callable[[Mapping[str, Path], Path], list[Path]] | None, Callable[[Path], list[Path]] | None],
     reporter: Reporter,
 ) -> PredictionSummary:
-    """Write the predictions, and masks in a folder beside them; `gathers` puts those of a scan together."""
+    """Write the predictions, and masks or boxes in a folder beside them; `joins` puts those of a scan together, and
+    those of a video to tracks."""
     if not isinstance(presentation_of(predictor.model.task), WritesFiles):
         with atomic_path(out) as table:
             rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
-    folder, gathered = out.with_suffix(""), list[Path]()
+    folder, joined, (gathers, follows) = out.with_suffix(""), list[Path](), joins
     require_apart(folder, inputs, "masks")
     require_outside_runs(folder, what="masks")
     with atomic_path(out) as table, mask_files(folder) as masks:
         rows, failed = write(frames(predictor, chunks, masks, reporter), table, out.suffix)
         if masks.of and gathers is not None:
-            gathered = gathers(masks.of, masks.folder)
-    named = tuple(str(folder / path.relative_to(masks.folder)) for path in gathered)
-    return PredictionSummary(rows=rows, failed=failed, out=str(out), gathered=named)
+            joined = gathers(masks.of, masks.folder)
+        elif follows is not None:
+            joined = follows(masks.folder)
+    named = tuple(str(folder / path.relative_to(masks.folder)) for path in joined)
+    kind = "gathered" if follows is None else "followed"
+    return PredictionSummary.model_validate({"rows": rows, "failed": failed, "out": str(out), kind: named})
 
 
 def _in_pieces(examples: Examples) -> Iterator[Examples]:

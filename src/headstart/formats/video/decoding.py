@@ -88,7 +88,8 @@ class Video:
     rate: float = 0.0
     """Frames in a second, as the file declares."""
     declared: int = 0
-    notes: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    """Kind of what is to be told of it, in the plural -> of it alone."""
 
     def read(self, rule: Rule, wanted: frozenset[int] | None = None) -> Iterator[Frame]:
         """The frames that a rule takes, of those `wanted`; the others are decoded and passed by.
@@ -126,13 +127,12 @@ class Video:
     def _tell(self, times: np.ndarray) -> None:
         missing = self.declared - self.frames
         if missing > max(2, CUT * self.declared):
-            self.notes.append(
-                f"ends after {self.frames} of the {self.declared} frames that it declares: it seems cut off"
-            )
+            found = f"ends after {self.frames} of the {self.declared} frames that it declares"
+            self.faults["videos that seem cut off"] = found
         steps = np.diff(times)
         if len(steps) > 2 and (np.abs(steps - np.median(steps)) > UNEVEN * np.median(steps)).mean() > CUT:
-            slow, fast = 1 / steps.max(), 1 / steps.min()
-            self.notes.append(f"has a variable frame rate, {slow:.3g} to {fast:.3g} a second: frames go by their times")
+            found = f"goes at {1 / steps.max():.3g} to {1 / steps.min():.3g} frames a second"
+            self.faults["videos of a variable frame rate, whose frames go by their times"] = found
 
 
 def opened(path: Path) -> tuple[Any, Any]:

@@ -25,12 +25,15 @@ from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
 from headstart.formats.video.decoding import Frame, Rule, Video, as_jpeg
-from headstart.kernel.errors import DataError
+from headstart.formats.video.tracks import follow
+from headstart.kernel.errors import DataError, some
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES as PICTURES
 
 MOST_HELD = 16 << 20
 """Bytes of frames that a stream holds at a time."""
+
+BROKEN = "videos that cannot be read"
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -59,6 +62,10 @@ class VideoFrames(Settings):
 
     first_frame: Literal[0, 1] | None = None
     """Number of the first frame in tables of boxes; by default 1 in MOT's, which have no header, and 0 in others."""
+
+    track_score: float | None = Field(default=None, ge=0, le=1)
+    """Score from which a predicted box may begin a track, in [0, 1]; those below go on with one. By default 0.6,
+    or less where fewer than three in four boxes of a video have that."""
 
     @field_validator("every")
     @classmethod
@@ -103,19 +110,20 @@ class VideoFrames(Settings):
         if boxes:
             notes += left_out([path for path in paths if path not in boxes], "videos without a table of boxes")
             paths = [path for path in paths if path in boxes]
-        broken: list[str] = []
-        found = [row for path in paths for row in self._frames(root, path, boxes.get(path), notes, broken)]
-        notes += left_out(broken, "videos that cannot be read")
-        if not found:
-            raise DataError(f"{source}: no frame of any video can be read{f': {broken[0]}' if broken else ''}")
+        told: dict[str, list[str]] = {}
+        found = [row for path in paths for row in self._frames(root, path, boxes.get(path), told)]
+        notes = _require_frames(source, found, notes, told)
+        for first in sorted({labels.first for labels in boxes.values()}):
+            of = [labels.file for labels in boxes.values() if labels.first == first]
+            notes.append(f"frames of {some(of, 2)} are numbered from {first} on; --set format.first_frame changes that")
         places = {placed.path: placed for placed in layout.images} if labelled and not boxes else {}
         return _examples(root, found, places, columns, self._told(notes), _one_layout(boxes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The frames without labels, in the same order, at most `rows` and some megabytes at a time."""
         root, paths, notes = _videos(source)
-        held, size, broken = list[_Row](), 0, list[str]()
-        every = (row for path in paths for row in self._frames(root, path, None, notes, broken))
+        held, size, told = list[_Row](), 0, dict[str, list[str]]()
+        every = (row for path in paths for row in self._frames(root, path, None, told))
         plain = columns.model_copy(update={"group": None})
         for row in every:
             if held and (len(held) >= rows or size >= MOST_HELD):
@@ -123,15 +131,15 @@ class VideoFrames(Settings):
                 held, size = [], 0
             held.append(row)
             size += len(row.picture)
-        notes += left_out(broken, "videos that cannot be read")
-        if not held:
-            raise DataError(f"{source}: no frame of any video can be read{f': {broken[0]}' if broken else ''}")
+        notes = _require_frames(source, held, notes, told)
         yield _examples(root, held, {}, plain, self._told(notes), None)
 
-    def _frames(
-        self, root: Path, path: str, labels: FrameLabels | None, notes: list[str], broken: list[str]
-    ) -> Iterator[_Row]:
-        """The frames of a video, with its boxes; what is to be told of it is added to the notes."""
+    def followed(self, source: Any, folder: Path) -> list[Path]:
+        """Write tracks of predicted boxes, and the videos with them drawn in; see `tracks.py`."""
+        return follow(_videos(source)[0], folder, self.track_score)
+
+    def _frames(self, root: Path, path: str, labels: FrameLabels | None, told: dict[str, list[str]]) -> Iterator[_Row]:
+        """The frames of a video, with its boxes; what is to be told of it is added by its kind."""
         video = Video(root / path)
         try:
             wanted = None if labels is None else frozenset(labels.boxes)
@@ -140,14 +148,27 @@ class VideoFrames(Settings):
         except DataError as error:
             if "pip install" in str(error):
                 raise
-            broken.append(f"{path} {error}")
-        notes += [f"{path} {note}" for note in video.notes]
-        if labels is not None:
-            notes += labels.notes(path, video.frames)
+            told.setdefault(BROKEN, []).append(f"{path} {error}")
+        for kind, found in video.faults.items():
+            told.setdefault(kind, []).append(f"{path}, which {found}")
+        if labels is not None and (beyond := labels.beyond(video.frames)):
+            told.setdefault("tables with boxes behind the end of their video", []).append(
+                f"{beyond} frames of {labels.file}"
+            )
 
     def _told(self, notes: Sequence[str]) -> list[str]:
         what = "all frames" if self.every in ("frame", "all") else f"the frames of the rule '{self.every}'"
         return [*notes, f"examples are {what}; --set format.every=0.2s, '5 frames', change or frame takes others"]
+
+
+def _require_frames(
+    source: Any, found: Sequence[_Row], notes: Sequence[str], told: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """The notes with those on videos. Raises DataError where there are no frames."""
+    if not found:
+        raise DataError(f"{source}: no frame of any video can be read: {next(iter(told.get(BROKEN, ['it is empty'])))}")
+    others = [f"{kind}: {len(names)}, such as {names[0]}" for kind, names in told.items() if kind != BROKEN]
+    return [*notes, *left_out(told.get(BROKEN, []), BROKEN), *others]
 
 
 def _row(path: str, frame: Frame, labels: FrameLabels | None) -> _Row:
