@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 import headstart
@@ -25,8 +26,12 @@ from benchmarks._few_labels import few_labels
 from benchmarks._selection_cell import REAL
 from headstart.contracts.format import Columns
 from headstart.kernel.progress import Quiet
+from headstart.pipeline.budget import Budget
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.selection.select_run import run_selection
+from headstart.pipeline.prepare import read_data
+from headstart.pipeline.ready import staged
+from headstart.pipeline.selection.candidates import as_candidate, loaded
+from headstart.pipeline.selection.select_run import Contest
 
 SIDE = 128
 """Height and width in pixels, for time's sake."""
@@ -126,12 +131,24 @@ def _one(case: str, start: Mapping[str, Any], steps: int, folder: Path) -> dict[
     frame = drawn(data, int(per_class))
     given = {key: value for key, value in start.items() if key not in ("settings", "backbone")}
     plan = Plan(data="<made>", columns=Columns.model_validate(_columns(data)), settings=start["settings"], **given)
-    row = run_selection(frame, plan, [start["backbone"]], Quiet()).backbones[0]
+    found = scored(frame, plan, start["backbone"])
     batches = max(1, round(int((frame["part"] == "train").sum()) / BATCH))
     settings = {**start["settings"], **_tuning(-(-steps // batches))}
     given = {key: value for key, value in start.items() if key != "settings"}
     tuned = _fitted(data, int(per_class), given, settings, "partial", folder / case.replace("/", "_"))
-    return {"scores": {"probe": row.figure.value, **row.scores}, "tuned": tuned}
+    return {**found, "tuned": tuned}
+
+
+def scored(frame: pd.DataFrame, plan: Plan, reference: str) -> dict[str, Any]:
+    """Scores on the labelled part, its classes, and those that the cross-validated probe predicts."""
+    begun = staged(read_data(frame, plan, Quiet()), plan)
+    (model,), _ = loaded(begun, plan, [reference], named=True, commercial=False)
+    labelled = np.union1d(model.data.split.train, model.data.split.val)
+    contest = Contest(plan, [as_candidate(model, plan, labelled, Quiet())], labelled, Budget(), Quiet())
+    (row,) = contest.run((1,))
+    predicted = contest.found[0].prediction.columns["probabilities"].argmax(axis=1)
+    classes = {"labels": model.data.targets_of(labelled)["label"].tolist(), "predicted": predicted.tolist()}
+    return {"scores": {"probe": row.figure.value, **row.scores}, **classes}
 
 
 def _columns(data: str) -> dict[str, str]:

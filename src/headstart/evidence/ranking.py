@@ -7,6 +7,7 @@ interval of a rank holds the ranks of 95 % of the resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,3 +53,14 @@ def ranks(
     above = (found[None, :, :] > found[:, None, :]).sum(axis=1)
     low, high = np.quantile(1 + above, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1, method="inverted_cdf")
     return [Rank(float(share), int(least), int(most)) for share, least, most in zip(best, low, high)]
+
+
+def leaders_first(loss: Sequence[float], level: Sequence[bool], sizes: Sequence[float]) -> list[int]:
+    """Return the places of models in order: those level with the best, the largest first, then the others by `loss`.
+
+    Args:
+        loss: the metric of each, signed so that less is better. level: whether it is not significantly below the best.
+        sizes: of each; NaN where it is not known, which stands last among its equals.
+    """
+    known = [-math.inf if math.isnan(size) else size for size in sizes]
+    return sorted(range(len(loss)), key=lambda k: (not level[k], -known[k] if level[k] else 0.0, loss[k]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from head_shapes import SHAPES
 from headstart.contracts.prediction import Prediction
 from headstart.evidence.folds import folds
 from headstart.evidence.held_out_probe import held_out_prediction
-from headstart.evidence.ranking import ranks
+from headstart.evidence.ranking import leaders_first, ranks
 from headstart.tasks.classification.task import Classification
 from labelled import labelled
 
@@ -61,3 +63,9 @@ def test_held_out_predictions_stand_in_the_order_of_the_examples() -> None:
     features = np.eye(2, dtype=np.float32)[LABELS["label"]] + 0.01
     cut = folds(np.arange(N), LABELS["label"], None, 5, 0)
     assert ACCURACY.score(LABELS, held_out_prediction(TASK, features, LABELS, cut, None, 0)) == 1.0
+
+
+def test_of_those_level_with_the_best_the_largest_stands_first() -> None:
+    loss, level, sizes = [0.1, 0.2, 0.15, 0.12, 0.9], [True, True, True, True, False], [1.0, 3.0, 2.0, math.nan, 9.0]
+    assert leaders_first(loss, level, sizes) == [1, 2, 0, 3, 4]
+    assert leaders_first([0.3, 0.1, 0.2], [False, True, False], [3.0, 1.0, 2.0]) == [1, 2, 0]

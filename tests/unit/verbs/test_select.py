@@ -21,7 +21,10 @@ from headstart.__main__ import main
 from headstart.kernel.errors import BackboneError, DataError, HeadstartError, SettingsError
 from headstart.kernel.progress import Quiet
 from headstart.pipeline.plan import Plan
-from headstart.pipeline.selection.select_run import run_selection
+from headstart.pipeline.record import FigureRow
+from headstart.pipeline.selection.record import BackboneRow
+from headstart.pipeline.selection.select_run import run_selection, standing
+from headstart.tasks.classification.metrics import classification_metrics
 from masked_pictures import save_pairs
 from tiny_text_models import save_tiny
 
@@ -44,14 +47,26 @@ def texts(rows: int = 64, **columns: object) -> pd.DataFrame:
 def test_models_are_ranked_by_their_probe_with_what_each_costs(models: list[str]) -> None:
     found = headstart.select(texts(), candidates=models, text="text", label="label", part="part")
     assert found.examples == 48 and {row.reference for row in found.backbones} == set(models)
-    values = [row.figure.value for row in found.backbones]
-    assert values == sorted(values, reverse=True) and values[0] > 0.6
+    first, second = found.backbones
+    assert first.figure.value > 0.6
+    assert first.scores["size"] > second.scores["size"] or first.figure.value > second.figure.value
     assert sum(row.best for row in found.backbones) == pytest.approx(1.0)
     assert set(found.score_titles) == {"knn", "logme", "h_score", "size"} == set(found.backbones[0].scores)
     for row in found.backbones:
         assert row.figure.low <= row.figure.value <= row.figure.high and row.parameters > 0 and row.width > 0
         assert row.scores["size"] == pytest.approx(np.log10([row.parameters, row.operations]).mean())
     assert found.backbones[0].reference in found.verdict
+
+
+def test_a_larger_model_stands_before_one_whose_probe_is_a_little_better() -> None:
+    rows = [
+        BackboneRow.model_construct(reference=name, best=best, figure=FigureRow(value=value, low=0, high=1, n=30))
+        for name, value, best in (("large", 0.9, 0.3), ("small", 0.95, 0.7))
+    ]
+    accuracy = classification_metrics()[0]
+    said = "not significantly below the smaller small (95.0 %), the best of 2 here with probability 70%"
+    assert standing(rows, accuracy, " here") == said
+    assert standing(rows[:1], accuracy) == "the best of 1 with probability 30%"
 
 
 def test_test_examples_change_nothing(models: list[str]) -> None:

@@ -22,7 +22,7 @@ from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.ready import Staged
 from headstart.pipeline.record import Decision
 from headstart.pipeline.selection.candidates import Candidate, as_candidate, loaded, references_for
-from headstart.pipeline.selection.select_run import Contest
+from headstart.pipeline.selection.select_run import Contest, standing
 
 SHARE = 0.25
 """Of the budget, for the selection."""
@@ -88,8 +88,8 @@ def _best(begun: Staged, plan: Plan, clock: Budget, reporter: Reporter) -> Decis
     best, metric = ranked[0], contest.task.evaluation.primary
     figure = f"{in_sentence(metric.title)} {figure_text(info_of(metric).unit, best.figure)}"
     reason = (
-        f"{figure} by a linear probe, cross-validated on {best.examples:,} training examples; the best of "
-        f"{len(ranked)} on this machine with probability {best.best:.0%}, ranked in {seconds_text(clock.used())}"
+        f"{figure} by a linear probe, cross-validated on {best.examples:,} training examples; "
+        f"{standing(ranked, metric, ' on this machine')}, ranked in {seconds_text(clock.used())}"
     )
     if len(ranked) < len(models):
         reason += f"; {len(models) - len(ranked)} more could not be measured in the time that there was"

@@ -4,6 +4,10 @@ Candidates are measured in rounds on growing shares of the labelled examples. Af
 left out: the worse half, where the bootstrap gives them less than one chance in a hundred (successive halving, Jamieson
 & Talwalkar 2016, with a bar so that none is lost to noise). What was embedded for one round is read from the store in
 the next. The test part is not looked at.
+
+First stand those whose probe is not significantly below the best one, the largest of them first: the held-out examples
+do not tell them apart, and by published evidence the larger one gains more from fine-tuning (`Candidate.size`). The
+others follow by their probes.
 """
 
 from __future__ import annotations
@@ -16,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.figures import info_of
+from headstart.contracts.metric import Metric
+from headstart.contracts.prediction import Prediction
 from headstart.contracts.score import Score
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.evidence.comparison import Difference, compare, figures
 from headstart.evidence.folds import folds
-from headstart.evidence.ranking import Rank, ranks
+from headstart.evidence.ranking import Rank, leaders_first, ranks
 from headstart.kernel import registry
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.progress import Reporter
@@ -28,7 +34,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.budget import Budget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.judge import figure_row
-from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, seconds_text
+from headstart.pipeline.numbers import difference_text, figure_text, in_sentence, seconds_text, value_text
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.prepare import read_data
 from headstart.pipeline.ready import staged
@@ -123,6 +129,8 @@ class Contest:
         self.store = FeatureStore()
         self.published = {entry["reference"]: float(entry["published"]) for entry in catalogue()}
         self.skipped: list[Skipped] = []
+        self.found: list[Measurement] = []
+        """Of the last round."""
         self.verdict, self.estimated = "", 0.0
 
     def run(self, rounds: Sequence[int] = ROUNDS) -> tuple[BackboneRow, ...]:
@@ -137,17 +145,17 @@ class Contest:
         left, behind = self.candidates, list[BackboneRow]()
         for size in sizes if len(left) > 2 else sizes[-1:]:
             this = self._round(np.sort(order[:size]))
-            found = self._measured(this, left)
-            if not found:
+            self.found = self._measured(this, left)
+            if not self.found:
                 raise _nothing(self.skipped)
-            rows = self._rows(this, found)
-            if size == sizes[-1] or len(found) < len(left):
+            rows = self._rows(this)
+            if size == sizes[-1] or len(self.found) < len(left):
                 break
             kept = max(2, -(-len(rows) // 2))
             stay = {row.reference for place, row in enumerate(rows) if place < kept or row.best >= HOPELESS}
             behind = [row for row in rows if row.reference not in stay] + behind
-            left = [one.candidate for one in found if one.candidate.reference in stay]
-        self.verdict = self._verdict(this, rows, found)
+            left = [one.candidate for one in self.found if one.candidate.reference in stay]
+        self.verdict = self._verdict(this, rows)
         return (*rows, *behind)
 
     def _tell_time(self, examples: int) -> None:
@@ -187,14 +195,22 @@ class Contest:
                 self.skipped.append(Skipped(reference=candidate.reference, reason=str(one)))
         return found
 
-    def _rows(self, this: Round, found: Sequence[Measurement]) -> list[BackboneRow]:
-        """Return the rows of a round, the best first: by the primary metric, equal ones by their time."""
+    def _rows(self, this: Round) -> list[BackboneRow]:
+        """Return the rows of a round in their order; equal ones by their time."""
         metric, targets = self.task.evaluation.primary, self.data.targets_of(this.rows)
-        groups = this.groups
-        standing = ranks(metric, targets, [one.prediction for one in found], groups=groups, seed=self.seed)
-        rows = [self._row(this, one, rank) for one, rank in zip(found, standing)]
+        found = sorted(self.found, key=lambda one: one.candidate.seconds_each)
+        predictions = [one.prediction for one in found]
+        each = ranks(metric, targets, predictions, groups=this.groups, seed=self.seed)
+        rows = [self._row(this, one, rank) for one, rank in zip(found, each)]
         sign = -1.0 if metric.greater_is_better else 1.0
-        return sorted(rows, key=lambda row: (sign * row.figure.value, row.milliseconds))
+        top = predictions[min(range(len(rows)), key=lambda place: sign * rows[place].figure.value)]
+        level = [self._against(this, prediction, top).verdict != "worse" for prediction in predictions]
+        order = leaders_first([sign * row.figure.value for row in rows], level, [row.scores[SIZE] for row in rows])
+        return [rows[place] for place in order]
+
+    def _against(self, this: Round, one: Prediction, other: Prediction) -> Difference:
+        metric, targets = self.task.evaluation.primary, self.data.targets_of(this.rows)
+        return compare(metric, targets, one, other, groups=this.groups, seed=self.seed)
 
     def _row(self, this: Round, one: Measurement, rank: Rank) -> BackboneRow:
         candidate, primary = one.candidate, self.task.evaluation.primary
@@ -215,26 +231,31 @@ class Contest:
             scores={**one.scores, SIZE: candidate.size},
         )
 
-    def _verdict(self, this: Round, rows: Sequence[BackboneRow], measured: Sequence[Measurement]) -> str:
+    def _verdict(self, this: Round, rows: Sequence[BackboneRow]) -> str:
         """Return the best, and the fastest that is not significantly worse."""
         metric, best = self.task.evaluation.primary, rows[0]
         unit = info_of(metric).unit
         told = f"Best: {best.reference}, {in_sentence(metric.title)} {figure_text(unit, best.figure)} by a linear probe"
         if len(rows) == 1:
             return f"{told}; nothing else was measured."
-        told += f"; the best of {len(rows)} with probability {best.best:.0%}."
-        by_name = {one.candidate.reference: one for one in measured}
-        targets = self.data.targets_of(this.rows)
-
-        def against(row: BackboneRow) -> Difference:
-            one, other = by_name[row.reference].prediction, by_name[best.reference].prediction
-            return compare(metric, targets, one, other, groups=this.groups, seed=self.seed, choosing=True)
-
+        told += f"; {standing(rows, metric)}."
+        by_name = {one.candidate.reference: one.prediction for one in self.found}
         faster = [row for row in rows[1:] if 0 < row.milliseconds < best.milliseconds / 1.2]
         for row in sorted(faster, key=lambda row: row.milliseconds):
-            found = against(row)
+            found = self._against(this, by_name[row.reference], by_name[best.reference])
             if found.verdict == "not significant":
                 times = best.milliseconds / row.milliseconds
                 apart = difference_text(unit, figure_row(found.figure))
                 return f"{told} {row.reference} is {times:.1f} times as fast and not significantly worse: {apart}."
         return told
+
+
+def standing(rows: Sequence[BackboneRow], metric: Metric, where: str = "") -> str:
+    """Return by what the first of the rows stands first; `where` is of all of them, such as ' on this machine'."""
+    sign = 1.0 if metric.greater_is_better else -1.0
+    top = max(rows, key=lambda row: sign * row.figure.value)
+    told = f"the best of {len(rows)}{where} with probability {top.best:.0%}"
+    if top.figure.value == rows[0].figure.value:
+        return told
+    value = value_text(info_of(metric).unit, top.figure.value)
+    return f"not significantly below the smaller {top.reference} ({value}), {told}"
