@@ -100,3 +100,18 @@ def save_box_table(folder: Path, *, boxes: bool = True) -> Path:
     lines = ["filename,class,xmin,ymin,xmax,ymax", *(",".join(row) for row in rows)]
     (folder / "boxes.csv").write_text("\n".join(lines) + "\n")
     return folder / "boxes.csv"
+
+
+def save_boxed_mot(folder: Path, *, boxes: bool = True) -> Path:
+    """Sequences `one` and `two` of the pictures, each object with the track of its place in the list."""
+    for sequence in ("one", "two"):
+        place = folder / sequence
+        save_pictures(place / "img1")
+        (place / "gt").mkdir(parents=True)
+        lines = []
+        for number, (name, found) in enumerate(BOXES.items(), start=1):
+            (place / "img1" / name).rename(place / "img1" / f"{number:06d}.png")
+            for track, (_, x, y, r, b) in enumerate(found, start=1):
+                lines.append(f"{number},{track},{x},{y},{r - x},{b - y},1,1,1.0\n")
+        (place / "gt" / "gt.txt").write_text("".join(lines) if boxes else "")
+    return folder

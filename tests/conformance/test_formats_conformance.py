@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from plugins import every, sample_for
 
-from boxed_pictures import save_box_table, save_boxed_voc, save_boxed_yolo
+from boxed_pictures import save_box_table, save_boxed_mot, save_boxed_voc, save_boxed_yolo
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
@@ -140,6 +140,16 @@ def _voc(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 5)
 
 
+def _mot(folder: Path) -> Sample:
+    for name in ("labelled", "unlabelled"):
+        save_boxed_mot(folder / name, boxes=name == "labelled")
+    (folder / "empty").mkdir()
+    dirty = save_boxed_mot(folder / "dirty")
+    (dirty / "one" / "img1" / "000001.png").rename(dirty / "one" / "cover.png")
+    _rubbish(dirty, "one/README", "two/seqinfo.ini", "two/.DS_Store")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 7 + 3)
+
+
 def _video(folder: Path) -> Sample:
     pytest.importorskip("cv2", reason="video needs the extra 'video'")
     for name in ("labelled/one/a", "labelled/two/b", "unlabelled/a", "unlabelled/b"):
@@ -206,6 +216,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "dicom": _dicom,
     "image_folder": _image_folder,
     "mask_folder": _mask_folder,
+    "mot": _mot,
     "nifti": _nifti,
     "table": _table,
     "text_folder": _text_folder,

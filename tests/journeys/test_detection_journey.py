@@ -116,9 +116,7 @@ def test_a_video_gets_boxes_with_their_times_and_tracks(
 ) -> None:
     pytest.importorskip("cv2", reason="video needs the extra 'video'")
     save_video(tmp_path / "clip.mp4")
-    said = headstart_says(
-        "predict", run, tmp_path / "clip.mp4", "--set", "format.every=0.2s", "--out", tmp_path / "found"
-    )
+    said = headstart_says("predict", run, tmp_path / "clip.mp4", "--every", "0.2s", "--out", tmp_path / "found")
     folder = tmp_path / "found" / "predictions"
     assert "15 predictions" in said and "drawn into" in said and str(folder / "clip.mp4") in said.replace("\n", "")
     table = pd.read_csv(folder.with_suffix(".csv"))

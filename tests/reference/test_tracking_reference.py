@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks._identity_f1 import car_identity_f1, identity_f1, iou
 from headstart.formats.video.tracking import NO_TRACK, Tracker, corrected, edges_of, measured_of, overlap, predicted
-from identity_f1 import car_identity_f1, identity_f1, iou
 from reference_scenes import scene
 
 HERE = Path(__file__).parent

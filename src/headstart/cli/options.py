@@ -37,12 +37,14 @@ def option(flag: str, meaning: str, metavar: str | None = None) -> Any:
 def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The options among the parameters of a command, as arguments of its public function.
 
-    They have the same names, but for `assignments`, which become `settings`. What a user did not say is left to the
-    function's default.
+    They have the same names, but for `assignments` and `every`, which become `settings`. What a user did not say is
+    left to the function's default.
     """
     from headstart.kernel.user_settings import parse_assignments
 
     chosen = {name: value for name, value in parameters.items() if value not in (None, []) and name not in NO_OPTIONS}
+    if "every" in chosen:
+        chosen["assignments"] = [*chosen.get("assignments", []), f"format.every={chosen.pop('every')}"]
     if "assignments" in chosen:
         chosen["settings"] = parse_assignments(chosen.pop("assignments"))
     return chosen
@@ -83,6 +85,9 @@ Slices = Annotated[
     list[str] | None, option("--slice", "Column whose values get their own figures; repeatable.", "COLUMN")
 ]
 Part = Annotated[str | None, option("--part", "Column that says train, val or test.", "COLUMN")]
+Every = Annotated[
+    str | None, option("--every", "Frames of videos that are examples: 1s, '10 frames', change or frame.", "RULE")
+]
 Format = Annotated[str | None, option("--format", "Format of the data; detected by default.", "NAME")]
 
 Out = Annotated[str | None, option("--out", "Where to write the run; named after DATA or RUN by default.", "PATH")]

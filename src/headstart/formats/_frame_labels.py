@@ -95,6 +95,15 @@ def labels_videos(source: Any) -> bool:
     return bool(tables_beside(Path(source), list(walk_files(Path(source), Leftovers(suffixes=VIDEOS)))))
 
 
+def sequences(source: Any) -> list[str]:
+    """The folders with `gt/gt.txt` beside `img1`, from the source, '.' for itself, as MOT Challenge has them."""
+    if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+        return []
+    root = Path(source)
+    found = [file.parent.parent for depth in ("", "*/", "*/*/") for file in root.glob(f"{depth}gt/gt.txt")]
+    return sorted(str(folder.relative_to(root)) for folder in found if (folder / "img1").is_dir())
+
+
 def tables_beside(root: Path, paths: Sequence[str]) -> dict[str, str]:
     """The table beside each video that has one: `street.csv`, `street.txt` or `street.mp4.csv` for `street.mp4`."""
     found = {}

@@ -16,6 +16,7 @@ from boxed_pictures import BOXES, coco_content, edges, save_boxed_coco
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
+from headstart.evidence.splits import split
 from headstart.formats.coco import Coco
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
@@ -187,6 +188,20 @@ def test_the_group_of_labelled_video_is_the_video_and_objects_keep_their_tracks(
     assert examples.column(str(examples.schema.group)) == ["street.mp4", "street.mp4", "2", "2"]
     assert [box["track"] for row in examples.target("boxes") for box in row] == [4, 5, None, None, None]
     assert read(tmp_path, Columns(group=r"(\w)\.png")).column("group") == ["a", "b", "c", "d"]
+
+
+def test_neighbouring_frames_of_a_labelled_video_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
+    images = [{"id": k, "file_name": f"{k}.png", "width": 40, "height": 30, "video_id": k // 5} for k in range(40)]
+    boxes = [{"id": k, "image_id": k, "category_id": 3, "bbox": [k % 20, 5, 10, 10]} for k in range(40)]
+    content = {"images": images, "annotations": boxes, "categories": [{"id": 3, "name": "cat"}]}
+    (tmp_path / "frames.json").write_text(json.dumps(content))
+    for k in range(40):
+        Image.new("RGB", (40, 30), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
+    examples = read(tmp_path)
+    videos = np.array(examples.column(str(examples.schema.group)))
+    parts = split(np.zeros(40, int), groups=videos.tolist(), seed=0)
+    sides = [{*videos[rows].tolist()} for rows in (parts.train, parts.val, parts.test)]
+    assert all(sides) and sum(map(len, sides)) == 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from boxed_pictures import BOXES, edges, save_boxed_coco, save_boxed_voc, save_boxed_yolo, save_pictures
+from boxed_pictures import BOXES, edges, save_boxed_coco, save_boxed_mot, save_boxed_voc, save_boxed_yolo, save_pictures
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
@@ -245,3 +245,21 @@ def test_yolo_needs_to_be_told_how_boxes_lie_over_turned_pictures(tmp_path: Path
     with pytest.raises(DataError, match=r"--set format\.exif=stored turns the boxes"):
         yolo(tmp_path)
     assert edges(Yolo(exif="stored").read(tmp_path, Columns()).target("boxes"))[1] == [("dog", 21, 0, 30, 8)]
+
+
+def test_sequences_of_mot_are_groups_with_tracks(tmp_path: Path) -> None:
+    save_boxed_mot(tmp_path)
+    gt = tmp_path / "one" / "gt" / "gt.txt"
+    gt.write_text(gt.read_text() + "2,9,1,1,5,5,0,8,1.0\n")
+    examples, seen = read_examples(tmp_path, Columns())
+    assert seen == "2 sequences of MOT Challenge" and examples.schema.group
+    assert examples.column(examples.schema.group) == ["one"] * 4 + ["two"] * 4
+    places = [[box[1:] for box in row] for row in edges(examples.target("boxes"))]
+    expected = [[box[1:] for box in boxes] for boxes in BOXES.values()]
+    assert places == [expected[0], [*expected[1], (1, 1, 6, 6)], *expected[2:], *expected]
+    assert [(box["label"], box["crowd"], box["track"]) for box in examples.target("boxes")[1]] == [
+        ("pedestrian", False, 1),
+        ("8", True, 9),
+    ]
+    alone, _ = read_examples(tmp_path / "two", Columns())
+    assert alone.column(str(alone.schema.group)) == ["two"] * 4

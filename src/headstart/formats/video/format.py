@@ -158,7 +158,7 @@ class VideoFrames(Settings):
 
     def _told(self, notes: Sequence[str]) -> list[str]:
         what = "all frames" if self.every in ("frame", "all") else f"the frames of the rule '{self.every}'"
-        return [*notes, f"examples are {what}; --set format.every=0.2s, '5 frames', change or frame takes others"]
+        return [*notes, f"examples are {what}; --every 0.2s, '5 frames', change or frame takes others"]
 
 
 def _require_frames(
