@@ -68,5 +68,5 @@ def main(run: Path, picture: Path, clip: Path, frames: Path, repeats: int) -> di
 
 
 if __name__ == "__main__":
-    *paths, repeats = sys.argv[1:]
-    print(json.dumps(main(*map(Path, paths), int(repeats))))
+    run, picture, clip, frames = map(Path, sys.argv[1:5])
+    print(json.dumps(main(run, picture, clip, frames, int(sys.argv[5]))))

@@ -124,7 +124,12 @@ def _trained(place: Path, out: Path, epochs: int) -> str:
 def _planted(data: Data) -> dict[str, bool]:
     boxes = data.boxes
     whole = Data(data.home / "whole", PLANTED)
-    whole.boxes = {file: [(c, *map(float, map(round, edges))) for c, *edges in found] for file, found in boxes.items()}
+    whole.boxes = {
+        file: [
+            (label, float(round(x)), float(round(y)), float(round(r)), float(round(b))) for label, x, y, r, b in found
+        ]
+        for file, found in boxes.items()
+    }
 
     def corners(content: dict[str, Any]) -> None:
         for one in content["annotations"]:

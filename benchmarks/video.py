@@ -13,13 +13,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from benchmarks._data import data_folder, own_cache
 from benchmarks._identity_f1 import car_identity_f1
 from benchmarks.detection_formats import Data
 from headstart import fit
+from headstart.formats.video.decoding import library
 
 LABELLED = Path(__file__).resolve().parent.parent / "tests" / "reference" / "car_tracks.json"
 DRAWS, JITTERS = 20, (0.02, 0.05, 0.1)
@@ -60,6 +60,7 @@ def _watched(home: Path, times: int, repeats: int) -> dict[str, Any]:
 
 def _clip(clip: Path, folder: Path, times: int) -> int:
     """The clip so many times as a video, and its frames as JPEGs; how many there are."""
+    cv2 = library()
     folder.mkdir()
     source = str(data_folder() / "data" / "video_samples" / "car-detection.mp4")
     writer, written = None, 0
@@ -69,7 +70,7 @@ def _clip(clip: Path, folder: Path, times: int) -> int:
             pixels = read[1]
             if writer is None:
                 size = pixels.shape[1], pixels.shape[0]
-                code = cv2.VideoWriter.fourcc(*"mp4v")
+                code = cv2.VideoWriter_fourcc(*"mp4v")
                 writer = cv2.VideoWriter(str(clip), code, capture.get(cv2.CAP_PROP_FPS), size)
             writer.write(pixels)
             cv2.imwrite(str(folder / f"{written:05d}.jpg"), pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])

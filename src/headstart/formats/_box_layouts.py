@@ -50,7 +50,7 @@ def _bad(numbers: np.ndarray, sizes: np.ndarray, layout: BoxLayout) -> np.ndarra
     """(boxes,) bool: without area or beyond the picture."""
     edges = edges_of(numbers, layout)
     beyond = (edges[:, :2] < -SLACK).any(axis=1) | (edges[:, 2:] > sizes + SLACK).any(axis=1)
-    return beyond | (edges[:, 2:] <= edges[:, :2]).any(axis=1)
+    return np.asarray(beyond | (edges[:, 2:] <= edges[:, :2]).any(axis=1))
 
 
 def turned(edges: np.ndarray, orientation: int, width: int, height: int) -> np.ndarray:

@@ -70,7 +70,7 @@ def box_tables(source: Any, image: str | None = None) -> tuple[list[TablePart], 
 
 def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]], image: str | None) -> BoxColumns | None:
     called = {name.lower(): name for name in names}
-    files = [image] if image in names else [called[word] for word in FILE if word in called]
+    files = [image] if image is not None and image in names else [called[word] for word in FILE if word in called]
     file = next((name for name in files if _are_pictures([row[name] for row in rows])), None)
     if file is None:
         return None

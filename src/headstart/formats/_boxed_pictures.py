@@ -39,6 +39,9 @@ fraction of a pixel it is that one."""
 
 BACKGROUND = "background"
 
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""The column of pictures that are no files, as data sets of the hub have it."""
+
 
 class FoundBox(NamedTuple):
     """A box as it is written."""
@@ -104,7 +107,8 @@ def boxed_examples(
             pictures where nothing says how their boxes lie.
     """
     rows, told = box_rows(root, pictures, written)
-    table = {"path": pa.array([picture.path for picture in pictures], pa.string()), TARGET: pa.array(rows, BOXES)}
+    inputs, table = _pictures(pictures)
+    table[TARGET] = pa.array(rows, BOXES)
     roles: dict[str, Any] = {"targets": {TARGET: TARGET}}
     notes = [*notes, *told]
     if any(picture.part for picture in pictures):
@@ -114,7 +118,7 @@ def boxed_examples(
         roles["group"], notes = "group", [*notes, *more]
     elif any(picture.group is not None for picture in pictures):
         table["group"], roles["group"] = pa.array([picture.group for picture in pictures], pa.string()), "group"
-    schema = Schema(modality="image", inputs=("path",), origin="path", root=str(root), **roles)
+    schema = Schema(modality="image", inputs=(inputs,), origin="path", root=str(root), **roles)
     return Examples(pa.table(table), schema, tuple(notes))
 
 
@@ -133,14 +137,26 @@ def box_rows(
     return rows, [*turns.notes, *said, *_about(pictures, rows)]
 
 
-def unlabelled_pictures(root: Path, paths: Sequence[str], columns: Columns, notes: Sequence[str]) -> Examples:
-    """One row per picture, without boxes."""
-    table = {"path": pa.array(paths, pa.string())}
-    schema = Schema(modality="image", inputs=("path",), origin="path", root=str(root))
+def unlabelled_pictures(
+    root: Path, pictures: Sequence[str] | Sequence[BoxedPicture], columns: Columns, notes: Sequence[str]
+) -> Examples:
+    """One row per picture, or path of one, without boxes."""
+    every = [BoxedPicture(one, "") if isinstance(one, str) else one for one in pictures]
+    inputs, table = _pictures(every)
+    schema = Schema(modality="image", inputs=(inputs,), origin="path", root=str(root))
     if columns.group is not None:
-        table["group"], more = groups_of(columns.group, paths)
+        table["group"], more = groups_of(columns.group, [picture.path for picture in every])
         schema, notes = schema.model_copy(update={"group": "group"}), [*notes, *more]
     return Examples(pa.table(table), schema, tuple(notes))
+
+
+def _pictures(pictures: Sequence[BoxedPicture]) -> tuple[str, dict[str, pa.Array]]:
+    """The column of the inputs, and the columns: the paths, and the pictures themselves where they are no files."""
+    table = {"path": pa.array([picture.path for picture in pictures], pa.string())}
+    if all(picture.picture is None for picture in pictures):
+        return "path", table
+    held = [{"bytes": one.picture, "path": None if one.picture else one.path} for one in pictures]
+    return "image", {**table, "image": pa.array(held, IMAGE)}
 
 
 def _look(root: Path, picture: BoxedPicture, *, relative: bool, as_stored: bool) -> _Seen:

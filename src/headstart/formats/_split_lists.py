@@ -38,7 +38,7 @@ def listed_parts(root: Path, paths: Sequence[str]) -> GivenParts | None:
         for name in names_of(path):
             by_name[name] = "" if name in by_name else path  # a name of two pictures means neither
     by_name = {name: path for name, path in by_name.items() if path}
-    lists = next((found for place in PLACES if (found := _lists(root / place, by_name))), {})
+    lists = next((listed for place in PLACES if (listed := _lists(root / place, by_name))), {})
     if not lists:
         return None
     found: dict[str, tuple[str, Path]] = {}

@@ -120,11 +120,9 @@ def read_yolo_data(source: Path) -> YoloData:
     if isinstance(nc := content.get("nc"), int) and nc != len(names):
         raise DataError(f"{file} says nc: {nc} and names {len(names)} classes: {', '.join(names.values())}")
     given = {part: value for word, value in content.items() if (part := part_of(word)) and value}
-    listed = {
-        part: tuple(map(str, given[part] if isinstance(given[part], list) else [given[part]]))
-        for part in ("train", "val", "test")
-        if part in given
-    }
+    listed: dict[str, tuple[str, ...]] = {}
+    for part in (part for part in ("train", "val", "test") if part in given):
+        listed[part] = tuple(map(str, given[part] if isinstance(given[part], list) else [given[part]]))
     base = content.get("path")
     places = [Path(file.parent, base)] if isinstance(base, str) else []
     root = next((place for place in (*places, file.parent) if place.is_dir()), file.parent)

@@ -35,6 +35,8 @@ class _Cell(NamedTuple):
     size: tuple[int, int] | None
     origin: str
     boxes: tuple[CellBox, ...]
+    picture: bytes | None
+    """The picture itself, where the table holds it."""
 
 
 class BoxTable(Settings):
@@ -69,13 +71,13 @@ class BoxTable(Settings):
         text = frozenset(filter(None, [named.file, named.label, columns.group]))
         cells = _cells(read_tables(tables, text).to_pylist(), named, columns, str(source))
         pictures, missing = _placed(root, cells)
-        notes = [*left_out(missing, "pictures that the table names and that are not there")]
+        notes: list[str] = [*left_out(missing, "pictures that the table names and that are not there")]
         notes += [note for part in tables for note in part.source.notes]
         if not pictures:
             raise DataError(f"{source}: none of its pictures is there, such as {missing[0]}; they must lie in {root}")
         by_columns = columns.model_copy(update={"group": None})
         if not labelled:
-            return unlabelled_pictures(root, [picture.path for picture in pictures], by_columns, notes)
+            return unlabelled_pictures(root, pictures, by_columns, notes)
         if not any(picture.boxes for picture in pictures):
             raise DataError(f"{source}: labels are wanted, and no row has a box")
         numbers = [number for picture in pictures for box in picture.boxes for number in box.numbers]
@@ -102,11 +104,12 @@ def _cells(rows: Sequence[Mapping[str, Any]], named: BoxColumns, columns: Column
         given = row.get(PART_COLUMN) or part_of(row.get(part, "") if part else "") or ""
         group = None if columns.group is None else row.get(columns.group)
         size = None if named.size is None else _size(*(row[name] for name in named.size))
-        file = row[named.file]
+        file, picture, origin = row[named.file], None, str(row[ORIGIN])
         if isinstance(file, dict):
-            file = file.get("path")
+            file, picture = file.get("path") or origin, file.get("bytes")
         if file:
-            found.append(_Cell(str(file), given, None if group is None else str(group), size, str(row[ORIGIN]), boxes))
+            of = None if group is None else str(group)
+            found.append(_Cell(origin if picture else str(file), given, of, size, origin, boxes, picture))
     return found
 
 
@@ -140,12 +143,13 @@ def _placed(root: Path, cells: Sequence[_Cell]) -> tuple[list[BoxedPicture], lis
     for cell in cells:
         near = by_name.get(PurePosixPath(cell.file).name, [])
         own = [path for path in near if cell.part in map(part_of, PurePosixPath(path).parts[:-1])] or near
-        path = cell.file if (root / cell.file).is_file() else own[0] if len(own) == 1 else None
-        if path is None:
+        there = cell.picture is not None or (root / cell.file).is_file()
+        place = cell.file if there else own[0] if len(own) == 1 else None
+        if place is None:
             missing[cell.file] = None
             continue
-        new = BoxedPicture(path, cell.origin, cell.size, cell.part, cell.group)
-        picture = found.setdefault((path, cell.part), new)
-        about = f"{cell.origin} ({path})"
+        new = BoxedPicture(place, cell.origin, cell.size, cell.part, cell.group, picture=cell.picture)
+        picture = found.setdefault((place, cell.part), new)
+        about = f"{cell.origin} ({place})"
         picture.boxes += [FoundBox(box.label, box.numbers, about, track=box.track) for box in cell.boxes]
     return [picture for _, picture in sorted(found.items())], list(missing)

@@ -122,7 +122,7 @@ def _examples(
 ) -> Examples:
     table = {"path": pa.array([row.path for row in rows], pa.string())}
     schema: dict[str, Any] = {}
-    notes = unnamed(root, rows)
+    notes: list[str] = [*unnamed(root, rows)]
     if labelled:
         classes = _same_classes(files)
         sizes = ((row.path, (row.picture.width, row.picture.height)) for row in rows)

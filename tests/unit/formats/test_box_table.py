@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from boxed_pictures import BOXES, HEIGHT, WIDTH, edges, save_box_table, save_pictures
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
+from headstart.contracts.modality import raws_of
 from headstart.formats.box_table import BoxTable
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
@@ -136,3 +139,17 @@ def test_odd_rows_are_named_by_their_line(tmp_path: Path, cell: dict[str, Any], 
 def test_tables_of_pictures_without_boxes_stay_what_they_are(tmp_path: Path) -> None:
     path = table(tmp_path, [{"image": name, "label": name[0], "x": 1, "y": 2} for name in BOXES])
     assert read(path, label="label").schema.targets == {"label": "label"}
+
+
+def test_pictures_that_the_table_holds_itself(tmp_path: Path) -> None:
+    """As data sets of the hub have pictures and their objects."""
+    save_pictures(tmp_path)
+    rows = [
+        {"image": {"bytes": (tmp_path / name).read_bytes(), "path": None}, "objects": CELLS["fields"](boxes)}
+        for name, boxes in BOXES.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    examples = read(tmp_path / "rows.parquet")
+    assert edges(examples.target("boxes")) == list(BOXES.values())
+    assert raws_of(examples) == [row["image"]["bytes"] for row in rows]
+    assert len({*examples.origins()}) == 4

@@ -19,7 +19,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import left_out
 from headstart.formats._box_layouts import BoxLayout
-from headstart.formats._boxed_pictures import BoxedPicture, Written, box_rows
+from headstart.formats._boxed_pictures import IMAGE, BoxedPicture, Written, box_rows
 from headstart.formats._frame_labels import VIDEOS, FrameLabels, read_frame_labels, tables_beside
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Placed, understand
@@ -34,8 +34,6 @@ MOST_HELD = 16 << 20
 """Bytes of frames that a stream holds at a time."""
 
 BROKEN = "videos that cannot be read"
-
-IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 class _Row(NamedTuple):
