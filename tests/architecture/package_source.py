@@ -129,8 +129,9 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imports(source: Source, tree: ast.Module) -> tuple[tuple[ast.AST, str], ...]:
-    found = ((node, {_existing_module(name) for name in _imported(node, source)}) for node in ast.walk(tree))
-    return tuple((node, module) for node, names in found for module in sorted(names - {"", source.module}))
+    found = [(node, names) for node in ast.walk(tree) if (names := _imported(node, source))]
+    own = {"", source.module}
+    return tuple((node, module) for node, names in found for module in sorted({*map(_existing_module, names)} - own))
 
 
 def _imported(node: ast.AST, source: Source) -> list[str]:
