@@ -65,7 +65,6 @@ def same_features(backbone: Backbone, model: Any, images: torch.Tensor) -> None:
     ("name", "side"),
     [
         ("resnet10t", 64),
-        ("vgg11_bn", 64),
         ("inception_v3", 80),
         ("mobilenetv2_050", 64),
         ("mobilenetv3_small_050", 64),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import signal
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,27 @@ def checkpoints_are_rare_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", 0.0)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Each kind of training, as it is when nothing kills it."""
+    return cache(lambda kind: train(kind, tmp_path_factory.mktemp("whole")))
+
+
 @pytest.mark.parametrize("killed_at", [1, 7])
 @pytest.mark.parametrize(
     "kind",
     [pytest.param(kind, marks=() if kind in ("everything", "stored_prefix") else pytest.mark.slow) for kind in KINDS],
 )
-def test_a_killed_training_resumes_to_the_same_weights(kind: str, killed_at: int, tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
-    whole = train(kind, tmp_path / "whole")
+def test_a_killed_training_resumes_to_the_same_weights(
+    kind: str, killed_at: int, whole: Callable[[str], Any], tmp_path: Path
+) -> None:
     with Forked(train, kind, tmp_path, killed_at) as victim:
         assert victim.wait() == -signal.SIGKILL
     assert (tmp_path / "a.checkpoint").exists()
     resumed = train(kind, tmp_path)
-    assert weights(resumed) == weights(whole)
-    assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole.progress.history]
-    assert resumed.progress.choices() == whole.progress.choices()
+    assert weights(resumed) == weights(whole(kind))
+    assert [e.val_loss for e in resumed.progress.history] == [e.val_loss for e in whole(kind).progress.history]
+    assert resumed.progress.choices() == whole(kind).progress.choices()
 
 
 def train_for(seconds: float, folder: Path) -> None:
@@ -56,21 +64,17 @@ def train_for(seconds: float, folder: Path) -> None:
     train("everything", folder)
 
 
-def test_it_may_be_killed_again_and_again_at_any_moment(tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
-    whole = train("everything", tmp_path / "whole")
+def test_it_may_be_killed_again_and_again_at_any_moment(whole: Callable[[str], Any], tmp_path: Path) -> None:
     for seconds in (0.001, 0.005, 0.01, 0.015, 0.02, 0.03):
         with Forked(train_for, seconds, tmp_path) as victim:
             assert victim.wait() == -signal.SIGPROF, victim.err
     assert (tmp_path / "a.checkpoint").exists()
-    assert weights(train("everything", tmp_path)) == weights(whole)
+    assert weights(train("everything", tmp_path)) == weights(whole("everything"))
 
 
 def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "whole").mkdir()
-    whole = train("soup_and_interpolation", tmp_path / "whole")
     file = CheckpointFile(tmp_path / "a.checkpoint", "same")
     broken = KINDS["soup_and_interpolation"](checkpoint=file)
     with monkeypatch.context() as patched, pytest.raises(SystemExit):
@@ -80,7 +84,7 @@ def test_a_kill_between_the_last_epoch_and_the_soup_loses_neither(
     assert kept is not None and kept.progress.stopped and not kept.progress.finished
     resumed = train("soup_and_interpolation", tmp_path)
     assert resumed.progress.finished
-    assert weights(resumed) == weights(whole)
+    assert weights(resumed) == weights(whole("soup_and_interpolation"))
 
 
 def test_of_a_finished_training_the_final_weights_alone_are_kept(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def test_labels_that_are_turned_round_in_a_region_are_found() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "at_one_mix"), [("none", False), ("none", True), ("inputs", False), ("mix", True)])
 def test_false_alarms_are_as_rare_as_the_level_says(kind: str, at_one_mix: bool) -> None:
-    found = [labels_given_inputs(*world(kind, seed), 2, seed, at_one_mix=at_one_mix)[1] for seed in range(16)]
-    assert sum(p <= 0.05 for p in found) <= 3  # 0.8 expected, more than 3 in one run of 100
+    found = [labels_given_inputs(*world(kind, seed), 2, seed, at_one_mix=at_one_mix)[1] for seed in range(8)]
+    assert sum(p <= 0.05 for p in found) <= 2  # 0.4 expected, more than 2 in one run of 170
 
 
 def test_the_statistic_is_the_double_sum_and_p_its_place_among_permutations() -> None:

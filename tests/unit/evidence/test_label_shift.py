@@ -50,7 +50,7 @@ def test_em_is_the_mix_of_greatest_likelihood_and_its_rounds_are_those_of_the_pa
 def test_intervals_hold_the_mix_of_another_set() -> None:
     draws, held = np.random.default_rng(1), 0
     centres = np.array([[0.0, 0], [2, 0], [0, 2]])
-    for _ in range(20):
+    for _ in range(12):
         drawn = [draws.choice(3, 300, p=shares) for shares in ([0.4, 0.4, 0.2], [0.2, 0.2, 0.6])]
         points = [centres[classes] + draws.normal(size=(300, 2)) for classes in drawn]
         likelihoods = [np.exp(-((of[:, None] - centres) ** 2).sum(axis=2) / 2) for of in points]
@@ -59,7 +59,7 @@ def test_intervals_hold_the_mix_of_another_set() -> None:
         mix, black_box = estimated_mix(known, drawn[0], theirs, draws)
         held += int((mix.low[2] <= 0.6) & (mix.high[2] >= 0.6))
         assert black_box == pytest.approx([0.2, 0.2, 0.6], abs=0.2)
-    assert held >= 16
+    assert held >= 9
 
 
 def test_frequencies_are_compared_by_chi_squared() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,7 @@ def world(kind: str, seed: int = 0, count: int = 240) -> tuple[np.ndarray, np.nd
     return one, other, labels[0], labels[1]
 
 
+@cache
 def told(kind: str, known: str = "all", seed: int = 0) -> Diagnosis:
     one, other, mine, theirs = world(kind, seed, 500 if kind == "region" else 240)
     some = {"all": theirs, "none": None, "few": np.where(np.arange(len(theirs)) < 80, theirs, -1)}[known]
@@ -74,8 +77,8 @@ def test_without_labels_of_the_data_a_difference_is_of_no_kind_that_could_be_tol
 
 @pytest.mark.slow
 def test_random_halves_are_rarely_said_to_differ() -> None:
-    found = [diagnose(*world("none", seed, 60), NAMES, seed).kind for seed in range(25)]
-    assert sum(kind != "none" for kind in found) <= 4  # at most 1.25 expected, more than 4 in one run of 100
+    found = [diagnose(*world("none", seed, 60), NAMES, seed).kind for seed in range(12)]
+    assert sum(kind != "none" for kind in found) <= 3  # at most 0.6 expected, more than 3 in one run of 300
 
 
 def test_p_values_are_corrected_by_holm() -> None:

@@ -78,7 +78,7 @@ def test_a_coarse_runner_feeds_a_probe_and_the_plan_and_the_model_say_by_which_g
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, slightly_off, 0.04)
-    run = headstart.fit(table, out=tmp_path / "run", scratch=False)
+    run = headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False)
     value, reason = decisions(run)["runner"]
     assert value == "coarse, bfloat16"
     assert "5.00 % off plain PyTorch's, those of PyTorch's own bfloat16 4.00 %" in reason
@@ -100,7 +100,7 @@ def test_evidence_reads_what_the_probe_of_a_fit_has_kept(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = offer(monkeypatch, slightly_off, 0.04)
-    headstart.fit(table, out=tmp_path / "run", scratch=False)
+    headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False)
     before = [sum(one.ran) for one in both]
     headstart.inspect(table, deep=True)
     assert [sum(one.ran) for one in both] == before
@@ -110,7 +110,7 @@ def test_a_run_that_goes_on_keeps_its_coarse_runner_and_its_gate(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, slightly_off, 0.04)
-    plan = Plan(data=str(table), scratch=False)
+    plan = Plan(data=str(table), scratch=False, label_curve=False)
     began = start(Given(plan.data), plan).choice
     began.keep(tmp_path / "work")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "forgotten"))
@@ -124,7 +124,7 @@ def test_on_a_machine_without_the_runner_float32_predicts_and_a_warning_says_wha
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, slightly_off, 0.04)
-    run = headstart.fit(table, out=tmp_path / "run", scratch=False)
+    run = headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False)
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "elsewhere"))
     offer(monkeypatch, slightly_off, 0.01)
     heard: list[str] = []
@@ -138,12 +138,12 @@ def test_a_runner_on_whose_features_a_probe_is_worse_is_refused_by_name(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, shuffled, 2.0)
-    run = headstart.fit(table, out=tmp_path / "run", scratch=False)
+    run = headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False)
     value, reason = decisions(run)["runner"]
     assert value == "plain, float32"
     assert re.search(r"; coarse, bfloat16: a probe on 256 labelled examples has .*, significantly worse$", reason)
     with pytest.raises(CannotRun, match=r"coarse, bfloat16 does not do for .* significantly worse"):
-        headstart.fit(table, out=tmp_path / "named", scratch=False, runner="coarse")
+        headstart.fit(table, out=tmp_path / "named", scratch=False, label_curve=False, runner="coarse")
 
 
 def noisy(state: State) -> State:
@@ -155,7 +155,7 @@ def test_the_paired_difference_is_that_of_a_longhand_bootstrap(
     coarse: Any, worse: bool, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, coarse, 2.0)
-    plan = Plan(data=str(table), scratch=False)
+    plan = Plan(data=str(table), scratch=False, label_curve=False)
     begun = start(Given(plan.data), plan)
     data, rows = begun.data, Labelled(begun.data, begun.data.split.train, plan.seed).sample()
     assert not set(rows) & set(data.split.test)
@@ -178,9 +178,11 @@ def test_the_paired_difference_is_that_of_a_longhand_bootstrap(
 
 def test_for_a_fine_tuning_one_percent_holds(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, slightly_off, 0.04)
-    run = headstart.fit(table, out=tmp_path / "run", scratch=False, tuning="head_only")
+    run = headstart.fit(table, out=tmp_path / "run", scratch=False, label_curve=False, tuning="head_only")
     value, reason = decisions(run)["runner"]
     assert value == "plain, float32" and "5.00 %, more than 1 %" in reason
-    headstart.fit(table, out=tmp_path / "probe", scratch=False, runner="coarse")
+    headstart.fit(table, out=tmp_path / "probe", scratch=False, label_curve=False, runner="coarse")
     with pytest.raises(CannotRun, match=r"5\.00 %, more than 1 %"):  # and finds nothing that was kept for the probe
-        headstart.fit(table, out=tmp_path / "named", scratch=False, tuning="head_only", runner="coarse")
+        headstart.fit(
+            table, out=tmp_path / "named", scratch=False, label_curve=False, tuning="head_only", runner="coarse"
+        )

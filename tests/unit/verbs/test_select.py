@@ -246,7 +246,9 @@ def hub(models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("hub")
 def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
-    run = headstart.fit(tagged(), out=tmp_path / "run", budget=60, part="part", tuning="probe", scratch=False)
+    run = headstart.fit(
+        tagged(), out=tmp_path / "run", budget=60, part="part", tuning="probe", scratch=False, label_curve=False
+    )
     (why,) = [one.reason for one in run.record.decisions if one.what == "backbone"]
     assert re.match(r"F1 \d.*on 32 training examples; the best of [23] on this machine", why)
 
@@ -263,7 +265,8 @@ def test_each_seed_ranks_models_on_its_own_training_part(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("hub")
 def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe", "scratch": False}
+    given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe"}
+    given |= {"scratch": False, "label_curve": False}
     frame = texts(160)
     frame.loc[frame.index % 4 == 2, "part"] = "val"
     held = frame.part != "train"
