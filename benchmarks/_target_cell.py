@@ -31,13 +31,12 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
     """
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
-    started, classes = time.process_time(), int(source.labels.max()) + 1
-    counts = tuple(np.bincount(source.labels, minlength=classes).tolist())
-    task = BoundClassification(settings=Classification(), classes=tuple(map(str, range(classes))), counts=counts)
-    sides, solve = _sides(source, target, task.classes), solver(task, None, 0)
+    started, names = time.process_time(), [str(k) for k in range(int(source.labels.max()) + 1)]
+    task = task_of(source.labels, names)
+    sides, solve = sides_of(source, target.features, names), solver(task, None, 0)
     diagnosis = diagnosed(sides, 0)
     made = decide(sides, diagnosis, task, solve, 0)
-    names, decision, winner = named(made), made.decision, made.winner
+    candidates, decision, winner = named(made), made.decision, made.winner
     whole = sides.domains._replace(source=source.features, labels=source.labels)
     before = right = solve(*source, None).logits(target.features).argmax(axis=1) == target.labels
     if winner is not None:
@@ -46,11 +45,11 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
         right = chosen.target(target.features).argmax(axis=1) == target.labels
     seconds = time.process_time() - started
     outcomes = [one.outcome.target.argmax(axis=1) for one in made.judged[1:]]
-    accuracy = {name: _percent(found == target.labels) for name, found in zip(names[1:], outcomes)}
+    accuracy = {name: _percent(found == target.labels) for name, found in zip(candidates[1:], outcomes)}
     return {
         "case": name,
         "diagnosed": diagnosis.kind,
-        "chosen": names[decision.place],
+        "chosen": candidates[decision.place],
         "reason": decision.reason,
         "source_accuracy": _percent(before),
         "accuracy": _percent(right),
@@ -58,8 +57,8 @@ def decided(source: Domain, target: Domain, name: str) -> dict[str, Any]:
         "oracle": round(max([*accuracy.values(), _percent(before)]) - _percent(before), 2),
         "p": mcnemar(right, before),
         "candidates": accuracy,
-        "agreement": {name: round(one.agreement, 3) for name, one in zip(names, decision.table)},
-        "vetoes": {name: one.vetoes for name, one in zip(names, decision.table) if one.vetoes},
+        "agreement": {name: round(one.agreement, 3) for name, one in zip(candidates, decision.table)},
+        "vetoes": {name: one.vetoes for name, one in zip(candidates, decision.table) if one.vetoes},
         "estimate": [round(100 * value, 1) for value in decision.accuracy[:3]],
         "seconds": round(seconds, 1),
     }
@@ -81,14 +80,19 @@ def mean_of(found: Sequence[dict[str, Any]], key: str) -> float:
     return round(float(np.mean([one[key] for one in found])), 2)
 
 
-def _sides(source: Domain, target: Domain, names: tuple[str, ...]) -> Sides:
+def task_of(labels: np.ndarray, names: Sequence[str]) -> BoundClassification:
+    """The task of telling classes that are numbered from 0 on."""
+    counts = tuple(np.bincount(labels, minlength=len(names)).tolist())
+    return BoundClassification(settings=Classification(), classes=tuple(names), counts=counts)
+
+
+def sides_of(source: Domain, target: np.ndarray, names: Sequence[str], held_out: float = HELD_OUT) -> Sides:
+    """Both domains, a share of the source held out to judge by."""
     order = np.random.default_rng(0).permutation(len(source.labels))
-    fit, held = np.split(order, [int((1 - HELD_OUT) * len(order))])
+    fit, held = np.split(order, [int((1 - held_out) * len(order))])
     none = np.empty((0, source.features.shape[1]), np.float32)
-    domains = Domains(
-        source.features[fit], source.labels[fit], len(names), target.features, none, np.empty(0, np.int64)
-    )
-    return sides_between(domains, None, source.features[held], source.labels[held], names, 0)
+    domains = Domains(source.features[fit], source.labels[fit], len(names), target, none, np.empty(0, np.int64))
+    return sides_between(domains, None, source.features[held], source.labels[held], tuple(names), 0)
 
 
 def _percent(right: np.ndarray) -> float:

@@ -16,16 +16,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from benchmarks._domain_features import Pair
+from benchmarks._domain_features import Domain, Pair
 from benchmarks._paired import mcnemar, mean_interval, significantly_worse
-from benchmarks._target_cell import named
+from benchmarks._target_cell import named, sides_of, task_of
 from headstart.contracts.domains import Domains, LinearHead
 from headstart.pipeline.adaptation.candidates import Adapted, again, solver
 from headstart.pipeline.adaptation.decide import decide
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
-from headstart.tasks.classification.task import BoundClassification, Classification
+from headstart.pipeline.adaptation.outcomes import diagnosed
 
-HELD_OUT = 0.2
+HELD_OUT, CLASSES = 0.2, ("negative", "positive")
 C = {"C": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 SOURCE_ONLY = ("probe", "linear SVM")
 
@@ -35,14 +34,13 @@ def decided(pair: Pair) -> dict[str, Any]:
     torch.set_num_threads(1)
     started = time.monotonic()
     with threadpool_limits(1):
-        sides = _sides(pair)
-        counts = np.bincount(pair.labels, minlength=2).tolist()
-        task = BoundClassification(settings=Classification(), classes=("negative", "positive"), counts=tuple(counts))
+        sides = sides_of(Domain(pair.source, pair.labels), pair.target, CLASSES, HELD_OUT)
+        task = task_of(pair.labels, CLASSES)
         solve, found = solver(task, None, 0), diagnosed(sides, 0)
         made = decide(sides, found, task, solve, 0)
         names, decision = named(made), made.decision
         seconds = time.monotonic() - started
-        whole = _domains(pair, np.arange(len(pair.labels)))
+        whole = sides.domains._replace(source=pair.source, labels=pair.labels)
         models = {"probe": solve(whole.source, whole.labels, None).logits, "linear SVM": _svm(whole)}
         for place, one in enumerate(made.there, 1):
             anew = again(one, whole, task, solve, 0) if place == decision.place else one
@@ -89,17 +87,6 @@ def summed(rows: Sequence[dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
         below,
         {**details, "gain": [round(one, 2) for one in mean_interval(gains)], "pairs": kept},
     )
-
-
-def _sides(pair: Pair) -> Sides:
-    order = np.random.default_rng(0).permutation(len(pair.labels))
-    fit, held = np.split(order, [round((1 - HELD_OUT) * len(order))])
-    names = ("negative", "positive")
-    return sides_between(_domains(pair, fit), None, pair.source[held], pair.labels[held], names, 0)
-
-
-def _domains(pair: Pair, rows: np.ndarray) -> Domains:
-    return Domains(pair.source[rows], pair.labels[rows], 2, pair.target, pair.source[:0], np.empty(0, np.int64))
 
 
 def _svm(domains: Domains) -> Callable[[np.ndarray], np.ndarray]:

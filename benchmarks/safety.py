@@ -24,20 +24,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._domain_features import Domain
 from benchmarks._paired import mcnemar
 from benchmarks._shift_cases import DEVELOPED, KINDS, SETS, Case, Features, Wanted, made
-from benchmarks._target_cell import worse_cases
-from headstart.contracts.domains import Domains, Solve
+from benchmarks._target_cell import sides_of, task_of, worse_cases
+from headstart.contracts.domains import Solve
 from headstart.evidence.class_spread import class_spread
 from headstart.evidence.shift_kind import diagnose
 from headstart.kernel import registry
 from headstart.pipeline.adaptation.candidates import Adapted, candidate, solver
 from headstart.pipeline.adaptation.decide import decide
-from headstart.pipeline.adaptation.outcomes import Sides, diagnosed, sides_between
+from headstart.pipeline.adaptation.outcomes import Sides, diagnosed
 from headstart.pipeline.record import SOURCE_MODEL
-from headstart.tasks.classification.task import BoundClassification, Classification
+from headstart.tasks.classification.task import BoundClassification
 
-HELD_OUT = 0.3
 WORTH = 0.02
 """Gain of the oracle from which a case counts for what is kept of it."""
 
@@ -154,10 +154,10 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
     """The decision on a case, and how it fares by the target's labels."""
     torch.set_num_threads(1)
     started, case = time.monotonic(), _made(wanted, folder)
-    sides = _sides(case)
+    names = [str(k) for k in range(case.classes)]
+    sides = sides_of(Domain(case.source, case.labels), case.target, names)
     diagnosis = diagnosed(sides, 0)
-    counts = np.bincount(sides.domains.labels, minlength=case.classes).tolist()
-    task = BoundClassification(settings=Classification(), classes=sides.names, counts=tuple(counts))
+    task = task_of(sides.domains.labels, names)
     solve = solver(task, None, 0)
     made = decide(sides, diagnosis, task, solve, 0)
     spread = class_spread(sides.domains.source, sides.domains.labels, sides.domains.target)
@@ -188,15 +188,6 @@ def _decided(wanted: Wanted, folder: str) -> dict[str, Any]:
         "vetoes": {one.name: one.vetoes for one in decision.table if one.vetoes},
         "seconds": round(time.monotonic() - started, 1),
     }
-
-
-def _sides(case: Case) -> Sides:
-    order = np.random.default_rng(0).permutation(len(case.source))
-    fit, held = np.split(order, [int((1 - HELD_OUT) * len(order))])
-    none = np.empty((0, case.source.shape[1]), np.float32)
-    domains = Domains(case.source[fit], case.labels[fit], case.classes, case.target, none, np.empty(0, np.int64))
-    names = tuple(str(k) for k in range(case.classes))
-    return sides_between(domains, None, case.source[held], case.labels[held], names, 0)
 
 
 def _ruled_out(sides: Sides, made: Sequence[Adapted], task: BoundClassification, solve: Solve) -> list[Adapted]:
