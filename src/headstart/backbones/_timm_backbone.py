@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -185,6 +185,17 @@ class TimmBackbone(Backbone):
         """On whole pictures in squares of `side` pixels."""
         found = self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
         return found.several() if self.beside_last else found
+
+    def of_strides(self, strides: Sequence[int]) -> TimmBackbone:
+        """Without the taps of other maps, which then take no room where features are kept."""
+        twin, taps = copy.copy(self), [*self._map_taps, None]
+        counted = zip(self._maps, self._grouped, [0, *accumulate(self._grouped)])
+        kept = [(shape, taps[at : at + count]) for shape, count, at in counted if shape.stride in strides]
+        if not kept or kept[-1][1][-1] is not None:
+            kept.append((self._maps[-1], taps[-self._grouped[-1] :]))
+        twin._maps, twin._grouped = tuple(shape for shape, _ in kept), tuple(len(some) for _, some in kept)
+        twin._map_taps = tuple(tap for _, some in kept for tap in some if tap is not None)
+        return twin
 
     def several(self, inner: Sequence[Tap] = ()) -> TimmBackbone:
         """Pooled features of inner stages too; at each stride the maps of all its stages."""

@@ -135,6 +135,10 @@ class Backbone(Network, Complete):
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot read whole images of {side} pixels")
 
+    def of_strides(self, strides: Sequence[int]) -> Backbone:  # noqa: ARG002
+        """The same live weights with maps of these strides and of the last stage alone, of those that there are."""
+        return self
+
     def placed(self) -> Backbone:
         """The same live weights on texts whose states say where each token lies: context `PLACES`.
 

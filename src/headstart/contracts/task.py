@@ -64,6 +64,8 @@ class Needs(NamedTuple):
     """The features that the head reads."""
     side: int | None = None
     """Pixels of the square that pictures are framed in whole; None for the backbone's own framing."""
+    strides: tuple[int, ...] = ()
+    """Of the maps that the head reads, where it does not read all that there are."""
 
 
 class FeatureSource(Protocol):

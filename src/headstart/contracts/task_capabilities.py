@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
@@ -12,6 +12,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import CLASS_IDS
 from headstart.contracts.task import BoundTask, FeatureSource, SplitPolicy, Targets, Tensors
@@ -124,6 +125,43 @@ class SetsTraining(Protocol):
 
     def training(self) -> Mapping[str, Any]:
         """Return values of `Optimisation`'s fields where the user gives none: batch size, rates."""
+        ...
+
+
+class DoubtfulLabel(NamedTuple):
+    """A label that looks wrong."""
+
+    row: int
+    kind: str
+    """Such as 'wrong class'."""
+    score: float
+    """By which they are ranked, the least sure first."""
+    given: str
+    likely: str
+    detail: str
+
+
+class Foresight(NamedTuple):
+    """Knowledge of what a head can reach, before any is trained."""
+
+    panels: tuple[Panel, ...]
+    sentences: tuple[str, ...]
+    doubtful: tuple[DoubtfulLabel, ...] = ()
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """A bound task that probes frozen features of parts of its inputs, such as boxes, before its head is trained."""
+
+    def foresight(
+        self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int
+    ) -> Foresight:
+        """Return what probes of frozen features tell.
+
+        Args:
+            batches: rows of the examples, their features and their targets.
+            groups: what is kept together (all examples,), where there is something; None for single examples.
+        """
         ...
 
 

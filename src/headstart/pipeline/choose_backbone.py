@@ -84,9 +84,10 @@ def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
     if task.needs.features == "tokens":
         return backbone.placed()
     try:
-        return backbone if task.needs.side is None else backbone.whole(task.needs.side)
+        whole = backbone if task.needs.side is None else backbone.whole(task.needs.side)
     except BackboneError as error:
         raise Unsuited(f"{name} sees pictures whole, in squares of {task.needs.side} pixels: {error}") from error
+    return whole.of_strides(task.needs.strides) if task.needs.strides else whole
 
 
 def families_of(modality: str) -> list[Any]:

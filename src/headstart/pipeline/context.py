@@ -11,6 +11,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.runner import Runner
+from headstart.contracts.task_capabilities import Foresight
 from headstart.engine.frozen.execution import described, plain_runner
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
@@ -47,6 +48,8 @@ class FitContext:
     """All decisions of the fit, whatever is replaced of its context."""
     layers: Layers | None = None
     """The layer view, where it was asked for."""
+    foresight: Foresight | None = None
+    """Probes of parts of inputs, such as boxes; None of a task without."""
     target: EmbeddedTarget | None = None
     """Inputs of another domain, to which the model is adapted."""
 

@@ -28,6 +28,7 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.data import Given
 from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.embed import embed, in_windows, pass_spec
+from headstart.pipeline.foresight import with_foresight
 from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import Plan
@@ -93,7 +94,7 @@ class Start:
         context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
-        return with_layers(self._with_target(in_better_form(context)))
+        return with_foresight(with_layers(self._with_target(in_better_form(context))))
 
     def _with_target(self, context: FitContext) -> FitContext:
         """Send the target through the frozen backbone the way the source went: features of two runners differ."""

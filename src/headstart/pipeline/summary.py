@@ -71,7 +71,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         layers=context.layers,
         adaptation=arms.adaptation,
         candidates=arms.candidates,
-        panels=judged.panels,
+        panels=(*judged.panels, *(() if context.foresight is None else context.foresight.panels)),
         mistakes=judged.mistakes,
         frozen_pass=FrozenPass(
             computed=context.features.computed, reused=context.features.reused, seconds=dict(context.features.seconds)

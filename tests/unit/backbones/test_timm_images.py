@@ -413,3 +413,20 @@ def test_real_weights_give_timms_features(test_data: Path) -> None:
         theirs = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()(images.hidden)
     torch.testing.assert_close(logits, theirs, rtol=1e-4, atol=1e-4)
     assert backbone.segment(0, 7, (Tap("blocks.2"),))(images).taps["blocks.2.pooled"].shape == (3, 32)
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["last", "several"])
+@pytest.mark.parametrize("strides", [(8, 32), (8, 16), (16, 128)])
+def test_maps_of_some_strides_are_those_of_all_and_the_others_are_not_tapped(
+    resnet: Backbone, strides: tuple[int, ...], multi: bool
+) -> None:
+    everything = resnet.several() if multi else resnet
+    some = everything.of_strides(strides)
+    wanted = {*strides, everything.maps()[-1].stride}
+    assert some.maps() == tuple(shape for shape in everything.maps() if shape.stride in wanted)
+    assert len(some.map_taps()) < len(everything.map_taps())
+    state = everything.prepare([PICTURES[0]])
+    whole, part = (one.features(one.segment(0, len(one.stages), one.map_taps())(state)) for one in (everything, some))
+    shapes = zip(everything.maps(), whole.maps)
+    for mine, theirs in zip(part.maps, [level for shape, level in shapes if shape.stride in wanted], strict=True):
+        assert torch.equal(mine, theirs)

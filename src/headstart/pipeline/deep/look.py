@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from headstart.contracts.task_capabilities import Foresight
 from headstart.evidence.attributes import Values, attributes_of
 from headstart.evidence.feature_neighbours import FEWEST, RATE, Neighbours, neighbours, order_of, outliers
 from headstart.evidence.spurious import in_words, spurious
@@ -17,6 +18,7 @@ from headstart.evidence.weak_groups import Group, clusters_of, groups_by_attribu
 from headstart.kernel.errors import HeadstartError, some
 from headstart.kernel.progress import Reporter
 from headstart.numerics.few_threads import few_threads
+from headstart.pipeline.context import FitContext
 from headstart.pipeline.deep.labels import HeldOut, held_out_labels
 from headstart.pipeline.deep.parts import held_out_parts
 from headstart.pipeline.deep.view import FOLDS, View, view_of
@@ -54,6 +56,8 @@ def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
 
     def about_labels() -> Told:
         pooled = view.context is None or view.context.data.task.needs.features == "pooled"
+        if not pooled and view.context is not None and view.context.foresight is not None:
+            return foreseen(view.context, view.context.foresight)
         held.append(held_out_labels(view, near) if pooled else held_out_parts(view))
         return held[0].faults, held[0].findings
 
@@ -78,6 +82,28 @@ def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
         findings += told
     folds = FOLDS if held else 0
     return DeepLook(backbone=view.backbone, examples=len(view.rows), folds=folds, faults=tuple(faults)), findings
+
+
+def foreseen(context: FitContext, found: Foresight) -> Told:
+    """What probes of parts tell of labels, and what a head can reach."""
+    origins = context.read.examples.origins()
+    faults = [
+        FaultRow(
+            kind=one.kind,
+            origin=origins[one.row],
+            score=one.score,
+            given=one.given,
+            likely=one.likely,
+            detail=one.detail,
+        )
+        for one in found.doubtful
+    ]
+    findings = [Finding(severity="note", text=sentence) for sentence in found.sentences]
+    if faults:
+        such = some([f"{one.origin} ({one.given}, likely {one.likely})" for one in faults], 3)
+        text = f"{len(faults)} labels of parts look wrong: {such}"
+        findings.append(Finding(severity="warning", text=text))
+    return faults, findings
 
 
 def _attributes(seen: SeenData, view: View) -> dict[str, Values]:

@@ -94,7 +94,8 @@ def error_panel(told: list[Told], limit: float) -> Table:
 
 def curve_panel(judged: Judged, classes: Sequence[str]) -> Picture:
     """The precision at each recall of each class, at an IoU of .5."""
-    lines, words = [], []
+    lines: list[str] = []
+    words: list[str] = []
     for k, name in list(enumerate(classes))[:MOST_CURVES]:
         precision = _curve(judged.matches("all", k))
         if precision is None:

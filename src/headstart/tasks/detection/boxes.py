@@ -26,6 +26,9 @@ COLUMNS = 10
 EDGES, SCORE, LABEL = slice(0, 4), 4, 5
 """Columns of predictions: the edges over the picture, the score, the class."""
 
+Ragged = Sequence[np.ndarray] | np.ndarray
+"""(pictures,) of arrays (boxes, columns)."""
+
 Box = Mapping[str, Any]
 """As `contracts/box_labels.py` has it."""
 

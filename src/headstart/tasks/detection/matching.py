@@ -12,13 +12,12 @@ often it is weighed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE
+from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, Ragged
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU from which on a prediction is right."""
@@ -78,7 +77,7 @@ def _at_recalls(recall: np.ndarray, envelope: np.ndarray) -> np.ndarray:
     return found
 
 
-def match(truths: Sequence[np.ndarray], found: Sequence[np.ndarray], label: int, area: tuple[float, float]) -> Matches:
+def match(truths: Ragged, found: Ragged, label: int, area: tuple[float, float]) -> Matches:
     """Match the boxes of a class in every picture.
 
     Args:
@@ -112,7 +111,7 @@ def _of_picture(
 def _taken(overlap: np.ndarray, crowd: np.ndarray, ignored: np.ndarray) -> np.ndarray:
     """(thresholds, predictions) int64: the true box that each takes, -1 for none; those ignored stand last."""
     taken = np.full((len(THRESHOLDS), len(overlap)), -1, np.int64)
-    close = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1)) if overlap.size else []
+    close = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1)) if overlap.size else np.empty(0, np.int64)
     for number, threshold in enumerate(THRESHOLDS):
         free = np.ones(len(crowd), bool)
         for row in close:

@@ -21,7 +21,7 @@ from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.kernel.errors import SettingsError
 from headstart.tasks._reweighted import mean_of_present
-from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE
+from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, Ragged
 from headstart.tasks.detection.matching import MOST, SIZES, THRESHOLDS, Matches, areas, match
 
 THRESHOLD = "threshold"
@@ -37,7 +37,7 @@ REMEMBERED = 4
 class Judged:
     """Predictions held against true boxes, each picture matched once."""
 
-    def __init__(self, truths: Sequence[np.ndarray], found: Sequence[np.ndarray], classes: int) -> None:
+    def __init__(self, truths: Ragged, found: Ragged, classes: int) -> None:
         """Of pictures: true boxes (boxes, 10) and predicted ones (boxes, 6), see `boxes.py`."""
         self.truths, self.found, self.classes = truths, found, classes
         self._matches: dict[tuple[str, int], Matches] = {}
@@ -62,7 +62,7 @@ class _Recent:
         self._held: list[Judged] = []
         self._lock = threading.Lock()
 
-    def __call__(self, truths: np.ndarray, found: np.ndarray, classes: int) -> Judged:
+    def __call__(self, truths: Ragged, found: Ragged, classes: int) -> Judged:
         with self._lock:
             for judged in self._held:
                 if judged.truths is truths and judged.found is found and judged.classes == classes:
@@ -120,7 +120,7 @@ def mean_precision(matched: Sequence[Matches], thresholds: Sequence[int], weight
         return mean_of_present(found.T)
 
 
-def best_threshold(truths: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
+def best_threshold(truths: Ragged, found: Ragged) -> float:
     """The score that boxes are best cut off at: where F1 at an IoU of .5, over the boxes of all classes, is greatest.
 
     It lies midway to the next lower score; 0 where nothing is found or there is nothing to find.
@@ -151,7 +151,7 @@ def require_reference() -> Any:
     return faster_coco_eval
 
 
-def reference_precision(truths: Sequence[np.ndarray], found: Sequence[np.ndarray], classes: int) -> np.ndarray:
+def reference_precision(truths: Ragged, found: Ragged, classes: int) -> np.ndarray:
     """Average precision by faster-coco-eval, (thresholds, classes, sizes); NaN where there is no true box."""
     library = require_reference()
     boxes = [(row, box) for row, one in enumerate(truths) for box in one]
@@ -182,7 +182,7 @@ def _as_coco(row: int, edges: np.ndarray, label: float) -> dict[str, Any]:
     return {"image_id": row + 1, "category_id": int(label) + 1, **place}
 
 
-def _present(truths: Sequence[np.ndarray], classes: int) -> np.ndarray:
+def _present(truths: Ragged, classes: int) -> np.ndarray:
     """Return where there are true boxes of each class and size, (classes, sizes)."""
     boxes = np.concatenate(truths)
     boxes = boxes[boxes[:, CROWD] == 0]

@@ -7,7 +7,7 @@ out in `decoding.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,12 +31,13 @@ from headstart.contracts.task import (
     Targets,
     Tensors,
 )
-from headstart.contracts.task_capabilities import Choice
+from headstart.contracts.task_capabilities import Choice, Foresight
 from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.detection.boxes import class_names, counted, encoded, frames_of, labelled_boxes
 from headstart.tasks.detection.decoding import decode
+from headstart.tasks.detection.foresight import foreseen
 from headstart.tasks.detection.losses import losses_of, sums_of
 from headstart.tasks.detection.metrics import THRESHOLD, best_threshold, detection_metrics, require_reference
 from headstart.tasks.detection.point_head import PointHead
@@ -116,8 +117,8 @@ class BoundDetection(BoundTask):
 
     @property
     def needs(self) -> Needs:
-        """Maps of pictures that are seen whole."""
-        return Needs("maps", self.image_side)
+        """Maps of some strides of pictures that are seen whole."""
+        return Needs("maps", self.image_side, self.strides)
 
     @property
     def evaluation(self) -> Evaluation:
@@ -171,9 +172,11 @@ class BoundDetection(BoundTask):
         maps = backbone.maps()
         if not maps:
             raise BackboneError("detection needs maps, and the backbone has none")
-        strides = [stride for stride in self.strides if stride >= maps[0].stride]
-        if not strides:
-            raise BackboneError(f"the backbone's finest map has stride {maps[0].stride}, and task.strides are finer")
+        there = [shape.stride for shape in maps]
+        strides = [stride for stride in self.strides if stride in there or stride > there[-1]]
+        if not strides or strides[0] not in there:
+            listed = ", ".join(map(str, self.strides))
+            raise BackboneError(f"the backbone has maps of the strides {', '.join(map(str, there))}, none of {listed}")
         return PointHead(maps, strides, self.settings.width, len(self.classes))
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
@@ -200,6 +203,13 @@ class BoundDetection(BoundTask):
         side = torch.full((len(outputs["scores"]), 4), self.image_side)
         frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
         return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
+
+    def foresight(
+        self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int
+    ) -> Foresight:
+        """What probes of true boxes and of cells reach on frozen maps, and boxes that look labelled wrongly."""
+        maps = ((rows, features.maps, targets[BOXES]) for rows, features, targets in batches)
+        return foreseen(maps, self.image_side, self.classes, groups, seed)
 
     def _require_known(self, examples: Examples) -> None:
         strange = counted(labelled_boxes(examples)).keys() - {*self.classes}
