@@ -246,15 +246,21 @@ class FirstHead:
 
 
 def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: Trained | None) -> FirstHead:
-    """Choose the first head: that of a continued run, the solver's where a recipe starts from it, or a fresh one."""
+    """Choose the first head: that of a continued run, the solver's where a recipe starts from it, that of a probe which
+    was trained by steps, or a fresh one."""
     if context.head is not None and backbone is context.backbone:
         return FirstHead(context.head, learnt=True)
     task, what = context.data.task, "the head's start"
     renewed = recipe.renew_statistics and has_batch_norm(backbone.module)
-    if recipe.head == "solved" and is_linear(task) and backbone is context.backbone and not renewed:
+    same = backbone is context.backbone and not renewed
+    reason = "that of the probe, so that no random head bends the features"
+    if same and recipe.head == "solved" and is_linear(task):
         solved = probe or solve_arm(context, "probe")
-        why = Decision(what=what, value="solved", reason="that of the probe, so that no random head bends the features")
+        why = Decision(what=what, value="solved", reason=reason)
         return FirstHead(solved.model.heads["head"], learnt=True, decisions=(why,))
+    if same and probe is not None and not isinstance(task, ClosedForm):
+        why = Decision(what=what, value="trained", reason=reason)
+        return FirstHead(copy.deepcopy(probe.model.heads["head"]), learnt=True, decisions=(why,))
     reason = "the task's head is not linear, and only linear heads can be solved for"
     if renewed:
         reason = "BatchNorm's statistics are renewed, so that features differ from those the probe's head was solved on"
