@@ -33,7 +33,7 @@ from headstart.pipeline.sequence import start
 from headstart.pipeline.trained import predict_rows
 
 BCCD = Path("data") / "det_bccd"
-RATE = 5e-4
+RATE = 1e-3
 """Of the backbone's weights where they move; chosen on the validation part."""
 
 

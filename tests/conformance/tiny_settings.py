@@ -13,11 +13,13 @@ import pyarrow as pa
 from offline_backbones import TIMM
 from tiny_training import classes
 
+from detected_boxes import boxed_pictures
 from head_shapes import SHAPES
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Schema
 from headstart.kernel import registry
 from headstart.kernel.user_settings import build
+from headstart.tasks.detection.task import Detection
 from headstart.tasks.regression.task import Regression
 from headstart.tasks.segmentation.task import Segmentation
 from headstart.tasks.tagging.task import Tagging
@@ -46,6 +48,13 @@ def masks_of_pictures() -> Setting:
     return _resnet().whole(32), task, examples
 
 
+def boxes_of_pictures() -> Setting:
+    """A ResNet and a head of points over its maps."""
+    examples = boxed_pictures(N)
+    task = Detection(image_side=32, width=8, strides=(8, 16, 32)).bind(examples, SHAPES)
+    return _resnet().whole(32).of_strides(task.strides), task, examples
+
+
 def tags_of_texts() -> Setting:
     """A BERT, and spans in texts."""
     examples = tagged_texts(N)
@@ -58,6 +67,7 @@ SETTINGS: dict[str, Callable[[], Setting]] = {
     "regression": numbers_of_pictures,
     "tagging": tags_of_texts,
     "segmentation": masks_of_pictures,
+    "detection": boxes_of_pictures,
 }
 
 

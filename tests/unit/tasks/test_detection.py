@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from detected_boxes import CLASSES, MAPS, box, box_maps, boxed, boxed_pictures
+from detected_boxes import CLASSES, MAPS, box, box_maps, boxed, boxed_pictures, boxes_of
 from head_shapes import Shapes
+from headstart.contracts.placed_targets import Boxes
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of, review_of
 from headstart.kernel.errors import BackboneError, DataError
@@ -226,3 +227,35 @@ def test_a_picture_that_cannot_be_read_takes_all_of_its_frame() -> None:
     broken = examples.table.set_column(0, "picture", [[b"no picture"]])
     task = bound([[box("cell", 0, 0, 40, 40)]])
     assert task.inputs(type(examples)(broken, examples.schema))["frame"].tolist() == [[*Frame(96, 96, 96, 96)]]
+
+
+def foresight_of(examples: Any, *, swap: bool = False) -> Any:
+    """What is told of pictures before training, where each class has a map of its own; `swap` exchanges a label."""
+    task = Detection().bind(examples, SHAPES)
+    targets = task.targets(examples)["boxes"]
+    if swap:
+        targets[3][0, 4] = 1 - targets[3][0, 4]
+    features = box_maps(examples)
+    return task.foresight([(np.arange(len(examples)), features, {"boxes": Boxes().collated(targets)})], None, 0)
+
+
+def test_probes_of_boxes_and_cells_tell_what_a_head_can_reach() -> None:
+    examples = boxed([boxes_of(seed) or [box("cell", 0, 0, 30, 30)] for seed in range(60)])
+    found = foresight_of(examples)
+    (panel,) = found.panels
+    assert [row[1] for row in panel.rows] == ["all maps", "stride 8", "stride 16", "stride 32"]
+    assert all(low <= value <= high for _, _, value, low, high, _ in panel.rows)
+    assert panel.rows[0][2] > 0.95 and panel.rows[1][2] > 0.95 and not found.doubtful
+    assert "of the true boxes" in found.sentences[0]
+
+
+def test_a_box_of_another_class_is_named_before_training() -> None:
+    examples = boxed([[box(CLASSES[seed % 2], 8, 8, 72, 72)] for seed in range(60)])
+    (doubtful,) = foresight_of(examples, swap=True).doubtful
+    assert (doubtful.row, doubtful.given, doubtful.likely) == (3, "cell", "platelet")
+
+
+def test_nothing_is_foreseen_of_too_few_pictures_or_a_single_class() -> None:
+    assert foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 2)).panels == ()
+    (panel,) = foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 9)).panels
+    assert all(row[0].startswith("object or background") for row in panel.rows)

@@ -33,8 +33,8 @@ CROPS, CELLS = 3000, 12
 """Boxes that are looked at in all, and cells of each kind in every picture and map."""
 BINS = 3
 """A crop is read in so many places along each side."""
-STRENGTH = 0.001
-"""Of the data against the prior of the weights, scikit-learn's C: features are many and boxes few."""
+SPREAD = 1.5
+"""Variance of a logit before anything is learnt: each weight has this over the number of features, scikit-learn's C."""
 RESAMPLES = 200
 SURE = 0.8
 """Probability of another class from which a box is likely to be labelled wrongly."""
@@ -123,7 +123,7 @@ def held_out(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np
     for rest, held in GroupKFold(FOLDS).split(features, labels, groups):
         if len(np.unique(labels[rest])) < 2:
             return None
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=300))
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=SPREAD / features.shape[1], max_iter=300))
         probe.fit(features[rest], labels[rest])
         found[np.ix_(held, np.searchsorted(names, probe.classes_))] = probe.predict_proba(features[held])
     return found

@@ -142,7 +142,7 @@ class BoundDetection(BoundTask):
 
     def training(self) -> Mapping[str, Any]:
         """Small batches at a high rate, as pictures have many points, and patience: AP of few pictures is noisy."""
-        return {"batch_size": 4, "head_learning_rate": 4e-3, "patience": 10}
+        return {"batch_size": 4, "learning_rate": 5e-4, "head_learning_rate": 4e-3, "patience": 10}
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each picture in proportion, and pictures without objects."""
