@@ -26,6 +26,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from headstart.numerics.bootstrap import Resamples, interval
+from headstart.numerics.few_threads import few_threads
 from headstart.tasks.detection.boxes import CLASS, CROWD, FRAMED
 
 FOLDS = 3
@@ -124,7 +125,8 @@ def held_out(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np
         if len(np.unique(labels[rest])) < 2:
             return None
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=SPREAD / features.shape[1], max_iter=300))
-        probe.fit(features[rest], labels[rest])
+        with few_threads(features):
+            probe.fit(features[rest], labels[rest])
         found[np.ix_(held, np.searchsorted(names, probe.classes_))] = probe.predict_proba(features[held])
     return found
 
