@@ -204,7 +204,7 @@ class BoundDetection(BoundTask):
         frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
         return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
 
-    def foresight(
+        """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
         self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int
     ) -> Foresight:
         """What probes of true boxes and of cells reach on frozen maps, and boxes that look labelled wrongly."""
