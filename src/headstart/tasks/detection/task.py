@@ -204,10 +204,10 @@ class BoundDetection(BoundTask):
         frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
         return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
 
-        """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
+    def foresight(
         self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int
     ) -> Foresight:
-        """What probes of true boxes and of cells reach on frozen maps, and boxes that look labelled wrongly."""
+        """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
         maps = ((rows, features.maps, targets[BOXES]) for rows, features, targets in batches)
         return foreseen(maps, self.image_side, self.classes, groups, seed)
 
