@@ -85,7 +85,7 @@ def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
 
 
 def foreseen(context: FitContext, found: Foresight) -> Told:
-    """What probes of parts tell of labels, and what a head can reach."""
+    """Return what probes of parts tell of labels and of the reach of a head."""
     origins = context.read.examples.origins()
     faults = [
         FaultRow(

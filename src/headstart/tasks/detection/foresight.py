@@ -31,7 +31,7 @@ Batches = Iterable[tuple[np.ndarray, Sequence[Tensor], Tensor]]
 
 
 def foreseen(batches: Batches, side: int, classes: Sequence[str], groups: np.ndarray | None, seed: int) -> Foresight:
-    """What the probes tell of pictures framed in `side` pixels; `groups` (all examples,) are kept together."""
+    """Probe the maps of pictures framed in `side` pixels; `groups` (all examples,) are kept together."""
     draws = np.random.default_rng(draw_seed(seed, "feature probes"))
     crops: list[Crops] = []
     cells: dict[int, list[Cells]] = {}
