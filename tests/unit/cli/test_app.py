@@ -232,6 +232,7 @@ def test_ctrl_c_says_that_the_same_command_resumes(
     assert "run the same command again to resume" in ended.err
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)

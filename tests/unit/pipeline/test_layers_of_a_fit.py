@@ -58,6 +58,7 @@ def test_partial_takes_its_cut_from_the_layer_view_and_the_plan_repeats_it(tmp_p
     assert again.metrics["test"] == run.metrics["test"] and again.record.stages == run.record.stages
 
 
+@pytest.mark.slow
 def test_a_search_takes_the_cut_too(tmp_path: Path, model: Path) -> None:
     settings = {"tuning": {"tunings": ["partial"], "depth": "auto", "epochs": 2}}
     run = fit(texts(80), tmp_path / "run", model, tuning="auto", settings=settings)

@@ -40,6 +40,7 @@ print(overlaps)
 """
 
 
+@pytest.mark.slow
 def test_the_first_call_is_alone() -> None:
     ended = subprocess.run([sys.executable, "-c", SCRIPT], timeout=120, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["[False]"]

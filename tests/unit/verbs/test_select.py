@@ -244,6 +244,7 @@ def hub(models: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (kept / "refs" / "main").write_text("0")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hub")
 def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
     run = headstart.fit(
@@ -253,6 +254,7 @@ def test_auto_with_a_budget_ranks_models_for_tags_too(tmp_path: Path) -> None:
     assert re.match(r"F1 \d.*on 32 training examples; the best of [23] on this machine", why)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hub")
 def test_each_seed_ranks_models_on_its_own_training_part(tmp_path: Path) -> None:
     texts(48).drop(columns="part").to_csv(tmp_path / "t.csv", index=False)
@@ -263,6 +265,7 @@ def test_each_seed_ranks_models_on_its_own_training_part(tmp_path: Path) -> None
         assert any("ranked in" in said["reason"] for said in plan["decisions"] if said["what"] == "backbone")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hub")
 def test_auto_with_a_budget_takes_the_model_that_ranks_best_on_the_training_part(tmp_path: Path) -> None:
     given: dict[str, Any] = {"text": "text", "label": "label", "part": "part", "tuning": "probe"}
