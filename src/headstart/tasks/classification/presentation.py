@@ -12,12 +12,12 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
-from headstart.contracts.panels import Bin, Matrix, Mistake, Panel, Reliability, Table
+from headstart.contracts.panels import Matrix, Mistake, Panel, Table
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
-from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks._label_kinds import TARGET, class_names
+from headstart.tasks._reliability import reliability
 from headstart.tasks.classification.task import BoundClassification
 
 LARGEST_MATRIX = 40
@@ -25,6 +25,8 @@ LARGEST_MATRIX = 40
 
 MOST_CONFUSIONS = 30
 """Rows of the table that stands in for a larger matrix."""
+
+SURE = "Accuracy of predictions by confidence; on the diagonal, the confidence is right."
 
 
 class ClassificationPresentation(NamedTuple):
@@ -56,7 +58,7 @@ class ClassificationPresentation(NamedTuple):
         confusions = _confusion_matrix if len(self.classes) <= LARGEST_MATRIX else _confusion_table
         return (
             confusions(self.classes, labels, predicted),
-            _reliability(probabilities.max(axis=1), labels == predicted),
+            reliability(probabilities.max(axis=1), labels == predicted, SURE),
             _per_class(self.classes, labels, predicted),
         )
 
@@ -107,20 +109,6 @@ def _confusion_table(classes: tuple[str, ...], labels: np.ndarray, predicted: np
         note=f"{int(wrong.sum())} of {len(labels)} examples are predicted wrongly, in {len(counts)} different ways.",
         header=("true class", "predicted class", "examples"),
         rows=tuple((classes[pairs[0, k]], classes[pairs[1, k]], int(counts[k])) for k in often),
-    )
-
-
-def _reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    member = confidence_bins(confidence)
-    bins = [
-        Bin(confidence=float(confidence[inside].mean()), accuracy=float(right[inside].mean()), n=int(inside.sum()))
-        for inside in (member == b for b in range(BINS))
-        if inside.any()
-    ]
-    return Reliability(
-        title="Reliability",
-        note="Accuracy of predictions by confidence; on the diagonal, the confidence is right.",
-        bins=tuple(bins),
     )
 
 

@@ -12,15 +12,17 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.metric import SHARE
-from headstart.contracts.panels import Bin, Mistake, Panel, Reliability, Table
+from headstart.contracts.panels import Mistake, Panel, Table
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
-from headstart.numerics.calibration import BINS, confidence_bins
 from headstart.tasks._label_kinds import TARGET, kind_of
 from headstart.tasks._label_sets import LISTS, form_of, label_sets
+from headstart.tasks._reliability import reliability
 from headstart.tasks.multilabel.metrics import CHOSEN, PROBABILITIES, average_precision
 from headstart.tasks.multilabel.task import BoundMultiLabel
+
+SURE = "How often a label is true among those of like probability, over all labels of all examples."
 
 
 class MultiLabelPresentation(NamedTuple):
@@ -49,7 +51,8 @@ class MultiLabelPresentation(NamedTuple):
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Return the figures of each label, and the reliability of all decisions."""
         truth = targets[TARGET]
-        return _per_label(self.classes, truth, prediction), _reliability(truth, prediction.columns[PROBABILITIES])
+        probabilities = prediction.columns[PROBABILITIES]
+        return _per_label(self.classes, truth, prediction), reliability(probabilities, truth, SURE)
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """Return examples with a wrong label or one that is missed, the surest errors first."""
@@ -107,20 +110,6 @@ def _per_label(classes: Sequence[str], truth: np.ndarray, prediction: Prediction
         header=("label", "average precision", "precision", "recall", "F1", "examples"),
         units=("", "", SHARE, SHARE, SHARE),
         rows=tuple(rows),
-    )
-
-
-def _reliability(truth: np.ndarray, probabilities: np.ndarray) -> Reliability:
-    member = confidence_bins(probabilities)
-    bins = [
-        Bin(confidence=float(probabilities[inside].mean()), accuracy=float(truth[inside].mean()), n=int(inside.sum()))
-        for inside in (member == b for b in range(BINS))
-        if inside.any()
-    ]
-    return Reliability(
-        title="Reliability",
-        note="How often a label is true among those of like probability, over all labels of all examples.",
-        bins=tuple(bins),
     )
 
 
