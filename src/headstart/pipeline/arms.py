@@ -109,17 +109,17 @@ def _on_both_parts(context: FitContext, arm: Trained, calibration: Mapping[str, 
     return replace(arm, chosen={**arm.chosen, **calibration}, decisions=(decision,) if val else (), fit_on=fit_on)
 
 
-def is_head_alone(context: FitContext) -> bool:
-    """Return whether the tuning asked for is the frozen probe of a task whose head cannot be solved for."""
-    asked, stages = context.tuning, len(context.backbone.stages)
-    steps = isinstance(asked, Recipe) and not asked.refit and asked.first_stage(stages) == stages
+def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
+    """Return whether a tuning is the frozen probe of a task whose head cannot be solved for."""
+    stages = len(context.backbone.stages)
+    steps = isinstance(tuning, Recipe) and not tuning.refit and tuning.first_stage(stages) == stages
     return steps and context.head is None and not isinstance(context.read.task, ClosedForm)
 
 
 def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
     """The frozen probe by steps, as the tuning asked for says or in the usual way."""
     usual = for_task(registry.plugin("tuning", "head_only")(), context.data.task)
-    asked = context.tuning if is_head_alone(context) else usual
+    asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual
     recipe, more = with_enough_epochs(asked, len(context.data.split.train))
     arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", budget)
     decisions = (*filter(None, [more]), *arm.decisions)

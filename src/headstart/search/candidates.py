@@ -21,6 +21,7 @@ from headstart.contracts.tuning import Recipe
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.user_settings import build
+from headstart.pipeline.arms import is_probe_by_steps
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import FEW_JUDGED, by_size, enough_epochs, of_task
 from headstart.pipeline.layers import cut_settings
@@ -119,6 +120,10 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
                 recipe.check(context.backbone)
             except SettingsError as error:
                 decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=str(error)))
+                continue
+            if is_probe_by_steps(recipe, context):
+                reason = "it is the probe itself, whose head cannot be solved for"
+                decisions.append(Decision(what=f"tuning {name}", value="not tried", reason=reason))
                 continue
             # the user's settings may take the place of what sets two tries apart
             if any(candidate.recipe == recipe for _, candidate in found):

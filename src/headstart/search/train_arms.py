@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from headstart.contracts.task_capabilities import ClosedForm
 from headstart.engine.process_group import process_group
-from headstart.pipeline.arms import is_head_alone, solve_arm
+from headstart.pipeline.arms import is_probe_by_steps, solve_arm
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import of_task, with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
@@ -35,7 +35,9 @@ def train_arms(context: FitContext) -> Arms:
         context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))
     refits, searches = context.plan.refits and isinstance(context.read.task, ClosedForm), context.plan.tuning == AUTO
     with budget.step("the probe"):
-        time = None if budget.seconds is None else HEAD_SHARE[is_head_alone(context)] * budget.left()
+        time = (
+            None if budget.seconds is None else HEAD_SHARE[is_probe_by_steps(context.tuning, context)] * budget.left()
+        )
         baseline = solve_arm(context, "probe", refit=refits, budget=time)
         # what trains by steps starts from, and is chosen against, a head that has not seen the validation part
         needed = searches or has_floor(context)
@@ -46,7 +48,7 @@ def train_arms(context: FitContext) -> Arms:
     keep = 0.0 if why or not timed else SHARE * budget.left()
     if searches and start is not None:
         arms = _searched(context, keep, start, baseline, fast)
-    elif context.tuning.solved or is_head_alone(context):
+    elif context.tuning.solved or is_probe_by_steps(context.tuning, context):
         arms = _as_model(Arms(context, []), baseline)
     else:
         arms = _trained(context, keep, start, baseline, fast)

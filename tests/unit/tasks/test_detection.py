@@ -125,6 +125,16 @@ def test_other_classes_are_refused_later_and_a_backbone_without_maps() -> None:
     assert len(task.targets(boxed([[box("dog", 0, 0, 9, 9, crowd=True)]]))["boxes"][0]) == 0
 
 
+def test_classes_of_more_data_come_after_those_that_are_known() -> None:
+    task = bound([[box("cell", 0, 0, 40, 40), box("platelet", 50, 50, 60, 60)]])
+    more = boxed([[box("bubble", 0, 0, 30, 30)], [box("cell", 0, 0, 30, 30)]])
+    extended = task.extended(more, SHAPES)
+    assert extended.classes == ("cell", "platelet", "bubble") and extended.counts == (1, 0, 1)
+    assert extended.image_side == task.image_side and extended.strides == task.strides
+    assert task.split_policy(more).names == ("cell", "platelet", "bubble", "no object")
+    assert [target[0, 4] for target in extended.targets(more)["boxes"]] == [2, 0]
+
+
 @pytest.mark.parametrize(
     ("side", "boxes", "strides"),
     [

@@ -7,7 +7,7 @@ out in `decoding.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +35,7 @@ from headstart.contracts.task_capabilities import Choice, Foresight
 from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
-from headstart.tasks.detection.boxes import class_names, counted, encoded, frames_of, labelled_boxes
+from headstart.tasks.detection.boxes import Box, class_names, counted, encoded, frames_of, labelled_boxes
 from headstart.tasks.detection.decoding import decode
 from headstart.tasks.detection.foresight import foreseen
 from headstart.tasks.detection.losses import losses_of, sums_of
@@ -146,15 +146,16 @@ class BoundDetection(BoundTask):
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each picture in proportion, and pictures without objects."""
-        return _by_rarest(labelled_boxes(examples), self.classes)
+        labels = labelled_boxes(examples)
+        return _by_rarest(labels, self._with_new(labels))
 
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundDetection:
-        """The classes stay as they are. Raises DataError as `bind`, and on a class that is not among them."""
-        self._require_known(examples)
-        return _bound(self.settings, examples, self.classes, self.image_side, self.strides)
+        """New classes come after the known ones. Raises DataError as `bind`."""
+        classes = self._with_new(labelled_boxes(examples))
+        return _bound(self.settings, examples, classes, self.image_side, self.strides)
 
     def targets(self, examples: Examples) -> Targets:
-        """{"boxes": (examples,) of (boxes, 10)}, see `boxes.py`. Raises DataError as `extended` does."""
+        """{"boxes": (examples,) of (boxes, 10)}, see `boxes.py`. Raises DataError as `bind`, and on other classes."""
         self._require_known(examples)
         numbers = {name: k for k, name in enumerate(self.classes)}
         found = np.empty(len(examples), dtype=object)
@@ -210,6 +211,9 @@ class BoundDetection(BoundTask):
         """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
         maps = ((rows, features.maps, targets[BOXES]) for rows, features, targets in batches)
         return foreseen(maps, self.image_side, self.classes, groups, seed)
+
+    def _with_new(self, labels: Sequence[Sequence[Box]]) -> tuple[str, ...]:
+        return (*self.classes, *sorted(counted(labels).keys() - {*self.classes}))
 
     def _require_known(self, examples: Examples) -> None:
         strange = counted(labelled_boxes(examples)).keys() - {*self.classes}
