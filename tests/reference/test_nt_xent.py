@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.carriers import Batch, State
-from headstart.numerics.nt_xent import nt_xent
-from headstart.objectives.simclr import SimCLR
+from headstart.objectives.simclr import SimCLR, nt_xent
 from two_views import two_views
 
 TEMPERATURE = 0.3

@@ -12,12 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from headstart.cli.adaptation_table import adaptation_table
 from headstart.cli.console import open_console, plain_grid, plain_table
-from headstart.cli.layer_table import layer_table
 from headstart.cli.plugin_help import Entry
+from headstart.cli.record_tables import adaptation_table, layer_table, stage_table
 from headstart.cli.shift_printing import print_shift
-from headstart.cli.stage_table import stage_table
 from headstart.kernel.terminal_text import as_list, on_one_line
 from headstart.kernel.user_settings import FieldHelp
 from headstart.pipeline.numbers import difference_text, interval_text, spread_text, value_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from headstart.cli.stage_table import stage_table
+from headstart.cli.record_tables import stage_table
 from headstart.pipeline.record import StageRow
 
 
