@@ -12,6 +12,7 @@ from headstart.formats._literals import parse_cell
 from headstart.formats._table_part import TablePart
 from headstart.formats._table_sources import find_tables, in_nfc
 from headstart.kernel.errors import DataError
+from headstart.kernel.spelling import nfc
 
 FILE = "filename file_name file image image_path image_file image_name img img_path path picture".split()
 LABEL = "class label category class_name category_name label_name name species class_id category_id".split()
@@ -61,11 +62,19 @@ def box_tables(source: Any, image: str | None = None) -> tuple[list[TablePart], 
     """The tables of a source with the columns of boxes, if it has such; `image` is the column that a user named."""
     try:
         tables = find_tables(source)
-        head = in_nfc(tables[0].source.head(_LOOK_AT)) if tables else None
+        looks = tables and _may_have_boxes(tables[0].source.names(), image)  # some tables are read whole for their head
+        head = in_nfc(tables[0].source.head(_LOOK_AT)) if tables and looks else None
     except (DataError, OSError):
         return None
     columns = None if head is None else _columns(head.column_names, head.to_pylist(), image)
     return None if columns is None or tables is None else (tables, columns)
+
+
+def _may_have_boxes(names: Sequence[str], image: str | None) -> bool:
+    """Return whether columns are called like a picture's file and like boxes."""
+    called = {nfc(name).lower() for name in names}
+    boxes = called & {*LISTS} or any({*words} <= called for _, words in EDGES)
+    return bool(boxes and (image is not None or called & {*FILE}))
 
 
 def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]], image: str | None) -> BoxColumns | None:

@@ -32,6 +32,10 @@ ROWS_AT_ONCE = 2048
 """Examples held in memory at a time."""
 
 
+FRAMES_AT_ONCE = 4
+"""Frames of a video that are run at once: 320 pixels square, each takes some 35 MB in a small network."""
+
+
 class PredictionSummary(Settings):
     """Summary of a prediction that was written to a file."""
 
@@ -110,6 +114,8 @@ def predict(
             stream = reader.stream(source, columns, ROWS_AT_ONCE)
             gathers = partial(reader.gathered, source) if isinstance(reader, Gathers) else None
             follows = partial(reader.followed, source) if isinstance(reader, Follows) else None
+            if follows is not None:
+                predictor.at_most(FRAMES_AT_ONCE)
         chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
         if out is None:
             found: pd.DataFrame | PredictionSummary = _everything(frames(predictor, chunks, None, reporter), reporter)

@@ -74,6 +74,10 @@ class Predictor:
         self._batch_size = batch_size or self._remainder.batch_size
         self._adapted = adapted
 
+    def at_most(self, batch_size: int) -> None:
+        """Run no more examples at once, where memory counts: activations of large pictures take far more than these."""
+        self._batch_size = min(self._batch_size, batch_size)
+
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
         task = self.model.task

@@ -30,8 +30,8 @@ from headstart.kernel.errors import DataError, some
 from headstart.kernel.settings import Settings
 from headstart.media.images import SUFFIXES as PICTURES
 
-MOST_HELD = 16 << 20
-"""Bytes of frames that a stream holds at a time."""
+AT_ONCE = 64
+"""Frames that a stream holds at a time."""
 
 BROKEN = "videos that cannot be read"
 
@@ -118,17 +118,16 @@ class VideoFrames(Settings):
         return _examples(root, found, places, columns, self._told(notes), _one_layout(boxes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
-        """The frames without labels, in the same order, at most `rows` and some megabytes at a time."""
+        """The frames without labels, in the same order, at most `rows` or 64 at a time."""
         root, paths, notes = _videos(source)
-        held, size, told = list[_Row](), 0, dict[str, list[str]]()
+        held, told = list[_Row](), dict[str, list[str]]()
         every = (row for path in paths for row in self._frames(root, path, None, told))
         plain = columns.model_copy(update={"group": None})
         for row in every:
-            if held and (len(held) >= rows or size >= MOST_HELD):
+            if len(held) == min(rows, AT_ONCE):
                 yield _examples(root, held, {}, plain, notes, None)
-                held, size = [], 0
+                held = []
             held.append(row)
-            size += len(row.picture)
         notes = _require_frames(source, held, notes, told)
         yield _examples(root, held, {}, plain, self._told(notes), None)
 
