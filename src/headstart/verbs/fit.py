@@ -157,11 +157,8 @@ def run_plan(given: Given, plan: Plan, out: Path | None, reporter: Reporter, *, 
     part()
     if (whole := completed(out, plan, reporter, report, overwrite=overwrite)) is not None:
         return Run(whole)
-    return Run(over_seeds(plan, out, partial(_one_seed, given, reporter), reporter, report, overwrite=overwrite))
-
-
-def _one_seed(given: Given, reporter: Reporter, plan: Plan, folder: Path) -> Run:
-    return run_plan(given, plan, folder, reporter)
+    one_seed = partial(run_plan, given, reporter=reporter)
+    return Run(over_seeds(plan, out, one_seed, reporter, report, overwrite=overwrite))
 
 
 def _names_of(given: Given) -> dict[str, Any]:
