@@ -165,6 +165,15 @@ class Foresees(Protocol):
         ...
 
 
+@runtime_checkable
+class Doubts(Protocol):
+    """A bound task that tells by predictions of what was not learnt from which labels look wrong."""
+
+    def doubts(self, prediction: Prediction, targets: Targets) -> tuple[DoubtfulLabel, ...]:
+        """Return the labels that calibrated predictions of the same examples contradict, by their rows here."""
+        ...
+
+
 class Choice(NamedTuple):
     """A choice that a task made by itself when it was bound, reported to the user."""
 

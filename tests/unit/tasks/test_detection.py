@@ -269,3 +269,27 @@ def test_nothing_is_foreseen_of_too_few_pictures_or_a_single_class() -> None:
     assert foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 2)).panels == ()
     (panel,) = foresight_of(boxed([[box("cell", 0, 0, 40, 40)]] * 9)).panels
     assert all(row[0].startswith("object or background") for row in panel.rows)
+
+
+def test_sure_predictions_name_boxes_that_are_missing_misplaced_or_of_another_class() -> None:
+    task = bound([[box("cell", 0, 0, 40, 40), box("platelet", 50, 50, 60, 60)]])
+    places = [(x, y, x + 20, y + 20) for x in range(0, 96, 24) for y in range(0, 96, 24)]
+    boxes, predicted = np.empty(5, dtype=object), np.empty(5, dtype=object)
+    for row in range(5):
+        boxes[row] = truth(*((place, 0, 0) for place in places))
+        predicted[row] = found(*((place, 0.9, 0) for place in places))
+    boxes[0] = boxes[0][1:]
+    boxes[1][0, 4] = 1
+    boxes[2][0, 6:] = 0, 0, 20, 7
+    unsure = found(*(((60 + k, 60, 70 + k, 94), 0.1, 1) for k in range(8)))
+    predicted[3] = np.concatenate([predicted[3], unsure])
+    doubtful = task.doubts(Prediction({"boxes": predicted}), {"boxes": boxes})
+    kinds = [(one.row, one.kind, one.given, one.likely) for one in doubtful]
+    assert kinds == [
+        (0, "missing box", "", "cell"),
+        (1, "wrong class of a box", "platelet", "cell"),
+        (2, "misplaced box", "cell", "cell"),
+    ]
+    assert doubtful[0].detail == "left 0, top 0, right 20, bottom 20; score 0.90"
+    few = task.doubts(Prediction({"boxes": predicted[:1]}), {"boxes": boxes[:1]})
+    assert few == ()

@@ -19,6 +19,7 @@ from headstart.kernel.errors import HeadstartError, some
 from headstart.kernel.progress import Reporter
 from headstart.numerics.few_threads import few_threads
 from headstart.pipeline.context import FitContext
+from headstart.pipeline.deep.held_out_heads import doubtful_labels
 from headstart.pipeline.deep.labels import HeldOut, held_out_labels
 from headstart.pipeline.deep.parts import held_out_parts
 from headstart.pipeline.deep.view import FOLDS, View, view_of
@@ -57,7 +58,8 @@ def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
     def about_labels() -> Told:
         pooled = view.context is None or view.context.data.task.needs.features == "pooled"
         if not pooled and view.context is not None and view.context.foresight is not None:
-            return foreseen(view.context, view.context.foresight)
+            doubtful = (*view.context.foresight.doubtful, *doubtful_labels(view.context))
+            return foreseen(view.context, view.context.foresight._replace(doubtful=doubtful))
         held.append(held_out_labels(view, near) if pooled else held_out_parts(view))
         return held[0].faults, held[0].findings
 
@@ -100,8 +102,8 @@ def foreseen(context: FitContext, found: Foresight) -> Told:
     ]
     findings = [Finding(severity="note", text=sentence) for sentence in found.sentences]
     if faults:
-        such = some([f"{one.origin} ({one.given}, likely {one.likely})" for one in faults], 3)
-        text = f"{len(faults)} labels of parts look wrong: {such}"
+        named = some([f"{one.origin} ({one.kind}: {one.likely})" for one in faults], 3)
+        text = f"{len(faults)} labels of parts look wrong, such as {named}"
         findings.append(Finding(severity="warning", text=text))
     return faults, findings
 

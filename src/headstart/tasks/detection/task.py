@@ -31,13 +31,14 @@ from headstart.contracts.task import (
     Targets,
     Tensors,
 )
-from headstart.contracts.task_capabilities import Choice, Foresight
+from headstart.contracts.task_capabilities import Choice, DoubtfulLabel, Foresight
 from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.detection.boxes import Box, class_names, counted, encoded, frames_of, labelled_boxes
 from headstart.tasks.detection.decoding import decode
 from headstart.tasks.detection.foresight import foreseen
+from headstart.tasks.detection.label_doubts import doubtful_boxes
 from headstart.tasks.detection.losses import losses_of, sums_of
 from headstart.tasks.detection.metrics import THRESHOLD, best_threshold, detection_metrics, require_reference
 from headstart.tasks.detection.point_head import PointHead
@@ -211,6 +212,10 @@ class BoundDetection(BoundTask):
         """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
         maps = ((rows, features.maps, targets[BOXES]) for rows, features, targets in batches)
         return foreseen(maps, self.image_side, self.classes, groups, seed)
+
+    def doubts(self, prediction: Prediction, targets: Targets) -> tuple[DoubtfulLabel, ...]:
+        """Boxes that are missing, misplaced or of another class; see `label_doubts.py`."""
+        return doubtful_boxes(targets[BOXES], prediction.columns[BOXES], self.classes)
 
     def _with_new(self, labels: Sequence[Sequence[Box]]) -> tuple[str, ...]:
         return (*self.classes, *sorted(counted(labels).keys() - {*self.classes}))
