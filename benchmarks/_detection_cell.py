@@ -73,7 +73,7 @@ def fitted(frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scra
             settings={
                 "tuning": own,
                 "scratch": {"epochs": epochs, "rates_tried": (1.0,)},
-                "augmentation": {"flip": {"vertical": True}},
+                "augmentation": {"views": 4, "flip": {"vertical": True}},
             },
         )
         return {"minutes": (time.monotonic() - started) / 60, **_summed(run)}

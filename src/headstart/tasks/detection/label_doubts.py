@@ -1,8 +1,8 @@
 """Labelled boxes that look wrong by predictions of a head that has not learnt from them.
 
 As in ObjectLab (Tkachenko et al. 2023) a label can be missing, misplaced or of the wrong class. Here a prediction
-counts that is not right though 85 in 100 of those with its score are: it lies on nothing, beside a box of its class that
-no other takes, or on one of another class.
+counts that is not right though 85 in 100 of those with its score are: it lies on nothing, beside a box of its class
+that no other takes, or on one of another class.
 """
 
 from __future__ import annotations
