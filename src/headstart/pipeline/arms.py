@@ -116,10 +116,15 @@ def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
     return steps and context.head is None and not isinstance(context.read.task, ClosedForm)
 
 
+def usual_head(context: FitContext) -> Recipe:
+    """The recipe of a head by steps on frozen features, where nothing else is asked for."""
+    found: Recipe = for_task(registry.plugin("tuning", "head_only")(), context.data.task)
+    return found
+
+
 def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
     """The frozen probe by steps, as the tuning asked for says or in the usual way."""
-    usual = for_task(registry.plugin("tuning", "head_only")(), context.data.task)
-    asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual
+    asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual_head(context)
     recipe, more = with_enough_epochs(asked, len(context.data.split.train))
     arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", budget)
     decisions = (*filter(None, [more]), *arm.decisions)

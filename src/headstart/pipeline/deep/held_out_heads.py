@@ -9,11 +9,10 @@ import numpy as np
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task_capabilities import DoubtfulLabel, Doubts
 from headstart.evidence.folds import folds
-from headstart.kernel import registry
 from headstart.kernel.errors import DataError
-from headstart.pipeline.arms import train_arm
+from headstart.pipeline.arms import train_arm, usual_head
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.defaults_by_size import enough_epochs, for_task
+from headstart.pipeline.defaults_by_size import enough_epochs
 
 FOLDS = 2
 EPOCHS = 12
@@ -46,9 +45,9 @@ def _predicted(context: FitContext, name: str, rest: np.ndarray, held: np.ndarra
     """The prediction for some rows by a head that was trained on others."""
     split = replace(context.data.split, train=rest, val=held, test=np.empty(0, np.int64))
     seen = replace(context, data=replace(context.data, split=split), work=None)
-    recipe = for_task(registry.plugin("tuning", "head_only")(keep="last"), context.data.task)
+    recipe = usual_head(context)
     epochs = max(EPOCHS, enough_epochs(len(rest), recipe.batch_size))
-    arm = train_arm(seen, name, recipe.model_copy(update={"epochs": epochs}), name, None)
+    arm = train_arm(seen, name, recipe.model_copy(update={"keep": "last", "epochs": epochs}), name, None)
     if arm.validation is None:
         raise DataError("examples are cut into windows")
     return arm.validation
