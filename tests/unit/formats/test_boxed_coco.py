@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from typer.testing import CliRunner
 
 from boxed_pictures import BOXES, coco_content, edges, save_boxed_coco
+from headstart.cli.app import app
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
@@ -242,3 +244,10 @@ def test_outlines_become_masks_unless_a_task_or_a_setting_wants_boxes(tmp_path: 
         assert examples.schema.targets == {"boxes": "boxes"}
         assert edges(examples.target("boxes"))[0] == [("square", 4, 4, 14, 14)]  # the bounds of its outline
     assert Coco(target="masks").read(tmp_path, Columns(target="boxes")).schema.targets == {"mask": "mask"}
+
+
+def test_the_task_that_is_asked_for_decides_what_outlines_become(tmp_path: Path) -> None:
+    save_coco(tmp_path, range(4))
+    for task, said in (("detection", "6 boxes of 2 classes in 4 pictures"), ("segmentation", "4 masks of 3 classes")):
+        ended = CliRunner().invoke(app, ["inspect", str(tmp_path), "--task", task, "--json"])
+        assert ended.exit_code == 0 and said in ended.output, ended.output

@@ -173,3 +173,11 @@ def test_tables_that_are_none_are_refused_by_line(tmp_path: Path, text: str, sai
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=said):
         read(tmp_path, labelled=True)
+
+
+def test_folders_of_parts_are_a_given_split_of_labelled_videos(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        save_video(tmp_path / part / "a.mp4")
+        (tmp_path / part / "a.csv").write_text("frame,id,x,y,w,h\n0,1,2,3,9,9\n")
+    examples, _ = read_examples(tmp_path, Columns())
+    assert examples.column(str(examples.schema.part)) == ["test", "train"]

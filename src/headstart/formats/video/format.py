@@ -114,7 +114,7 @@ class VideoFrames(Settings):
         for first in sorted({labels.first for labels in boxes.values()}):
             of = [labels.file for labels in boxes.values() if labels.first == first]
             notes.append(f"frames of {some(of, 2)} are numbered from {first} on; --set format.first_frame changes that")
-        places = {placed.path: placed for placed in layout.images} if labelled and not boxes else {}
+        places = {placed.path: placed for placed in layout.images} if labelled else {}
         return _examples(root, found, places, columns, self._told(notes), _one_layout(boxes))
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
