@@ -104,9 +104,10 @@ def _cells(rows: Sequence[Mapping[str, Any]], named: BoxColumns, columns: Column
         given = row.get(PART_COLUMN) or part_of(row.get(part, "") if part else "") or ""
         group = None if columns.group is None else row.get(columns.group)
         size = None if named.size is None else _size(*(row[name] for name in named.size))
-        file, picture, origin = row[named.file], None, str(row[ORIGIN])
-        if isinstance(file, dict):
-            file, picture = file.get("path") or origin, file.get("bytes")
+        given_file, origin = row[named.file], str(row[ORIGIN])
+        held = given_file if isinstance(given_file, dict) else {"path": given_file}
+        picture: bytes | None = held.get("bytes")
+        file = held.get("path") or (origin if picture else None)
         if file:
             of = None if group is None else str(group)
             found.append(_Cell(origin if picture else str(file), given, of, size, origin, boxes, picture))
