@@ -71,7 +71,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     return measured, {
         "methods": methods,
         "cases": each,
-        "cells": {name: {case: found[name][case] for case in cases} for name, _, *cases in asked},
+        "cells": {name: {case: _shown(found[name][case]) for case in cases} for name, _, *cases in asked},
     }
 
 
@@ -90,6 +90,10 @@ def _case(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
         }
         for method, values in methods.items()
     }
+
+
+def _shown(cell: dict[str, Any]) -> dict[str, Any]:
+    return {key: cell[key] for key in ("scores", "tuned")}
 
 
 def _by_rule(probe: np.ndarray, size: np.ndarray, rows: Sequence[dict[str, Any]]) -> np.ndarray:
