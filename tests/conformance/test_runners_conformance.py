@@ -49,7 +49,7 @@ def test_it_names_a_precision_that_can_be_stored(name: str) -> None:
 
 @every_runner
 @pytest.mark.parametrize("spec", WISHES)
-def test_results_equal_plain_pytorch(name: str, spec: str, loaded: Loaded) -> None:
+def test_results_equal_plain_pytorch_and_lie_on_the_cpu_without_gradients(name: str, spec: str, loaded: Loaded) -> None:
     runner, backbone = quick(name), loaded.backbone
     segment = FrozenSegment(backbone, WISHES[spec](backbone), 0)
     execute = runner.start(segment, backbone.prepare(loaded.raws[:2]), torch.device("cpu"))
@@ -58,18 +58,13 @@ def test_results_equal_plain_pytorch(name: str, spec: str, loaded: Loaded) -> No
         with torch.no_grad():
             expected: State = segment.eval()(backbone.prepare(raws))
         found = execute(state)
+        for value in (found.hidden, *found.context.values(), *found.taps.values()):
+            assert value.device.type == "cpu" and not value.requires_grad
         close(found.hidden, expected.hidden, RELATIVE_ERROR[runner.precision])
         for mine, plain in ((found.context, expected.context), (found.taps, expected.taps)):
             assert mine.keys() == plain.keys()
             for key, value in plain.items():
                 close(mine[key], value, RELATIVE_ERROR[runner.precision])
-
-
-@every_runner
-def test_states_come_back_on_the_cpu_without_gradients(name: str, loaded: Loaded) -> None:
-    found = started(name, loaded)(loaded.backbone.prepare(loaded.raws))
-    for value in (found.hidden, *found.context.values(), *found.taps.values()):
-        assert value.device.type == "cpu" and not value.requires_grad
 
 
 @every_runner
