@@ -20,7 +20,7 @@ from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import read_regular
 
-VIDEOS = frozenset(".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .flv .ts .mts .ogv .3gp".split())
+VIDEOS = frozenset(".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .flv .mts .ogv .3gp".split())
 """File names that are taken for videos, lower case."""
 
 FRAME = "frame frame_id frame_number frame_index image_id".split()
