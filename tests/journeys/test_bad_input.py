@@ -330,7 +330,7 @@ def test_all_faults_of_the_settings_come_at_once(here: Path, headstart_command: 
         "tuning.epochs = 0: Input should be greater than or equal to 1",
         "tuning.batch is not a setting. Did you mean 'batch_size'?",
         "objective 'superised' is not known. Did you mean 'supervised'",
-        "format 'tabel' is not known. Did you mean 'table'?",
+        "format 'tabel' is not known. Did you mean 'table'",
         "scratch.patience = 'none': Input should be a valid integer",
     ):
         assert fault in ended.err
@@ -364,7 +364,7 @@ def test_a_cache_limit_that_is_no_size(
         (["--seed", "-1"], "greater than or equal to 0"),
         (["--budget", "5x"], "'5x' is not a time. Write 90, 90s, 5m or 1h."),
         (["--set", "epochs"], "expected FAMILY.KEY=VALUE, for example tuning.epochs=3"),
-        (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression' or 'segmentation'?"),
+        (["--task", "regresion"], "task 'regresion' is not known. Did you mean 'regression' or 'segmentation'"),
         (["--tuning", "scratch", "--set", "scratch.epochs=2"], "--tuning scratch has none: write --set tuning..."),
         (["--augmentation", "affine"], "augmentation 'affine' would do nothing"),
         (["--augmentation", "affine", "--tuning", "full"], "changes image inputs, the data are table"),
