@@ -125,3 +125,22 @@ def test_a_video_gets_boxes_with_their_times_and_tracks(
     assert len(tracks) == table["label"].notna().sum()
     assert {image["time"] for image in json.loads((folder / "coco.json").read_text())["images"]} == {*table["time"]}
     assert {path.name for path in folder.iterdir()} >= {"coco.json", "tracks.csv", "clip.mp4"}
+
+
+@pytest.mark.slow
+def test_a_deep_look_names_boxes_that_are_missing_and_of_another_class(tmp_path: Path) -> None:
+    data = coco(tmp_path / "cells", range(PICTURES))
+    document = json.loads((data / "instances.json").read_text())
+    large = [one for one in document["annotations"] if 30 < one["bbox"][2] < 60]
+    missing = large[3:16:6]
+    document["annotations"] = [one for one in document["annotations"] if one not in missing]
+    large[20]["category_id"] = 2
+    (data / "instances.json").write_text(json.dumps(document))
+    settings = {"task": {"width": 32, "strides": [8, 16]}}
+    found = headstart.inspect(
+        data, task="detection", deep=True, backbone="test_resnet", weights="random", settings=settings
+    )
+    assert found.deep is not None
+    named = {(row.kind, row.origin) for row in found.deep.faults}
+    assert ("wrong class of a box", f"images/{large[20]['image_id']:03d}.png") in named
+    assert named & {("missing box", f"images/{one['image_id']:03d}.png") for one in missing}

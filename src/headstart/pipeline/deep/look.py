@@ -58,8 +58,10 @@ def _looked(seen: SeenData, view: View) -> tuple[DeepLook, list[Finding]]:
     def about_labels() -> Told:
         pooled = view.context is None or view.context.data.task.needs.features == "pooled"
         if not pooled and view.context is not None and view.context.foresight is not None:
-            doubtful = (*view.context.foresight.doubtful, *doubtful_labels(view.context))
-            return foreseen(view.context, view.context.foresight._replace(doubtful=doubtful))
+            found, heads = view.context.foresight, doubtful_labels(view.context)
+            known = {(one.row, one.kind, one.likely) for one in heads}
+            others = (one for one in found.doubtful if (one.row, one.kind, one.likely) not in known)
+            return foreseen(view.context, found._replace(doubtful=(*heads, *others)))
         held.append(held_out_labels(view, near) if pooled else held_out_parts(view))
         return held[0].faults, held[0].findings
 
