@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import zip_longest
+from operator import itemgetter
 
 from markupsafe import Markup
 
@@ -55,13 +57,9 @@ def matrix_cells(matrix: Matrix) -> list[tuple[str, int, list[Cell]]]:
 
 def confusions(matrix: Matrix, most: int) -> list[Confusion]:
     """The most frequent mistakes, most frequent first."""
-    found = [
-        Confusion(matrix.names[i], matrix.names[j], count, count / total)
-        for i, (row, total) in enumerate(zip(matrix.counts, map(sum, matrix.counts)))
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    return sorted(found, key=lambda confusion: -confusion.count)[:most]
+    mistakes = ((n, i, j) for i, row in enumerate(matrix.counts) for j, n in enumerate(row) if i != j and n)
+    found = nlargest(most, mistakes, key=itemgetter(0))
+    return [Confusion(matrix.names[i], matrix.names[j], n, n / sum(matrix.counts[i])) for n, i, j in found]
 
 
 def table_rows(table: Table, most: int) -> list[list[tuple[str, bool]]]:
