@@ -155,6 +155,8 @@ def test_boxes_that_no_cell_can_find_are_told_with_the_setting_that_helps() -> N
     review = review_of(Detection, boxed([[box("cell", 0, 0, 20, 20), box("cell", 50, 50, 53, 53)]] * 12, (900, 700)))
     (note,) = (note for note in review.notes if "finest stride" in note)
     assert note.startswith("12 of 24 boxes are narrower than 4 px") and "--set task.image_side=" in note
+    task = bound([[box("cell", 0, 0, 20, 20), box("cell", 50, 50, 53, 53)]] * 12, (900, 700))
+    assert ("boxes too small", "12 of 24", note) in task.choices()
 
 
 def test_every_prediction_and_every_box_has_one_kind() -> None:

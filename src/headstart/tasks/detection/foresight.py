@@ -40,11 +40,12 @@ def foreseen(batches: Batches, side: int, classes: Sequence[str], groups: np.nda
         for level in maps:
             some = cells_of(level, side, boxes.cpu(), rows.tolist(), draws)
             cells.setdefault(round(side / level.shape[-1]), []).append(some)
-    rows, sentences = [], []
+    shown: list[tuple[str | float, ...]] = []
+    sentences: list[str] = []
     all_crops = drawn(Crops(*map(np.concatenate, zip(*crops))), draws)
     of_crops, doubtful = _of_crops(all_crops, classes, _together(groups, all_crops.row), seed)
     if of_crops is not None:
-        rows.append(("class of a true box", "all maps", *of_crops))
+        shown.append(("class of a true box", "all maps", *of_crops))
         value, low, high = (f"{100 * share:.0f}" for share in of_crops[:3])
         sentences.append(
             f"a linear probe tells the class of {value} % of the true boxes ({low} to {high} %): about what a head on "
@@ -54,14 +55,14 @@ def foreseen(batches: Batches, side: int, classes: Sequence[str], groups: np.nda
         of_level = Cells(*map(np.concatenate, zip(*parts)))
         found = _of_cells(of_level, _together(groups, of_level.row), seed)
         if found is not None:
-            rows.append(("object or background, ROC AUC", f"stride {stride}", *found))
+            shown.append(("object or background, ROC AUC", f"stride {stride}", *found))
     note = (
         "Linear probes of frozen features, on held-out pictures of the training and validation part: what can be told "
         "of true boxes, and of single cells of each map, before a head is trained."
     )
     header = ("probe", "features", "value", "low", "high", "pictures or groups")
-    panel = Table(title="What the features hold", note=note, header=header, rows=tuple(rows))
-    return Foresight((panel,) if rows else (), tuple(sentences), doubtful)
+    panel = Table(title="What the features hold", note=note, header=header, rows=tuple(shown))
+    return Foresight((panel,) if shown else (), tuple(sentences), doubtful)
 
 
 def _together(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ from headstart.tasks.detection.label_doubts import doubtful_boxes
 from headstart.tasks.detection.losses import losses_of, sums_of
 from headstart.tasks.detection.metrics import THRESHOLD, best_threshold, detection_metrics, require_reference
 from headstart.tasks.detection.point_head import PointHead
-from headstart.tasks.detection.view import STEP, chosen_side, chosen_strides, told
+from headstart.tasks.detection.view import STEP, chosen_side, chosen_strides, shorter_sides, told
 
 BOXES, FRAME, SIZE = TARGET, "frame", "size"
 """Columns: boxes; what the head must know of a picture, see `boxes.Frame`; and the width and height of a picture."""
@@ -112,6 +112,8 @@ class BoundDetection(BoundTask):
     """Strides that boxes are found on, ascending; those that the backbone has no map of are left out by its head."""
     crowded: NonNegativeInt
     """Pictures with more boxes than are kept of one."""
+    lost: NonNegativeInt = 0
+    """Boxes that are narrower in their frames than the finest stride."""
 
     _distinct = field_validator("classes", "strides")(distinct)
     _counted = field_validator("counts")(one_for_each("classes"))
@@ -135,7 +137,8 @@ class BoundDetection(BoundTask):
     def choices(self) -> tuple[Choice, ...]:
         """Report the size that pictures are seen at, the strides, and pictures with more boxes than are kept."""
         given = self.settings.image_side is not None, bool(self.settings.strides)
-        return told(self.image_side, self.strides, given, self.crowded, self.settings.most)
+        small = self.lost, sum(self.counts)
+        return told(self.image_side, self.strides, given, self.crowded, self.settings.most, small)
 
     def warnings(self, examples: Examples) -> tuple[str, ...]:
         """Nothing."""
@@ -243,13 +246,15 @@ def _bound(
     numbers, counts = {name: k for k, name in enumerate(classes)}, counted(labels)
     side = side or chosen_side(examples)
     framed = [encoded(boxes, frame, numbers) for boxes, frame in zip(labels, frames_of(examples, side))]
+    strides = tuple(sorted(strides or chosen_strides(framed)))
     return BoundDetection(
         settings=settings,
         classes=classes,
         counts=tuple(counts[name] for name in classes),
         image_side=side,
-        strides=tuple(sorted(strides or chosen_strides(framed))),
+        strides=strides,
         crowded=sum(len(boxes) > settings.most for boxes in labels),
+        lost=int((shorter_sides(framed) < strides[0]).sum()),
     )
 
 

@@ -46,32 +46,45 @@ def chosen_strides(framed: Sequence[np.ndarray]) -> tuple[int, ...]:
     return (*(FINER,) * int(finer), *USUAL, *(COARSER,) * int(coarser))
 
 
-def size_notes(framed: Sequence[np.ndarray], side: int, strides: Sequence[int]) -> tuple[str, ...]:
-    """Sentences on the boxes (boxes, 10) of pictures seen at `side` that are too small for the finest stride."""
+def shorter_sides(framed: Sequence[np.ndarray]) -> np.ndarray:
+    """The shorter side (boxes,) of all boxes (boxes, 10) but crowds, in pixels of their frames."""
     boxes = np.concatenate(framed)
     boxes = boxes[boxes[:, CROWD] == 0]
-    shorter = (boxes[:, FRAMED][:, 2:] - boxes[:, FRAMED][:, :2]).min(axis=1)
+    return np.asarray((boxes[:, FRAMED][:, 2:] - boxes[:, FRAMED][:, :2]).min(axis=1))
+
+
+def lost_in_words(lost: int, boxes: int, side: int, finest: int) -> str:
+    """The sentence on boxes that are narrower than the finest stride."""
+    return (
+        f"{lost} of {boxes} boxes are narrower than {finest} px, the finest stride, where pictures are seen at {side} "
+        "px: they can hardly be found. --set task.image_side=N makes them larger, --set task.strides=[4, 8, 16, 32] "
+        "their cells smaller"
+    )
+
+
+def size_notes(framed: Sequence[np.ndarray], side: int, strides: Sequence[int]) -> tuple[str, ...]:
+    """Sentences on the boxes (boxes, 10) of pictures seen at `side` that are too small for the finest stride."""
+    shorter = shorter_sides(framed)
     lost, small = int((shorter < strides[0]).sum()), int((shorter < CELLS * strides[0]).sum())
     found = []
     if lost:
+        found.append(lost_in_words(lost, len(shorter), side, strides[0]))
+    elif small > SHARE * len(shorter):
         found.append(
-            f"{lost} of {len(boxes)} boxes are narrower than {strides[0]} px, the finest stride, where pictures are "
-            f"seen at {side} px: they can hardly be found. --set task.image_side=N makes them larger, --set "
-            "task.strides=[4, 8, 16, 32] the cells smaller"
-        )
-    elif small > SHARE * len(boxes):
-        found.append(
-            f"{small} of {len(boxes)} boxes span fewer than {CELLS:g} cells of stride {strides[0]} where pictures are "
-            f"seen at {side} px. --set task.image_side=N makes them larger"
+            f"{small} of {len(shorter)} boxes span fewer than {CELLS:g} cells of stride {strides[0]} where pictures "
+            f"are seen at {side} px. --set task.image_side=N makes them larger"
         )
     return tuple(found)
 
 
-def told(side: int, strides: Sequence[int], given: tuple[bool, bool], crowded: int, most: int) -> tuple[Choice, ...]:
+def told(
+    side: int, strides: Sequence[int], given: tuple[bool, bool], crowded: int, most: int, small: tuple[int, int]
+) -> tuple[Choice, ...]:
     """Tell the user of a view that was chosen, and of pictures with more boxes than are kept of one.
 
     Args:
         given: whether side and strides are the user's. crowded: such pictures.
+        small: boxes that are narrower than the finest stride, and all.
     """
     listed = ", ".join(map(str, strides))
     found = []
@@ -81,6 +94,9 @@ def told(side: int, strides: Sequence[int], given: tuple[bool, bool], crowded: i
     if not given[1] and tuple(strides) != USUAL:
         reason = "more than a tenth of the boxes are too small or too large for the usual 8, 16, 32"
         found.append(Choice("strides", listed, f"{reason}. --set task.strides=[...] for others"))
+    if small[0]:
+        value = f"{small[0]} of {small[1]}"
+        found.append(Choice("boxes too small", value, lost_in_words(*small, side, strides[0])))
     if crowded:
         reason = f"{crowded} pictures have more than {most} boxes: at most {most} of a picture are found"
         found.append(Choice("boxes of a picture", str(most), f"{reason}. --set task.most=N keeps more"))
