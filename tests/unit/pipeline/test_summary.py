@@ -146,13 +146,16 @@ def test_test_predictions_agree_with_the_figures(run: headstart.Run) -> None:
 
 @pytest.mark.slow
 def test_of_very_many_classes_the_probabilities_of_the_test_part_are_left_out(tmp_path: Path) -> None:
-    classes = 1500
+    classes, held = 500, 4100
     draws = np.random.default_rng(0)
-    frame = pd.DataFrame(np.repeat(draws.normal(size=(classes, 8)), 4, axis=0) + draws.normal(size=(4 * classes, 8)))
-    frame["label"] = np.repeat([f"class {k}" for k in range(classes)], 4)
-    run = headstart.fit(frame, tuning="probe", scratch=False, label_curve=False, out=tmp_path / "run")
+    labels = np.concatenate([np.repeat(np.arange(classes), 3), np.arange(held) % classes])
+    frame = pd.DataFrame(draws.normal(size=(classes, 8))[labels] + draws.normal(size=(len(labels), 8)))
+    frame["label"] = [f"class {k}" for k in labels]
+    frame["part"] = ["train"] * (len(labels) - held) + ["test"] * held
+    given: dict[str, Any] = {"part": "part", "tuning": "probe", "scratch": False, "label_curve": False}
+    run = headstart.fit(frame, out=tmp_path / "run", **given)
     rows = pd.read_csv(run.folder / "test_predictions.csv")
-    assert list(rows.columns) == ["origin", "truth", "prediction", "confidence"] and len(rows) >= classes / 2
+    assert list(rows.columns) == ["origin", "truth", "prediction", "confidence"] and len(rows) == held
     assert 0 <= run.record.arms["model"].figures["roc_auc"].value <= 1
     assert f"p_class {classes - 1}" in headstart.predict(run, frame.iloc[:3])
 
