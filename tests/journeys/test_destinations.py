@@ -73,21 +73,21 @@ def place(tmp_path: Path, segmenter: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.parametrize(
     ("data", "out", "words"),
     [
-        ("photos", "photos.csv", "masks .*photos"),
-        ("photos", "mine/../photos.csv", "masks .*photos"),
-        ("photos", "link.csv", "masks .*photos"),
+        ("photos", "photos.csv", "predicted files .*photos"),
+        ("photos", "mine/../photos.csv", "predicted files .*photos"),
+        ("photos", "link.csv", "predicted files .*photos"),
         ("photos/", "photos/found.csv", "lies in photos"),
         ("photos", "photos/deep/found.csv", "lies in photos"),
         ("photos", "link/found.csv", "lies in photos"),
-        ("link", "photos.parquet", "masks .*photos"),
-        ("photos/000.png", "photos.csv", "masks .*photos"),
+        ("link", "photos.parquet", "predicted files .*photos"),
+        ("photos/000.png", "photos.csv", "predicted files .*photos"),
         ("t.csv", "t.csv", "is t.csv"),
         ("t.csv", "./mine/../t.csv", "is t.csv"),
         ("t.csv", "latest.csv", "is t.csv"),
         ("t.csv", "twin.csv", "is t.csv"),
         ("latest.csv", "t.csv", "is latest.csv"),
         ("t.csv", "t.csv.parquet", "is t.csv"),
-        ("t.csv", "pics.csv", "masks .*pics"),
+        ("t.csv", "pics.csv", "predicted files .*pics"),
         ("photos", "notes.csv", "notes.csv is there already"),
         ("photos", "t.csv", "t.csv is there already"),
         ("photos", "mine.csv", "holds notes.txt"),
@@ -201,7 +201,7 @@ def test_scans_are_not_written_over_by_their_label_maps(place: Path) -> None:
     shutil.copy(first, long)
     before = seen(place)
     for data in ("scans", f"scans/{first.name}"):
-        with pytest.raises(SettingsError, match=r"masks .*scans"):
+        with pytest.raises(SettingsError, match=r"predicted files .*scans"):
             headstart.predict("runs/nuclei", data, out="scans.csv")
     assert seen(place) == before
 
@@ -217,7 +217,7 @@ def test_dicom_files_named_by_numbers_keep_their_names(place: Path) -> None:
     (place / "series").mkdir()
     for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
         shutil.move(path, place / "series" / f"1.2.840.{number}")
-    with pytest.raises(SettingsError, match=r"masks .*series"):
+    with pytest.raises(SettingsError, match=r"predicted files .*series"):
         headstart.predict("runs/nuclei", "series", out="series.csv")
     headstart.predict("runs/nuclei", "series", out="found.csv")
     assert sorted(pd.read_csv("found.csv")["file"]) == ["found/1.2.840.0.png", "found/1.2.840.1.png"]

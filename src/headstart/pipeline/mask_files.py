@@ -123,21 +123,18 @@ def require_own(folder: Path) -> None:
     """Refuse a folder that holds anything that an earlier prediction did not write. Raises SettingsError."""
     if not os.path.lexists(folder):
         return
+    refused = f"predicted files cannot be written to {folder}/"
     if not folder.is_dir():
-        raise SettingsError(f"masks cannot be written to {folder}/: it is a file. {GIVE_ANOTHER}")
+        raise SettingsError(f"{refused}: it is a file. {GIVE_ANOTHER}")
     written = _listed(folder)
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         if name == WRITTEN or path.name in LEFT_BY_VIEWERS:
             continue
         if name not in written:
-            raise SettingsError(
-                f"masks cannot be written to {folder}/: it holds {name}, which no prediction wrote. {GIVE_ANOTHER}"
-            )
+            raise SettingsError(f"{refused}: it holds {name}, which no prediction wrote. {GIVE_ANOTHER}")
         if path.is_symlink() or _hash(path) != written[name]:
-            raise SettingsError(
-                f"masks cannot be written to {folder}/: {name} was changed since it was predicted. {GIVE_ANOTHER}"
-            )
+            raise SettingsError(f"{refused}: {name} was changed since it was predicted. {GIVE_ANOTHER}")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -101,7 +101,7 @@ def frames(
             continue
         require_kind(predictor.model, examples)
         if masks is not None:
-            require_apart_from_pictures(masks.final, examples, "masks")
+            require_apart_from_pictures(masks.final, examples, "predicted files")
         for remark in _warnings(predictor, examples) - said:
             reporter.say(remark)
             said.add(remark)

@@ -154,8 +154,8 @@ def _written(
             rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
     folder, joined, (gathers, follows) = out.with_suffix(""), list[Path](), joins
-    require_apart(folder, inputs, "masks")
-    require_outside_runs(folder, what="masks")
+    require_apart(folder, inputs, "predicted files")
+    require_outside_runs(folder, what="predicted files")
     with atomic_path(out) as table, mask_files(folder) as masks:
         rows, failed = write(frames(predictor, chunks, masks, reporter), table, out.suffix)
         if masks.of and gathers is not None:
