@@ -58,7 +58,7 @@ def bccd() -> pd.DataFrame:
 def fitted(frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scratch: bool) -> dict[str, Any]:
     """The arms of a fit, and the minutes from the data to the report."""
     moved = {"learning_rate": RATE} if tuning == "full" else {}
-    own = {"epochs": epochs, **moved}
+    own, kept = {"epochs": epochs, **moved}, {} if moved else {"views": 4}
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as out:
         run = fit(
@@ -73,7 +73,7 @@ def fitted(frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scra
             settings={
                 "tuning": own,
                 "scratch": {"epochs": epochs, "rates_tried": (1.0,)},
-                "augmentation": {"views": 4, "flip": {"vertical": True}},
+                "augmentation": {**kept, "flip": {"vertical": True}},
             },
         )
         return {"minutes": (time.monotonic() - started) / 60, **_summed(run)}
