@@ -320,7 +320,9 @@ def recognised(columns: Columns, examples: Examples) -> Columns:
     """The columns with those that prediction and evaluation must find again; files need none."""
     schema = examples.schema
     found = dict(modality_named(schema.modality).named(examples.table, schema))
-    columns = columns.model_copy(update={"target": next(iter(schema.targets), None)})
+    kinds = (registry.plugin("tasks", name) for name in registry.names("tasks"))
+    for target in {kind.target for kind in kinds if isinstance(kind, ReadsTarget)} & schema.targets.keys():
+        columns = columns.model_copy(update={"target": target})
     if found:
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
