@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -320,14 +320,21 @@ def recognised(columns: Columns, examples: Examples) -> Columns:
     """The columns with those that prediction and evaluation must find again; files need none."""
     schema = examples.schema
     found = dict(modality_named(schema.modality).named(examples.table, schema))
-    kinds = (registry.plugin("tasks", name) for name in registry.names("tasks"))
-    for target in {kind.target for kind in kinds if isinstance(kind, ReadsTarget)} & schema.targets.keys():
+    if target := _named_by_a_task(schema.targets):
         columns = columns.model_copy(update={"target": target})
     if found:
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
         found |= {"label_form": schema.label_form, "decimal": schema.decimal}
     return columns.model_copy(update=found)
+
+
+def _named_by_a_task(targets: Collection[str]) -> str | None:
+    """The target that a task names as the one that it reads; None for others, such as the plain label."""
+    if {*targets} <= {"label"}:  # asking the tasks would load them all
+        return None
+    kinds = (registry.plugin("tasks", name) for name in registry.names("tasks"))
+    return next((kind.target for kind in kinds if isinstance(kind, ReadsTarget) and kind.target in targets), None)
 
 
 def _require_parts(parts: Split, groups: np.ndarray | None, clusters: np.ndarray) -> None:
