@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks._identity_f1 import car_identity_f1, identity_f1, iou
-from headstart.formats.video.tracking import NO_TRACK, Tracker, corrected, edges_of, measured_of, overlap, predicted
+from headstart.formats.video.tracking import NO_TRACK, Tracker, corrected, edges_of, measured_of, predicted
+from headstart.numerics.boxes import overlaps
 from reference_scenes import scene
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def test_the_filter_is_that_of_kalman_by_inverse_covariances() -> None:
 def test_overlaps_and_states_are_those_of_boxes() -> None:
     boxes = np.array([[0.0, 0, 10, 20], [5, 5, 15, 25], [40, 40, 50, 45]])
     longhand = [[iou(tuple(one), tuple(other)) for other in boxes.tolist()] for one in boxes.tolist()]
-    np.testing.assert_allclose(overlap(boxes, boxes), longhand)
+    np.testing.assert_allclose(overlaps(boxes, boxes), longhand)
     for box in boxes:
         np.testing.assert_allclose(edges_of(np.concatenate([measured_of(box), np.zeros(4)])), box)
 

@@ -124,3 +124,14 @@ class Follows(Protocol):
         """Follow the objects of which `folder` holds predicted boxes, and return the files that were written there;
         none where it holds no boxes. Raises DataError where the source can no longer be read."""
         ...
+
+
+def in_pieces(examples: Examples, rows: int) -> Iterator[Examples]:
+    """The examples in their order, at most `rows` at a time."""
+    for start in range(0, len(examples), rows):
+        yield examples.take(range(start, min(start + rows, len(examples))))
+
+
+def streamed(reader: Format, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
+    """`Format.stream` of a format whose rows are small, such as paths: all are read, and given in pieces."""
+    yield from in_pieces(reader.read(source, columns.model_copy(update={"group": None}), labelled=False), rows)

@@ -19,7 +19,7 @@ from headstart.contracts.box_labels import BOXES, TARGET
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._box_layouts import BoxLayout, edges_of, fitting, other_layout, turned
-from headstart.formats._exif_turns import Exif, turns_of
+from headstart.formats._exif_turns import Exif, refuse_sizes, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.kernel.errors import DataError
 from headstart.media.images import Stored, stored_size
@@ -177,11 +177,7 @@ def _require_sizes(seen: Sequence[_Seen]) -> None:
         if picture.size is not None and over is not None and picture.size != over:
             given, found = (f"{width}x{height}" for width, height in (picture.size, over))
             faults.append(f"{picture.file} gives {picture.path} {given} pixels; it has {found}")
-    if faults:
-        more = f"\n  and {len(faults) - 3} more" if len(faults) > 3 else ""
-        listed = "\n".join(f"  {fault}" for fault in faults[:3])
-        said = f"{len(faults)} of {len(seen)} pictures have other sizes than their annotations say"
-        raise DataError(f"{said}, so that their boxes lie elsewhere:\n{listed}{more}")
+    refuse_sizes(faults, len(seen), ", so that their boxes lie elsewhere")
 
 
 def _layout(seen: Sequence[_Seen], written: Written) -> BoxLayout:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypeVar
 
+from headstart.formats._given_paths import is_path
 from headstart.kernel.errors import DataError, HeadstartError
 from headstart.kernel.files import read_json
 from headstart.kernel.regular import require_regular
@@ -77,7 +78,7 @@ def coco_files(source: Any, *, boxes: bool = False) -> list[Path]:
 
     Those of outlines where there are any, else those of boxes. With `boxes` all of these, and those without objects.
     """
-    if not isinstance(source, (str, Path)) or source == "":
+    if not is_path(source):
         return []
     path = Path(source)
     if path.is_file():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headstart.formats._conll_lines import ConllLines
+from headstart.formats._given_paths import is_path
 from headstart.formats._parts import part_of
 from headstart.formats._tag_spelling import marks_spans
 from headstart.kernel.errors import DataError
@@ -30,7 +31,7 @@ def find_files(source: Any) -> list[ConllFile]:
     Raises:
         DataError: there are some, but which one is meant is not clear.
     """
-    if not isinstance(source, (str, Path)) or source == "":
+    if not is_path(source):
         return []
     path = Path(source)
     if path.is_file():

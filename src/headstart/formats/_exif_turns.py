@@ -5,7 +5,7 @@ The sizes tell where EXIF exchanges rows and columns. What they tell of some hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -21,6 +21,19 @@ class Turns(NamedTuple):
 
     as_stored: bool
     notes: tuple[str, ...]
+
+
+def refuse_sizes(faults: Sequence[str], pictures: int, so: str = "") -> None:
+    """Raise DataError where annotations give other sizes than their pictures have, each named in `faults`.
+
+    Args:
+        pictures: how many there are. so: what follows from it, after a comma.
+    """
+    if faults:
+        more = f"\n  and {len(faults) - 3} more" if len(faults) > 3 else ""
+        listed = "\n".join(f"  {fault}" for fault in faults[:3])
+        said = f"{len(faults)} of {pictures} pictures have other sizes than their annotations say"
+        raise DataError(f"{said}{so}:\n{listed}{more}")
 
 
 def turns_of(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from headstart.formats._box_layouts import BoxLayout
 from headstart.formats._box_tables import EDGES, LABEL, four
 from headstart.formats._boxed_pictures import FoundBox
+from headstart.formats._given_paths import is_folder
 from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import read_regular
@@ -90,14 +91,14 @@ def read_frame_labels(path: Path, name: str, first: int | None) -> FrameLabels:
 
 def labels_videos(source: Any) -> bool:
     """Return whether a folder has videos with tables beside them."""
-    if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+    if not is_folder(source):
         return False
     return bool(tables_beside(Path(source), list(walk_files(Path(source), Leftovers(suffixes=VIDEOS)))))
 
 
 def sequences(source: Any) -> list[str]:
     """The folders with `gt/gt.txt` beside `img1`, from the source, '.' for itself, as MOT Challenge has them."""
-    if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+    if not is_folder(source):
         return []
     root = Path(source)
     found = [file.parent.parent for depth in ("", "*/", "*/*/") for file in root.glob(f"{depth}gt/gt.txt")]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from headstart.formats._given_paths import is_folder
 from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.kernel.errors import DataError
 from headstart.kernel.regular import beginning_of, read_regular
@@ -37,7 +38,7 @@ class VocPicture(NamedTuple):
 
 def voc_files(source: Any) -> list[str]:
     """The paths of the XML files below a folder, where one of the first is of annotations; else none."""
-    if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+    if not is_folder(source):
         return []
     found = list(walk_files(Path(source), Leftovers(suffixes=frozenset((".xml",)))))
     return found if any(_is_voc(Path(source, path)) for path in found[:3]) else []

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from headstart.formats._given_paths import is_folder, is_path
 from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.formats._parts import part_of
 from headstart.kernel.errors import DataError
@@ -52,7 +53,7 @@ class YoloBox(NamedTuple):
 
 def yolo_yaml(source: Any) -> Path | None:
     """The YAML that a path is, or that lies in a folder, if it names classes and parts; else None."""
-    if not isinstance(source, (str, Path)) or source == "":
+    if not is_path(source):
         return None
     path = Path(source)
     files = [path] if path.is_file() else sorted(file for end in YAML for file in path.glob(f"*{end}"))
@@ -70,7 +71,7 @@ def _names_classes(file: Path) -> bool:
 
 def has_labels(source: Any) -> bool:
     """Return whether a folder has pictures with text files of numbers, beside them or in a folder `labels`."""
-    if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+    if not is_folder(source):
         return False
     root, empty = Path(source), False
     for picture in islice(walk_files(root, Leftovers()), LOOK_AT):

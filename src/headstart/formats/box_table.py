@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns
+from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import left_out
 from headstart.formats._box_layouts import BoxLayout
 from headstart.formats._box_tables import BoxColumns, CellBox, box_tables, boxes_in, four
@@ -87,9 +87,7 @@ class BoxTable(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without boxes, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+        return streamed(self, source, columns, rows)
 
 
 def _cells(rows: Sequence[Mapping[str, Any]], named: BoxColumns, columns: Columns, words: str) -> list[_Cell]:

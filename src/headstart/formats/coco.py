@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from headstart.contracts.box_labels import TARGET as BOXES
 from headstart.contracts.examples import Examples, Schema
-from headstart.contracts.format import Columns
+from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import left_out
 from headstart.formats._box_layouts import BoxLayout
 from headstart.formats._boxed_pictures import Written
@@ -29,7 +29,7 @@ from headstart.formats._coco_files import (
     read_instances,
 )
 from headstart.formats._coco_pictures import Placed, placed, require_once, unnamed
-from headstart.formats._exif_turns import Exif, turns_of
+from headstart.formats._exif_turns import Exif, refuse_sizes, turns_of
 from headstart.formats._image_groups import groups_of
 from headstart.formats._shapes import Drawn, boxed, drawn, laid_on
 from headstart.kernel.errors import DataError
@@ -96,9 +96,7 @@ class Coco(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without masks, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+        return streamed(self, source, columns, rows)
 
 
 def _require_masks(files: Sequence[Instances]) -> None:
@@ -155,11 +153,7 @@ def _require_sizes(root: Path, rows: Sequence[Placed], *, as_stored: bool) -> No
             width, height = picture.width, picture.height
         if (picture.height, picture.width) != (height, width) or height * width > MOST_PIXELS:
             faults.append(f"{file} gives {path} {picture.width}x{picture.height} pixels; it has {width}x{height}")
-    if faults:
-        more = f"\n  and {len(faults) - 3} more" if len(faults) > 3 else ""
-        listed = "\n".join(f"  {fault}" for fault in faults[:3])
-        said = f"{len(faults)} of {len(rows)} pictures have other sizes than their annotations say"
-        raise DataError(f"{said}:\n{listed}{more}")
+    refuse_sizes(faults, len(rows))
 
 
 def _masks(root: Path, rows: Sequence[Placed]) -> tuple[list[bytes], list[str]]:

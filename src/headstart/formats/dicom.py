@@ -22,6 +22,7 @@ from headstart.contracts.left_out import left_out
 from headstart.formats._dicom_files import has_slices, is_dicom, may_be_dicom, opened
 from headstart.formats._dicom_numbers import place, require_size, rescaled, spacing
 from headstart.formats._dicom_numbers import window as window_of
+from headstart.formats._given_paths import is_path
 from headstart.formats._image_scan import files_below, is_hidden, is_image_path
 from headstart.formats._legend import FILES, Legend, read_legend
 from headstart.formats._mask_layout import Pair, pair_up
@@ -71,7 +72,7 @@ class Dicom(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Return how many slices and masks."""
-        if not isinstance(source, (str, Path)) or source == "":
+        if not is_path(source):
             return None
         if Path(source).is_dir() and not has_slices(Path(source)):
             return None

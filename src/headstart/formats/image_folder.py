@@ -18,6 +18,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut
 from headstart.formats._box_annotations import annotated
+from headstart.formats._given_paths import is_path
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
@@ -38,7 +39,7 @@ class ImageFolder(Settings):
         """Return how many images in how many class folders, when there are any images."""
         if _is_path_list(source):
             return f"a list of {len(source)} image paths"
-        if not isinstance(source, (str, Path)) or source == "":
+        if not is_path(source):
             return None
         path = Path(source)
         if path.is_file():

@@ -14,6 +14,7 @@ from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns
 from headstart.formats._box_annotations import annotated
 from headstart.formats._exif_turns import Exif, turns_of
+from headstart.formats._given_paths import is_folder
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import Leftovers, walk_files
 from headstart.formats._legend import FILES, read_legend
@@ -34,7 +35,7 @@ class MaskFolder(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Return how many pictures and masks, where folders or names say that there are masks."""
-        if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+        if not is_folder(source):
             return None
         paths = list(walk_files(Path(source), Leftovers()))
         if not paths or not (has_mask_folders(Path(source)) or has_mask_endings(paths)) or annotated(source):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns
+from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import left_out
 from headstart.formats._boxed_pictures import BoxedPicture, Written, boxed_examples, unlabelled_pictures
 from headstart.formats._frame_labels import read_frame_labels, sequences
@@ -67,9 +67,7 @@ class Mot(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without boxes, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+        return streamed(self, source, columns, rows)
 
 
 def _frames(folder: str, paths: Sequence[str]) -> dict[int, str]:

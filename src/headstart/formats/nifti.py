@@ -21,6 +21,7 @@ from pydantic import field_validator
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.left_out import left_out
+from headstart.formats._given_paths import is_path
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_scan import files_below, is_hidden
 from headstart.formats._legend import FILES, Legend, read_legend
@@ -50,7 +51,7 @@ class Nifti(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Return how many scans and label maps."""
-        if not isinstance(source, (str, Path)) or source == "":
+        if not is_path(source):
             return None
         pairs, _ = _pairs(Path(source), labelled=False)
         masks = sum(pair.mask is not None for pair in pairs)

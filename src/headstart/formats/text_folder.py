@@ -19,6 +19,7 @@ from headstart.contracts.format import Columns
 from headstart.contracts.left_out import LeftOut, left_out
 from headstart.formats._conll_files import find_files
 from headstart.formats._encodings import decoded, is_unusual
+from headstart.formats._given_paths import is_folder
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Layout, Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
@@ -40,7 +41,7 @@ class TextFolder(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Return how many texts in how many class folders, where most files are such."""
-        if not isinstance(source, (str, Path)) or source == "" or not Path(source).is_dir():
+        if not is_folder(source):
             return None
         others, paths = Leftovers(suffixes=_SUFFIXES | SUFFIXES), list[str]()
         for path in walk_files(Path(source), others):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns
+from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import left_out
 from headstart.formats._boxed_pictures import BoxedPicture, FoundBox, Written, boxed_examples, unlabelled_pictures
 from headstart.formats._exif_turns import Exif
@@ -99,9 +99,7 @@ class Voc(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without boxes, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+        return streamed(self, source, columns, rows)
 
 
 def _read(root: Path, files: Sequence[str], paths: Sequence[str]) -> _Read:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns
+from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import LeftOut, left_out
 from headstart.formats._box_layouts import BoxLayout
 from headstart.formats._boxed_pictures import BoxedPicture, FoundBox, Written, boxed_examples, unlabelled_pictures
@@ -78,9 +78,7 @@ class Yolo(Settings):
 
     def stream(self, source: Any, columns: Columns, rows: int) -> Iterator[Examples]:
         """The pictures without boxes, some `rows` at a time."""
-        examples = self.read(source, columns.model_copy(update={"group": None}), labelled=False)
-        for start in range(0, len(examples), rows):
-            yield examples.take(range(start, min(start + rows, len(examples))))
+        return streamed(self, source, columns, rows)
 
 
 def _pictures(data: YoloData) -> tuple[list[_Placed], list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.format import Columns, Follows, Gathers
+from headstart.contracts.format import Columns, Follows, Gathers, in_pieces
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task_capabilities import WritesFiles
 from headstart.engine.frozen.infer import Predictor
@@ -107,7 +107,7 @@ def predict(
     with on_disk(data, named) as lying:
         handed = given_examples(lying, model)
         if handed is not None:
-            stream, gathers, follows = _in_pieces(handed), None, None
+            stream, gathers, follows = in_pieces(handed, ROWS_AT_ONCE), None, None
         else:
             own = opened.plan.settings.get("format", {})
             source, reader = reader_of(as_list(lying), format, own, of_format("predict", settings))
@@ -165,11 +165,6 @@ def _written(
     named = tuple(str(folder / path.relative_to(masks.folder)) for path in joined)
     kind = "gathered" if follows is None else "followed"
     return PredictionSummary.model_validate({"rows": rows, "failed": failed, "out": str(out), kind: named})
-
-
-def _in_pieces(examples: Examples) -> Iterator[Examples]:
-    for start in range(0, len(examples), ROWS_AT_ONCE):
-        yield examples.take(range(start, min(start + ROWS_AT_ONCE, len(examples))))
 
 
 def _telling(chunks: Iterator[Examples], cut_off: CutOff, reporter: Reporter) -> Iterator[Examples]:

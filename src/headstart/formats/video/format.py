@@ -21,6 +21,7 @@ from headstart.contracts.left_out import left_out
 from headstart.formats._box_layouts import BoxLayout
 from headstart.formats._boxed_pictures import IMAGE, BoxedPicture, Written, box_rows
 from headstart.formats._frame_labels import VIDEOS, FrameLabels, read_frame_labels, tables_beside
+from headstart.formats._given_paths import is_path
 from headstart.formats._image_groups import groups_of
 from headstart.formats._image_layout import Placed, understand
 from headstart.formats._image_scan import Leftovers, is_image_path, walk_files
@@ -74,7 +75,7 @@ class VideoFrames(Settings):
     @classmethod
     def recognises(cls, source: Any) -> str | None:
         """Return how many videos; folders that hold pictures too are folders of pictures."""
-        if not isinstance(source, (str, Path)) or source == "":
+        if not is_path(source):
             return None
         path = Path(source)
         if path.is_file():

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from headstart.numerics.boxes import overlaps
+
 PLACE, VELOCITY = 1 / 20, 1 / 160
 """Standard deviations in widths and heights, the latter for each frame."""
 
@@ -107,10 +109,10 @@ class Tracker:
         """Track -> box."""
         if not tracks or not len(among):
             return {}
-        overlaps = overlap(np.stack([edges_of(track.mean) for track in tracks]), boxes[among])
-        overlaps = np.where(np.array([track.label for track in tracks])[:, None] == kinds[among], overlaps, 0.0)
-        rows, columns = linear_sum_assignment(np.where(overlaps >= least, overlaps, 0.0), maximize=True)
-        return {int(row): int(among[column]) for row, column in zip(rows, columns) if overlaps[row, column] >= least}
+        found = overlaps(np.stack([edges_of(track.mean) for track in tracks]), boxes[among])
+        found = np.where(np.array([track.label for track in tracks])[:, None] == kinds[among], found, 0.0)
+        rows, columns = linear_sum_assignment(np.where(found >= least, found, 0.0), maximize=True)
+        return {int(row): int(among[column]) for row, column in zip(rows, columns) if found[row, column] >= least}
 
     def _begun(self, box: np.ndarray, label: int, seconds: float) -> _Track:
         measured = measured_of(box)
@@ -157,11 +159,3 @@ def measured_of(box: np.ndarray) -> np.ndarray:
 def edges_of(state: np.ndarray) -> np.ndarray:
     """Edges (4,) of a state (8,)."""
     return np.concatenate([state[:2] - state[2:4] / 2, state[:2] + state[2:4] / 2])
-
-
-def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """IoU (one, other) of boxes (one, 4) and (other, 4)."""
-    start, stop = np.maximum(one[:, None, :2], other[None, :, :2]), np.minimum(one[:, None, 2:], other[None, :, 2:])
-    inner = np.clip(stop - start, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (one, other)]
-    return np.asarray(inner / np.maximum(areas[0][:, None] + areas[1][None] - inner, 1e-12))

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from headstart.numerics.boxes import overlaps
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE
-from headstart.tasks.detection.matching import overlaps
 
 RIGHT, CLASS_WRONG, PLACE, BOTH, DOUBLE, BACKGROUND = "right", "class", "place", "both", "double", "background"
 KINDS = (CLASS_WRONG, PLACE, BOTH, DOUBLE, BACKGROUND)
@@ -45,7 +45,7 @@ def told_apart(truth: np.ndarray, found: np.ndarray) -> Told:
     """The kind of each prediction of a picture (predictions, 6), the likeliest first; `truth` is (boxes, 10)."""
     crowd = truth[:, CROWD] == 1
     boxes, crowds = truth[~crowd], truth[crowd]
-    overlap = overlaps(found[:, EDGES], boxes[:, OWN], np.zeros(len(boxes), bool))
+    overlap = overlaps(found[:, EDGES], boxes[:, OWN])
     within = overlaps(found[:, EDGES], crowds[:, OWN], np.ones(len(crowds), bool))
     within = np.where(found[:, LABEL, None] == crowds[None, :, CLASS], within, 0.0).max(axis=1, initial=0.0)
     same = found[:, LABEL, None] == boxes[None, :, CLASS]

@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from headstart.contracts.task_capabilities import DoubtfulLabel
+from headstart.numerics.boxes import overlaps
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, Ragged
 from headstart.tasks.detection.errors import BACKGROUND, CLASS_WRONG, PLACE, RIGHT, Told, told_apart
-from headstart.tasks.detection.matching import overlaps
 
 RIGHT_SHARE = 0.85
 """Of the predictions that are as sure as one that may contradict a label."""
@@ -51,7 +51,7 @@ def _least_score(told: Sequence[Told], found: Ragged) -> float:
 def _named(row: int, box: np.ndarray, kind: str, boxes: np.ndarray, classes: Sequence[str]) -> DoubtfulLabel:
     likely, given = classes[int(box[LABEL])], ""
     if kind != BACKGROUND:
-        nearest = overlaps(box[None, EDGES], boxes[:, OWN], np.zeros(len(boxes), bool))[0]
+        nearest = overlaps(box[None, EDGES], boxes[:, OWN])[0]
         nearest = np.where((boxes[:, CLASS] == box[LABEL]) == (kind == PLACE), nearest, -1.0)
         given = classes[int(boxes[nearest.argmax(), CLASS])]
     edges = ", ".join(f"{edge} {value:.0f}" for edge, value in zip(("left", "top", "right", "bottom"), box[EDGES]))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from headstart.numerics.boxes import areas, overlaps
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, Ragged
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -128,21 +129,6 @@ def _best(overlap: np.ndarray, least: float, free: np.ndarray, ignored: np.ndarr
         if len(possible) and possible.max() >= 0:
             return int(len(possible) - 1 - possible[::-1].argmax())
     return -1
-
-
-def overlaps(found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """IoU (predictions, boxes) of boxes (…, 4); with a crowd the share of the prediction that lies in it."""
-    first = np.maximum(found[:, None, :2], truth[None, :, :2])
-    last = np.minimum(found[:, None, 2:], truth[None, :, 2:])
-    both = (last - first).clip(min=0).prod(axis=2)
-    own, other = areas(found)[:, None], areas(truth)[None]
-    either = np.where(crowd[None], own, own + other - both)
-    return both / np.maximum(either, np.finfo(float).tiny)
-
-
-def areas(boxes: np.ndarray) -> np.ndarray:
-    """(boxes,) of (boxes, 4), in square pixels."""
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def _outside(boxes: np.ndarray, area: tuple[float, float]) -> np.ndarray:

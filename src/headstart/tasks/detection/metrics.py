@@ -20,9 +20,10 @@ from headstart.contracts.metric import Metric, Replicates, Support
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import Targets
 from headstart.kernel.errors import SettingsError
+from headstart.numerics.boxes import areas
 from headstart.tasks._reweighted import mean_of_present
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, Ragged
-from headstart.tasks.detection.matching import MOST, SIZES, THRESHOLDS, Matches, areas, match
+from headstart.tasks.detection.matching import MOST, SIZES, THRESHOLDS, Matches, match
 
 THRESHOLD = "threshold"
 """Score from which on a box is shown."""
