@@ -63,6 +63,9 @@ VALUES = Unplaced("values", whole=False, axes=(1, 2), additive=True)
 LABEL_SETS = Unplaced("label sets", whole=False, axes=(2,), additive=True)
 """Any number of labels of each example: (batch, labels) floats, 1 where a label holds."""
 
+TOKEN_IDS = Unplaced("token ids", whole=True, axes=(2,))
+"""What is written for the whole input, token by token: (batch, tokens) whole numbers; an input may have none."""
+
 TAG_SEQUENCES = Numbers("tag sequences", whole=True, axes=(2,))
 """A tag for each word or frame of the input, spans among them: (batch, words) whole numbers."""
 
