@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4))')
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help setup demo test check bench format clean
+.PHONY: help setup demo test check bench docs format clean
 
 help:
 	@echo "make demo               the main job on real data, offline, in about a minute"
 	@echo "make test               every test"
 	@echo "make check              format, lint, types, architecture and the fast tests"
 	@echo "make bench NAME=startup one benchmark; QUICK=1 for a short run, FULL=1 for a thorough one"
+	@echo "make docs               the documentation as a site, in docs/_build"
 	@echo "make format             lay out the code and mend what the linter can mend"
 	@echo "PYTHON=python3.12 chooses the interpreter that $(VENV) is made with."
 
@@ -38,6 +39,11 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(NAME)
+
+docs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo "docs/_build/index.html"
 
 format: $(READY)
 	@$(BIN)/ruff format .

@@ -1,10 +1,11 @@
-"""README and CONTRIBUTING: what they show can be typed, what they name exists."""
+"""README, CONTRIBUTING and the documentation: what they show can be typed, what they name exists."""
 
 from __future__ import annotations
 
 import ast
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,15 @@ from headstart.cli.app import app
 from headstart.cli.exits import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
+MADE = ("_build", "generated", "gallery")
+"""Folders of `docs/` that a build writes."""
+PAGES = [page for page in (ROOT / "docs").rglob("*.md") if page.relative_to(ROOT / "docs").parts[0] not in MADE]
 DOCUMENTS = {
-    name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(PAGES))
 }
+FRONT_PAGE_LINES = 150
+MESSAGE = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 COMMAND = typer.main.get_command(app)
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -77,20 +84,40 @@ def test_a_named_file_exists(document: str, code: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_local_links_resolve(document: str) -> None:
+    folder = (ROOT / document).parent
     local = [link for link in LINK.findall(DOCUMENTS[document]) if "://" not in link]
-    missing = [link for link in local if not (ROOT / link.partition("#")[0]).exists()]
+    missing = [link for link in local if not (folder / link.partition("#")[0]).exists()]
     assert not missing, f"{document} links to {missing}"
 
 
-def test_the_readme_lists_every_exit_code() -> None:
-    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", DOCUMENTS["README.md"], re.MULTILINE))
+def test_the_reference_lists_every_exit_code() -> None:
+    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", DOCUMENTS["docs/reference/environment.md"], re.MULTILINE))
     assert {int(code): meaning for code, meaning in rows.items()} == EXIT_CODES
 
 
-def test_the_readme_shows_the_figures_as_they_were_measured() -> None:
-    shown = [line for line in DOCUMENTS["README.md"].splitlines() if re.match(r"\| `\w+\.", line)]
-    if shown:
-        assert shown == harness.table(harness.written_figures()).splitlines()[2:]
+def test_the_documentation_shows_the_figures_as_they_were_measured() -> None:
+    shown = [line for line in DOCUMENTS["docs/benchmarks.md"].splitlines() if re.match(r"\| `\w+\.", line)]
+    assert shown == harness.table(harness.written_figures()).splitlines()[2:]
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(DOCUMENTS["README.md"].splitlines()) <= FRONT_PAGE_LINES
+
+
+@pytest.mark.parametrize("message", MESSAGE.findall(DOCUMENTS["docs/errors.md"]))
+def test_a_listed_message_is_one_that_the_package_has(message: str) -> None:
+    pieces = [piece.strip() for piece in re.split("…|'", message) if len(piece.strip()) > 3]
+    assert pieces
+    missing = [piece for piece in pieces if piece not in _said()]
+    assert not missing, f"no message says {missing}"
+
+
+@cache
+def _said() -> str:
+    """All text constants of the package, those that stand one after the other joined."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src").rglob("*.py")]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def test_the_changelog_keeps_its_form() -> None:
