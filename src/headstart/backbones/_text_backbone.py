@@ -180,7 +180,8 @@ class TextBackbone(Backbone):
         """Pooled features and tokens of inner layers too."""
         twin = copy.copy(self)
         twin.beside_last = tuple(inner) or inner_taps(self)
-        twin.width = self.width * (len(twin.beside_last) + 1)
+        twin.stage_widths = (self.width,) * (len(twin.beside_last) + 1)
+        twin.width = sum(twin.stage_widths)
         twin._settings = {**self._settings, "features": "multi"}
         return twin
 

@@ -202,6 +202,10 @@ class TimmBackbone(Backbone):
         twin, example = copy.copy(self), self._example()
         twin.beside_last = tuple(inner) or inner_taps(self)
         twin.width = twin._dry_run(example)
+        with torch.no_grad():
+            taps = twin.segment(0, len(twin.stages))(State(example.clone())).taps
+        inner = tuple(int(taps[tap.key].shape[1]) for tap in twin.beside_last)
+        twin.stage_widths = (*inner, twin.width - sum(inner))
         twin._find_maps(example, of_all=True)
         return twin
 

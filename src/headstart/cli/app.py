@@ -319,12 +319,15 @@ def explain(
     headstart help tuning          the plug-ins of a family
     headstart help tuning full     the settings of a plug-in, for --set
     headstart help training        the settings of pretrain, for --set
+    headstart help head            the settings of a fit's head, for --set
     """
     from headstart.cli import plugin_help
     from headstart.cli.printing import print_entries, print_settings
 
     if family == plugin_help.TRAINING:
         idea, rows = plugin_help.training()
+    elif family == plugin_help.HEAD:
+        idea, rows = plugin_help.head()
     elif family is None or name is None:
         entries = plugin_help.families() if family is None else plugin_help.plugins(family)
         return Answer(lambda: [entry._asdict() for entry in entries], lambda: print_entries(entries))

@@ -12,8 +12,8 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import FieldHelp, field_help
 
-TRAINING = "training"
-"""What `help` knows beside the families: the settings of a pretraining."""
+TRAINING, HEAD = "training", "head"
+"""What `help` knows beside the families: the settings of a pretraining, and of a fit's head."""
 
 
 class Entry(NamedTuple):
@@ -60,6 +60,13 @@ def training() -> tuple[str, list[FieldHelp]]:
 
     rows = [row for row in field_help(TrainingSettings) if row.name not in IDLE]
     return (TrainingSettings.__doc__ or "").partition("\n")[0], rows
+
+
+def head() -> tuple[str, list[FieldHelp]]:
+    """Return what `--set head...` sets in a fit: its idea, and every setting."""
+    from headstart.contracts.head_shape import HeadShape  # here, as it brings torch
+
+    return (HeadShape.__doc__ or "").partition("\n")[0], field_help(HeadShape)
 
 
 def idea(family: str, name: str) -> str:

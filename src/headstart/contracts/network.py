@@ -42,6 +42,8 @@ class Network(ABC):
     """In order; at least one."""
     width: int
     """Width of the pooled features."""
+    stage_widths: tuple[int, ...] = ()
+    """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
 
     @abstractmethod
     def prepare(self, raws: Sequence[Any]) -> State:

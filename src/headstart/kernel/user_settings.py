@@ -49,6 +49,8 @@ def _fault(settings: type[Settings], fault: Any, where: str) -> str:
         close = nearest(key, settings.model_fields)
         hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(settings.model_fields) or 'none'}."
         return f"{where}.{key} is not a setting. {hint}"
+    if not key:
+        return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
     if fault["type"] == "missing":
         return f"{where}.{key} is missing"
     return f"{where}.{key} = {_short(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from headstart.contracts.backbone import Backbone
+from headstart.contracts.head_kinds import BeginsAtMeans
+from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
@@ -259,6 +261,8 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
     renewed = recipe.renew_statistics and has_batch_norm(backbone.module)
     same = backbone is context.backbone and not renewed
     reason = "that of the probe, so that no random head bends the features"
+    if not context.plan.head.plain:
+        return _of_shape(context, backbone, begins=same)
     if same and recipe.head == "solved" and is_linear(task):
         solved = probe or solve_arm(context, "probe")
         why = Decision(what=what, value="solved", reason=reason)
@@ -275,6 +279,20 @@ def first_head(context: FitContext, recipe: Recipe, backbone: Backbone, probe: T
         return FirstHead(task.head(backbone), learnt=False, decisions=told)
 
 
+def _of_shape(context: FitContext, backbone: Backbone, *, begins: bool) -> FirstHead:
+    """A fresh head of the shape that the plan says; one of class means begins at those of the frozen features."""
+    shape, data, rows = context.plan.head, context.read, context.read.split.train
+    with torch.random.fork_rng():
+        torch.manual_seed(draw_seed(context.plan.seed, "head"))
+        head = shaped_head(context.data.task, backbone, shape)
+    value, reason = "random", f"{shape.described()} is trained by steps from the beginning"
+    if begins and isinstance(head, BeginsAtMeans):
+        labels = data.targets_of(rows)["label"]
+        head.begin(torch.from_numpy(context.features.pooled(rows)).float(), torch.from_numpy(labels))
+        value, reason = "class means", f"{shape.described()} begins at the means of each class's training features"
+    return FirstHead(head, value != "random", (Decision(what="the head's start", value=value, reason=reason),))
+
+
 def scaled(tuning: Recipe, factor: float) -> Recipe:
     """The recipe at other rates."""
     rates = {name: getattr(tuning, name) * factor for name in ("learning_rate", "head_learning_rate")}
@@ -282,10 +300,11 @@ def scaled(tuning: Recipe, factor: float) -> Recipe:
 
 
 def model_with(context: FitContext, backbone: Backbone, head: nn.Module, task: BoundTask | None = None) -> Model:
-    """A model of the context's task, or of another one, with a head; not calibrated."""
+    """A model of the context's task with a head of the plan's shape, or of another one with its own; not calibrated."""
     heads = nn.ModuleDict({"head": head})
     execution = context.execution_of(backbone)
-    return Model(backbone, task or context.data.task, heads, context.data.columns, execution)
+    shape = context.plan.head if task is None else HeadShape()
+    return Model(backbone, task or context.data.task, heads, context.data.columns, execution, shape=shape)
 
 
 def _calibrated(context: FitContext, arm: Trained, validation: Prediction | None = None) -> Trained:

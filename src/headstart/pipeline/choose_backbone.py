@@ -54,6 +54,8 @@ def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tu
     }
     fields = {**{key: value for key, value in offered.items() if key in family.model_fields}, **given}
     backbone = build(family, fields, where="backbone").load()
+    if plan.head.kind == "stages" and not backbone.beside_last:
+        backbone = backbone.several()
     if backbone.name == reference and Path(reference).exists():
         backbone.name = Path(reference).resolve().name
     if backbone.modality != modality:

@@ -17,7 +17,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.head_shape import HeadShape
+from headstart.contracts.head_shape import shaped_head
 from headstart.contracts.task import BoundTask, SplitPolicy
 from headstart.contracts.task_capabilities import Extends
 from headstart.kernel.errors import DataError, RunError, SettingsError
@@ -60,6 +60,13 @@ def inherited(plan: Plan, tuning: str | None) -> Plan:
     if chosen == run.plan.tuning and "tuning" in run.plan.settings:
         kept = {name: value for name, value in run.plan.settings["tuning"].items() if name not in LENGTH}
         settings["tuning"] = {**kept, **settings.get("tuning", {})}
+    if plan.settings.get("head"):
+        raise SettingsError(
+            f"--set head... and --from {run.folder} exclude one another: that run's own head goes on. To begin with "
+            f"its backbone and a new head, give --backbone {run.folder} without --from."
+        )
+    if not run.model.shape.plain:
+        settings["head"] = run.model.shape.model_dump(exclude_defaults=True)
     if "format" in run.plan.settings:
         settings["format"] = {**run.plan.settings["format"], **settings.get("format", {})}
     named = {name: value for name, value in plan.columns if value}
@@ -132,7 +139,7 @@ class ContinuedRun:
         """The run's head for the classes of `task`: its weights stay, those of new classes are small and random."""
         with torch.random.fork_rng():
             torch.manual_seed(draw_seed(self.plan.seed, "head"))
-            return widened(self.run.model.heads["head"], task.head(backbone))
+            return widened(self.run.model.heads["head"], shaped_head(task, backbone, self.plan.head))
 
     def _parts_of(self, prepared: Prepared) -> np.ndarray:
         """(examples,) the part of the run that each example was in; '' for a new one."""
@@ -143,7 +150,7 @@ class ContinuedRun:
 def _extensible(run: RunFolder, given: Mapping[str, Any]) -> Extends:
     """The run's task with some of its settings given anew. Raises SettingsError where its head cannot go on."""
     task: Any = run.model.task
-    if run.model.shape != HeadShape():
+    if run.model.shape.members > 1 or run.model.shape.bottleneck:
         raise SettingsError(
             f"the head of {run.folder} was adapted to a target and is not one layer, so it cannot go on. To begin anew "
             f"with its backbone, give --backbone {run.folder} in place of --from."

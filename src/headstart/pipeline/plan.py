@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, TypeAdapter
 
 from headstart.contracts.composed_augmentation import composed
+from headstart.contracts.head_shape import HeadShape
 from headstart.contracts.objective import learns_alone
 from headstart.contracts.runner import Runner
 from headstart.engine.frozen.execution import described
@@ -74,7 +75,8 @@ class Plan(AnyPlan):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the fields, and none of the plug-ins that were built from them."""
         found = super().model_copy(update=update, deep=deep)
-        found.__dict__.pop("built", None)
+        for made in ("built", "head"):
+            found.__dict__.pop(made, None)
         return found
 
     def plugin(self, key: str) -> Any:
@@ -96,6 +98,11 @@ class Plan(AnyPlan):
         if key == "objective" and learns_alone(kind):
             raise SettingsError(f"objective '{self.objective}' learns without labels: it is for headstart pretrain")
         return build(kind, self.settings.get(key, {}), where=key)
+
+    @cached_property
+    def head(self) -> HeadShape:
+        """The shape of the head that is trained. Raises SettingsError with all faults at once."""
+        return build(HeadShape, self.settings.get("head", {}), where="head")
 
     def named_runner(self) -> Runner | None:
         """The runner that is named, or the only one with the settings given; None for 'auto'.
@@ -166,10 +173,10 @@ class Plan(AnyPlan):
         Raises:
             SettingsError: with all faults at once.
         """
-        known = sorted({*FAMILY_OF, "scratch"})
+        known = sorted({*FAMILY_OF, "head", "scratch"})
         faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
         looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
-        looks.append(self.scratch_recipe)
+        looks += [self.scratch_recipe, lambda: self.head]
         looks += [self.named_runner, *([partial(self.plugin, "task")] if self.task != AUTO else [])]
         if self.format is not None:
             looks.append(partial(self.plugin, "format"))
@@ -182,6 +189,8 @@ class Plan(AnyPlan):
             faults.append("--tuning auto begins with a new head and cannot go on from a run: name another tuning")
         if self.tuning == "scratch" and "scratch" in self.settings:
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
+        if not faults and not self.head.plain:
+            faults += self._contradicting_head()
         if self.target is None and self.target_labels is not None:
             faults.append("--target-labels are a few labels beside an unlabelled target: give that one with --target")
         if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:
@@ -196,6 +205,17 @@ class Plan(AnyPlan):
             )
         if faults:
             raise SettingsError("\n".join(faults))
+
+    def _contradicting_head(self) -> list[str]:
+        said = ", ".join(f"head.{name} = {value}" for name, value in self.settings["head"].items())
+        if self.target is not None:
+            return [f"{said} and --target exclude one another: adapting to a target chooses the head's shape by itself"]
+        if self.tuning != AUTO and self.plugin("tuning").solved:
+            return [
+                f"{said} and --tuning {self.tuning} exclude one another: that one solves for a linear head. Use "
+                "--tuning head_only, which trains the head by steps on a frozen backbone, or --tuning full."
+            ]
+        return []
 
 
 def read_plan(path: Path) -> Plan:

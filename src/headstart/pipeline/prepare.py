@@ -292,7 +292,8 @@ def _settled(name: str, given: Mapping[str, Any]) -> Task:
 
 
 def require_classes(plan: Plan, task: BoundTask) -> None:
-    """Refuse a task whose examples have not one class each where the plan's objective needs that: SettingsError."""
+    """Refuse a task that the plan's objective or head cannot serve: SettingsError."""
+    plan.head.require(task)
     if plan.plugin("objective").of_classes and not one_class_each(task):
         raise SettingsError(
             f"objective '{plan.objective}' needs data of which each example has one class, and the task is "

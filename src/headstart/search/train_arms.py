@@ -80,6 +80,7 @@ def _as_model(arms: Arms, probe: Trained) -> Arms:
 
 def _trained(context: FitContext, keep: float, start: Trained | None, baseline: Trained, fast: Speed) -> Arms:
     name, title = context.plan.tuning, f"{context.plan.tuning} tuning of {context.backbone.name}"
+    title += "" if context.plan.head.plain else f" with {context.plan.head.described()}"
     seconds = None if context.budget.seconds is None else max(0.0, context.budget.left() - keep)
     tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
     if has_floor(context) and seconds is not None:

@@ -80,8 +80,8 @@ def fit(
         slices: columns whose values get figures of their own.
         part: column that says train, val or test. format: how the data lie; recognised without it.
         task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
-            Without `tuning` it is 'probe', with a `budget` 'auto': the best that is found in that time; with `from_run`
-            that run's own where it trains by steps, else 'full'.
+            Without `tuning` it is 'probe', with head settings 'head_only', with a `budget` 'auto': the best that is
+            found in that time; with `from_run` that run's own where it trains by steps, else 'full'.
             A `backbone` 'auto' with a `budget` is the best of those on this machine by a ranking on the training part.
         weights: 'pretrained', 'random' or a file for the architecture named by `backbone`.
         from_run: a finished run whose backbone and head go on, on these data; task, columns, format and tuning that
@@ -120,7 +120,9 @@ def fit(
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
-    said |= _choices(tuning, objective, augmentation, searched=budget is not None and from_run is None)
+    begun = from_run is not None
+    usual = "head_only" if said["settings"].get("head") and not begun else None  # no other head can be solved for
+    said |= _choices(tuning, objective, augmentation, usual=usual, searched=budget is not None and not begun)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = plan.given() if is_plan(data) else given
     require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
@@ -128,10 +130,10 @@ def fit(
 
 
 def _choices(
-    tuning: str | None, objective: str | None, augmentation: str | None, *, searched: bool
+    tuning: str | None, objective: str | None, augmentation: str | None, *, usual: str | None, searched: bool
 ) -> dict[str, str | None]:
     """Choices that the user named or left to a search; the rest is the plan's default."""
-    chosen = AUTO if tuning is None and searched else tuning
+    chosen = tuning or (AUTO if searched else usual)
     other = AUTO if chosen == AUTO else None
     found = {"tuning": chosen, "objective": objective or other, "augmentation": augmentation or other}
     return {key: name for key, name in found.items() if name is not None}

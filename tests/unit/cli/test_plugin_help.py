@@ -57,3 +57,10 @@ def test_the_settings_of_pretraining_leave_out_what_means_nothing_without_labels
     names = {row.name for row in rows}
     assert {"epochs", "batch_size", "averaging"} <= names and not {"patience", "soup"} & names
     assert idea.startswith("The settings of a pretraining")
+
+
+def test_the_settings_of_a_head_are_listed() -> None:
+    idea, rows = plugin_help.head()
+    assert idea.startswith("Kind of a head") and "'prototype'" in next(
+        row.meaning for row in rows if row.name == "kind"
+    )
