@@ -39,7 +39,7 @@ ALLOWED = {
     ("verbs/estimators.py", "classification"): "what a classifier does",
     ("verbs/estimators.py", "multilabel"): "what a classifier of several labels does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
-    ("pipeline/arms.py", "head_only"): "the probe of a task whose head cannot be solved for",
+    ("pipeline/plan.py", "head_only"): "the probe of a task whose head cannot be solved for",
 }
 """(beginning of a file's path, plug-in) -> why it may be named there."""
 

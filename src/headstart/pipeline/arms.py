@@ -29,6 +29,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.defaults_by_size import for_task, with_enough_epochs
 from headstart.pipeline.embed import sampled
+from headstart.pipeline.plan import HEAD_BY_STEPS
 from headstart.pipeline.record import Decision
 from headstart.pipeline.stage_rows import frozen_rows, head_row
 from headstart.pipeline.stored_views import Beginning, beginning
@@ -120,7 +121,7 @@ def is_probe_by_steps(tuning: Any, context: FitContext) -> bool:
 
 def usual_head(context: FitContext) -> Recipe:
     """The recipe of a head by steps on frozen features, where nothing else is asked for."""
-    found: Recipe = for_task(registry.plugin("tuning", "head_only")(), context.data.task)
+    found: Recipe = for_task(registry.plugin("tuning", HEAD_BY_STEPS)(), context.data.task)
     return found
 
 

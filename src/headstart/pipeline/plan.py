@@ -34,6 +34,9 @@ FAMILY_OF = {
 }
 """The key of `--set KEY.field=value` -> the family of the plug-in that it sets."""
 
+HEAD_BY_STEPS = "head_only"
+"""The tuning of a head on frozen features that cannot be solved for."""
+
 
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
@@ -213,7 +216,7 @@ class Plan(AnyPlan):
         if self.tuning != AUTO and self.plugin("tuning").solved:
             return [
                 f"{said} and --tuning {self.tuning} exclude one another: that one solves for a linear head. Use "
-                "--tuning head_only, which trains the head by steps on a frozen backbone, or --tuning full."
+                f"--tuning {HEAD_BY_STEPS}, which trains the head by steps on a frozen backbone, or --tuning full."
             ]
         return []
 

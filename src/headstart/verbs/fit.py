@@ -18,7 +18,7 @@ from headstart.pipeline.continued_run import inherited
 from headstart.pipeline.data import Given, Several
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.fit_run import run_fit
-from headstart.pipeline.plan import Plan, read_plan
+from headstart.pipeline.plan import HEAD_BY_STEPS, Plan, read_plan
 from headstart.pipeline.plan_file import AUTO, is_plan, repeated
 from headstart.pipeline.run_folder import RunFolder
 from headstart.pipeline.seeds import over_seeds
@@ -121,7 +121,7 @@ def fit(
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     begun = from_run is not None
-    usual = "head_only" if said["settings"].get("head") and not begun else None  # no other head can be solved for
+    usual = HEAD_BY_STEPS if said["settings"].get("head") and not begun else None  # no other head can be solved for
     said |= _choices(tuning, objective, augmentation, usual=usual, searched=budget is not None and not begun)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = plan.given() if is_plan(data) else given
