@@ -120,9 +120,7 @@ def fit(
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers}
     said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
-    begun = from_run is not None
-    usual = HEAD_BY_STEPS if said["settings"].get("head") and not begun else None  # no other head can be solved for
-    said |= _choices(tuning, objective, augmentation, usual=usual, searched=budget is not None and not begun)
+    said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = plan.given() if is_plan(data) else given
     require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
@@ -130,10 +128,12 @@ def fit(
 
 
 def _choices(
-    tuning: str | None, objective: str | None, augmentation: str | None, *, usual: str | None, searched: bool
+    tuning: str | None, objective: str | None, augmentation: str | None, said: Mapping[str, Any]
 ) -> dict[str, str | None]:
     """Choices that the user named or left to a search; the rest is the plan's default."""
-    chosen = tuning or (AUTO if searched else usual)
+    searched, headed = said["budget"] is not None, bool(said["settings"].get("head"))
+    free = tuning is None and said["from_run"] is None
+    chosen = AUTO if free and searched else HEAD_BY_STEPS if free and headed else tuning
     other = AUTO if chosen == AUTO else None
     found = {"tuning": chosen, "objective": objective or other, "augmentation": augmentation or other}
     return {key: name for key, name in found.items() if name is not None}
