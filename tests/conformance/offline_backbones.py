@@ -23,6 +23,7 @@ from headstart.contracts.model import Model
 from headstart.kernel import registry
 from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
+from small_sounds import save_tone
 from tiny_text_models import SENTENCES, save_tiny
 
 
@@ -70,6 +71,13 @@ def _embedded(folder: Path) -> Case:
     return Case({}, PICTURES, [b"", b"no picture", folder / "missing.png"])
 
 
+def _log_mel(folder: Path) -> Case:
+    paths = [
+        save_tone(folder / f"{pitch}.wav", pitch, seconds) for pitch, seconds in ((300, 0.4), (500, 0.9), (700, 0.1))
+    ]
+    return Case({"rate": 8000}, paths, [b"", b"no sound", folder / "missing.wav", 7], fewest_boundaries=0)
+
+
 def _hf_text(folder: Path) -> Case:
     reference = save_tiny(folder, "bert", num_hidden_layers=4)
     return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
@@ -104,6 +112,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
     "embedded": _embedded,
     "hf_text": _hf_text,
+    "log_mel": _log_mel,
     "table_features": _table_features,
     "table_mlp": _table_mlp,
     "text_table": _text_table,

@@ -26,6 +26,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.user_settings import build
 from masked_pictures import save_pairs
 from scans import save_coco, save_dicom, save_nifti
+from small_sounds import save_tone
 from small_videos import save_video
 
 FORMATS = registry.names("formats")
@@ -62,6 +63,17 @@ def _image_folder(folder: Path) -> Sample:
     _rubbish(dirty, "about.md", "cat/labels.csv", "cat/1.heic~", "cat/._1.png", ".thumbnails/1.png", "cat/Thumbs.db")
     (dirty / "a dog" / "again").symlink_to(dirty / "cat", target_is_directory=True)  # holds no input of its own
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 7 + 5)
+
+
+def _audio_folder(folder: Path) -> Sample:
+    for pitch, place in enumerate(("yes/a.wav", "yes/b.flac", "no no/c.ogg", "no no/deep/d.mp3"), 300):
+        for root, path in (("labelled", place), ("unlabelled", place.replace("/", "-"))):
+            save_tone(folder / root / path, pitch)
+    (folder / "empty").mkdir()
+    dirty = shutil.copytree(folder / "labelled", folder / "dirty")
+    save_tone(dirty / "e.wav")
+    _rubbish(dirty, "README", "yes/a.lab", "yes/._a.wav")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 4)
 
 
 def _table(folder: Path) -> Sample:
@@ -210,6 +222,7 @@ def _text_folder(folder: Path) -> Sample:
 
 
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "audio_folder": _audio_folder,
     "box_table": _box_table,
     "coco": _coco,
     "conll": _conll,

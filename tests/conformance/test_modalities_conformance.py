@@ -20,6 +20,7 @@ from headstart.contracts.modality import (
     PREVIEW,
     HasNumbers,
     HasPicture,
+    HasSound,
     HasTexts,
     InFiles,
     Modality,
@@ -32,6 +33,7 @@ from headstart.evidence.duplicates import find_duplicates
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.memory_data import examples_of, modality_of
 from headstart.pipeline.unusable import unusable
+from small_sounds import save_tone
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ def _text(folder: Path) -> Sample:
     return Sample({"text": ["one", "two", "one", "four"]}, {"text": [" \n"]}, ["a text", "another"])
 
 
+def _audio(folder: Path) -> Sample:
+    for name, pitch in (("a", 220), ("b", 330), ("d", 550)):
+        save_tone(folder / f"{name}.wav", pitch)
+    (folder / "c.wav").write_bytes((folder / "a.wav").read_bytes())
+    paths = [str(folder / f"{name}.wav") for name in "abcd"]
+    return Sample({"path": paths}, {}, [{"array": np.ones(800, np.float32), "sampling_rate": 8000}, paths[0]])
+
+
 def _table(folder: Path) -> Sample:
     columns = {"x": [1.0, 2.0, 1.0, 4.0], "y": [0.0, 0.5, -0.0, 0.0]}
     return Sample(columns, {"x": [1.0], "y": [float("inf")]}, np.eye(3))
@@ -69,6 +79,7 @@ def _text_table(folder: Path) -> Sample:
 
 
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "audio": _audio,
     "image": _image,
     "text": _text,
     "table": _table,
@@ -167,6 +178,8 @@ def test_what_it_has_beside_it_gives(name: str, tmp_path: Path) -> None:
         if isinstance(kind, HasPicture):
             picture = kind.picture(raw)
             assert picture.mode == "RGB" and picture.size == kind.size(raw)
+        if isinstance(kind, HasSound):
+            assert len(kind.wave(raw, 16000)) == 2 * len(kind.wave(raw, 8000)) and kind.heard(raw)
         if isinstance(kind, HasTexts):
             assert kind.texts(raw) and all(isinstance(text, str) for text in kind.texts(raw))
         if isinstance(kind, HasNumbers):

@@ -2,11 +2,12 @@
 
 A raw input is whatever the modality's `raws` takes from a row: a file, a text, numbers. Only the modality and the
 backbones that read it know its type; everything else asks the modality. What not every modality can do is a protocol
-of its own: `InFiles`, `HasPicture`, `HasTexts`, `HasNumbers`.
+of its own: `InFiles`, `HasPicture`, `HasSound`, `HasTexts`, `HasNumbers`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -126,6 +127,20 @@ class HasPicture(Modality, Protocol):
 
     def size(self, raw: Raw) -> tuple[int, int]:
         """Width and height of the picture in pixels. Raises DataError."""
+        ...
+
+
+@runtime_checkable
+class HasSound(Modality, Protocol):
+    """A modality whose inputs can be heard: near duplicates and simple codes are made from their waveforms."""
+
+    def wave(self, raw: Raw, rate: int, seconds: float = math.inf) -> np.ndarray:
+        """Return the waveform (samples,) float32 with `rate` samples per second, one channel, of at most so many
+        seconds. Raises DataError where it cannot be read, with the reason in words that follow its name."""
+        ...
+
+    def heard(self, raw: Raw) -> bytes:
+        """Return its beginning as a small MP3 file, for reports. Raises DataError."""
         ...
 
 

@@ -15,6 +15,7 @@ from headstart.formats import _column_kinds as kinds
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import is_text
+from headstart.formats._sound_columns import sound_roles
 from headstart.formats._table_columns import EMPTY, PATHS, PROSE, UNIQUE, TableColumns, listed, table_columns
 from headstart.kernel.errors import DataError, unknown
 
@@ -63,6 +64,8 @@ class Roles:
     group: str | None
     domain: str | None
     slices: tuple[str, ...]
+    transcribed: bool = False
+    """Whether the label is what is said in a sound."""
 
 
 def named_columns(columns: Columns, present: Sequence[str], *, labelled: bool) -> Columns:
@@ -105,6 +108,7 @@ def recognise(
     labelled: bool,
     decimal: DecimalSign = "auto",
     every: bool = False,
+    audio: str | None = None,
 ) -> Roles:
     """Find the role of every column that has one.
 
@@ -115,13 +119,19 @@ def recognise(
         labelled: whether a label must be found.
         decimal: of the numbers in columns of text.
         every: whether all columns are inputs but those that are named for something else.
+        audio: the column of sounds that the user named.
 
     Raises:
         DataError: nothing makes it plain; the columns are listed with the flags that decide.
     """
     given = PART_COLUMN if PART_COLUMN in table.column_names else None
     part = columns.part or given or (None if every else _part(table))
-    guess = sole_label(table, columns) if labelled and not label_candidates(_own(table), columns) else None
+    candidates = label_candidates(_own(table), columns)
+    if (found := sound_roles(table, root, columns, audio, candidates, labelled=labelled)) is not None:
+        label = found.label if found.transcribed else _label(table, root, columns, labelled)
+        sounds = Inputs("audio", (found.sound,), notes=found.notes)
+        return Roles(sounds, label, part, found.group, columns.domain, columns.slices, found.transcribed)
+    guess = sole_label(table, columns) if labelled and not candidates else None
     label = columns.label if every and not labelled else guess or _label(table, root, columns, labelled)
     taken = {label, part, columns.group, columns.domain, *columns.slices}
     inputs = _named_inputs(table, columns, taken, every=every)

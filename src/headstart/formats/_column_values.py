@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.contracts.left_out import LeftOut
-from headstart.contracts.modality import HasNumbers, HasTexts, modality_named
+from headstart.contracts.modality import HasNumbers, HasSound, HasTexts, modality_named
 from headstart.formats._cell_values import as_texts, typed
 from headstart.formats._column_guess import Roles, is_label_name
 from headstart.formats._column_kinds import as_on_disk
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import ORIGIN, is_text
+from headstart.formats._sound_columns import sound_paths
 from headstart.formats._table_part import TablePart
 from headstart.kernel.errors import DataError
 from headstart.kernel.spelling import nfc
@@ -38,7 +39,7 @@ def with_inputs(table: pa.Table, roles: Roles, root: str, decimal: DecimalSign) 
         elif cells:
             columns[name] = typed(name, column, kind, table.column(ORIGIN), decimal)
         elif kind is None and is_text(column.type):
-            columns[name] = _paths(column, root)
+            columns[name] = sound_paths(column, root) if isinstance(modality, HasSound) else _paths(column, root)
         elif kind == pa.string() or pa.types.is_null(column.type):
             columns[name] = as_texts(name, column)
     # all at once: a table of many columns takes long to be made anew for each

@@ -40,6 +40,10 @@ _PLAIN = frozenset((".csv", ".tsv", ".tab", ".parquet", ".pq", ".jsonl", ".ndjso
 _NOT_IN_FOLDERS = frozenset((".json", ".txt", ".db", ".db3"))
 """In a folder these are more often about the data than the data."""
 _ENDINGS = frozenset((*_OPEN, *_OPEN_ONE_OF_SEVERAL, *PACKINGS))
+_OF_COMMON_VOICE = frozenset(
+    ("validated", "invalidated", "other", "reported", "clip_durations", "validated_sentences", "unvalidated_sentences")
+)
+"""Tables of Common Voice beside those of its parts: clips that are in a part already, or in none."""
 _SHARD = re.compile(r"(?:^|[-_.])\d+(?:-of-(\d+))?(?:-[0-9a-f-]{36})?(?:[-.]c\d+)?(?:\.snappy|\.gz)?$")
 """The end of a shard's name without its ending: train-00000-of-00003, part-00000-UUID-c000.snappy, 0000."""
 _LISTED = 8
@@ -137,6 +141,8 @@ def _tables_in(folder: Path) -> list[StoredFile]:
     plain = {file.stem for file in tables if file.path.suffix.lower() in _PLAIN}
     if plain:  # a packed copy or a workbook beside them is left out, and counted
         tables = [f for f in tables if f.path.suffix.lower() in _PLAIN or (_part(f) and f.stem not in plain)]
+    if (folder / "clips").is_dir() and any(_part(file) == "train" for file in tables):
+        tables = [file for file in tables if file.stem not in _OF_COMMON_VOICE]
     if tables or any(map(is_image_path, names)) or _folders_in(folder):
         return tables
     return [file for file in files if file.suffix == ".json" and part_of(file.stem)]

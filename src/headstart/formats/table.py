@@ -1,8 +1,9 @@
 """Tables: text files, workbooks, databases, Parquet and Arrow, frames and data sets; also one for each part of a split.
 
-An example is a text, a pair of texts, an image path or encoded image, or a row of numbers. The labels of a text may be
-spans of its characters, or tags of its words; those of anything may be sets: lists, names with a separator between
-them, or columns of 0, 1. What the cells of the label column are is decided once for all of them (`_label_texts.py`).
+An example is a text, a pair of texts, the path of an image or a sound, or one of these encoded, or a row of numbers.
+The labels of a text may be spans of its characters, or tags of its words; those of a sound the words that are said in
+it; those of anything may be sets: lists, names with a separator between them, or columns of 0, 1. What the cells of the
+label column are is decided once for all of them (`_label_texts.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
 from headstart.formats._row_names import id_column, with_names
 from headstart.formats._rows import ORIGIN
+from headstart.formats._sound_columns import TRANSCRIPT, transcript_column, with_transcripts
 from headstart.formats._stored_file import SeveralTables
 from headstart.formats._table_memory import ArrowRows
 from headstart.formats._table_part import TablePart, refuse_twins
@@ -63,6 +65,8 @@ class Table(Settings):
     labels: LabelForm = "auto"
     """What label cells are: 'names' as they are written, 'numbers', 'sets' (lists, or names with a separator between
     them), 'vectors' of 0 and 1 for each label; 'auto' decides over the whole column and refuses what is unclear."""
+    audio: str | None = None
+    """The column of sounds, where there are several: paths of sound files, or encoded sounds."""
     decimal: DecimalSign = "auto"
     """The decimal sign of numbers such as 8,3 or $1,234.50: 'point' or 'comma'; 'auto' takes it from the labels where
     only one fits."""
@@ -102,6 +106,7 @@ class Table(Settings):
         written = [] if typed else label_candidates(present, columns)
         if labelled and not typed and not written and len(present) < _FEW:  # its cells are read as they are written
             written = list(filter(None, [sole_label(in_nfc(tables[0].source.head(_LOOK_AT)), columns)]))
+        written += filter(None, [transcript_column(present, columns)])
         table = with_lists(read_tables(tables, _as_text(columns).union(written)), columns)
         notes = _notes(source, tables)
         lists = token_columns(table, columns)
@@ -111,7 +116,7 @@ class Table(Settings):
         if columns.labels:
             table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
             table, columns = with_label_columns(table, columns, notes)
-        roles = recognise(table, columns, root, labelled=labelled, decimal=self.decimal, every=self.inputs == "all")
+        roles = recognise(table, columns, root, labelled=labelled, **self._guessing())
         if labelled and roles.label in present:
             table = without_unlabelled_parts(table, roles.label, tables, notes)
         if labelled:
@@ -119,6 +124,8 @@ class Table(Settings):
         labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
+        elif labelled and roles.transcribed and roles.label in present:
+            labels = ReadLabels(with_transcripts(labels.table, roles.label), TRANSCRIPT)
         elif labelled and roles.label in present:
             reading = self._reading(columns, typed, notes)
             labels = with_labels(labels.table, roles.label, reading, roles.inputs)
@@ -127,6 +134,10 @@ class Table(Settings):
         if labelled and roles.label is not None:
             schema = schema.model_copy(update={"targets": {labels.target: roles.label}, **labels.roles})
         return Examples(table, schema, (*notes, *roles.inputs.notes))
+
+    def _guessing(self) -> dict[str, Any]:
+        """Return what `recognise` is told of the settings."""
+        return {"decimal": self.decimal, "every": self.inputs == "all", "audio": self.audio}
 
     def _reading(self, columns: Columns, typed: bool, notes: list[str]) -> LabelReading:
         """Return what label cells are: by the settings, else as training found."""
@@ -152,7 +163,7 @@ class Table(Settings):
                     words = with_lists(in_nfc(chunk), named, required=lists.tokens)
                     yield Examples(with_texts(words, lists.tokens), schema, tuple(_notes(source, tables)))
                 continue
-            roles = recognise(head, named, table.root, labelled=False, decimal=self.decimal, every=self.inputs == "all")
+            roles = recognise(head, named, table.root, labelled=False, **self._guessing())
             inputs = roles.inputs
             names_rows = id_column(head, inputs.columns)
             schema = Schema(

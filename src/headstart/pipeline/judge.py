@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.figures import Figure
 from headstart.contracts.metric import Metric
-from headstart.contracts.modality import HasPicture, Modality, modality_named, raws_of
+from headstart.contracts.modality import HasPicture, HasSound, Modality, modality_named, raws_of
 from headstart.contracts.panels import Outline, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
@@ -139,10 +139,21 @@ def cards(task: BoundTask, examples: Examples, targets: Targets, prediction: Pre
 
 
 def shown_input(kind: Modality, raw: Raw, masks: Sequence[str] = (), boxes: Sequence[Outline] = ()) -> dict[str, str]:
-    """Return an input as pages show it: {"thumbnail": data URI} of a picture, else {"text": words}."""
+    """Return an input as pages show it: {"thumbnail": data URI} of a picture, else {"text": words}, and {"sound": data
+    URI} beside them where it can be heard."""
     if isinstance(kind, HasPicture):
         return {"thumbnail": _thumbnail(kind, raw, masks, boxes)}
+    if isinstance(kind, HasSound):
+        return {"text": kind.preview(raw), "sound": _sound(kind, raw)}
     return {"text": kind.preview(raw)}
+
+
+def _sound(kind: HasSound, raw: Raw) -> str:
+    """A data URI of its first seconds; empty when it has become unreadable meanwhile."""
+    try:
+        return "data:audio/mpeg;base64," + base64.b64encode(kind.heard(raw)).decode()
+    except DataError:
+        return ""
 
 
 def _thumbnail(kind: HasPicture, raw: Raw, masks: Sequence[str], boxes: Sequence[Outline]) -> str:

@@ -228,6 +228,8 @@ class Shown(Settings):
     """The input in words; empty where it is a picture."""
     thumbnail: str = ""
     """A data URI of a small JPEG; empty where the input is not a picture."""
+    sound: str = ""
+    """A data URI of the beginning as MP3; empty where the input cannot be heard."""
 
 
 class Card(Mistake, Shown):

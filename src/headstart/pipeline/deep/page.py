@@ -44,6 +44,7 @@ class PageRow(FaultRow):
 
     other_text: str = ""
     other_thumbnail: str = ""
+    other_sound: str = ""
 
 
 class Section(Settings):

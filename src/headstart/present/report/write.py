@@ -30,7 +30,7 @@ from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
 from headstart.present.report.domains import domain_picture
 from headstart.present.report.label_curve import label_curve_chart
-from headstart.present.report.pictures import pictures, with_room
+from headstart.present.report.pictures import pictures, sounds, with_room
 from headstart.present.report.svg import clip
 
 MOST_BYTES = 3_000_000
@@ -82,6 +82,7 @@ def render(record: RunRecord | PretrainRecord) -> str:
         label_curve=label_curve_chart(record),
         slice_tables=evidence.slice_tables(record),
         pictures=pictures(record.mistakes),
+        sounds=sounds(record.mistakes),
         task_panels=with_room(record.panels),
     )
 
@@ -97,7 +98,7 @@ def _render_pretraining(record: PretrainRecord) -> str:
 def write_suggestions(found: Suggestions, out: Path) -> None:
     """Write suggestions as a page that takes the place of `out`."""
     page = _environment().get_template("suggestions.html.j2")
-    write_atomic(out, page.render(record=found, pictures=pictures(found.rows)).encode())
+    write_atomic(out, page.render(record=found, pictures=pictures(found.rows), sounds=sounds(found.rows)).encode())
 
 
 def write_selection(found: Selection, out: Path) -> None:
@@ -110,13 +111,10 @@ def write_inspection(found: FaultPage, out: Path) -> None:
     """Write findings as a page that takes the place of `out`."""
     page = _environment().get_template("inspection.html.j2")
     findings = found.found.findings
-    shown = iter(pictures([row for section in found.sections for row in section.rows]))
-    beside = iter(
-        pictures(
-            [Shown(origin="", thumbnail=row.other_thumbnail) for section in found.sections for row in section.rows]
-        )
-    )
-    both = {section.title: [(next(shown), next(beside)) for _ in section.rows] for section in found.sections}
+    rows = [row for section in found.sections for row in section.rows]
+    others = [Shown(origin="", thumbnail=row.other_thumbnail, sound=row.other_sound) for row in rows]
+    every = iter(zip(pictures(rows), pictures(others), sounds(rows), sounds(others)))
+    both = {section.title: [next(every) for _ in section.rows] for section in found.sections}
     warned = [one for one in findings if one.severity != "note"]
     told = (
         f"{len(warned)} things to look at."
