@@ -19,9 +19,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def save_folders(root: Path) -> Path:
     """High and low tones of several lengths, two in ten in the wrong folder."""
     for seed in range(40):
-        label, pitch = ("high", 900) if seed % 2 else ("low", 300)
-        label = label if seed % 10 > 1 else "low"
-        save_tone(root / label / f"{seed}.wav", pitch + 5 * seed, 0.2 + seed / 100, seed=seed)
+        high = bool(seed % 2)
+        label = ("low", "high")[high != (seed % 10 in (1, 4))]
+        save_tone(root / label / f"{seed}.wav", (300, 900)[high] + 5 * seed, 0.2 + seed / 100, seed=seed)
     return root
 
 
@@ -29,7 +29,7 @@ def test_class_folders_are_learnt_from_predicted_and_played(tmp_path: Path) -> N
     run = headstart.fit(
         save_folders(tmp_path / "tones"), out=tmp_path / "run", backbone="log_mel", scratch=False, label_curve=False
     )
-    assert run.metrics["test"]["accuracy"]["value"] >= 0.7
+    assert run.metrics["test"]["accuracy"]["value"] >= 0.6
     assert any("read at 8000 Hz" in note for note in run.record.data.notes)
     page = run.report.read_text(encoding="utf-8")
     assert '<audio controls preload="none" src="data:audio/mpeg;base64,' in page and "media-src data:" in page
