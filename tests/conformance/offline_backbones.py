@@ -25,6 +25,7 @@ from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
 from small_sounds import save_tone
 from tiny_text_models import SENTENCES, save_tiny
+from tiny_translators import save_translator
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,21 @@ def _run_folder(folder: Path) -> Case:
     return Case({"reference": str(folder)}, PICTURES, [b"", b"no picture"])
 
 
+def _hf_seq2seq(folder: Path) -> Case:
+    return Case({"reference": str(save_translator(folder, "marian"))}, list(SENTENCES), [7, ("a", "b", "c")])
+
+
+def _seq2seq_small(folder: Path) -> Case:
+    return Case({"width": 16, "layers": 2, "heads": 2}, list(SENTENCES), [7, ("a", "b", "c")])
+
+
 CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
     "embedded": _embedded,
     "hf_text": _hf_text,
     "log_mel": _log_mel,
+    "hf_seq2seq": _hf_seq2seq,
+    "seq2seq_small": _seq2seq_small,
     "table_features": _table_features,
     "table_mlp": _table_mlp,
     "text_table": _text_table,

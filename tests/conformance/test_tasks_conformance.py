@@ -231,6 +231,8 @@ every_case = pytest.mark.parametrize(("name", "kind"), SUITED, ids=[f"{name}-{ki
 
 @every("tasks")
 def test_some_labels_suit_it(name: str) -> None:
+    if name == "generation":
+        pytest.skip("its head is a backbone's decoder: see tests/unit/tasks/test_generation.py")
     kinds = [kind for suited, kind in SUITED if suited == name]
     assert kinds, f"no labels suit '{name}': add some to LABELS or DENSE in {__file__}"
 

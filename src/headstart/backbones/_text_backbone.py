@@ -230,7 +230,7 @@ class TextBackbone(Backbone):
 
     def _drop(self, failing: Collection[int]) -> None:
         spans = merged(self.stages, failing)
-        self.stages = tuple(_joined(self.stages[start:stop]) for start, stop in spans)
+        self.stages = tuple(joined_stages(self.stages[start:stop]) for start, stop in spans)
         self._boundaries = [0, *(stop for _, stop in spans)]
 
 
@@ -242,7 +242,7 @@ def _both(pairs: Sequence[Raw]) -> list[str]:
     return [text for pair in pairs for text in pair]
 
 
-def _joined(stages: Sequence[Stage]) -> Stage:
+def joined_stages(stages: Sequence[Stage]) -> Stage:
     """Stages as one, under the name of the last, by which the boundary after it is known."""
     return Stage(
         stages[-1].name,

@@ -30,6 +30,25 @@ def load_config(folder: Path) -> Any:
     Raises:
         BackboneError: it is missing, needs code or files from elsewhere, or is of no text encoder or decoder.
     """
+    config = any_config(folder)
+    if config.is_encoder_decoder:
+        raise BackboneError(
+            f"{folder} holds an encoder-decoder model ({config.model_type}), which hf_text does not take."
+            " Give an encoder (BERT, RoBERTa, ...) or a decoder (GPT-2, Llama, ...), or texts to write with --task"
+            " generation."
+        )
+    if type(config) not in MODEL_MAPPING or _model_class(config).main_input_name != "input_ids":
+        raise BackboneError(f"{folder} holds a model of type '{config.model_type}', which does not read text")
+    layers = getattr(config, "num_hidden_layers", 1)
+    if not (isinstance(layers, int) and layers >= 1):
+        raise BackboneError(f"{folder}: its config.json cannot be used: num_hidden_layers = {layers!r}, not >= 1")
+    for extra in ("use_cache", "output_hidden_states", "output_attentions"):
+        setattr(config, extra, False)
+    return config
+
+
+def any_config(folder: Path) -> Any:
+    """The transformers configuration of a folder, of whatever model. Raises BackboneError as `load_config`."""
     require_own_files(folder)
     try:
         for path in folder.iterdir():
@@ -40,18 +59,6 @@ def load_config(folder: Path) -> Any:
             config.torch_dtype = torch.float32  # the name that every supported version of transformers understands
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and more, by version
         raise BackboneError(f"{folder}: its config.json cannot be used: {_first_line(error)}") from error
-    if config.is_encoder_decoder:
-        raise BackboneError(
-            f"{folder} holds an encoder-decoder model ({config.model_type}), which hf_text does not take."
-            " Give an encoder (BERT, RoBERTa, ...) or a decoder (GPT-2, Llama, ...)."
-        )
-    if type(config) not in MODEL_MAPPING or _model_class(config).main_input_name != "input_ids":
-        raise BackboneError(f"{folder} holds a model of type '{config.model_type}', which does not read text")
-    layers = getattr(config, "num_hidden_layers", 1)
-    if not (isinstance(layers, int) and layers >= 1):
-        raise BackboneError(f"{folder}: its config.json cannot be used: num_hidden_layers = {layers!r}, not >= 1")
-    for extra in ("use_cache", "output_hidden_states", "output_attentions"):
-        setattr(config, extra, False)
     return config
 
 
@@ -77,8 +84,8 @@ def tokenizer_files(tokenizer: Any) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.is_file()}
 
 
-def random_model(config: Any, seed: int) -> nn.Module:
-    """The architecture with random weights, the same for the same seed.
+def random_model(config: Any, seed: int, kind: Any = AutoModel) -> nn.Module:
+    """The architecture with random weights, the same for the same seed; `kind` is that of its heads, or none.
 
     Raises:
         BackboneError: transformers does not build it, or it does not fit into memory.
@@ -86,14 +93,18 @@ def random_model(config: Any, seed: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]), quiet(), weights_at_most(None):
             torch.manual_seed(draw_seed(seed, "text backbone weights"))
-            model: nn.Module = AutoModel.from_config(config, trust_remote_code=False, **_choices(config))
+            model: nn.Module = kind.from_config(config, trust_remote_code=False, **_choices(config))
     except Exception as error:  # as in load_config
         raise BackboneError(f"transformers cannot build a '{config.model_type}': {_first_line(error)}") from error
     return model.float().eval()
 
 
-def pretrained_model(config: Any, source: Path) -> nn.Module:
+def pretrained_model(config: Any, source: Path, kind: Any = None) -> nn.Module:
     """The architecture with the weights of a folder, or of a safetensors or tensor-only checkpoint file.
+
+    Args:
+        config: as it was loaded. source: the folder or file.
+        kind: class of the model; that of a bare encoder or decoder without one.
 
     Raises:
         BackboneError: there are none, they would need code to be read, they do not fit the architecture, or they
@@ -107,7 +118,7 @@ def pretrained_model(config: Any, source: Path) -> nn.Module:
     held = stored_in(source) if state is None else Stored.of(state)
     try:
         with quiet(), weights_at_most(held):
-            model, report = _model_class(config).from_pretrained(
+            model, report = (kind or _model_class(config)).from_pretrained(
                 None if state is not None else source,
                 state_dict=state,
                 config=config,

@@ -19,6 +19,7 @@ from headstart.contracts.backbone_alone import predicts_nothing
 from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.evaluation_mode import evaluation_mode
 from headstart.contracts.format import Columns
+from headstart.contracts.generation import UsesVocabulary
 from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
@@ -155,6 +156,8 @@ def load_model(folder: Path) -> Model:
     state = read_state(folder, described)
     task = _task(folder, described, described.task)
     backbone = _rebuilt(folder, described, state)
+    if isinstance(task, UsesVocabulary):
+        task = task.with_backbone(backbone)
     heads = _heads(folder, described, task, backbone, state)
     given = described.columns, described.execution, described.calibration
     return Model(backbone, task, heads, *given, shape=described.head_shape).eval()

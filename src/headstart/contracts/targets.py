@@ -17,7 +17,6 @@ from torch import Tensor
 PADDED_TARGET = -100
 """Fills up ragged whole-number targets: what torch's losses leave out by default (`ignore_index`)."""
 
-
 WEIGHT = "weight"
 """The target beside a task's own that says how much each example counts: (examples,) floats, 0 or more."""
 

@@ -66,6 +66,8 @@ class Needs(NamedTuple):
     """Pixels of the square that pictures are framed in whole; None for the backbone's own framing."""
     strides: tuple[int, ...] = ()
     """Of the maps that the head reads, where it does not read all that there are."""
+    generates: bool = False
+    """Whether the backbone must have a decoder, which then takes the place of a head."""
 
 
 class FeatureSource(Protocol):

@@ -127,11 +127,22 @@ def usual_head(context: FitContext) -> Recipe:
 
 def _head_alone(context: FitContext, key: str, budget: float | None) -> Trained:
     """The frozen probe by steps, as the tuning asked for says or in the usual way."""
+    if context.data.task.needs.generates:
+        return _as_it_is(context, key)
     asked = context.tuning if is_probe_by_steps(context.tuning, context) else usual_head(context)
     recipe, more = with_enough_epochs(asked, len(context.data.split.train))
     arm = train_arm(context, key, recipe, f"frozen probe on {context.backbone.name}", budget)
     decisions = (*filter(None, [more]), *arm.decisions)
     return replace(arm, weights=weights_of(context.backbone), decisions=decisions, frozen=True)
+
+
+def _as_it_is(context: FitContext, key: str) -> Trained:
+    """The backbone with its own decoder and nothing trained: where a fine-tuning starts from."""
+    task, backbone = context.data.task, context.backbone
+    model, stages = model_with(context, backbone, task.head(backbone)), frozen_rows(backbone)
+    title, row = f"{backbone.name} as it is", head_row(model.heads["head"], 0.0)
+    arm = Trained(key, title, model, 0.0, {}, stages=stages, head=row, weights=weights_of(backbone), frozen=True)
+    return _calibrated(context, arm)
 
 
 def train_arm(

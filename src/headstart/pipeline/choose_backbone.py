@@ -39,8 +39,9 @@ def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tu
     if reference == "auto":
         reference, decision = automatic(modality)
     _refuse_missing_folder(reference)
-    # a run folder or another exact match names itself; a hub name is claimed by the one family of its modality
-    family = next((family for family in families_of(modality) if family.suits(reference)), None)
+    # a plug-in, a run folder or another exact match names itself; a hub name is claimed by one family of its modality
+    own = [registry.plugin("backbones", reference)] if reference in registry.names("backbones") else []
+    family = next((family for family in (*own, *families_of(modality)) if family.suits(reference)), None)
     if family is None:
         raise BackboneError(_not_known(reference, modality))
     given = plan.settings.get("backbone", {})
@@ -83,6 +84,8 @@ def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
             "tokens of one size. Take a convolutional or hierarchical model, such as resnet50, mobilenetv2_100, "
             "convnext_tiny or swin_tiny_patch4_window7_224."
         )
+    if task.needs.generates:  # the task was bound to its vocabulary
+        return backbone
     if task.needs.features == "tokens":
         return backbone.placed()
     try:

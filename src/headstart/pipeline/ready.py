@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
+from headstart.contracts.examples import Examples
+from headstart.contracts.generation import LearnsVocabulary
 from headstart.contracts.modality import raws_of
 from headstart.contracts.task import Task
 from headstart.kernel import registry
@@ -54,6 +56,16 @@ class Ready:
     """Sentences on what it does not read of the inputs, also among the notes on the data."""
 
 
+def vocabulary(backbone: Backbone, examples: Examples) -> tuple[str, ...]:
+    """Let a backbone without a vocabulary learn it from the texts of training examples, those to write among them;
+    return sentences on it."""
+    if not isinstance(backbone, LearnsVocabulary):
+        return ()
+    labels = [label for name in examples.schema.targets for label in examples.target(name) if isinstance(label, str)]
+    said = backbone.learn_vocabulary([*(str(raw) for raw in raws_of(examples)), *labels])
+    return (said,) if said else ()
+
+
 def staged(seen: SeenData, plan: Plan) -> Staged:
     """Choose the task and split the data. Raises DataError, SettingsError or RunError as `fit`."""
     found = seen.usable()
@@ -73,6 +85,7 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
     with budget.step("reading and splitting the data"):
         if begun.continued is None:  # before the task is bound, as it may decide the width of features
             learnt = backbone.learn_decoding(raws_of(examples, begun.parts.split.train))
+            learnt = (*learnt, *vocabulary(backbone, examples.take(begun.parts.split.train)))
         if begun.chosen is not None:
             log.tell(f"Task {begun.chosen.value}: {begun.chosen.reason}", begun.chosen)
         bound = (

@@ -104,7 +104,8 @@ def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Predict
         return heads_on_features(arm.model, context.features.pooled(rows))
     if arm.on_stored and context.windows is None and context.features.spec.keep == "state":
         head_inputs = context.data.task.inputs(context.data.examples)
-        return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
+        with own_weights(arm):  # a decoder in the place of a head is the backbone's
+            return predict_stored(arm.model, context.features, rows, head_inputs=head_inputs)
     with own_weights(arm):
         examples = context.data.examples.take(rows)
         predicted = Predictor(arm.model, reporter=context.reporter)(examples)
