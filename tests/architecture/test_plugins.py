@@ -40,6 +40,8 @@ ALLOWED = {
     ("verbs/estimators.py", "multilabel"): "what a classifier of several labels does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
     ("pipeline/plan.py", "head_only"): "the probe of a task whose head cannot be solved for",
+    ("contracts/backbone.py", "joint"): "how a backbone reads pairs",
+    ("pipeline/pairs.py", "joint"): "how a backbone reads pairs",
 }
 """(beginning of a file's path, plug-in) -> why it may be named there."""
 

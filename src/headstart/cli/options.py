@@ -75,7 +75,7 @@ Categorical = Annotated[
 Date = Annotated[list[str] | None, option("--date", "Column of dates; repeatable.", "COLUMN")]
 LeaveOut = Annotated[list[str] | None, option("--leave-out", "Column that is not an input; repeatable.", "COLUMN")]
 Label = Annotated[
-    list[str] | None, option("--label", "Label column; repeat it for several columns of 0 and 1.", "COLUMN")
+    list[str] | None, option("--label", "Label column; repeat it for several: of 0 and 1, or a task each.", "COLUMN")
 ]
 Group = Annotated[str | None, option("--group", "Column whose groups are never split, such as patients.", "COLUMN")]
 Domain = Annotated[

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headstart.contracts.targets import WEIGHT
 from headstart.kernel.errors import DataError, some
@@ -18,6 +19,20 @@ from headstart.kernel.settings import Settings
 
 Raw = Any
 """One input as a modality's `raws` gives it and a backbone's `prepare` takes it: a file, a text, some numbers."""
+
+
+SEVERAL = "several"
+"""The target of several label columns, each a task of its own: a record of each example's labels by column."""
+
+
+class LabelRoles(Settings):
+    """The roles of one of several label columns, as a `Schema` has them whose only label it is."""
+
+    target: str = "label"
+    label_form: str | None = None
+    decimal: str | None = None
+    separator: str = ""
+    written: str | None = None
 
 
 class Schema(Settings):
@@ -40,6 +55,8 @@ class Schema(Settings):
     """What stands between the labels of a cell that names several; '' where a cell is one label, or a list."""
     written: str | None = None
     """Column of the labels as they are written, where numbers were read from text."""
+    each_label: dict[str, LabelRoles] = {}
+    """Label column -> its roles, where the target is `SEVERAL`; a field of the records in that column is each."""
     words: str | None = None
     """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None
@@ -113,6 +130,17 @@ class Examples:
             have = ", ".join(self.schema.targets) or "none: the data are unlabelled"
             raise DataError(f"the data have no target '{name}' (targets: {have})")
         return self.column(self.schema.targets[name])
+
+    def of_label(self, name: str) -> Examples:
+        """Return the examples with one of several label columns as their only label; without labels where there are
+        none."""
+        if SEVERAL not in self.schema.targets:
+            return self
+        roles = self.schema.each_label[name]
+        column = name if name not in self.table.column_names else f"{name} (label)"
+        labels = pc.struct_field(self.table.column(self.schema.targets[SEVERAL]), name)
+        changed = {**roles.model_dump(exclude={"target"}), "targets": {roles.target: column}, "each_label": {}}
+        return Examples(self.table.append_column(column, labels), self.schema.model_copy(update=changed), self.notes)
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return the weights {"weight": (examples,)}, as a task adds them to its targets; {} where each counts 1."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import field_validator, model_validator
 
-from headstart.contracts.examples import Examples
+from headstart.contracts.examples import Examples, LabelRoles
 from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 from headstart.kernel.spelling import nfc
@@ -34,8 +34,10 @@ class Columns(Settings):
     label: str | None = None
     """Column of the target."""
     labels: tuple[str, ...] = ()
-    """Columns of 0 and 1, one for each label that an example may have; in place of `label`. Several names given as
-    `label` are these."""
+    """Columns of 0 and 1, one for each label that an example may have, or columns that are a task each; in place of
+    `label`. Several names given as `label` are these."""
+    each_label: dict[str, LabelRoles] = {}
+    """What the cells of several label columns were taken for in training, and are again."""
     label_form: str | None = None
     """What the cells of labels were taken for in training, and are again."""
     decimal: str | None = None

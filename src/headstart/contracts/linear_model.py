@@ -20,8 +20,12 @@ Solved = tuple[np.ndarray, np.ndarray, Mapping[str, float], HeldOut]
 class LinearModel(NamedTuple):
     """The distribution of targets given the outputs of a linear head."""
 
-    family: Literal["categorical", "bernoulli", "normal"] | Callable[[np.ndarray, np.ndarray | None, int], Solved]
-    """'categorical': softmax over all outputs; 'bernoulli': a sigmoid of each output; 'normal': a mean. Of any other,
+    family: (
+        Literal["categorical", "bernoulli", "normal", "several"]
+        | Callable[[np.ndarray, np.ndarray | None, int], Solved]
+    )
+    """'categorical': softmax over all outputs; 'bernoulli': a sigmoid of each output; 'normal': a mean; 'several': as
+    the heads of the tasks of a `SeveralTasks`, each of which is solved by itself. Of any other,
     the function that solves it from features (samples, width), groups and a seed."""
     targets: np.ndarray
     """(samples,) class numbers, (samples, outputs) of 0 and 1, or (samples,) numbers in the unit of the output."""

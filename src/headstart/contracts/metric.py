@@ -63,6 +63,8 @@ class Metric:
     nearly the same: a loss of predicted probabilities."""
     support: Callable[[Mapping[str, np.ndarray], Prediction], Support] | None = None
     """Classes or labels that it rests on; None where that is any example."""
+    rows: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None
+    """Examples (examples,) bool that it counts, where others may lack the label; None where it counts all."""
     flaw: str = ""
     """Why no interval of a figure covers what is true of all examples; empty where one does."""
 

@@ -104,6 +104,28 @@ class Extends(Protocol):
 
 
 @runtime_checkable
+class SeveralTasks(Protocol):
+    """A bound task that is made of several, each of which may lack labels of some examples."""
+
+    @property
+    def tasks(self) -> Mapping[str, BoundTask]:
+        """Return the tasks by name; a head has as many parts, in this order."""
+        ...
+
+    def known(self, name: str, targets: Targets) -> np.ndarray:
+        """Return which examples (examples,) bool have a label of that task."""
+        ...
+
+    def targets_of(self, name: str, targets: Targets) -> Targets:
+        """Return the targets of that task alone; where an example has none, another's stands in."""
+        ...
+
+    def joined(self, predictions: Mapping[str, Prediction]) -> Prediction:
+        """Return the predictions of the tasks, each of the same examples, as one of them all."""
+        ...
+
+
+@runtime_checkable
 class ReadsWithin(Protocol):
     """A task that reads what stands within labels, such as lists of names: it is asked before those that take labels as
     a whole, and where it suits the data these are not asked."""

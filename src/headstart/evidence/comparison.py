@@ -75,6 +75,51 @@ def figures(
         absent: whether a class without an example leaves its figures without an interval; False where the examples are
             older than the class.
     """
+    labelled = {metric.name: rows for metric in metrics if (rows := counted_rows(metric, targets)) is not None}
+    found: dict[str, Figure] = {}
+    for metric in metrics:
+        if (rows := labelled.get(metric.name)) is not None:
+            found |= _of_labelled(metric, rows, targets, prediction, groups, seed, resamples, absent=absent)
+    whole = [metric for metric in metrics if metric.name not in labelled]
+    found |= _of_all(whole, targets, prediction, groups, seed, resamples, absent=absent)
+    return {metric.name: found[metric.name] for metric in metrics}
+
+
+def counted_rows(metric: Metric, targets: Targets) -> np.ndarray | None:
+    """Return the rows that a metric counts, where these are not all examples."""
+    counted = None if metric.rows is None else metric.rows(targets)
+    return None if counted is None or counted.all() else np.flatnonzero(counted)
+
+
+def _of_labelled(
+    metric: Metric,
+    rows: np.ndarray,
+    targets: Targets,
+    prediction: Prediction,
+    groups: np.ndarray | None,
+    seed: int,
+    resamples: int,
+    *,
+    absent: bool,
+) -> dict[str, Figure]:
+    """The figure of a metric on the rows that it counts."""
+    if not len(rows):
+        return {metric.name: Figure(math.nan, math.nan, math.nan, 0, "no example has a label")}
+    known = {name: values[rows] for name, values in targets.items()}
+    within = None if groups is None else np.asarray(groups)[rows]
+    return _of_all([metric], known, prediction.take(rows), within, seed, resamples, absent=absent)
+
+
+def _of_all(
+    metrics: Sequence[Metric],
+    targets: Targets,
+    prediction: Prediction,
+    groups: np.ndarray | None,
+    seed: int,
+    resamples: int,
+    *,
+    absent: bool,
+) -> dict[str, Figure]:
     drawn = Resamples(len(prediction), groups, seed, resamples)
     found, rest = {}, Rest(len(prediction), groups)
     for metric, replicates in zip(metrics, drawn.of(*(metric.replicates(targets, prediction) for metric in metrics))):
@@ -107,6 +152,12 @@ def compare(
     task knows other classes. With `choosing` the outcome only chooses between models on validation: by the bootstrap's
     quantiles, however rare a class.
     """
+    rows = counted_rows(metric, targets) if other_by is None else None
+    if rows is not None:
+        if not len(rows):
+            return judged(Figure(math.nan, math.nan, math.nan, 0, "no example has a label"))
+        targets, one, other = {name: values[rows] for name, values in targets.items()}, one.take(rows), other.take(rows)
+        groups = None if groups is None else np.asarray(groups)[rows]
     sign, drawn = 1.0 if metric.greater_is_better else -1.0, Resamples(len(one), groups, seed, resamples)
     others, seen = other_by or (metric, targets)
     first = _by_weight(metric.replicates(targets, one), targets)

@@ -44,7 +44,7 @@ class ReadLabels(NamedTuple):
     table: pa.Table
     target: str
     """'label', or 'spans' of characters."""
-    roles: Mapping[str, str | None] = MappingProxyType({})
+    roles: Mapping[str, Any] = MappingProxyType({})
     """Fields of the schema about the labels, beside their column."""
 
 
@@ -143,7 +143,7 @@ def _held(table: pa.Table, name: str) -> Sequence[bool]:
         if value not in (0, 1):  # true and false are 1 and 0
             raise DataError(
                 f"{table.column(ORIGIN)[row].as_py()}, column '{name}': {value!r} is neither 0 nor 1. Several --label "
-                "columns say for each label whether an example has it."
+                "columns say for each label whether an example has it; with --task joint each is a task of its own."
             )
     return [bool(value) for value in values]
 

@@ -25,6 +25,7 @@ from headstart.formats._csv import CsvFile
 from headstart.formats._frame_labels import labels_videos
 from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
+from headstart.formats._label_records import columns_of, each_a_task, with_each_label, with_records
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
@@ -103,7 +104,9 @@ class Table(Settings):
             )
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
         typed = not all(isinstance(part.source, CsvFile) for part in tables)
-        written = [] if typed else label_candidates(present, columns)
+        head = tables[0].source.head(_LOOK_AT) if columns.labels else None
+        each = columns.labels if head is not None and each_a_task(in_nfc(head), columns) else ()
+        written = list(each) if typed or each else label_candidates(present, columns)
         if labelled and not typed and not written and len(present) < _FEW:  # its cells are read as they are written
             written = list(filter(None, [sole_label(in_nfc(tables[0].source.head(_LOOK_AT)), columns)]))
         written += filter(None, [transcript_column(present, columns)])
@@ -115,7 +118,7 @@ class Table(Settings):
             columns = columns.model_copy(update={"label": lists.tags or columns.label})
         if columns.labels:
             table = without_unlabelled_parts(table, columns.labels[0], tables, notes)
-            table, columns = with_label_columns(table, columns, notes)
+            table, columns = with_records(table, columns) if each else with_label_columns(table, columns, notes)
         roles = recognise(table, columns, root, labelled=labelled, **self._guessing())
         if labelled and roles.label in present:
             table = without_unlabelled_parts(table, roles.label, tables, notes)
@@ -124,11 +127,8 @@ class Table(Settings):
         labels = ReadLabels(with_inputs(table, roles, root, self.decimal), "label")
         if labelled and lists is not None and lists.tags is not None:
             labels = ReadLabels(with_tag_spans(labels.table, lists.tags, notes), "spans")
-        elif labelled and roles.transcribed and roles.label in present:
-            labels = ReadLabels(with_transcripts(labels.table, roles.label), TRANSCRIPT)
-        elif labelled and roles.label in present:
-            reading = self._reading(columns, typed, notes)
-            labels = with_labels(labels.table, roles.label, reading, roles.inputs)
+        elif labelled and roles.label is not None and (each or roles.label in present):
+            labels = self._labels(labels.table, roles, each, columns, typed, notes)
         table = labels.table if roles.part is None else with_parts(labels.table, roles.part, strict=labelled)
         schema = _schema(roles, root, PLACES if lists is not None else None)
         if labelled and roles.label is not None:
@@ -138,6 +138,18 @@ class Table(Settings):
     def _guessing(self) -> dict[str, Any]:
         """Return what `recognise` is told of the settings."""
         return {"decimal": self.decimal, "every": self.inputs == "all", "audio": self.audio}
+
+    def _labels(
+        self, table: pa.Table, roles: Roles, each: Sequence[str], columns: Columns, typed: bool, notes: list[str]
+    ) -> ReadLabels:
+        """Read the label column, or the records of `each` of several."""
+        label = str(roles.label)
+        if roles.transcribed:
+            return ReadLabels(with_transcripts(table, label), TRANSCRIPT)
+        if not each:
+            return with_labels(table, label, self._reading(columns, typed, notes), roles.inputs)
+        readings = {name: self._reading(columns_of(columns, name), typed, notes) for name in each}
+        return with_each_label(table, label, readings, roles.inputs)
 
     def _reading(self, columns: Columns, typed: bool, notes: list[str]) -> LabelReading:
         """Return what label cells are: by the settings, else as training found."""

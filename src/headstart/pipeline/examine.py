@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.contracts.bound_task import tasks_in_turn
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import Sizes, modality_named, raws_of
 from headstart.contracts.presentation import review_of
@@ -24,7 +25,7 @@ from headstart.pipeline.column_findings import about_columns
 from headstart.pipeline.findings import findings_of
 from headstart.pipeline.inspection import Conflict, Copy, Finding, Inspection, Severity, Spread
 from headstart.pipeline.plan_file import AUTO
-from headstart.pipeline.prepare import SeenData, tasks_in_turn
+from headstart.pipeline.prepare import SeenData
 from headstart.pipeline.unusable import issues_of
 
 MOST_SHOWN = 50

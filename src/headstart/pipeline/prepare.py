@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from headstart.contracts.bound_task import suited_tasks
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import modality_named
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.target_movement import kind_of
 from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task
-from headstart.contracts.task_capabilities import ReadsTarget, ReadsWithin, Remarks, one_class_each
+from headstart.contracts.task_capabilities import ReadsTarget, Remarks, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
@@ -268,22 +269,13 @@ def choose_task(examples: Examples, plan: Plan) -> tuple[Task, Decision | None]:
     given = plan.settings.get("task", {})
     if plan.task != "auto":
         return plan.plugin("task"), None
-    suited: dict[str, str] = {}
-    for tasks in tasks_in_turn():
-        suited = suited or {name: reason for name, task in tasks.items() if (reason := task.suits(examples))}
+    suited = suited_tasks(examples)
     if len(suited) != 1:
         found = "; ".join(f"{name}: {reason}" for name, reason in suited.items()) or "none"
         names = " or --task ".join(registry.names("tasks"))
         raise DataError(f"the task is not clear from the labels ({found}). Give --task {names}.")
     ((name, reason),) = suited.items()
     return _settled(name, given), Decision(what="task", value=name, reason=reason)
-
-
-def tasks_in_turn() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tasks that read what stands within labels, and the others, which are asked where none of these suits."""
-    tasks = {name: registry.plugin("tasks", name) for name in registry.names("tasks")}
-    within = {name: task for name, task in tasks.items() if isinstance(task, ReadsWithin)}
-    return within, {name: task for name, task in tasks.items() if name not in within}
 
 
 def _settled(name: str, given: Mapping[str, Any]) -> Task:
@@ -326,7 +318,7 @@ def recognised(columns: Columns, examples: Examples) -> Columns:
     if found:
         if schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
-        found |= {"label_form": schema.label_form, "decimal": schema.decimal}
+        found |= {"label_form": schema.label_form, "decimal": schema.decimal, "each_label": schema.each_label}
     return columns.model_copy(update=found)
 
 

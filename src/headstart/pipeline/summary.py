@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.model_files import model_hash
 from headstart.contracts.prediction import Prediction
@@ -139,9 +140,19 @@ def write_test_rows(folder: Path, data: Prepared, prediction: Prediction) -> Non
     split = pd.DataFrame(parts, columns=["origin", "key", "part"])
     write_atomic(folder / "split.csv", split.to_csv(index=False).encode())
     test = data.examples.take(data.split.test)
-    truth = {"truth": presentation_of(data.task).labels(test)}
-    frame = pd.DataFrame({"origin": test.origins(), **truth, **_columns(data.task, prediction, len(test))})
+    frame = pd.DataFrame(
+        {"origin": test.origins(), **_truth(data.task, test), **_columns(data.task, prediction, len(test))}
+    )
     write_atomic(folder / "test_predictions.csv", frame.to_csv(index=False).encode())
+
+
+def _truth(task: BoundTask, examples: Examples) -> dict[str, Sequence[Any]]:
+    """The labels as a column, or several where there are labels of several tasks."""
+    labels = presentation_of(task).labels(examples)
+    if not all(isinstance(label, Mapping) for label in labels):
+        return {"truth": labels}
+    names = dict.fromkeys(name for label in labels for name in label)
+    return {f"{name} truth": [label.get(name) for label in labels] for name in names}
 
 
 def write_target_rows(folder: Path, data: Prepared, target: EmbeddedTarget, prediction: Prediction) -> None:

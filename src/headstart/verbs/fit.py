@@ -72,7 +72,8 @@ def fit(
             the plan.toml of an earlier run, which is repeated. Folders, tables or frames in a list are put together,
             each as a domain with figures of its own.
         out: the run folder; `runs/NAME` without it. The same request resumes an unfinished run.
-        text: text column, or two for pairs. image: column of image paths. label: target column, or several of 0 and 1.
+        text: text column, or two for pairs. image: column of image paths. label: target column, or several: of 0
+            and 1 for each label, or each a task of its own, in which labels may be missing.
         numeric: columns of numbers; then only the columns that are named are inputs. categorical, date: columns that
             are taken as such, whatever they hold. leave_out: columns of a table that are not inputs.
         group: column (or regular expression over image paths) of what must not be split.

@@ -13,7 +13,7 @@ from torch import nn
 from headstart.contracts.features import MapShape
 from headstart.contracts.targets import WEIGHT
 from headstart.contracts.task import Targets
-from headstart.contracts.task_capabilities import ClosedForm
+from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks
 from headstart.engine.solved.label_sets import solve_labels
 from headstart.engine.solved.logistic import Scalings, solve_logistic
 from headstart.engine.solved.ridge import solve_ridge
@@ -39,9 +39,12 @@ def solve_head(
         'bernoulli': {"C", "cv_score", "folds"}: the median C over labels, the mean score, the fewest folds of a label.
         'normal': {"alpha", "cv_score", "folds"}: the penalty, minus the mean squared error of held-out samples, and
         folds (0: leave one out).
+        'several': the same for each task, under 'NAME.' and what it is called there, from the examples with its label.
         Beside them the number of samples, where these are not examples, and the calibration by held-out samples.
     """
     model = task.linear_model(targets, seed)
+    if model.family == "several":
+        return _each_solved(task, features, targets, groups, seed)
     if model.rows is not None:
         features, groups = features[model.rows], None if groups is None else groups[model.rows]
     head = task.linear().head(_FeaturesOf(features.shape[1]))
@@ -61,6 +64,25 @@ def solve_head(
     counted = {model.samples: len(model.targets)} if model.samples else {}
     calibration = {} if model.calibrate is None else model.calibrate(held_out)
     return head, {**chosen, **counted, **calibration}
+
+
+def _each_solved(
+    task: ClosedForm, features: np.ndarray, targets: Targets, groups: np.ndarray | None, seed: int
+) -> tuple[nn.Module, dict[str, float]]:
+    """The heads of several tasks, each solved on the samples with its label."""
+    linear = task.linear()
+    if not isinstance(linear, SeveralTasks):
+        raise TypeError(f"{type(linear).__name__} is not made of several tasks")
+    heads, chosen = linear.head(_FeaturesOf(features.shape[1])), dict[str, float]()
+    for (name, part), head in zip(linear.tasks.items(), heads.children(), strict=True):
+        rows = np.flatnonzero(linear.known(name, targets))
+        own = {key: values[rows] for key, values in linear.targets_of(name, targets).items()}
+        if not isinstance(part, ClosedForm):
+            raise TypeError(f"the head of the task {type(part).__name__} has no closed form")
+        solved, found = solve_head(part, features[rows], own, None if groups is None else groups[rows], seed)
+        head.load_state_dict(solved.state_dict())
+        chosen |= {f"{name}.{key}": value for key, value in found.items()}
+    return heads, chosen
 
 
 @dataclass

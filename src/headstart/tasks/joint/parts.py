@@ -1,0 +1,71 @@
+"""Names of several tasks' targets, outputs and predictions in one mapping: 'TASK.NAME'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from headstart.contracts.examples import SEVERAL, Examples
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.target_kinds import Unplaced
+from headstart.contracts.targets import WEIGHT
+from headstart.contracts.task import Targets
+from headstart.kernel.errors import DataError
+from headstart.tasks._label_kinds import kind_of
+
+V = TypeVar("V")
+
+KNOWN = "known"
+"""The target of each task that says whether an example has its label: 1 or 0."""
+
+KNOWN_OR_NOT = Unplaced("known labels", whole=False, axes=(1,), additive=True)
+
+
+def joined(each: Mapping[str, Mapping[str, V]]) -> dict[str, V]:
+    """Return what all tasks have by name as one mapping."""
+    return {f"{task}.{name}": value for task, named in each.items() for name, value in named.items()}
+
+
+def within(task: str, named: Mapping[str, V]) -> dict[str, V]:
+    """Return what one of the tasks has, by its own names."""
+    start = f"{task}."
+    return {name.removeprefix(start): value for name, value in named.items() if name.startswith(start)}
+
+
+def targets_of(task: str, named: Mapping[str, V]) -> dict[str, V]:
+    """Return the targets of one of the tasks, with the weights of the examples."""
+    found = within(task, named)
+    del found[KNOWN]
+    return {**found, **({WEIGHT: named[WEIGHT]} if WEIGHT in named else {})}
+
+
+def known_in(task: str, targets: Targets) -> np.ndarray:
+    """Return which examples (examples,) bool have a label of that task."""
+    return np.asarray(targets[f"{task}.{KNOWN}"]) > 0
+
+
+def prediction_of(task: str, prediction: Prediction) -> Prediction:
+    """Return the prediction of one of the tasks."""
+    return Prediction(within(task, prediction.columns))
+
+
+def label_columns(examples: Examples) -> tuple[str, ...]:
+    """Return the names of the label columns, each of which is a task. Raises DataError where there are none."""
+    if SEVERAL not in examples.schema.targets:
+        have = ", ".join(map(repr, examples.schema.targets.values())) or "none"
+        raise DataError(f"the task 'joint' needs several label columns (--label A --label B), and the data have {have}")
+    return tuple(examples.schema.each_label)
+
+
+def labelled(examples: Examples, name: str) -> tuple[Examples, np.ndarray]:
+    """Return the examples that have a label in a column, with it as their only one, and their rows (known,).
+
+    An empty cell among sets with a separator says that there is no label to it, as where they are the only labels.
+    """
+    alone = examples.of_label(name)
+    values = [value for target in alone.schema.targets for value in alone.target(target)]
+    sets = bool(alone.schema.separator)
+    rows = [row for row, value in enumerate(values) if value is not None and (sets or kind_of(value) != "missing")]
+    return alone.take(rows), np.array(rows, np.int64)

@@ -1,0 +1,102 @@
+"""Several tasks as tables and reports show them: each one's columns, panels and mistakes, under its name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from headstart.contracts.examples import SEVERAL, Examples
+from headstart.contracts.panels import Mistake, Panel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.presentation import presentation_of
+from headstart.contracts.review import Review
+from headstart.contracts.task import Targets
+from headstart.tasks.joint.parts import known_in, label_columns, labelled, prediction_of, targets_of
+from headstart.tasks.joint.task import BoundJoint
+
+MOST_NAMES = 50
+"""Names of a task that are counted for each part of the split; numbers have too many."""
+
+
+class JointPresentation(NamedTuple):
+    """Labels and predictions of each task, shown by its own presentation."""
+
+    task: BoundJoint
+
+    def labels(self, examples: Examples) -> Sequence[Any]:
+        """Return the labels of each example by task: a mapping, without those that it lacks."""
+        found: list[dict[str, Any]] = [{} for _ in range(len(examples))]
+        for name, task in self.task.tasks.items() if SEVERAL in examples.schema.targets else ():
+            alone, rows = labelled(examples, name)
+            for row, label in zip(rows.tolist(), presentation_of(task).labels(alone) if len(rows) else ()):
+                found[row][name] = label
+        return found
+
+    def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
+        """Count the examples of each task's classes; nothing of a task with very many, such as numbers."""
+        found: Counter[str] = Counter()
+        for name, task in self.task.tasks.items():
+            counts = presentation_of(task).tally([one[name] for one in labels if name in one])
+            found.update({f"{name}: {key}": count for key, count in counts.items() if len(counts) <= MOST_NAMES})
+        return found
+
+    def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
+        """Return each task's as 'TASK COLUMN'."""
+        return {
+            f"{name} {column}": values
+            for name, task in self.task.tasks.items()
+            for column, values in presentation_of(task).columns(prediction_of(name, prediction)).items()
+        }
+
+    def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
+        """Return each task's, of the examples with its label."""
+        return tuple(
+            panel.model_copy(update={"title": f"{panel.title}: {name}"})
+            for name, (_, found, truth) in self._each(prediction, targets).items()
+            for panel in presentation_of(self.task.tasks[name]).panels(found, truth)
+        )
+
+    def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
+        """Return each task's, how bad being a share of its worst; of several of an example the worst."""
+        found: dict[int, Mistake] = {}
+        for name, (rows, own, truth) in self._each(prediction, targets).items():
+            mistakes = presentation_of(self.task.tasks[name]).mistakes(own, truth, most)
+            for mistake in mistakes:
+                row, share = int(rows[mistake.row]), mistake.weight / (mistakes[0].weight or 1.0)
+                words = {"truth": f"{name}: {mistake.truth}", "predicted": f"{name}: {mistake.predicted}"}
+                if row not in found or found[row].weight < share:
+                    found[row] = mistake.model_copy(update={"row": row, "weight": share, **words})
+        return tuple(sorted(found.values(), key=lambda mistake: -mistake.weight)[:most])
+
+    def _each(self, prediction: Prediction, targets: Targets) -> dict[str, tuple[np.ndarray, Prediction, Targets]]:
+        """Rows with a label of each task that has any, and its prediction and targets there."""
+        known = {name: np.flatnonzero(known_in(name, targets)) for name in self.task.tasks}
+        return {
+            name: (
+                rows,
+                prediction_of(name, prediction).take(rows),
+                {key: values[rows] for key, values in targets_of(name, targets).items()},
+            )
+            for name, rows in known.items()
+            if len(rows)
+        }
+
+
+def presentation(task: BoundJoint) -> JointPresentation:
+    """Show each task by its own presentation."""
+    return JointPresentation(task)
+
+
+def review(examples: Examples) -> Review:
+    """Count the examples without a label of each task."""
+    lacking = {name: len(examples) - len(labelled(examples, name)[1]) for name in label_columns(examples)}
+    faults = [f"column '{name}': no example has a label" for name, n in lacking.items() if n == len(examples)]
+    notes = [
+        f"column '{name}': {n} of {len(examples)} examples have no label of it and are left out of its task alone"
+        for name, n in lacking.items()
+        if 0 < n < len(examples)
+    ]
+    return Review(faults=tuple(faults), notes=tuple(notes))

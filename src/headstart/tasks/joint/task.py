@@ -1,0 +1,334 @@
+"""Joint: several tasks that share a backbone, one for each label column (Caruana 1997, "Multitask learning").
+
+Each task has its own head, losses, metrics and calibration. The loss is the sum over tasks t of w_t L_t, where L_t is
+the mean over the examples with a label of t: in a batch of n examples of which n_t have one, (n_t / n) / s_t times the
+mean over these, s_t being the share of all examples that have one, so that parts of a batch add up to the whole.
+Objectives weigh the tasks otherwise. The scores of models are compared by their mean over tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import Field, field_serializer
+from torch import Tensor, nn
+
+from headstart.contracts.bound_task import bound_task, suited_tasks
+from headstart.contracts.examples import SEVERAL, Examples
+from headstart.contracts.features import Features
+from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.targets import WEIGHT, TargetKinds
+from headstart.contracts.task import (
+    BoundTask,
+    Calibration,
+    Evaluation,
+    FeatureSource,
+    Needs,
+    SplitPolicy,
+    Targets,
+    Task,
+    Tensors,
+)
+from headstart.contracts.task_capabilities import Choice, ClosedForm, Extends, Remarks, Sampled, learnt_of, made_of_sums
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, SettingsError, unknown
+from headstart.kernel.settings import Settings
+from headstart.kernel.user_settings import build
+from headstart.tasks.joint.metrics import joint_metrics
+from headstart.tasks.joint.parts import (
+    KNOWN,
+    KNOWN_OR_NOT,
+    joined,
+    known_in,
+    label_columns,
+    labelled,
+    prediction_of,
+    targets_of,
+    within,
+)
+
+
+class Joint(Settings):
+    """Several tasks that share a backbone, one for each label column."""
+
+    target: ClassVar[str] = SEVERAL
+
+    kinds: dict[str, str] = {}
+    """Label column -> its task, such as {stars = "regression"}; one that is left out is recognised by its labels."""
+    options: dict[str, dict[str, Any]] = {}
+    """Label column -> settings of its task, such as {income = {class_weights = "none"}}."""
+    weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """Label column -> how much its loss counts; > 0, 1 where it is left out."""
+
+    @classmethod
+    def suits(cls, examples: Examples) -> str | None:
+        """Return why each label column is a task of its own: there are several, not of 0 and 1; else None."""
+        if SEVERAL not in examples.schema.targets:
+            return None
+        return f"there are {len(examples.schema.each_label)} label columns"
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest class of each example in proportion, whichever task it is of."""
+        return _by_rarest({name: task for name, (task, _) in self._each(examples).items()}, examples)
+
+    def bind(self, examples: Examples, backbone: FeatureSource) -> BoundJoint:
+        """Bind each task to the examples with its label.
+
+        Raises:
+            DataError: as each task, no example has a label of one, or there is but one column.
+            SettingsError: settings of a column that there is not, or tasks that need different features.
+        """
+        tasks, shares, reasons = {}, {}, {}
+        for name, (task, reason) in self._each(examples).items():
+            alone, rows = labelled(examples, name)
+            tasks[name], reasons[name] = bound_task(task, alone, backbone), reason
+            shares[name] = len(rows) / len(examples)
+        _require_alike(tasks)
+        return _kind(tasks)(settings=self, tasks=tasks, shares=shares, reasons=reasons)
+
+    def restore(self, learnt: Mapping[str, Any]) -> BoundJoint:
+        """Restore each task from what it learnt."""
+        tasks = {entry["name"]: _restored(entry) for entry in learnt["tasks"]}
+        return _kind(tasks)(settings=self, tasks=tasks, **{key: learnt[key] for key in ("shares", "reasons")})
+
+    def _each(self, examples: Examples) -> dict[str, tuple[Task, str]]:
+        """The task of each label column and why it is that one. Raises DataError or SettingsError."""
+        columns = label_columns(examples)
+        for field in ("kinds", "options", "weights"):
+            for name in getattr(self, field):
+                if name not in columns:
+                    raise SettingsError(f"task.{field}: {unknown('label column', name, columns)}")
+        return {name: self._one(name, examples) for name in columns}
+
+    def _one(self, name: str, examples: Examples) -> tuple[Task, str]:
+        alone, rows = labelled(examples, name)
+        if not len(rows):
+            raise DataError(
+                f"column '{name}': none of the {len(examples)} examples has a label. Fill some in, or do not name it."
+            )
+        suited = {self.kinds[name]: "named by task.kinds"} if name in self.kinds else suited_tasks(alone)
+        if len(suited) != 1:
+            found = "; ".join(f"{kind}: {reason}" for kind, reason in suited.items()) or "none"
+            raise DataError(
+                f"column '{name}': its task is not clear from the labels ({found}). Name it, as in"
+                f" --set 'task.kinds={{{name} = \"classification\"}}'."
+            )
+        ((kind, reason),) = suited.items()
+        task: Task = build(registry.plugin("tasks", kind), self.options.get(name, {}), where=f"task.options.{name}")
+        return task, reason
+
+
+class BoundJoint(BoundTask):
+    """Several bound tasks that share a backbone."""
+
+    settings: Joint
+    tasks: dict[str, BoundTask]
+    """By label column."""
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]]
+    """Share of the examples that have a label of each."""
+    reasons: dict[str, str] = {}
+    """Why each has the task that it has."""
+
+    @field_serializer("tasks")
+    def _entries(self, tasks: dict[str, BoundTask]) -> list[dict[str, Any]]:
+        found = [(name, task, *learnt_of(task)) for name, task in tasks.items()]
+        return [
+            {"name": name, "plugin": registry.name_of(task), "settings": settings, "learnt": learnt}
+            for name, task, settings, learnt in found
+        ]
+
+    @property
+    def target_kinds(self) -> TargetKinds:  # type: ignore[override]
+        """The kinds of each task's targets, and of whether there are labels of it."""
+        return joined({name: {**task.target_kinds, KNOWN: KNOWN_OR_NOT} for name, task in self.tasks.items()})
+
+    @property
+    def needs(self) -> Needs:
+        """Features that all heads can read: those of the one that needs more than pooled ones, if there is one."""
+        return next((task.needs for task in self.tasks.values() if task.needs != Needs()), Needs())
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """mean_score, and each task's metrics and calibration."""
+        limits = joined({name: task.evaluation.limits for name, task in self.tasks.items()})
+        return Evaluation(joint_metrics(self.tasks), self._calibrated, self._finished, limits=limits)
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep the rarest class of each example in proportion."""
+        return _by_rarest(self.tasks, examples)
+
+    def extended(self, examples: Examples, backbone: FeatureSource) -> Self:
+        """Extend each task that has labels here. Raises DataError as they do, or where one cannot go on."""
+        tasks, shares = dict(self.tasks), dict(self.shares)
+        for name, task in self.tasks.items():
+            if not isinstance(task, Extends):
+                raise DataError(f"the task of '{name}', {registry.name_of(task)}, cannot go on with more data")
+            alone, rows = labelled(examples, name)
+            if len(rows):
+                tasks[name], shares[name] = task.extended(alone, backbone), len(rows) / len(examples)
+        return self.model_copy(update={"tasks": tasks, "shares": shares})
+
+    def targets(self, examples: Examples) -> Targets:
+        """Return each task's as 'TASK.NAME', and 'TASK.known' (examples,) float32, 1 where there is a label of it.
+
+        Where there is none a target is empty; a task without any label has only the latter. Raises DataError as each
+        task, or without labels of any.
+        """
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for name, task in self.tasks.items():
+            alone, rows = labelled(examples, name)
+            own = task.targets(alone) if len(rows) else {}
+            placed = {key: _placed(values, rows, len(examples)) for key, values in own.items() if key != WEIGHT}
+            found[name] = {**placed, KNOWN: _placed(np.ones(len(rows), np.float32), rows, len(examples))}
+        if not any(bool(own[KNOWN].any()) for own in found.values()):
+            raise DataError(f"none of the {len(examples)} examples has a label of {' or '.join(self.tasks)}")
+        return {**joined(found), **examples.weights()}
+
+    def known(self, name: str, targets: Targets) -> np.ndarray:
+        """Return which examples (examples,) bool have a label of that task."""
+        return known_in(name, targets)
+
+    def targets_of(self, name: str, targets: Targets) -> Targets:
+        """Return the targets of that task alone."""
+        return targets_of(name, targets)
+
+    def joined(self, predictions: Mapping[str, Prediction]) -> Prediction:
+        """Return the predictions of the tasks as one."""
+        return Prediction(joined({name: prediction.columns for name, prediction in predictions.items()}))
+
+    def inputs(self, examples: Examples) -> Targets:
+        """Return what each head must know of the examples."""
+        return joined({name: task.inputs(examples) for name, task in self.tasks.items()})
+
+    def head(self, backbone: FeatureSource) -> nn.ModuleList:
+        """Return the heads in the order of the tasks."""
+        return nn.ModuleList(task.head(backbone) for task in self.tasks.values())
+
+    def linear(self) -> Self:
+        """Return the same with linear heads."""
+        return self.model_copy(update={"tasks": {name: task.linear() for name, task in self.tasks.items()}})
+
+    def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
+        """Return the outputs of each task's head as 'TASK.NAME', each (batch, ...)."""
+        each = zip(self.tasks.items(), head.children(), strict=True)
+        return joined({name: task.forward(part, features, within(name, inputs)) for (name, task), part in each})
+
+    def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """Return a term for each task, by its name."""
+        return {
+            name: self.settings.weights.get(name, 1.0) * self._loss(name, task, outputs, targets)
+            for name, task in self.tasks.items()
+        }
+
+    def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
+        """Return the columns of each task's prediction as 'TASK.COLUMN'."""
+        each = zip(self.tasks.items(), head.children(), strict=True)
+        return self.joined({name: task.predict(part, features, within(name, inputs)) for (name, task), part in each})
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Return which task each column is, and what the tasks themselves chose."""
+        found = [
+            Choice(f"task of '{name}'", registry.name_of(task), self.reasons.get(name, ""))
+            for name, task in self.tasks.items()
+        ]
+        return (*found, *(one for task in self.tasks.values() if isinstance(task, Remarks) for one in task.choices()))
+
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
+        """Return those of the tasks."""
+        return tuple(w for task in self.tasks.values() if isinstance(task, Remarks) for w in task.warnings(examples))
+
+    def _loss(self, name: str, task: BoundTask, outputs: Tensors, targets: Tensors) -> Tensor:
+        found, truth, share = within(name, outputs), targets_of(name, targets), self.shares[name]
+        if share == 1:
+            return _total(task.losses(found, truth))
+        known = targets[f"{name}.{KNOWN}"] > 0
+        if not bool(known.any()):
+            return _total({key: value.sum() * 0 for key, value in found.items() if value.is_floating_point()})
+        some = ({key: value[known] for key, value in named.items()} for named in (found, truth))
+        return _total(task.losses(*some)) * (known.float().mean() / share)
+
+    def _calibrated(self, prediction: Prediction, targets: Targets) -> Calibration:
+        found = {}
+        for name, task in self.tasks.items():
+            rows = np.flatnonzero(known_in(name, targets))
+            own = {key: values[rows] for key, values in targets_of(name, targets).items()}
+            if len(rows):
+                found[name] = task.evaluation.calibrate(prediction_of(name, prediction).take(rows), own)
+        return joined(found)
+
+    def _finished(self, prediction: Prediction, calibration: Calibration) -> Prediction:
+        return self.joined(
+            {
+                name: task.evaluation.finish(prediction_of(name, prediction), within(name, calibration))
+                for name, task in self.tasks.items()
+            }
+        )
+
+
+class SolvedJoint(BoundJoint):
+    """Tasks all of whose linear heads can be solved for on pooled features."""
+
+    def linear_model(self, targets: Targets, seed: int) -> LinearModel:
+        """Return that each task is solved by itself."""
+        (any_task, *_) = self.tasks
+        return LinearModel("several", targets[f"{any_task}.{KNOWN}"])
+
+
+def _kind(tasks: Mapping[str, BoundTask]) -> type[BoundJoint]:
+    solved = all(isinstance(task, ClosedForm) and not isinstance(task, Sampled) for task in tasks.values())
+    return SolvedJoint if solved else BoundJoint
+
+
+def _by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
+    """The classes of all tasks, numbered one after the other from 1; 0 is an example without any label."""
+    names, held = ["no label"], [list[int]() for _ in range(len(examples))]
+    for name, task in tasks.items():
+        alone, rows = labelled(examples, name)
+        if not len(rows):
+            continue
+        policy = task.split_policy(alone)
+        classes = policy.strata[:, None].tolist() if policy.held is None else policy.held
+        for row, some in zip(rows.tolist(), classes):
+            held[row] += [len(names) + one for one in some]
+        names += [f"{name}: {one}" for one in policy.names]
+    counts = np.bincount([one for some in held for one in some], minlength=len(names))
+    held = [some or [0] for some in held]
+    return SplitPolicy(np.array([min(some, key=lambda one: counts[one]) for some in held]), names, held)
+
+
+def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Values (known, ...) at their rows of so many, which are empty elsewhere: zeros, or the first of ragged ones."""
+    if values.dtype == object:
+        filled = np.empty(count, object)
+        filled[:] = [values[0]] * count
+    else:
+        filled = np.zeros((count, *values.shape[1:]), values.dtype)
+    filled[rows] = values
+    return filled
+
+
+def _restored(entry: Mapping[str, Any]) -> BoundTask:
+    task: Task = build(registry.plugin("tasks", entry["plugin"]), entry["settings"], where="task")
+    return task.restore(entry["learnt"])
+
+
+def _require_alike(tasks: Mapping[str, BoundTask]) -> None:
+    """Refuse tasks whose heads need different features, or whose losses do not add up over parts of a batch."""
+    needs = {name: task.needs for name, task in tasks.items() if task.needs != Needs()}
+    if len(set(needs.values())) > 1:
+        named = " and ".join(f"'{name}' ({need.features})" for name, need in needs.items())
+        raise SettingsError(f"the tasks {named} need different features of the backbone. Fit one without the others.")
+    for name, task in tasks.items():
+        if made_of_sums(task):
+            raise SettingsError(
+                f"task.options.{name}: the losses of this {registry.name_of(task)} are no means over examples, and"
+                " cannot be added to those of other tasks. Leave class weights and the like out."
+            )
+
+
+def _total(losses: Tensors) -> Tensor:
+    return torch.stack(list(losses.values())).sum()

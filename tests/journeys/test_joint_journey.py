@@ -1,0 +1,84 @@
+"""Several label columns, each a task of its own: fit, predict, evaluate and report, with labels missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import headstart
+from headstart.kernel.errors import DataError, HeadstartError, SettingsError
+
+NAMES = ["kind", "size", "marks"]
+QUICK: dict[str, Any] = {"label": NAMES, "scratch": False, "label_curve": False}
+
+
+def frame(rows: int = 160, seed: int = 0) -> pd.DataFrame:
+    """Two numbers that tell a class, a quantity and a set of marks; a third lacks each of the first two."""
+    draws = np.random.default_rng(seed)
+    first, second = draws.normal(size=(2, rows))
+    kind = np.where(first > 0, "warm", "cold").astype(object)
+    size = 10 * second + draws.normal(size=rows)
+    kind[draws.random(rows) < 1 / 3], size[draws.random(rows) < 1 / 3] = None, np.nan
+    marks = [[name for name, has in (("up", a > 0), ("far", b > 1)) if has] for a, b in zip(first + second, second)]
+    return pd.DataFrame({"first": first, "second": second, "kind": kind, "size": size, "marks": marks})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> headstart.Run:
+    return headstart.fit(frame(), out=tmp_path_factory.mktemp("joint") / "run", **QUICK)
+
+
+def test_each_label_column_is_a_task_with_figures_of_its_own(run: headstart.Run) -> None:
+    test, read = run.metrics["test"], pd.read_csv(run.folder / "test_predictions.csv")
+    assert test["kind.accuracy"]["value"] > 0.8 and test["size.r2"]["value"] > 0.8
+    assert test["marks.mean_average_precision"]["value"] > 0.8
+    assert test["kind.accuracy"]["n"] == read["kind truth"].notna().sum() < len(read)
+    primaries = ("kind.accuracy", "size.r2", "marks.mean_average_precision")
+    assert test["mean_score"]["value"] == pytest.approx(np.mean([test[name]["value"] for name in primaries]))
+    assert "Confusions: kind" in run.report.read_text() and "Predicted against true: size" in run.report.read_text()
+
+
+def test_it_predicts_every_task_of_every_row_and_judges_those_with_labels(run: headstart.Run) -> None:
+    new = frame(60, seed=1)
+    found = run.predict(new[["first", "second"]])
+    assert {"kind prediction", "size prediction", "marks prediction"} <= {*found.columns} and len(found) == 60
+    known = new["size"].notna()
+    judged = run.evaluate(new.assign(kind=None))
+    assert judged.figures["size.mae"].value == pytest.approx(
+        (found["size prediction"] - new["size"]).abs()[known].mean()
+    )
+    assert judged.figures["kind.accuracy"].n == 0
+    with pytest.raises(DataError, match="none of the 60 examples has a label of kind or size or marks"):
+        run.evaluate(new.assign(kind=None, size=np.nan, marks=None))
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "message"),
+    [
+        ({"kind": None}, {}, "column 'kind': none of the 160 examples has a label"),
+        ({"kind": "warm"}, {}, "column 'kind': all 160 labels are 'warm'"),
+        ({}, {"label": "kind", "task": "joint"}, "needs several label columns"),
+        ({}, {"settings": {"task": {"kinds": {"sise": "regression"}}}}, "task.kinds: .*'sise'.*size"),
+        ({}, {"settings": {"task": {"options": {"kind": {"class_weights": "balanced"}}}}}, "class weights"),
+    ],
+)
+def test_what_cannot_be_learnt_is_named(
+    changed: dict[str, Any], more: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    asked = {**QUICK, **({"task": "joint"} if "settings" in more else {}), **more}
+    with pytest.raises((DataError, SettingsError), match=message):
+        headstart.fit(frame().assign(**changed), out=tmp_path / "run", **asked)
+
+
+def test_columns_of_0_and_1_are_labels_unless_each_is_asked_to_be_a_task(tmp_path: Path) -> None:
+    flags = frame().assign(kind=lambda d: (d["first"] > 0).astype(int), size=lambda d: (d["second"] > 0).astype(int))
+    asked = {**QUICK, "label": ["kind", "size"], "leave_out": ["marks"]}
+    assert "kind.accuracy" not in headstart.fit(flags, out=tmp_path / "labels", **asked).metrics["test"]
+    run = headstart.fit(flags, out=tmp_path / "tasks", task="joint", **asked)
+    assert run.metrics["test"]["kind.accuracy"]["value"] > 0.8
+    with pytest.raises(HeadstartError, match="'maybe'"):
+        run.evaluate(flags.assign(kind="maybe"))
