@@ -46,6 +46,10 @@ class Cut:
         starts = [self._places[start] for start, _ in merged(self.stages, failing)]
         return Cut(self._trace, starts, self._layout)
 
+    def layout_at(self, boundary: int) -> Layout:
+        """The layout of what is carried over a boundary."""
+        return self._layouts[boundary]
+
     def segment(self, start: int, stop: int, taps: Sequence[Tap]) -> nn.Module:
         """Stages start..stop-1 as `State -> State`. Raises BackboneError on a tap that lies outside of them."""
         tapped = _tapped(self.stages, start, stop, taps)
@@ -86,6 +90,10 @@ class Whole:
     def without(self, failing: Collection[int]) -> Whole:  # noqa: ARG002
         """Itself: there is no inner boundary to drop."""
         return self
+
+    def layout_at(self, boundary: int) -> Layout:  # noqa: ARG002
+        """That of the model's end."""
+        return self._layout
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap]) -> nn.Module:
         """The whole, or nothing where start equals stop. Raises BackboneError on a tap that lies outside."""

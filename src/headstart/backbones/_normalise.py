@@ -11,7 +11,7 @@ from headstart.contracts.carriers import State
 
 
 class Normalise(nn.Module):
-    """`State` of pixels (batch, height, width, 3) uint8 -> (batch, 3, height, width) float32, normalised."""
+    """`State` of uint8 (batch, height, width, channels) -> normalised float32 (batch, channels, height, width)."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Mean and standard deviation per channel, for pixels in [0, 1]."""

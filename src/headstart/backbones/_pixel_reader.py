@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Raw
+from headstart.kernel.errors import BackboneError
+from headstart.media.channels import grey, read_channels
 from headstart.media.framing import Framing, Whole
 from headstart.media.images import Levels, decode_image, read_pixels
 
@@ -26,16 +28,19 @@ class PixelReader:
     """Whether a large JPEG may be decoded at a reduced size."""
     levels: Levels | None = None
     """Black and white of pictures of more than 8 bits a channel; None: each picture's own."""
+    channels: int = 3
 
     @property
     def nbytes(self) -> int:
         """Bytes of a framed picture."""
-        return self.framing.height * self.framing.width * 3
+        return self.framing.height * self.framing.width * self.channels
 
     def __call__(self, raw: Raw) -> np.ndarray:
-        """(height, width, 3) uint8. Raises DataError."""
+        """(height, width, channels) uint8. Raises DataError."""
         at_least = self.framing.shorter_side if self.reduced else None
-        return self.framing(read_pixels(raw, at_least=at_least, levels=self.levels))
+        if self.channels == 3:
+            return self.framing(read_pixels(raw, at_least=at_least, levels=self.levels))
+        return self.framing(read_channels(raw, self.channels, at_least=at_least, levels=self.levels))
 
 
 @dataclass(frozen=True)
@@ -45,36 +50,48 @@ class TimmReader:
     preprocessing: Mapping[str, Any]
     levels: Levels | None = None
     """As of `PixelReader`."""
+    channels: int = 3
+    """3, or 1 for grey."""
     _built: list[Any] = field(default_factory=list, compare=False)
 
     @property
     def nbytes(self) -> int:
         """Bytes of a framed picture."""
-        return math.prod(self.preprocessing["input_size"])
+        return math.prod(self.preprocessing["input_size"]) // 3 * self.channels
 
     def __call__(self, raw: Raw) -> np.ndarray:
-        """(height, width, 3) uint8. Raises DataError."""
+        """(height, width, channels) uint8. Raises DataError."""
         if not self._built:
             from timm.data import create_transform
 
             self._built.append(create_transform(**self.preprocessing, is_training=False, normalize=False))
         pixels: np.ndarray = self._built[0](decode_image(raw, levels=self.levels)).permute(1, 2, 0).numpy()
-        return pixels
+        return grey(pixels) if self.channels == 1 else pixels
 
 
-def whole_reader(preprocessing: Mapping[str, Any], decode: str, levels: Levels | None = None) -> PixelReader:
+def whole_reader(
+    preprocessing: Mapping[str, Any], decode: str, levels: Levels | None = None, channels: int = 3
+) -> PixelReader:
     """The reader of whole pictures in a square of the preprocessing's size, on the colour that normalises to 0."""
-    red, green, blue = (round(255 * value) for value in preprocessing["mean"])
+    colour = [round(255 * value) for value in preprocessing["mean"]]
+    fill = (round(sum(colour) / 3),) if channels == 1 else tuple(colour[k % 3] for k in range(channels))
     interpolation = preprocessing["interpolation"] if preprocessing["interpolation"] in FAST else "bilinear"
-    framing = Whole(preprocessing["input_size"][1], interpolation, (red, green, blue))
-    return PixelReader(framing, decode != "full", levels)
+    framing = Whole(preprocessing["input_size"][1], interpolation, fill)
+    return PixelReader(framing, decode != "full", levels, channels)
 
 
-def reader_of(preprocessing: Mapping[str, Any], decode: str, levels: Levels | None = None) -> PixelReader | TimmReader:
+def reader_of(
+    preprocessing: Mapping[str, Any], decode: str, levels: Levels | None = None, channels: int = 3
+) -> PixelReader | TimmReader:
     """The reader for timm's preprocessing values; the fast one where `decode` allows it and framing is as usual."""
     _, height, width = preprocessing["input_size"]
     usual = preprocessing.get("crop_mode", "center") == "center" and height == width
     if decode == "full" or not usual or preprocessing["interpolation"] not in FAST:
-        return TimmReader(dict(preprocessing), levels)
+        if channels not in (1, 3):
+            raise BackboneError(
+                f"backbone.channels = {channels} needs decode = fast, square pictures and bilinear or bicubic resizing"
+            )
+        return TimmReader(dict(preprocessing), levels, channels)
     shorter = int(height / (preprocessing.get("crop_pct") or 0.875))
-    return PixelReader(Framing(shorter, height, width, preprocessing["interpolation"]), levels=levels)
+    framing = Framing(shorter, height, width, preprocessing["interpolation"])
+    return PixelReader(framing, levels=levels, channels=channels)

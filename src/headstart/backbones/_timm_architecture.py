@@ -9,12 +9,15 @@ from typing import Any
 
 import timm
 import torch
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from timm.data import resolve_data_config
 from timm.models import is_model
 from torch import Tensor, nn
 
+from headstart.backbones._pooled_places import PoolKind
 from headstart.backbones._timm_arguments import Configuration, fault_of
+from headstart.backbones._timm_edits import Activation, channel_values, for_channels, with_activation, with_pool
+from headstart.contracts.architecture_edits import Swap
 from headstart.contracts.declared_size import Stored, weights_at_most
 from headstart.contracts.sound_weights import unsound
 from headstart.kernel.errors import BackboneError, SettingsError, first_line, unknown
@@ -32,6 +35,12 @@ class Architecture(Settings):
     """Further arguments of its constructor."""
     configuration: dict[str, Any] = {}
     """The entries of timm's `pretrained_cfg` that decide input size, preprocessing and names of layers."""
+    dropped: int = Field(default=0, ge=0)
+    """Last stages that are left out; >= 0."""
+    activation: Activation | None = None
+    """In the place of its own activations; None for these."""
+    pool: PoolKind | None = None
+    """Pooling over places in the place of its own; None for that."""
 
     @field_validator("name")
     @classmethod
@@ -83,6 +92,61 @@ class Architecture(Settings):
         except SettingsError as error:
             raise BackboneError(str(error)) from error
 
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures that it reads."""
+        return int(self.arguments.get("in_chans", 3))
+
+    @property
+    def edited(self) -> bool:
+        """Return whether it is another one than its weights were trained in."""
+        return self.channels != 3 or bool(self.dropped or self.activation or self.pool)
+
+    def with_edits(self, channels: int, dropped: int, activation: str | None, pool: str | None) -> Architecture:
+        """The same for so many channels, without the last stages, with other activations or pooling."""
+        arguments = {**self.arguments, **({} if channels == 3 else {"in_chans": channels})}
+        update = {"arguments": arguments, "dropped": dropped, "activation": activation, "pool": pool}
+        return self.model_copy(update=update)
+
+    def plain(self) -> Architecture:
+        """The same without edits."""
+        arguments = {name: value for name, value in self.arguments.items() if name != "in_chans"}
+        return self.model_copy(update={"arguments": arguments, "dropped": 0, "activation": None, "pool": None})
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON values; edits only where there are some."""
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if value or name not in ("dropped", "activation", "pool")}
+
+    def applied(self, model: nn.Module) -> tuple[nn.Module, tuple[Swap, ...]]:
+        """Edit a model of the plain architecture, all but for the stages that are left out; its weights stay.
+
+        Raises:
+            BackboneError: there is nothing to edit, such as no activation, or the first layer is not known.
+        """
+        if self.channels != 3:
+            model = self._for_channels(model.state_dict())
+        return model, self._swapped(model)
+
+    def _swapped(self, model: nn.Module) -> tuple[Swap, ...]:
+        swaps = [with_activation(model, self.activation, self.name)] if self.activation else []
+        if self.pool and not self.dropped and (swap := with_pool(model, self.pool)) is not None:
+            swaps.append(swap)
+        return tuple(swaps)
+
+    def _for_channels(self, state: Mapping[str, Tensor]) -> nn.Module:
+        given = self.configuration.get("first_conv") or ()
+        first = [f"{name}.weight" for name in ((given,) if isinstance(given, str) else given)]
+        if not first or any(name not in state or state[name].shape[1:2] != (3,) for name in first):
+            raise BackboneError(
+                f"backbone.channels = {self.channels}: it is not known which layer of {self.name} reads the picture"
+            )
+        std = self.preprocessing()["std"]
+        adapted = {name: for_channels(state[name], self.channels, std) for name in first}
+        model = self._create(0)
+        model.load_state_dict({**state, **adapted})
+        return model
+
     def resized(self, side: int) -> Architecture:
         """The same for square images of `side` pixels. Raises BackboneError where it takes one size only."""
         own = self.configuration["input_size"][1:]
@@ -96,8 +160,13 @@ class Architecture(Settings):
         return bool(self.configuration.get("fixed_input_size"))
 
     def preprocessing(self) -> dict[str, Any]:
-        """Size, interpolation, crop, mean and standard deviation, as timm's `create_transform` takes them."""
+        """Size, interpolation, crop, mean and deviation of colours, as timm's `create_transform` takes them."""
         return resolve_data_config({}, pretrained_cfg=_tuples(self.configuration))
+
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel."""
+        found = self.preprocessing()
+        return channel_values(found["mean"], self.channels), channel_values(found["std"], self.channels)
 
     def random(self, seed: int) -> nn.Module:
         """The model without classifier and with random weights, which depend on `seed` alone.
@@ -107,7 +176,9 @@ class Architecture(Settings):
         """
         try:
             with weights_at_most(None):
-                return self._create(seed)
+                model = self._create(seed)
+                self._swapped(model)
+                return model
         except Exception as error:  # whatever an architecture's constructor raises
             raise BackboneError(f"timm cannot build {self.name}: {_said(error)}") from error
 

@@ -26,28 +26,29 @@ _COUNTS = frozenset(
 )
 _OTHERS = frozenset(
     """
-    aa_layer abs_win_pos_embed act_layer always_partition attn attn_act_layer attn_drop_rate attn_head_dim attn_layer
-    attn_mlp attn_mlp_ratio attn_pool_mlp_ratio attn_pool_num_heads attn_ratio attn_type attn_types aux_logits avg_down
-    base_dim base_dims base_width bias block_reduce_first bn_eps bn_momentum bn_size bottle_ratio bottleneck_width_ratio
-    cardinality ch_div channel_attention channel_multiplier channels class_token cls_ratio conv_bias conv_mlp
-    conv_ratio deepen_factor depth_mult depth_multiplier dim dim_mul dims distilled down_kernel_size down_op down_ops
-    down_pad down_patch_size down_stride downsample downsample_block downsample_ratio downsamples drop_block_rate
-    drop_path_rate drop_rate dropout dynamic_img_pad dynamic_img_size embed_dim embed_dims embed_norm expand_groups
-    expand_ratio expansion_ratio fc_norm feature_dim ffn_ratio final_chs final_norm first_stride fix_stem
-    global_attn_indexes global_block_counts global_pool global_pos_size group group_size groups growth_rate
-    growth_rates head_bias head_conv_bias head_dim head_hidden_size head_init_scale head_norm head_norm_first
-    head_widths heads hidden_size hidden_sizes img_size init_channels init_values initial_chs inner_dim inplanes
-    intermediate_size kernel_size kernel_sizes key_dim layer_scale layer_scale_init_value ls_init_value mask_unit_size
-    memory_efficient merge_size mlp_bias mlp_ratio mlp_ratios no_embed_class norm_eps norm_layer num_features
-    num_init_features outlook_attention output_stride pad_type partial_dim patch_drop_rate patch_norm patch_size
-    patch_sizes patch_stride pool_size pool_type pooling_scale pos_drop_rate pos_embed pre_norm preact
-    pretrained_window_sizes proj_bias proj_drop_rate q_pool q_stride qk_dim qk_norm qkv_bias qkv_fused ref_feat_shape
-    rel_pos_dim rel_pos_type reparam rope_temperature rope_type round_limit scale scale_attn_inner scale_attn_norm
-    scale_mlp scale_mlp_norm se_layer se_ratio sep_pos_embed shared_rel_pos sr_ratios standardize stem_bias stem_chs
-    stem_kernel_size stem_norm stem_size stem_stride stem_type stem_width strict_img_size stride strides swiglu_mlp
-    token_mixers use_abs_pos use_abs_pos_emb use_conv use_fc_norm use_grn use_layer_scale use_mlp_head use_pos_embed
-    use_post_norm use_rel_pos use_rel_pos_bias use_rope use_rot_pos_emb use_shared_rel_pos_bias version vit_stem
-    weight_init widen_factor width width_factor width_list width_mult widths window_ratio window_size window_sizes
+    aa_layer abs_win_pos_embed act_layer always_partition attn attn_act_layer attn_drop_rate attn_head_dim
+    attn_layer attn_mlp attn_mlp_ratio attn_pool_mlp_ratio attn_pool_num_heads attn_ratio attn_type attn_types
+    aux_logits avg_down base_dim base_dims base_width bias block_reduce_first bn_eps bn_momentum bn_size
+    bottle_ratio bottleneck_width_ratio cardinality ch_div channel_attention channel_multiplier channels class_token
+    cls_ratio conv_bias conv_mlp conv_ratio deepen_factor depth_mult depth_multiplier dim dim_mul dims distilled
+    down_kernel_size down_op down_ops down_pad down_patch_size down_stride downsample downsample_block
+    downsample_ratio downsamples drop_block_rate drop_path_rate drop_rate dropout dynamic_img_pad dynamic_img_size
+    embed_dim embed_dims embed_norm expand_groups expand_ratio expansion_ratio fc_norm feature_dim ffn_ratio
+    final_chs final_norm first_stride fix_stem global_attn_indexes global_block_counts global_pool global_pos_size
+    group group_size groups growth_rate growth_rates head_bias head_conv_bias head_dim head_hidden_size
+    head_init_scale head_norm head_norm_first head_widths heads hidden_size hidden_sizes img_size in_chans
+    init_channels init_values initial_chs inner_dim inplanes intermediate_size kernel_size kernel_sizes key_dim
+    layer_scale layer_scale_init_value ls_init_value mask_unit_size memory_efficient merge_size mlp_bias mlp_ratio
+    mlp_ratios no_embed_class norm_eps norm_layer num_features num_init_features outlook_attention output_stride
+    pad_type partial_dim patch_drop_rate patch_norm patch_size patch_sizes patch_stride pool_size pool_type
+    pooling_scale pos_drop_rate pos_embed pre_norm preact pretrained_window_sizes proj_bias proj_drop_rate q_pool
+    q_stride qk_dim qk_norm qkv_bias qkv_fused ref_feat_shape rel_pos_dim rel_pos_type reparam rope_temperature
+    rope_type round_limit scale scale_attn_inner scale_attn_norm scale_mlp scale_mlp_norm se_layer se_ratio
+    sep_pos_embed shared_rel_pos sr_ratios standardize stem_bias stem_chs stem_kernel_size stem_norm stem_size
+    stem_stride stem_type stem_width strict_img_size stride strides swiglu_mlp token_mixers use_abs_pos
+    use_abs_pos_emb use_conv use_fc_norm use_grn use_layer_scale use_mlp_head use_pos_embed use_post_norm
+    use_rel_pos use_rel_pos_bias use_rope use_rot_pos_emb use_shared_rel_pos_bias version vit_stem weight_init
+    widen_factor width width_factor width_list width_mult widths window_ratio window_size window_sizes
     zero_init_last
     """.split()
 )

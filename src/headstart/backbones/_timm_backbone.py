@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -17,6 +18,7 @@ from headstart.backbones._fx_segment import Layout
 from headstart.backbones._fx_trace import trace
 from headstart.backbones._normalise import Normalise
 from headstart.backbones._pixel_reader import PixelReader, reader_of, whole_reader
+from headstart.backbones._pooled_places import PooledPlaces
 from headstart.backbones._small_picture_net import small_picture_net
 from headstart.backbones._timm_architecture import Architecture
 from headstart.contracts.backbone import NO_LICENCE, SMALL, UNKNOWN_LICENCE, Backbone, Reader
@@ -47,6 +49,8 @@ class TimmBackbone(Backbone):
     _map_taps: tuple[Tap, ...] = ()
     _maps: tuple[MapShape, ...] = ()
     _grouped: tuple[int, ...] = ()
+    _pool: PooledPlaces | None = None
+    """In the place of the model's own end, where stages are left out or tokens are pooled in another way."""
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class TimmBackbone(Backbone):
         self._preprocessing = architecture.preprocessing()
         self._decode, self._framing, self._black_white_given = decode, framing, levels is not None
         self.decode_by(levels)
-        self._normalise = Normalise(self._preprocessing["mean"], self._preprocessing["std"])
+        self._normalise = Normalise(*architecture.normalisation())
         self._gpu = self._gpu_decoding()
         if self._gpu is None:
             self.entry = self._normalise
@@ -82,10 +86,11 @@ class TimmBackbone(Backbone):
         self.width = self._dry_run(example)
         self._cut = self._cut.without(failing_boundaries(self, State(example)))
         self.stages = self._cut.stages
+        self._end_earlier(example)
         self._find_maps(example)
 
     def prepare(self, raws: Sequence[Raw]) -> State:
-        """Resize, crop and normalise as timm does at evaluation: float32 (batch, 3, height, width)."""
+        """Resize, crop and normalise as timm does at evaluation: float32 (batch, channels, height, width)."""
         if self._gpu is None:
             pixels = torch.from_numpy(np.stack([self._reader(raw) for raw in raws]))
         else:
@@ -94,7 +99,7 @@ class TimmBackbone(Backbone):
         return prepared
 
     def reader(self) -> Reader | None:
-        """Files to framed pixels (height, width, 3) uint8; None where the GPU decodes whole batches."""
+        """Files to framed pixels (height, width, channels) uint8; None where the GPU decodes whole batches."""
         return self._reader if self._gpu is None else None
 
     def learn_decoding(self, raws: Sequence[Raw]) -> tuple[str, ...]:
@@ -113,7 +118,7 @@ class TimmBackbone(Backbone):
         """Take the levels of pictures of more than 8 bits a channel; None: each picture's own."""
         self._black_white = levels
         make = whole_reader if self._framing == "whole" else reader_of
-        self._reader = make(self._preprocessing, self._decode, levels)
+        self._reader = make(self._preprocessing, self._decode, levels, self._architecture.channels)
 
     def length(self, raw: Raw) -> int:  # noqa: ARG002
         """1: all images cost the same."""
@@ -135,7 +140,8 @@ class TimmBackbone(Backbone):
         hidden = state.hidden
         if self._method == "forward":
             return Features(hidden)
-        pooled = joined(state.taps, self.beside_last, self.module.forward_head(hidden))  # type: ignore[operator]
+        end = self._pool or self.module.forward_head
+        pooled = joined(state.taps, self.beside_last, end(hidden))  # type: ignore[operator]
         if hidden.ndim == 3 and not self.beside_last:
             return Features(pooled, tokens=hidden[:, self._prefix_tokens :])
         if hidden.ndim == 4:
@@ -145,7 +151,8 @@ class TimmBackbone(Backbone):
 
     def input_kind(self) -> Pixels:
         """Pixels, with timm's mean and standard deviation."""
-        return Pixels(mean=tuple(self._preprocessing["mean"]), std=tuple(self._preprocessing["std"]))
+        mean, std = self._architecture.normalisation()
+        return Pixels(mean=mean, std=std)
 
     def map_taps(self) -> tuple[Tap, ...]:
         """The last boundary of each resolution before the final one; of several stages, all boundaries."""
@@ -161,7 +168,7 @@ class TimmBackbone(Backbone):
             "reference": self._architecture.name,
             "weights": "random",
             "decode": self._decode,
-            "architecture": self._architecture.model_dump(mode="json"),
+            "architecture": self._architecture.dumped(),
             **({"features": "multi"} if self.beside_last else {}),
             **self._unusual(),
         }
@@ -176,15 +183,21 @@ class TimmBackbone(Backbone):
         """A narrow ResNet on pictures of 64 pixels; None for tasks that read whole pictures."""
         if self._framing == "whole":
             return None
-        architecture = small_picture_net()
+        architecture = small_picture_net().with_edits(self._architecture.channels, 0, None, None)
         twin = self._like(architecture, architecture.random(seed), "random", NO_LICENCE, self._framing)
         twin.name = SMALL
         return twin
 
     def whole(self, side: int) -> TimmBackbone:
         """On whole pictures in squares of `side` pixels."""
-        found = self._like(self._architecture.resized(side), self.module, self.origin, self.licence, "whole")
-        return found.several() if self.beside_last else found
+        twin = copy.copy(self)
+        twin._architecture, twin._framing = self._architecture.resized(side), "whole"
+        twin._preprocessing = twin._architecture.preprocessing()
+        twin.decode_by(self._black_white)
+        twin._gpu = twin._gpu_decoding()
+        twin._maps, twin._map_taps, twin._grouped = (), (), ()
+        twin._find_maps(twin._example(), of_all=bool(self.beside_last))
+        return twin
 
     def of_strides(self, strides: Sequence[int]) -> TimmBackbone:
         """Without the taps of other maps, which then take no room where features are kept."""
@@ -229,7 +242,7 @@ class TimmBackbone(Backbone):
             return None
         framing = self._reader.framing if isinstance(self._reader, PixelReader) else None
         if not isinstance(framing, Framing):
-            raise BackboneError("decode = 'gpu' supports square centre crops only; use decode = 'fast'")
+            raise BackboneError("decode = 'gpu' supports square centre crops of colours only; use decode = 'fast'")
         return framing, torch.device("cuda")
 
     def _proposed(self, example: Tensor) -> Cut | Whole:
@@ -270,10 +283,11 @@ class TimmBackbone(Backbone):
 
     def _example(self) -> Tensor:
         """Two random images; their size does not depend on `image_size` where the model takes any."""
-        own = _images(*self._preprocessing["input_size"][1:])
+        channels = self._architecture.channels
+        own = _images(channels, *self._preprocessing["input_size"][1:])
         if self._architecture.fixed_size:
             return own
-        example = _images(EXAMPLE_SIDE, EXAMPLE_SIDE)
+        example = _images(channels, EXAMPLE_SIDE, EXAMPLE_SIDE)
         small = min(own.shape[2:]) < EXAMPLE_SIDE
         if small and not self._takes(own):
             raise BackboneError(f"images of {own.shape[-1]} pixels are too small for {self._architecture.name}")
@@ -286,6 +300,34 @@ class TimmBackbone(Backbone):
         except Exception:  # layers meet too small an input with errors of many kinds
             return False
         return True
+
+    def _end_earlier(self, example: Tensor) -> None:
+        """Leave out the last stages, with their weights, and pool what then comes last, or tokens, as asked for."""
+        dropped, kind = self._architecture.dropped, self._architecture.pool
+        if dropped >= len(self.stages):
+            names = ", ".join(stage.name for stage in self.stages)
+            raise BackboneError(
+                f"backbone.drop_stages = {dropped} leaves nothing of {self.name}, whose stages are {names}"
+            )
+        gone, self.stages = self.stages[len(self.stages) - dropped :], self.stages[: len(self.stages) - dropped]
+        _forget(self.module, [name for stage in gone for name in (*stage.parameters, *stage.buffers)])
+        replaced = any(isinstance(part, PooledPlaces) for part in self.module.modules())
+        self.learns_at = len(self.stages) - 1 if kind == "attention" else None
+        if not dropped and (kind is None or replaced):
+            return
+        with torch.no_grad():
+            hidden = self.segment(0, len(self.stages))(State(example.clone())).hidden
+        layout = self._cut.layout_at(len(self.stages))
+        if self._method == "forward" or hidden.ndim == 2:
+            raise BackboneError(f"backbone.pool = {kind}: {self.name} has no places to pool over")
+        by_channel = layout.channels_last and hidden.ndim == 4
+        width = hidden.shape[1] if hidden.ndim == 4 and not by_channel else hidden.shape[-1]
+        self._pool = PooledPlaces(kind or "avg", width, last=by_channel, skipped=layout.prefix_tokens)
+        self.module.add_module("own_pool", self._pool)
+        names = tuple(f"own_pool.{name}" for name, _ in self._pool.named_parameters())
+        end = replace(self.stages[-1], parameters=(*self.stages[-1].parameters, *names))
+        self.stages = (*self.stages[:-1], replace(end, modules=(*end.modules, "own_pool")))
+        self.width = self._dry_run(example)
 
     def _has_map(self, example: Tensor) -> bool:
         """Return whether there is one final hidden tensor; models of several scales are used pooled only."""
@@ -303,5 +345,17 @@ class TimmBackbone(Backbone):
         return int(pooled.shape[1])
 
 
-def _images(height: int, width: int) -> Tensor:
-    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+def _forget(module: nn.Module, weights: Sequence[str]) -> None:
+    """Put nothing in the place of the layers that hold some weights, or have held them."""
+    owners = sorted({name.rpartition(".")[0] for name in weights}, key=len)
+    for owner in owners:
+        if not owner:
+            for name in (name for name in weights if "." not in name):
+                delattr(module, name)
+        elif not any(owner.startswith(f"{other}.") for other in owners if other and other != owner):
+            above, _, last = owner.rpartition(".")
+            setattr(module.get_submodule(above), last, nn.Identity())
+
+
+def _images(channels: int, height: int, width: int) -> Tensor:
+    return torch.randn(2, channels, height, width, generator=torch.Generator().manual_seed(0))

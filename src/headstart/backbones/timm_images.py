@@ -11,13 +11,17 @@ from typing import ClassVar, Literal
 
 import timm
 from pydantic import Field, field_validator
+from torch import Tensor, nn
 
 from headstart.backbones._device_pixels import lacking
 from headstart.backbones._licence import licence_beside
+from headstart.backbones._pooled_places import PoolKind
 from headstart.backbones._timm_architecture import Architecture
 from headstart.backbones._timm_backbone import TimmBackbone
+from headstart.backbones._timm_edits import Activation
 from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
 from headstart.backbones._weights_file import read_weights
+from headstart.contracts.architecture_edits import edits_between
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError
@@ -36,7 +40,15 @@ class TimmImages(Settings):
     weights: str = "pretrained"
     """'pretrained', 'random', or a file: safetensors, or a checkpoint of nothing but tensors."""
     image_size: int | None = Field(default=None, ge=1)
-    """Height and width in pixels; >= 1; by default those that the weights were trained with."""
+    """Height and width in pixels, position embeddings being resized; >= 1; by default as the weights were trained."""
+    channels: int = Field(default=3, ge=1, le=64)
+    """Of a picture: 1 for grey, others as they stand in its file; the first weights are adapted; in [1, 64]."""
+    drop_stages: int = Field(default=0, ge=0)
+    """Last stages that are left out, the features being the mean over places of what is then last; >= 0."""
+    activation: Activation | None = None
+    """In the place of all of its activations; its own by default."""
+    pool: PoolKind | None = None
+    """Pooling over places: average, maximum, generalised mean, or a learnt attention; its own by default."""
     decode: Literal["fast", "full", "gpu"] | None = None
     """'fast', the usual: large JPEGs at a reduced size; 'full': as timm does, by Pillow; 'gpu': nvJPEG, with CUDA."""
     framing: Literal["crop", "whole"] = "crop"
@@ -76,7 +88,8 @@ class TimmImages(Settings):
         if self.decode == "gpu" and lacking():
             raise BackboneError(f"decode = 'gpu' is not available: {lacking()}. Use decode = 'fast'.")
         source = self._source()
-        architecture = source.architecture
+        edited = source.architecture
+        architecture = edited if self.weights == "random" else edited.plain()
         if self.weights == "random":
             module, origin, licence = architecture.random(self.seed), "random", NO_LICENCE
         elif self.weights == "pretrained" and source.weights is None and source.elsewhere:
@@ -85,8 +98,15 @@ class TimmImages(Settings):
             path, origin = self._file(source)
             module = architecture.filled(read_weights(path), origin)
             licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
+        before, swaps = self._before(module), ()
+        if architecture is not edited:
+            module, swaps = edited.applied(module)
         decode, framing = self.decode or "fast", self.framing
-        found = TimmBackbone(self.reference, architecture, module, origin, decode, framing, licence, self.levels)
+        found = TimmBackbone(self.reference, edited, module, origin, decode, framing, licence, self.levels)
+        if before:
+            found.edits = edits_between(before, found.module, swaps)
+            plain = {"channels": 3, "drop_stages": 0, "activation": None, "pool": None}
+            found.unedited = self.model_copy(update=plain).load if edited.edited else None
         return found.several() if self.features == "multi" else found
 
     def rebuild(self, assets: Path) -> Backbone:  # noqa: ARG002
@@ -103,10 +123,23 @@ class TimmImages(Settings):
             backbone.notices = (f"Pictures are decoded with 'fast' in place of the model's 'gpu': {lack}.",)
         return backbone.several() if self.features == "multi" else backbone
 
+    def _before(self, module: nn.Module) -> dict[str, Tensor]:
+        """The weights before edits and resizing, where there are any of these; of what is resized the shapes alone."""
+        source = self._source().architecture
+        if self.weights == "random" or not (source.edited or self.image_size):
+            return {}
+        state = {name: value.clone() for name, value in module.state_dict().items()}
+        if self.image_size and source.fixed_size:
+            trained = find(self.reference, None).architecture.random(0).state_dict()
+            state |= {name: value for name, value in trained.items() if value.shape != state[name].shape}
+        return state
+
     def _source(self) -> Source:
         if self.architecture is not None:
             return Source(self.architecture, None)
-        return find(self.reference, self.image_size)
+        found = find(self.reference, self.image_size)
+        edits = self.channels, self.drop_stages, self.activation, self.pool
+        return found._replace(architecture=found.architecture.with_edits(*edits))
 
     def _file(self, source: Source) -> tuple[Path, str]:
         """The file of weights and where it came from, in words."""

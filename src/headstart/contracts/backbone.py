@@ -6,7 +6,7 @@ Only verified boundaries between its stages are offered; see `contracts/boundari
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.contracts.architecture_edits import Edit
 from headstart.contracts.carriers import State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import MapShape
@@ -66,6 +67,10 @@ class Backbone(Network, Complete):
     """The most that is read of an input, such as '512 tokens'; '' where every input is read whole."""
     beside_last: tuple[Tap, ...] = ()
     """Inner stages whose pooled outputs stand in the features before those of the last one."""
+    edits: tuple[Edit, ...] = ()
+    """Edits of its architecture, for a table; none where it is as its weights were trained."""
+    unedited: Callable[[], Backbone] | None = None
+    """Loads the same without edits, where these may cost knowledge."""
     notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 

@@ -45,6 +45,9 @@ class Network(ABC):
     stage_widths: tuple[int, ...] = ()
     """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
 
+    learns_at: int | None = None
+    """The stage with new weights that do nothing before they have learnt; None where there is none."""
+
     @abstractmethod
     def prepare(self, raws: Sequence[Any]) -> State:
         """Decode and preprocess inputs to the state at boundary 0, of one shape, on the CPU or where they were decoded.

@@ -29,7 +29,7 @@ class Framing:
     """'bilinear' or 'bicubic'"""
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 of any size -> (self.height, self.width, 3) uint8."""
+        """(height, width, channels) uint8 of any size -> (self.height, self.width, channels) uint8."""
         rows, columns = self.resized(*pixels.shape[:2])
         image = _resized(pixels, rows, columns, self.interpolation)
         top, left = round((rows - self.height) / 2), round((columns - self.width) / 2)
@@ -55,8 +55,8 @@ class Whole:
     """Pixels of the square; >= 1."""
     interpolation: str = "bilinear"
     """'bilinear' or 'bicubic'"""
-    fill: tuple[int, int, int] = (0, 0, 0)
-    """Colour of what the picture leaves free."""
+    fill: tuple[int, ...] = (0, 0, 0)
+    """Colour, of each channel, of what the picture leaves free."""
 
     @property
     def shorter_side(self) -> int:
@@ -74,9 +74,9 @@ class Whole:
         return self.side
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 of any size -> (side, side, 3) uint8."""
+        """(height, width, channels) uint8 of any size -> (side, side, channels) uint8."""
         rows, columns = self.resized(*pixels.shape[:2])
-        framed = np.empty((self.side, self.side, 3), np.uint8)
+        framed = np.empty((self.side, self.side, len(self.fill)), np.uint8)
         framed[:] = self.fill
         image = _resized(pixels, rows, columns, self.interpolation)
         framed[:rows, :columns] = image[0].permute(1, 2, 0).numpy()

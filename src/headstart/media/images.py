@@ -237,6 +237,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def by_levels(values: np.ndarray, levels: Levels | None) -> np.ndarray:
+    """Values of more than 8 bits as uint8 of the same shape; None: by the range that they were written for."""
+    return _by_own_levels(values) if levels is None else _scaled(values, levels.black, levels.white - levels.black)
+
+
 def _by_own_levels(pixels: np.ndarray) -> np.ndarray:
     """Scale by the range that the values were written for: the least of the usual ones that holds the greatest value.
 

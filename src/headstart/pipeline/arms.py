@@ -171,7 +171,7 @@ def train_arm(
         backbone = backbone.fresh(draw_seed(context.plan.seed, "random weights"))
     context.augmentation.suit(backbone.modality)
     tuning.check(backbone)
-    frozen = boundary(tuning, context.objective, len(backbone.stages))
+    frozen = boundary(tuning, context.objective, backbone)
     begun = beginning(context, backbone, tuning, frozen, key, budget)
     averaging = views_averaged(context, begun.bound)
     first = first_head(context, tuning, backbone, probe)

@@ -22,10 +22,12 @@ from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.examine import examine
 from headstart.pipeline.findings import repeated
 from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.prepare import Prepared, SeenData, SplitData, bind_data, choose_task, split_data, with_notes
 from headstart.pipeline.record import Decision
 from headstart.pipeline.run_folder import open_run
 from headstart.pipeline.stream_rows import require_streams
+from headstart.pipeline.training import boundary
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
         if begun.continued is not None:
             prepared = begun.continued.apart(prepared)
         require_streams(prepared, plan.plugin("objective"), plan.objective, target=plan.target is not None)
+        if (tuning := plan.plugin("tuning")).solved and plan.tuning != AUTO:
+            boundary(tuning, plan.plugin("objective"), backbone)
         lost = CutOff(backbone, prepared.task).look(prepared.examples).notes()
         told = prepared.summary.notes
         prepared = with_notes(prepared, tuple(text for text in (*lost, *begun.warnings) if text not in told))

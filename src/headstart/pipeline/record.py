@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, model_validator
 
+from headstart.contracts.architecture_edits import Edit
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.panels import Mistake, Panel
 from headstart.kernel.settings import Settings
@@ -357,6 +358,8 @@ class RunRecord(AnyRecord):
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
+    edits: tuple[Edit, ...] = ()
+    """Edits of the backbone's architecture; empty where it is as its weights were trained."""
     layers: Layers | None = None
     """None where it was not asked for."""
     candidates: tuple[CandidateRow, ...] = ()

@@ -27,6 +27,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.data import Given
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.edits import show, with_edit_cost
 from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.foresight import with_foresight
 from headstart.pipeline.layers import with_layers
@@ -94,7 +95,7 @@ class Start:
         context = FitContext(
             self.plan, data, self.backbone, features, work, reporter, self.store, windows, head, self.budget, self.log
         )
-        return with_foresight(with_layers(self._with_target(in_better_form(context))))
+        return with_foresight(with_edit_cost(with_layers(self._with_target(in_better_form(context)))))
 
     def _with_target(self, context: FitContext) -> FitContext:
         """Send the target through the frozen backbone the way the source went: features of two runners differ."""
@@ -146,6 +147,7 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     plan = with_best_backbone(begun, plan, budget, log, reporter, work)
     found = ready(begun, plan, budget, log)
     prepared, backbone = found.data, found.backbone
+    show(backbone.edits, reporter)
     with budget.step("reading the target"):
         target = read_target(given, plan, prepared, reporter)
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))

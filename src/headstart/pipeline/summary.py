@@ -69,6 +69,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         comparisons=comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,
+        edits=context.backbone.edits,
         layers=context.layers,
         adaptation=arms.adaptation,
         candidates=arms.candidates,

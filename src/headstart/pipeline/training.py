@@ -18,6 +18,7 @@ from torch import nn
 from headstart.contracts.backbone import state_hash
 from headstart.contracts.head_shape import additions_for
 from headstart.contracts.model import Model
+from headstart.contracts.network import Network
 from headstart.contracts.objective import SOURCE, TARGET
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_movement import kind_of
@@ -161,19 +162,27 @@ def opened(
         model.backbone = backbone
 
 
-def boundary(tuning: Any, objective: Any, stages: int) -> int:
-    """The first stage that tuning or objective touch; what lies before it is frozen for good, and states can be kept.
+def boundary(tuning: Any, objective: Any, backbone: Network) -> int:
+    """The first stage that tuning, objective or new weights of the backbone touch; what lies before it is frozen for
+    good, and states can be kept.
 
     Raises:
-        SettingsError: the objective needs a stage to move that the tuning keeps frozen.
+        SettingsError: the objective, or what is new in the backbone, needs a stage to move that is kept frozen.
     """
+    stages, new = len(backbone.stages), backbone.learns_at
     moves, needs = tuning.first_stage(stages), objective.first_stage(stages)
+    if new is not None and new < moves:
+        raise SettingsError(
+            f"the backbone has new weights in stage {new + 1} of {stages}, {backbone.stages[new].name}, which do "
+            f"nothing before they learn, and the tuning moves nothing before stage {moves + 1}. Choose a tuning that "
+            "moves more, such as partial or full, or leave backbone.pool = attention out."
+        )
     if needs < moves:
         raise SettingsError(
             f"the objective works on stage {needs + 1} of {stages}, the tuning moves nothing before stage {moves + 1}: "
             "it would train nothing. Choose a tuning that moves more, such as full."
         )
-    return int(min(moves, needs))
+    return int(min(moves, needs, stages if new is None else new))
 
 
 def predict_validation(context: FitContext, model: Model, begun: Beginning) -> Prediction | None:

@@ -57,7 +57,7 @@ class SearchState:
 
     def frozen(self, candidate: Candidate) -> int:
         """The first stage that moves."""
-        return boundary(candidate.recipe, candidate.context.objective, len(self.context.backbone.stages))
+        return boundary(candidate.recipe, candidate.context.objective, self.context.backbone)
 
     def has_begun(self, candidate: Candidate) -> bool:
         """Return whether the stages that are frozen in it have run."""

@@ -48,15 +48,15 @@ class WorksOnFeatures(Supervised):
 
 
 def test_the_boundary_is_the_first_stage_that_any_part_touches() -> None:
-    assert boundary(LastStage(), Supervised(), 3) == 2
-    assert boundary(Full(), Supervised(), 3) == 0
-    assert boundary(Probe(), Supervised(), 3) == 3
+    assert boundary(LastStage(), Supervised(), TinyBackbone()) == 2
+    assert boundary(Full(), Supervised(), TinyBackbone()) == 0
+    assert boundary(Probe(), Supervised(), TinyBackbone()) == 3
 
 
 def test_an_objective_that_reaches_nothing_that_moves_is_refused() -> None:
-    assert boundary(LastStage(), WorksOnFeatures(), 3) == 2
+    assert boundary(LastStage(), WorksOnFeatures(), TinyBackbone()) == 2
     with pytest.raises(SettingsError, match="works on stage 3 of 3, the tuning moves nothing before stage 4"):
-        boundary(Probe(), WorksOnFeatures(), 3)
+        boundary(Probe(), WorksOnFeatures(), TinyBackbone())
 
 
 def test_training_from_a_stored_prefix_equals_training_through_it(
