@@ -92,7 +92,7 @@ class Whole:
         return self
 
     def layout_at(self, boundary: int) -> Layout:  # noqa: ARG002
-        """That of the model's end."""
+        """Return the layout of the model's end."""
         return self._layout
 
     def segment(self, start: int, stop: int, taps: Sequence[Tap]) -> nn.Module:

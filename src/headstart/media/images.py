@@ -238,7 +238,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def by_levels(values: np.ndarray, levels: Levels | None) -> np.ndarray:
-    """Values of more than 8 bits as uint8 of the same shape; None: by the range that they were written for."""
+    """Values (height, width, ...) of more than 8 bits as uint8; None: by the range that they were written for."""
     return _by_own_levels(values) if levels is None else _scaled(values, levels.black, levels.white - levels.black)
 
 
