@@ -221,6 +221,21 @@ def _text_folder(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), folder / "dirty", 8 + 6)
 
 
+def _parallel_text(folder: Path) -> Sample:
+    texts = {"en": ("a cat\n\u2028b dog\nc bird\n"), "de": "eine Katze\nein Hund\nein Vogel\n"}
+    for language, content in texts.items():
+        _rubbish(folder / "labelled", f"train.{language}", f"test_1.{language}", content=content)
+    _rubbish(folder / "unlabelled", "train.en", "test_1.en", content=texts["en"])
+    _rubbish(folder / "empty", "train.en", "train.de", content="\n\n")
+    dirty = shutil.copytree(folder / "labelled", folder / "dirty")
+    _rubbish(dirty, "val.en", content="x\n\ny\n")
+    _rubbish(dirty, "val.de", content="u\nv\n \n")
+    _rubbish(dirty, "test_2.en", "README", ".train.en")
+    columns = Columns(text=("en",), label="de")
+    # a pair of val is whole, two are not; test_2 has no partner
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", columns, dirty, 6 + 3 + 1 + 1)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "audio_folder": _audio_folder,
     "box_table": _box_table,
@@ -231,6 +246,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "mask_folder": _mask_folder,
     "mot": _mot,
     "nifti": _nifti,
+    "parallel_text": _parallel_text,
     "table": _table,
     "text_folder": _text_folder,
     "video": _video,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from headstart.contracts.format import Columns
 from headstart.formats import _column_kinds as kinds
+from headstart.formats._language_files import SOURCES, is_language
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, part_of
 from headstart.formats._rows import is_text
@@ -126,6 +127,10 @@ def recognise(
     """
     given = PART_COLUMN if PART_COLUMN in table.column_names else None
     part = columns.part or given or (None if every else _part(table))
+    if labelled and not every and (two := _two_languages(table, columns, part)) is not None:
+        told = f"the text is read from column '{two[0]}' and that to write from '{two[1]}'"
+        told += "; --text and --label say otherwise"
+        return Roles(_texts(two[0], notes=(told,)), two[1], part, columns.group, columns.domain, columns.slices)
     candidates = label_candidates(_own(table), columns)
     if (found := sound_roles(table, root, columns, audio, candidates, labelled=labelled)) is not None:
         label = found.label if found.transcribed else _label(table, root, columns, labelled)
@@ -141,6 +146,18 @@ def recognise(
     if guess is not None:
         inputs = inputs._replace(notes=(f"the label is read from column '{guess}'", *inputs.notes))
     return Roles(inputs, label, part, columns.group, columns.domain, columns.slices)
+
+
+def _two_languages(table: pa.Table, columns: Columns, part: str | None) -> tuple[str, str] | None:
+    """The columns of texts in two languages, the one that is read first, where these are all there is to read."""
+    if columns.named() or columns.label or columns.labels:
+        return None
+    other = {part, columns.group, columns.domain, *columns.slices, *columns.leave_out}
+    free = [name for name in _own(table) if name not in other]
+    if len(free) != 2 or not all(is_language(name) and is_text(table.column(name).type) for name in free):
+        return None
+    one, two = free if free[1] not in SOURCES or free[0] in SOURCES else free[::-1]
+    return one, two
 
 
 def _own(table: pa.Table) -> list[str]:
