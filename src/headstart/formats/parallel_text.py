@@ -80,9 +80,10 @@ class ParallelText(Settings):
 def _languages(found: list[Corpus], columns: Columns, notes: list[str], *, labelled: bool) -> tuple[str, str | None]:
     """The language that is read and the one that is written; None where none is wanted."""
     there = languages_of(found)
-    for flag, name in (*(("text", name) for name in columns.text[:1]), ("label", columns.label)):
-        if name is not None and name not in there and (labelled or flag == "text"):
-            raise DataError(f"--{flag} {name}: {unknown('language', name, there)}")
+    asked = {"--text": columns.text[0] if columns.text else None, "--label": columns.label if labelled else None}
+    for flag, name in asked.items():
+        if name is not None and name not in there:
+            raise DataError(f"{flag} {name}: {unknown('language', name, there)}")
     reads = columns.text[0] if columns.text else next((one for one in there if one != columns.label), there[0])
     left = [name for name in there if name != reads]
     if not labelled:
