@@ -24,6 +24,7 @@ PLUGIN_FOLDERS = (
     "baselines",
     "scores",
     "alignment",
+    "recommenders",
     "weighting",
     "test_time",
     "validators",

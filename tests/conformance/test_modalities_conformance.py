@@ -78,9 +78,15 @@ def _text_table(folder: Path) -> Sample:
     return Sample(columns, {"text": [" "], "x": [None], "town": [None]}, None)
 
 
+def _interactions(folder: Path) -> Sample:
+    users, items = ["a", "b", "a", "a"], [["x", "y"], ["x", "y"], ["x", "y"], ["x"]]
+    return Sample({"user": users, "items": items, "source items": [["z"], [], ["z"], ["z"]]}, {}, None)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "audio": _audio,
     "image": _image,
+    "interactions": _interactions,
     "text": _text,
     "table": _table,
     "text_table": _text_table,

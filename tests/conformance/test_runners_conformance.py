@@ -20,7 +20,7 @@ RELATIVE_ERROR = {"float32": 1e-5, "bfloat16": 1.5e-2}
 QUICK: dict[str, dict[str, Any]] = {"compiled": {"backend": "aot_eager"}}
 """Settings with which a runner is ready in a moment; it is tested in earnest in a file of its own."""
 
-FAMILIES = [name for name in registry.names("backbones") if name != "run_folder"]
+FAMILIES = [name for name in registry.names("backbones") if name not in ("run_folder", "closed_forms")]
 WISHES = {
     "pooled": lambda backbone: FeatureSpec("pooled", taps=tuple(Tap(name) for name in backbone.boundary_names()[1:])),
     "features": lambda backbone: FeatureSpec("features"),

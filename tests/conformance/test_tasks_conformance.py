@@ -51,6 +51,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.user_settings import build
 from headstart.tasks.tagging.words import WORDS
+from interaction_tables import histories, history_features
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
 from tagged_texts import tagged_texts, token_features, token_state
@@ -127,6 +128,12 @@ def _several() -> Data:
     return Data(Examples(table, schema), lambda rows: as_features(pooled[rows]), Shapes(WIDTH))
 
 
+def _histories() -> Data:
+    examples = histories(N)
+    pooled = history_features(examples, WIDTH)
+    return Data(examples, lambda rows: as_features(pooled[rows]), Shapes(WIDTH))
+
+
 def _outside(name: str) -> Data:
     found = samples_outside()["tasks", name](N)
     pooled = found["features"]
@@ -135,6 +142,7 @@ def _outside(name: str) -> Data:
 
 DENSE: dict[str, Callable[[], Data]] = {
     "masks": _masked,
+    "histories": _histories,
     "boxes": _boxes,
     "spans": _spans,
     "several": _several,

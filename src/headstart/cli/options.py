@@ -110,6 +110,9 @@ Target = Annotated[
 TargetLabels = Annotated[
     str | None, option("--target-labels", "A few labelled examples of the target, beside --target.", "DATA")
 ]
+SourceData = Annotated[
+    str | None, option("--source", "Interactions of another domain that recommendations may learn from.", "DATA")
+]
 Seeds = Annotated[
     int | None,
     typer.Option(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
@@ -139,6 +140,28 @@ class ReadsTarget(Protocol):
 
     target: ClassVar[str]
     """The name in `Schema.targets`."""
+
+
+class KnownHistories(NamedTuple):
+    """Users of another domain and what they had there."""
+
+    users: pa.Array
+    """(users,) strings, each once."""
+    items: pa.ChunkedArray
+    """(users,) lists of strings."""
+
+
+@runtime_checkable
+class CutsHistories(Protocol):
+    """A task whose examples are cut within: of each user a history, and as the target what came after it."""
+
+    def cut(self, examples: Examples, source: KnownHistories | None, seed: int) -> Examples:
+        """Return rows with histories, targets and parts, from one row per user.
+
+        Raises:
+            DataError: nothing connects the source with the data, or nothing is left to judge by.
+        """
+        ...
 
 
 @runtime_checkable

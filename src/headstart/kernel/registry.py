@@ -33,6 +33,7 @@ FAMILY_NOUN = {
     "baselines": "baseline",
     "scores": "score",
     "alignment": "alignment",
+    "recommenders": "recommender",
     "weighting": "weighting",
     "test_time": "test_time adaptation",
     "validators": "validator",

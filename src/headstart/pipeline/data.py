@@ -35,6 +35,8 @@ class Given(NamedTuple):
     """Inputs of another domain; None without one."""
     target_labels: Any = None
     """A few labelled examples of it; None without any."""
+    source: Any = None
+    """Interactions of another domain; None without any."""
 
 
 def read_examples(
@@ -61,7 +63,7 @@ def read_examples(
         SettingsError: the format has no such settings.
     """
     source = existing(source)
-    kind, seen = _kind(source, format)
+    kind, seen = _kind(source, format, columns)
     reader: Format = build(kind, settings, where="format")
     examples = reader.read(source, columns, labelled=labelled)
     if labelled:
@@ -157,13 +159,17 @@ def _refuse_names_that_are_no_text(source: Any) -> None:
             raise DataError(f"the name {path} is not valid UTF-8. Rename it: what Headstart writes could not name it.")
 
 
-def _kind(source: Any, format: str | None) -> tuple[Any, str]:
+def _kind(source: Any, format: str | None, columns: Columns | None = None) -> tuple[Any, str]:
     names = registry.names("formats")
     seen: dict[str, str] = {}
     for name in names if format is None else [format]:
         words = registry.plugin("formats", name).recognises(source)
         if words is not None:
             seen[name] = words
+    for name in [name for name in seen if len(seen) > 1]:
+        narrows = getattr(registry.plugin("formats", name), "narrows", None)
+        if narrows in seen:  # named columns are those of a plain table
+            seen.pop(name if columns is not None and _names_columns(columns) else narrows)
     if format is not None:
         return registry.plugin("formats", format), seen.get(format, "")
     if len(seen) == 1:
@@ -179,6 +185,10 @@ def _kind(source: Any, format: str | None) -> tuple[Any, str]:
         )
     sights = "\n".join(f"  --format {name}: {words}" for name, words in seen.items())
     raise DataError(f"{what} can be read in more than one way. Say which:\n{sights}")
+
+
+def _names_columns(columns: Columns) -> bool:
+    return bool(columns.named() or columns.label or columns.labels or columns.leave_out)
 
 
 def _content(source: Any) -> str:

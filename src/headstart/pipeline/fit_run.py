@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.runner import Runner
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
@@ -81,6 +82,12 @@ def _write_plan(folder: Path, plan: Plan, runner: Runner, begun: Start) -> None:
     write_plan(folder / "plan.toml", plan.with_runner(runner).anchored(), tuple(begun.log.made))
 
 
+def _has_curve(context: FitContext) -> bool:
+    """Return whether a label curve is wanted, and can be had: of labels of the source, by features that were kept."""
+    kept = not isinstance(context.backbone, HasCandidates)
+    return context.plan.label_curve and context.target is None and kept
+
+
 def _trains_together(plan: Plan) -> bool:
     """True where all processes of a launcher train; one clock, so one process, leads a search or a series of fits."""
     if AUTO in (plan.tuning, plan.augmentation) or plan.seeds > 1:
@@ -98,7 +105,7 @@ def _record(
     with budget.step("judging on the test part"):
         predictions = {arm.key: predict_rows(context, arm, data.split.test) for arm in arms.trained}
     with budget.step("the label curve"):
-        forecast = label_curve(context) if context.plan.label_curve and context.target is None else None
+        forecast = label_curve(context) if _has_curve(context) else None
     delete(folder / TUNED)  # what a killed process left may be another one
     tuned = None
     if TUNED in predictions:

@@ -22,6 +22,7 @@ from headstart.evidence.comparison import UNDECIDED, compare, figures
 from headstart.kernel.errors import DataError, HeadstartError, RunError
 from headstart.kernel.progress import Reporter
 from headstart.pipeline.completion import Present
+from headstart.pipeline.histories import cut_histories, format_of
 from headstart.pipeline.judge import figure_row, rows_of
 from headstart.pipeline.numbers import difference_text, figure_text
 from headstart.pipeline.prepare import codes
@@ -47,7 +48,9 @@ def own_part(run: RunFolder, columns: Columns, part: str) -> Examples:
         if not Path(name).exists():
             raise RunError(f"the run's data, {name}, are no longer there")
     settings = run.plan.settings.get("format", {})
-    examples, _ = read_given(run.plan.source(), columns, format=run.plan.format, settings=settings)
+    examples, _ = read_given(run.plan.source(), columns, format=format_of(run.plan), settings=settings)
+    if not examples.schema.targets:
+        examples = cut_histories(examples, run.plan, run.plan.plugin("task"))
     keys = content_keys(examples).keys
     rows = [row for row, key in enumerate(keys) if key is not None and run.parts.get(key) == part]
     if not rows:

@@ -41,7 +41,7 @@ HEAD_BY_STEPS = "head_only"
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels")
+    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels", "source_data")
 
     task: str = AUTO
     """The task: what is predicted."""
@@ -61,6 +61,8 @@ class Plan(AnyPlan):
     """Inputs of another domain that the model is adapted to; none of their labels is read."""
     target_labels: str | None = None
     """A few labelled examples of the target."""
+    source_data: str | None = None
+    """Interactions of another domain, which the model may learn from."""
     seeds: int = Field(default=1, ge=1)
     """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True
@@ -141,11 +143,11 @@ class Plan(AnyPlan):
 
     def given(self) -> Given:
         """Return the paths of its data."""
-        return Given(self.source(), self.target, self.target_labels)
+        return Given(self.source(), self.target, self.target_labels, self.source_data)
 
     def inputs(self) -> tuple[str, ...]:
         """As of every plan."""
-        return (self.data, *self.more_data, *filter(None, (self.target, self.target_labels)))
+        return (self.data, *self.more_data, *filter(None, (self.target, self.target_labels, self.source_data)))
 
     def source(self) -> str | Several:
         """Return the path of its labelled data, or those of several data sets."""

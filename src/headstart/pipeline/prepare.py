@@ -24,6 +24,7 @@ from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.kernel.progress import Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.decision_log import DecisionLog
+from headstart.pipeline.histories import cut_histories, format_of
 from headstart.pipeline.plan import Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import DataIssue, DataSummary, Decision, PartRow
@@ -144,19 +145,21 @@ class SplitData:
         return (*self.split.notes, *_never_trained_on(self.split, self.policy))
 
 
-def read_data(data: Any, plan: Plan, reporter: Reporter) -> SeenData:
-    """Read the data of a fit and find copies among them.
+def read_data(data: Any, plan: Plan, reporter: Reporter, source: Any = None) -> SeenData:
+    """Read the data of a fit and find copies among them; `source` are those of another domain, if in memory.
 
     Raises:
         DataError: the data cannot be read.
         SettingsError: a setting that does not suit the data.
     """
     settings = plan.settings.get("format", {})
-    examples, seen = read_given(data, asked_columns(plan), format=plan.format, settings=settings)
+    examples, seen = read_given(data, asked_columns(plan), format=format_of(plan), settings=settings)
     plan.suit(examples.schema.modality)
     if separator := plan.settings.get("task", {}).get("separator"):  # that of the task, where none was recognised
         schema = examples.schema.model_copy(update={"separator": separator})
         examples = Examples(examples.table, schema, examples.notes)
+    if not examples.schema.targets:  # a task may make them, by cutting each example
+        examples = cut_histories(examples, plan, choose_task(examples, plan)[0], source)
     return look_at(examples, seen, reporter)
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words
-from headstart.engine.frozen.extract import Extracted
+from headstart.contracts.recommender import HasCandidates
+from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words, plain_runner
+from headstart.engine.frozen.extract import Extracted, nothing_extracted
 from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.runner_choice import Choice
 from headstart.engine.store.feature_store import FeatureStore
 from headstart.kernel import registry
-from headstart.kernel.errors import some
+from headstart.kernel.errors import SettingsError, some
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.pipeline.adaptation.shared_columns import lacking, without_columns
 from headstart.pipeline.adaptation.target import Target, embedded_target, read_target
@@ -73,6 +74,11 @@ class Start:
             DataError: a part that is needed has no input that could be read, or a tuning needs a layer view.
         """
         read, reporter = self.read, reporter or Quiet()
+        if isinstance(self.backbone, HasCandidates):
+            features = nothing_extracted(self.choice.runner)
+            return FitContext(
+                self.plan, self.data, self.backbone, features, work, reporter, budget=self.budget, log=self.log
+            )
         with self.budget.step("the frozen pass"):
             features = embed(
                 self.backbone,
@@ -136,7 +142,7 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     budget, reporter = Budget(plan.budget), reporter or Quiet()
     log = DecisionLog(reporter)
     with budget.step("reading and splitting the data"):
-        seen = read_data(given.data, plan, reporter)
+        seen = read_data(given.data, plan, reporter, given.source)
         if missing := lacking(seen.examples, given.target, plan):
             plan = without_columns(plan, missing)
             names = some(missing, 8)
@@ -153,6 +159,12 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     views = plan.plugin("augmentation").bind(backbone.input_kind(), len(prepared.split.train))
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
+    named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
+    if isinstance(backbone, HasCandidates):
+        if begun.continued is not None:
+            raise SettingsError(f"--from: {backbone.name} is solved anew from all interactions. Give it all of them.")
+        choice = Choice(plain_runner(), "")
+        return Start(named, prepared, prepared, backbone, FeatureSpec(), choice, None, budget, None, log)
     store = FeatureStore()
     with budget.step("choosing how to run it"):
         read = in_windows(prepared, backbone)
@@ -167,5 +179,4 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
         late = too_long_a_pass(read, backbone, spec, choice, store, budget, reporter, searched=plan.tuning == AUTO)
         if late is not None:
             log.tell(f"Warning: {late.reason}.", late)
-    named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
     return Start(named, prepared, read, backbone, spec, choice, store, budget, begun.continued, log, target)

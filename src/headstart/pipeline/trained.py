@@ -51,11 +51,13 @@ class Trained:
     """As in `record.Arm`."""
     frozen: bool = False
     """Whether the backbone stayed as it was though there were steps: those of the head alone."""
+    from_inputs: bool = False
+    """Whether it has a backbone of its own, and predicts from inputs."""
 
     @property
     def on_stored(self) -> bool:
         """Return whether it predicts from the features of the frozen pass."""
-        return self.frozen or self.progress is None
+        return not self.from_inputs and (self.frozen or self.progress is None)
 
 
 @dataclass(frozen=True)

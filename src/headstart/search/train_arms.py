@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.task_capabilities import ClosedForm
 from headstart.engine.process_group import process_group
 from headstart.pipeline.arms import is_probe_by_steps, solve_arm
@@ -20,6 +21,7 @@ from headstart.pipeline.refit import trained_and_refitted
 from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.trained import Arms, Trained, weights_of
 from headstart.search.floor import better_of, has_floor, told
+from headstart.search.recommender_arms import recommender_arms
 from headstart.search.scratch_arm import SCRATCH, SHARE, least_seconds, scratch_in_steps, scratch_in_time, why_none
 from headstart.search.scratch_length import count_operations
 from headstart.search.search import Search
@@ -30,6 +32,8 @@ HEAD_SHARE = {True: 0.75, False: 0.35}
 
 def train_arms(context: FitContext) -> Arms:
     """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
+    if isinstance(context.backbone, HasCandidates):
+        return recommender_arms(context)
     budget, why = context.budget, why_none(context)
     for name, one in of_task(context.data.task).items():
         context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))

@@ -27,6 +27,7 @@ from headstart.pipeline.adapted_prediction import predictor_of
 from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
+from headstart.pipeline.histories import cut_histories, format_of, held_out
 from headstart.pipeline.judge import compared, rows_of, slice_rows
 from headstart.pipeline.numbers import difference_text, value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
@@ -161,8 +162,11 @@ def _read(
             raise SettingsError("--set would do nothing, as the run's own test part is read as in training")
         return own_test_part(run, columns), f"the run's own test part of {run.plan.data}", ()
     own = run.plan.settings.get("format", {})
-    found, reader = reader_of(data, format or run.plan.format, own, settings)
+    found, reader = reader_of(data, format or format_of(run.plan), own, settings)
     examples = reader.read(found, columns)
+    if not examples.schema.targets:
+        cut = cut_histories(examples, run.plan, run.plan.plugin("task"))
+        examples = examples if cut is examples else held_out(cut, "test")
     return examples, name_of(data), examples.notes
 
 

@@ -23,6 +23,7 @@ from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
 from headstart.pipeline.given_inputs import as_list, given_examples, on_disk
+from headstart.pipeline.histories import format_of
 from headstart.pipeline.listing import UNREAD
 from headstart.pipeline.mask_files import mask_files
 from headstart.pipeline.prediction_table import frames, require_place_of_table, write
@@ -110,7 +111,9 @@ def predict(
             stream, gathers, follows = in_pieces(handed, ROWS_AT_ONCE), None, None
         else:
             own = opened.plan.settings.get("format", {})
-            source, reader = reader_of(as_list(lying), format, own, of_format("predict", settings))
+            source, reader = reader_of(
+                as_list(lying), format or format_of(opened.plan), own, of_format("predict", settings)
+            )
             stream = reader.stream(source, columns, ROWS_AT_ONCE)
             gathers = partial(reader.gathered, source) if isinstance(reader, Gathers) else None
             follows = partial(reader.followed, source) if isinstance(reader, Follows) else None

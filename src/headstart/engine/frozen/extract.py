@@ -101,6 +101,12 @@ class Extracted:
         return self._located.take(chosen)
 
 
+def nothing_extracted(runner: Runner) -> Extracted:
+    """Return the result of no pass, of a backbone that keeps no features."""
+    none = np.empty(0, np.int64)
+    return Extracted({}, none, 0, 0, 0, {}, FeatureSpec(), runner, 0, cast(Space, None), Located(none))
+
+
 def extract(
     backbone: Backbone,
     examples: Examples,

@@ -1,0 +1,115 @@
+"""Recommender: a closed form that scores a whole catalogue of items for a user by the interactions of many users.
+
+What is solved for is one of two `Scorer`s, which are saved as arrays: a linear map from histories to scores, or item
+factors into which a history is folded.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import csr_array
+
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.examples import Examples
+from headstart.contracts.interactions import Domains
+from headstart.contracts.task_capabilities import KnownHistories
+from headstart.kernel.complete import Complete
+from headstart.kernel.contract import contract
+from headstart.kernel.settings import Settings
+
+
+class Scorer(Protocol):
+    """A solved recommender."""
+
+    def scores(self, target: csr_array, source: csr_array) -> np.ndarray:
+        """Return the scores (users, items) float32 by histories (users, items) and (users, source items) of ones.
+
+        An item that nothing is known of has -inf.
+        """
+        ...
+
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """Return what `Recommender.restored` makes it again from."""
+        ...
+
+
+@contract("recommenders")
+class Recommender(Settings, Complete):
+    """The contract of a file in `recommenders/`."""
+
+    title: ClassVar[str]
+    """Its name in reports: 'EASE'."""
+    transfers: ClassVar[bool] = False
+    """Whether it learns from the source domain."""
+    serves_cold: ClassVar[bool] = False
+    """Whether it tells users apart who have no history in the target domain."""
+    informed: ClassVar[bool] = True
+    """False where the history plays no part."""
+
+    @abstractmethod
+    def lacks(self, domains: Domains) -> str:
+        """Return what it would need of the data, in words that follow 'needs'; '' where all is there."""
+
+    @abstractmethod
+    def tries(self, domains: Domains) -> Sequence[Self]:
+        """Return the settings to choose from on validation data, the usual ones first."""
+
+    @abstractmethod
+    def solve(self, domains: Domains, seed: int) -> Scorer:
+        """Solve for these interactions; equal seeds give equal scores."""
+
+    @abstractmethod
+    def restored(self, arrays: Mapping[str, np.ndarray]) -> Scorer:
+        """Make a scorer again from its `arrays`."""
+
+    def words(self) -> str:
+        """Its title with the settings that differ from the usual ones."""
+        usual = type(self)()
+        changed = [f"{name} {value:g}" for name, value in self if value != getattr(usual, name)]
+        return ", ".join([self.title, *changed])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A solved recommender with its settings."""
+
+    recommender: Recommender
+    scorer: Scorer
+
+
+@runtime_checkable
+class HasCandidates(Protocol):
+    """A backbone that is solved from interactions rather than trained, and scores a catalogue of items."""
+
+    methods: tuple[str, ...]
+    """Plug-in names of the recommenders that a fit chooses from."""
+
+    def solved(self, warm: Part, cold: Part, examples: Examples, learnt: Mapping[str, Any]) -> Backbone:
+        """Return the backbone that scores users with a history by `warm` and others by `cold`.
+
+        Args:
+            warm, cold: solved for the catalogues of `learnt`.
+            examples: rows whose histories are to be known when only a user is named.
+            learnt: {"items": catalogue, "source_items": that of the source}, arrow arrays of strings.
+        """
+        ...
+
+    def histories(self) -> KnownHistories:
+        """Return the users that it knows and what they had in its own domain: a source for others."""
+        ...
+
+
+@runtime_checkable
+class Ranks(Protocol):
+    """A bound task that ranks a catalogue of items."""
+
+    @property
+    def catalogue(self) -> pa.Array:
+        """The names of the items (items,), in the order of scores."""
+        ...

@@ -1,0 +1,271 @@
+"""The arms of a fit to interactions: every recommender is solved and tuned, and validation chooses among them.
+
+Users with a history in the domain and users without are chosen for apart. "No transfer", the best recommender of the
+target alone, is always among the choices: one that learns from the source must beat it by more than a standard error of
+the paired difference. What is chosen is solved again on training and validation part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from scipy.sparse import csr_array
+from torch import nn
+
+from headstart.contracts.examples import Examples
+from headstart.contracts.features import Features
+from headstart.contracts.interactions import (
+    ITEMS,
+    RELEVANT,
+    SOURCE,
+    USER,
+    Domains,
+    catalogue_of,
+    column_of_lists,
+    flat,
+    lists_of,
+    matrix_of,
+    numbers_of,
+)
+from headstart.contracts.prediction import Prediction
+from headstart.contracts.recommender import HasCandidates, Part, Ranks, Recommender, Scorer
+from headstart.contracts.targets import collated
+from headstart.evidence.comparison import compare, figures
+from headstart.kernel import registry
+from headstart.kernel.errors import DataError, SettingsError
+from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.arms import model_with
+from headstart.pipeline.context import FitContext
+from headstart.pipeline.record import CLASSICAL, CONSTANT, CandidateRow, Decision
+from headstart.pipeline.stage_rows import frozen_rows
+from headstart.pipeline.trained import Arms, Trained
+
+AT_ONCE = 512
+"""Users whose scores are held at a time."""
+
+SCRATCH = "scratch"
+"""Key of the arm without transfer: of the target alone."""
+
+WARM, COLD = "warm", "cold"
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A recommender at its best settings for a group of users."""
+
+    recommender: Recommender
+    score: float
+    prediction: Prediction
+    """For the group's users in the validation part."""
+    seconds: float
+
+
+class _Fit:
+    """The parts of a fit that every recommender is solved and judged by."""
+
+    def __init__(self, context: FitContext) -> None:
+        backbone, task = context.backbone, context.data.task
+        if not isinstance(backbone, HasCandidates) or not isinstance(task, Ranks):
+            raise SettingsError(f"{registry.name_of(task)} cannot be solved on {backbone.name}")
+        self.context, self.task, self.backbone = context, task, backbone
+        data = context.data
+        self.train, self.val = data.examples.take(data.split.train), data.examples.take(data.split.val)
+        self.items, self.source_items = task.catalogue, catalogue_of(column_of_lists(self.train, SOURCE))
+        self.domains = self._domains(self.train)
+        self.seed = draw_seed(context.plan.seed, "recommenders")
+        had = np.diff(flat(column_of_lists(self.val, ITEMS))[0]) > 0
+        self.groups = {
+            name: rows for name, rows in ((WARM, np.flatnonzero(had)), (COLD, np.flatnonzero(~had))) if len(rows)
+        }
+
+    def _domains(self, rows: Examples) -> Domains:
+        target = matrix_of(column_of_lists(rows, ITEMS), self.items)
+        source = matrix_of(column_of_lists(rows, SOURCE), self.source_items) if len(self.source_items) else None
+        return Domains(target, source)
+
+    def everything(self) -> tuple[Domains, Examples]:
+        """The interactions of training and validation part, and the users with all of them."""
+        rows = numbers_of(
+            pc.cast(self.val.table.column(USER).combine_chunks(), pa.string()),
+            self.train.table.column(USER).combine_chunks(),
+        )
+        later = matrix_of(column_of_lists(self.val, RELEVANT), self.items).tocoo()
+        place = rows[later.coords[0]]
+        more = csr_array((later.data, (place, later.coords[1])), shape=self.domains.target.shape)
+        whole = csr_array(self.domains.target + more)
+        whole.data[:] = 1.0
+        lists = lists_of(whole.indptr.astype(np.int64), whole.indices.astype(np.int64), self.items)
+        table = self.train.table.drop_columns([ITEMS]).append_column(ITEMS, pa.chunked_array([lists]))
+        return replace(self.domains, target=whole), Examples(table, self.train.schema)
+
+    def predicted(self, scorer: Scorer, rows: np.ndarray) -> Prediction:
+        """Lists for users of the validation part."""
+        found, inputs = [], self.task.inputs(self.val.take(rows))
+        for start in range(0, len(rows), AT_ONCE):
+            some = self.val.take(rows[start : start + AT_ONCE])
+            histories = self._domains(some)
+            empty = csr_array((len(some), 0), dtype=np.float32)
+            scores = scorer.scores(histories.target, empty if histories.source is None else histories.source)
+            had = {name: collated(values[start : start + AT_ONCE]) for name, values in inputs.items()}
+            found.append(self.task.predict(nn.Identity(), Features(torch.from_numpy(scores)), had))
+        return Prediction.join(found)
+
+    def targets(self, group: str) -> Mapping[str, np.ndarray]:
+        """Return the targets of a group's users."""
+        return self.task.targets(self.val.take(self.groups[group]))
+
+    def candidates(self) -> Iterator[Recommender]:
+        """The recommenders that the data suffice for; the others are told of."""
+        for name in self.backbone.methods:
+            recommender: Recommender = registry.plugin("recommenders", name)()
+            if recommender.transfers and self.domains.source is None:
+                continue
+            if lacks := recommender.lacks(self.domains):
+                self.context.log.add(Decision(what=name, value="left out", reason=f"it needs {lacks}"))
+            elif self._groups_of(recommender):
+                yield recommender
+
+    def _groups_of(self, recommender: Recommender) -> list[str]:
+        tells_cold = recommender.serves_cold or not recommender.informed
+        return [group for group in self.groups if group == WARM or tells_cold]
+
+    def tried(self, recommender: Recommender) -> dict[str, _Tried]:
+        """The recommender at the settings that suit each group best on validation."""
+        best: dict[str, _Tried] = {}
+        metric, started = self.task.evaluation.primary, time.monotonic()
+        for one in recommender.tries(self.domains):
+            scorer = one.solve(self.domains, self.seed)
+            for group in self._groups_of(one):
+                prediction = self.predicted(scorer, self.groups[group])
+                score = metric.score(self.targets(group), prediction)
+                if group not in best or score > best[group].score:
+                    best[group] = _Tried(one, score, prediction, 0.0)
+        seconds = time.monotonic() - started
+        return {group: replace(found, seconds=seconds) for group, found in best.items()}
+
+
+def recommender_arms(context: FitContext) -> Arms:
+    """The chosen recommenders first, then no transfer, the best other control, and popularity."""
+    fit = _Fit(context)
+    found: dict[str, list[_Tried]] = {group: [] for group in fit.groups}
+    with context.budget.step("solving and tuning on validation"):
+        for recommender in fit.candidates():
+            context.reporter.say(f"Solving {recommender.title}")
+            for group, tried in fit.tried(recommender).items():
+                found[group].append(tried)
+    if not any(found.values()):
+        raise DataError(f"none of {', '.join(fit.backbone.methods)} can be solved on these data")
+    chosen = {group: _chosen(fit, group, tried) for group, tried in found.items()}
+    own = {group: _best([one for one in tried if not one.recommender.transfers]) for group, tried in found.items()}
+    with context.budget.step("solving on training and validation part"):
+        arms = _solved_arms(fit, chosen, own, found)
+    rows = tuple(_row(fit, group, one, one is chosen[group]) for group, tried in found.items() for one in tried)
+    context.log.add(*_decisions(fit, chosen, own))
+    return Arms(context, arms, rows, used=context.budget.used())
+
+
+def _best(tried: Sequence[_Tried]) -> _Tried | None:
+    return max(tried, key=lambda one: one.score, default=None)
+
+
+def _chosen(fit: _Fit, group: str, tried: Sequence[_Tried]) -> _Tried:
+    """The best recommender of the target alone, unless one that transfers is better by more than a standard error."""
+    own = _best([one for one in tried if not one.recommender.transfers])
+    other = _best([one for one in tried if one.recommender.transfers])
+    if own is None or other is None:
+        return next(one for one in (own, other) if one is not None)
+    metric, targets = fit.task.evaluation.primary, fit.targets(group)
+    difference = compare(metric, targets, other.prediction, own.prediction, groups=None, seed=fit.seed).figure
+    low = difference.value if np.isnan(difference.low) else (difference.value + difference.low) / 2
+    return other if difference.value > 0 and low > 0 else own
+
+
+def _solved_arms(
+    fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None], found: Mapping[str, Sequence[_Tried]]
+) -> list[Trained]:
+    """The chosen recommenders, and those that they are held against, solved on both parts."""
+    domains, known = fit.everything()
+    solved: dict[str, Part] = {}
+
+    def part(recommender: Recommender) -> Part:
+        key = repr(recommender)
+        if key not in solved:
+            solved[key] = Part(recommender, recommender.solve(domains, fit.seed))
+        return solved[key]
+
+    wanted: dict[str, dict[str, Recommender]] = {"model": {g: one.recommender for g, one in chosen.items()}}
+    if domains.source is not None:
+        wanted[SCRATCH] = {group: one.recommender for group, one in own.items() if one is not None}
+    informed = [one for one in found.get(WARM, ()) if one.recommender.informed and not one.recommender.transfers]
+    others = [one for one in informed if one.recommender.title != wanted.get(SCRATCH, wanted["model"])[WARM].title]
+    if (other := _best(others)) is not None:
+        wanted[CLASSICAL] = {WARM: other.recommender}
+    kinds = [registry.plugin("recommenders", name) for name in registry.names("recommenders")]
+    popular: Recommender = next(kind for kind in kinds if not kind.informed)()
+    wanted[CONSTANT] = {WARM: popular}
+    return [_arm(fit, key, parts, part, known, popular) for key, parts in wanted.items()]
+
+
+def _arm(
+    fit: _Fit, key: str, parts: Mapping[str, Recommender], part: Any, known: Examples, popular: Recommender
+) -> Trained:
+    started = time.monotonic()
+    warm = parts.get(WARM, popular)
+    cold = parts.get(COLD, warm if warm.serves_cold else popular)
+    learnt = {"items": fit.items, "source_items": fit.source_items}
+    backbone = fit.backbone.solved(part(warm), part(cold), known, learnt)
+    backbone.name = fit.context.backbone.name
+    words = (
+        warm.words()
+        if cold in (warm, popular) or COLD not in fit.groups
+        else f"{warm.words()}; cold users: {cold.words()}"
+    )
+    if WARM not in fit.groups:
+        words = cold.words()
+    if key == SCRATCH:
+        words = f"{words}, without transfer"
+    model = model_with(fit.context, backbone, nn.Identity())
+    chosen = {f"{place}.{name}": value for place, one in ((WARM, warm), (COLD, cold)) for name, value in one}
+    seconds = time.monotonic() - started
+    return Trained(
+        key, words, model, seconds, chosen, stages=frozen_rows(backbone), fit_on=("train", "val"), from_inputs=True
+    )
+
+
+def _row(fit: _Fit, group: str, one: _Tried, kept: bool) -> CandidateRow:
+    metric = fit.task.evaluation.primary
+    figure = figures((metric,), fit.targets(group), one.prediction, groups=None, seed=fit.seed)[metric.name]
+    return CandidateRow(
+        name=one.recommender.words() + (", cold users" if group == COLD else ""),
+        tuning=registry.name_of(one.recommender),
+        learning_rate=float("nan"),
+        epochs=0,
+        seconds=one.seconds,
+        val_metric=figure.value,
+        val_low=figure.low,
+        val_high=figure.high,
+        fate="kept" if kept else "not the best on validation",
+    )
+
+
+def _decisions(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None]) -> list[Decision]:
+    """Return the choice for each group of users, and whether it transfers."""
+    told = []
+    for group, one in chosen.items():
+        users, none = len(fit.groups[group]), own[group]
+        reason = f"the best on {users:,} {group} users of the validation part"
+        if fit.domains.source is not None and none is not None:
+            reason += (
+                f"; better than no transfer ({none.recommender.title}) by more than a standard error"
+                if one.recommender.transfers
+                else "; no transfer: nothing that learns from the source is better by more than a standard error"
+            )
+        told.append(Decision(what=f"recommender for {group} users", value=one.recommender.words(), reason=reason))
+    return told

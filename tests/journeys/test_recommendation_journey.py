@@ -1,0 +1,71 @@
+"""From interactions to recommendations, with a source domain and without, as a user would go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import headstart
+from headstart.kernel.errors import DataError
+from headstart.verbs.run import Run
+from interaction_tables import domains, save_domains
+
+QUICK = {"backbone": "popularity+item_knn+ials"}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("alone")
+    films, _ = save_domains(folder)
+    return films, headstart.fit(films, out=folder / "run", **QUICK)
+
+
+def test_a_fit_to_interactions_beats_popularity_and_shows_it(alone: tuple[Path, Run]) -> None:
+    _, run = alone
+    record = json.loads((run.folder / "record.json").read_text())
+    assert record["task"] == "recommendation" and record["primary_metric"] == "ndcg@10"
+    assert {*record["arms"]} == {"model", "classical", "constant"}
+    assert next(c for c in record["comparisons"] if c["against"] == "constant")["verdict"] == "better"
+    assert run.metrics["test"]["ndcg@10"]["low"] > 0
+    assert {one["tuning"] for one in record["candidates"]} == {"popularity", "item_knn", "ials"}
+    assert any("by time, at one moment" in note for note in record["data"]["notes"])
+    assert "By popularity of items" in run.report.read_text()
+
+
+def test_known_and_new_users_get_items_that_they_had_not(alone: tuple[Path, Run]) -> None:
+    films, run = alone
+    had = pd.read_csv(films).groupby("user")["item"].apply(set)
+    found = run.predict(pd.DataFrame({"user": ["u3", "nobody"]}))
+    known = found[found["user"] == "u3"]
+    assert list(known["rank"]) == list(range(1, 11)) and known["score"].is_monotonic_decreasing
+    assert "is not a known user" in found[found["user"] == "nobody"]["error"].item()
+    new = run.predict(pd.DataFrame({"user": ["x"] * 3, "item": ["f1", "f2", "never seen"]}))
+    assert not {"f1", "f2"} & {*new["prediction"]} and len(new) == 10
+    everything = run.predict(films)
+    assert all(not had[user] & {*rows["prediction"]} for user, rows in everything.groupby("user"))
+
+
+def test_the_test_part_is_the_same_when_it_is_evaluated_again(alone: tuple[Path, Run]) -> None:
+    _, run = alone
+    before = run.metrics["test"]["ndcg@10"]
+    again = run.evaluate()
+    assert again.figures["ndcg@10"].value == pytest.approx(before["value"], abs=1e-9) and again.n == before["n"]
+    loaded = headstart.load(run.folder)
+    assert loaded.predict(pd.DataFrame({"user": ["u3"]})).equals(run.predict(pd.DataFrame({"user": ["u3"]})))
+
+
+def test_no_shared_user_is_refused_with_that_sentence(tmp_path: Path) -> None:
+    films, games = domains()
+    apart = games.assign(user="other " + games["user"])
+    with pytest.raises(DataError, match="nothing connects the domains"):
+        headstart.fit(films, source=apart, out=tmp_path / "run", **QUICK)
+
+
+def test_named_columns_make_an_ordinary_table(alone: tuple[Path, Run], tmp_path: Path) -> None:
+    films, _ = alone
+    found = headstart.inspect(films, label="rating")
+    assert found.modality == "table"
+    assert headstart.inspect(films).modality == "interactions"
