@@ -54,6 +54,7 @@ from headstart.tasks.tagging.words import WORDS
 from interaction_tables import histories, history_features
 from labelled import labelled
 from masked_pictures import MAPS, maps_of, masked_pictures
+from spoken_letters import frame_features, frame_state, spoken_letters
 from tagged_texts import tagged_texts, token_features, token_state
 
 N, WIDTH, LENGTH = 60, 12, 5
@@ -72,6 +73,9 @@ LABELS: dict[str, list[Any]] = {
     "names with a bar": [("cat", "cat|dog", "dog|grade 10", None)[row % 4] for row in range(N)],
 }
 """Candidate labels, one value per example: a task is tested on every one that suits it."""
+
+STEADY: dict[str, dict[str, Any]] = {"transcription": {"masks": 0, "dropout": 0.0, "hidden": 32}}
+"""Settings of heads that else draw something in training."""
 
 FeaturesOf = Callable[[np.ndarray], Features]
 """Rows -> features in which their labels can be found linearly."""
@@ -134,6 +138,15 @@ def _histories() -> Data:
     return Data(examples, lambda rows: as_features(pooled[rows]), Shapes(WIDTH))
 
 
+def _transcripts() -> Data:
+    examples = spoken_letters(N)
+
+    def state(rows: np.ndarray) -> State:
+        return frame_state(examples.take(rows), WIDTH)
+
+    return Data(examples, lambda rows: frame_features(state(rows)), Shapes(WIDTH), state)
+
+
 def _outside(name: str) -> Data:
     found = samples_outside()["tasks", name](N)
     pooled = found["features"]
@@ -146,6 +159,7 @@ DENSE: dict[str, Callable[[], Data]] = {
     "boxes": _boxes,
     "spans": _spans,
     "several": _several,
+    "transcripts": _transcripts,
     **{f"of {name}": partial(_outside, name) for family, name in samples_outside() if family == "tasks"},
 }
 """Candidate labels with more than a value per example, and those of packages outside."""
@@ -194,7 +208,7 @@ def case(name: str, kind: str) -> Case | None:
     if reason is None or (name not in within and any(case(other, kind) for other in within)):
         return None
     assert isinstance(reason, str) and reason.strip()
-    task = plugin().bind(data.examples, data.shapes).linear()
+    task = plugin(**STEADY.get(name, {})).bind(data.examples, data.shapes).linear()
     unsolved = Case(task, data, task.targets(data.examples), nn.Identity(), {})
     head, chosen = solved(unsolved)
     return unsolved._replace(head=head, chosen=chosen)

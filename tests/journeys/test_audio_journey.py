@@ -1,14 +1,16 @@
-"""From class folders of sounds to predictions, figures and a report that plays them."""
+"""From class folders of sounds, and from sounds with transcripts, to predictions, figures and a report that plays."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import headstart
-from small_sounds import save_tone
+from small_sounds import save_tone, tone
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +47,51 @@ def test_class_folders_are_learnt_from_predicted_and_played(tmp_path: Path) -> N
         "broken.wav": None,
     }
     assert "no sound" in str(found.set_index("origin").loc["broken.wav", "error"])
+
+
+PITCHES = {"a": 500, "b": 1500}
+
+
+def melody(text: str, seed: int) -> np.ndarray:
+    """A tone for each letter, silence for a space, and something soft between them."""
+    parts = []
+    for at, letter in enumerate(text):
+        sound = 0.02 * tone(90, 0.12, seed=at) if letter == " " else tone(PITCHES[letter] + 9 * seed, 0.12, seed=at)
+        parts += [sound, 0.05 * tone(90, 0.06, seed=seed)]
+    return np.concatenate(parts)
+
+
+def save_melodies(folder: Path, count: int) -> Path:
+    soundfile = pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+    draws = np.random.default_rng(0)
+    folder.mkdir()
+    words = [" ".join("".join(draws.choice([*"ab"], 2)) for _ in range(1 + row % 3)) for row in range(count)]
+    for row, text in enumerate(words):
+        soundfile.write(folder / f"{row}.flac", melody(text, row % 5), 8000)
+    table = pd.DataFrame({"file": [f"{row}.flac" for row in range(count)], "transcript": words})
+    table.to_csv(folder / "transcripts.csv", index=False)
+    return folder
+
+
+def test_transcripts_are_learnt_found_in_long_clips_and_shown_with_their_differences(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+    run = headstart.fit(
+        save_melodies(tmp_path / "clips", 40),
+        out=tmp_path / "run",
+        backbone="log_mel",
+        tuning="head_only",
+        scratch=False,
+        runner="eager",
+        settings={"tuning": {"epochs": 20}, "task": {"hidden": 48, "beam": 4}, "backbone": {"longest": 2.0}},
+    )
+    assert run.metrics["test"]["wer"]["value"] <= 40 and {"cer", "wer_normalised"} <= run.metrics["test"].keys()
+    assert [panel.title for panel in run.record.panels] == ["Kinds of errors", "By length", "Words that are confused"]
+    (tmp_path / "new").mkdir()
+    soundfile.write(tmp_path / "new" / "long.wav", melody("ab ba ab ba ab ba ab ba ab ba", 2), 8000)  # 5.2 s
+    found = run.predict(tmp_path / "new").set_index("origin").loc["long.wav"]
+    assert 20 <= len(found["prediction"]) <= 36 and 4 < json.loads(found["words"])[-1]["start"] < 5.3
+    again = run.evaluate(tmp_path / "clips")
+    assert again.figures["wer"].value <= 40
+    if run.record.mistakes:
+        page = run.report.read_text(encoding="utf-8")
+        assert "<mark>" in page and "data:audio/mpeg" in page

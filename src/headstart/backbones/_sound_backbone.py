@@ -44,15 +44,27 @@ class SoundBackbone(Backbone):
 
     def length(self, raw: Raw) -> int:
         """Hundredths of a second that are read."""
-        return max(1, round(100 * min(seconds_of(raw), self.longest)))
+        return max(1, round(100 * min(self.seconds(raw), self.longest)))
 
     def frames(self, raw: Raw) -> int:
         """Frames of the features of a clip, about."""
-        return max(1, int(min(seconds_of(raw), self.longest) / self.frame_seconds))
+        return max(1, int(min(self.seconds(raw), self.longest) / self.frame_seconds))
+
+    def seconds(self, raw: Raw) -> float:
+        """Length of a clip as its header says; 0 for one that cannot be read."""
+        try:
+            whole = sound_info(source_of(raw)).seconds
+        except DataError:
+            return 0.0
+        return min(raw.seconds, max(whole - raw.start, 0.0)) if isinstance(raw, Excerpt) else whole
+
+    def placed(self) -> SoundBackbone:
+        """Itself: frames follow one another in time."""
+        return self
 
     def unread(self, raws: Sequence[Raw]) -> np.ndarray:
         """(inputs,) the share of each clip beyond the longest that is read."""
-        return np.array([max(0.0, 1 - self.longest / max(seconds_of(raw), 1e-9)) for raw in raws])
+        return np.array([max(0.0, 1 - self.longest / max(self.seconds(raw), 1e-9)) for raw in raws])
 
 
 class FrameBackbone(SoundBackbone):
@@ -101,15 +113,6 @@ def padded(rows: Sequence[Tensor]) -> State:
     lengths = torch.tensor([len(row) for row in rows])
     mask = (torch.arange(int(lengths.max()))[None, :] < lengths[:, None]).long()
     return State(pad_sequence(list(rows), batch_first=True), {LENGTH_MASK: mask})
-
-
-def seconds_of(raw: Any) -> float:
-    """Length of a clip as its header says; 0 for one that cannot be read."""
-    try:
-        whole = sound_info(source_of(raw)).seconds
-    except DataError:
-        return 0.0
-    return min(raw.seconds, max(whole - raw.start, 0.0)) if isinstance(raw, Excerpt) else whole
 
 
 def settings_of(settings: Any, plugin: str) -> Mapping[str, Any]:

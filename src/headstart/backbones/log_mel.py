@@ -98,14 +98,16 @@ class _LogMel(FrameBackbone):
         return log_mel(wave, self.rate, self.settings.bands, window, hop)
 
     def features(self, state: State) -> Features:
-        """Pooled (batch, 2 * bands): means, then deviations; frames of the same width: bands, then differences."""
+        """Pooled (batch, 2 * bands): means, then deviations; frames of the same width: each band and its
+        difference."""
         mask = state.context[LENGTH_MASK]
         real = mask.unsqueeze(-1).to(state.hidden.dtype)
         count = real.sum(dim=1, keepdim=True)
         mean = (state.hidden * real).sum(dim=1, keepdim=True) / count
         centred = (state.hidden - mean) * real
         spread = (centred.square().sum(dim=1, keepdim=True) / count).sqrt()
-        frames = torch.cat([centred, _differences(centred, mask) * real], dim=-1) / SCALE
+        # a band beside its difference, so that what hides some bands hides these too
+        frames = torch.stack([centred, _differences(centred, mask) * real], dim=-1).flatten(-2) / SCALE
         return Features(torch.cat([mean, spread], dim=-1).squeeze(1), frames, mask)
 
     def preparation(self) -> Mapping[str, Any]:

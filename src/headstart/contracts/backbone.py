@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -145,10 +145,11 @@ class Backbone(Network, Complete):
         return self
 
     def placed(self) -> Backbone:
-        """The same live weights on texts whose states say where each token lies: context `PLACES`.
+        """The same live weights with tokens whose places are known: of texts the states say where each token lies, as
+        context `PLACES`; frames of sounds follow one another in time anyway.
 
         Raises:
-            BackboneError: it takes no texts, or does not know the places.
+            BackboneError: it has no tokens, or does not know the places.
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and has no token positions")
 
@@ -189,6 +190,24 @@ class Backbone(Network, Complete):
     def weights_hash(self) -> str:
         """Hash of every weight and buffer, by name."""
         return state_hash(self.module.state_dict())
+
+
+@runtime_checkable
+class HasFrames(Protocol):
+    """A backbone of sounds whose tokens are frames, one after the other in time."""
+
+    frame_seconds: float
+    """From one frame to the next."""
+    longest: float
+    """Seconds of a clip that are read."""
+
+    def seconds(self, raw: Raw) -> float:
+        """Return the length of a clip; 0 for one that cannot be read."""
+        ...
+
+    def frames(self, raw: Raw) -> int:
+        """Return about how many frames it becomes, >= 1."""
+        ...
 
 
 def require_width(pooled: Tensor, examples: int, backbone: Network) -> None:

@@ -131,6 +131,9 @@ class Mistake(Settings):
     """What is true of places in the example's text, in order; where there are marks, they are shown in the text."""
     predicted_marks: tuple[Mark, ...] = ()
     """What was predicted of them."""
+    in_answers: bool = False
+    """Whether the marks are places in `truth` and `predicted`, such as words in which they differ, and not in the text.
+    """
     masks: tuple[str, ...] = ()
     """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
     boxes: tuple[Outline, ...] = ()

@@ -219,6 +219,16 @@ class Doubts(Protocol):
         ...
 
 
+@runtime_checkable
+class MayCollapse(Protocol):
+    """A bound task whose training can end in a state that it does not leave, such as CTC's blanks alone."""
+
+    def collapse(self, prediction: Prediction, epoch: int, steps: int) -> str:
+        """Return what is wrong and the remedy, by predictions after an epoch of that number and so many steps; '' where
+        nothing is."""
+        ...
+
+
 class Choice(NamedTuple):
     """A choice that a task made by itself when it was bound, reported to the user."""
 

@@ -141,7 +141,7 @@ class Loop:
 
     def validate(self) -> Validated:
         """The model's validation loss and primary metric as it stands. Raises BrokenOffError on a loss of NaN."""
-        return self.validation(self.progress.epoch)
+        return self.validation(self.progress.epoch, self.progress.made())
 
     def _train(self, until: int | None) -> None:
         progress = self.progress

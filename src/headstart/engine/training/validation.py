@@ -9,9 +9,10 @@ import torch
 
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.task_capabilities import made_of_sums
+from headstart.contracts.task_capabilities import MayCollapse, made_of_sums
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
+from headstart.engine.training.finite import BrokenOffError
 from headstart.engine.training.forward import Forward, channels_last
 from headstart.engine.training.micro_batches import Batches, MicroBatches
 from headstart.engine.training.validator import Part, Validated, Validator
@@ -33,6 +34,10 @@ class Validation(Validator[Prediction]):
     def prediction(self) -> Prediction:
         """Finished without calibration, in the order of the stream's rows."""
         return self._finished([part.found for part in self._parts()])
+
+    def _require_alive(self, found: Sequence[Prediction], epoch: int, steps: int) -> None:
+        if isinstance(self.task, MayCollapse) and (fault := self.task.collapse(Prediction.join(found), epoch, steps)):
+            raise BrokenOffError(fault)
 
     def _validated(self, loss: float, found: Sequence[Prediction]) -> Validated:
         truth = {name: values[self.stream.rows] for name, values in self.stream.targets.items()}

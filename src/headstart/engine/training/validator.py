@@ -55,15 +55,21 @@ class Validator(ABC, Generic[T]):
         self.learner, self.stream = learner, stream
         self.micro, self.processes = micro, processes
 
-    def __call__(self, epoch: int = 0) -> Validated:
-        """The whole pass, after an epoch of that number. Raises BrokenOffError on a loss that is not finite."""
+    def __call__(self, epoch: int = 0, steps: int = 0) -> Validated:
+        """The whole pass, after an epoch of that number and so many steps.
+
+        Raises:
+            BrokenOffError: the loss is not finite, or the task says that training has collapsed.
+        """
         parts = self._parts()
         loss = self._loss(parts)
         if not math.isfinite(loss):
             raise BrokenOffError(
                 f"the validation loss became {loss} in epoch {epoch + 1}{self._place()}. Try a lower learning rate."
             )
-        return self._validated(loss, [part.found for part in parts])
+        found = [part.found for part in parts]
+        self._require_alive(found, epoch, steps)
+        return self._validated(loss, found)
 
     def cost(self) -> float:
         """Return the cost, which is lowest in the best epoch; infinite where the loss is not finite."""
@@ -86,6 +92,9 @@ class Validator(ABC, Generic[T]):
     def _loss(self, parts: Sequence[Part[T]]) -> float:
         """The loss of all parts."""
         return sum(part.examples * part.loss for part in parts) / sum(part.examples for part in parts)
+
+    def _require_alive(self, found: Sequence[T], epoch: int, steps: int) -> None:
+        """Raises BrokenOffError where training has ended in a state that it does not leave."""
 
     @abstractmethod
     def _validated(self, loss: float, found: Sequence[T]) -> Validated:
