@@ -289,12 +289,12 @@ def _by_length(transcripts: Sequence[str]) -> SplitPolicy:
 
 
 def _joined(frames: np.ndarray, spans: np.ndarray, seconds: float) -> int:
-    """How many frames become one."""
+    """Return the number of frames that become one."""
     most = int(FRAME / seconds + 1e-9) if seconds else 1
     fitting = [join for join in range(2, most + 1) if (frames // join >= spans).mean() >= FITTING]
     return max(fitting, default=1)
 
 
 def counted_words(transcripts: Sequence[str]) -> Counter[str]:
-    """How often each word is said."""
+    """Count the words."""
     return Counter(word for text in transcripts for word in text.split())
