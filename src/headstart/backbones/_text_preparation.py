@@ -146,13 +146,18 @@ def longest_readable(tokenizer: Any, config: Any, model: nn.Module) -> int:
     positions = getattr(config, "max_position_embeddings", None) or 0
     if positions <= 0:
         return int(tokenizer.model_max_length)
-    # RoBERTa and its kin count positions from the one after the padding's.
+    return int(min(tokenizer.model_max_length, positions - unread_positions(config, model)))
+
+
+def unread_positions(config: Any, model: nn.Module) -> int:
+    """Return how many positions stand for no token: RoBERTa and its kin count from the one after the padding's."""
+    positions = getattr(config, "max_position_embeddings", None)
     offsets = [
         module.padding_idx + 1
         for module in model.modules()
         if isinstance(module, nn.Embedding) and module.num_embeddings == positions and module.padding_idx is not None
     ]
-    return int(min(tokenizer.model_max_length, positions - max(offsets, default=0)))
+    return max(offsets, default=0)
 
 
 def length(raw: Raw) -> int:

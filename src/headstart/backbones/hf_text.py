@@ -14,6 +14,7 @@ from torch import nn
 
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._text_backbone import TextBackbone
+from headstart.backbones._text_edits import with_activation, with_window, without_last
 from headstart.backbones._text_loading import (
     load_config,
     load_tokenizer,
@@ -24,6 +25,7 @@ from headstart.backbones._text_loading import (
 from headstart.backbones._text_pooling import declared_pooling
 from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
 from headstart.backbones._text_sources import KNOWN, best_available, find
+from headstart.contracts.architecture_edits import Swap, edits_between
 from headstart.contracts.backbone import NO_LICENCE, Backbone, Pairs
 from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError, HeadstartError
@@ -43,7 +45,12 @@ class HfText(Settings):
     pool: Literal["auto", "mean", "cls", "last"] = "auto"
     """Pooling over real tokens; `auto` is what the model's sentence-transformers folder declares, else the mean."""
     max_length: int | None = Field(default=None, ge=8)
-    """Tokens kept of a text; by default as many as model and tokenizer allow, at most 512; >= 8."""
+    """Tokens kept of a text; by default as many as model and tokenizer allow, at most 512; more than these makes learnt
+    positions longer; >= 8."""
+    drop_stages: int = Field(default=0, ge=0)
+    """Last layers that are left out; >= 0."""
+    activation: Literal["relu", "gelu", "gelu_new", "silu", "quick_gelu"] | None = None
+    """In the place of the layers' own; that by default."""
     seed: int = 0
     """Seed of random weights."""
     places: bool = False
@@ -85,6 +92,7 @@ class HfText(Settings):
         """Load configuration, tokenizer and weights, and verify the boundaries. Raises BackboneError."""
         folder, origin = find(self.reference, with_weights=self.weights == "pretrained")
         config, tokenizer = load_config(folder), load_tokenizer(folder)
+        plain, (config, swaps) = config, self._edited(config)
         if self.weights == "random":
             model, origin, licence = random_model(config, self.seed), "random", NO_LICENCE
         elif self.weights == "pretrained":
@@ -93,10 +101,20 @@ class HfText(Settings):
             path = self._weights_path()
             model, origin = pretrained_model(config, path), f"file {self.weights}"
             licence = licence_beside(path if path.is_dir() else path.parent)
-        files = {"config.json": (folder / "config.json").read_bytes(), **tokenizer_files(tokenizer)}
+        before = model.state_dict()
+        if self.max_length is not None:
+            config, model = with_window(config, model, self.max_length)
+            tokenizer.model_max_length = max(tokenizer.model_max_length, self.max_length)
+        written = (folder / "config.json").read_bytes() if config is plain else config.to_json_string().encode()
+        files = {"config.json": written, **tokenizer_files(tokenizer)}
         settled = self.model_copy(update={"pool": declared_pooling(folder)}) if self.pool == "auto" else self
         backbone = settled._assembled(config, model, tokenizer, files, origin)
         backbone.licence = licence
+        if config is not plain and self.weights != "random":
+            lost = (Swap(f"last {self.drop_stages} layers", "", "left out"),) if self.drop_stages else ()
+            backbone.edits = edits_between(before, model, (*lost, *swaps))
+            update = {"drop_stages": 0, "activation": None, "max_length": None}
+            backbone.unedited = self.model_copy(update=update).load
         return settled._as_read(backbone)
 
     def rebuild(self, assets: Path) -> Backbone:
@@ -111,6 +129,15 @@ class HfText(Settings):
             return backbone.several()
         return (backbone.apart() or backbone) if self.pairs == "apart" else backbone
 
+    def _edited(self, config: Any) -> tuple[Any, tuple[Swap, ...]]:
+        swaps: tuple[Swap, ...] = ()
+        if self.drop_stages:
+            config = without_last(config, self.drop_stages)
+        if self.activation is not None:
+            config, swap = with_activation(config, self.activation)
+            swaps = (swap,)
+        return config, swaps
+
     def _weights_path(self) -> Path:
         path = Path(self.weights).expanduser()
         if not path.exists():
@@ -124,6 +151,7 @@ class HfText(Settings):
         if self.max_length is not None and self.max_length > most:
             raise BackboneError(f"max_length {self.max_length} is more than {self.reference} can read: at most {most}")
         length = self.max_length or min(most, LONGEST)
-        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json", exclude={"pairs", "features"})
+        done = {"pairs", "features", "drop_stages", "activation"}  # the configuration has these edits
+        settings = self.model_copy(update={"max_length": length}).model_dump(mode="json", exclude=done)
         preparation = TextPreparation(tokenizer, files, config, length, places=self.places)
         return TextBackbone(settings, config, model, preparation, files, origin).verified()
