@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import headstart
 
 folder = Path(tempfile.mkdtemp())
-(folder / "images").mkdir()
+(folder / "data" / "images").mkdir(parents=True)
 digits = load_digits()
 images, annotations = [], []
 for number in range(48):
@@ -33,16 +33,16 @@ for number in range(48):
         annotations.append(
             {"id": len(annotations), "image_id": number, "category_id": kind, "bbox": [x, y, side, side]}
         )
-    canvas.convert("RGB").save(folder / "images" / f"{number}.png")
+    canvas.convert("RGB").save(folder / "data" / "images" / f"{number}.png")
 categories = [{"id": 1, "name": "low"}, {"id": 2, "name": "high"}]
-(folder / "annotations.json").write_text(
+(folder / "data" / "annotations.json").write_text(
     json.dumps({"images": images, "annotations": annotations, "categories": categories})
 )
 
 # %%
 
 run = headstart.fit(
-    folder,
+    folder / "data",
     task="detection",
     tuning="head_only",
     backbone="embedded",

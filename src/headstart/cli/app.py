@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import headstart
+from headstart.cli.doctor import doctor
 from headstart.cli.exits import EXIT_CODES, Answer, guarded
 from headstart.cli.options import (
     Augmentation,
@@ -153,6 +154,7 @@ def fit(
 app.command()(guarded(pretrain))
 app.command()(guarded(select))
 app.command()(guarded(suggest))
+app.command()(guarded(doctor))
 
 
 @app.command()
