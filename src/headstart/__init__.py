@@ -12,6 +12,8 @@ _HOME = {
     "pretrain": "headstart.verbs.pretrain",
     "predict": "headstart.verbs.predict",
     "evaluate": "headstart.verbs.evaluate",
+    "export": "headstart.verbs.export",
+    "replay": "headstart.verbs.export",
     "inspect": "headstart.verbs.inspect",
     "select": "headstart.verbs.select",
     "suggest": "headstart.verbs.suggest",

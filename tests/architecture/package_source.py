@@ -17,6 +17,7 @@ PLUGIN_FOLDERS = (
     "formats",
     "backbones",
     "runners",
+    "exporters",
     "tasks",
     "tuning",
     "objectives",

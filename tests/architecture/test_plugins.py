@@ -24,6 +24,8 @@ AMBIGUOUS = {
     "text": "also a column, and what is said",
     "table": "also a format and a panel",
     "none": "also an ordinary word",
+    "torch": "also the library",
+    "onnx": "also the library",
 }
 
 ABOVE = ("pipeline/", "search/", "present/")

@@ -14,6 +14,7 @@ from headstart.contracts.alignment import Alignment
 from headstart.contracts.augmentation import Augmentation
 from headstart.contracts.backbone import BackboneFamily
 from headstart.contracts.baseline import Baseline
+from headstart.contracts.exporter import Exporter
 from headstart.contracts.format import Format
 from headstart.contracts.modality import Modality
 from headstart.contracts.objective import Objective
@@ -34,6 +35,7 @@ CONTRACT: dict[str, Any] = {
     "modalities": Modality,
     "backbones": BackboneFamily,
     "runners": Runner,
+    "exporters": Exporter,
     "tasks": Task,
     "tuning": Tuning,
     "objectives": Objective,

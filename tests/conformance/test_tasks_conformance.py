@@ -37,6 +37,7 @@ from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask
 from headstart.contracts.task_capabilities import (
     ClosedForm,
+    DecodesTensors,
     Extends,
     ReadsWithin,
     Sampled,
@@ -44,6 +45,7 @@ from headstart.contracts.task_capabilities import (
     learnt_of,
     made_of_sums,
 )
+from headstart.engine.exported.whole_graph import decoded as decoded_elsewhere
 from headstart.engine.process_group import ALONE, ProcessGroup, process_group
 from headstart.engine.solved.solve import solve_head
 from headstart.engine.streams import Stream
@@ -411,6 +413,28 @@ def test_predictions_do_not_depend_on_how_examples_are_batched(name: str, kind: 
     for key, column in whole.columns.items():
         assert column.dtype == joined.columns[key].dtype
         assert close(joined.columns[key], column), key
+
+
+@every_case
+def test_outputs_computed_elsewhere_are_decoded_as_its_own(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c, rows, calls, forward = bound(name, kind), np.arange(5), list[int](), type(bound(name, kind).task).forward
+    features, asked = c.data.features(rows), as_batch(c, rows).head_inputs
+    with torch.no_grad():
+        outputs = c.task.forward(c.head, features, asked)
+    monkeypatch.setattr(type(c.task), "forward", lambda *given: calls.append(1) or forward(*given))
+    with torch.no_grad():
+        expected = c.task.predict(c.head, features, asked)
+    if len(calls) != 1:
+        return  # it predicts step by step, and its export is refused
+    assert equal_columns(decoded_elsewhere(c.task, outputs, asked).columns, expected.columns)
+    if isinstance(c.task, DecodesTensors):
+        own = c.task.evaluation.finish(expected, c.chosen).columns
+        for answer, values in c.task.decoded(outputs, c.chosen).items():
+            assert len(values) == len(rows)
+            if answer in own and own[answer].dtype != object:
+                assert close(values.detach().numpy(), own[answer]), answer
 
 
 @every_case

@@ -9,6 +9,7 @@ import typer
 import headstart
 from headstart.cli.doctor import doctor
 from headstart.cli.exits import EXIT_CODES, Answer, guarded
+from headstart.cli.export import export, is_export, replay_answer
 from headstart.cli.options import (
     Augmentation,
     Backbone,
@@ -151,6 +152,7 @@ def fit(
     return Answer(lambda: found, lambda: print_fit(run))
 
 
+app.command()(guarded(export))
 app.command()(guarded(pretrain))
 app.command()(guarded(select))
 app.command()(guarded(suggest))
@@ -213,15 +215,18 @@ def evaluate(
     assignments: FormatSet = None,
     as_json: Json = False,
 ) -> Answer:
-    """Evaluate a run on labelled data.
+    """Evaluate a run on labelled data, or replay what an export was written with.
 
     \b
     headstart evaluate runs/photos more-photos/
+    headstart evaluate exports/photos-onnx       do its golden inputs give their outputs on this machine?
     headstart evaluate runs/photos more-photos/ --test-time tent    figures with and without
     """
     chosen = given(locals())
     from headstart.cli.printing import print_evaluation
 
+    if is_export(run):
+        return replay_answer(run, data, chosen)
     found = headstart.evaluate(run, data, reporter=reporter(), **chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_evaluation(found))
 

@@ -16,7 +16,7 @@ from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import CLASS_IDS
-from headstart.contracts.task import BoundTask, FeatureSource, SplitPolicy, Targets, Tensors
+from headstart.contracts.task import BoundTask, Calibration, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.contracts.windows import Windows
 
 
@@ -278,6 +278,15 @@ class Margins(Protocol):
 
     def margins(self, prediction: Prediction) -> np.ndarray:
         """Return the mean difference (examples,) in [0, 1] between the probabilities of the two likeliest answers."""
+        ...
+
+
+@runtime_checkable
+class DecodesTensors(Protocol):
+    """A bound task whose calibrated answers can be computed by operations on tensors, within an exported graph."""
+
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """Return named answers, each (batch, ...), of the outputs of `forward`."""
         ...
 
 

@@ -26,6 +26,7 @@ FAMILY_NOUN = {
     "formats": "format",
     "backbones": "backbone family",
     "runners": "runner",
+    "exporters": "exporter",
     "tasks": "task",
     "tuning": "tuning",
     "objectives": "objective",

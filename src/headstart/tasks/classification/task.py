@@ -168,6 +168,12 @@ class BoundClassification(BoundTask):
         """Column "logits" (batch, classes) float64."""
         return Prediction({"logits": self.forward(head, features, inputs)["logits"].detach().double().cpu().numpy()})
 
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"probabilities": (batch, classes), "class": (batch,)}"""
+        logits = outputs["logits"]
+        probabilities = (logits / calibration.get("temperature", 1.0)).softmax(dim=1)
+        return {"probabilities": probabilities, "class": logits.argmax(dim=1)}
+
     @property
     def outputs(self) -> int:
         """Number of classes."""

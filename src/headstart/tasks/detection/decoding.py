@@ -28,11 +28,16 @@ def decode(outputs: Tensors, frames: Tensor, floor: float, overlap: float, most:
         floor: least score. overlap: IoU from which on the less likely of two boxes of a class is left out.
         most: boxes of a picture.
     """
-    scores = (outputs["scores"].sigmoid() * outputs["centreness"].sigmoid()[..., None]).sqrt()
+    scores = scores_of(outputs)
     found = np.empty(len(scores), dtype=object)
     for row, (of_cells, boxes, frame) in enumerate(zip(scores, outputs["boxes"], frames)):
         found[row] = _of_picture(of_cells, boxes, frame, floor, overlap, most)
     return found
+
+
+def scores_of(outputs: Tensors) -> Tensor:
+    """(pictures, points, classes): sqrt(p(class) x centreness) of the box of every point."""
+    return (outputs["scores"].sigmoid() * outputs["centreness"].sigmoid()[..., None]).sqrt()
 
 
 def _of_picture(scores: Tensor, boxes: Tensor, frame: Tensor, floor: float, overlap: float, most: int) -> np.ndarray:

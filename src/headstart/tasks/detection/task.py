@@ -36,7 +36,7 @@ from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.detection.boxes import Box, class_names, counted, encoded, frames_of, labelled_boxes
-from headstart.tasks.detection.decoding import decode
+from headstart.tasks.detection.decoding import decode, scores_of
 from headstart.tasks.detection.foresight import foreseen
 from headstart.tasks.detection.label_doubts import doubtful_boxes
 from headstart.tasks.detection.losses import losses_of, sums_of
@@ -208,6 +208,10 @@ class BoundDetection(BoundTask):
         side = torch.full((len(outputs["scores"]), 4), self.image_side)
         frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
         return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
+
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"likely": (batch, points, classes)}, scores of the boxes of all points, before suppression"""
+        return {"likely": scores_of(outputs)}
 
     def foresight(
         self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int

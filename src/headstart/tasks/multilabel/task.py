@@ -159,6 +159,12 @@ class BoundMultiLabel(BoundTask):
         """Column "logits" (batch, labels) float64."""
         return Prediction({"logits": self.forward(head, features, inputs)["logits"].detach().double().cpu().numpy()})
 
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"probabilities": (batch, labels), "chosen": (batch, labels) bool}"""
+        probabilities = outputs["logits"].sigmoid()
+        thresholds = torch.as_tensor(self.thresholds(calibration), dtype=probabilities.dtype)
+        return {PROBABILITIES: probabilities, CHOSEN: probabilities >= thresholds}
+
     @property
     def outputs(self) -> int:
         """Number of labels."""

@@ -19,7 +19,7 @@ from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import VALUES
 from headstart.contracts.targets import WEIGHT, TargetKinds
-from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
+from headstart.contracts.task import BoundTask, Calibration, Evaluation, FeatureSource, SplitPolicy, Targets, Tensors
 from headstart.kernel.errors import DataError
 from headstart.kernel.settings import Settings
 from headstart.tasks._label_kinds import (
@@ -136,6 +136,10 @@ class BoundRegression(BoundTask):
         """Column "value" (batch,) float64, in the target's unit."""
         standard = self.forward(head, features, inputs)["standard"]
         return Prediction({"value": standard.detach().double().cpu().numpy() * self.scale + self.mean})
+
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"value": (batch,)}, in the target's unit"""
+        return {"value": outputs["standard"] * self.scale + self.mean}
 
     @property
     def outputs(self) -> int:

@@ -22,7 +22,16 @@ from headstart.contracts.linear_model import LinearModel
 from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import TargetKinds
-from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
+from headstart.contracts.task import (
+    BoundTask,
+    Calibration,
+    Evaluation,
+    FeatureSource,
+    Needs,
+    SplitPolicy,
+    Targets,
+    Tensors,
+)
 from headstart.contracts.task_capabilities import Choice
 from headstart.contracts.windows import Windows
 from headstart.kernel.errors import BackboneError, unknown
@@ -242,6 +251,10 @@ class BoundSegmentation(BoundTask):
             return Prediction({SCORES: scores, INSIDE: inside})
         numbers = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         return Prediction({MASK: _objects([encode_mask(within(*row)) for row in zip(numbers, inside)])})
+
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"classes": (batch, side, side) uint8}, class numbers over the frame"""
+        return {"classes": outputs["logits"].argmax(dim=1).to(torch.uint8)}
 
     @property
     def outputs(self) -> int:

@@ -196,6 +196,10 @@ class BoundTagging(BoundTask):
             }
         )
 
+    def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
+        """{"probabilities": (batch, words, tags)}, each word's own, before the best well-formed sequence is found"""
+        return {"probabilities": (outputs["logits"] / calibration.get("temperature", 1.0)).softmax(dim=2)}
+
     @property
     def outputs(self) -> int:
         """Number of tags."""

@@ -1,0 +1,23 @@
+"""int8 by NNCF: convolutions and products quantised after training, ranges from real inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from headstart.contracts.exporter import CannotExport
+from headstart.exporters._tracing import naming_faults, quiet
+
+
+def quantised(model: Any, batches: Sequence[Any]) -> Any:
+    """Return an OpenVINO or ONNX model in int8. Raises CannotExport without NNCF."""
+    try:
+        nncf = import_module("nncf")
+    except ImportError as error:
+        raise CannotExport(f'int8 needs NNCF ({error}): pip install "headstart[int8]"') from error
+    with naming_faults("NNCF"), quiet():
+        found: Any = nncf.quantize(
+            model, nncf.Dataset(batches), preset=nncf.QuantizationPreset.MIXED, subset_size=len(batches)
+        )
+    return found
