@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from headstart.kernel import registry
 from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
 from small_sounds import save_tone
+from tiny_onnx import save_frames
 from tiny_text_models import SENTENCES, save_tiny
 from tiny_translators import save_translator
 
@@ -79,6 +80,11 @@ def _log_mel(folder: Path) -> Case:
     return Case({"rate": 8000}, paths, [b"", b"no sound", folder / "missing.wav", 7], fewest_boundaries=0)
 
 
+def _onnx_file(folder: Path) -> Case:
+    settings = {"reference": str(save_frames(folder / "frames.onnx")), "rate": 8000, "frame_seconds": 0.005}
+    return replace(_log_mel(folder), settings=settings)
+
+
 def _hf_text(folder: Path) -> Case:
     reference = save_tiny(folder, "bert", num_hidden_layers=4)
     return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
@@ -122,6 +128,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "embedded": _embedded,
     "hf_text": _hf_text,
     "log_mel": _log_mel,
+    "onnx_file": _onnx_file,
     "hf_seq2seq": _hf_seq2seq,
     "seq2seq_small": _seq2seq_small,
     "table_features": _table_features,
