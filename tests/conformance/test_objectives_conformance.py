@@ -23,6 +23,7 @@ from headstart.contracts.objective import DOMAIN, SOURCE, TARGET, TARGET_AGAIN, 
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
+from several_labels import two_tasks
 
 
 class Toy(Objective):
@@ -54,7 +55,9 @@ class Toy(Objective):
 
 
 LABELLED = {name: sample("objectives", name) for name in registry.names("objectives")}
-OBJECTIVES = {**{name: made for name, made in LABELLED.items() if "source" in made.streams}, "toy": Toy()}
+OF_TASKS = [name for name, made in LABELLED.items() if made.of_tasks]
+FITTED = {name: made for name, made in LABELLED.items() if "source" in made.streams and name not in OF_TASKS}
+OBJECTIVES = {**FITTED, "toy": Toy()}
 KNOWN = (SOURCE, TARGET, TARGET_AGAIN)
 ADAPTING = [name for name, objective in OBJECTIVES.items() if TARGET in objective.streams and name != "toy"]
 every_adapting = pytest.mark.parametrize("name", ADAPTING)
@@ -184,6 +187,21 @@ def test_two_trainings_of_one_seed_are_equal(objective: Any, setting: Callable[[
     one.run()
     other.run()
     assert all(torch.equal(value, others(other)[name]) for name, value in others(one).items())
+
+
+@pytest.mark.parametrize("name", OF_TASKS)
+def test_one_of_several_tasks_moves_all_and_repeats_itself(name: str) -> None:
+    one, other = (moving_loop(LABELLED[name], two_tasks, 0) for _ in range(2))
+    before = {key: value.clone() for key, value in weights_of(one).items()}
+    assert one.run().stopped == "all 3 epochs done" and other.run()
+    after, again = weights_of(one), weights_of(other)
+    assert not [key for key, value in after.items() if torch.equal(value, before[key])]
+    assert all(torch.equal(value, again[key]) for key, value in after.items())
+
+
+def weights_of(loop: Loop) -> dict[str, Tensor]:
+    """Every parameter."""
+    return {**dict(loop.model.backbone.module.named_parameters()), **others(loop)}
 
 
 def moving_loop(objective: Any, setting: Callable[[], Any], first: int) -> Loop:

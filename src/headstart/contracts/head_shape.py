@@ -18,7 +18,7 @@ from headstart.contracts.head_kinds import Cosine, Mlp, Prototypes, StageSum
 from headstart.contracts.network import Network
 from headstart.contracts.objective import Objective
 from headstart.contracts.task import BoundTask, FeatureSource
-from headstart.contracts.task_capabilities import is_linear, one_class_each
+from headstart.contracts.task_capabilities import SeveralTasks, is_linear, one_class_each
 from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError
 from headstart.kernel.settings import Settings
@@ -139,6 +139,8 @@ def shaped_head(task: BoundTask, backbone: FeatureSource, shape: HeadShape) -> n
 
 
 def _of_kind(task: BoundTask, source: FeatureSource, shape: HeadShape) -> nn.Module:
+    if isinstance(task, SeveralTasks):
+        return nn.ModuleList(_of_kind(part, source, shape) for part in task.tasks.values())
     if shape.kind == "mlp":
         return Mlp(source.width, shape.hidden, shape.layers, shape.dropout, task.head(_Narrow(shape.hidden)))
     if shape.kind == "stages":
@@ -157,7 +159,8 @@ def additions_for(objective: Objective, backbone: Network, task: BoundTask, shap
     """Make the modules that an objective trains beside a backbone and such a head."""
     outputs = task.outputs if isinstance(task, FromScores) and one_class_each(task) else 0
     beside = objective.beside_head(shape.bottleneck or backbone.width, outputs)
-    return {**objective.additions(backbone), **beside}
+    of_tasks = objective.beside_tasks(tuple(task.tasks)) if isinstance(task, SeveralTasks) else {}
+    return {**objective.additions(backbone), **beside, **of_tasks}
 
 
 @dataclass

@@ -85,6 +85,8 @@ class Objective(Settings):
     """True where it takes `Step.gathered`: terms that are not means over the examples of the first stream need it."""
     of_classes: ClassVar[bool] = False
     """True where each example must have one class, the target 'label'; see `contracts.task.one_class_each`."""
+    of_tasks: ClassVar[bool] = False
+    """True where it weighs or combines the losses of several tasks; see `contracts.task_capabilities.SeveralTasks`."""
     kinds: ClassVar[tuple[ShiftKind, ...]] = ()
     """Diagnosed kinds of shift under which it is tried on kept features of a source and a target; empty for none."""
     advice: ClassVar[Advice] = Advice()
@@ -105,6 +107,10 @@ class Objective(Settings):
     def beside_head(self, width: int, outputs: int) -> Mapping[str, nn.Module]:  # noqa: ARG002
         """Modules as of `additions` that follow the head: it reads features (batch, width) and gives so many classes,
         0 where examples have not one class each."""
+        return {}
+
+    def beside_tasks(self, names: Sequence[str]) -> Mapping[str, nn.Module]:  # noqa: ARG002
+        """Modules as of `additions` for several tasks, whose loss terms have these names."""
         return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:

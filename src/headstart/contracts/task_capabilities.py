@@ -110,7 +110,7 @@ class SeveralTasks(Protocol):
 
     @property
     def tasks(self) -> Mapping[str, BoundTask]:
-        """Return the tasks by name; a head has as many parts, in this order."""
+        """Return the tasks by name; a head has as many parts, in this order, and the losses are a term for each."""
         ...
 
     def known(self, name: str, targets: Targets) -> np.ndarray:

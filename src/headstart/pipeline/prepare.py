@@ -15,7 +15,7 @@ from headstart.contracts.modality import modality_named
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.target_movement import kind_of
 from headstart.contracts.task import BoundTask, SplitPolicy, Targets, Task
-from headstart.contracts.task_capabilities import ReadsTarget, Remarks, one_class_each
+from headstart.contracts.task_capabilities import ReadsTarget, Remarks, SeveralTasks, one_class_each
 from headstart.engine.frozen.content_keys import content_keys
 from headstart.evidence.duplicates import Duplicates, find_duplicates
 from headstart.evidence.splits import Split, split
@@ -287,11 +287,16 @@ def _settled(name: str, given: Mapping[str, Any]) -> Task:
 
 
 def require_classes(plan: Plan, task: BoundTask) -> None:
-    """Refuse a task that the plan's objective or head cannot serve: SettingsError."""
+    """Refuse a task that the plan's objective or head cannot serve. Raises SettingsError."""
     plan.head.require(task)
     if plan.plugin("objective").of_classes and not one_class_each(task):
         raise SettingsError(
             f"objective '{plan.objective}' needs data of which each example has one class, and the task is "
+            f"{registry.name_of(task)}. Leave --objective out."
+        )
+    if plan.plugin("objective").of_tasks and not isinstance(task, SeveralTasks):
+        raise SettingsError(
+            f"objective '{plan.objective}' is for several tasks (--label A --label B), and the task is "
             f"{registry.name_of(task)}. Leave --objective out."
         )
 

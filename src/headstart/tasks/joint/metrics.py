@@ -30,19 +30,19 @@ def _of_task(task: str, metric: Metric) -> Metric:
         return rows, known, prediction_of(task, prediction).take(rows)
 
     def score(targets: Targets, prediction: Prediction) -> float:
-        rows, *own = seen(targets, prediction)
-        return metric.score(*own) if len(rows) else np.nan
+        rows, known, found = seen(targets, prediction)
+        return metric.score(known, found) if len(rows) else np.nan
 
     def replicates(targets: Targets, prediction: Prediction) -> Replicates:
-        rows, *own = seen(targets, prediction)
+        rows, known, own = seen(targets, prediction)
         if not len(rows):
             return lambda weights: np.full(len(weights), np.nan)
-        found = metric.replicates(*own)
+        found = metric.replicates(known, own)
         return lambda weights: found(weights[:, rows])
 
     def support(targets: Targets, prediction: Prediction) -> Support:
-        rows, *own = seen(targets, prediction)
-        found = metric.support(*own) if metric.support else None
+        rows, known, own = seen(targets, prediction)
+        found = metric.support(known, own) if metric.support else None
         if found is None:
             return Support("", (), csr_array((len(prediction), 0)))
         placed = csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(len(prediction), len(rows)))
