@@ -23,6 +23,8 @@ class DataFacts:
     """True for a backbone that reads texts as tokens."""
     one_class: bool = False
     """True where each example has one class."""
+    decoder: bool = False
+    """True where a decoder of the backbone takes the place of a head."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -99,6 +99,10 @@ class Recipe(Tuning, Optimisation):
     def goes_back(self, parameter: str) -> bool:  # noqa: ARG002
         """Return True for a moving parameter that interpolation moves back; of a product one factor alone is."""
         return True
+
+    def on(self, backbone: Network) -> Self:  # noqa: ARG002
+        """Return the recipe with what only the backbone can say."""
+        return self
 
     def check(self, backbone: Network) -> None:
         """Refuse a backbone on which nothing would move as it should, before anything runs. Raises SettingsError."""

@@ -12,6 +12,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
 from headstart.contracts.runner import Runner
 from headstart.contracts.task_capabilities import Foresight
+from headstart.contracts.tuning import Recipe
 from headstart.engine.frozen.execution import described, plain_runner
 from headstart.engine.frozen.extract import Extracted
 from headstart.engine.store.feature_store import FeatureStore
@@ -61,7 +62,8 @@ class FitContext:
     @property
     def tuning(self) -> Any:
         """The plan's tuning with what the task's head asks for, or the settings of a search for one."""
-        return for_task(self.plan.plugin("tuning"), self.data.task)
+        found = for_task(self.plan.plugin("tuning"), self.data.task)
+        return found.on(self.backbone) if isinstance(found, Recipe) else found
 
     def scratch_recipe(self) -> Any:
         """The recipe of the baseline from scratch, likewise."""

@@ -113,7 +113,8 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
         for one in tries:
             defaults = {key: choice.value for key, choice in chosen.items()}
             settings = {**defaults, **one.settings, **search.of(kind)}
-            recipe = build(kind, settings, where=f"tuning {name}")
+            asked = build(kind, settings, where=f"tuning {name}")
+            recipe = asked.on(context.backbone)
             if recipe.cut_by_layers and context.layers is not None:
                 recipe = recipe.model_copy(update=cut_settings(recipe, context.layers, context.backbone))
             try:
@@ -129,7 +130,7 @@ def candidates(context: FitContext) -> tuple[list[Candidate], list[Decision]]:
             if any(candidate.recipe == recipe for _, candidate in found):
                 continue
             free = frozenset(kind.model_fields) - search.given.keys()
-            title = ", ".join([name, *(f"{key} {getattr(recipe, key)}" for key in one.settings)])
+            title = ", ".join([name, *(f"{key} {getattr(asked, key)}" for key in one.settings)])
             found.append((one.order, Candidate(title, name, recipe, context, one.reason, free, plain).planned()))
     if decisions and not found and search.named is not None:
         raise SettingsError("\n".join(one.reason for one in decisions))
@@ -180,7 +181,7 @@ def facts_of(context: FitContext) -> DataFacts:
     examples, stages = len(context.read.split.train), len(context.backbone.stages)
     linear, attention = is_linear(task), _is_transformer(context.backbone)
     tokens = isinstance(context.backbone.input_kind(), Tokens)
-    return DataFacts(examples, stages, linear, attention, tokens, one_class_each(task))
+    return DataFacts(examples, stages, linear, attention, tokens, one_class_each(task), task.needs.generates)
 
 
 def with_views(context: FitContext) -> tuple[FitContext, Decision | None]:

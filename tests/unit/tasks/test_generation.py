@@ -262,5 +262,13 @@ def test_a_small_translator_learns_and_its_run_is_the_backbone_of_another(tmp_pa
         data, backbone=str(run.folder), out=tmp_path / "two", settings={"tuning": {"epochs": 1}}, **common
     )
     assert child.record.arms["probe"].figures["chrf"].value == pytest.approx(model, abs=5)
+    kept = {"tuning": {"depth": "decoder", "epochs": 1}}
+    common["tuning"] = "partial"
+    decoder = headstart.fit(data, backbone=str(run.folder), out=tmp_path / "three", settings=kept, **common)
+    moved = {row.name: row.trained > 0 for row in decoder.record.stages}
+    assert moved == {"encoder.embeddings": False, "encoder.layer.0": False, "decoder.layer.0": True}
+    before, after = (load_model(one.folder / "model").backbone.module.state_dict() for one in (run, decoder))
+    assert all(torch.equal(before[name], after[name]) for name in before if ".encoder." in name)
+    assert not torch.equal(before["model.decoder.layers.0.fc1.weight"], after["model.decoder.layers.0.fc1.weight"])
     words = [load_model(one.folder / "model").backbone.assets()["tokenizer.json"] for one in (run, child)]
     assert words[0] == words[1], "a child keeps the vocabulary of its parent"
