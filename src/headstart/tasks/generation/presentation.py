@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from headstart.contracts.examples import Examples
+from headstart.contracts.modality import raws_of
 from headstart.contracts.panels import Mistake, Panel, Table
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.contracts.written_targets import texts_of
+from headstart.tasks._text_differences import differences
+from headstart.tasks.generation.language_check import warnings_of
 from headstart.tasks.generation.metrics import MEASURES, TEXT, counts, each_text, of_counts, signature
 from headstart.tasks.generation.task import BoundGeneration
 from headstart.tasks.generation.text_labels import TARGET
@@ -45,17 +48,8 @@ class GenerationPresentation:
         """Return the texts with the lowest chrF, the worst first."""
         found, truth = prediction.columns[TEXT].tolist(), texts_of(targets[TEXT])
         scores = each_text("chrf", found, truth)
-        return tuple(
-            Mistake(
-                row=int(row),
-                truth=truth[row],
-                predicted=found[row],
-                weight=float(100 - scores[row]),
-                weight_text=f"chrF {scores[row]:.0f}",
-            )
-            for row in np.argsort(scores, kind="stable")[:most]
-            if found[row] != truth[row]
-        )
+        worst = [int(row) for row in np.argsort(scores, kind="stable")[:most] if found[row] != truth[row]]
+        return tuple(_mistake(row, truth[row], found[row], float(scores[row])) for row in worst)
 
 
 def presentation(task: BoundGeneration) -> GenerationPresentation:  # noqa: ARG001
@@ -64,13 +58,24 @@ def presentation(task: BoundGeneration) -> GenerationPresentation:  # noqa: ARG0
 
 
 def review(examples: Examples) -> Review:
-    """Review texts to write: how long they are."""
-    texts = [str(text) for text in examples.target(TARGET) if text is not None]
+    """Review texts to write: their length, languages that look exchanged, and tokenised texts."""
+    rows = [row for row, text in enumerate(examples.target(TARGET)) if text is not None]
+    known = examples.take(rows)
+    texts = [str(text) for text in known.target(TARGET)]
+    names = examples.schema.inputs[0], examples.schema.targets[TARGET]
+    warnings = warnings_of([str(raw) for raw in raws_of(known)], texts, names, known.origins())
     words = [len(text.split()) for text in texts]
     said = (
         f"{len(texts)} texts to write, {np.mean(words or [0]):.0f} words in the mean, {max(words, default=0)} at most"
     )
-    return Review(missing=len(examples) - len(texts), notes=(said,), spreads={"words to write": words})
+    missing = len(examples) - len(texts)
+    return Review(warnings=warnings, missing=missing, notes=(said,), spreads={"words to write": words})
+
+
+def _mistake(row: int, truth: str, found: str, score: float) -> Mistake:
+    missing, extra = differences(truth, found)
+    weight, said = 100 - score, f"chrF {score:.0f}"
+    return Mistake(row=row, truth=truth, predicted=found, weight=weight, weight_text=said, missing=missing, extra=extra)
 
 
 def _signatures(found: Sequence[str], truth: Sequence[str]) -> Table:

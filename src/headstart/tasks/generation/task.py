@@ -17,13 +17,14 @@ from torch import nn
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.generation import Decoder, DecoderHead, Decoding, Generates
-from headstart.contracts.modality import HasTexts, modality_named
+from headstart.contracts.modality import HasTexts, modality_named, raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
 from headstart.contracts.task_capabilities import Choice
 from headstart.contracts.written_targets import TEXTS, token_column, written
 from headstart.kernel.errors import BackboneError, SettingsError
+from headstart.tasks.generation.language_check import frequent, looks_like
 from headstart.tasks.generation.metrics import TEXT, generation_metrics, measure
 from headstart.tasks.generation.text_labels import TARGET, are_texts, labelled_texts
 
@@ -67,7 +68,9 @@ class Generation(Decoding):
         most = min(self.longest, decoder.longest)
         cut = sum(len(row) > most for row in decoder.encode(texts))
         fresh = getattr(backbone, "origin", "") == "random"
-        bound = BoundGeneration(settings=self, cut=cut, texts=len(texts), from_random=fresh)
+        read = [str(raw) for raw in raws_of(examples)]
+        usual = {"reads": frequent(read, texts), "writes": frequent(texts, read)}
+        bound = BoundGeneration(settings=self, cut=cut, texts=len(texts), from_random=fresh, **usual)
         return bound.with_backbone(backbone)
 
     def restore(self, learnt: Mapping[str, Any]) -> BoundGeneration:
@@ -86,6 +89,10 @@ class BoundGeneration(BoundTask):
     """Texts that it was bound to."""
     cut: int = Field(ge=0)
     """Those of them that are longer than may be written."""
+    reads: tuple[str, ...] = ()
+    """Frequent words of the texts that it was trained to read."""
+    writes: tuple[str, ...] = ()
+    """Those of the texts to write."""
     from_random: bool = False
     """Whether the backbone had random weights."""
 
@@ -124,8 +131,11 @@ class BoundGeneration(BoundTask):
         return (Choice("texts to write", f"at most {self._most()} tokens", reason),)
 
     def warnings(self, examples: Examples) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
+        """Tell of texts that look like those the model writes, rather than those it reads."""
+        found = [str(raw) for raw in raws_of(examples)]
+        if not looks_like(found, self.reads, self.writes):
+            return ()
+        return ("these texts look like the language that the model writes, not like the one that it reads",)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """As of the settings."""
