@@ -74,9 +74,6 @@ class Decoder(Protocol):
 class Generates(Protocol):
     """A backbone with a decoder."""
 
-    decoder_stages: int
-    """How many of its last stages are the decoder's."""
-
     def decoder(self) -> Decoder:
         """Return the decoder, which shares the live weights."""
         ...

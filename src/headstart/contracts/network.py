@@ -42,6 +42,8 @@ class Network(ABC):
     """In order; at least one."""
     width: int
     """Width of the pooled features."""
+    decoder_stages: int = 0
+    """How many of the last stages are a decoder's, on which states pass as they are; 0 without one."""
     stage_widths: tuple[int, ...] = ()
     """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
 

@@ -134,10 +134,6 @@ class Mistake(Settings):
     in_answers: bool = False
     """Whether the marks are places in `truth` and `predicted`, such as words in which they differ, and not in the text.
     """
-    missing: tuple[Mark, ...] = ()
-    """Parts of `truth` that the prediction lacks, in order; they are marked where texts are compared."""
-    extra: tuple[Mark, ...] = ()
-    """Parts of `predicted` that are not true, in order."""
     masks: tuple[str, ...] = ()
     """True and predicted class map of a picture, each an indexed PNG of the picture's size in base64."""
     boxes: tuple[Outline, ...] = ()

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from headstart.contracts.advice import Advice, DataFacts, Suggestion
-from headstart.contracts.generation import Generates
 from headstart.contracts.network import Network
 from headstart.contracts.tuning import Recipe
 from headstart.kernel.errors import SettingsError
@@ -66,12 +65,12 @@ class Partial(Recipe):
 
     def on(self, backbone: Network) -> Self:
         """With the number of the decoder's stages, where these are to move."""
-        if self.depth != DECODER or not isinstance(backbone, Generates):
+        if self.depth != DECODER or not backbone.decoder_stages:
             return self
         return self.model_copy(update={"depth": None, "last": backbone.decoder_stages})
 
     def check(self, backbone: Network) -> None:
         """Raises SettingsError when more stages are to move than there are, or a decoder that there is not."""
         require_stages(backbone, self.last)
-        if self.depth == DECODER and not isinstance(backbone, Generates):
+        if self.depth == DECODER and not backbone.decoder_stages:
             raise SettingsError(f"tuning.depth = decoder: {backbone.name} has no decoder. Give tuning.last.")

@@ -74,8 +74,16 @@ def review(examples: Examples) -> Review:
 
 def _mistake(row: int, truth: str, found: str, score: float) -> Mistake:
     missing, extra = differences(truth, found)
-    weight, said = 100 - score, f"chrF {score:.0f}"
-    return Mistake(row=row, truth=truth, predicted=found, weight=weight, weight_text=said, missing=missing, extra=extra)
+    return Mistake(
+        row=row,
+        truth=truth,
+        predicted=found,
+        weight=100 - score,
+        weight_text=f"chrF {score:.0f}",
+        in_answers=True,
+        true_marks=missing,
+        predicted_marks=extra,
+    )
 
 
 def _signatures(found: Sequence[str], truth: Sequence[str]) -> Table:
