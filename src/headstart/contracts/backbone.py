@@ -71,6 +71,8 @@ class Backbone(Network, Complete):
     """Edits of its architecture, for a table; none where it is as its weights were trained."""
     unedited: Callable[[], Backbone] | None = None
     """Loads the same without edits, where these may cost knowledge."""
+    decoder_stages: int = 0
+    """How many of the last stages are a decoder's, which states pass as they are; 0 without one."""
     notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 

@@ -1,7 +1,7 @@
 """Network: a pretrained network cut into stages, as tunings and objectives see it.
 
-Boundary k lies before stage k: 0 is the prepared input, `len(stages)` the end. `contracts/backbone.py` adds reading of
-inputs, saving and capabilities.
+Boundary k lies before stage k: boundary 0 is the prepared input, boundary `len(stages)` the end. `segment(start, stop)`
+runs stages start..stop-1. `contracts/backbone.py` adds reading of inputs, saving and capabilities.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ class Network(ABC):
     """In order; at least one."""
     width: int
     """Width of the pooled features."""
-    decoder_stages: int = 0
-    """How many of the last stages are a decoder's, which states pass as they are; 0 without one."""
     stage_widths: tuple[int, ...] = ()
     """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
 

@@ -65,12 +65,15 @@ class Partial(Recipe):
 
     def on(self, backbone: Network) -> Self:
         """With the number of the decoder's stages, where these are to move."""
-        if self.depth != DECODER or not backbone.decoder_stages:
-            return self
-        return self.model_copy(update={"depth": None, "last": backbone.decoder_stages})
+        stages = _decoder_stages(backbone)
+        return self.model_copy(update={"depth": None, "last": stages}) if self.depth == DECODER and stages else self
 
     def check(self, backbone: Network) -> None:
         """Raises SettingsError when more stages are to move than there are, or a decoder that there is not."""
         require_stages(backbone, self.last)
-        if self.depth == DECODER and not backbone.decoder_stages:
+        if self.depth == DECODER and not _decoder_stages(backbone):
             raise SettingsError(f"tuning.depth = decoder: {backbone.name} has no decoder. Give tuning.last.")
+
+
+def _decoder_stages(backbone: Network) -> int:
+    return int(getattr(backbone, "decoder_stages", 0))
