@@ -43,7 +43,7 @@ def exchanged(reads: Sequence[str], writes: Sequence[str]) -> list[int]:
     read, written = (Counter(word for words in side for word in words) for side in (of_reads, of_writes))
 
     def leaning(words: frozenset[str], own: int) -> float:
-        """How much a text of one side is like the texts to read; `own` takes its own words off that side's counts."""
+        """Likeness of a text to the texts to read; `own` takes its own words off that side's counts."""
         return sum(
             math.log((read[word] - own + 0.5) / (written[word] - (1 - own) + 0.5)) / max(1, len(words)) ** 0.5
             for word in words
@@ -77,7 +77,7 @@ def looks_like(texts: Sequence[str], usual: Sequence[str], others: Sequence[str]
 
 
 def tokenised(texts: Sequence[str]) -> int:
-    """How many texts have a space before a full stop or comma, where that is usual among them; else 0."""
+    """Count the texts with a space before a full stop or comma, where that is usual among them; else 0."""
     stopped = [text for text in texts if "." in text or "," in text]
     found = sum(" ." in text or " ," in text for text in stopped)
     return found if stopped and found > TOKENISED * len(stopped) else 0
