@@ -40,7 +40,7 @@ def cell(method: str, path: str, per_class: int, seed: int, seconds: float) -> d
 def _auto(data: FewLabels, weights: Path, seconds: float, seed: int) -> Trained:
     import headstart
 
-    inputs = {data.modality: "input"}
+    inputs: dict[str, Any] = {data.modality: "input"}
     with own_cache(), tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         run = headstart.fit(

@@ -62,7 +62,7 @@ def _against(record: RunRecord, other: str, sign: float) -> dict[str, Any]:
     return {"value": sign * found.difference.value, "low": low, "high": high, "verdict": verdict}
 
 
-def _data(data: str, labels: int, seed: int, folder: Path) -> tuple[Any, dict[str, str]]:
+def _data(data: str, labels: int, seed: int, folder: Path) -> tuple[Any, dict[str, Any]]:
     """A draw of the training part with a fixed test part, and its columns."""
     if data.startswith("ner_"):
         return _sentences(data_folder() / "data" / data, labels, seed, folder / "data"), {}

@@ -68,7 +68,7 @@ def of_headstart(folder: str, epochs: int) -> dict[str, float]:
         timers.seconds.clear()
 
     setattr(Loop, "_judge", noting)  # noqa: B010
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "backbone": {"image_size": SIDE},
         "training": {"epochs": epochs, "batch_size": BATCH},
         "augmentation": {"blur": 0.0},
@@ -176,7 +176,7 @@ def of_memory(folder: str, steps: int) -> dict[str, float]:
 
     setattr(Stepper, "__call__", counting)  # noqa: B010
     threading.Thread(target=watch, daemon=True).start()
-    settings = {"backbone": {"image_size": SIDE}, "training": {"batch_size": BATCH}}
+    settings: dict[str, dict[str, Any]] = {"backbone": {"image_size": SIDE}, "training": {"batch_size": BATCH}}
     with tempfile.TemporaryDirectory() as out, contextlib.suppress(Enough):
         headstart.pretrain(
             folder,

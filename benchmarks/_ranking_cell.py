@@ -151,7 +151,7 @@ def scored(frame: pd.DataFrame, plan: Plan, reference: str) -> dict[str, Any]:
     return {"scores": {"probe": row.figure.value, **row.scores}, **classes}
 
 
-def _columns(data: str) -> dict[str, str]:
+def _columns(data: str) -> dict[str, Any]:
     return {"text" if data.startswith("text_") else "image": "input", "label": "label", "part": "part"}
 
 

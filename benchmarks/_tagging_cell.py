@@ -61,7 +61,7 @@ def run_ner(epochs: int, seed: int) -> dict[str, Any]:
 
 def _record(ours: Run) -> dict[str, Any]:
     # the fine-tuning, also where the run predicts with the probe
-    record = ours.record if ours.tuned is None else headstart.load(ours.tuned).record
+    record = ours.record if ours.tuned is None else headstart.Run(ours.tuned).record
     arms, probe = record.arms, next(one.difference for one in record.comparisons if one.against == "probe")
     return {
         "f1": 100 * arms["model"].figures["f1"].value,

@@ -89,7 +89,8 @@ def _one(name: str) -> dict[str, Any]:
 
 def _cut_off(name: str, cut: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict of a fit of 300 rows whose training from scratch is cut off."""
-    frame, columns = CUT_SETS[name](), {"text": "text"}
+    frame: pd.DataFrame = CUT_SETS[name]()
+    columns: dict[str, Any] = {"text": "text"}
     if "image" in frame.columns:
         columns = {"image": "image", "backbone": str(data_folder() / "weights" / "mobilenetv2_100_imagenet")}
     with tempfile.TemporaryDirectory() as folder:

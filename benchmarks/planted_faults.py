@@ -203,7 +203,11 @@ def _named(folder: Path) -> dict[str, str]:
 
 def _seconds(frame: pd.DataFrame, backbone: str) -> float:
     """The least of three, after a pass that keeps the features."""
-    asked = {"label": "label", "backbone": backbone, "image" if "input" in frame else "text": frame.columns[0]}
+    asked: dict[str, Any] = {
+        "label": "label",
+        "backbone": backbone,
+        "image" if "input" in frame else "text": frame.columns[0],
+    }
     headstart.inspect(frame, deep=True, **asked)
     times = []
     for _ in range(3):

@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loaded on first use
+    from headstart.kernel.errors import HeadstartError as HeadstartError
+    from headstart.present.report.write import report as report
+    from headstart.verbs.cache import cache as cache
+    from headstart.verbs.estimators import TransferClassifier as TransferClassifier
+    from headstart.verbs.estimators import TransferRegressor as TransferRegressor
+    from headstart.verbs.evaluate import evaluate as evaluate
+    from headstart.verbs.export import export as export
+    from headstart.verbs.export import replay as replay
+    from headstart.verbs.fit import fit as fit
+    from headstart.verbs.inspect import inspect as inspect
+    from headstart.verbs.predict import predict as predict
+    from headstart.verbs.pretrain import pretrain as pretrain
+    from headstart.verbs.run import Run as Run
+    from headstart.verbs.run import load as load
+    from headstart.verbs.select import select as select
+    from headstart.verbs.suggest import suggest as suggest
 
 __version__ = "0.1.0"
 

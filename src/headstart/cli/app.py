@@ -188,13 +188,14 @@ def predict(
     """
     chosen = given(locals())
     from headstart.cli.printing import frame_document, print_frame, print_lines, print_predicted
+    from headstart.verbs.predict import PredictionSummary
 
     if as_jsonl and (as_json or (out is not None and not out.endswith(".jsonl"))):
         raise SettingsError("--jsonl would do nothing beside --json, or with an --out that does not end in .jsonl")
     found = headstart.predict(run, data, reporter=reporter(), **chosen)
-    if out is None:
-        return Answer(lambda: frame_document(found), lambda: (print_lines if as_jsonl else print_frame)(found))
-    return Answer(found.to_json, lambda: print_predicted(found))
+    if isinstance(found, PredictionSummary):
+        return Answer(found.to_json, lambda: print_predicted(found))
+    return Answer(lambda: frame_document(found), lambda: (print_lines if as_jsonl else print_frame)(found))
 
 
 @app.command()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, metadata, version
 
 import torch
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from headstart.engine.device import machine, pick_device, versions
 from headstart.kernel import registry
@@ -84,25 +86,26 @@ def _offered(name: str, device: torch.device) -> str:
 
 def _licence(name: str) -> str:
     """The licence that a distribution states in a line; the first of its classifiers where it holds the whole text."""
-    stated = metadata(name)
-    short = stated.get("License-Expression") or stated.get("License") or ""
-    classified = [line.rpartition(" :: ")[2] for line in stated.get_all("Classifier", []) if line.startswith("License")]
+    stated = metadata(name).json
+    short = str(stated.get("license_expression") or stated.get("license") or "")
+    classified = [line.rpartition(" :: ")[2] for line in stated.get("classifier", ()) if line.startswith("License")]
     return short if 0 < len(short) <= 60 and "\n" not in short else (classified or ["not stated"])[0]
 
 
 def _extras() -> Iterator[tuple[str, bool]]:
     """Each extra of the distribution that users install, and whether it is complete."""
-    from packaging.requirements import Requirement  # here, as only this verb reads requirements
-
     try:
         own = distribution("headstart")
     except PackageNotFoundError:
         return
     wanted = [Requirement(text) for text in own.requires or ()]
     for extra in own.metadata.get_all("Provides-Extra", []):
-        needs = [one for one in wanted if one.marker and one.marker.evaluate({"extra": extra})]
-        mine = [one for one in needs if not one.marker.evaluate({"extra": ""})]
-        yield extra, all(_installed(one.name) for one in mine)
+        asked = [one.name for one in wanted if (mark := one.marker) and _only_of(mark, extra)]
+        yield extra, all(_installed(name) for name in asked)
+
+
+def _only_of(marker: Marker, extra: str) -> bool:
+    return marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
 
 
 def _installed(name: str) -> bool:
