@@ -13,6 +13,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
 from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.metric import Metric
 from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import CLASS_IDS
@@ -111,6 +112,11 @@ class SeveralTasks(Protocol):
     @property
     def tasks(self) -> Mapping[str, BoundTask]:
         """Return the tasks by name; a head has as many parts, in this order, and the losses are a term for each."""
+        ...
+
+    @property
+    def primaries(self) -> Mapping[str, Metric]:
+        """Return each task's primary metric, as it is among the metrics of all."""
         ...
 
     def known(self, name: str, targets: Targets) -> np.ndarray:

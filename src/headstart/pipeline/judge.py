@@ -18,10 +18,11 @@ from headstart.contracts.panels import Outline, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
+from headstart.contracts.task_capabilities import SeveralTasks
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
 from headstart.media.masks import overlay, read_mask, side_by_side
-from headstart.pipeline.record import Card, Comparison, FigureRow, SliceRow
+from headstart.pipeline.record import SINGLE, Card, Comparison, FigureRow, SliceRow
 
 MOST_MISTAKES = 24
 """Mistakes that a report shows."""
@@ -58,8 +59,9 @@ def judge(
     primary = task.evaluation.primary
     comparisons = []
     for key, prediction in predictions.items():
-        if key != "model":
-            comparisons.append(compared(key, primary, targets, model, prediction, groups, seed))
+        each = task.primaries.values() if key == SINGLE and isinstance(task, SeveralTasks) else ()
+        for metric in (primary, *each) if key != "model" else ():
+            comparisons.append(compared(key, metric, targets, model, prediction, groups, seed))
     slices, worst, notes = slice_rows(task, examples, targets, model, groups, seed)
     return Judged(
         found,

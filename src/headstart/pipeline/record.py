@@ -24,6 +24,9 @@ SOURCE_MODEL = "source"
 CLASSICAL, CONSTANT = "classical", "constant"
 """Keys of the arms that are classical baselines: the best of them, and the same prediction for every example."""
 
+SINGLE = "single"
+"""Key of the arm that is a model for each of several tasks, trained alone."""
+
 SMALL_NETWORK = "small network from scratch"
 """Title of a training from scratch of a smaller architecture than the backbone's."""
 

@@ -73,7 +73,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         layers=context.layers,
         adaptation=arms.adaptation,
         candidates=arms.candidates,
-        panels=(*judged.panels, *(() if context.foresight is None else context.foresight.panels)),
+        panels=(*judged.panels, *arms.panels, *(() if context.foresight is None else context.foresight.panels)),
         mistakes=judged.mistakes,
         frozen_pass=FrozenPass(
             computed=context.features.computed, reused=context.features.reused, seconds=dict(context.features.seconds)
@@ -99,6 +99,7 @@ def _verdict(arms: Arms, rows: Mapping[str, Arm], comparisons: Sequence[Comparis
         unit="unseen examples" if context.data.groups is None else "unseen groups",
         no_scratch=why_no_scratch(context.log.made),
         cut_off=arms.cut_off,
+        infos={one.name: info_of(one) for one in context.data.task.evaluation.metrics},
         remedy=f"Use --backbone {going_on} without --from." if going_on else "Use --tuning probe.",
     )
     return " ".join(filter(None, (words, arms.sentence))), negative

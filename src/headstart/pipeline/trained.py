@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.model import Model
+from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.task_capabilities import SeveralTasks
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.engine.training.checkpoint import Progress
 from headstart.pipeline.adaptation.rows import AdaptationRow
@@ -49,6 +51,8 @@ class Trained:
     """Parts of the split that its weights were fit on."""
     shortcoming: str = ""
     """As in `record.Arm`."""
+    each: Mapping[str, Trained] = field(default_factory=dict)
+    """The arms of several tasks that it is made of, each with its weights; empty for one model."""
     frozen: bool = False
     """Whether the backbone stayed as it was though there were steps: those of the head alone."""
     from_inputs: bool = False
@@ -75,6 +79,8 @@ class Arms:
     """A sentence for the verdict: how the model was found, or that its training was broken off; else empty."""
     used: float = 0.0
     """Seconds of the budget that all of it took."""
+    panels: tuple[Panel, ...] = ()
+    """What training them showed."""
     adaptation: AdaptationRow | None = None
     """Adaptation to a target; None without one."""
 
@@ -102,6 +108,8 @@ def weights_of(backbone: Backbone) -> Weights:
 
 def predict_rows(context: FitContext, arm: Trained, rows: np.ndarray) -> Prediction:
     """The arm's calibrated prediction for some rows: from the stored features where the backbone stayed as it was."""
+    if arm.each and isinstance(task := context.data.task, SeveralTasks):
+        return task.joined({name: predict_rows(context, one, rows) for name, one in arm.each.items()})
     if arm.on_stored and context.data.task.needs.features == "pooled":
         return heads_on_features(arm.model, context.features.pooled(rows))
     if arm.on_stored and context.windows is None and context.features.spec.keep == "state":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from headstart.contracts.figures import MetricInfo
 from headstart.contracts.metric import SHARE
@@ -15,6 +16,7 @@ from headstart.pipeline.numbers import difference_text, figure_text, in_sentence
 from headstart.pipeline.record import (
     CLASSICAL,
     CONSTANT,
+    SINGLE,
     SMALL_NETWORK,
     SOURCE_MODEL,
     TUNED,
@@ -37,11 +39,12 @@ def verdict(
     unit: str = "unseen examples",
     no_scratch: str = "",
     cut_off: str = "",
+    infos: Mapping[str, MetricInfo] = MappingProxyType({}),
     remedy: str = "Use --tuning probe.",
 ) -> tuple[str, bool]:
     """The verdict and whether it is negative transfer; `unit` is what a figure's n counts, `no_scratch` says
-    why there is no training from scratch to compare with, `cut_off` how far a budget let the training come, and
-    `remedy` the way to the probe where that is better.
+    why there is no training from scratch to compare with, `cut_off` how far a budget let the training come,
+    `infos` the metrics of single tasks, and `remedy` the way to the probe where that is better.
 
     Negative transfer: the model that starts from pretrained weights is worse than the same from scratch, and the
     interval of the paired difference excludes zero.
@@ -63,13 +66,43 @@ def verdict(
             sentences.append(_classical_sentence(comparison.verdict, difference, arms[CLASSICAL].title))
         elif comparison.against == CONSTANT:
             sentences += _constant_sentence(comparison.verdict, difference, arms[CONSTANT].title)
+        elif comparison.against == SINGLE:
+            continue
         elif comparison.against == TUNED:
             sentences.append(_tuned_sentence(comparison.verdict, difference))
         else:
             sentences.append(_probe_sentence(comparison.verdict, difference, remedy))
+    sentences += _single_sentences(metric, {metric: info, **infos}, arms, comparisons)
     if "scratch" not in arms:
         sentences.append(f"Transfer gain unknown: {no_scratch or 'there is no training from scratch to compare with'}.")
     return " ".join(sentences), negative
+
+
+def _single_sentences(
+    primary: str, infos: Mapping[str, MetricInfo], arms: Mapping[str, Arm], comparisons: Sequence[Comparison]
+) -> list[str]:
+    """Sentences on several tasks beside a model for each of them: interference is named by task."""
+    own = [one for one in comparisons if one.against == SINGLE]
+    by_task = [one for one in own if one.metric != primary] or own
+    if not by_task:
+        return []
+    told = {
+        outcome: ", ".join(
+            f"{in_sentence(infos[one.metric].title)} {difference_text(infos[one.metric].unit, one.difference)}"
+            for one in by_task
+            if one.verdict == outcome
+        )
+        for outcome in ("worse", "better", UNDECIDED)
+    }
+    words = {
+        "worse": "NEGATIVE INTERFERENCE: worse than a model for each task by",
+        "better": "Better than a model for each task by",
+        UNDECIDED: "Undecided against a model for each task:",
+    }
+    found = [f"{words[outcome]} {listed}." for outcome, listed in told.items() if listed]
+    alone, joint = arms[SINGLE].seconds, arms["model"].seconds
+    took = f", in {joint / alone:.0%} of their time" if alone > 0 and arms["model"].history else ""
+    return found or [f"No significant difference from a model for each task{took}."]
 
 
 def for_target(metric: str, info: MetricInfo, arms: Mapping[str, Arm], adaptation: AdaptationRow) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headstart.contracts.recommender import HasCandidates
-from headstart.contracts.task_capabilities import ClosedForm
+from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks
 from headstart.engine.process_group import process_group
 from headstart.pipeline.arms import is_probe_by_steps, solve_arm
 from headstart.pipeline.context import FitContext
@@ -18,6 +18,7 @@ from headstart.pipeline.defaults_by_size import of_task, with_enough_epochs
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.record import Decision
 from headstart.pipeline.refit import trained_and_refitted
+from headstart.pipeline.single_tasks import with_single_tasks
 from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.trained import Arms, Trained, weights_of
 from headstart.search.floor import better_of, has_floor, told
@@ -86,18 +87,20 @@ def _trained(context: FitContext, keep: float, start: Trained | None, baseline: 
     name, title = context.plan.tuning, f"{context.plan.tuning} tuning of {context.backbone.name}"
     title += "" if context.plan.head.plain else f" with {context.plan.head.described()}"
     seconds = None if context.budget.seconds is None else max(0.0, context.budget.left() - keep)
+    several = isinstance(context.data.task, SeveralTasks)
+    seconds = seconds / 2 if several and seconds is not None else seconds  # the other half is for each task alone
     tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
     if has_floor(context) and seconds is not None:
         least = least_seconds(context, tuning, fast.plain)
         if process_group().agreed(seconds < least):
             return _as_model(Arms(context, [], cut_off=_not_begun(context, title, least, seconds)), baseline)
-    before = weights_of(context.backbone) if has_floor(context) else {}
+    before = weights_of(context.backbone) if several or has_floor(context) else {}
     with context.budget.step(f"training ({name})", seconds):
         tuned = trained_and_refitted(context, tuning, title, seconds, start)
     context.log.add(more, *tuned.decisions)
-    if start is None or not has_floor(context):
-        return told(Arms(context, [tuned, baseline]), tuned)
-    return told(better_of(context, tuned, start, baseline, before), tuned)
+    floor = start is not None and has_floor(context)
+    arms = better_of(context, tuned, start, baseline, before) if floor else Arms(context, [tuned, baseline])
+    return told(with_single_tasks(arms, tuning, before, seconds) if several else arms, tuned)
 
 
 def _not_begun(context: FitContext, title: str, least: float, seconds: float) -> str:

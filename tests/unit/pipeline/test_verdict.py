@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.pipeline.record import SMALL_NETWORK, Arm, Comparison, FigureRow
+from headstart.contracts.figures import MetricInfo
+from headstart.pipeline.record import SMALL_NETWORK, Arm, Comparison, Epoch, FigureRow
 from headstart.pipeline.verdict import verdict
 from metric_infos import metric_infos
 
@@ -14,6 +15,9 @@ FIGURES = {
 }
 ACCURACY = metric_infos("accuracy")["accuracy"]
 ARM = Arm(title="linear probe on resnet18", figures=FIGURES, seconds=1.0)
+
+WITH_SINGLE = (("worse", -0.03, "sex"), ("better", 0.02, "age"))
+EPOCH = Epoch(epoch=1, train_loss=1.0, val_loss=1.0, val_metric=0.5, learning_rate=0.1, seconds=1.0)
 
 
 def against(other: str, outcome: str, value: float, half: float, metric: str = "accuracy") -> Comparison:
@@ -165,3 +169,19 @@ def test_a_difference_without_an_interval_is_undecided_and_says_why(other: str) 
     words, negative = said(found)
     assert "undecided" in words.lower() and "+20.0 points (too few examples of 'spam': 2)" in words
     assert "significant" not in words and "helps" not in words.lower() and "beats" not in words.lower() and not negative
+
+
+def test_tasks_that_joint_training_harms_are_named() -> None:
+    of_sex, of_age = (against("single", outcome, value, 0.01, metric) for outcome, value, metric in WITH_SINGLE)
+    infos = {one: MetricInfo(title=f"Accuracy of {one}", unit="share") for one in ("sex", "age")}
+    arms = {"model": ARM.model_copy(update={"history": (EPOCH,)}), "single": ARM.model_copy(update={"seconds": 4.0})}
+
+    def words(*compared: Comparison) -> str:
+        return verdict("accuracy", ACCURACY, arms, compared, infos=infos)[0]
+
+    harmed = "NEGATIVE INTERFERENCE: worse than a model for each task by accuracy of sex −3.0 points (−4.0 to −2.0)."
+    helped = "Better than a model for each task by accuracy of age +2.0 points (+1.0 to +3.0)."
+    mean = against("single", "worse", -0.01, 0.01)
+    assert f"{harmed} {helped}" in words(mean, of_sex, of_age)
+    even = of_age.model_copy(update={"verdict": "not significant"})
+    assert "No significant difference from a model for each task, in 25% of their time." in words(even)

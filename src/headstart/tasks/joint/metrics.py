@@ -20,7 +20,12 @@ def joint_metrics(tasks: Mapping[str, BoundTask]) -> tuple[Metric, ...]:
     """Return "mean_score", and each task's as 'TASK.METRIC'."""
     each = {name: task.evaluation.metrics for name, task in tasks.items()}
     own = [_of_task(name, metric) for name, metrics in each.items() for metric in metrics]
-    return (_mean([_of_task(name, metrics[0]) for name, metrics in each.items()]), *own)
+    return (_mean([*primaries_of(tasks).values()]), *own)
+
+
+def primaries_of(tasks: Mapping[str, BoundTask]) -> dict[str, Metric]:
+    """Return the primary metric of each task."""
+    return {name: _of_task(name, task.evaluation.primary) for name, task in tasks.items()}
 
 
 def _of_task(task: str, metric: Metric) -> Metric:

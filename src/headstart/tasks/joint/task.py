@@ -20,6 +20,7 @@ from headstart.contracts.bound_task import bound_task, suited_tasks
 from headstart.contracts.examples import SEVERAL, Examples
 from headstart.contracts.features import Features
 from headstart.contracts.linear_model import LinearModel
+from headstart.contracts.metric import Metric
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.targets import WEIGHT, TargetKinds
 from headstart.contracts.task import (
@@ -38,7 +39,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError, unknown
 from headstart.kernel.settings import Settings
 from headstart.kernel.user_settings import build
-from headstart.tasks.joint.metrics import joint_metrics
+from headstart.tasks.joint.metrics import joint_metrics, primaries_of
 from headstart.tasks.joint.parts import (
     KNOWN,
     KNOWN_OR_NOT,
@@ -187,6 +188,11 @@ class BoundJoint(BoundTask):
         if not any(bool(own[KNOWN].any()) for own in found.values()):
             raise DataError(f"none of the {len(examples)} examples has a label of {' or '.join(self.tasks)}")
         return {**joined(found), **examples.weights()}
+
+    @property
+    def primaries(self) -> Mapping[str, Metric]:
+        """Return each task's primary metric."""
+        return primaries_of(self.tasks)
 
     def known(self, name: str, targets: Targets) -> np.ndarray:
         """Return which examples (examples,) bool have a label of that task."""
