@@ -24,6 +24,7 @@ from headstart.kernel import registry
 from headstart.kernel.user_settings import build
 from headstart.tasks.classification.task import Classification
 from small_sounds import save_tone
+from tiny_detectors import save_tiny_detector
 from tiny_onnx import save_frames
 from tiny_text_models import SENTENCES, save_tiny
 from tiny_translators import save_translator
@@ -85,6 +86,12 @@ def _onnx_file(folder: Path) -> Case:
     return replace(_log_mel(folder), settings=settings)
 
 
+def _hf_detector(folder: Path) -> Case:
+    reference = save_tiny_detector(folder, "rt_detr_v2")
+    settings = {"reference": str(reference)}
+    return Case(settings, PICTURES, [b"", b"no picture", folder / "missing.png"], fewest_boundaries=1)
+
+
 def _hf_text(folder: Path) -> Case:
     reference = save_tiny(folder, "bert", num_hidden_layers=4)
     return Case({"reference": str(reference)}, list(SENTENCES), [7, ("a", "b", "c")])
@@ -126,6 +133,7 @@ def _seq2seq_small(folder: Path) -> Case:
 CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
     "embedded": _embedded,
+    "hf_detector": _hf_detector,
     "hf_text": _hf_text,
     "log_mel": _log_mel,
     "onnx_file": _onnx_file,

@@ -18,6 +18,7 @@ from headstart.contracts.format import Columns
 from headstart.kernel.errors import DataError
 from headstart.pipeline.data import read_examples
 from small_videos import save_video
+from tiny_detectors import save_tiny_detector
 
 PICTURES = 60
 
@@ -144,3 +145,24 @@ def test_a_deep_look_names_boxes_that_are_missing_and_of_another_class(tmp_path:
     named = {(row.kind, row.origin) for row in found.deep.faults}
     assert ("wrong class of a box", f"images/{large[20]['image_id']:03d}.png") in named
     assert named & {("missing box", f"images/{one['image_id']:03d}.png") for one in missing}
+
+
+def test_a_pretrained_detector_learns_new_classes_and_then_another(
+    cells: Path, headstart_says: Callable[..., str], tmp_path: Path
+) -> None:
+    backbone = save_tiny_detector(tmp_path / "detector", "rt_detr_v2")
+    short = ("--set", "tuning.epochs=1", "--runner", "eager", "--no-scratch")
+    said = headstart_says(
+        "fit", cells, "--backbone", backbone, "--tuning", "partial", "--out", tmp_path / "run", *short
+    )
+    assert "AP" in said
+    assert json.loads((tmp_path / "run" / "model" / "model.json").read_text())["task"]["learnt"]["sets"] is True
+    table = headstart.load(tmp_path / "run").predict(cells / "images")
+    assert set(table["label"]) <= {*CLASSES, ""} and table["right"].max() <= SIDE
+    other = coco(tmp_path / "other", range(100, 124))
+    document = json.loads((other / "instances.json").read_text())
+    document["categories"][1]["name"] = "bubble"
+    (other / "instances.json").write_text(json.dumps(document))
+    headstart_says("fit", other, "--from", tmp_path / "run", "--tuning", "head_only", "--out", tmp_path / "on", *short)
+    task = headstart.load(tmp_path / "on").model.task
+    assert task.classes == ("cell", "platelet", "bubble") and task.sets

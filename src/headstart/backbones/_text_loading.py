@@ -125,7 +125,7 @@ def pretrained_model(config: Any, source: Path, kind: Any = None) -> nn.Module:
                 local_files_only=True,
                 weights_only=True,
                 output_loading_info=True,
-                **_choices(config),
+                **_choices(config, auto),
             )
     except pickle.UnpicklingError as error:
         raise BackboneError(_refusal(source)) from error
@@ -161,7 +161,10 @@ def quiet() -> Iterator[None]:
 
 
 def _choices(config: Any) -> dict[str, Any]:
-    """Attention that is the same everywhere, and no pooler: it is untrained in most checkpoints."""
+    """Attention that is the same everywhere, and no pooler: it is untrained in most checkpoints. A model with another
+    inside, as a detector has one of pictures, chooses for each."""
+    if getattr(config, "backbone_config", None) is not None:
+        return {}
     kind = _model_class(config)
     choices: dict[str, Any] = {"attn_implementation": "sdpa" if kind._supports_sdpa else "eager"}
     if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:

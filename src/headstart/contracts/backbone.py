@@ -212,6 +212,22 @@ class HasFrames(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsBoxes(Protocol):
+    """A backbone that was pretrained to find boxes: the rest of its network can be the head of a task."""
+
+    side: int
+    """Pixels of the square that it sees pictures in."""
+
+    def box_head(self, classes: int) -> nn.Module:
+        """Return a copy of the rest, pretrained but for new classes.
+
+        It takes `Features.maps` and returns logits (batch, layers, queries, classes) and boxes (batch, layers, queries,
+        4), centre across and down, width and height as shares of the square; the last layer counts.
+        """
+        ...
+
+
 def require_width(pooled: Tensor, examples: int, backbone: Network) -> None:
     """Refuse pooled features that are not (examples, width). Raises SettingsError, which names the backbone."""
     if pooled.shape != (examples, backbone.width):

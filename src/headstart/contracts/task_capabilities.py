@@ -89,6 +89,15 @@ def made_of_sums(task: BoundTask | None) -> TypeGuard[Sums]:
 
 
 @runtime_checkable
+class Decodes(Protocol):
+    """A bound task whose predictions are made of the outputs of its head, so that it need not run twice."""
+
+    def decoded(self, outputs: Tensors, inputs: Tensors) -> Prediction:
+        """Return what `predict` does, of the outputs of `forward`."""
+        ...
+
+
+@runtime_checkable
 class Extends(Protocol):
     """A bound task that can go on in a later run: what it knows stays in its place, new classes come after it."""
 
@@ -264,8 +273,17 @@ class WritesFiles(Protocol):
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
         """Write a file per example below `folder`, called after its name, a path without suffix; return the files.
 
-        None are returned where one file holds the predictions of all examples: what it has of others then stays in it.
+        None are returned where one file holds the predictions of all examples: see `FinishesFiles`.
         """
+        ...
+
+
+@runtime_checkable
+class FinishesFiles(WritesFiles, Protocol):
+    """One with a file for the predictions of all examples, which may be too many to be held at once."""
+
+    def finish(self, folder: Path) -> None:
+        """Write what is left to be written below `folder` once `files` has had all examples."""
         ...
 
 

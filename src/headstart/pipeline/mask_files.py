@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import files_of, raws_of
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.task_capabilities import WritesFiles
+from headstart.contracts.task_capabilities import FinishesFiles, WritesFiles
 from headstart.kernel.errors import HeadstartError, SettingsError
 from headstart.kernel.files import atomic_folder, fitting, hash_bytes, read_json, write_json
 from headstart.media.images import SUFFIXES
@@ -100,6 +100,11 @@ class MaskFiles:
         written = shown.files(prediction, raws_of(examples), self._names.of(names_of(examples)), self.folder)
         self.of |= {origin: self.folder / file for origin, file in zip(examples.origins(), written)}
         return [f"{self.final.name}/{file}" for file in written]
+
+    def finish(self, shown: WritesFiles) -> None:
+        """All examples were written."""
+        if isinstance(shown, FinishesFiles):
+            shown.finish(self.folder)
 
 
 @contextmanager

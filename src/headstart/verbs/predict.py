@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def predict(
             follows = partial(reader.followed, source) if isinstance(reader, Follows) else None
             if follows is not None:
                 predictor.at_most(FRAMES_AT_ONCE)
+                stream = _ahead(stream)
         chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
         if out is None:
             found: pd.DataFrame | PredictionSummary = _everything(frames(predictor, chunks, None, reporter), reporter)
@@ -152,7 +154,8 @@ def _written(
 ) -> PredictionSummary:
     """Write the predictions, and masks or boxes in a folder beside them; `joins` puts those of a scan together, and
     those of a video to tracks."""
-    if not isinstance(presentation_of(predictor.model.task), WritesFiles):
+    shown = presentation_of(predictor.model.task)
+    if not isinstance(shown, WritesFiles):
         with atomic_path(out) as table:
             rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
@@ -161,6 +164,7 @@ def _written(
     require_outside_runs(folder, what="predicted files")
     with atomic_path(out) as table, mask_files(folder) as masks:
         rows, failed = write(frames(predictor, chunks, masks, reporter), table, out.suffix)
+        masks.finish(shown)
         if masks.of and gathers is not None:
             joined = gathers(masks.of, masks.folder)
         elif follows is not None:
@@ -168,6 +172,15 @@ def _written(
     named = tuple(str(folder / path.relative_to(masks.folder)) for path in joined)
     kind = "gathered" if follows is None else "followed"
     return PredictionSummary.model_validate({"rows": rows, "failed": failed, "out": str(out), kind: named})
+
+
+def _ahead(chunks: Iterator[Examples]) -> Iterator[Examples]:
+    """The chunks, of which the next one is decoded while one is predicted."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
 
 
 def _telling(chunks: Iterator[Examples], cut_off: CutOff, reporter: Reporter) -> Iterator[Examples]:

@@ -213,12 +213,16 @@ def test_a_table_has_a_row_for_each_likely_box_and_one_for_a_picture_without_any
     assert shown.tally(shown.labels(boxed([[box("cell", 0, 0, 9, 9)] * 2, []]))) == {"cell": 2}
 
 
-def test_a_coco_file_grows_with_each_part_of_the_pictures(tmp_path: Path) -> None:
+def test_a_coco_file_has_every_part_of_the_pictures_and_none_is_written_twice(tmp_path: Path) -> None:
     task = bound([[box("cell", 0, 0, 40, 40), box("platelet", 50, 50, 60, 60)]])
     shown: Any = presentation_of(task)
     for names in (["a", "b"], ["c", "d"]):
         raws = [Path(f"/{name}.png") for name in names]
         assert shown.files(predicted_by_hand(task), raws, names, tmp_path) == []
+        (lines,) = tmp_path.iterdir()
+        assert len(lines.read_text().splitlines()) == (2 if names == ["a", "b"] else 4)
+    shown.finish(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["coco.json"]
     written = json.loads((tmp_path / "coco.json").read_text())
     assert [(one["id"], one["file_name"]) for one in written["images"]] == [
         *enumerate(["a.png", "b.png", "c.png", "d.png"], 1)

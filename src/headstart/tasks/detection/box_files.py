@@ -1,36 +1,60 @@
-"""Predicted boxes as one COCO file, which grows with every part of the pictures that is predicted."""
+"""Predicted boxes as one COCO file. Pictures are noted line by line as they are predicted, and joined when all are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.kernel.files import read_json, write_json
 from headstart.tasks.detection.boxes import EDGES, LABEL, SCORE
 
+COCO, LINES = "coco.json", "coco.json.lines"
 
-def add_to_coco(
-    file: Path, classes: Sequence[str], found: Sequence[np.ndarray], sizes: np.ndarray, names: Sequence[str]
-) -> None:
-    """Add pictures and their boxes to a COCO file, which is made where it is missing.
+
+def note_pictures(folder: Path, found: Sequence[np.ndarray], sizes: np.ndarray, names: Sequence[str]) -> None:
+    """Note pictures and their boxes, a line of JSON each, after those that are there.
 
     Args:
-        classes: their names, by number. found: boxes (boxes, 6) of each picture, see `boxes.py`.
-        sizes: (pictures, 2) width and height. names: of the pictures' files.
+        found: boxes (boxes, 6) of each picture, see `boxes.py`. sizes: (pictures, 2) width and height.
+        names: of the pictures' files.
     """
+    with open(folder / LINES, "a", encoding="utf-8") as lines:
+        for boxes, (width, height), name in zip(found, sizes.tolist(), names):
+            image = {"file_name": name, "width": width, "height": height}
+            lines.write(json.dumps([image, [_annotation(box) for box in boxes]], ensure_ascii=False) + "\n")
+
+
+def join_pictures(folder: Path, classes: Sequence[str]) -> None:
+    """Write the COCO file of all that was noted, if anything was; a picture is in memory at a time.
+
+    Args:
+        classes: their names, by number.
+    """
+    if not (folder / LINES).exists():
+        return
     categories = [{"id": k + 1, "name": name} for k, name in enumerate(classes)]
-    document: dict[str, Any] = {"images": [], "categories": categories, "annotations": []}
-    if file.exists():
-        document = read_json(file)
-    images, annotations = document["images"], document["annotations"]
-    for boxes, (width, height), name in zip(found, sizes.tolist(), names):
-        images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
-        for box in boxes:
-            annotations.append({"id": len(annotations) + 1, "image_id": len(images), **_annotation(box)})
-    write_json(file, document)
+    with open(folder / COCO, "w", encoding="utf-8") as file:
+        file.write(f'{{"categories": {json.dumps(categories, ensure_ascii=False)},\n"images": [')
+        images = ({"id": at, **image} for at, (image, _) in enumerate(_noted(folder), 1))
+        _write(file, images)
+        file.write('],\n"annotations": [')
+        boxes = ((at, box) for at, (_, boxes) in enumerate(_noted(folder), 1) for box in boxes)
+        _write(file, ({"id": number, "image_id": at, **box} for number, (at, box) in enumerate(boxes, 1)))
+        file.write("]}\n")
+    (folder / LINES).unlink()
+
+
+def _noted(folder: Path) -> Iterator[Any]:
+    with open(folder / LINES, encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def _write(file: Any, entries: Iterator[dict[str, Any]]) -> None:
+    for at, entry in enumerate(entries):
+        file.write(("," if at else "") + "\n" + json.dumps(entry, ensure_ascii=False))
 
 
 def _annotation(box: np.ndarray) -> dict[str, Any]:

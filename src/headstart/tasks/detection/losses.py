@@ -35,7 +35,7 @@ def sums_of(outputs: Tensors, boxes: Tensor) -> Tensors:
     found, count = outputs["boxes"][picture, point], true.new_tensor(float(len(true)))
     middle = centreness(outputs["points"][picture, point, :2].to(true), true)
     classes = classes_of(assigned, boxes, outputs["scores"].shape[2])
-    focal = sigmoid_focal_loss(outputs["scores"], classes)[~assigned.ignored].sum()
+    focal = (sigmoid_focal_loss(outputs["scores"], classes) * ~assigned.ignored[..., None]).sum()
     giou = (generalized_box_iou_loss(found, true) * middle).sum()
     centred = functional.binary_cross_entropy_with_logits(
         outputs["centreness"][picture, point], middle, reduction="sum"

@@ -15,7 +15,7 @@ from headstart.contracts.panels import Mistake, Outline, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
-from headstart.tasks.detection.box_files import add_to_coco
+from headstart.tasks.detection.box_files import join_pictures, note_pictures
 from headstart.tasks.detection.box_panels import class_panel, curve_panel, error_panel, size_panel
 from headstart.tasks.detection.box_review import review_boxes
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, counted, labelled_boxes
@@ -61,10 +61,14 @@ class DetectionPresentation(NamedTuple):
         return np.array([max(1, len(boxes)) for boxes in found], np.int64), columns
 
     def files(self, prediction: Prediction, raws: Sequence[Raw], names: Sequence[str], folder: Path) -> list[str]:
-        """Add the boxes to the file coco.json of the folder; see `box_files.py`."""
+        """Note the boxes for the file coco.json of the folder; see `box_files.py`."""
         files = [f"{name}{raw.suffix}" if isinstance(raw, Path) else name for name, raw in zip(names, raws)]
-        add_to_coco(folder / "coco.json", self.classes, shown(prediction), prediction.columns[SIZE], files)
+        note_pictures(folder, shown(prediction), prediction.columns[SIZE], files)
         return []
+
+    def finish(self, folder: Path) -> None:
+        """Write coco.json of all that was noted."""
+        join_pictures(folder, self.classes)
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Return figures of each class and size, the precision at each recall, and the kinds of errors."""

@@ -2,19 +2,20 @@
 
 Pictures are seen whole, in a square; boxes are brought into it, and predictions back to the pictures' own pixels. The
 head is that of `point_head.py`, what each of its points learns is in `point_targets.py`, and boxes found twice are left
-out in `decoding.py`.
+out in `decoding.py`. Where the backbone is a pretrained detector, its own decoder is the head: `set_head.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, field_validator
 from torch import nn
 
+from headstart.contracts.backbone import FindsBoxes
 from headstart.contracts.box_labels import TARGET
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
@@ -42,6 +43,8 @@ from headstart.tasks.detection.label_doubts import doubtful_boxes
 from headstart.tasks.detection.losses import losses_of, sums_of
 from headstart.tasks.detection.metrics import THRESHOLD, best_threshold, detection_metrics, require_reference
 from headstart.tasks.detection.point_head import PointHead
+from headstart.tasks.detection.set_head import LAYERS, SetHead, decode_sets
+from headstart.tasks.detection.set_losses import losses_of_sets, sums_of_sets
 from headstart.tasks.detection.view import STEP, chosen_side, chosen_strides, shorter_sides, told
 
 BOXES, FRAME, SIZE = TARGET, "frame", "size"
@@ -55,8 +58,12 @@ class Detection(Settings):
 
     target: ClassVar[str] = TARGET
 
+    head: Literal["own", "points"] = "own"
+    """'own': the decoder of a backbone that is a pretrained detector; 'points': a new head on its maps, as on those of
+    any other backbone."""
     image_side: int | None = Field(default=None, ge=STEP, le=MOST_SIDE, multiple_of=STEP)
-    """Pixels of the square that pictures are seen whole in; a multiple of 32; by default from the data."""
+    """Pixels of the square that pictures are seen whole in; a multiple of 32; by default from the data, or a detector's
+    own."""
     strides: tuple[int, ...] = ()
     """Strides of the maps that boxes are found on, such as [8, 16, 32]; by default from the sizes of the boxes."""
     width: int = Field(default=96, ge=8, le=1024, multiple_of=8)
@@ -87,8 +94,10 @@ class Detection(Settings):
             DataError: boxes are missing or have no area, or no picture has any.
         """
         require_reference()
-        labels = labelled_boxes(examples)
-        return _bound(self, examples, class_names(labels), self.image_side, self.strides)
+        labels, side = labelled_boxes(examples), self.image_side
+        if sets := self.head == "own" and isinstance(backbone, FindsBoxes):
+            side = side or backbone.side
+        return _bound(self, examples, class_names(labels), side, self.strides, sets=sets)
 
     def restore(self, learnt: Mapping[str, Any]) -> BoundDetection:
         """Take classes and view as they were learnt."""
@@ -106,7 +115,7 @@ class BoundDetection(BoundTask):
     """Class names."""
     counts: tuple[NonNegativeInt, ...]
     """Boxes of each class."""
-    image_side: int = Field(ge=STEP, le=MOST_SIDE, multiple_of=STEP)
+    image_side: int = Field(ge=STEP, le=MOST_SIDE)
     """Pixels of the square that pictures are seen whole in."""
     strides: tuple[int, ...] = Field(min_length=1)
     """Strides that boxes are found on, ascending; those that the backbone has no map of are left out by its head."""
@@ -114,6 +123,9 @@ class BoundDetection(BoundTask):
     """Pictures with more boxes than are kept of one."""
     lost: NonNegativeInt = 0
     """Boxes that are narrower in their frames than the finest stride."""
+
+    sets: bool = False
+    """Whether the head is a detector's own decoder."""
 
     _distinct = field_validator("classes", "strides")(distinct)
     _counted = field_validator("counts")(one_for_each("classes"))
@@ -145,7 +157,10 @@ class BoundDetection(BoundTask):
         return ()
 
     def training(self) -> Mapping[str, Any]:
-        """Small batches at a high rate, as pictures have many points, and patience: AP of few pictures is noisy."""
+        """Small batches at a high rate, as pictures have many points, and patience: AP of few pictures is noisy. What a
+        detector has learnt moves slowly."""
+        if self.sets:
+            return {"batch_size": 4, "learning_rate": 1e-5, "head_learning_rate": 1e-4, "patience": 10}
         return {"batch_size": 4, "learning_rate": 5e-4, "head_learning_rate": 4e-3, "patience": 10}
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
@@ -156,7 +171,7 @@ class BoundDetection(BoundTask):
     def extended(self, examples: Examples, backbone: FeatureSource) -> BoundDetection:
         """New classes come after the known ones. Raises DataError as `bind`."""
         classes = self._with_new(labelled_boxes(examples))
-        return _bound(self.settings, examples, classes, self.image_side, self.strides)
+        return _bound(self.settings, examples, classes, self.image_side, self.strides, sets=self.sets)
 
     def targets(self, examples: Examples) -> Targets:
         """{"boxes": (examples,) of (boxes, 10)}, see `boxes.py`. Raises DataError as `bind`, and on other classes."""
@@ -173,8 +188,10 @@ class BoundDetection(BoundTask):
         return {FRAME: np.array(frames_of(examples, self.image_side), np.int64).reshape(-1, 4)}
 
     def head(self, backbone: FeatureSource) -> nn.Module:
-        """Return the head, fresh. Raises BackboneError without maps."""
+        """Return the head: fresh, or a detector's own with new classes. Raises BackboneError without maps."""
         maps = backbone.maps()
+        if self.sets and isinstance(backbone, FindsBoxes):
+            return SetHead(backbone.box_head(len(self.classes)), maps[0].stride)
         if not maps:
             raise BackboneError("detection needs maps, and the backbone has none")
         there = [shape.stride for shape in maps]
@@ -185,29 +202,36 @@ class BoundDetection(BoundTask):
         return PointHead(maps, strides, self.settings.width, len(self.classes))
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
-        """The outputs of `PointHead`."""
+        """The outputs of `PointHead` or `SetHead`."""
         outputs: Tensors = head(features.maps)
         return outputs
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
-        """ "focal", "giou" and "centreness", each a scalar; see `losses.py`."""
+        """ "focal", "giou" and "centreness", each a scalar, see `losses.py`; of a detector `set_losses.py`."""
         return self.losses_of(self.sums(outputs, targets))
 
     def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """The sums over points that each term is made of."""
-        return sums_of(outputs, targets[BOXES])
+        return sums_of_sets(outputs, targets[BOXES]) if LAYERS in outputs else sums_of(outputs, targets[BOXES])
 
     def losses_of(self, sums: Tensors) -> Tensors:
         """The terms, each a scalar."""
-        return losses_of(sums)
+        return losses_of_sets(sums) if self.sets else losses_of(sums)
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Columns "boxes": for each picture (boxes, 6) in its own pixels, the likeliest first, see `boxes.py`; and
         "size": its width and height."""
-        outputs = self.forward(head, features, inputs)
-        side = torch.full((len(outputs["scores"]), 4), self.image_side)
-        frames, how = inputs.get(FRAME, side), (self.settings.least_score, self.settings.overlap, self.settings.most)
-        return Prediction({BOXES: decode(outputs, frames, *how), SIZE: frames[:, :2].cpu().numpy()})
+        return self.decoded(self.forward(head, features, inputs), inputs)
+
+    def decoded(self, outputs: Tensors, inputs: Tensors) -> Prediction:
+        """The same of the outputs of the head."""
+        frames = inputs.get(FRAME, torch.full((len(outputs["scores"]), 4), self.image_side))
+        floor, most = self.settings.least_score, self.settings.most
+        if LAYERS in outputs:
+            found = decode_sets(outputs, frames.to(outputs["scores"].device), floor, most)
+        else:
+            found = decode(outputs, frames, floor, self.settings.overlap, most)
+        return Prediction({BOXES: found, SIZE: frames[:, :2].cpu().numpy()})
 
     def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
         """{"likely": (batch, points, classes)}, scores of the boxes of all points, before suppression"""
@@ -243,7 +267,13 @@ def _with_threshold(prediction: Prediction, calibration: Calibration) -> Predict
 
 
 def _bound(
-    settings: Detection, examples: Examples, classes: tuple[str, ...], side: int | None, strides: tuple[int, ...]
+    settings: Detection,
+    examples: Examples,
+    classes: tuple[str, ...],
+    side: int | None,
+    strides: tuple[int, ...],
+    *,
+    sets: bool,
 ) -> BoundDetection:
     """The task of these classes; side and strides are chosen by the boxes where they are not settled."""
     labels = labelled_boxes(examples)
@@ -259,6 +289,7 @@ def _bound(
         strides=strides,
         crowded=sum(len(boxes) > settings.most for boxes in labels),
         lost=int((shorter_sides(framed) < strides[0]).sum()),
+        sets=sets,
     )
 
 
