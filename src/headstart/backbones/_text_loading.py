@@ -125,7 +125,7 @@ def pretrained_model(config: Any, source: Path, kind: Any = None) -> nn.Module:
                 local_files_only=True,
                 weights_only=True,
                 output_loading_info=True,
-                **_choices(config, auto),
+                **_choices(config),
             )
     except pickle.UnpicklingError as error:
         raise BackboneError(_refusal(source)) from error

@@ -89,10 +89,10 @@ def made_of_sums(task: BoundTask | None) -> TypeGuard[Sums]:
 
 
 @runtime_checkable
-class Decodes(Protocol):
+class FromOutputs(Protocol):
     """A bound task whose predictions are made of the outputs of its head, so that it need not run twice."""
 
-    def decoded(self, outputs: Tensors, inputs: Tensors) -> Prediction:
+    def predicted(self, outputs: Tensors, inputs: Tensors) -> Prediction:
         """Return what `predict` does, of the outputs of `forward`."""
         ...
 

@@ -61,9 +61,10 @@ def test_a_detector_learns_other_classes_in_all_of_its_layers(folder: Path) -> N
     course = []
     for _ in range(30):
         losses = task.losses(task.forward(head, _features(maps), {}), targets)
-        course.append(float(sum(losses.values())))
+        loss = torch.as_tensor(sum(losses.values()))
+        course.append(loss.item())
         optimiser.zero_grad()
-        torch.as_tensor(sum(losses.values())).backward()
+        loss.backward()
         optimiser.step()
     assert course[-1] < 0.85 * course[0]
     unmoved = [name for name, p in head.named_parameters() if p.requires_grad and p.grad is None]

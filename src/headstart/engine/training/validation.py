@@ -9,7 +9,7 @@ import torch
 
 from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.task_capabilities import Decodes, MayCollapse, made_of_sums
+from headstart.contracts.task_capabilities import FromOutputs, MayCollapse, made_of_sums
 from headstart.engine.process_group import ProcessGroup
 from headstart.engine.streams import Stream
 from headstart.engine.training.finite import BrokenOffError
@@ -69,6 +69,8 @@ class Validation(Validator[Prediction]):
             losses = task.losses_of(found) if made_of_sums(task) else task.losses(outputs, batch.targets)
             loss = sum(term.item() for term in losses.values())
             sums = {name: values.cpu().double() for name, values in found.items()}
-            decodes = isinstance(task, Decodes)
-            shown = task.decoded(outputs, batch.head_inputs) if decodes else self.forward.predict(features, batch)
+            from_outputs = isinstance(task, FromOutputs)
+            shown = (
+                task.predicted(outputs, batch.head_inputs) if from_outputs else self.forward.predict(features, batch)
+            )
             return Part(len(batch.rows), loss, shown, sums)

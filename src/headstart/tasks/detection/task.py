@@ -221,9 +221,9 @@ class BoundDetection(BoundTask):
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Columns "boxes": for each picture (boxes, 6) in its own pixels, the likeliest first, see `boxes.py`; and
         "size": its width and height."""
-        return self.decoded(self.forward(head, features, inputs), inputs)
+        return self.predicted(self.forward(head, features, inputs), inputs)
 
-    def decoded(self, outputs: Tensors, inputs: Tensors) -> Prediction:
+    def predicted(self, outputs: Tensors, inputs: Tensors) -> Prediction:
         """The same of the outputs of the head."""
         frames = inputs.get(FRAME, torch.full((len(outputs["scores"]), 4), self.image_side))
         floor, most = self.settings.least_score, self.settings.most
@@ -234,8 +234,8 @@ class BoundDetection(BoundTask):
         return Prediction({BOXES: found, SIZE: frames[:, :2].cpu().numpy()})
 
     def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
-        """{"likely": (batch, points, classes)}, scores of the boxes of all points, before suppression"""
-        return {"likely": scores_of(outputs)}
+        """{"likely": (batch, points, classes)}, scores of the boxes of all points before suppression, or of queries."""
+        return {"likely": outputs["scores"][:, -1].sigmoid() if LAYERS in outputs else scores_of(outputs)}
 
     def foresight(
         self, batches: Iterable[tuple[np.ndarray, Features, Tensors]], groups: np.ndarray | None, seed: int
