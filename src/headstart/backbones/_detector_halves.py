@@ -56,7 +56,7 @@ class Decoder(nn.Module):
         return found
 
 
-class HybridTrunk(Halves):
+class _HybridTrunk(Halves):
     """RT-DETR (Zhao et al. 2024), RT-DETR v2 and D-FINE (Peng et al. 2025): a network of pictures and an encoder."""
 
     def __init__(self, detector: Any) -> None:
@@ -71,7 +71,7 @@ class HybridTrunk(Halves):
         return list(self.encoder([project(level) for project, level in zip(self.projections, maps)]).last_hidden_state)
 
 
-class HybridDecoder(Decoder):
+class _HybridDecoder(Decoder):
     """The best cells of the encoder's maps are queries, whose boxes each layer refines."""
 
     readers = ("inner.enc_score_head", "inner.decoder.class_embed")
@@ -92,7 +92,7 @@ class HybridDecoder(Decoder):
         return scores, torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], dim=1)
 
 
-class DetrTrunk(Halves):
+class _DetrTrunk(Halves):
     """DETR (Carion et al. 2020): a network of pictures, and a transformer over the cells of its coarsest map."""
 
     def __init__(self, detector: Any) -> None:
@@ -115,7 +115,7 @@ class DetrTrunk(Halves):
         return [cells.transpose(1, 2).reshape(projected.shape)]
 
 
-class DetrDecoder(Decoder):
+class _DetrDecoder(Decoder):
     """Learnt queries."""
 
     readers = ("outer.class_labels_classifier",)
@@ -132,7 +132,7 @@ class DetrDecoder(Decoder):
         return self.outer.class_labels_classifier(layers), self.outer.bbox_predictor(layers).sigmoid()
 
 
-class RfDetrTrunk(Halves):
+class _RfDetrTrunk(Halves):
     """RF-DETR (Robinson et al. 2025): DINOv2 in windows, and a projector of some of its layers."""
 
     def __init__(self, detector: Any) -> None:
@@ -146,7 +146,7 @@ class RfDetrTrunk(Halves):
         return [self.projector(tuple(maps))]
 
 
-class RfDetrDecoder(Decoder):
+class _RfDetrDecoder(Decoder):
     """Queries at the best cells; of the groups that it was trained with the one that predicts."""
 
     readers = ("outer.class_embed", "outer.model.enc_out_class_embed")
@@ -173,11 +173,11 @@ class RfDetrDecoder(Decoder):
 
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
-    "rt_detr": (HybridTrunk, HybridDecoder),
-    "rt_detr_v2": (HybridTrunk, HybridDecoder),
-    "d_fine": (HybridTrunk, HybridDecoder),
-    "detr": (DetrTrunk, DetrDecoder),
-    "rf_detr": (RfDetrTrunk, RfDetrDecoder),
+    "rt_detr": (_HybridTrunk, _HybridDecoder),
+    "rt_detr_v2": (_HybridTrunk, _HybridDecoder),
+    "d_fine": (_HybridTrunk, _HybridDecoder),
+    "detr": (_DetrTrunk, _DetrDecoder),
+    "rf_detr": (_RfDetrTrunk, _RfDetrDecoder),
 }
 """`model_type` of transformers -> the halves of such a detector."""
 
