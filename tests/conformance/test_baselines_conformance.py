@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from plugins import every, sample, sample_for
 
+from detected_boxes import box, boxed
 from headstart.contracts.baseline import Baseline, FromScores, Labelled
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.modality import modality_named
@@ -55,6 +56,11 @@ def _labelled(modality: str, inputs: list[object]) -> Case:
     return Case(("classification", Examples(pa.table(rows), schema)))
 
 
+def _boxes_at(left: Callable[[int], int]) -> Examples:
+    """Pictures of 96 pixels with a box of 30 pixels each."""
+    return boxed([[box("cell", left(k), left(k), left(k) + 30, left(k) + 30)] for k in range(N)])
+
+
 CASES: dict[str, Callable[[Path], Case]] = {
     "tfidf": _texts,
     "boosting": _table,
@@ -62,6 +68,8 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "word_shapes": lambda _: Case(("tagging", tagged_texts(N))),
     "pixel_texture": lambda _: Case(("segmentation", masked_pictures(30))),
     "majority": _texts,
+    "blobs": lambda _: Case(("detection", _boxes_at(lambda k: 8 + 5 * (k % 7)))),
+    "usual_boxes": lambda _: Case(("detection", _boxes_at(lambda k: (0, 34, 66)[k % 3]))),
 }
 
 

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from PIL import Image
-from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from headstart.baselines._pictures import pictures_of
+from headstart.baselines._pixel_features import pixel_features
 from headstart.baselines._scores import TARGET, fit_scores
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
@@ -22,12 +21,8 @@ from headstart.contracts.placed_targets import ClassMaps
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.contracts.task import BoundTask, Targets
 
-LONGER_SIDE = 256
-"""Pixels of a picture's longer side, at most, at which it is looked at."""
 MOST_PIXELS = 60_000
 """Of all training pictures, drawn at random."""
-SCALES = (1.0, 2.0, 4.0, 8.0)
-"""Standard deviations of the blurs, pixels."""
 
 
 class PixelTexture(Baseline):
@@ -56,7 +51,7 @@ class PixelTexture(Baseline):
         def scores(examples: Examples, inputs: Targets) -> np.ndarray:  # noqa: ARG001
             found = np.empty(len(examples), dtype=object)
             for at, image in enumerate(map(kind.picture, raws_of(examples))):
-                seen = _features(image)
+                seen = pixel_features(image)
                 maps = model(seen.reshape(-1, seen.shape[-1])).reshape(*seen.shape[:2], -1).transpose(2, 0, 1)
                 found[at] = _resized(maps, image.height, image.width)
             return found
@@ -70,7 +65,7 @@ def _drawn(kind: HasPicture, data: Labelled, draws: np.random.Generator) -> tupl
     each = max(1, MOST_PIXELS // max(1, len(targets)))
     features, classes = [], []
     for image, target, (rows, columns) in zip(map(kind.picture, raws_of(data.examples)), targets, places):
-        seen, truth = _features(image), np.asarray(target.load())[:rows, :columns]
+        seen, truth = pixel_features(image), np.asarray(target.load())[:rows, :columns]
         down, across = (np.arange(size) * of // size for size, of in zip(seen.shape[:2], truth.shape))
         truth = truth[np.ix_(down, across)].ravel()
         known = np.flatnonzero(truth != PADDED_TARGET)
@@ -78,19 +73,6 @@ def _drawn(kind: HasPicture, data: Labelled, draws: np.random.Generator) -> tupl
         features.append(seen.reshape(-1, seen.shape[-1])[chosen])
         classes.append(truth[chosen])
     return np.concatenate(features), np.concatenate(classes)
-
-
-def _features(image: Image.Image) -> np.ndarray:
-    """(height, width, numbers) float32, of the picture at its working size."""
-    smaller = min(1.0, LONGER_SIDE / max(image.size))
-    width, height = (max(1, round(side * smaller)) for side in image.size)
-    pixels = np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float32) / 255
-    grey = pixels.mean(axis=2)
-    found = [*np.moveaxis(pixels, 2, 0)]
-    for scale in SCALES:
-        found += [gaussian_filter(grey, scale), gaussian_gradient_magnitude(grey, scale), gaussian_laplace(grey, scale)]
-        found.append(np.sqrt(np.maximum(gaussian_filter(grey**2, scale) - found[-3] ** 2, 0)))
-    return np.stack(found, axis=2)
 
 
 def _resized(maps: np.ndarray, height: int, width: int) -> np.ndarray:

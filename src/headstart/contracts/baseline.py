@@ -39,7 +39,8 @@ class FromScores(Protocol):
 
         Args:
             scores: (examples, outputs) float64: logits, or quantities in the unit of the target. For words and pixels
-                (examples,) of (words, outputs) or (outputs, height, width), height and width being the picture's own.
+                (examples,) of (words, outputs) or (outputs, height, width), height and width being the picture's own;
+                for boxes (examples,) of (boxes, 4 + outputs): edges in the picture's own pixels, and probabilities.
             inputs: `BoundTask.inputs` of the examples.
         """
         ...

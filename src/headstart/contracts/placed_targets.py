@@ -13,6 +13,10 @@ from torch import Tensor
 from headstart.contracts.target_kinds import Numbers
 from headstart.contracts.target_movement import MovesMaps, MovesPoints, Size
 
+BOX_CLASS, BOX_CROWD, BOX_OWN = 4, 5, slice(6, 10)
+"""Columns of `Boxes` behind the edges over the prepared picture: the class, whether it is a crowd (1) or an object (0),
+and the edges in pixels of the picture itself."""
+
 EDGE_POINTS = 8
 """Points that stand for each edge of a box: a warp bends edges."""
 

@@ -14,11 +14,12 @@ import numpy as np
 from headstart.contracts.box_labels import TARGET
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import raws_of
+from headstart.contracts.placed_targets import BOX_CLASS, BOX_CROWD, BOX_OWN
 from headstart.kernel.errors import DataError, some
 from headstart.media.framing import Whole
 from headstart.media.images import image_size
 
-FRAMED, CLASS, CROWD, OWN = slice(0, 4), 4, 5, slice(6, 10)
+FRAMED, CLASS, CROWD, OWN = slice(0, 4), BOX_CLASS, BOX_CROWD, BOX_OWN
 """Columns of targets: left, top, right and bottom over the frame, the class, whether it is a crowd, and the edges over
 the picture."""
 COLUMNS = 10

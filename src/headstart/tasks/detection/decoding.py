@@ -35,6 +35,20 @@ def decode(outputs: Tensors, frames: Tensor, floor: float, overlap: float, most:
     return found
 
 
+def decode_scored(found: np.ndarray, sizes: np.ndarray, floor: float, overlap: float, most: int) -> np.ndarray:
+    """The same of boxes that any model has scored.
+
+    Args:
+        found: (pictures,) of (boxes, 4 + classes): edges over the picture itself, and probabilities.
+        sizes: (pictures, 2) width and height. floor, overlap, most: as of `decode`.
+    """
+    kept = np.empty(len(found), dtype=object)
+    for row, (boxes, size) in enumerate(zip(found, sizes)):
+        edges, frame = torch.from_numpy(boxes[:, :4]), torch.from_numpy(np.tile(size, 2))
+        kept[row] = _of_picture(torch.from_numpy(boxes[:, 4:]), edges, frame, floor, overlap, most)
+    return kept
+
+
 def scores_of(outputs: Tensors) -> Tensor:
     """(pictures, points, classes): sqrt(p(class) x centreness) of the box of every point."""
     return (outputs["scores"].sigmoid() * outputs["centreness"].sigmoid()[..., None]).sqrt()

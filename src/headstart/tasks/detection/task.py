@@ -37,7 +37,7 @@ from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
 from headstart.tasks.detection.boxes import Box, class_names, counted, encoded, frames_of, labelled_boxes
-from headstart.tasks.detection.decoding import decode, scores_of
+from headstart.tasks.detection.decoding import decode, decode_scored, scores_of
 from headstart.tasks.detection.foresight import foreseen
 from headstart.tasks.detection.label_doubts import doubtful_boxes
 from headstart.tasks.detection.losses import losses_of, sums_of
@@ -232,6 +232,16 @@ class BoundDetection(BoundTask):
         else:
             found = decode(outputs, frames, floor, self.settings.overlap, most)
         return Prediction({BOXES: found, SIZE: frames[:, :2].cpu().numpy()})
+
+    @property
+    def outputs(self) -> int:
+        """One score for each class."""
+        return len(self.classes)
+
+    def from_scores(self, scores: np.ndarray, inputs: Targets) -> Prediction:
+        """The boxes (examples,) of (boxes, 4 + classes) that any model has scored, without those found twice."""
+        sizes, how = inputs[FRAME][:, :2], (self.settings.least_score, self.settings.overlap, self.settings.most)
+        return Prediction({BOXES: decode_scored(scores, sizes, *how), SIZE: sizes})
 
     def decoded(self, outputs: Tensors, calibration: Calibration) -> Tensors:
         """{"likely": (batch, points, classes)}, scores of the boxes of all points before suppression, or of queries."""
