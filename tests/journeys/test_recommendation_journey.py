@@ -57,6 +57,44 @@ def test_the_test_part_is_the_same_when_it_is_evaluated_again(alone: tuple[Path,
     assert loaded.predict(pd.DataFrame({"user": ["u3"]})).equals(run.predict(pd.DataFrame({"user": ["u3"]})))
 
 
+@pytest.fixture(scope="module")
+def transferred(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("transferred")
+    films, games = save_domains(folder)
+    methods = "popularity+ials+cgsp+shared_ridge"
+    return games, headstart.fit(films, source=games, out=folder / "run", backbone=methods)
+
+
+def test_cold_users_gain_by_their_source_history_and_every_group_is_told(transferred: tuple[Path, Run]) -> None:
+    _, run = transferred
+    record = json.loads((run.folder / "record.json").read_text())
+    groups = {row["value"]: row["n"] for row in record["slices"]}
+    assert {*groups} == {"cold (source history alone)", "warm, in both domains", "in the target domain alone"}
+    chosen = {d["what"]: d["value"] for d in record["decisions"]}
+    assert chosen["recommender for cold users"].startswith(("CGSP", "shared-user ridge"))
+    assert "scratch" in record["arms"] and "without transfer" in record["arms"]["scratch"]["title"]
+    assert "Transfer helps" in record["verdict"] and "over iALS" in record["verdict"]
+    assert any("140 of 220 users are also among the 220 of the source domain" in n for n in record["data"]["notes"])
+
+
+def test_cold_users_are_predicted_by_id_and_by_a_source_history(transferred: tuple[Path, Run]) -> None:
+    games, run = transferred
+    only = "u250"  # has games alone
+    by_id = run.predict(pd.DataFrame({"user": [only]}))
+    had = pd.read_csv(games).query("user == @only")
+    given = headstart.predict(run.folder, had.assign(user="new"), settings={"format": {"domain": "source"}})
+    assert list(by_id["prediction"]) == list(given["prediction"]) and len(by_id) == 10
+    assert by_id["prediction"].str.startswith("f").all()
+
+
+def test_a_run_on_the_source_is_as_good_as_its_table(tmp_path: Path) -> None:
+    films, games = save_domains(tmp_path)
+    source = headstart.fit(games, out=tmp_path / "games", backbone="popularity", label_curve=False)
+    run = headstart.fit(films, backbone=str(source.folder), out=tmp_path / "films")
+    notes = json.loads((run.folder / "record.json").read_text())["data"]["notes"]
+    assert any("are also among the" in note for note in notes)
+
+
 def test_no_shared_user_is_refused_with_that_sentence(tmp_path: Path) -> None:
     films, games = domains()
     apart = games.assign(user="other " + games["user"])

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 from scipy.sparse import csr_array
+from sklearn.linear_model import Ridge
 
 from headstart.contracts.interactions import Domains
 from headstart.kernel import registry
 from headstart.recommenders._least_squares import Weighing, factorised
+from headstart.recommenders.emcdr import ridge_map
+from headstart.recommenders.procrustes import rotation
 from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank
 
 
@@ -67,6 +71,69 @@ def test_ials_solves_each_side_in_turn(matrix: np.ndarray, width: int) -> None:
         other = side(mine, matrix.T)
     assert np.abs(items.numpy() - other).max() < 1e-9
     assert np.abs(users.numpy() - side(other, matrix)).max() < 1e-9
+
+
+def test_the_map_of_emcdr_is_scikit_learns_ridge() -> None:
+    draws = np.random.default_rng(5)
+    source, target = draws.normal(1, 2, (40, 5)), draws.normal(3, 1, (40, 4))
+    centred = source - source.mean(axis=0)
+    wanted = Ridge(alpha=0.3 * float(np.square(centred).sum()) / 5).fit(source, target)
+    found = ridge_map(source, target, 0.3)
+    assert np.abs(found[:-1] - wanted.coef_.T).max() < 1e-6 and np.abs(found[-1] - wanted.intercept_).max() < 1e-6
+
+
+def test_procrustes_finds_a_rotation_again() -> None:
+    draws = np.random.default_rng(6)
+    source = draws.normal(1, 2, (40, 4))
+    turn = orthogonal_procrustes(draws.normal(size=(9, 4)), draws.normal(size=(9, 4)))[0]
+    found = rotation(source, 1.7 * source @ turn + [1, 2, 3, 4])
+    assert np.abs(found[:-1] - 1.7 * turn).max() < 1e-6 and np.abs(found[-1] - [1, 2, 3, 4]).max() < 1e-5
+    other = draws.normal(size=(40, 4))
+    centred = source - source.mean(axis=0), other - other.mean(axis=0)
+    wanted, total = orthogonal_procrustes(*centred)
+    assert np.abs(rotation(source, other)[:-1] - total / np.square(centred[0]).sum() * wanted).max() < 1e-6
+
+
+def test_shared_user_ridge_is_the_ridge_regression_of_its_primal_form(matrix: np.ndarray) -> None:
+    source = (np.random.default_rng(7).random((30, 9)) < 0.4).astype(np.float32)
+    source[25:], matrix = 0, matrix.copy()
+    scorer = registry.plugin("recommenders", "shared_ridge")(ridge=0.7, damping=0.5)
+    domains = Domains(csr_array(matrix), csr_array(source))
+    found = scorer.solve(domains, 0).scores(csr_array((30, 12), dtype=np.float32), domains.source)
+    weights = source.sum(axis=0) ** -0.5
+    shared = np.flatnonzero((source.sum(axis=1) > 0) & (matrix.sum(axis=1) > 0))
+    x = source[shared].astype(np.float64) * weights
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    wanted = np.linalg.solve(x.T @ x + 0.7 * np.eye(9), x.T @ matrix[shared])
+    assert np.abs(found - (source * weights) @ wanted).max() < 1e-5
+
+
+def test_bridged_similarities_are_products_of_normalised_matrices(matrix: np.ndarray) -> None:
+    source = (np.random.default_rng(8).random((30, 9)) < 0.4).astype(np.float32)
+    source[20:] = 0
+    domains = Domains(csr_array(matrix), csr_array(source))
+
+    def normal(ones: np.ndarray) -> np.ndarray:
+        users, items = np.maximum(ones.sum(axis=1), 1e-9), ones.sum(axis=0)
+        return ones / np.sqrt(users)[:, None] / np.sqrt(items)[None]
+
+    shared = (source.sum(axis=1) > 0) & (matrix.sum(axis=1) > 0)
+    t, s = normal(matrix), normal(source)
+    between, weights = s[shared].T @ t[shared], np.sqrt(matrix.sum(axis=0))
+    for spread in (False, True):
+        scorer = registry.plugin("recommenders", "cgsp")(bridge=0.4, spread=spread).solve(domains, 0)
+        bridge = s.T @ s @ between @ t.T @ t if spread else between
+        wanted = (matrix @ (t.T @ t) + 0.4 * source @ bridge) * weights
+        assert np.abs(scorer.scores(domains.target, domains.source) - wanted).max() < 1e-4
+
+
+def test_cmf_is_ials_of_both_domains_side_by_side(matrix: np.ndarray) -> None:
+    source = (np.random.default_rng(9).random((30, 9)) < 0.4).astype(np.float32)
+    domains = Domains(csr_array(matrix), csr_array(source))
+    settings = {"width": 4, "unobserved": 0.1, "ridge": 0.05, "epochs": 3}
+    found = registry.plugin("recommenders", "cmf")(**settings).solve(domains, 3).scores(domains.target, domains.source)
+    users, items = factorised(csr_array(np.hstack([matrix, source])), 4, Weighing(0.1, 0.05), 3, 3)
+    assert np.abs(found - (users @ items[:12].T).numpy()).max() < 1e-5
 
 
 def test_figures_of_lists_are_those_of_the_definitions() -> None:

@@ -30,6 +30,9 @@ SINGLE = "single"
 SMALL_NETWORK = "small network from scratch"
 """Title of a training from scratch of a smaller architecture than the backbone's."""
 
+WITHOUT_TRANSFER = "without transfer"
+"""End of the title of a model of the target alone, which stands for training from scratch."""
+
 UPPER_BOUND = "upper bound"
 """Verdict of a comparison where the model is better than a training from scratch that was cut short."""
 

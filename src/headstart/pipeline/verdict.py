@@ -21,6 +21,7 @@ from headstart.pipeline.record import (
     SOURCE_MODEL,
     TUNED,
     UPPER_BOUND,
+    WITHOUT_TRANSFER,
     Arm,
     Comparison,
     Decision,
@@ -161,6 +162,7 @@ def why_no_scratch(decisions: Sequence[Decision]) -> str:
 
 def _transfer_sentence(outcome: str, difference: str, scratch: Arm) -> str:
     what = "a small network from scratch" if scratch.title == SMALL_NETWORK else "training from scratch"
+    what = scratch.title if scratch.title.endswith(WITHOUT_TRANSFER) else what
     over, but = f"{difference} over {what}", f"; scratch was {scratch.shortcoming}" if scratch.shortcoming else ""
     if outcome == UPPER_BOUND:
         return f"Scratch was {scratch.shortcoming}; the gain is an upper bound: {over}."

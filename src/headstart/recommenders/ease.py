@@ -60,7 +60,7 @@ class Ease(Recommender):
         solved = inverse.float().numpy()
         if own is not None:
             own[np.ix_(known, known)] = solved
-        return LinearScores(np.zeros(len(known), np.float32), known, solved if own is None else own)
+        return LinearScores(np.zeros(len(known), np.float32), known, (solved if own is None else own,))
 
     def restored(self, arrays: Mapping[str, np.ndarray]) -> Scorer:
         """The map as it was."""

@@ -19,7 +19,7 @@ from headstart.recommenders._factor_scores import FactorScores
 from headstart.recommenders._least_squares import Weighing, factorised
 from headstart.recommenders._linear_scores import interacted
 
-FIRST = ((0.1, 0.01), (0.1, 0.003), (0.1, 0.03), (0.3, 0.01), (0.03, 0.01), (0.3, 0.03), (0.03, 0.003))
+FIRST = ((0.1, 0.003), (0.03, 0.003), (0.03, 0.01), (0.01, 0.003), (0.1, 0.01), (0.1, 0.03), (0.3, 0.01))
 """Weights of the unobserved and ridges that are tried."""
 
 
@@ -32,7 +32,7 @@ class Ials(Recommender):
     """Numbers of a factor; >= 1."""
     unobserved: float = Field(default=0.1, ge=0)
     """Weight of every item in each user's loss, beside 1 for each of the history; >= 0."""
-    ridge: float = Field(default=0.01, gt=0)
+    ridge: float = Field(default=0.003, gt=0)
     """Weight of the squared factors; > 0."""
     scaling: float = Field(default=1.0, ge=0, le=1)
     """Exponent by which the ridge grows with the length of a history; in [0, 1]."""

@@ -48,7 +48,7 @@ class ItemKnn(Recommender):
             self._nearest(columns[start : start + ROWS_AT_ONCE] @ matrix, start, counts)
             for start in range(0, matrix.shape[1], ROWS_AT_ONCE)
         ]
-        return LinearScores(np.zeros(len(counts), np.float32), interacted(matrix), csr_array(vstack(pieces)))
+        return LinearScores(np.zeros(len(counts), np.float32), interacted(matrix), (csr_array(vstack(pieces)),))
 
     def _nearest(self, shared: csr_array, start: int, counts: np.ndarray) -> csr_array:
         """The similarities (rows, items) of some items from users that they share, the largest of each row."""

@@ -43,7 +43,7 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.arms import model_with
 from headstart.pipeline.context import FitContext
-from headstart.pipeline.record import CLASSICAL, CONSTANT, CandidateRow, Decision
+from headstart.pipeline.record import CLASSICAL, CONSTANT, WITHOUT_TRANSFER, CandidateRow, Decision
 from headstart.pipeline.stage_rows import frozen_rows
 from headstart.pipeline.trained import Arms, Trained
 
@@ -230,7 +230,7 @@ def _arm(
     if WARM not in fit.groups:
         words = cold.words()
     if key == SCRATCH:
-        words = f"{words}, without transfer"
+        words = f"{words}, {WITHOUT_TRANSFER}"
     model = model_with(fit.context, backbone, nn.Identity())
     chosen = {f"{place}.{name}": value for place, one in ((WARM, warm), (COLD, cold)) for name, value in one}
     seconds = time.monotonic() - started
