@@ -48,7 +48,7 @@ class Emcdr(Recommender):
 
     @property
     def factors(self) -> Factors:
-        """How domains are factorised."""
+        """The way in which domains are factorised."""
         return Factors(self.width, Weighing(self.unobserved, self.ridge), self.epochs)
 
     def lacks(self, domains: Domains) -> str:
