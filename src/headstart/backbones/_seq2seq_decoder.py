@@ -6,7 +6,8 @@ the text is shifted as the model itself does (`prepare_decoder_input_ids_from_la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from headstart.contracts.features import Features
-from headstart.contracts.generation import Decoding, Scored
+from headstart.contracts.generation import Change, Decoding, Scored
 from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import BackboneError
 
@@ -51,37 +52,49 @@ class Seq2SeqDecoder:
 
     def scored(self, features: Features, tokens: Tensor) -> Scored:
         """Logits (batch, tokens, vocabulary) and the states that they are made of, by teacher forcing."""
-        seen: list[Tensor] = []
         decoder = self._model.get_decoder()  # it is no stage itself, and drops out where some of it trains
         decoder.training = any(part.training for part in decoder.modules() if part is not decoder)
-        watch = self._model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        try:
+        with self._watched() as seen:
             found = self._model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
                 attention_mask=features.mask,
                 decoder_input_ids=self.shifted(tokens),
                 use_cache=False,
             )
-        finally:
-            watch.remove()
-        return Scored(found.logits, seen[0])
+        return Scored(found.logits, seen[-1])
 
-    def generate(self, features: Features, decoding: Decoding, processor: Any = None) -> Tensor:
+    def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
         """Texts (batch, tokens) int64 by the library's beam search, behind the token that the decoder begins with."""
         begun = {} if not self._language else {"forced_bos_token_id": self.language_token()}
-        found: Tensor = self._model.generate(
-            encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
-            attention_mask=features.mask,
-            num_beams=decoding.beams,
-            length_penalty=decoding.length_penalty,
-            early_stopping=decoding.beams > 1,
-            do_sample=False,
-            max_length=None,
-            max_new_tokens=min(decoding.longest, self.longest),
-            logits_processor=LogitsProcessorList([] if processor is None else [processor]),
-            **begun,
-        )
+        with self._watched() as seen:
+            changes = [] if change is None else [lambda _, scores: change(seen[-1][:, -1], scores)]
+            found: Tensor = self._model.generate(
+                encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
+                attention_mask=features.mask,
+                num_beams=decoding.beams,
+                length_penalty=decoding.length_penalty,
+                early_stopping=decoding.beams > 1,
+                do_sample=False,
+                max_length=None,
+                max_new_tokens=min(decoding.longest, self.longest),
+                logits_processor=LogitsProcessorList(changes),
+                **begun,
+            )
         return found[:, 1:]
+
+    @contextmanager
+    def _watched(self) -> Iterator[list[Tensor]]:
+        """The states (rows, tokens, width) that the last logits were made of."""
+        seen: list[Tensor] = []
+
+        def see(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            seen[:] = given[:1]
+
+        watch = self._model.get_output_embeddings().register_forward_pre_hook(see)
+        try:
+            yield seen
+        finally:
+            watch.remove()
 
     def shifted(self, tokens: Tensor) -> Tensor:
         """The decoder's inputs (batch, tokens) for targets that are padded with `PADDED_TARGET`."""

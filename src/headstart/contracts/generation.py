@@ -7,7 +7,7 @@ decoder runs on these, in training with the text before each token (teacher forc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -40,6 +40,10 @@ class Scored(NamedTuple):
     """(batch, tokens, width): what the logits are made of."""
 
 
+Change = Callable[[Tensor, Tensor], Tensor]
+"""(states (rows, width), scores (rows, vocabulary)) of a step -> other scores."""
+
+
 class Decoder(Protocol):
     """The part of a backbone that writes, with its vocabulary; its weights are the backbone's."""
 
@@ -62,11 +66,8 @@ class Decoder(Protocol):
         """Score texts (batch, tokens), padded with `PADDED_TARGET`, each token by those before it."""
         ...
 
-    def generate(self, features: Features, decoding: Decoding, processor: Any = None) -> Tensor:
-        """Write texts: (batch, tokens) int64, ended and padded as the library does.
-
-        `processor` is a `LogitsProcessor` of transformers that changes the scores of each step.
-        """
+    def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
+        """Write texts: (batch, tokens) int64, ended and padded as the library does; `change` is for each step."""
         ...
 
 

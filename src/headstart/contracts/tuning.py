@@ -48,6 +48,8 @@ class Tuning(Settings):
     """'pretrained', or 'random' for training from scratch."""
     solved: ClassVar[bool] = False
     """True when the task's own solver fits the head on frozen features and no loop runs."""
+    retrieves: ClassVar[bool] = False
+    """True where a memory of a decoder's states is the model and nothing is trained."""
     advice: ClassVar[Advice] = Advice()
     """For searches."""
 

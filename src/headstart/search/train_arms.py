@@ -23,6 +23,7 @@ from headstart.pipeline.time_estimates import Speed, speed
 from headstart.pipeline.trained import Arms, Trained, weights_of
 from headstart.search.floor import better_of, has_floor, told
 from headstart.search.recommender_arms import recommender_arms
+from headstart.search.retrieval_arms import retrieval_arms
 from headstart.search.scratch_arm import SCRATCH, SHARE, least_seconds, scratch_in_steps, scratch_in_time, why_none
 from headstart.search.scratch_length import count_operations
 from headstart.search.search import Search
@@ -35,6 +36,8 @@ def train_arms(context: FitContext) -> Arms:
     """The model asked for first, then the baselines it is held against, and why a baseline is missing."""
     if isinstance(context.backbone, HasCandidates):
         return recommender_arms(context)
+    if context.plan.tuning != AUTO and context.tuning.retrieves:
+        return retrieval_arms(context)
     budget, why = context.budget, why_none(context)
     for name, one in of_task(context.data.task).items():
         context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))

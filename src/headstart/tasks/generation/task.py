@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.generation import Decoder, DecoderHead, Decoding, Generates
 from headstart.contracts.modality import HasTexts, modality_named, raws_of
 from headstart.contracts.prediction import Prediction
+from headstart.contracts.retrieval import Memory, MemoryHead
 from headstart.contracts.targets import PADDED_TARGET, TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
 from headstart.contracts.task_capabilities import Choice
@@ -93,6 +94,8 @@ class BoundGeneration(BoundTask):
     """Frequent words of the texts that it was trained to read."""
     writes: tuple[str, ...] = ()
     """Those of the texts to write."""
+    memory: Memory | None = None
+    """Of decoder states, where retrieval stands beside the decoder."""
     from_random: bool = False
     """Whether the backbone had random weights."""
 
@@ -159,8 +162,21 @@ class BoundGeneration(BoundTask):
         return {BEFORE: token_column(self.targets(examples)[TEXT])}
 
     def head(self, backbone: FeatureSource) -> DecoderHead:
-        """The backbone's live decoder; it has no weights of its own."""
-        return DecoderHead(decoder_of(backbone))
+        """The backbone's live decoder, with an empty memory where it has one; it has no weights of its own."""
+        decoder = decoder_of(backbone)
+        return DecoderHead(decoder) if self.memory is None else MemoryHead(decoder, self.memory)
+
+    def with_memory(self, memory: Memory | None) -> Self:
+        """Return the task whose decoder asks such a memory, or none."""
+        return self.model_copy(update={"memory": memory})
+
+    def entries(self, head: nn.Module, features: Features, inputs: Tensors) -> tuple[Tensor, Tensor, Tensor]:
+        """States (tokens, width), tokens (tokens,) and their log probabilities (tokens,) in the texts of a batch."""
+        tokens = inputs[BEFORE]
+        scored, real = _decoder(head).scored(features, tokens), tokens != PADDED_TARGET
+        right = tokens[real]
+        log_p = scored.logits[real].float().log_softmax(dim=1)
+        return scored.states[real], right, log_p.gather(1, right[:, None])[:, 0]
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:
         """{"logits": (batch, tokens, vocabulary)} of the texts that are to be written."""
@@ -196,7 +212,8 @@ class BoundGeneration(BoundTask):
 
     def _written(self, head: nn.Module, features: Features, decoding: Decoding) -> Prediction:
         decoder = _decoder(head)
-        tokens = decoder.generate(features, decoding).cpu().numpy()
+        change = head.mixed if isinstance(head, MemoryHead) else None
+        tokens = decoder.generate(features, decoding, change).cpu().numpy()
         texts = np.empty(len(tokens), dtype=object)
         texts[:] = decoder.decode([*tokens])
         full = tokens.shape[1] >= min(decoding.longest, decoder.longest)
