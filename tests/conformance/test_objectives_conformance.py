@@ -19,7 +19,7 @@ from headstart.contracts.advice import DataFacts
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.head_shape import HeadShape
 from headstart.contracts.model import rest
-from headstart.contracts.objective import DOMAIN, SOURCE, TARGET, TARGET_AGAIN, Objective, Step
+from headstart.contracts.objective import DOMAIN, KEPT, SOURCE, TARGET, TARGET_AGAIN, Objective, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.training.loop import Loop
 from headstart.kernel import registry
@@ -58,7 +58,7 @@ LABELLED = {name: sample("objectives", name) for name in registry.names("objecti
 OF_TASKS = [name for name, made in LABELLED.items() if made.of_tasks]
 FITTED = {name: made for name, made in LABELLED.items() if "source" in made.streams and name not in OF_TASKS}
 OBJECTIVES = {**FITTED, "toy": Toy()}
-KNOWN = (SOURCE, TARGET, TARGET_AGAIN)
+KNOWN = (SOURCE, TARGET, TARGET_AGAIN, KEPT)
 ADAPTING = [name for name, objective in OBJECTIVES.items() if TARGET in objective.streams and name != "toy"]
 every_adapting = pytest.mark.parametrize("name", ADAPTING)
 every_objective = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
@@ -215,7 +215,7 @@ def moving_loop(objective: Any, setting: Callable[[], Any], first: int) -> Loop:
 def others(loop: Loop) -> dict[str, Tensor]:
     """Parameters beside the backbone."""
     both = nn.ModuleList([loop.model.heads, loop.model.additions])
-    return dict(both.named_parameters())
+    return {name: value for name, value in both.named_parameters() if value.requires_grad}
 
 
 def reaches(parameter: nn.Parameter) -> bool:

@@ -16,7 +16,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns
 from headstart.contracts.head_shape import HeadShape, additions_for, shaped_head
 from headstart.contracts.model import Model
-from headstart.contracts.objective import Step
+from headstart.contracts.objective import KEPT, Step
 from headstart.contracts.tuning import Rate, Recipe
 from headstart.engine.streams import PreparedInputs, Stream
 from headstart.engine.training.checkpoint import CheckpointFile
@@ -26,6 +26,8 @@ from headstart.tasks.classification.task import Classification
 from tiny_backbone import TinyBackbone, numeric_examples
 
 TRAIN, VALIDATION, UNLABELLED = np.arange(48), np.arange(48, 64), np.arange(64, 75)
+OLD_CLASSES = 3
+"""Classes that a backbone was trained on before."""
 SHORT = {"epochs": 3, "batch_size": 16, "patience": 3, "learning_rate": 0.01, "head_learning_rate": 0.02}
 """What makes any recipe short."""
 
@@ -56,6 +58,7 @@ def loop_for(
         torch.manual_seed(0)
         shape = shape or HeadShape()
         heads = nn.ModuleDict({"head": shaped_head(task, backbone, shape)})
+        backbone.source_head = nn.Linear(backbone.width, OLD_CLASSES)
         additions = nn.ModuleDict(additions_for(objective, backbone, task, shape))
     model = Model(backbone, task, heads, Columns(), {"runner": "eager"}, additions=additions, shape=shape)
     source, targets, head_inputs = (
@@ -63,10 +66,11 @@ def loop_for(
         task.targets(examples),
         task.inputs(examples),
     )
+    old = {"label": np.arange(len(examples)) % OLD_CLASSES}
     streams = {
         name: Stream(name, TRAIN, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)
         if name == "source"
-        else Stream(name, UNLABELLED, {}, source, recipe.batch_size, 0)
+        else Stream(name, UNLABELLED, old if name == KEPT else {}, source, recipe.batch_size, 0)
         for name in objective.streams
     }
     validation = Stream("validation", VALIDATION, targets, source, recipe.batch_size, 0, head_inputs=head_inputs)

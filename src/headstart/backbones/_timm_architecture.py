@@ -19,6 +19,7 @@ from headstart.backbones._timm_arguments import Configuration, fault_of
 from headstart.backbones._timm_edits import Activation, channel_values, for_channels, with_activation, with_pool
 from headstart.contracts.architecture_edits import Swap
 from headstart.contracts.declared_size import Stored, weights_at_most
+from headstart.contracts.model import linear_of
 from headstart.contracts.sound_weights import unsound
 from headstart.kernel.errors import BackboneError, SettingsError, first_line, unknown
 from headstart.kernel.randomness import draw_seed
@@ -205,6 +206,11 @@ class Architecture(Settings):
         if fault:
             raise BackboneError(f"{origin} cannot be used: {fault}. Give weights from a training that did not diverge.")
         return model
+
+    def classifier(self, state: Mapping[str, Tensor]) -> nn.Linear | None:
+        """The head that weights `state` were trained with; None where they have none of one layer."""
+        name = self.configuration.get("classifier")
+        return linear_of(state.get(f"{name}.weight"), state.get(f"{name}.bias")) if isinstance(name, str) else None
 
     def _fitted(self, state: Mapping[str, Tensor], origin: str) -> nn.Module:
         classifiers = self.configuration.get("classifier") or ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from headstart.contracts.backbone import FROM, Backbone, Pairs
-from headstart.contracts.model import load_backbone
+from headstart.contracts.model import load_backbone, source_head_of
 from headstart.kernel.errors import BackboneError
 from headstart.kernel.settings import Settings
 
@@ -59,6 +59,9 @@ class RunFolder(Settings):
             backbone = backbone.several()
         if self.weights == "random":
             return backbone.fresh(self.seed)
+        head = source_head_of(Path(self.reference) / "model")
+        if head is not None and head.in_features == backbone.width:
+            backbone.source_head, backbone.source_run = head, self.reference
         parent = backbone.name.partition(FROM)[0]
         backbone.name, backbone.origin = f"{parent}{FROM}{Path(self.reference).resolve().name}", f"run {self.reference}"
         return backbone

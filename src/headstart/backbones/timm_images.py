@@ -88,7 +88,7 @@ class TimmImages(Settings):
         if self.decode == "gpu" and lacking():
             raise BackboneError(f"decode = 'gpu' is not available: {lacking()}. Use decode = 'fast'.")
         source = self._source()
-        edited = source.architecture
+        edited, old_head = source.architecture, None
         architecture = edited if self.weights == "random" else edited.plain()
         if self.weights == "random":
             module, origin, licence = architecture.random(self.seed), "random", NO_LICENCE
@@ -96,13 +96,16 @@ class TimmImages(Settings):
             module, origin, licence = architecture.downloaded(), "the authors' site, by timm", source.licence
         else:
             path, origin = self._file(source)
-            module = architecture.filled(read_weights(path), origin)
+            state = read_weights(path)
+            module, old_head = architecture.filled(state, origin), architecture.classifier(state)
             licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
         before, swaps = self._before(module), ()
         if architecture is not edited:
             module, swaps = edited.applied(module)
         decode, framing = self.decode or "fast", self.framing
         found = TimmBackbone(self.reference, edited, module, origin, decode, framing, licence, self.levels)
+        if old_head is not None and old_head.in_features == found.width:
+            found.source_head = old_head
         if before:
             found.edits = edits_between(before, found.module, swaps)
             plain = {"channels": 3, "drop_stages": 0, "activation": None, "pool": None}

@@ -29,6 +29,9 @@ from headstart.kernel.progress import Reporter
 UNKNOWN_LICENCE = "unknown"
 NO_LICENCE = "none (random weights)"
 
+SOURCE_HEAD = "source_head"
+"""Addition of objectives: the head that a backbone was trained with before, as it learns along."""
+
 SMALL = "small network"
 """Name of the backbones that `Backbone.small` makes."""
 
@@ -67,6 +70,12 @@ class Backbone(Network, Complete):
     """The most that is read of an input, such as '512 tokens'; '' where every input is read whole."""
     beside_last: tuple[Tap, ...] = ()
     """Inner stages whose pooled outputs stand in the features before those of the last one."""
+    stage_widths: tuple[int, ...] = ()
+    """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
+    learns_at: int | None = None
+    """The stage with new weights that do nothing before they have learnt; None where there is none."""
+    source_run: str = ""
+    """The run folder that `source_head` is of; empty for a head of other weights, and for none."""
     edits: tuple[Edit, ...] = ()
     """Edits of its architecture, for a table; none where it is as its weights were trained."""
     unedited: Callable[[], Backbone] | None = None

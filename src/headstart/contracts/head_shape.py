@@ -12,6 +12,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.baseline import FromScores
 from headstart.contracts.features import MapShape
 from headstart.contracts.head_kinds import Cosine, Mlp, Prototypes, StageSum
@@ -144,7 +145,7 @@ def _of_kind(task: BoundTask, source: FeatureSource, shape: HeadShape) -> nn.Mod
     if shape.kind == "mlp":
         return Mlp(source.width, shape.hidden, shape.layers, shape.dropout, task.head(_Narrow(shape.hidden)))
     if shape.kind == "stages":
-        own = source.stage_widths if isinstance(source, Network) else ()
+        own = source.stage_widths if isinstance(source, Backbone) else ()
         widths = own or (source.width,)
         return StageSum(widths, [task.head(_Narrow(width)) for width in widths])
     head = task.head(source)
@@ -160,7 +161,7 @@ def additions_for(objective: Objective, backbone: Network, task: BoundTask, shap
     outputs = task.outputs if isinstance(task, FromScores) and one_class_each(task) else 0
     beside = objective.beside_head(shape.bottleneck or backbone.width, outputs)
     of_tasks = objective.beside_tasks(tuple(task.tasks)) if isinstance(task, SeveralTasks) else {}
-    return {**objective.additions(backbone), **beside, **of_tasks}
+    return {**objective.additions(backbone), **beside, **of_tasks, **objective.between(backbone, outputs)}
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ from headstart.contracts.head_shape import HeadShape, shaped_head
 from headstart.contracts.model_files import FORMAT_NUMBER, Description, TaskEntry, read_description, read_state
 from headstart.contracts.sound_weights import unsound
 from headstart.contracts.task import BoundTask, Calibration, Evaluation, Task
-from headstart.contracts.task_capabilities import learnt_of
+from headstart.contracts.task_capabilities import learnt_of, one_class_each
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError, first_line, unknown
 from headstart.kernel.files import delete, hash_bytes, write_atomic, write_json
@@ -169,6 +170,31 @@ def load_backbone(folder: Path) -> Backbone:
     backbone = _rebuilt(folder, described, read_state(folder, described))
     backbone.module.eval()
     return backbone
+
+
+def source_head_of(folder: Path) -> nn.Linear | None:
+    """Read the head of a saved model whose examples have one class each; None where it has no linear one."""
+    described = read_description(folder)
+    if (
+        described.task is None
+        or not described.head_shape.plain
+        or not one_class_each(_task(folder, described, described.task))
+    ):
+        return None
+    state = read_state(folder, described)
+    own = {name.removeprefix("heads.head."): value for name, value in state.items() if name.startswith("heads.")}
+    return linear_of(own.get("weight"), own.get("bias")) if own.keys() == {"weight", "bias"} else None
+
+
+def linear_of(weight: Tensor | None, bias: Tensor | None) -> nn.Linear | None:
+    """Make a layer of weights (outputs, inputs) or of a 1 x 1 convolution, and a bias (outputs,)."""
+    if weight is None or weight.ndim < 2 or weight.numel() != weight.shape[0] * weight.shape[1]:
+        return None
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight.reshape(weight.shape[:2]))
+        layer.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
+    return layer
 
 
 def _write(folder: Path, backbone: Backbone, state: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:

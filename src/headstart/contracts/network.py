@@ -42,11 +42,9 @@ class Network(ABC):
     """In order; at least one."""
     width: int
     """Width of the pooled features."""
-    stage_widths: tuple[int, ...] = ()
-    """Widths of the parts of the pooled features that come of one stage each, where they are of several; in order."""
 
-    learns_at: int | None = None
-    """The stage with new weights that do nothing before they have learnt; None where there is none."""
+    source_head: nn.Linear | None = None
+    """The head that it was trained with before, on its features (batch, width); None where it is not known."""
 
     @abstractmethod
     def prepare(self, raws: Sequence[Any]) -> State:

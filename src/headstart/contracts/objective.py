@@ -22,8 +22,9 @@ from headstart.contracts.network import Network
 from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
-SOURCE, TARGET, TARGET_AGAIN = "source", "target", "target_again"
-"""Streams: labelled examples, examples without labels, and the latter in the same order in another random view."""
+SOURCE, TARGET, TARGET_AGAIN, KEPT = "source", "target", "target_again", "kept"
+"""Streams: labelled examples, examples without labels, the latter in the same order in another random view, and labelled
+ones that the backbone was trained on before."""
 
 DOMAIN = "domain:"
 """Begins the name of the stream of a domain's labelled examples: 'domain:webcam'."""
@@ -60,13 +61,11 @@ class Step:
     start: Mapping[str, Tensor] = field(default_factory=dict)
     """The values that `parameters` had when the training began, where the objective is anchored."""
     seed: int = 0
-    """Decides the random draws of the step; of the step's whole batch, so that a draw for an example must depend on its
-    `Batch.rows` too. The same for every validation."""
+    """Decides the draws of the whole batch; those for an example by `Batch.rows` too. One for all validations."""
     gathered: Callable[[Tensor], Tensor] = itself
     """(batch, ...) of this part of the batch -> those of all its parts, by rank, (all, ...). A loss of them is computed
     by every part alike; what flows back is scaled so that the gradients' mean over the parts is the whole loss's. Parts
-    may be run twice, so that what is gathered must not depend on what was gathered before. Itself where there is one
-    part."""
+    may be run twice: what is gathered must not depend on what was gathered before. Itself where there is one part."""
     computing: Callable[[], AbstractContextManager[object]] = nullcontext
     """Within it products are computed in the precision of the training, as `features` does."""
 
@@ -111,6 +110,10 @@ class Objective(Settings):
 
     def beside_tasks(self, names: Sequence[str]) -> Mapping[str, nn.Module]:  # noqa: ARG002
         """Modules as of `additions` for several tasks, whose loss terms have these names."""
+        return {}
+
+    def between(self, backbone: Network, outputs: int) -> Mapping[str, nn.Module]:  # noqa: ARG002
+        """Modules as of `additions` that know what the backbone was trained on before, and the classes of the task."""
         return {}
 
     def losses(self, step: Step) -> Mapping[str, Tensor]:

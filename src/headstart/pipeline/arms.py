@@ -203,10 +203,12 @@ def arm_of(
         **progress.choices(),
         **attempt.merged,
     }
+    model = model_with(context, backbone, attempt.head)
+    model.additions = attempt.additions
     return Trained(
         key,
         title,
-        model_with(context, backbone, attempt.head),
+        model,
         progress.seconds,
         chosen,
         progress,

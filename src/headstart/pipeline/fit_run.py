@@ -33,6 +33,7 @@ from headstart.pipeline.record import SOURCE_MODEL, TUNED, RunRecord
 from headstart.pipeline.resampled_figures import write_resamples
 from headstart.pipeline.run_folder import write_record
 from headstart.pipeline.sequence import Start, start
+from headstart.pipeline.source_forgetting import source_forgetting
 from headstart.pipeline.summary import TARGET_ROWS, summarise, write_target_rows, write_test_rows
 from headstart.pipeline.trained import Arms, own_weights, predict_rows, predict_target
 from headstart.pipeline.training import fault_of
@@ -125,7 +126,9 @@ def _record(
         more["adaptation"] = record.adaptation.model_copy(update={"predictions": TARGET_ROWS})
     record = record.model_copy(update=more)
     if continued is None:
-        write_record(folder, record)
+        with budget.step("judging on the old test part"):
+            forgot = source_forgetting(context, arms.trained[0], present)
+        write_record(folder, record if forgot is None else with_forgetting(record, forgot))
         return
     with budget.step("judging on the old test part"):
         model, leaked = arms.trained[0].model, continued.leaked(data)

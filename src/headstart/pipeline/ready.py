@@ -98,7 +98,7 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
         prepared = with_notes(prepared, learnt)
         if begun.continued is not None:
             prepared = begun.continued.apart(prepared)
-        require_streams(prepared, plan.plugin("objective"), plan.objective, target=plan.target is not None)
+        require_streams(prepared, plan.plugin("objective"), plan.objective, backbone, target=plan.target is not None)
         if (tuning := plan.plugin("tuning")).solved and plan.tuning != AUTO:
             boundary(tuning, plan.plugin("objective"), backbone)
         lost = CutOff(backbone, prepared.task).look(prepared.examples).notes()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
-from headstart.contracts.objective import DOMAIN, SOURCE, TARGET
+from headstart.contracts.objective import DOMAIN, KEPT, SOURCE, TARGET
 from headstart.engine.streams import selected
 from headstart.kernel.errors import SettingsError
 from headstart.pipeline.prepare import Prepared
@@ -24,13 +26,25 @@ def stream_rows(data: Prepared) -> dict[str, np.ndarray]:
     return {SOURCE: train, **found}
 
 
-def require_streams(data: Prepared, objective: Any, name: str, *, target: bool = False) -> None:
-    """Refuse an objective, called `name`, that draws from a stream which is missing or empty. Raises SettingsError.
+def require_streams(
+    data: Prepared, objective: Any, name: str, backbone: Backbone | None = None, *, target: bool = False
+) -> None:
+    """Refuse an objective, called `name`, that draws from a stream which is missing or empty, or that needs what the
+    backbone was trained on before. Raises SettingsError.
 
     `target` says that there is an unlabelled target.
     """
+    if backbone is not None:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                objective.additions(backbone)
+        except SettingsError as error:
+            raise SettingsError(f"objective '{name}': {error}") from error
+    run = "" if backbone is None else backbone.source_run
+    if KEPT in objective.streams and not run:
+        raise SettingsError(f"objective '{name}' needs what the backbone was trained on: give a run as --backbone")
     try:
-        there = {TARGET: np.zeros(1, np.int64)} if target else {}
+        there = {name: np.zeros(1, np.int64) for name, is_there in ((TARGET, target), (KEPT, run)) if is_there}
         selected(objective.streams, {**stream_rows(data), **there})
     except SettingsError as error:
         raise SettingsError(f"objective '{name}': {error}") from error

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.contracts.backbone import state_hash
+from headstart.contracts.backbone import Backbone, state_hash
 from headstart.contracts.head_shape import additions_for
 from headstart.contracts.model import Model
-from headstart.contracts.network import Network
-from headstart.contracts.objective import SOURCE, TARGET
+from headstart.contracts.objective import KEPT, SOURCE, TARGET
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_movement import kind_of
 from headstart.contracts.tuning import Rate, Recipe, TrainingStart
@@ -43,6 +42,7 @@ from headstart.kernel.randomness import draw_seed
 from headstart.pipeline.adaptation.target import EmbeddedTarget
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.embed import target_source
+from headstart.pipeline.kept_source import kept_stream
 from headstart.pipeline.record import Decision, StageRow
 from headstart.pipeline.stage_rows import frozen_rows, head_row, trained_rows
 from headstart.pipeline.stored_views import Beginning
@@ -58,6 +58,8 @@ class Attempt:
     state: Mapping[str, torch.Tensor]
     """Of the backbone."""
     head: nn.Module
+    additions: nn.ModuleDict
+    """Modules that the objective trained beside the head."""
     stages: tuple[StageRow, ...]
     head_row: StageRow
     merged: Mapping[str, int]
@@ -110,7 +112,7 @@ def train_once(
     state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
     head = model.heads["head"]
     row, decisions = head_row(head, training.head_rate), training.measure.decisions()
-    return Attempt(recipe, progress, state, head, training.rows, row, merged, decisions)
+    return Attempt(recipe, progress, state, head, model.additions, training.rows, row, merged, decisions)
 
 
 @contextmanager
@@ -154,6 +156,8 @@ def opened(
         streams = {name: replace(source, name=name, rows=rows) for name, rows in stream_rows(context.read).items()}
         if context.target is not None and TARGET in plan.objective.streams:
             streams[TARGET] = _target_stream(context, context.target, model, source, begun.start)
+        if KEPT in plan.objective.streams:
+            streams[KEPT] = kept_stream(context, source, begun.start, plan.objective.kept)
         loop = Loop(model, plan, streams, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged
@@ -162,7 +166,7 @@ def opened(
         model.backbone = backbone
 
 
-def boundary(tuning: Any, objective: Any, backbone: Network) -> int:
+def boundary(tuning: Any, objective: Any, backbone: Backbone) -> int:
     """The first stage that tuning, objective or new weights of the backbone touch; what lies before it is frozen for
     good, and states can be kept.
 
