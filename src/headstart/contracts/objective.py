@@ -23,8 +23,8 @@ from headstart.kernel.contract import contract
 from headstart.kernel.settings import Settings
 
 SOURCE, TARGET, TARGET_AGAIN, KEPT = "source", "target", "target_again", "kept"
-"""Streams: labelled examples, examples without labels, the latter in the same order in another random view, and labelled
-ones that the backbone was trained on before."""
+"""Streams: labelled examples, examples without labels, the latter in the same order in another random view, and
+labelled ones that the backbone was trained on before."""
 
 DOMAIN = "domain:"
 """Begins the name of the stream of a domain's labelled examples: 'domain:webcam'."""
