@@ -166,3 +166,17 @@ def test_a_pretrained_detector_learns_new_classes_and_then_another(
     headstart_says("fit", other, "--from", tmp_path / "run", "--tuning", "head_only", "--out", tmp_path / "on", *short)
     task = headstart.load(tmp_path / "on").model.task
     assert task.classes == ("cell", "platelet", "bubble") and task.sets
+
+
+@pytest.mark.parametrize(
+    ("tuning", "told"), [("partial", "which alone the tuning moves: it would do nothing"), ("full", "No gradient")]
+)
+def test_strides_that_leave_out_the_last_stage_are_told_where_it_was_to_move(
+    cells: Path, tmp_path: Path, tuning: str, told: str
+) -> None:
+    settings = ("tuning.epochs=1", "tuning.max_steps=2", "task.width=8", "task.strides=[8]")
+    named = ("--backbone", "test_resnet", "--weights", "random", "--runner", "eager", "--tuning", tuning)
+    more = ("--no-scratch", "--out", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
+    arguments = [str(one) for one in ("fit", cells, *named, *more)]
+    result = CliRunner().invoke(app, arguments, env={"HEADSTART_CACHE": str(tmp_path / "cache")})
+    assert told in " ".join(result.output.split()), result.output

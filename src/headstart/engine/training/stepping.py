@@ -24,7 +24,7 @@ from headstart.engine.training.forward import Forward
 from headstart.engine.training.gathered_rows import GatheredRows, whole_losses
 from headstart.engine.training.micro_batches import Batches, MicroBatches, divided
 from headstart.engine.training.optimiser import set_rates
-from headstart.kernel.errors import TrainingError
+from headstart.kernel.errors import TrainingError, some
 from headstart.kernel.randomness import draw_seed
 
 LOWER = "Try a lower learning rate."
@@ -69,7 +69,7 @@ class Stepper:
         self.start = {n: p.detach().clone() for n, p in self.named.items()} if objective.anchored else {}
         self.gathers = objective.gathers or made_of_sums(model.task)
         self.gathered = GatheredRows(processes)
-        self._no_room = ""
+        self._no_room, self._reach_known = "", False
 
     def __call__(self, batches: Batches, moment: Moment) -> float:
         """Make a step on this process's share of the batches.
@@ -79,10 +79,12 @@ class Stepper:
 
         Raises:
             BrokenOffError: a loss or a gradient is not finite, or a single example does not fit into the memory.
+            TrainingError: no stage of the backbone that is to move takes part in the loss.
         """
         set_rates(self.optimiser, self.optimisation, moment.done)
         batches = {name: batch.to(self.forward.device) for name, batch in batches.items()}
         loss = self._gradients_of(batches, moment)
+        self._look_at_reach()
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         loss, size = torch.stack([loss, norm.to(loss.device)]).tolist()
         if not (math.isfinite(loss) and math.isfinite(size)):
@@ -112,6 +114,27 @@ class Stepper:
             gathered,
             forward.computing,
         )
+
+    def _look_at_reach(self) -> None:
+        """Tell once of stages that are to move and take no part in the loss. Raises TrainingError where none does."""
+        if self._reach_known:
+            return
+        self._reach_known = True
+        moving = {
+            stage.name: [p for name in stage.parameters if (p := self.named.get(f"backbone.{name}")) is not None]
+            for stage in self.model.backbone.stages
+        }
+        moving = {name: [p for p in found if p.requires_grad] for name, found in moving.items()}
+        still = [name for name, found in moving.items() if found and all(p.grad is None for p in found)]
+        if not still or self._no_room:
+            return
+        what = f"what is trained does not read the stage{'s' * (len(still) > 1)} {some(still, 4)}"
+        if len(still) == sum(map(bool, moving.values())):
+            raise TrainingError(
+                f"{what}, which alone the tuning moves: it would do nothing. Move more stages (--tuning full), or let "
+                "the task read maps of the coarsest stride."
+            )
+        self.micro.reporter.say(f"No gradient reaches all that the tuning moves: {what}, and they stay as they are.")
 
     def _gradients_of(self, batches: Batches, moment: Moment) -> Tensor:
         """Fill the gradients, means over parts and processes; returns the loss (), such a mean too."""
