@@ -91,6 +91,8 @@ def mean_over_runs(runs: Sequence[Figure], overlap: float = 0.0, replicates: np.
     """
     values, count = np.array([run.value for run in runs]), len(runs)
     mean, reason = float(values.mean()), next((run.reason for run in runs if run.reason), "")
+    if undefined := int(np.isnan(values).sum()):
+        reason = f"undefined in {undefined} of {count} runs"
     if reason or count < 2:
         return Figure(mean, math.nan, math.nan, count, reason)
     between, examples, ends = float(values.var(ddof=1)), min(run.n for run in runs), []

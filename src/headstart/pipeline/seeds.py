@@ -202,9 +202,10 @@ def _mean_arm(key: str, records: Sequence[RunRecord], overlap: float, resampled:
 
 
 def _spreads(key: str, records: Sequence[RunRecord]) -> dict[str, float]:
-    """Metric -> standard deviation over the runs."""
+    """Metric -> standard deviation over the runs; without those that are undefined in some run."""
     arms = [record.arms[key] for record in records]
-    return {name: stdev(arm.figures[name].value for arm in arms) for name in arms[0].figures}
+    found = {name: [arm.figures[name].value for arm in arms] for name in arms[0].figures}
+    return {name: stdev(values) for name, values in found.items() if all(map(math.isfinite, values))}
 
 
 def _paired(key: str, records: Sequence[RunRecord], overlap: float, resampled: Mapping[str, np.ndarray]) -> Comparison:

@@ -219,3 +219,10 @@ def test_an_arm_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
     runs = [*runs_of(tmp_path, MODEL[:2], SCRATCH), run(tmp_path / "draw-9", {"model": 0.9, "probe": 0.8})]
     record = sum_up(runs, tmp_path / "study")
     assert set(record.arms) == {"model", "probe"}
+
+
+def test_a_figure_that_is_undefined_in_one_run_is_so_in_the_sum_and_says_it(tmp_path: Path) -> None:
+    summed = sum_up(runs_of(tmp_path, [0.9, math.nan, 0.8], SCRATCH), tmp_path / "study")
+    found = summed.arms["model"].figures["accuracy"]
+    assert math.isnan(found.value) and found.reason == "undefined in 1 of 3 runs"
+    assert "accuracy" not in summed.spreads["model"] and "accuracy" in summed.spreads["scratch"]
