@@ -26,6 +26,7 @@ from headstart.tasks.classification.task import Classification
 from small_sounds import save_tone
 from tiny_detectors import save_tiny_detector
 from tiny_onnx import save_frames
+from tiny_sound_models import save_sound_model
 from tiny_text_models import SENTENCES, save_tiny
 from tiny_translators import save_translator
 
@@ -81,6 +82,11 @@ def _log_mel(folder: Path) -> Case:
     return Case({"rate": 8000}, paths, [b"", b"no sound", folder / "missing.wav", 7], fewest_boundaries=0)
 
 
+def _hf_audio(folder: Path) -> Case:
+    settings = {"reference": str(save_sound_model(folder / "model"))}
+    return replace(_log_mel(folder), settings=settings, fewest_boundaries=3)
+
+
 def _onnx_file(folder: Path) -> Case:
     settings = {"reference": str(save_frames(folder / "frames.onnx")), "rate": 8000, "frame_seconds": 0.005}
     return replace(_log_mel(folder), settings=settings)
@@ -134,6 +140,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "timm_images": _timm_images,
     "embedded": _embedded,
     "hf_detector": _hf_detector,
+    "hf_audio": _hf_audio,
     "hf_text": _hf_text,
     "log_mel": _log_mel,
     "onnx_file": _onnx_file,

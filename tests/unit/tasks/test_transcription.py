@@ -81,6 +81,20 @@ def test_a_padded_batch_has_the_outputs_of_each_clip_alone() -> None:
     assert torch.allclose(together[1, :4], alone[0], atol=1e-6)
 
 
+def test_frames_of_several_stages_are_summed_up_by_learnt_weights() -> None:
+    torch.manual_seed(0)
+    head = FrameHead(12, 4, 16, 1, 0.0, 0, context=True, stages=2).eval()
+    one = FrameHead(6, 4, 16, 1, 0.0, 0, context=True).eval()
+    one.load_state_dict({name: value for name, value in head.state_dict().items() if name != "mix"})
+    frames, lengths = torch.randn(1, 9, 12), torch.tensor([9])
+    with torch.no_grad():
+        assert head.mix is not None
+        head.mix.copy_(torch.tensor([1.0, 0.0]))
+        share = torch.tensor([1.0, 0.0]).softmax(dim=0)
+        summed = share[0] * frames[..., :6] + share[1] * frames[..., 6:]
+        assert torch.allclose(head(frames, lengths)[0], one(summed, lengths)[0], atol=1e-6)
+
+
 def test_masks_hide_spans_in_training_alone() -> None:
     torch.manual_seed(0)
     head = FrameHead(6, 4, 16, 1, 0.0, 4, context=True)

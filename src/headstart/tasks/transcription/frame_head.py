@@ -18,9 +18,10 @@ TIME_MASK, FEATURE_MASK = 0.08, 0.4
 class FrameHead(nn.Module):
     """Log-probabilities (batch, frames / stride, numbers) from frames (batch, frames, width).
 
-    Frames are normalised and narrowed, every `stride` of them become one by a convolution, and residual convolutions of
-    growing dilation see those around them, as in time-delay networks (Waibel et al. 1989; Peddinti et al. 2015); with
-    `context` False a frame stands for itself.
+    A clip's frames are brought to unit size together, so that silence stays small, and narrowed; every `stride` of them
+    become one by a convolution, and residual convolutions of growing dilation see those around them, as in time-delay
+    networks (Waibel et al. 1989; Peddinti et al. 2015); with `context` False a frame stands for itself. Frames of
+    several stages are first summed up by learnt weights, as of SUPERB (Yang et al. 2021).
 
     In training spans of frames and of features are hidden, as SpecAugment (Park et al. 2019) does with spectrograms:
     "time and frequency masking" of inputs there, masking of kept features here. Without it the convolutions learn some
@@ -28,12 +29,22 @@ class FrameHead(nn.Module):
     """
 
     def __init__(
-        self, width: int, numbers: int, hidden: int, stride: int, dropout: float, masks: int, *, context: bool
+        self,
+        width: int,
+        numbers: int,
+        hidden: int,
+        stride: int,
+        dropout: float,
+        masks: int,
+        *,
+        context: bool,
+        stages: int = 1,
     ) -> None:
         """Draw the weights; every number is about as likely at first."""
         super().__init__()
         self.stride, self.masks = stride, masks
-        self.scale = nn.LayerNorm(width)
+        self.mix = nn.Parameter(torch.zeros(stages)) if stages > 1 else None
+        width //= stages
         hidden = hidden if context else width
         self.entry = nn.Conv1d(width, hidden, 2 * stride - 1, stride, stride - 1) if context else nn.Identity()
         self.layers = nn.ModuleList(
@@ -49,7 +60,9 @@ class FrameHead(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-probabilities, and how many of them each clip has (batch,)."""
         real = masked(lengths, frames.shape[1]).unsqueeze(-1)
-        found = self.scale(frames) * real
+        if self.mix is not None:
+            frames = torch.einsum("s,btsw->btw", self.mix.softmax(dim=0), frames.unflatten(2, (len(self.mix), -1)))
+        found = _to_unit_size(frames * real)
         if self.training and self.masks:
             found = self._masked(found, lengths)
         if not isinstance(self.entry, nn.Identity):
@@ -67,6 +80,13 @@ class FrameHead(nn.Module):
         hidden = _spans(lengths, longest, TIME_MASK, self.masks)
         features = _spans(torch.full_like(lengths, width), width, FEATURE_MASK, self.masks // 2)
         return frames * ~hidden.unsqueeze(2) * ~features.unsqueeze(1)
+
+
+def _to_unit_size(frames: Tensor) -> Tensor:
+    """The frames (batch, longest, width) of each clip by the root of their mean square over all that are not 0."""
+    present = (frames != 0).sum(dim=(1, 2), keepdim=True).clamp(min=1)
+    size = (frames.square().sum(dim=(1, 2), keepdim=True) / present).sqrt()
+    return frames / size.clamp(min=1e-6)
 
 
 def _spans(lengths: Tensor, longest: int, most: float, number: int) -> Tensor:

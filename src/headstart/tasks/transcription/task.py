@@ -19,6 +19,7 @@ from headstart.contracts.backbone import Backbone, HasFrames
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.modality import raws_of
+from headstart.contracts.network import Network
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import TOKEN_IDS
 from headstart.contracts.targets import TargetKinds
@@ -205,6 +206,7 @@ class BoundTranscription(BoundTask):
     def head(self, backbone: FeatureSource) -> nn.Module:
         """Return the head of frames, fresh."""
         numbers, settings = FIRST + len(self.alphabet), self.settings
+        widths = backbone.stage_widths if isinstance(backbone, Network) else ()
         return FrameHead(
             backbone.width,
             numbers,
@@ -213,6 +215,7 @@ class BoundTranscription(BoundTask):
             settings.dropout,
             settings.masks,
             context=settings.context,
+            stages=len(widths) if len(set(widths)) == 1 else 1,
         )
 
     def forward(self, head: nn.Module, features: Features, inputs: Tensors) -> Tensors:

@@ -1,0 +1,271 @@
+"""A model of sounds of transformers with its own preparation, cut into its front and its layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones._layer_cut import around
+from headstart.backbones._sound_backbone import SoundBackbone, padded
+from headstart.backbones._sound_encoders import KINDS, SPOKEN, SoundEncoder
+from headstart.backbones._text_backbone import joined_stages
+from headstart.backbones._text_loading import random_model
+from headstart.backbones._text_pooling import pool
+from headstart.contracts.backbone import NO_LICENCE
+from headstart.contracts.boundaries import failing_boundaries, merged
+from headstart.contracts.carriers import LENGTH_MASK, State, Tap
+from headstart.contracts.examples import Raw
+from headstart.contracts.features import Features
+from headstart.contracts.network import Stage
+from headstart.contracts.several_stages import inner_taps, joined, tapped
+from headstart.kernel.errors import BackboneError, DataError, first_line, unknown
+from headstart.kernel.files import hash_bytes
+
+LEAST_SECONDS = 0.1
+"""Clips shorter than that are filled up with silence: convolutions need some samples."""
+TOLERANCE = 1e-5
+"""Largest difference, by the size of the features, at which padding counts as exact."""
+
+
+class AudioBackbone(SoundBackbone):
+    """See `hf_audio`."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        config: Any,
+        module: nn.Module,
+        extractor: Any,
+        files: Mapping[str, bytes],
+        origin: str,
+    ) -> None:
+        """Put the parts together, find out whether padding is exact, and verify the boundaries.
+
+        Args:
+            settings: those of `hf_audio`, as JSON values.
+            config: the transformers configuration.
+            module: the encoder, or a whole model that has one.
+            extractor: the feature extractor of transformers.
+            files: configuration and preprocessing by file name.
+            origin: where the weights come from.
+
+        Raises:
+            BackboneError: it does not work as such models do.
+        """
+        self.name, self.origin, self.module = settings["reference"], origin, module
+        self._settings, self._config, self._files = dict(settings), config, dict(files)
+        self._extractor = extractor
+        self.rate, self.longest = int(extractor.sampling_rate), float(settings["longest"])
+        encoder = self._encoder()
+        self.fixed = not encoder.timed or config.model_type == "whisper"
+        if self.fixed:
+            self.longest = min(self.longest, self._fixed_seconds())
+        self.reads, self.frame_seconds = f"{self.longest:g} s", encoder.samples_per_frame / self.rate
+        self.padding_exact = True
+        example = self._states(_example(self.rate, self.longest))
+        try:
+            self.width = self._whole(example).hidden.shape[-1]
+        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise BackboneError(f"{self.name} cannot read waveforms: {first_line(error)}") from error
+        self.stages, self._boundaries = _stages(module, encoder), list(range(len(encoder.layers) + 2))
+        self.padding_exact = self.fixed or self._is_exact()
+        if not self.padding_exact:
+            self.notices = (
+                f"What {self.name} says of a clip depends on how far its batch is padded: its front runs over clips of "
+                "equal length together and over others apart.",
+            )
+        self._drop(failing_boundaries(self, example))
+
+    def prepare(self, raws: Sequence[Raw]) -> State:
+        """Waveforms (batch, samples) or spectrograms (batch, frames, bands), padded on the right, with their mask."""
+        return self._states(self.waves(raws))
+
+    def preparation(self) -> Mapping[str, Any]:
+        """The hash of the preprocessing's file, the rate, and the longest clip."""
+        own = self._files.get("preprocessor_config.json", b"")
+        return {"family": "hf_audio", "extractor": hash_bytes(own), "rate": self.rate, "longest": self.longest}
+
+    def segment(self, start: int, stop: int, taps: Sequence[Tap] = ()) -> nn.Module:
+        """The front and layers from boundary `start` to `stop`, on the live modules.
+
+        Raises:
+            BackboneError: there is no such segment, or a tap lies outside it or has an unknown form.
+        """
+        names = self.boundary_names()
+        if not 0 <= start < stop < len(names):
+            raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
+        inside = names[start + 1 : stop + 1]
+        taps = tapped(taps, self.beside_last, inside)
+        for tap in taps:
+            if tap.boundary not in inside:
+                raise BackboneError(unknown("boundary", tap.boundary, inside))
+            if tap.form not in ("pooled", "map"):
+                raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
+        wishes = {tap: self._boundaries[names.index(tap.boundary)] for tap in taps}
+        return _Segment(self._encoder(), self._boundaries[start], self._boundaries[stop], wishes)
+
+    def features(self, state: State) -> Features:
+        """Frames with the mask of those that are the clip's, and their mean; of patches the two tokens before them."""
+        pooled = _pooled(state.hidden, state.context, self._encoder().timed)
+        features = joined(state.taps, self.beside_last, pooled)
+        seen = self.map_taps()
+        if not self._encoder().timed or not all(tap.key in state.taps for tap in seen):
+            return Features(features)
+        frames = joined(state.taps, seen, state.hidden)
+        return Features(features, frames, state.context.get(SPOKEN, state.context[LENGTH_MASK]))
+
+    def map_taps(self) -> tuple[Tap, ...]:
+        """The frames of the stages whose features stand beside the last ones."""
+        return tuple(Tap(tap.boundary, "map") for tap in self.beside_last)
+
+    def several(self, inner: Sequence[Tap] = ()) -> AudioBackbone:
+        """Pooled features and frames of inner layers too."""
+        twin = copy.copy(self)
+        twin.beside_last = tuple(inner) or inner_taps(self)
+        twin.stage_widths = (self.width,) * (len(twin.beside_last) + 1)
+        twin.width = sum(twin.stage_widths)
+        twin._settings = {**self._settings, "features": "multi"}
+        return twin
+
+    def describe(self) -> dict[str, Any]:
+        """Plug-in and settings, and a hash of the configuration; the seed decides weights alone."""
+        return {
+            "plugin": "hf_audio",
+            "settings": {**self._settings, "seed": 0},
+            "architecture": hash_bytes(self._files["config.json"]),
+        }
+
+    def fresh(self, seed: int) -> AudioBackbone:
+        """The same architecture and boundaries with random weights."""
+        twin = copy.copy(self)
+        twin.module = random_model(self._config, seed)
+        twin.origin, twin.licence = "random", NO_LICENCE
+        twin._settings = {**self._settings, "weights": "random", "seed": seed}
+        return twin
+
+    def assets(self) -> Mapping[str, bytes]:
+        """`config.json` and `preprocessor_config.json`."""
+        return self._files
+
+    def _encoder(self) -> SoundEncoder:
+        model: Any = self.module
+        inner = model.get_encoder() if self._config.is_encoder_decoder else model
+        encoder: SoundEncoder = KINDS[self._config.model_type](inner)
+        encoder.exact = getattr(self, "padding_exact", True)
+        return encoder
+
+    def _states(self, waves: Sequence[np.ndarray]) -> State:
+        least = round(LEAST_SECONDS * self.rate)
+        inputs = [self._read(np.pad(wave, (0, max(0, least - len(wave))))) for wave in waves]
+        state = padded(inputs)
+        if self._config.model_type != "whisper":
+            return state
+        spoken = [min(len(inputs[0]), len(wave) // self._extractor.hop_length + 1) for wave in waves]
+        places = torch.arange(state.hidden.shape[1])[None, :]
+        own = (places < torch.tensor(spoken)[:, None]).long()
+        return State(state.hidden, {**state.context, SPOKEN: own})
+
+    def _read(self, wave: np.ndarray) -> Tensor:
+        """A waveform as the model takes it: (samples,), or (frames, bands)."""
+        try:
+            found = self._extractor(wave, sampling_rate=self.rate, return_tensors="np")
+        except (ValueError, RuntimeError) as error:
+            raise DataError(f"cannot be prepared: {first_line(error)}") from error
+        (values,) = next(found[name] for name in ("input_values", "input_features") if name in found)
+        values = np.asarray(values, np.float32)
+        return torch.from_numpy(values.T.copy() if self._config.model_type == "whisper" else values)
+
+    def _fixed_seconds(self) -> float:
+        """Seconds that an input of a fixed length holds."""
+        chunk = getattr(self._extractor, "chunk_length", None)
+        return float(chunk) if chunk else self._extractor.max_length * 0.01
+
+    def _whole(self, example: State) -> State:
+        with torch.no_grad():
+            found: State = _Segment(self._encoder(), 0, len(self._encoder().layers) + 1, {}).eval()(example)
+        return found
+
+    def _is_exact(self) -> bool:
+        """Return whether clips in a padded batch have the frames that they have alone."""
+        waves = _example(self.rate, self.longest)
+        together = self._whole(self._states(waves))
+        for row, wave in enumerate(waves):
+            alone = self._whole(self._states([wave])).hidden[0]
+            apart = (together.hidden[row, : len(alone)] - alone).abs().max()
+            if apart > TOLERANCE * max(1.0, float(alone.abs().max())):
+                return False
+        return True
+
+    def _drop(self, failing: Sequence[int]) -> None:
+        spans = merged(self.stages, failing)
+        self.stages = tuple(joined_stages(self.stages[start:stop]) for start, stop in spans)
+        self._boundaries = [0, *(stop for _, stop in spans)]
+
+
+class _Segment(nn.Module):
+    """`State -> State` from boundary `start` to `stop`: 0 lies before the front, k + 1 before layer k."""
+
+    def __init__(self, encoder: SoundEncoder, start: int, stop: int, taps: Mapping[Tap, int]) -> None:
+        super().__init__()
+        self.live = encoder.model  # its weights are the segment's
+        self._encoder, self._start, self._stop, self._taps = (encoder,), start, stop, dict(taps)
+
+    def forward(self, state: State) -> State:
+        encoder, hidden, context = self._encoder[0], state.hidden, dict(state.context)
+        end, seen = len(encoder.layers) + 1, {}
+        for boundary in range(self._start, self._stop):
+            if boundary == 0:
+                hidden, after = encoder.front(hidden, context)
+                context = dict(after)
+            else:
+                hidden = encoder.layer(boundary - 1, hidden, context[LENGTH_MASK])
+            if boundary + 1 == end:
+                hidden = encoder.end(hidden)
+            seen[boundary + 1] = hidden
+        shown = {
+            tap.key: seen[at] if tap.form == "map" else _pooled(seen[at], context, encoder.timed)
+            for tap, at in self._taps.items()
+        }
+        return State(hidden, context, {**state.taps, **shown})
+
+
+def _pooled(hidden: Tensor, context: Mapping[str, Tensor], timed: bool) -> Tensor:
+    """The mean over the clip's own frames; of patches that of the two tokens before them."""
+    if not timed:
+        return hidden[:, :2].mean(dim=1)
+    return pool(hidden, context.get(SPOKEN, context[LENGTH_MASK]), "mean")
+
+
+def _stages(module: nn.Module, encoder: SoundEncoder) -> tuple[Stage, ...]:
+    """The front, then the layers; what lies behind these belongs to the last, and all else to the first."""
+    above = next(name for name, part in module.named_modules() if part is encoder.model)
+    prefix = f"{above}." if above else ""
+    path, count = f"{prefix}{encoder.layers_path}", len(encoder.layers)
+    owner = {f"{path}.{number}": number + 1 for number in range(count)}
+    owner |= {f"{prefix}{name}": count for name in encoder.last}
+    outer = [name for name in around(module, path) if name not in owner]
+
+    def stage_of(name: str) -> int:
+        return next((stage for unit, stage in owner.items() if f"{name}.".startswith(f"{unit}.")), 0)
+
+    parameters, buffers = ([n for n, _ in named()] for named in (module.named_parameters, module.named_buffers))
+    return tuple(
+        Stage(
+            "front" if number == 0 else f"layer.{number - 1}",
+            tuple(name for name in parameters if stage_of(name) == number),
+            tuple(name for name in buffers if stage_of(name) == number),
+            tuple(outer if number == 0 else (name for name, stage in owner.items() if stage == number)),
+        )
+        for number in range(count + 1)
+    )
+
+
+def _example(rate: int, longest: float) -> list[np.ndarray]:
+    """Noise of three lengths."""
+    draws = np.random.default_rng(0)
+    return [draws.normal(0, 0.1, round(min(s, longest) * rate)).astype(np.float32) for s in (0.9, 0.35, 0.6)]

@@ -1,0 +1,157 @@
+"""Sound encoders of transformers: wav2vec 2.0, HuBERT, WavLM, data2vec, UniSpeech, Whisper, Moonshine, AST.
+
+A clip's features are the mean of its frames. The front (convolutions, patches) is the first stage and each layer one
+more, so that boundary k + 1 lies before layer k. Whether frames depend on how far a clip is padded is found out when
+the model is loaded; where they do, fronts run over clips of equal length together and over others apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import huggingface_hub
+from huggingface_hub.errors import HFValidationError
+from pydantic import Field
+from torch import nn
+from transformers import AutoFeatureExtractor
+
+from headstart.backbones._audio_backbone import AudioBackbone
+from headstart.backbones._hub import OutOfReach, hub_files
+from headstart.backbones._licence import licence_beside
+from headstart.backbones._sound_backbone import LONGEST
+from headstart.backbones._sound_encoders import KINDS
+from headstart.backbones._text_loading import any_config, pretrained_model, quiet, random_model
+from headstart.contracts.backbone import NO_LICENCE, Backbone
+from headstart.contracts.several_stages import Stages
+from headstart.kernel.errors import BackboneError, HeadstartError, first_line
+from headstart.kernel.files import read_json
+from headstart.kernel.settings import Settings
+
+KNOWN = (
+    "facebook/wav2vec2-base",
+    "facebook/hubert-base-ls960",
+    "microsoft/wavlm-base-plus",
+    "microsoft/wavlm-large",
+    "openai/whisper-tiny.en",
+    "openai/whisper-base",
+    "UsefulSensors/moonshine-tiny",
+    "MIT/ast-finetuned-audioset-10-10-0.4593",
+)
+_FILES = ("config.json", "preprocessor_config.json")
+
+
+class HfAudio(Settings):
+    """A sound encoder of transformers."""
+
+    modality: ClassVar[str] = "audio"
+
+    reference: str
+    """Hub id such as `microsoft/wavlm-base-plus`, or a local folder."""
+    weights: str = "pretrained"
+    """`pretrained`, `random`, or the path of a safetensors file, tensor-only checkpoint or folder of weights."""
+    longest: float = Field(default=LONGEST, gt=0)
+    """Seconds of a clip that are read; > 0, and at most what the model can read."""
+    seed: int = 0
+    """Seed of random weights."""
+    features: Stages = "last"
+    """`multi`: means of up to three earlier layers beside those of the last."""
+
+    @classmethod
+    def suits(cls, reference: str) -> bool:
+        """Return whether `reference` may name a sound encoder: a folder with such a config.json, or a hub id."""
+        folder = Path(reference).expanduser()
+        if not folder.is_dir():
+            return "/" in reference and not reference.endswith(".onnx")
+        try:
+            return read_json(folder / "config.json").get("model_type") in KINDS
+        except (HeadstartError, AttributeError):
+            return False
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """Common ones."""
+        return list(KNOWN)
+
+    @classmethod
+    def automatic(cls) -> tuple[str, str] | None:
+        """What lies in the cache."""
+        for name in KNOWN:
+            if _cached(name) is not None:
+                return name, "it lies in the Hugging Face cache"
+        return None
+
+    def load(self) -> Backbone:
+        """Load configuration, preprocessing and weights, and verify padding and boundaries. Raises BackboneError."""
+        folder, origin = _found(self.reference)
+        config = _config(folder)
+        files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
+        if self.weights == "random":
+            model, origin, licence = random_model(config, self.seed), "random", NO_LICENCE
+        else:
+            source = folder if self.weights == "pretrained" else Path(self.weights).expanduser()
+            if not source.exists():
+                raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
+            model, licence = pretrained_model(config, source), licence_beside(source if source.is_dir() else folder)
+            origin = origin if source is folder else f"file {self.weights}"
+        backbone = self._assembled(config, model, folder, files, origin)
+        backbone.licence = licence
+        return backbone
+
+    def rebuild(self, assets: Path) -> Backbone:
+        """The architecture alone, from the files in `assets`. Raises BackboneError."""
+        config = _config(assets)
+        files = {path.name: path.read_bytes() for path in sorted(assets.iterdir()) if path.is_file()}
+        return self._assembled(config, random_model(config, self.seed), assets, files, f"model in {assets.parent}")
+
+    def _assembled(
+        self, config: Any, model: nn.Module, folder: Path, files: dict[str, bytes], origin: str
+    ) -> AudioBackbone:
+        try:
+            with quiet():
+                extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        except Exception as error:  # transformers raises OSError, ValueError, KeyError and more, by version
+            raise BackboneError(f"{folder}: preprocessor_config.json cannot be used: {first_line(error)}") from error
+        settings = self.model_dump(mode="json", exclude={"features"})
+        backbone = AudioBackbone(settings, config, model, extractor, files, origin)
+        return backbone.several() if self.features == "multi" else backbone
+
+
+def _config(folder: Path) -> Any:
+    config = any_config(folder)
+    if config.model_type not in KINDS:
+        raise BackboneError(
+            f"{folder} holds a model of type '{config.model_type}'; of sounds these are read: {', '.join(KINDS)}"
+        )
+    for extra in ("use_cache", "output_hidden_states", "output_attentions"):
+        setattr(config, extra, False)
+    return config
+
+
+def _found(reference: str) -> tuple[Path, str]:
+    """The folder with the model's files, downloaded if need be, and where it comes from. Raises BackboneError."""
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return path, f"folder {reference}"
+    cached = _cached(reference)
+    if cached is not None:
+        return cached, f"Hugging Face hub, {reference}"
+    try:
+        if hub_files(reference) is None:
+            raise BackboneError(f"'{reference}' is no folder, and the Hugging Face hub has no such public model")
+        kept = ("*.json", "*.safetensors", "*.txt")
+        return Path(huggingface_hub.snapshot_download(reference, allow_patterns=kept)), f"Hugging Face hub, {reference}"
+    except OutOfReach as error:
+        raise BackboneError(f"'{reference}' is no folder and not in the Hugging Face cache, and {error}") from error
+
+
+def _cached(reference: str) -> Path | None:
+    """The model's folder in the Hugging Face cache; None unless configuration, preprocessing and weights lie there."""
+    try:
+        config = huggingface_hub.try_to_load_from_cache(reference, "config.json")
+    except HFValidationError:
+        return None
+    folder = Path(config).parent if isinstance(config, str) else None
+    if folder is None or not (folder / "preprocessor_config.json").exists():
+        return None
+    return folder if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")) else None

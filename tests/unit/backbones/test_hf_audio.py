@@ -1,0 +1,100 @@
+"""Sound encoders of transformers: what they say of a clip alone is what they say of it in any batch, cut anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.backbones.hf_audio import HfAudio
+from headstart.contracts.backbone import Backbone
+from headstart.contracts.carriers import LENGTH_MASK
+from headstart.kernel.errors import BackboneError
+from headstart.media.audio import as_file
+from tiny_sound_models import KINDS, WAVES, save_sound_model
+from tiny_text_models import save_tiny
+
+pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+
+SECONDS = (0.7, 0.31, 0.5, 0.31)
+STABLE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+
+
+def clips() -> list[bytes]:
+    draws = np.random.default_rng(0)
+    return [as_file(draws.normal(0, 0.1, round(16000 * s)).astype(np.float32), 16000) for s in SECONDS]
+
+
+def load(folder: Path, kind: str, **changes: Any) -> Backbone:
+    return HfAudio(reference=str(save_sound_model(folder, kind, **changes))).load()
+
+
+def alone(backbone: Any, raw: bytes) -> torch.Tensor:
+    """What the library's own forward says of a clip by itself."""
+    given = backbone.prepare([raw]).hidden
+    model = backbone.module
+    if backbone._config.is_encoder_decoder:
+        model = model.get_encoder()
+    found: torch.Tensor = model(given.transpose(1, 2) if backbone._config.model_type == "whisper" else given)[0]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"), [*((kind, {}) for kind in KINDS), *((kind, STABLE) for kind in WAVES if "data" not in kind)]
+)
+def test_frames_in_a_batch_are_those_of_the_clip_alone_by_the_library(
+    tmp_path: Path, kind: str, changes: dict[str, Any]
+) -> None:
+    backbone = load(tmp_path, kind, **changes)
+    assert backbone.padding_exact == (kind not in (*WAVES, "moonshine") or bool(changes))
+    state = backbone.prepare(clips())
+    with torch.no_grad():
+        found = backbone.segment(0, len(backbone.stages)).eval()(state)
+        for row, raw in enumerate(clips()):
+            expected = alone(backbone, raw)
+            assert torch.allclose(found.hidden[row, : len(expected)], expected, atol=1e-5)
+    assert found.context[LENGTH_MASK].shape == found.hidden.shape[:2]
+    assert len(backbone.stages) == 4, "the front and three layers"
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "whisper"])
+def test_the_mean_is_over_the_clip_alone(tmp_path: Path, kind: str) -> None:
+    backbone = load(tmp_path, kind)
+    state = backbone.prepare(clips())
+    with torch.no_grad():
+        features = backbone.features(backbone.segment(0, len(backbone.stages)).eval()(state))
+    assert features.tokens is not None and features.mask is not None
+    frames = features.mask.sum(dim=1)
+    assert torch.allclose(features.pooled[1], features.tokens[1, : frames[1]].mean(dim=0), atol=1e-6)
+    seconds = frames * backbone.frame_seconds
+    assert torch.allclose(seconds, torch.tensor(SECONDS), atol=0.05)
+    assert all(abs(backbone.frames(raw) - int(count)) <= 3 for raw, count in zip(clips(), frames))
+
+
+def test_a_padded_batch_would_have_other_frames_without_the_check(tmp_path: Path) -> None:
+    backbone: Any = load(tmp_path, "wav2vec2")
+    expected = alone(backbone, clips()[1])
+    backbone.padding_exact = True  # as if nobody had looked
+    with torch.no_grad():
+        found = backbone.segment(0, len(backbone.stages)).eval()(backbone.prepare(clips()))
+    assert not torch.allclose(found.hidden[1, : len(expected)], expected, atol=1e-3)
+
+
+def test_clips_that_are_shorter_than_the_convolutions_are_filled_up(tmp_path: Path) -> None:
+    backbone = load(tmp_path, "hubert")
+    assert len(backbone.prepare([as_file(np.full(20, 0.1, np.float32), 16000)]).hidden[0]) == 1600
+
+
+def test_what_does_not_read_sounds_is_refused(tmp_path: Path) -> None:
+    text = save_tiny(tmp_path / "text", "bert")
+    assert not HfAudio.suits(str(text))
+    with pytest.raises(BackboneError, match=r"of sounds these are read: .*wav2vec2"):
+        HfAudio(reference=str(text)).load()
+    folder = save_sound_model(tmp_path / "sound", "wav2vec2")
+    assert HfAudio.suits(str(folder))
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(BackboneError, match=r"preprocessor_config\.json cannot be used"):
+        HfAudio(reference=str(folder)).load()
