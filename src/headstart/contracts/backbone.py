@@ -83,8 +83,8 @@ class Backbone(Network, Complete):
     decoder_stages: int = 0
     """How many of the last stages are a decoder's, which states pass as they are; 0 without one."""
     padding_exact: bool = True
-    """Whether padding a batch leaves the features of its inputs as they are; if not, what depends on it runs over inputs
-    of equal length together and over others apart. It is found out when a model is loaded."""
+    """Whether padding a batch leaves the features of its inputs as they are; if not, what depends on it runs over
+    inputs of equal length together and over others apart. It is found out when a model is loaded."""
     notices: tuple[str, ...] = ()
     """Sentences on how it works on this machine that the user does not know yet."""
 
