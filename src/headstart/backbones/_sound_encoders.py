@@ -62,7 +62,7 @@ class SoundEncoder(ABC):
         """Run one layer on (batch, frames, width)."""
 
     def end(self, hidden: Tensor) -> Tensor:
-        """What comes behind the last layer."""
+        """Run the modules behind the last layer."""
         for name in self.last:
             hidden = self.model.get_submodule(name)(hidden)
         return hidden
@@ -92,7 +92,7 @@ def mask_of(lengths: Tensor, longest: int) -> Tensor:
 
 
 def attention(mask: Tensor, hidden: Tensor) -> Tensor:
-    """What is added to scores of attention (batch, 1, frames, frames): nothing, or the least number where padded."""
+    """Return what is added to scores of attention (batch, 1, frames, frames): 0, or the least number where padded."""
     least = torch.finfo(hidden.dtype).min
     added = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(mask == 0, least)
     return added[:, None, None, :].expand(-1, 1, mask.shape[1], -1)

@@ -75,7 +75,7 @@ class HfAudio(Settings):
 
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
-        """What lies in the cache."""
+        """The first of the common ones that lies in the cache."""
         for name in KNOWN:
             if _cached(name) is not None:
                 return name, "it lies in the Hugging Face cache"
