@@ -62,7 +62,7 @@ class SoundEncoder(ABC):
         """Run one layer on (batch, frames, width)."""
 
     def end(self, hidden: Tensor) -> Tensor:
-        """Run the modules behind the last layer."""
+        """Run the modules behind the last layer on (batch, frames, width)."""
         for name in self.last:
             hidden = self.model.get_submodule(name)(hidden)
         return hidden
@@ -115,7 +115,7 @@ class Convolutional(SoundEncoder):
         self.samples_per_frame = float(strides.prod())
 
     def front(self, given: Tensor, context: Context) -> tuple[Tensor, Context]:
-        """Convolutions, projection and positions."""
+        """Convolutions of (batch, samples), projection and positions."""
         lengths = context[LENGTH_MASK].sum(dim=1)
         frames = self.model._get_feat_extract_output_lengths(lengths)
         apart = not self.exact
@@ -123,7 +123,7 @@ class Convolutional(SoundEncoder):
         return hidden, {LENGTH_MASK: mask_of(frames, hidden.shape[1])}
 
     def layer(self, number: int, hidden: Tensor, mask: Tensor) -> Tensor:
-        """A layer; those of WavLM share the first one's bias of relative positions."""
+        """A layer on (batch, frames, width); those of WavLM share the first one's bias of relative positions."""
         one = self.layers[number]
         if not self.biased:
             return _first(one(hidden, attention_mask=attention(mask, hidden)))
@@ -152,7 +152,7 @@ class Whisper(SoundEncoder):
     samples_per_frame = 320.0
 
     def front(self, given: Tensor, context: Context) -> tuple[Tensor, Context]:
-        """Two convolutions and numbered positions; every second entry of a mask is a frame's."""
+        """Two convolutions of (batch, frames, bands) and positions; every second entry of a mask is a frame's."""
         model = self.model
         hidden = nn.functional.gelu(model.conv1(given.transpose(1, 2)))
         hidden = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)
@@ -162,7 +162,7 @@ class Whisper(SoundEncoder):
         }
 
     def layer(self, number: int, hidden: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
-        """A layer; silence that fills up the 30 s is read as it was in pretraining."""
+        """A layer on (batch, frames, width); silence that fills up the 30 s is read as it was in pretraining."""
         one = self.layers[number]
         more = {"layer_head_mask": None} if "layer_head_mask" in inspect.signature(one.forward).parameters else {}
         return _first(one(hidden, None, **more))
@@ -176,7 +176,7 @@ class Moonshine(SoundEncoder):
     samples_per_frame = 384.0
 
     def front(self, given: Tensor, context: Context) -> tuple[Tensor, Context]:
-        """Three convolutions."""
+        """Three convolutions of (batch, samples)."""
         lengths = context[LENGTH_MASK].sum(dim=1)
         hidden = self._convolved(given) if self.exact else in_equal_lengths(self._convolved, given, lengths)
         for convolution in (self.model.conv1, self.model.conv2, self.model.conv3):
@@ -184,7 +184,7 @@ class Moonshine(SoundEncoder):
         return hidden, {LENGTH_MASK: mask_of(lengths, hidden.shape[1])}
 
     def layer(self, number: int, hidden: Tensor, mask: Tensor) -> Tensor:
-        """A layer with its positions."""
+        """A layer on (batch, frames, width), with its positions."""
         places = torch.arange(hidden.shape[1], device=hidden.device)[None]
         turned = self.model.rotary_emb(hidden, position_ids=places)
         return _first(
@@ -216,12 +216,12 @@ class Spectrogram(SoundEncoder):
             self.layers_path = "encoder.layer"
 
     def front(self, given: Tensor, context: Context) -> tuple[Tensor, Context]:
-        """Patches and numbered positions, all of them real."""
+        """Patches of (batch, frames, bands) and numbered positions, all of them real."""
         hidden: Tensor = self.model.embeddings(given)
         return hidden, {LENGTH_MASK: context[LENGTH_MASK].new_ones(hidden.shape[:2])}
 
     def layer(self, number: int, hidden: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
-        """A layer."""
+        """A layer on (batch, patches, width)."""
         return _first(self.layers[number](hidden))
 
 
