@@ -110,3 +110,18 @@ def test_out_of_fold_probabilities_are_those_of_fits_without_the_fold() -> None:
     for (weight, bias), (_, held) in zip(solved, folds):
         logits = features[held].astype(np.float64) @ weight.T + bias
         np.testing.assert_allclose(log_softmax(logits, axis=1), found[held], atol=1e-6)
+
+
+def test_choices_on_a_sample_predict_as_well_as_those_on_all_examples() -> None:
+    draws = np.random.default_rng(0)
+    features = draws.normal(size=(2600, 24)).astype(np.float32)
+    labels = (features @ draws.normal(size=(24, 4)) + 2 * draws.gumbel(size=(2600, 4))).argmax(axis=1)
+    folds = [(np.flatnonzero(np.arange(2600) % 4 != k), np.flatnonzero(np.arange(2600) % 4 == k)) for k in range(4)]
+    scalings = logistic.Scalings(features)
+    found = logistic.out_of_fold(scalings, labels, 4, folds, weights=None, groups=None, seed=0)
+    whole = logistic.solve_logistic(scalings, labels, 4, weights=None, groups=None, seed=0)
+    rotated, expected = scalings.scaled(each=whole.scaled_each)[1].rotated, np.zeros((2600, 4))
+    for rest, held in folds:
+        expected[held] = LogisticRegression(C=whole.C).fit(rotated[rest], labels[rest]).predict_log_proba(rotated[held])
+    rows = np.arange(2600)
+    assert found[rows, labels].mean() == pytest.approx(expected[rows, labels].mean(), abs=0.01)

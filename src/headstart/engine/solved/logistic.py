@@ -47,6 +47,9 @@ COARSE, FINE = 1e-4, 1e-9
 
 MOST_STEPS = 500
 
+SAMPLE = 2_000
+"""Examples by which `out_of_fold` chooses scaling, regularisation and temperature: more tell them hardly better."""
+
 _Split = tuple[np.ndarray, np.ndarray]
 """Training rows and held-out rows."""
 
@@ -96,6 +99,10 @@ class Scalings:
             first = 0 if self.rank is None else max(0, len(back) - self.rank)
             self._made[each] = standardisation, Coordinates(np.ascontiguousarray(rotated[:, first:]), back[first:])
         return self._made[each]
+
+    def of(self, rows: np.ndarray) -> Scalings:
+        """The same of some rows, with their own components."""
+        return Scalings(self.features[rows], None if self.weights is None else self.weights[rows], self.rank)
 
 
 class _HeldOut(NamedTuple):
@@ -193,14 +200,15 @@ def out_of_fold(
 ) -> np.ndarray:
     """Return calibrated log probabilities (examples, classes), each by a fit without the example's fold.
 
-    Scaling, regularisation and temperature are chosen once, on all examples: a few numbers in place of five searches.
-    Arguments as of `solve_logistic`; `folds` are pairs of rows to fit on and rows held out, which together are all.
+    Scaling, regularisation and temperature are chosen once, on at most `SAMPLE` examples of all folds: a few numbers in
+    place of five searches. Arguments as of `solve_logistic`; `folds` are pairs of rows to fit on and rows held out,
+    which together are all.
 
     Raises:
         DataError: the examples to fit on are all of one class.
     """
     weights = np.ones(len(labels)) if weights is None else weights
-    best = _best(scalings, labels, weights, groups, seed)
+    best = _best_on_sample(scalings, labels, weights, groups, seed)
     rotated = scalings.scaled(each=best.each)[1].rotated
     found = np.full((len(labels), classes), -np.log(len(labels)))  # of a class that the fold has none of
     with few_threads(scalings.features):
@@ -224,7 +232,7 @@ def solved_by_fold(
     As `out_of_fold`, for those who predict other vectors than the examples by it.
     """
     ones = np.ones(len(labels))
-    best = _best(scalings, labels, ones, groups, seed)
+    best = _best_on_sample(scalings, labels, ones, groups, seed)
     standardisation, coordinates = scalings.scaled(each=best.each)
     found = []
     with few_threads(scalings.features):
@@ -260,6 +268,19 @@ def _on_raw(
     weight[present], bias[present] = model.weight, model.bias - model.bias.mean()
     bias[present] /= temperature
     return standardisation.fold(weight / temperature @ coordinates.back, bias)
+
+
+def _best_on_sample(
+    scalings: Scalings, labels: np.ndarray, weights: np.ndarray, groups: np.ndarray | None, seed: int
+) -> _Candidate:
+    """Choose scaling and regularisation on at most `SAMPLE` examples, each class with its share."""
+    if len(labels) <= SAMPLE:
+        return _best(scalings, labels, weights, groups, seed)
+    draws = np.random.default_rng(draw_seed(seed, "sample"))
+    shuffled = draws.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    rows = np.sort(by_class[np.linspace(0, len(labels) - 1, SAMPLE).round().astype(np.int64)])
+    return _best(scalings.of(rows), labels[rows], weights[rows], None if groups is None else groups[rows], seed)
 
 
 def _best(
