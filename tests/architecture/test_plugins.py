@@ -38,6 +38,7 @@ ALLOWED = {
     ("search/candidates.py", "standard"): "the augmentation whose strength follows from the size of the data",
     ("engine/device.py", "openvino"): "the library of that name",
     ("pipeline/continued_run.py", "full"): "how a run goes on whose head was solved for",
+    ("pipeline/plan.py", "full"): "how a model that writes is trained where nobody says",
     ("verbs/estimators.py", "classification"): "what a classifier does",
     ("verbs/estimators.py", "multilabel"): "what a classifier of several labels does",
     ("verbs/estimators.py", "regression"): "what a regressor does",

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor, nn
 
+from headstart.contracts.backbone import Backbone
 from headstart.contracts.features import Features
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, FeatureSource, Tensors
@@ -105,6 +106,11 @@ class Drafts(Protocol):
     def draft(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Decode the predictions of a batch as `BoundTask.predict` does."""
         ...
+
+
+def blank(task: BoundTask, backbone: Backbone) -> bool:
+    """Return whether a model is to write that has learnt nothing yet."""
+    return task.needs.generates and backbone.origin == "random"
 
 
 class DecoderHead(nn.Module):

@@ -37,6 +37,9 @@ FAMILY_OF = {
 HEAD_BY_STEPS = "head_only"
 """The tuning of a head on frozen features that cannot be solved for."""
 
+TRAINING = "full"
+"""The tuning of a model that writes, where nobody named one."""
+
 
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""

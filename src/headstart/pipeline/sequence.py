@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
+from headstart.contracts.generation import blank
 from headstart.contracts.recommender import HasCandidates
 from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words, plain_runner
 from headstart.engine.frozen.extract import Extracted, nothing_extracted
@@ -33,7 +34,7 @@ from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.foresight import with_foresight
 from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
-from headstart.pipeline.plan import Plan
+from headstart.pipeline.plan import TRAINING, Plan
 from headstart.pipeline.plan_file import AUTO
 from headstart.pipeline.precision_by_use import Labelled, choice_by_use
 from headstart.pipeline.prepare import Prepared, read_data, require_all, with_notes, without
@@ -131,6 +132,16 @@ def _gate(choice: Choice) -> Decision | None:
     return Decision(what="precision", value="within 1 %", reason="each kind of feature is at most 1 % off float32's")
 
 
+def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: DecisionLog) -> Plan:
+    """The plan whose model trains where nobody said how and a frozen one would write what it wrote before, or noise."""
+    unsaid = "tuning" not in plan.model_fields_set or (plan.tuning == AUTO and blank(data.task, backbone))
+    if not (data.task.needs.generates and unsaid):
+        return plan
+    reason = "a model that writes has no head to learn by itself; --tuning names another way"
+    log.tell(f"Tuning {TRAINING}: {reason}.", Decision(what="tuning", value=TRAINING, reason=reason))
+    return plan.model_copy(update={"tuning": TRAINING})
+
+
 def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
@@ -160,6 +171,7 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     views.require_targets(prepared.task.target_kinds)
     budget.begin()
     named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
+    named = _with_training(named, prepared, backbone, log)
     if isinstance(backbone, HasCandidates):
         if begun.continued is not None:
             raise SettingsError(f"--from: {backbone.name} is solved anew from all interactions. Give it all of them.")

@@ -57,8 +57,6 @@ def why_none(context: FitContext) -> str:
         return "the model is for a target of which no labels are known, to judge it by"
     if context.tuning.start == "random":
         return "the model itself is trained from scratch"
-    if context.data.task.needs.generates and context.backbone.origin == "random":
-        return "the model itself begins with random weights"
     if not any(True for _ in context.backbone.module.parameters()):
         return "the backbone has no weights"
     if not len(context.data.split.val):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headstart.contracts.generation import blank
 from headstart.contracts.recommender import HasCandidates
 from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks
 from headstart.engine.process_group import process_group
@@ -38,6 +39,8 @@ def train_arms(context: FitContext) -> Arms:
         return recommender_arms(context)
     if context.plan.tuning != AUTO and context.tuning.retrieves:
         return retrieval_arms(context)
+    if blank(context.data.task, context.backbone) and not context.tuning.solved:
+        return _from_nothing(context)
     budget, why = context.budget, why_none(context)
     for name, one in of_task(context.data.task).items():
         context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))
@@ -104,6 +107,20 @@ def _trained(context: FitContext, keep: float, start: Trained | None, baseline: 
     floor = start is not None and has_floor(context)
     arms = better_of(context, tuned, start, baseline, before) if floor else Arms(context, [tuned, baseline])
     return told(with_single_tasks(arms, tuning, before, seconds) if several else arms, tuned)
+
+
+def _from_nothing(context: FitContext) -> Arms:
+    """A model that writes, from random weights: it is held against nothing, for before the training it writes noise."""
+    for name, one in of_task(context.data.task).items():
+        context.log.add(Decision(what=f"tuning.{name}", value=str(one.value), reason=one.reason))
+    seconds = None if context.budget.seconds is None else context.budget.left()
+    tuning, more = with_enough_epochs(context.tuning, len(context.read.split.train))
+    title = f"{context.plan.tuning} tuning of {context.backbone.name}"
+    with context.budget.step(f"training ({context.plan.tuning})", seconds):
+        tuned = trained_and_refitted(context, tuning, title, seconds, None)
+    why = Decision(what=SCRATCH, value="left out", reason="the model itself begins with random weights")
+    context.log.add(more, *tuned.decisions, why)
+    return replace(told(Arms(context, [tuned]), tuned), used=context.budget.used())
 
 
 def _not_begun(context: FitContext, title: str, least: float, seconds: float) -> str:

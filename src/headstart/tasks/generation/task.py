@@ -32,6 +32,9 @@ from headstart.tasks.generation.text_labels import TARGET, are_texts, labelled_t
 BEFORE = "written"
 """Head input: the tokens that training shows the decoder, each before the next is asked for; (batch, tokens)."""
 
+BEYOND = 1.25
+"""Times the longest text that was bound to, up to which texts are written: what knows no end takes its time."""
+
 FROM_RANDOM, FROM_LEARNT = 1e-3, 1e-4
 """Peak learning rates of a model from random weights and of one that has learnt already."""
 
@@ -66,12 +69,13 @@ class Generation(Decoding):
         measure("chrf")
         texts = labelled_texts(examples)
         decoder = decoder_of(backbone)
-        most = min(self.longest, decoder.longest)
-        cut = sum(len(row) > most for row in decoder.encode(texts))
+        most, lengths = min(self.longest, decoder.longest), [len(row) for row in decoder.encode(texts)]
+        cut = sum(length > most for length in lengths)
         fresh = getattr(backbone, "origin", "") == "random"
         read = [str(raw) for raw in raws_of(examples)]
         usual = {"reads": frequent(read, texts), "writes": frequent(texts, read)}
-        bound = BoundGeneration(settings=self, cut=cut, texts=len(texts), from_random=fresh, **usual)
+        known = {"texts": len(texts), "cut": cut, "longest_seen": max(lengths), "from_random": fresh}
+        bound = BoundGeneration(settings=self, **known, **usual)
         return bound.with_backbone(backbone)
 
     def restore(self, learnt: Mapping[str, Any]) -> BoundGeneration:
@@ -90,6 +94,8 @@ class BoundGeneration(BoundTask):
     """Texts that it was bound to."""
     cut: int = Field(ge=0)
     """Those of them that are longer than may be written."""
+    longest_seen: int = Field(ge=1)
+    """Tokens of the longest of them."""
     reads: tuple[str, ...] = ()
     """Frequent words of the texts that it was trained to read."""
     writes: tuple[str, ...] = ()
@@ -213,10 +219,12 @@ class BoundGeneration(BoundTask):
     def _written(self, head: nn.Module, features: Features, decoding: Decoding) -> Prediction:
         decoder = _decoder(head)
         change = head.mixed if isinstance(head, MemoryHead) else None
+        most = min(decoding.longest, decoder.longest, int(BEYOND * self.longest_seen) + 1)
+        decoding = decoding.model_copy(update={"longest": most})
         tokens = decoder.generate(features, decoding, change).cpu().numpy()
         texts = np.empty(len(tokens), dtype=object)
         texts[:] = decoder.decode([*tokens])
-        full = tokens.shape[1] >= min(decoding.longest, decoder.longest)
+        full = tokens.shape[1] >= most
         open_end = (tokens[:, -1] != decoder.pad) & (tokens[:, -1] != decoder.end)
         return Prediction({TEXT: texts, "unfinished": open_end if full else np.zeros(len(tokens), bool)})
 
