@@ -171,6 +171,9 @@ def predict(
     text: Text = None,
     image: Image = None,
     test_time: TestTime = None,
+    coverage: Annotated[
+        float | None, option("--coverage", "Sets or intervals that hold the truth with this chance.", "0.9")
+    ] = None,
     every: Every = None,
     assignments: FormatSet = None,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON document for each row.")] = False,
@@ -183,6 +186,7 @@ def predict(
     \b
     headstart predict runs/photos new-photos/ --out predictions.csv
     headstart predict runs/reviews "a film to remember"
+    headstart predict runs/photos new-photos/ --coverage 0.9    classes that hold the truth 9 times of 10
     headstart predict runs/photos new-photos/ --test-time adaptive_batch_norm    adapt to their look
     cat texts.txt | headstart predict runs/reviews - --jsonl
     """

@@ -297,6 +297,19 @@ class SeveralRows(Protocol):
 
 
 @runtime_checkable
+class Covers(Protocol):
+    """A presentation of predictions that can be widened until they hold the truth with a given chance."""
+
+    def misfit(self, prediction: Prediction, targets: Targets) -> np.ndarray:
+        """Return how badly the truth fits each finished prediction, (examples,), the greater the worse."""
+        ...
+
+    def within(self, prediction: Prediction, radius: float) -> Mapping[str, np.ndarray]:
+        """Return columns (examples,) of all answers whose misfit would be at most the radius."""
+        ...
+
+
+@runtime_checkable
 class Margins(Protocol):
     """A bound task without one class per example that tells how sure its predictions are."""
 

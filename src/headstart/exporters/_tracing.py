@@ -16,7 +16,7 @@ from headstart.kernel.errors import first_line
 
 def as_dynamic_shapes(graph: Graph) -> tuple[tuple[dict[int, object], ...]]:
     """The varying axes as `torch.export` takes them; the module's only parameter is a tuple of all its inputs."""
-    auto = torch.export.Dim.DYNAMIC
+    auto = torch.export.Dim.AUTO
     return (tuple(dict.fromkeys(axes, auto) for axes in graph.axes),)
 
 

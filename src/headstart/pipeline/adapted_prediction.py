@@ -40,7 +40,7 @@ def predictor_of(
     if test_time is None:
         if settings:
             raise SettingsError(f"--set {FAMILY}.{next(iter(settings))} would do nothing without --test-time NAME")
-        return Predictor(run.model, reporter=reporter), tuple
+        return Predictor(run.model, reporter=reporter, keep_pooled=True), tuple
     chosen: TestTime = build(registry.plugin(FAMILY, test_time), settings, where=FAMILY)
     model = run.read_model()
     adapted = AdaptedPass(model, chosen, pick_device(), lambda: _training_examples(run))

@@ -24,6 +24,7 @@ from headstart.pipeline.continued_run import ContinuedRun
 from headstart.pipeline.data import Given
 from headstart.pipeline.destination import require_apart_from_pictures
 from headstart.pipeline.judge import judge
+from headstart.pipeline.kept_reference import write_reference
 from headstart.pipeline.label_curve import label_curve
 from headstart.pipeline.label_gains import with_gains
 from headstart.pipeline.own_test_part import forgetting, with_forgetting
@@ -153,4 +154,5 @@ def _judged(
     with budget.step("saving the model"), own_weights(model):
         model.model.save(folder / "model")
         write_test_rows(folder, data, predictions["model"])
+        write_reference(folder, context, model)
     return summarise(arms, baselines, judged, started, folder)

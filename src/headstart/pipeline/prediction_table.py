@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from headstart.contracts.modality import raws_of
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import Presentation, presentation_of
 from headstart.contracts.task_capabilities import Remarks, SeveralRows, WritesFiles
-from headstart.engine.frozen.infer import Predictor
+from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.kernel.documents import parse_json
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Reporter
@@ -38,7 +38,7 @@ MOST_INPUTS = 50
 """Input columns that predictions repeat; of more, the origin alone names the row."""
 
 
-_OURS = re.compile(r"origin|prediction|confidence|file|error|p_.*|share of .*")
+_OURS = re.compile(r"origin|prediction|confidence|file|unlike|set|set size|low|high|error|p_.*|share of .*")
 
 
 class LinesWriter:
@@ -90,8 +90,16 @@ def lines_of(frame: pd.DataFrame) -> str:
     return str(frame.to_json(orient="records", lines=True, force_ascii=False, double_precision=15, date_format="iso"))
 
 
+Beside = Callable[[Predicted], Mapping[str, np.ndarray]]
+"""Columns (predicted examples,) that stand behind those of the presentation."""
+
+
 def frames(
-    predictor: Predictor, chunks: Iterator[Examples], masks: MaskFiles | None, reporter: Reporter
+    predictor: Predictor,
+    chunks: Iterator[Examples],
+    masks: MaskFiles | None,
+    reporter: Reporter,
+    beside: Sequence[Beside] = (),
 ) -> Iterator[pd.DataFrame]:
     """Frames of predictions, some rows at a time, in the order of the data; the index numbers the examples."""
     said: set[str] = set()
@@ -105,7 +113,7 @@ def frames(
         for remark in _warnings(predictor, examples) - said:
             reporter.say(remark)
             said.add(remark)
-        found = _frame(predictor, examples, masks)
+        found = _frame(predictor, examples, masks, beside)
         found.index += start
         start += len(examples)
         yield found
@@ -116,7 +124,7 @@ def _warnings(predictor: Predictor, examples: Examples) -> set[str]:
     return {*backbone.doubts(raws_of(examples)), *(task.warnings(examples) if isinstance(task, Remarks) else ())}
 
 
-def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) -> pd.DataFrame:
+def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None, beside: Sequence[Beside]) -> pd.DataFrame:
     """One row per example, or as many as its presentation has; where an input is of no use the scores are empty and
     'error' says why. The index has the example of each row."""
     predicted = predict_usable(predictor, examples)
@@ -127,6 +135,8 @@ def _frame(predictor: Predictor, examples: Examples, masks: MaskFiles | None) ->
         if masks is not None and isinstance(shown, WritesFiles):
             written = masks.write(shown, predicted.prediction, done)
             scores = scores.assign(file=written) if written else scores
+        for columns in beside:
+            scores = scores.join(pd.DataFrame(dict(columns(predicted)), index=predicted.rows))
     frame = pd.DataFrame({ORIGIN: examples.origins()})
     for name in _shown(examples.table, examples.schema):
         ours = _OURS.fullmatch(name) or name in (*frame.columns, *scores.columns)

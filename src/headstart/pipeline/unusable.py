@@ -64,7 +64,7 @@ def predict_usable(predictor: Predictor, examples: Examples) -> Predicted:
     rows = np.array([row for row in range(len(examples)) if row not in useless], dtype=np.int64)
     found = predictor(examples.take(rows))
     failures = {**useless, **{int(rows[row]): reason for row, reason in found.failures.items()}}
-    return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())))
+    return Predicted(found.prediction, rows[found.rows], dict(sorted(failures.items())), found.pooled)
 
 
 def require_kind(model: Model, examples: Examples) -> None:

@@ -29,6 +29,7 @@ from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.histories import cut_histories, format_of, held_out
 from headstart.pipeline.judge import compared, rows_of, slice_rows
+from headstart.pipeline.kept_reference import LikenessNote
 from headstart.pipeline.numbers import difference_text, value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes, no_longer_read
@@ -108,6 +109,10 @@ def evaluate(
     task = run.model.task
     targets, groups = task.targets(judged), codes(judged, judged.schema.group)
     seed = run.plan.seed
+    likeness = LikenessNote.of(run.folder)
+    if likeness is not None:
+        likeness.columns(predicted)
+    unlike = () if likeness is None else likeness.told()
     reads, notes = count_reading(run, content_keys(examples, reporter).keys, report)
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
     rows = rows_of(figures(task.evaluation.metrics, targets, predicted.prediction, groups=groups, seed=seed))
@@ -122,7 +127,14 @@ def evaluate(
         worst_slice=worst,
         unreadable=issues_of(examples, predicted.failures),
         test_reads=reads,
-        notes=(*beside, *notes, *left_out, *_about_inputs(run.model, examples), *rare),
+        notes=(
+            *unlike,
+            *beside,
+            *notes,
+            *left_out,
+            *_about_inputs(run.model, examples),
+            *rare,
+        ),
     )
     if test_time is None:
         return evaluation

@@ -8,27 +8,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from headstart.contracts.examples import Examples
 from headstart.contracts.format import Columns, Follows, Gathers, in_pieces
 from headstart.contracts.presentation import presentation_of
-from headstart.contracts.task_capabilities import WritesFiles
-from headstart.engine.frozen.infer import Predictor
-from headstart.kernel.errors import DataError
+from headstart.contracts.task_capabilities import Covers, WritesFiles
+from headstart.engine.frozen.infer import Predicted, Predictor
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.files import atomic_path
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.settings import Settings
 from headstart.pipeline.adapted_prediction import predictor_of
+from headstart.pipeline.coverage import scores_of
 from headstart.pipeline.cut_off import CutOff
 from headstart.pipeline.data import NO_SETTINGS, of_format, reader_of
 from headstart.pipeline.destination import require_apart, require_cache_apart, require_outside_runs
 from headstart.pipeline.given_inputs import as_list, given_examples, on_disk
 from headstart.pipeline.histories import format_of
+from headstart.pipeline.kept_reference import LikenessNote
 from headstart.pipeline.listing import UNREAD
 from headstart.pipeline.mask_files import mask_files
-from headstart.pipeline.prediction_table import frames, require_place_of_table, write
+from headstart.pipeline.prediction_table import Beside, frames, require_place_of_table, write
 from headstart.pipeline.run_folder import RunFolder, open_run
+from headstart.present.report.write import report
 
 ROWS_AT_ONCE = 2048
 """Examples held in memory at a time."""
@@ -66,6 +70,7 @@ def predict(
     text: str | Sequence[str] = (),
     image: str | None = None,
     test_time: str | None = None,
+    coverage: float | None = None,
     settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame | PredictionSummary:
@@ -82,13 +87,16 @@ def predict(
         format: how the data lie; recognised without it.
         text, image: input columns, where they are called otherwise than in training.
         test_time: the model adapts to the inputs: 'adaptive_batch_norm' or 'tent'. The run stays as it is.
+        coverage: chance in (0, 1) with which a set of classes or an interval holds the truth, such as 0.9. What
+            that takes is measured on the run's validation part the first time, and the share reached on its test part.
         settings: of the format, where they are others than in training, such as {"format": {"table": "Sheet2"}}, and of
             the adaptation, such as {"test_time": {"rate": 0.0005}}.
         reporter: shows progress.
 
     Returns:
-        One row per example: origin, the column that names it or else its input, prediction, confidence and scores, and
-        'error' where the input cannot be read or is empty.
+        One row per example: origin, the column that names it or else its input, prediction, confidence and scores,
+        'unlike' (whether the input is unlike the training data, where the run can tell), with a coverage "set" or "low"
+        and "high", and 'error' where the input cannot be read or is empty.
 
     Raises:
         RunError: no finished run, or `out` lies in one. DataError: nothing to predict. SettingsError: `out` has another
@@ -102,7 +110,8 @@ def predict(
     predictor, notes = predictor_of(opened, test_time, settings.get("test_time", NO_SETTINGS), reporter)
     if out is not None:
         require_place_of_table(Path(out), data, opened)
-    model = predictor.model
+    model, likeness = predictor.model, LikenessNote.of(opened.folder)
+    beside = [*([likeness.columns] if likeness else []), *_covering(opened, coverage, test_time, reporter)]
     given = {name: value for name, value in Columns(text=text, image=image) if value}
     columns = model.columns.model_copy(update={**UNREAD, **given})
     named = {*columns.text, *columns.numeric, *columns.categorical, *columns.date, *filter(None, [columns.image])}
@@ -123,12 +132,33 @@ def predict(
                 stream = _ahead(stream)
         chunks = _telling(stream, CutOff(model.backbone, model.task), reporter)
         if out is None:
-            found: pd.DataFrame | PredictionSummary = _everything(frames(predictor, chunks, None, reporter), reporter)
+            found: pd.DataFrame | PredictionSummary = _everything(
+                frames(predictor, chunks, None, reporter, beside), reporter
+            )
         else:
-            found = _written(Path(out), predictor, chunks, (data, opened.folder), (gathers, follows), reporter)
-    for note in notes():
+            found = _written(Path(out), predictor, chunks, (data, opened.folder), (gathers, follows), reporter, beside)
+    for note in (*notes(), *(likeness.told() if likeness else ())):
         reporter.say(f"{note}.")
     return found
+
+
+def _covering(run: RunFolder, coverage: float | None, test_time: str | None, reporter: Reporter) -> tuple[Beside, ...]:
+    """The columns of sets or intervals that hold the truth with a given chance; none without one."""
+    if coverage is None:
+        return ()
+    if not 0 < coverage < 1:
+        raise SettingsError(f"--coverage {coverage:g} is no chance: give a number between 0 and 1, such as 0.9")
+    if test_time is not None:
+        raise SettingsError("--coverage holds for the model as it was trained: leave --test-time out")
+    scores = scores_of(run, reporter, report)
+    radius, shown = scores.radius(coverage), presentation_of(run.model.task)
+    reporter.say(f"{scores.reached(coverage)}.")
+
+    def columns(predicted: Predicted) -> Mapping[str, np.ndarray]:
+        within = predicted.prediction is not None and isinstance(shown, Covers)
+        return shown.within(predicted.prediction, radius) if within else {}  # type: ignore[union-attr,arg-type]
+
+    return (columns,)
 
 
 def _everything(found: Iterator[pd.DataFrame], reporter: Reporter) -> pd.DataFrame:
@@ -151,19 +181,20 @@ def _written(
     inputs: tuple[Any, Path],
     joins: tuple[Callable[[Mapping[str, Path], Path], list[Path]] | None, Callable[[Path], list[Path]] | None],
     reporter: Reporter,
+    beside: Sequence[Beside],
 ) -> PredictionSummary:
     """Write the predictions, and masks or boxes in a folder beside them; `joins` puts those of a scan together, and
     those of a video to tracks."""
     shown = presentation_of(predictor.model.task)
     if not isinstance(shown, WritesFiles):
         with atomic_path(out) as table:
-            rows, failed = write(frames(predictor, chunks, None, reporter), table, out.suffix)
+            rows, failed = write(frames(predictor, chunks, None, reporter, beside), table, out.suffix)
         return PredictionSummary(rows=rows, failed=failed, out=str(out))
     folder, joined, (gathers, follows) = out.with_suffix(""), list[Path](), joins
     require_apart(folder, inputs, "predicted files")
     require_outside_runs(folder, what="predicted files")
     with atomic_path(out) as table, mask_files(folder) as masks:
-        rows, failed = write(frames(predictor, chunks, masks, reporter), table, out.suffix)
+        rows, failed = write(frames(predictor, chunks, masks, reporter, beside), table, out.suffix)
         masks.finish(shown)
         if masks.of and gathers is not None:
             joined = gathers(masks.of, masks.folder)

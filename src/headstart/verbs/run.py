@@ -13,9 +13,16 @@ from headstart.verbs.predict import predict
 class Run(RunFolder):
     """A finished run, as `headstart.fit` and `headstart.load` return it."""
 
-    def predict(self, data: Any, *, out: Path | str | None = None, test_time: str | None = None) -> Any:
+    def predict(
+        self,
+        data: Any,
+        *,
+        out: Path | str | None = None,
+        test_time: str | None = None,
+        coverage: float | None = None,
+    ) -> Any:
         """As `headstart.predict`."""
-        return predict(self, data, out=out, test_time=test_time)
+        return predict(self, data, out=out, test_time=test_time, coverage=coverage)
 
     def evaluate(self, data: Any = None, *, test_time: str | None = None) -> Evaluation:
         """As `headstart.evaluate`."""

@@ -118,5 +118,5 @@ def test_a_task_that_predicts_step_by_step_is_refused(
     model: Model, batches: list[Prepared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(model.task), "predict", lambda *_: Prediction({}))
-    with pytest.raises(CannotExport, match="'classification' predicts step by step"):
+    with pytest.raises(CannotExport, match="'classification' does not predict by one pass"):
         graph_of(model, State(batches[2].tensors[0]), {})

@@ -114,7 +114,7 @@ def _require_one_pass(model: Model, state: State, inputs: Tensors) -> None:
         features = features_of(FrozenSegment(model.backbone, FeatureSpec(task.needs.features))(state))
         twin.predict(model.heads["head"], features, inputs)
     if len(calls) != 1:
-        raise CannotExport(f"the task '{name}' predicts step by step, not by one pass of its head")
+        raise CannotExport(f"the task '{name}' does not predict by one pass of its head")
     try:
         with torch.no_grad():
             decoded(task, task.forward(model.heads["head"], features, inputs), inputs)

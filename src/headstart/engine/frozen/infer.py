@@ -49,6 +49,9 @@ class Predicted:
     """(readable examples,) int64, ascending."""
     failures: Mapping[int, str]
     """Row -> why its input could not be read."""
+    pooled: np.ndarray | None = None
+    """(readable examples, width) float32, what the head read, where it was asked for and there is such a thing; of an
+    input in pieces their mean."""
 
 
 class Predictor:
@@ -62,9 +65,10 @@ class Predictor:
         batch_size: int | None = None,
         reporter: Reporter | None = None,
         adapted: Adapted | None = None,
+        keep_pooled: bool = False,
     ) -> None:
         """Nothing is started before there are examples; what is started serves all that follow. `adapted` decodes in
-        place of the runner."""
+        place of the runner; with `keep_pooled` predictions come with the pooled features of their inputs."""
         keep_blocks()
         self.model, self.reporter = model, reporter or Quiet()
         model.backbone.tell(self.reporter)
@@ -73,6 +77,7 @@ class Predictor:
         self._pipeline = BatchesInFlight(self._remainder.started)
         self._batch_size = batch_size or self._remainder.batch_size
         self._adapted = adapted
+        self._pooled: dict[int, np.ndarray] | None = {} if keep_pooled else None
 
     def at_most(self, batch_size: int) -> None:
         """Run no more examples at once, where memory counts: activations of large pictures take far more than these."""
@@ -80,13 +85,26 @@ class Predictor:
 
     def __call__(self, examples: Examples) -> Predicted:
         """Predictions for those that can be read, whole or in pieces."""
-        task = self.model.task
+        task, owner = self.model.task, np.arange(len(examples))
         if isinstance(task, Windowed) and (windows := task.cut(examples, self.model.backbone)) is not None:
-            found = joined(merged(self._decoded(windows.examples), windows, task))
+            found, owner = joined(merged(self._decoded(windows.examples), windows, task)), windows.owner
         else:
             found = joined(self._decoded(examples))
         finished = None if found.prediction is None else _finished(self.model, [found.prediction])
-        return Predicted(finished, found.rows, found.failures)
+        return Predicted(finished, found.rows, found.failures, self._taken(found.rows, owner))
+
+    def _taken(self, rows: np.ndarray, owner: np.ndarray) -> np.ndarray | None:
+        """The pooled features of rows whose pieces, or they themselves, have these owners; they are then forgotten."""
+        if not self._pooled or not len(rows):
+            return None
+        pieces = np.array(sorted(self._pooled))
+        features = np.stack([self._pooled[piece] for piece in pieces])
+        self._pooled.clear()
+        counts = np.maximum(np.bincount(owner[pieces], minlength=int(owner.max()) + 1), 1)
+        sums = np.zeros((len(counts), features.shape[1]), np.float32)
+        np.add.at(sums, owner[pieces], features)
+        found: np.ndarray = (sums / counts[:, None].astype(np.float32))[rows]
+        return found
 
     def _decoded(self, examples: Examples) -> Iterator[Decoded]:
         """Batch by batch."""
@@ -106,7 +124,10 @@ class Predictor:
             for ran in self._pipeline.run(batches):
                 fed, prediction = ran.fed, None
                 if fed.state is not None and ran.result is not None:
-                    same.append(self._remainder.head(features_of(ran.result), fed.rows, head_inputs))
+                    features = features_of(ran.result)
+                    if self._pooled is not None and not same:
+                        self._pooled |= zip(fed.rows.tolist(), features.pooled.float().cpu().numpy())
+                    same.append(self._remainder.head(features, fed.rows, head_inputs))
                     if self._views is not None and len(same) <= self._views.count:
                         continue
                     prediction = averaged(same) if self._views is not None else same[0]

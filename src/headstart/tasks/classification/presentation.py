@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,18 @@ class ClassificationPresentation(NamedTuple):
             "confidence": probabilities.max(axis=1),
             **{f"p_{name}": probabilities[:, k] for k, name in enumerate(self.classes)},
         }
+
+    def misfit(self, prediction: Prediction, targets: Targets) -> np.ndarray:
+        """Return 1 - p(class), 0 for the likeliest class (LAC of Sadinle, Lei & Wasserman 2019, never empty)."""
+        return np.take_along_axis(_misfits(prediction), targets[TARGET][:, None], axis=1)[:, 0]
+
+    def within(self, prediction: Prediction, radius: float) -> Mapping[str, np.ndarray]:
+        """ "set": the classes within, the likeliest first, as JSON; and "set size"."""
+        probabilities, inside = prediction.columns["probabilities"], _misfits(prediction) <= radius
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        sets = [[self.classes[k] for k in row if some[k]] for row, some in zip(order, inside)]
+        written = np.array([json.dumps(names, ensure_ascii=False) for names in sets], dtype=object)
+        return {"set": written, "set size": inside.sum(axis=1)}
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Return the confusions, the reliability diagram, and precision and recall of every class."""
@@ -128,3 +141,10 @@ def _per_class(classes: tuple[str, ...], labels: np.ndarray, predicted: np.ndarr
 
 def _defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def _misfits(prediction: Prediction) -> np.ndarray:
+    """(examples, classes)"""
+    found = 1 - prediction.columns["probabilities"]
+    np.put_along_axis(found, found.argmin(axis=1)[:, None], 0.0, axis=1)
+    return np.asarray(found)

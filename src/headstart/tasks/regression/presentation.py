@@ -38,6 +38,14 @@ class RegressionPresentation:
         """ "prediction", in the target's unit."""
         return {"prediction": prediction.columns["value"]}
 
+    def misfit(self, prediction: Prediction, targets: Targets) -> np.ndarray:
+        """Return |truth - prediction|."""
+        return np.asarray(np.abs(targets[TARGET] - prediction.columns["value"]))
+
+    def within(self, prediction: Prediction, radius: float) -> Mapping[str, np.ndarray]:
+        """ "low" and "high", the ends of the interval."""
+        return {"low": prediction.columns["value"] - radius, "high": prediction.columns["value"] + radius}
+
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Return predicted against true values, and errors by the size of the true value."""
         truth, predicted = targets[TARGET], prediction.columns["value"]
