@@ -37,5 +37,5 @@ def radius(scores: np.ndarray, coverage: float, groups: np.ndarray | None = None
 
 
 def fewest(coverage: float) -> int:
-    """How many examples, or groups, a coverage needs at least."""
+    """Return the least number of examples, or groups, for a coverage."""
     return math.ceil(coverage / (1 - coverage) - ROUNDING)

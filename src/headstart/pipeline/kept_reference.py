@@ -65,7 +65,7 @@ def write_reference(folder: Path, context: FitContext, arm: Trained) -> None:
 
 
 def read_reference(folder: Path) -> KeptReference | None:
-    """What was kept; None where a run has none. Raises RunError where it is damaged."""
+    """Return the features that a run keeps; None where it has none. Raises RunError where it is damaged."""
     path = folder / FILE
     if not path.is_file():
         return None
