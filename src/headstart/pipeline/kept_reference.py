@@ -128,3 +128,12 @@ class LikenessNote:
             return ()
         share = f"{self.unlike:,} of {self.inputs:,} inputs are unlike the training data"
         return (f"{share} (of validation {RATE:.0%} are): what was measured on the test part may not hold for them",)
+
+
+def told_unlike(folder: Path, predicted: Predicted) -> tuple[str, ...]:
+    """The sentence of `LikenessNote.told` on some predictions of a run; none where it cannot tell."""
+    note = LikenessNote.of(folder)
+    if note is None:
+        return ()
+    note.columns(predicted)
+    return note.told()

@@ -13,13 +13,12 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.figures import info_of
 from headstart.contracts.format import Columns
 from headstart.contracts.modality import raws_of
-from headstart.contracts.model import Model
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
 from headstart.contracts.task_capabilities import one_class_each
 from headstart.engine.frozen.content_keys import content_keys
-from headstart.engine.frozen.infer import Predictor
+from headstart.engine.frozen.infer import Predicted, Predictor
 from headstart.evidence.comparison import figures
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.progress import Quiet, Reporter
@@ -29,7 +28,7 @@ from headstart.pipeline.data import NO_SETTINGS, name_of, of_format, reader_of
 from headstart.pipeline.destination import require_cache_apart
 from headstart.pipeline.histories import cut_histories, format_of, held_out
 from headstart.pipeline.judge import compared, rows_of, slice_rows
-from headstart.pipeline.kept_reference import LikenessNote
+from headstart.pipeline.kept_reference import told_unlike
 from headstart.pipeline.numbers import difference_text, value_text
 from headstart.pipeline.own_test_part import count_reading, own_test_part
 from headstart.pipeline.prepare import codes, no_longer_read
@@ -109,10 +108,6 @@ def evaluate(
     task = run.model.task
     targets, groups = task.targets(judged), codes(judged, judged.schema.group)
     seed = run.plan.seed
-    likeness = LikenessNote.of(run.folder)
-    if likeness is not None:
-        likeness.columns(predicted)
-    unlike = () if likeness is None else likeness.told()
     reads, notes = count_reading(run, content_keys(examples, reporter).keys, report)
     found, worst, rare = slice_rows(task, judged, targets, predicted.prediction, groups, seed)
     rows = rows_of(figures(task.evaluation.metrics, targets, predicted.prediction, groups=groups, seed=seed))
@@ -127,14 +122,7 @@ def evaluate(
         worst_slice=worst,
         unreadable=issues_of(examples, predicted.failures),
         test_reads=reads,
-        notes=(
-            *unlike,
-            *beside,
-            *notes,
-            *left_out,
-            *_about_inputs(run.model, examples),
-            *rare,
-        ),
+        notes=(*beside, *notes, *left_out, *_about_inputs(run, examples, predicted), *rare),
     )
     if test_time is None:
         return evaluation
@@ -194,10 +182,10 @@ def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figu
     return (f"{primary.title} {value_text(primary.unit, figure.value)} {words}",) if words else ()
 
 
-def _about_inputs(model: Model, examples: Examples) -> tuple[str, ...]:
-    """Return what the model reads of inputs otherwise than a user may expect."""
-    backbone = model.backbone
-    return (*backbone.doubts(raws_of(examples)), *CutOff(backbone, model.task).look(examples).notes())
+def _about_inputs(run: RunFolder, examples: Examples, predicted: Predicted) -> tuple[str, ...]:
+    """Return what the model reads of inputs otherwise than a user may expect, and whether they are unlike training's."""
+    backbone, unlike = run.model.backbone, told_unlike(run.folder, predicted)
+    return (*unlike, *backbone.doubts(raws_of(examples)), *CutOff(backbone, run.model.task).look(examples).notes())
 
 
 def _columns(trained: Columns, given: Columns) -> Columns:
