@@ -183,7 +183,7 @@ def _beside_majority(task: BoundTask, examples: Examples, targets: Targets, figu
 
 
 def _about_inputs(run: RunFolder, examples: Examples, predicted: Predicted) -> tuple[str, ...]:
-    """Return what the model reads of inputs otherwise than a user may expect, and whether they are unlike training's."""
+    """Return what the model reads of inputs otherwise than expected, and whether they are unlike training's."""
     backbone, unlike = run.model.backbone, told_unlike(run.folder, predicted)
     return (*unlike, *backbone.doubts(raws_of(examples)), *CutOff(backbone, run.model.task).look(examples).notes())
 
