@@ -217,8 +217,8 @@ class TimmBackbone(Backbone):
         twin.width = twin._dry_run(example)
         with torch.no_grad():
             taps = twin.segment(0, len(twin.stages))(State(example.clone())).taps
-        inner = tuple(int(taps[tap.key].shape[1]) for tap in twin.beside_last)
-        twin.stage_widths = (*inner, twin.width - sum(inner))
+        widths = tuple(int(taps[tap.key].shape[1]) for tap in twin.beside_last)
+        twin.stage_widths = (*widths, twin.width - sum(widths))
         twin._find_maps(example, of_all=True)
         return twin
 
@@ -324,8 +324,8 @@ class TimmBackbone(Backbone):
         width = hidden.shape[1] if hidden.ndim == 4 and not by_channel else hidden.shape[-1]
         self._pool = PooledPlaces(kind or "avg", width, last=by_channel, skipped=layout.prefix_tokens)
         self.module.add_module("own_pool", self._pool)
-        names = tuple(f"own_pool.{name}" for name, _ in self._pool.named_parameters())
-        end = replace(self.stages[-1], parameters=(*self.stages[-1].parameters, *names))
+        own = tuple(f"own_pool.{name}" for name, _ in self._pool.named_parameters())
+        end = replace(self.stages[-1], parameters=(*self.stages[-1].parameters, *own))
         self.stages = (*self.stages[:-1], replace(end, modules=(*end.modules, "own_pool")))
         self.width = self._dry_run(example)
 

@@ -21,7 +21,7 @@ from headstart.backbones._timm_backbone import TimmBackbone
 from headstart.backbones._timm_edits import Activation
 from headstart.backbones._timm_source import OnHub, Source, best_available, fetched, find, is_timm
 from headstart.backbones._weights_file import read_weights
-from headstart.contracts.architecture_edits import edits_between
+from headstart.contracts.architecture_edits import Swap, edits_between
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError
@@ -99,7 +99,8 @@ class TimmImages(Settings):
             state = read_weights(path)
             module, old_head = architecture.filled(state, origin), architecture.classifier(state)
             licence = source.licence if self.weights == "pretrained" else licence_beside(path.parent)
-        before, swaps = self._before(module), ()
+        before: dict[str, Tensor] = self._before(module)
+        swaps: tuple[Swap, ...] = ()
         if architecture is not edited:
             module, swaps = edited.applied(module)
         decode, framing = self.decode or "fast", self.framing

@@ -62,6 +62,8 @@ def print_fit(run: Run) -> None:
         metric = record.info(comparison.metric)
         difference = difference_text(metric.unit, comparison.difference)
         console.print(Text(f"{metric.title} against {other}: {difference}, {comparison.verdict}"))
+    if record.time_gain is not None:
+        console.print(Text(on_one_line(record.time_gain.sentence)))
     if record.label_curve is not None:
         curve = record.label_curve
         gains = [gain.sentence for gain in curve.gains]

@@ -70,8 +70,8 @@ class Delta(Objective):
             return torch.ones_like(kept)
         with torch.enable_grad():
             pooled = before.pooled.detach().requires_grad_()
-            loss = sum(step.task_losses(step.outputs(replace(before, pooled=pooled), batch), batch).values())
-            (slope,) = torch.autograd.grad(loss, pooled, allow_unused=True)
+            terms = step.task_losses(step.outputs(replace(before, pooled=pooled), batch), batch)
+            (slope,) = torch.autograd.grad(torch.stack([*terms.values()]).sum(), pooled, allow_unused=True)
         if slope is not None:
             grown = step.gathered(-(pooled * slope).detach() * len(pooled)).mean(dim=0)
             running(step).propose({"growth": self.momentum * kept + (1 - self.momentum) * grown})

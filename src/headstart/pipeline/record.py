@@ -14,6 +14,7 @@ from headstart.kernel.settings import Settings
 from headstart.pipeline.adaptation.rows import AdaptationRow
 from headstart.pipeline.figure_rows import FigureRow, Number
 from headstart.pipeline.layer_rows import Layers
+from headstart.pipeline.time_gain_row import TimeGain
 
 TUNED = "tuned"
 """Key, and folder below that of the run, of a fine-tuning that was asked for where the probe is the model."""
@@ -378,6 +379,8 @@ class RunRecord(AnyRecord):
     """How often the test part has been read."""
     label_curve: LabelCurveRow | None = None
     """None where none was asked for, or records do not say."""
+    time_gain: TimeGain | None = None
+    """None where nothing was trained from scratch, or records do not say."""
     adaptation: AdaptationRow | None = None
     """None without a target."""
     forgetting: Forgetting | None = None

@@ -28,6 +28,7 @@ from headstart.pipeline.budget import Budget
 from headstart.pipeline.judge import Judged
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import Arm, BudgetRow, Comparison, Epoch, FrozenPass, RunRecord
+from headstart.pipeline.time_gain import time_gain
 from headstart.pipeline.trained import Arms, Trained
 from headstart.pipeline.verdict import bounded, for_target, verdict, why_no_scratch
 
@@ -47,6 +48,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
     }
     comparisons = bounded(judged.comparisons, rows)
     words, negative = _verdict(arms, rows, comparisons)
+    passed = sum(context.features.seconds.values())
     return RunRecord(
         name=destination(folder).name,
         verdict=words,
@@ -66,6 +68,7 @@ def summarise(arms: Arms, baselines: Sequence[BaselineArm], judged: Judged, star
         decisions=decisions,
         arms=rows,
         cut_off=arms.cut_off,
+        time_gain=time_gain(rows, metrics[0].name, info_of(metrics[0]), passed),
         comparisons=comparisons,
         slices=judged.slices,
         worst_slice=judged.worst_slice,

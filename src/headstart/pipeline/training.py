@@ -157,7 +157,8 @@ def opened(
         if context.target is not None and TARGET in plan.objective.streams:
             streams[TARGET] = _target_stream(context, context.target, model, source, begun.start)
         if KEPT in plan.objective.streams:
-            streams[KEPT] = kept_stream(context, source, begun.start, plan.objective.kept)
+            objective: Any = plan.objective
+            streams[KEPT] = kept_stream(context, source, begun.start, objective.kept)
         loop = Loop(model, plan, streams, validation, checkpoint=checkpoint, reporter=context.reporter)
         head_rate = recipe.head_learning_rate * next(rate.factor for rate in rates if rate.stage < 0)
         yield Opened(loop, trained_rows(rows, adapted, rates, recipe), head_rate, measure), merged

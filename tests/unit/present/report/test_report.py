@@ -166,7 +166,7 @@ def test_leaks_are_a_warning_and_are_named() -> None:
 def test_what_was_forgotten_is_held_against_what_was_known() -> None:
     seen = page(found.continued())
     assert "#forgetting" in [a.get("href") for _, a in seen.tags]
-    assert "This run continues runs/insects . Both models were evaluated on 148 examples" in seen.text
+    assert "This run began with runs/insects . Both models were evaluated on 148 examples" in seen.text
     assert "Accuracy: −6.8 points (−10.8 to −2.8) ▼ worse" in seen.text
     assert "Log loss 0.150 (0.090–0.210) 0.360 (0.270–0.450)" in seen.text
     assert "Trained on in this run, so not compared: 5" in seen.text
