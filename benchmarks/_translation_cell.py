@@ -5,6 +5,7 @@ python -m benchmarks._translation_cell child SECONDS DRAW PAIRS PARENT
 python -m benchmarks._translation_cell scratch SECONDS DRAW PAIRS
 python -m benchmarks._translation_cell all SECONDS PAIRS
 python -m benchmarks._translation_cell kept PARENT PAIRS
+python -m benchmarks._translation_cell retrieval CHILD PAIRS
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ WIDTH, LAYERS, VOCABULARY = 256, 3, 8000
 SMALL = {"width": WIDTH, "layers": LAYERS, "vocabulary": VOCABULARY}
 RATES = {"scratch": 1e-3, "child": 5e-4}
 """Chosen on the validation part of draw 0, which is not reported."""
+TOPIC = r"\b(?:dogs?|puppy|water|ocean|beach|pool|river|lake|snow|snowy|ski|skiing|surf|surfing|swim|swimming)\b"
+KEPT_FROM = 5000
+"""The first training row of the memory's pairs: those before are the children's."""
 MANY = 200
 """Epochs that a budget ends long before."""
 
@@ -108,6 +112,35 @@ def few(kind: str, seconds: float, draw: int, count: int, parent: str = "") -> d
     return fitted(frame, f"{kind}-{draw}-{count}", backbone, seconds, {"learning_rate": RATES[kind]})
 
 
+def retrieval(child: str, count: int) -> dict[str, Any]:
+    """A memory of pairs about water, snow and dogs beside a child; captions of anything else are the kept domain."""
+    first, last = KEPT_FROM, len(lines("train", "en"))
+    frame = pairs("de", first, last)
+    about = frame["en"].str.lower().str.contains(TOPIC, regex=True)
+    other = frame[~about & (frame["part"] == "val")][["en", "de"]]
+    wanted = frame[about]
+    train = wanted[wanted["part"] == "train"].head(count)
+    runs().mkdir(parents=True, exist_ok=True)
+    keep = runs() / "kept.csv"
+    other.to_csv(keep, index=False)
+    run = fit(
+        pd.concat([train, wanted[wanted["part"] != "train"]]),
+        out=runs() / f"retrieval-{count}",
+        overwrite=True,
+        text="en",
+        label="de",
+        part="part",
+        backbone=str(runs() / child),
+        tuning="nearest_tokens",
+        scratch=False,
+        settings={"tuning": {"keep": str(keep)}},
+    )
+    against = {one.against: one.difference.model_dump() for one in run.record.comparisons if one.metric == "chrf"}
+    notes = [one.model_dump() for one in run.record.decisions if one.what.startswith(("memory", "kept domain"))]
+    found = summed(run)
+    return {"arms": found["arms"], "chosen": found["chosen"], "against": against, "decisions": notes}
+
+
 def kept(parent: str, count: int) -> dict[str, Any]:
     """Seconds of an epoch: of the decoder on kept states, with the encoder run in every step, and of all stages."""
     found = {}
@@ -163,8 +196,8 @@ def _epoch(context: FitContext, first: int | None) -> float:
 
 def answer(kind: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What the cell prints."""
-    if kind == "kept":
-        return kept(arguments[0], int(arguments[1]))
+    if kind in ("kept", "retrieval"):
+        return (kept if kind == "kept" else retrieval)(arguments[0], int(arguments[1]))
     seconds = float(arguments[0])
     if kind in ("child", "scratch"):
         return few(kind, seconds, *map(int, arguments[1:3]), *arguments[3:])
