@@ -21,6 +21,30 @@ WAVES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeec
 KINDS = (*WAVES, "whisper", "moonshine", "audio-spectrogram-transformer")
 
 
+SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|translate|>", "<|notimestamps|>")
+END, START = 27, 28
+
+
+def save_writer(folder: Path, kind: str = "whisper") -> Path:
+    """Write a model with its decoder, and a tokenizer of single letters."""
+    torch.manual_seed(0)
+    ends = {"pad_token_id": END, "bos_token_id": END, "eos_token_id": END, "decoder_start_token_id": START}
+    config, extractor = _of(kind, ends)
+    model = transformers.AutoModelForSpeechSeq2Seq.from_config(config)
+    with torch.no_grad():  # or it would end at once
+        for name, parameter in model.named_parameters():
+            if "decoder" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    vocabulary = {token: number for number, token in enumerate(["Ġ", *"abcdefghijklmnopqrstuvwxyz", *SPECIAL])}
+    end = dict.fromkeys(("bos_token", "eos_token", "unk_token"), SPECIAL[0])
+    tokenizer = transformers.WhisperTokenizer(vocab=vocabulary, merges=[], **end)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def save_sound_model(folder: Path, kind: str = "wav2vec2", seed: int = 0, **changes: Any) -> Path:
     """Write a model and its preprocessing, and return the folder."""
     torch.manual_seed(seed)
@@ -41,6 +65,7 @@ def _of(kind: str, changes: dict[str, Any]) -> tuple[Any, Any]:
         heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
         more = {"num_mel_bins": 8, "max_source_positions": 50, "vocab_size": 60, "max_target_positions": 20}
         tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+        tokens |= {"suppress_tokens": None, "begin_suppress_tokens": None}
         config = transformers.WhisperConfig(**{**sizes, **heads, **more, **tokens, **changes})
         return config, transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
     if kind == "moonshine":

@@ -21,7 +21,7 @@ def judged(truth: list[str], found: list[str]) -> tuple[dict[str, float], dict[s
     rows = np.empty(len(truth), object)
     for row, text in enumerate(truth):
         rows[row] = encoded(text, numbers)
-    metrics = transcription_metrics(lambda targets: [decoded(row, alphabet) for row in targets])
+    metrics = transcription_metrics(lambda targets: [decoded(row, alphabet) for row in targets["transcript"]])
     targets, prediction = {"transcript": rows}, Prediction({"text": np.array(found, object)})
     weights = np.array([[1, 1, 1, 1], [0, 0, 0, 2], [1, 0, 3, 0]], float)[:, : len(truth)]
     return (

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.backbones._layer_cut import around
 from headstart.backbones._sound_backbone import SoundBackbone, padded
 from headstart.backbones._sound_encoders import KINDS, SPOKEN, SoundEncoder
+from headstart.backbones._speech_decoder import SpeechDecoder, prefix_of
 from headstart.backbones._text_backbone import joined_stages
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
@@ -41,6 +43,7 @@ class AudioBackbone(SoundBackbone):
         config: Any,
         module: nn.Module,
         extractor: Any,
+        tokenizer: Any,
         files: Mapping[str, bytes],
         origin: str,
     ) -> None:
@@ -49,8 +52,9 @@ class AudioBackbone(SoundBackbone):
         Args:
             settings: those of `hf_audio`, as JSON values.
             config: the transformers configuration.
-            module: the encoder, or a whole model that has one.
+            module: the encoder, or a whole model that writes.
             extractor: the feature extractor of transformers.
+            tokenizer: of a model that writes; None for an encoder.
             files: configuration and preprocessing by file name.
             origin: where the weights come from.
 
@@ -59,7 +63,7 @@ class AudioBackbone(SoundBackbone):
         """
         self.name, self.origin, self.module = settings["reference"], origin, module
         self._settings, self._config, self._files = dict(settings), config, dict(files)
-        self._extractor = extractor
+        self._extractor, self._tokenizer = extractor, tokenizer
         self.rate, self.longest = int(extractor.sampling_rate), float(settings["longest"])
         encoder = self._encoder()
         self.fixed = not encoder.timed or config.model_type == "whisper"
@@ -67,12 +71,14 @@ class AudioBackbone(SoundBackbone):
             self.longest = min(self.longest, self._fixed_seconds())
         self.reads, self.frame_seconds = f"{self.longest:g} s", encoder.samples_per_frame / self.rate
         self.padding_exact = True
-        example = self._states(_example(self.rate, self.longest))
+        example = self._states(_example(self.rate, self.longest)[: 2 if self.fixed else 3])
         try:
             self.width = self._whole(example).hidden.shape[-1]
         except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise BackboneError(f"{self.name} cannot read waveforms: {first_line(error)}") from error
         self.stages, self._boundaries = _stages(module, encoder), list(range(len(encoder.layers) + 2))
+        if tokenizer is not None:
+            self._add_decoder()
         self.padding_exact = self.fixed or self._is_exact()
         if not self.padding_exact:
             self.notices = (
@@ -106,8 +112,10 @@ class AudioBackbone(SoundBackbone):
                 raise BackboneError(unknown("boundary", tap.boundary, inside))
             if tap.form not in ("pooled", "map"):
                 raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
-        wishes = {tap: self._boundaries[names.index(tap.boundary)] for tap in taps}
-        return _Segment(self._encoder(), self._boundaries[start], self._boundaries[stop], wishes)
+        end = len(self._boundaries) - 1  # states pass the decoder's stages as they are
+        wishes = {tap: self._boundaries[min(names.index(tap.boundary), end)] for tap in taps}
+        first, last = self._boundaries[min(start, end)], self._boundaries[min(stop, end)]
+        return _Segment(self._encoder(), first, last, wishes)
 
     def features(self, state: State) -> Features:
         """Frames with the mask of those that are the clip's, and their mean; of patches the two tokens before them."""
@@ -116,8 +124,28 @@ class AudioBackbone(SoundBackbone):
         seen = self.map_taps()
         if not self._encoder().timed or not all(tap.key in state.taps for tap in seen):
             return Features(features)
-        frames = joined(state.taps, seen, state.hidden)
-        return Features(features, frames, state.context.get(SPOKEN, state.context[LENGTH_MASK]))
+        frames, mask = joined(state.taps, seen, state.hidden), state.context[LENGTH_MASK]
+        own = mask if self._tokenizer is not None else state.context.get(SPOKEN, mask)  # a decoder sees the silence too
+        return Features(features, frames, own)
+
+    def decoder(self) -> SpeechDecoder:
+        """The decoder on the live weights. Raises BackboneError where there is none."""
+        if self._tokenizer is None:
+            raise BackboneError(f"{self.name} has no decoder, or is read without it")
+        prefix = prefix_of(self._config, self._tokenizer, self._settings["language"])
+        return SpeechDecoder(self.module, self._tokenizer, prefix)
+
+    def reading(self) -> AudioBackbone:
+        """The encoder alone."""
+        if self._tokenizer is None:
+            return self
+        settings = {**self._settings, "decoder": False}
+        inner: Any = self.module
+        twin = AudioBackbone(
+            settings, self._config, inner.get_encoder(), self._extractor, None, self._files, self.origin
+        )
+        twin.name, twin.licence = self.name, self.licence
+        return twin.several([*self.beside_last]) if self.beside_last else twin
 
     def map_taps(self) -> tuple[Tap, ...]:
         """The frames of the stages whose features stand beside the last ones."""
@@ -143,7 +171,7 @@ class AudioBackbone(SoundBackbone):
     def fresh(self, seed: int) -> AudioBackbone:
         """The same architecture and boundaries with random weights."""
         twin = copy.copy(self)
-        twin.module = random_model(self._config, seed)
+        twin.module = whole_model(self._config, seed, writes=self._tokenizer is not None)
         twin.origin, twin.licence = "random", NO_LICENCE
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
@@ -154,7 +182,7 @@ class AudioBackbone(SoundBackbone):
 
     def _encoder(self) -> SoundEncoder:
         model: Any = self.module
-        inner = model.get_encoder() if self._config.is_encoder_decoder else model
+        inner = model.get_encoder() if self._tokenizer is not None else model
         encoder: SoundEncoder = KINDS[self._config.model_type](inner)
         encoder.exact = getattr(self, "padding_exact", True)
         return encoder
@@ -201,10 +229,53 @@ class AudioBackbone(SoundBackbone):
                 return False
         return True
 
+    def _add_decoder(self) -> None:
+        """The decoder's layers as the last stages; its embeddings belong to the first, what is behind to the last."""
+        model: Any = self.module
+        above = next(name for name, part in model.named_modules() if part is model.get_decoder())
+        count = len(model.get_decoder().layers)
+        own = {f"{above}.layers.{number}": number for number in range(count)} | {f"{above}.layer_norm": count - 1}
+        own |= {f"{above}.norm": count - 1, "proj_out": count - 1}
+
+        def stage_of(name: str) -> int | None:
+            inside = f"{name}.".startswith((f"{above}.", "proj_out."))
+            return next((k for unit, k in own.items() if f"{name}.".startswith(f"{unit}.")), 0) if inside else None
+
+        front = self.stages[0]
+        mine = {kind: [n for n in getattr(front, kind) if stage_of(n) is not None] for kind in _KINDS}
+        kept = {kind: tuple(n for n in getattr(front, kind) if stage_of(n) is None) for kind in _KINDS}
+        decoder = [
+            Stage(f"decoder.{k}", *(tuple(n for n in mine[kind] if stage_of(n) == k) for kind in _KINDS))
+            for k in range(count)
+        ]
+        self.stages = (Stage(front.name, *(kept[kind] for kind in _KINDS)), *self.stages[1:], *decoder)
+        self.decoder_stages = count
+
     def _drop(self, failing: Sequence[int]) -> None:
-        spans = merged(self.stages, failing)
-        self.stages = tuple(joined_stages(self.stages[start:stop]) for start, stop in spans)
+        """Of the decoder's boundaries all hold, as nothing runs between them."""
+        end = len(self._boundaries) - 1
+        spans = merged(self.stages[:end], [k for k in failing if k < end])
+        encoder = (joined_stages(self.stages[start:stop]) for start, stop in spans)
+        self.stages = (*encoder, *self.stages[end:])
         self._boundaries = [0, *(stop for _, stop in spans)]
+
+
+_KINDS = ("parameters", "buffers", "modules")
+"""Fields of a stage with names."""
+
+
+def whole_model(config: Any, seed: int, *, writes: bool) -> nn.Module:
+    """The architecture with random weights: the model that writes, or the encoder alone."""
+    if writes:
+        return random_model(config, seed, AutoModelForSpeechSeq2Seq)
+    model: Any = random_model(config, seed)
+    return encoder_of(model, config)
+
+
+def encoder_of(model: Any, config: Any) -> nn.Module:
+    """The encoder of a model, which may be all of it."""
+    found: nn.Module = model.get_encoder() if config.is_encoder_decoder else model
+    return found
 
 
 class _Segment(nn.Module):

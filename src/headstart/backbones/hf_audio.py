@@ -14,14 +14,14 @@ import huggingface_hub
 from huggingface_hub.errors import HFValidationError
 from pydantic import Field
 from torch import nn
-from transformers import AutoFeatureExtractor
+from transformers import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, AutoFeatureExtractor
 
-from headstart.backbones._audio_backbone import AudioBackbone
+from headstart.backbones._audio_backbone import AudioBackbone, encoder_of, whole_model
 from headstart.backbones._hub import OutOfReach, hub_files
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._sound_backbone import LONGEST
 from headstart.backbones._sound_encoders import KINDS
-from headstart.backbones._text_loading import any_config, pretrained_model, quiet, random_model
+from headstart.backbones._text_loading import any_config, load_tokenizer, pretrained_model, quiet, tokenizer_files
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError, HeadstartError, first_line
@@ -38,7 +38,7 @@ KNOWN = (
     "UsefulSensors/moonshine-tiny",
     "MIT/ast-finetuned-audioset-10-10-0.4593",
 )
-_FILES = ("config.json", "preprocessor_config.json")
+_FILES = ("config.json", "preprocessor_config.json", "generation_config.json")
 
 
 class HfAudio(Settings):
@@ -52,6 +52,10 @@ class HfAudio(Settings):
     """`pretrained`, `random`, or the path of a safetensors file, tensor-only checkpoint or folder of weights."""
     longest: float = Field(default=LONGEST, gt=0)
     """Seconds of a clip that are read; > 0, and at most what the model can read."""
+    decoder: bool = True
+    """Whether a model that writes what is said, as Whisper does, keeps its decoder for tasks that write."""
+    language: str = ""
+    """Code of the language that a model of several writes, such as 'en'."""
     seed: int = 0
     """Seed of random weights."""
     features: Stages = "last"
@@ -85,16 +89,24 @@ class HfAudio(Settings):
         """Load configuration, preprocessing and weights, and verify padding and boundaries. Raises BackboneError."""
         folder, origin = _found(self.reference)
         config = _config(folder)
+        tokenizer = load_tokenizer(folder) if self._writes(config, folder) else None
         files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
+        files |= {} if tokenizer is None else tokenizer_files(tokenizer)
         if self.weights == "random":
-            model, origin, licence = random_model(config, self.seed), "random", NO_LICENCE
+            model = whole_model(config, self.seed, writes=tokenizer is not None)
+            origin, licence = "random", NO_LICENCE
         else:
             source = folder if self.weights == "pretrained" else Path(self.weights).expanduser()
             if not source.exists():
                 raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
-            model, licence = pretrained_model(config, source), licence_beside(source if source.is_dir() else folder)
+            kind = None if tokenizer is None else MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[type(config)]
+            model, licence = (
+                pretrained_model(config, source, kind),
+                licence_beside(source if source.is_dir() else folder),
+            )
+            model = model if tokenizer is not None else encoder_of(model, config)
             origin = origin if source is folder else f"file {self.weights}"
-        backbone = self._assembled(config, model, folder, files, origin)
+        backbone = self._assembled(config, model, tokenizer, folder, files, origin)
         backbone.licence = licence
         return backbone
 
@@ -102,10 +114,15 @@ class HfAudio(Settings):
         """The architecture alone, from the files in `assets`. Raises BackboneError."""
         config = _config(assets)
         files = {path.name: path.read_bytes() for path in sorted(assets.iterdir()) if path.is_file()}
-        return self._assembled(config, random_model(config, self.seed), assets, files, f"model in {assets.parent}")
+        tokenizer = load_tokenizer(assets) if self._writes(config, assets) else None
+        model = whole_model(config, self.seed, writes=tokenizer is not None)
+        return self._assembled(config, model, tokenizer, assets, files, f"model in {assets.parent}")
+
+    def _writes(self, config: Any, folder: Path) -> bool:
+        return self.decoder and config.is_encoder_decoder and (folder / "tokenizer.json").exists()
 
     def _assembled(
-        self, config: Any, model: nn.Module, folder: Path, files: dict[str, bytes], origin: str
+        self, config: Any, model: nn.Module, tokenizer: Any, folder: Path, files: dict[str, bytes], origin: str
     ) -> AudioBackbone:
         try:
             with quiet():
@@ -113,7 +130,7 @@ class HfAudio(Settings):
         except Exception as error:  # transformers raises OSError, ValueError, KeyError and more, by version
             raise BackboneError(f"{folder}: preprocessor_config.json cannot be used: {first_line(error)}") from error
         settings = self.model_dump(mode="json", exclude={"features"})
-        backbone = AudioBackbone(settings, config, model, extractor, files, origin)
+        backbone = AudioBackbone(settings, config, model, extractor, tokenizer, files, origin)
         return backbone.several() if self.features == "multi" else backbone
 
 

@@ -154,6 +154,10 @@ class Backbone(Network, Complete):
         """
         raise BackboneError(f"{self.name} takes {self.modality} inputs and cannot read whole images of {side} pixels")
 
+    def reading(self) -> Backbone:
+        """The same live weights without a decoder, for tasks that write nothing; itself where there is none."""
+        return self
+
     def of_strides(self, strides: Sequence[int]) -> Backbone:  # noqa: ARG002
         """The same live weights with maps of these strides and of the last stage alone, of those that there are."""
         return self

@@ -86,6 +86,7 @@ def suited(backbone: Backbone, task: BoundTask, tuning: Any = None) -> Backbone:
         )
     if task.needs.generates:  # the task was bound to its vocabulary
         return backbone
+    backbone = backbone.reading()
     if task.needs.features == "tokens":
         return backbone.placed()
     try:

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from headstart.backbones.hf_audio import HfAudio
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import LENGTH_MASK
+from headstart.contracts.generation import Decoding
+from headstart.contracts.targets import PADDED_TARGET
 from headstart.kernel.errors import BackboneError
 from headstart.media.audio import as_file
-from tiny_sound_models import KINDS, WAVES, save_sound_model
+from tiny_sound_models import END, KINDS, START, WAVES, save_sound_model, save_writer
 from tiny_text_models import save_tiny
 
 pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
@@ -98,3 +101,50 @@ def test_what_does_not_read_sounds_is_refused(tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(BackboneError, match=r"preprocessor_config\.json cannot be used"):
         HfAudio(reference=str(folder)).load()
+
+
+@pytest.mark.parametrize("kind", ["whisper", "moonshine"])
+def test_what_is_written_from_kept_states_is_what_the_library_writes_from_the_sound(tmp_path: Path, kind: str) -> None:
+    backbone: Any = HfAudio(reference=str(save_writer(tmp_path, kind))).load()
+    decoder, model = backbone.decoder(), backbone.module
+    with torch.no_grad():
+        for raw in clips()[:2]:
+            state = backbone.prepare([raw])
+            features = backbone.features(backbone.segment(0, len(backbone.stages)).eval()(state))
+            found = decoder.generate(features, Decoding(beams=1, longest=9))
+            given = state.hidden.transpose(1, 2) if kind == "whisper" else state.hidden
+            prefix = torch.tensor([decoder._prefix])
+            own = {"decoder_input_ids": prefix, "max_new_tokens": 9, "do_sample": False, "num_beams": 1}
+            theirs = transformers.GenerationMixin.generate(model, given, pad_token_id=END, **own)
+            assert found.shape[1] > 2 and torch.equal(found, theirs[:, prefix.shape[1] :])
+            tokens = decoder.encode(["ab c"])[0]
+            assert tokens.tolist() == [1, 2, 0, 3, END] and decoder.decode([tokens]) == ["ab c"]
+            before = torch.cat([prefix, torch.from_numpy(tokens[:-1])[None]], dim=1)
+            logits = model(given, decoder_input_ids=before, use_cache=False).logits[:, prefix.shape[1] - 1 :]
+            padded = torch.from_numpy(np.append(tokens, PADDED_TARGET))[None]
+            assert torch.allclose(decoder.scored(features, padded).logits[:, :-1], logits, atol=1e-5)
+    assert decoder._prefix[0] == START
+
+
+@pytest.mark.parametrize("kind", ["whisper", "moonshine"])
+def test_the_layers_of_a_decoder_are_the_last_stages_and_reading_leaves_them_out(tmp_path: Path, kind: str) -> None:
+    backbone: Any = HfAudio(reference=str(save_writer(tmp_path, kind))).load()
+    names = [stage.name for stage in backbone.stages]
+    assert names == ["front", "layer.0", "layer.1", "layer.2", "decoder.0", "decoder.1"]
+    for part in ("parameters", "buffers"):
+        held = sorted(name for stage in backbone.stages for name in getattr(stage, part))
+        assert held == sorted(name for name, _ in getattr(backbone.module, f"named_{part}")())
+    reading = backbone.reading()
+    assert [stage.name for stage in reading.stages] == names[:4] and reading.decoder_stages == 0
+    with torch.no_grad():
+        state = backbone.prepare(clips())
+        whole, alone = backbone.segment(0, 6).eval()(state), reading.segment(0, 4).eval()(state)
+    assert torch.equal(whole.hidden, alone.hidden)
+    with pytest.raises(BackboneError, match="has no decoder"):
+        reading.decoder()
+    (tmp_path / "assets").mkdir()
+    for name, content in backbone.assets().items():
+        (tmp_path / "assets" / name).write_bytes(content)
+    again = HfAudio(**backbone.describe()["settings"]).rebuild(tmp_path / "assets")
+    again.module.load_state_dict(backbone.module.state_dict())
+    assert again.stages == backbone.stages and again.weights_hash() == backbone.weights_hash()

@@ -20,8 +20,8 @@ from headstart.tasks.transcription.alphabet import normalised
 TRANSCRIPT, TEXT = "transcript", "text"
 """The target (numbers of characters) and the column of predictions (strings)."""
 
-Read = Callable[[np.ndarray], Sequence[str]]
-"""The targets' numbers -> transcripts."""
+Read = Callable[[Targets], Sequence[str]]
+"""Targets -> transcripts."""
 
 
 def transcription_metrics(read: Read) -> tuple[Metric, ...]:
@@ -56,7 +56,7 @@ def edits(process: Callable[..., Any], truth: Sequence[str], found: Sequence[str
 
 def _rate(name: str, title: str, process: Callable[..., Any], read: Read, form: Callable[[str], str]) -> Metric:
     def both(targets: Targets, prediction: Prediction) -> tuple[list[str], list[str]]:
-        return [form(text) for text in read(targets[TRANSCRIPT])], [form(text) for text in prediction.columns[TEXT]]
+        return [form(text) for text in read(targets)], [form(text) for text in prediction.columns[TEXT]]
 
     def score(targets: Targets, prediction: Prediction) -> float:
         truth, found = both(targets, prediction)

@@ -17,7 +17,7 @@ from headstart.contracts.review import Review
 from headstart.contracts.task import Targets
 from headstart.tasks.transcription.alphabet import NORMALISER, characters
 from headstart.tasks.transcription.metrics import TEXT, TRANSCRIPT, edits, jiwer
-from headstart.tasks.transcription.task import BoundTranscription, counted_words
+from headstart.tasks.transcription.task import BoundTranscription, WrittenTranscription, counted_words
 
 SHOWN = 30
 """Confusions in the report."""
@@ -28,7 +28,7 @@ KINDS = {"substitute": "instead", "delete": "missing", "insert": "extra"}
 class TranscriptionPresentation(NamedTuple):
     """Transcripts, shown."""
 
-    task: BoundTranscription
+    task: BoundTranscription | WrittenTranscription
 
     def labels(self, examples: Examples) -> Sequence[Any]:
         """Return the transcripts."""
@@ -39,32 +39,36 @@ class TranscriptionPresentation(NamedTuple):
         return counted_words(labels)
 
     def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
-        """ "prediction": the transcript; "confidence": the probability of its path for each frame, in [0, 1]; "words":
-        JSON [{"word", "start"}, ...] in seconds, where the frames have times."""
-        texts, starts = prediction.columns[TEXT], prediction.columns["starts"]
-        found = {"prediction": texts, "confidence": np.exp(prediction.columns["score"])}
-        if self.task.frame_seconds:
+        """ "prediction": the transcript; by CTC "confidence": the probability of its path for each frame, in [0, 1],
+        and "words": JSON [{"word", "start"}, ...] in seconds, where the frames have times."""
+        texts, starts = prediction.columns[TEXT], prediction.columns.get("starts")
+        found = {"prediction": texts}
+        if "score" in prediction.columns:
+            found["confidence"] = np.exp(prediction.columns["score"])
+        if starts is not None and self.task.frame_seconds:
             found["words"] = np.array([_timed(*pair) for pair in zip(texts, starts)], dtype=object)
         return found
 
     def panels(self, prediction: Prediction, targets: Targets) -> tuple[Panel, ...]:
         """Return kinds of errors, error rates by the length of clips, and the words that are most often confused."""
-        truth, found = self.task.read(targets[TRANSCRIPT]), [*prediction.columns[TEXT]]
+        truth, found = self.task.read(targets), [*prediction.columns[TEXT]]
+        timed = bool(self.task.frame_seconds)
+        sizes = prediction.columns["seconds"] if timed else np.array([float(len(text.split())) for text in truth])
         return (
             _kinds(truth, found),
-            _by_length(truth, found, prediction.columns["seconds"], "s" if self.task.frame_seconds else "frames"),
+            _by_length(truth, found, sizes, "s" if timed else "words"),
             _confusions(truth, found),
         )
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """Return the clips with the most wrong words, worst first."""
-        truth, found = self.task.read(targets[TRANSCRIPT]), prediction.columns[TEXT]
+        truth, found = self.task.read(targets), prediction.columns[TEXT]
         wrong = edits(jiwer().process_words, truth, found)
         order = np.lexsort((-wrong[:, 0] / np.maximum(wrong[:, 1], 1), -wrong[:, 0]))[:most]
         return tuple(_mistake(int(row), truth[row], found[row], wrong[row]) for row in order if wrong[row, 0])
 
 
-def presentation(task: BoundTranscription) -> TranscriptionPresentation:
+def presentation(task: BoundTranscription | WrittenTranscription) -> TranscriptionPresentation:
     """Show transcripts."""
     return TranscriptionPresentation(task)
 

@@ -1,14 +1,15 @@
-"""Transcription: the characters of what is said in a clip, from its frames by CTC; see `ctc.py`.
+"""Transcription: the words that are said in a clip, from its frames by CTC, or by the decoder of a model that writes.
 
-The frames come from any backbone that has some, frozen or moving. The alphabet is learnt from the transcripts and
-saved. Clips with more characters than frames are counted and not learnt from: CTC's loss of them is infinite.
+By CTC (`ctc.py`) the frames come from any backbone that has some, frozen or moving. The alphabet is learnt from the
+transcripts and saved. Clips with more characters than frames are counted and not learnt from: CTC's loss of them is
+infinite. A backbone with a decoder, such as Whisper, writes the words itself (`tasks/_teacher_forced.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import nn
 from headstart.contracts.backbone import Backbone, HasFrames
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
+from headstart.contracts.generation import Decoding
 from headstart.contracts.modality import raws_of
 from headstart.contracts.network import Network
 from headstart.contracts.prediction import Prediction
@@ -26,9 +28,11 @@ from headstart.contracts.targets import TargetKinds
 from headstart.contracts.task import BoundTask, Evaluation, FeatureSource, Needs, SplitPolicy, Targets, Tensors
 from headstart.contracts.task_capabilities import Choice
 from headstart.contracts.windows import Windows
+from headstart.contracts.written_targets import texts_of
 from headstart.kernel.errors import BackboneError, DataError
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct
+from headstart.tasks._teacher_forced import TeacherForced, decoder_of, writes
 from headstart.tasks.transcription.alphabet import FIRST, characters, decoded, encoded, strange
 from headstart.tasks.transcription.character_ngram import CharacterNgram, ngram_of
 from headstart.tasks.transcription.ctc import Decoded, ctc_sums, greedy, needed, per_frame, prefix_beam
@@ -49,6 +53,8 @@ class Transcription(Settings):
 
     target: ClassVar[str] = TRANSCRIPT
 
+    method: Literal["auto", "ctc", "decoder"] = "auto"
+    """'ctc', or the backbone's own 'decoder'; 'auto' takes a decoder where there is one."""
     context: bool = True
     """Whether the head sees the frames around each by convolutions; false: a linear one, as wav2vec 2.0 is tuned."""
     hidden: int = Field(default=128, ge=8, le=4096)
@@ -60,7 +66,7 @@ class Transcription(Settings):
     join: int | None = Field(default=None, ge=1, le=16)
     """Frames of the backbone that become one; by default up to 30 ms where the transcripts leave room; 1 to 16."""
     beam: int = Field(default=1, ge=1, le=1000)
-    """Prefixes that decoding keeps; 1 takes the likeliest character of each frame; 1 to 1000."""
+    """Beginnings of transcripts that the search keeps; 1 takes the likeliest each time; 1 to 1000."""
     language: str | None = None
     """A text file whose lines teach an n-gram of characters, which then helps a beam of 2 or more."""
     order: int = Field(default=5, ge=2, le=12)
@@ -69,6 +75,10 @@ class Transcription(Settings):
     """Weight of the n-gram's log-probability; >= 0."""
     length_bonus: float = 0.5
     """Added for each character where an n-gram, which favours short transcripts, has a say."""
+    longest: int = Field(default=200, ge=1)
+    """Tokens that a decoder writes of a clip at most; >= 1."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each token's probability that a decoder's loss spreads over the vocabulary; in [0, 1)."""
 
     @classmethod
     def suits(cls, examples: Examples) -> str | None:
@@ -81,14 +91,19 @@ class Transcription(Settings):
         """Keep short and long transcripts in proportion."""
         return _by_length(_transcripts(examples))
 
-    def bind(self, examples: Examples, backbone: FeatureSource) -> BoundTranscription:
-        """Learn the alphabet, and how many frames are joined.
+    def bind(self, examples: Examples, backbone: FeatureSource) -> BoundTranscription | WrittenTranscription:
+        """Learn the alphabet, and how many frames are joined; or how many transcripts a decoder cuts.
 
         Raises:
             DataError: transcripts are missing, or all are empty; or the file of the n-gram cannot be read.
+            BackboneError: method = decoder, and the backbone has none.
         """
         jiwer()
         transcripts = _transcripts(examples)
+        if self.method == "decoder" or (self.method == "auto" and writes(backbone)):
+            decoder = decoder_of(backbone)
+            cut = sum(len(row) > min(self.longest, decoder.longest) for row in decoder.encode(transcripts))
+            return WrittenTranscription(settings=self, clips=len(examples), cut=cut).with_backbone(backbone)
         alphabet = characters(transcripts)
         if not alphabet:
             raise DataError(f"the transcripts of all {len(examples)} clips are empty")
@@ -109,9 +124,10 @@ class Transcription(Settings):
             ngram=ngram_of(self.language, self.order, alphabet) if self.language else None,
         )
 
-    def restore(self, learnt: Mapping[str, Any]) -> BoundTranscription:
-        """Take the alphabet as it was learnt."""
-        return BoundTranscription.model_validate({**learnt, "settings": self})
+    def restore(self, learnt: Mapping[str, Any]) -> BoundTranscription | WrittenTranscription:
+        """Take the alphabet as it was learnt; what a decoder writes needs the backbone as well, by `with_backbone`."""
+        kind = BoundTranscription if "alphabet" in learnt else WrittenTranscription
+        return kind.model_validate({**learnt, "settings": self})
 
 
 class BoundTranscription(BoundTask):
@@ -146,9 +162,9 @@ class BoundTranscription(BoundTask):
         """wer, cer, wer_normalised and cer_normalised, in percent."""
         return Evaluation(transcription_metrics(self.read), chosen_by="metric")
 
-    def read(self, numbers: np.ndarray) -> list[str]:
-        """Transcripts of the numbers in `targets`, (clips,) of (characters,)."""
-        return [decoded(row, self.alphabet) for row in numbers]
+    def read(self, targets: Targets) -> list[str]:
+        """The transcripts, of their numbers."""
+        return [decoded(row, self.alphabet) for row in targets[TRANSCRIPT]]
 
     def training(self) -> Mapping[str, Any]:
         """Small batches at a high rate, and patience: the first epochs learn blanks alone."""
@@ -271,6 +287,73 @@ class BoundTranscription(BoundTask):
         return prefix_beam(
             log_probs, settings.beam, lambda prefix, n: weight * ngram.log_probability(prefix, n) + length
         )
+
+
+class WrittenTranscription(TeacherForced):
+    """Transcription by the decoder of a backbone."""
+
+    settings: Transcription
+    clips: NonNegativeInt
+    """Clips that it was bound to."""
+    cut: NonNegativeInt
+    """Those of them whose transcripts are longer than may be written."""
+
+    @property
+    def decoding(self) -> Decoding:
+        """The search, by the settings."""
+        return Decoding(beams=self.settings.beam, longest=self.settings.longest)
+
+    @property
+    def smoothing(self) -> float:
+        """As of the settings."""
+        return self.settings.label_smoothing
+
+    @property
+    def frame_seconds(self) -> float:
+        """0: what is written has no times."""
+        return 0.0
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """wer, cer, wer_normalised and cer_normalised, in percent."""
+        return Evaluation(transcription_metrics(self.read), chosen_by="metric")
+
+    def read(self, targets: Targets) -> list[str]:
+        """The transcripts."""
+        return texts_of(targets[TEXT])
+
+    def labelled_texts(self, examples: Examples) -> list[str]:
+        """The transcripts. Raises DataError on a missing one."""
+        return list(_transcripts(examples))
+
+    def has_texts(self, examples: Examples) -> bool:
+        """Return whether no clip lacks its transcript."""
+        column = examples.schema.targets.get(TRANSCRIPT)
+        return column is not None and not examples.table.column(column).null_count
+
+    def training(self) -> Mapping[str, Any]:
+        """Low rates and little patience: speech models forget quickly, and are at their best after an epoch or two."""
+        return {"batch_size": 8, "learning_rate": 3e-5, "warmup": 0.1, "patience": 3, "epochs": 8}
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Tell of transcripts that are cut."""
+        if not self.cut:
+            return ()
+        reason = f"{self.cut} of {self.clips} are longer and lose their end; task.longest allows more"
+        return (Choice("transcripts", f"at most {self.most()} tokens", reason),)
+
+    def warnings(self, examples: Examples) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def split_policy(self, examples: Examples) -> SplitPolicy:
+        """Keep short and long transcripts in proportion."""
+        return _by_length(_transcripts(examples))
+
+    def extended(self, examples: Examples, backbone: FeatureSource) -> WrittenTranscription:
+        """The task with more clips. Raises DataError as `bind`."""
+        _transcripts(examples)
+        return self.with_backbone(backbone)
 
 
 def _transcripts(examples: Examples) -> Sequence[str]:
