@@ -48,18 +48,19 @@ class Tab:
         """One command of the protocol."""
         return self._chromium.call(method, parameters or {}, self._session)
 
-    def open(self, page: Path, *, width: int, height: int = 800, dark: bool = False, scale: float = 1) -> None:
-        """Load a file on a screen of this size, `scale` dots to a pixel; a narrow one is a phone."""
+    def open(self, page: Path | str, *, width: int, height: int = 800, dark: bool = False, scale: float = 1) -> None:
+        """Load a file or an address on a screen of this size, `scale` dots to a pixel; a narrow one is a phone."""
+        address = page.as_uri() if isinstance(page, Path) else page
         screen = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", screen)
         wishes = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
         features = [{"name": name, "value": value} for name, value in wishes.items()]
         self.call("Emulation.setEmulatedMedia", {"features": features})
         self._chromium.events.clear()
-        self.call("Page.navigate", {"url": page.as_uri()})
+        self.call("Page.navigate", {"url": address})
         self._chromium.wait_for("Page.loadEventFired")
         asked = [event["params"]["request"]["url"] for event in self._events("Network.requestWillBeSent")]
-        self.requests += [url for url in asked if url != page.as_uri() and not url.startswith("data:")]
+        self.requests += [url for url in asked if url != address and not url.startswith("data:")]
 
     def run(self, script: str) -> Any:
         """The value of an expression; that of a promise when it is kept."""
@@ -125,8 +126,9 @@ class _Pipe:
 
 
 @contextmanager
-def headless_chromium(profile: Path) -> Iterator[Tab]:
-    """A tab of a browser of its own, which ends with the block; `profile` is an empty folder for what it writes."""
+def headless_chromium(profile: Path, known: str = "NOTFOUND") -> Iterator[Tab]:
+    """A tab of a browser of its own, which ends with the block; `profile` is an empty folder for what it writes,
+    `known` the only host that it finds."""
     if BINARY is None:
         raise RuntimeError("no chromium is installed")
     commands, answers = os.pipe(), os.pipe()
@@ -136,7 +138,7 @@ def headless_chromium(profile: Path) -> Iterator[Tab]:
         for number, fd in zip((3, 4), theirs):
             os.dup2(fd, number)
 
-    address = [f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"]
+    address = [f"--user-data-dir={profile}", f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {known}", "about:blank"]
     process = subprocess.Popen(
         [BINARY, *FLAGS, *address],
         stdin=subprocess.DEVNULL,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loa
     from headstart.verbs.run import Run as Run
     from headstart.verbs.run import load as load
     from headstart.verbs.select import select as select
+    from headstart.verbs.serve import serve as serve
     from headstart.verbs.suggest import suggest as suggest
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ _HOME = {
     "replay": "headstart.verbs.export",
     "inspect": "headstart.verbs.inspect",
     "select": "headstart.verbs.select",
+    "serve": "headstart.verbs.serve",
     "suggest": "headstart.verbs.suggest",
     "report": "headstart.present.report.write",
     "cache": "headstart.verbs.cache",

@@ -22,7 +22,7 @@ FLOORS = {
             ("engine",),
             ("evidence",),
             ("pipeline",),
-            ("search", "present"),
+            ("search", "present", "serving"),
             ("verbs",),
             ("",),
             ("cli",),

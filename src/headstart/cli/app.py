@@ -56,6 +56,7 @@ from headstart.cli.options import (
 )
 from headstart.cli.pretrain import pretrain
 from headstart.cli.select import select
+from headstart.cli.serve import serve
 from headstart.cli.suggest import suggest
 from headstart.kernel.errors import SettingsError
 
@@ -156,6 +157,7 @@ app.command()(guarded(export))
 app.command()(guarded(pretrain))
 app.command()(guarded(select))
 app.command()(guarded(suggest))
+app.command()(guarded(serve))
 app.command()(guarded(doctor))
 
 
