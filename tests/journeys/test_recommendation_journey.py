@@ -73,6 +73,12 @@ def test_cold_users_gain_by_their_source_history_and_every_group_is_told(transfe
     chosen = {d["what"]: d["value"] for d in record["decisions"]}
     assert chosen["recommender for cold users"].startswith(("CGSP", "shared-user ridge"))
     assert "scratch" in record["arms"] and "without transfer" in record["arms"]["scratch"]["title"]
+    panels = {panel["title"]: panel for panel in record["panels"]}
+    overlap = panels["What the overlap is worth"]["rows"]
+    assert [row[0] for row in overlap] == [0.25, 0.5, 1.0] and overlap[2][3] > max(0, overlap[0][3])
+    lists = panels["Lists beside histories"]["rows"]
+    assert {row[0] for row in lists} == {*groups} and all(row[3].startswith("f") for row in lists)
+    assert len(panels["Gain by popularity of items"]["rows"]) >= 2
     assert "Transfer helps" in record["verdict"] and "over iALS" in record["verdict"]
     assert any("140 of 220 users are also among the 220 of the source domain" in n for n in record["data"]["notes"])
 

@@ -109,6 +109,14 @@ class HasCandidates(Protocol):
 class Ranks(Protocol):
     """A bound task that ranks a catalogue of items."""
 
+    listed: ClassVar[str]
+    """Column of its predictions with the numbers of items (users, places), best first, negative where there is none."""
+
+    @property
+    def places(self) -> int:
+        """The number of items that are recommended."""
+        ...
+
     @property
     def catalogue(self) -> pa.Array:
         """The names of the items (items,), in the order of scores."""

@@ -16,7 +16,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-AT_ONCE = 4_000_000
+AT_ONCE = 1_000_000
 """Numbers of one padded batch of histories."""
 
 

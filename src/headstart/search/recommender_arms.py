@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,11 @@ from headstart.contracts.interactions import (
     matrix_of,
     numbers_of,
 )
+from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.recommender import HasCandidates, Part, Ranks, Recommender, Scorer
 from headstart.contracts.targets import collated
+from headstart.contracts.task_capabilities import Foresight
 from headstart.evidence.comparison import compare, figures
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
@@ -46,6 +49,7 @@ from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import CLASSICAL, CONSTANT, WITHOUT_TRANSFER, CandidateRow, Decision
 from headstart.pipeline.stage_rows import frozen_rows
 from headstart.pipeline.trained import Arms, Trained
+from headstart.search.recommender_panels import Listed, list_panel, overlap_panel, popularity_panel
 
 AT_ONCE = 512
 """Users whose scores are held at a time."""
@@ -117,6 +121,13 @@ class _Fit:
             found.append(self.task.predict(nn.Identity(), Features(torch.from_numpy(scores)), had))
         return Prediction.join(found)
 
+    def judged(self, recommender: Recommender, group: str, domains: Domains) -> float:
+        """The primary metric of a group's users, solved on other domains; NaN where it cannot be."""
+        if recommender.lacks(domains):
+            return float("nan")
+        lists = self.predicted(recommender.solve(domains, self.seed), self.groups[group])
+        return self.task.evaluation.primary.score(self.targets(group), lists)
+
     def targets(self, group: str) -> Mapping[str, np.ndarray]:
         """Return the targets of a group's users."""
         return self.task.targets(self.val.take(self.groups[group]))
@@ -168,7 +179,31 @@ def recommender_arms(context: FitContext) -> Arms:
         arms = _solved_arms(fit, chosen, own, found)
     rows = tuple(_row(fit, group, one, one is chosen[group]) for group, tried in found.items() for one in tried)
     context.log.add(*_decisions(fit, chosen, own))
+    with context.budget.step("looking at lists"):
+        context = replace(context, foresight=Foresight(_panels(fit, chosen, own), ()))
     return Arms(context, arms, rows, used=context.budget.used())
+
+
+def _panels(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | None]) -> tuple[Panel, ...]:
+    """Lists, gain by popularity, and the worth of the overlap where a recommender that transfers was chosen."""
+    groups = list(chosen)
+    rows = np.concatenate([fit.groups[group] for group in groups])
+    mine = Prediction.join([chosen[group].prediction for group in groups])
+    control = Prediction.join([(own[group] or chosen[group]).prediction for group in groups])
+    listed, k, column = Listed(fit.val.take(rows), mine, control), fit.task.places, fit.task.listed
+    found = [list_panel(listed, fit.items.to_pylist(), column, k)]
+    if fit.domains.source is None:
+        return tuple(found)
+    relevant = fit.task.targets(listed.users)[RELEVANT]
+    counts = np.bincount(fit.domains.target.indices, minlength=len(fit.items))
+    found.append(popularity_panel(listed, relevant, counts, column, k))
+    for group, one in chosen.items():
+        none = own[group]
+        if one.recommender.transfers and none is not None:
+            judged = partial(fit.judged, one.recommender, group)
+            title = f"{fit.task.evaluation.primary.title} of {group} users"
+            found.append(overlap_panel(fit.domains, judged, none.score, title, fit.seed))
+    return tuple(found)
 
 
 def _best(tried: Sequence[_Tried]) -> _Tried | None:

@@ -78,6 +78,7 @@ class BoundRecommendation(BoundTask):
     """Recommendation whose catalogue is known."""
 
     target_kinds: ClassVar[TargetKinds] = {RELEVANT: ITEM_LISTS}
+    listed: ClassVar[str] = LISTED
 
     settings: Recommendation
     items: tuple[str, ...]
@@ -86,6 +87,11 @@ class BoundRecommendation(BoundTask):
     """Training users that had each item."""
     users: int = Field(ge=0)
     """Training users."""
+
+    @property
+    def places(self) -> int:
+        """`task.k`."""
+        return self.settings.k
 
     @property
     def catalogue(self) -> pa.Array:
