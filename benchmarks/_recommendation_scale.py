@@ -93,7 +93,7 @@ def _implicit(matrix: csr_array, epochs: int, unobserved: float, penalty: float,
 
 
 def _folded(model: Any, histories: csr_array) -> np.ndarray:
-    folded = model.recalculate_user(np.arange(histories.shape[0]), csr_matrix(histories) * model.alpha)
+    folded = model.recalculate_user(np.arange(histories.shape[0]), csr_matrix(histories))
     return np.asarray(folded) @ np.asarray(model.item_factors).T
 
 

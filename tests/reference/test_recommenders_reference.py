@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 
 from headstart.contracts.interactions import Domains
 from headstart.kernel import registry
-from headstart.recommenders._least_squares import Weighing, factorised
+from headstart.recommenders._least_squares import Weighing, factorised, half_step, improved
 from headstart.recommenders.emcdr import ridge_map
 from headstart.recommenders.procrustes import rotation
 from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank
@@ -53,7 +53,7 @@ def test_item_neighbours_are_cosines_with_shrinkage(matrix: np.ndarray) -> None:
 @pytest.mark.parametrize("width", [3, 16])
 def test_ials_solves_each_side_in_turn(matrix: np.ndarray, width: int) -> None:
     weighing = Weighing(0.2, 0.05, 0.5)
-    users, items = factorised(csr_array(matrix), width, weighing, 3, 1, torch.float64)
+    users, items = factorised(csr_array(matrix), width, weighing, 3, 1, torch.float64, exact=True)
     draws = torch.Generator().manual_seed(1)
     other = (torch.randn(12, width, generator=draws, dtype=torch.float64) * (0.1 / width**0.5)).numpy()
 
@@ -134,6 +134,14 @@ def test_cmf_is_ials_of_both_domains_side_by_side(matrix: np.ndarray) -> None:
     found = registry.plugin("recommenders", "cmf")(**settings).solve(domains, 3).scores(domains.target, domains.source)
     users, items = factorised(csr_array(np.hstack([matrix, source])), 4, Weighing(0.1, 0.05), 3, 3)
     assert np.abs(found - (users @ items[:12].T).numpy()).max() < 1e-5
+
+
+def test_conjugate_gradients_reach_the_exact_half_step(matrix: np.ndarray) -> None:
+    weighing, items = Weighing(0.1, 0.05), torch.from_numpy(np.random.default_rng(2).normal(size=(12, 6)))
+    wanted = half_step(items, csr_array(matrix), weighing)
+    start = torch.zeros(30, 6, dtype=torch.float64)
+    far, near = (improved(items, csr_array(matrix), weighing, start, steps) for steps in (1, 12))
+    assert (near - wanted).abs().max() < 1e-9 < (far - wanted).abs().max()
 
 
 def test_figures_of_lists_are_those_of_the_definitions() -> None:

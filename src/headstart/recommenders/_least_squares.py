@@ -48,7 +48,7 @@ def half_step(factors: Tensor, histories: csr_array, weighing: Weighing, prior: 
     ridges = torch.from_numpy(weighing.ridges(lengths, histories.shape[1])).to(factors.dtype)
     found = factors.new_zeros(len(lengths), factors.shape[1]) if prior is None else prior @ vectors
     for rows, items in _batches(histories, lengths, factors.shape[1]):
-        picked, rows = turned[torch.from_numpy(items)], torch.from_numpy(rows)
+        picked, rows = _picked(turned, items), torch.from_numpy(rows)
         means = None if prior is None else found[rows]
         found[rows] = _solved(picked, values, ridges[rows], means)
     if prior is not None and (empty := np.flatnonzero(lengths == 0)).size:
@@ -77,6 +77,48 @@ def _solved(picked: Tensor, values: Tensor, ridges: Tensor, means: Tensor | None
     return moved if means is None else means - shift + moved
 
 
+def improved(factors: Tensor, histories: csr_array, weighing: Weighing, start: Tensor, steps: int = 3) -> Tensor:
+    """Return the factors of `half_step` by a few steps of conjugate gradients from `start` (users, width).
+
+    Takacs et al., Applications of the Conjugate Gradient Method for Implicit Feedback (RecSys 2011): the factors of the
+    epoch before are a good start, and no system is ever made.
+    """
+    lengths = np.diff(histories.indptr)
+    gram = factors.T @ factors * weighing.unobserved
+    padded = torch.cat([factors, factors.new_zeros(1, factors.shape[1])])
+    ridges = torch.from_numpy(weighing.ridges(lengths, histories.shape[1])).to(factors.dtype)
+    found = torch.zeros_like(start)
+    for numbers, items in _batches(histories, lengths, 4 * factors.shape[1]):
+        rows, picked = torch.from_numpy(numbers), _picked(padded, items)
+        found[rows] = _conjugate(picked, gram, ridges[rows, None], start[rows], steps)
+    return found
+
+
+def _conjugate(picked: Tensor, gram: Tensor, ridges: Tensor, start: Tensor, steps: int) -> Tensor:
+    """Improve factors (batch, width) of padded histories (batch, items, width)."""
+
+    def product(factors: Tensor) -> Tensor:
+        scores = (picked * factors[:, None]).sum(dim=2)
+        return torch.bmm(scores[:, None], picked)[:, 0] + factors @ gram + ridges * factors
+
+    found = start.clone()
+    left = picked.sum(dim=1) - product(found)
+    direction, size = left.clone(), left.square().sum(dim=1, keepdim=True)
+    for _ in range(steps):
+        moved = product(direction)
+        step = size / (direction * moved).sum(dim=1, keepdim=True).clamp(min=1e-30)
+        found += step * direction
+        left -= step * moved
+        before, size = size, left.square().sum(dim=1, keepdim=True)
+        direction = left + size / before.clamp(min=1e-30) * direction
+    return found
+
+
+def _picked(padded: Tensor, items: np.ndarray) -> Tensor:
+    """The factors (batch, items, width) of padded lists (batch, items); `index_select` is five times as fast as []."""
+    return padded.index_select(0, torch.from_numpy(items).reshape(-1)).reshape(*items.shape, padded.shape[1])
+
+
 def _cholesky_solve(system: Tensor, right: Tensor) -> Tensor:
     """Solve positive definite systems (batch, n, n) for (batch, n)."""
     return torch.cholesky_solve(right[..., None], torch.linalg.cholesky(system))[..., 0]
@@ -101,16 +143,24 @@ def _batches(histories: csr_array, lengths: np.ndarray, width: int) -> Iterator[
 
 
 def factorised(
-    matrix: csr_array, width: int, weighing: Weighing, epochs: int, seed: int, dtype: torch.dtype = torch.float32
+    matrix: csr_array,
+    width: int,
+    weighing: Weighing,
+    epochs: int,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    exact: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return user factors (users, width) and item factors (items, width) of (users, items) ones.
 
-    Items start as normal draws of deviation 0.1 / sqrt(width), as in Rendle et al.
+    Items start as normal draws of deviation 0.1 / sqrt(width), as in Rendle et al. Each side is `improved` in turn, or
+    solved for where that is to be `exact`.
     """
     drawn = torch.Generator().manual_seed(seed % 2**63)
     items = torch.randn(matrix.shape[1], width, generator=drawn, dtype=dtype) * (0.1 / width**0.5)
-    transposed, users = csr_array(matrix.T), items
+    transposed, users = csr_array(matrix.T), items.new_zeros(matrix.shape[0], width)
     for _ in range(epochs):
-        users = half_step(items, matrix, weighing)
-        items = half_step(users, transposed, weighing)
+        users = half_step(items, matrix, weighing) if exact else improved(items, matrix, weighing, users)
+        items = half_step(users, transposed, weighing) if exact else improved(users, transposed, weighing, items)
     return half_step(items, matrix, weighing), items

@@ -2,7 +2,7 @@
 
 Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008), with the settings of Rendle
 et al., Revisiting the Performance of iALS on Item Recommendation Benchmarks (RecSys 2022): see `_least_squares`. Each
-half step is solved exactly, where theirs goes by blocks of dimensions.
+half step takes a few steps of conjugate gradients, where theirs goes by blocks of dimensions; new users are solved for.
 """
 
 from __future__ import annotations
