@@ -22,7 +22,7 @@ def domains(
         own["games"] = draws.normal(size=own["games"].shape)
     found = {}
     for name, start in (("films", 0), ("games", users - shared)):
-        kinds = draws.normal(size=(items, 4))
+        kinds = item_kinds(items, name, seed)
         wanted = own[name] @ kinds.T + draws.gumbel(size=(users, items)) - 0.3 * np.log(1 + np.arange(items))
         order = np.argsort(-wanted, axis=1)
         counts = draws.integers(2, most, users)
@@ -30,6 +30,20 @@ def domains(
         table = pd.DataFrame(pairs, columns=["user", "item"])
         found[name] = table.assign(rating=draws.integers(1, 6, len(table)), time=draws.integers(0, 10**7, len(table)))
     return found["films"], found["games"]
+
+
+def item_kinds(items: int, name: str, seed: int = 0) -> np.ndarray:
+    """(items, 4): the kinds of films or games, which meet the tastes of users."""
+    return np.random.default_rng([seed, len(name), ord(name[0])]).normal(size=(items, 4))
+
+
+def item_table(items: int, seed: int = 0) -> pd.DataFrame:
+    """Films and games with their kinds as numbers."""
+    tables = []
+    for name in ("films", "games"):
+        numbers = pd.DataFrame(item_kinds(items, name, seed), columns=list("abcd"))
+        tables.append(numbers.assign(item=[f"{name[0]}{item}" for item in range(items)]))
+    return pd.concat(tables, ignore_index=True)
 
 
 def save_domains(folder: Path, **how: object) -> tuple[Path, Path]:

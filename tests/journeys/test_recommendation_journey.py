@@ -11,7 +11,7 @@ import pytest
 import headstart
 from headstart.kernel.errors import DataError
 from headstart.verbs.run import Run
-from interaction_tables import domains, save_domains
+from interaction_tables import domains, item_table, save_domains
 
 QUICK = {"backbone": "popularity+item_knn+ials"}
 
@@ -106,6 +106,35 @@ def test_no_shared_user_is_refused_with_that_sentence(tmp_path: Path) -> None:
     apart = games.assign(user="other " + games["user"])
     with pytest.raises(DataError, match="nothing connects the domains"):
         headstart.fit(films, source=apart, out=tmp_path / "run", **QUICK)
+
+
+def test_contents_of_items_connect_domains_without_a_shared_user(tmp_path: Path) -> None:
+    films, games = domains(most=8, users=150)
+    apart, new = (
+        games.assign(user="other " + games["user"]),
+        pd.DataFrame({"item": ["f new"], **dict.fromkeys("abcd", 1.0)}),
+    )
+    contents = pd.concat([item_table(60), new])
+    methods = "popularity+ials+content"
+    run = headstart.fit(films, source=apart, items=contents, backbone=methods, out=tmp_path / "run")
+    record = json.loads((run.folder / "record.json").read_text())
+    assert next(d for d in record["decisions"] if "warm" in d["what"])["value"].startswith("item contents")
+    assert next(c for c in record["comparisons"] if c["against"] == "scratch")["verdict"] == "better"
+    assert any("Contents of 121 items" in note for note in record["data"]["notes"])
+    everything = run.predict(pd.DataFrame({"user": [f"u{n}" for n in range(150)]}))
+    assert "f new" in {*everything["prediction"]} and not everything["prediction"].str.startswith("g").any()
+
+
+def test_a_given_split_keeps_cold_users_cold(tmp_path: Path) -> None:
+    films, games = domains()
+    hidden = set(sorted({*films["user"]} & {*games["user"]})[:40])
+    parts = ["train" if user not in hidden else ("val", "test")[row % 2] for row, user in enumerate(films["user"])]
+    run = headstart.fit(
+        films.assign(part=parts), source=games, backbone="popularity+shared_ridge", out=tmp_path / "run"
+    )
+    record = json.loads((run.folder / "record.json").read_text())
+    assert [row["value"] for row in record["slices"]] == ["cold (source history alone)"]
+    assert next(c for c in record["comparisons"] if c["against"] == "scratch")["verdict"] == "better"
 
 
 def test_named_columns_make_an_ordinary_table(alone: tuple[Path, Run], tmp_path: Path) -> None:

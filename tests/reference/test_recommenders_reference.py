@@ -14,8 +14,8 @@ from sklearn.linear_model import Ridge
 
 from headstart.contracts.interactions import Domains
 from headstart.kernel import registry
+from headstart.recommenders._domain_factors import ridge_map
 from headstart.recommenders._least_squares import Weighing, factorised, half_step, improved
-from headstart.recommenders.emcdr import ridge_map
 from headstart.recommenders.procrustes import rotation
 from headstart.tasks.recommendation.ranking import hits_of, ndcg, recall, reciprocal_rank
 

@@ -110,6 +110,7 @@ Target = Annotated[
 TargetLabels = Annotated[
     str | None, option("--target-labels", "A few labelled examples of the target, beside --target.", "DATA")
 ]
+ItemsData = Annotated[str | None, option("--items", "A table of the contents of items to recommend.", "TABLE")]
 SourceData = Annotated[
     str | None, option("--source", "Interactions of another domain that recommendations may learn from.", "DATA")
 ]

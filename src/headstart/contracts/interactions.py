@@ -54,7 +54,10 @@ class Domains:
     source: csr_array | None = None
     """(users, source items) float32 ones; None without a source."""
     contents: np.ndarray | None = None
-    """(items, width) float32: frozen vectors of the contents of the target's items; None without any."""
+    """(items, width) float32: frozen vectors of the contents of the target's items, NaN where an item has none; None
+    without any."""
+    source_contents: np.ndarray | None = None
+    """(source items, width): the same of the source's."""
 
     @property
     def shared(self) -> np.ndarray:
@@ -122,3 +125,19 @@ def history_matrix(histories: Sequence[pa.Array], catalogue: pa.Array) -> csr_ar
         pa.concat_arrays([one.cast(pa.string()) for one in histories]) if len(histories) else pa.array([], pa.string())
     )
     return matrix_from(offsets, numbers_of(values, catalogue), len(catalogue))
+
+
+class ItemContents(NamedTuple):
+    """Frozen vectors of items."""
+
+    names: pa.Array
+    """(items,) strings, each once."""
+    vectors: np.ndarray
+    """(items, width) float32, of mean 0 and deviation 1 in every column."""
+    note: str
+    """A sentence on what was read."""
+
+    def of(self, catalogue: pa.Array) -> np.ndarray:
+        """Return the vectors of a catalogue (items, width), NaN for an item without contents."""
+        rows = numbers_of(catalogue, self.names)
+        return np.where(rows[:, None] >= 0, self.vectors[np.maximum(rows, 0)], np.nan).astype(np.float32)

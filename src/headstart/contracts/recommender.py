@@ -71,7 +71,9 @@ class Recommender(Settings, Complete):
     def words(self) -> str:
         """Its title with the settings that differ from the usual ones."""
         usual = type(self)()
-        changed = [f"{name} {value:g}" for name, value in self if value != getattr(usual, name)]
+        given = {name: value for name, value in self if value != getattr(usual, name)}
+        numbers = {name: f"{value:g}" for name, value in given.items() if not isinstance(value, (str, bool))}
+        changed = [f"{name.replace('_', ' ')} {numbers.get(name, value)}" for name, value in given.items()]
         return ", ".join([self.title, *changed])
 
 
@@ -115,6 +117,10 @@ class Ranks(Protocol):
     @property
     def places(self) -> int:
         """The number of items that are recommended."""
+        ...
+
+    def with_items(self, names: pa.Array) -> Self:
+        """Return the task with more items after those of the catalogue, which nobody had."""
         ...
 
     @property

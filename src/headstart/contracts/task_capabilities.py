@@ -170,8 +170,9 @@ class KnownHistories(NamedTuple):
 class CutsHistories(Protocol):
     """A task whose examples are cut within: of each user a history, and as the target what came after it."""
 
-    def cut(self, examples: Examples, source: KnownHistories | None, seed: int) -> Examples:
-        """Return rows with histories, targets and parts, from one row per user.
+    def cut(self, examples: Examples, source: KnownHistories | None, seed: int, *, contents: bool = False) -> Examples:
+        """Return rows with histories, targets and parts, from one row per user; `contents` says whether those of items
+        are known.
 
         Raises:
             DataError: nothing connects the source with the data, or nothing is left to judge by.

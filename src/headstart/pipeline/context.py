@@ -10,6 +10,7 @@ from torch import nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.composed_augmentation import Composed
+from headstart.contracts.interactions import ItemContents
 from headstart.contracts.runner import Runner
 from headstart.contracts.task_capabilities import Foresight
 from headstart.contracts.tuning import Recipe
@@ -51,6 +52,8 @@ class FitContext:
     """The layer view, where it was asked for."""
     foresight: Foresight | None = None
     """Probes of parts of inputs, such as boxes; None of a task without."""
+    contents: ItemContents | None = None
+    """Of the items that are recommended."""
     target: EmbeddedTarget | None = None
     """Inputs of another domain, to which the model is adapted."""
 

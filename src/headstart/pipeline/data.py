@@ -37,6 +37,8 @@ class Given(NamedTuple):
     """A few labelled examples of it; None without any."""
     source: Any = None
     """Interactions of another domain; None without any."""
+    items: Any = None
+    """Contents of items; None without any."""
 
 
 def read_examples(

@@ -35,15 +35,16 @@ def cut_histories(examples: Examples, plan: Plan, task: Task, source: Any = None
         DataError: as `CutsHistories.cut`. SettingsError: a source is given, and the task takes none.
     """
     if not isinstance(task, CutsHistories):
-        if plan.source_data is not None:
-            raise SettingsError(f"--source is for recommendations; the task is {registry.name_of(task)}")
+        for flag, given in (("--source", plan.source_data), ("--items", plan.items_data)):
+            if given is not None:
+                raise SettingsError(f"{flag} is for recommendations; the task is {registry.name_of(task)}")
         return examples
     if USER not in examples.table.column_names:
         raise DataError(
             f"task {registry.name_of(task)} needs interactions, and the data hold {examples.schema.modality} inputs:"
             " read them with --format interactions"
         )
-    return task.cut(examples, _known(plan, source), plan.seed)
+    return task.cut(examples, _known(plan, source), plan.seed, contents=plan.items_data is not None)
 
 
 def format_of(plan: Plan) -> str | None:

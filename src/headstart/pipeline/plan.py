@@ -44,7 +44,7 @@ TRAINING = "full"
 class Plan(AnyPlan):
     """One fit. A field that was left to 'auto' holds what was chosen once the run has begun."""
 
-    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels", "source_data")
+    PATHS = (*AnyPlan.PATHS, "from_run", "target", "target_labels", "source_data", "items_data")
 
     task: str = AUTO
     """The task: what is predicted."""
@@ -66,6 +66,8 @@ class Plan(AnyPlan):
     """A few labelled examples of the target."""
     source_data: str | None = None
     """Interactions of another domain, which the model may learn from."""
+    items_data: str | None = None
+    """A table of contents of the items."""
     seeds: int = Field(default=1, ge=1)
     """Number of fits, with seeds that count up from `seed`; >= 1."""
     scratch: bool = True
@@ -146,11 +148,12 @@ class Plan(AnyPlan):
 
     def given(self) -> Given:
         """Return the paths of its data."""
-        return Given(self.source(), self.target, self.target_labels, self.source_data)
+        return Given(self.source(), self.target, self.target_labels, self.source_data, self.items_data)
 
     def inputs(self) -> tuple[str, ...]:
         """As of every plan."""
-        return (self.data, *self.more_data, *filter(None, (self.target, self.target_labels, self.source_data)))
+        beside = (self.target, self.target_labels, self.source_data, self.items_data)
+        return (self.data, *self.more_data, *filter(None, beside))
 
     def source(self) -> str | Several:
         """Return the path of its labelled data, or those of several data sets."""

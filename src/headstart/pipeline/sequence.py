@@ -13,6 +13,7 @@ from pathlib import Path
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples
 from headstart.contracts.generation import blank
+from headstart.contracts.interactions import ItemContents
 from headstart.contracts.recommender import HasCandidates
 from headstart.engine.frozen.execution import TIMES_AUTOCAST, in_words, plain_runner
 from headstart.engine.frozen.extract import Extracted, nothing_extracted
@@ -32,6 +33,7 @@ from headstart.pipeline.decision_log import DecisionLog
 from headstart.pipeline.edits import show, with_edit_cost
 from headstart.pipeline.embed import embed, in_windows, pass_spec
 from headstart.pipeline.foresight import with_foresight
+from headstart.pipeline.item_contents import with_contents
 from headstart.pipeline.layers import with_layers
 from headstart.pipeline.pairs import in_better_form
 from headstart.pipeline.plan import TRAINING, Plan
@@ -65,6 +67,8 @@ class Start:
     log: DecisionLog = field(default_factory=DecisionLog)
     target: Target | None = None
     """Inputs of another domain, to which the model is adapted."""
+    contents: ItemContents | None = None
+    """Of items to recommend."""
     all_needed: bool = False
     """True where an input that cannot be read is an error, rather than left out."""
 
@@ -78,7 +82,15 @@ class Start:
         if isinstance(self.backbone, HasCandidates):
             features = nothing_extracted(self.choice.runner)
             return FitContext(
-                self.plan, self.data, self.backbone, features, work, reporter, budget=self.budget, log=self.log
+                self.plan,
+                self.data,
+                self.backbone,
+                features,
+                work,
+                reporter,
+                budget=self.budget,
+                log=self.log,
+                contents=self.contents,
             )
         with self.budget.step("the frozen pass"):
             features = embed(
@@ -176,7 +188,13 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
         if begun.continued is not None:
             raise SettingsError(f"--from: {backbone.name} is solved anew from all interactions. Give it all of them.")
         choice = Choice(plain_runner(), "")
-        return Start(named, prepared, prepared, backbone, FeatureSpec(), choice, None, budget, None, log)
+        contents = None
+        if plan.items_data is not None:
+            with budget.step("the contents of items"):
+                prepared, contents = with_contents(prepared, plan, given.items, reporter)
+        return Start(
+            named, prepared, prepared, backbone, FeatureSpec(), choice, None, budget, None, log, contents=contents
+        )
     store = FeatureStore()
     with budget.step("choosing how to run it"):
         read = in_windows(prepared, backbone)

@@ -77,3 +77,18 @@ def lacks_shared(domains: Domains) -> str:
     """Return what is missing to learn from shared users; '' where there are enough."""
     shared = len(domains.shared)
     return "" if shared >= FEWEST_SHARED else f"{FEWEST_SHARED} users of both domains; there are {shared}"
+
+
+def ridge_map(source: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
+    """Return (width of the source + 1, width): the ridge regression of target on source factors, intercept last.
+
+    Args:
+        source: (shared users, width of the source). target: (shared users, width).
+        penalty: l as a multiple of the mean squared length of the centred columns of `source`.
+    """
+    means = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
+    centred = source - means[0]
+    gram = centred.T @ centred
+    strength = penalty * np.trace(gram) / len(gram)
+    solved = np.linalg.solve(gram + (strength + 1e-12) * np.eye(len(gram)), centred.T @ (target - means[1]))
+    return np.vstack([solved, means[1] - means[0] @ solved]).astype(np.float32)

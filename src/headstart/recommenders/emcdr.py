@@ -17,7 +17,7 @@ from pydantic import Field
 
 from headstart.contracts.interactions import Domains
 from headstart.contracts.recommender import Recommender, Scorer
-from headstart.recommenders._domain_factors import Factors, lacks_shared, shared_factors
+from headstart.recommenders._domain_factors import Factors, lacks_shared, ridge_map, shared_factors
 from headstart.recommenders._factor_scores import FactorScores
 from headstart.recommenders._least_squares import Weighing
 from headstart.recommenders._linear_scores import interacted
@@ -73,18 +73,3 @@ class Emcdr(Recommender):
     def restored(self, arrays: Mapping[str, np.ndarray]) -> Scorer:
         """The factors and the map as they were."""
         return FactorScores.of(arrays)
-
-
-def ridge_map(source: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
-    """Return (width of the source + 1, width): the ridge regression of target on source factors, intercept last.
-
-    Args:
-        source: (shared users, width of the source). target: (shared users, width).
-        penalty: l as a multiple of the mean squared length of the centred columns of `source`.
-    """
-    means = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
-    centred = source - means[0]
-    gram = centred.T @ centred
-    strength = penalty * np.trace(gram) / len(gram)
-    solved = np.linalg.solve(gram + (strength + 1e-12) * np.eye(len(gram)), centred.T @ (target - means[1]))
-    return np.vstack([solved, means[1] - means[0] @ solved]).astype(np.float32)

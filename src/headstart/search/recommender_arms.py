@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from scipy.sparse import csr_array
 from torch import nn
@@ -92,17 +91,22 @@ class _Fit:
     def _domains(self, rows: Examples) -> Domains:
         target = matrix_of(column_of_lists(rows, ITEMS), self.items)
         source = matrix_of(column_of_lists(rows, SOURCE), self.source_items) if len(self.source_items) else None
-        return Domains(target, source)
+        contents = self.context.contents
+        if contents is None:
+            return Domains(target, source)
+        return Domains(target, source, contents.of(self.items), contents.of(self.source_items))
 
     def everything(self) -> tuple[Domains, Examples]:
-        """The interactions of training and validation part, and the users with all of them."""
-        rows = numbers_of(
-            pc.cast(self.val.table.column(USER).combine_chunks(), pa.string()),
-            self.train.table.column(USER).combine_chunks(),
-        )
-        later = matrix_of(column_of_lists(self.val, RELEVANT), self.items).tocoo()
-        place = rows[later.coords[0]]
-        more = csr_array((later.data, (place, later.coords[1])), shape=self.domains.target.shape)
+        """The interactions of training and validation part, and the users with all of them.
+
+        Without those of users who are cold in the test part as well.
+        """
+        tested = self.context.data.examples.take(self.context.data.split.test)
+        cold = np.diff(flat(column_of_lists(self.val, ITEMS))[0]) == 0
+        held = self.val.take(np.flatnonzero(~(cold & (numbers_of(_users(self.val), _users(tested)) >= 0))))
+        rows = numbers_of(_users(held), _users(self.train))
+        later = matrix_of(column_of_lists(held, RELEVANT), self.items).tocoo()
+        more = csr_array((later.data, (rows[later.coords[0]], later.coords[1])), shape=self.domains.target.shape)
         whole = csr_array(self.domains.target + more)
         whole.data[:] = 1.0
         lists = lists_of(whole.indptr.astype(np.int64), whole.indices.astype(np.int64), self.items)
@@ -160,6 +164,10 @@ class _Fit:
                     best[group] = _Tried(one, score, prediction, 0.0)
         seconds = time.monotonic() - started
         return {group: replace(found, seconds=seconds) for group, found in best.items()}
+
+
+def _users(examples: Examples) -> pa.Array:
+    return examples.table.column(USER).combine_chunks()
 
 
 def recommender_arms(context: FitContext) -> Arms:

@@ -117,7 +117,7 @@ def without_source(domains: Domains, rows: np.ndarray) -> Domains:
     kept.data[np.repeat(dropped, np.diff(kept.indptr))] = 0
     kept.eliminate_zeros()
     empty = csr_array((len(rows), domains.target.shape[1]), dtype=np.float32)
-    return Domains(_stacked(domains.target, empty), _stacked(kept, moved), domains.contents)
+    return Domains(_stacked(domains.target, empty), _stacked(kept, moved), domains.contents, domains.source_contents)
 
 
 def _stacked(upper: csr_array, lower: csr_array) -> csr_array:

@@ -56,6 +56,7 @@ def fit(
     target: Any = None,
     target_labels: Any = None,
     source: Any = None,
+    items: Any = None,
     seed: int = 0,
     seeds: int = 1,
     budget: float | None = None,
@@ -94,6 +95,7 @@ def fit(
         target_labels: a few labelled examples of the target, beside `target`.
         source: interactions of another domain with users in common, which recommendations may learn from; a run on such
             interactions can be given as the `backbone` instead.
+        items: a table of the items, by which recommendations reach new ones and domains without users in common.
         seed: decides every random draw, the split too where the data have none.
         seeds: fit as often, with seeds from `seed` on; the run then sums up those below it, in seed-0, seed-1, ...
         budget: seconds from where data and backbone are there to the final model, all baselines included; of several
@@ -116,13 +118,13 @@ def fit(
             same, which the message names; `headstart.load` opens it.
     """
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
-    roles = {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
-    given = Given(Several(data) if several(data) else data, target, target_labels, source)
+    named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
+    given = Given(Several(data) if several(data) else data, target, target_labels, source, items)
     said: dict[str, Any] = {**_names_of(given), "format": format, "task": task}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
-    said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named, **roles)}
-    said["from_run"] = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
-    said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
+    said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
+    before = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
+    said |= {"from_run": before, "settings": {family: dict(values) for family, values in (settings or {}).items()}}
     said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = plan.given() if is_plan(data) else given
@@ -169,7 +171,12 @@ def run_plan(given: Given, plan: Plan, out: Path | None, reporter: Reporter, *, 
 def _names_of(given: Given) -> dict[str, Any]:
     """The fields of a plan that name its data."""
     first, *more = given.data if isinstance(given.data, Several) else (given.data,)
-    beside = {"target": given.target, "target_labels": given.target_labels, "source_data": given.source}
+    beside = {
+        "target": given.target,
+        "target_labels": given.target_labels,
+        "source_data": given.source,
+        "items_data": given.items,
+    }
     named = {field: None if one is None else _name_of(one) for field, one in beside.items()}
     return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more))}
 

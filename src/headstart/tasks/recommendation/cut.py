@@ -43,6 +43,9 @@ FEWEST_SHARED = 20
 
 PARTS = ("train", "val", "test")
 
+NEVER = 9
+"""The stage of what is no part of any history."""
+
 
 class Shares(NamedTuple):
     """Shares of interactions, and of shared users, that are held out."""
@@ -201,6 +204,9 @@ class _Rows:
         self.data, self.stage, self.with_unseen = data, stage, with_unseen
         self.notes: list[str] = []
         self._beside = np.diff(flat(data.source)[0]) > 0
+        # who is cold in validation and test stays so: what is held out for one is no history for the other
+        cold = (self._counts(0) == 0) & (self._counts(2) > 0)
+        self.history = np.where(cold[data.users] & (stage == 1), NEVER, stage)
         everyone = np.arange(len(data.names))
         had = self._counts(0) > 0
         self._users, self._parts = [everyone[had | self._beside]], [0]
@@ -210,7 +216,7 @@ class _Rows:
 
     def add_part(self, part: int) -> int:
         """Add the users with something held out in a part; how many."""
-        before = self.stage < part
+        before = self.history < part
         seen = np.zeros(len(self.data.catalogue), bool)
         seen[self.data.items[before]] = True
         held = self.stage == part
@@ -221,7 +227,7 @@ class _Rows:
                 f"{PARTS[part]}: {unseen.sum():,} interactions are with {many:,} items that nobody had before, which no"
                 " method can know: they are left out"
             )
-            self.stage = np.where(unseen, 3 + part, self.stage)
+            self.stage, self.history = (np.where(unseen, NEVER, of) for of in (self.stage, self.history))
             held &= ~unseen
         wanted = np.bincount(self.data.users[held], minlength=len(self.data.names)) > 0
         history = np.bincount(self.data.users[before], minlength=len(self.data.names)) > 0
@@ -238,7 +244,7 @@ class _Rows:
         users = np.concatenate(self._users)
         parts = np.repeat(self._parts, [len(part) for part in self._users])
         upto = np.maximum(parts - 1, 0)
-        items = self._lists(users, [(self.stage <= limit) for limit in (0, 1)], upto)
+        items = self._lists(users, [(self.history <= limit) for limit in (0, 1)], upto)
         none = np.zeros(len(self.stage), bool)
         relevant = self._lists(users, [none, self.stage == 1, self.stage == 2], parts)
         has = pc.list_value_length(items).to_numpy(zero_copy_only=False) > 0

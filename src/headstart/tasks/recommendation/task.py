@@ -53,9 +53,9 @@ class Recommendation(Settings):
         """Return why: the data are interactions."""
         return "the data are interactions of users with items" if {USER, ITEMS} <= {*examples.schema.inputs} else None
 
-    def cut(self, examples: Examples, source: KnownHistories | None, seed: int) -> Examples:
+    def cut(self, examples: Examples, source: KnownHistories | None, seed: int, *, contents: bool = False) -> Examples:
         """Hold out by given parts, by time, or by chance. Raises DataError as `cut` of `cut.py`."""
-        return cut(examples, source, Shares(self.validation, self.test, self.cold), seed, contents=False)
+        return cut(examples, source, Shares(self.validation, self.test, self.cold), seed, contents=contents)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """The parts are given by `cut`; there is one stratum."""
@@ -114,6 +114,11 @@ class BoundRecommendation(BoundTask):
         items = (*self.items, *found.filter(pa.array(numbers_of(found, known) < 0)).to_pylist())
         counts, users = _counts(examples, items)
         return self.model_copy(update={"items": items, "counts": counts, "users": users})
+
+    def with_items(self, names: pa.Array) -> Self:
+        """The same task with more items after those of the catalogue, which nobody had."""
+        new = names.filter(pa.array(numbers_of(names, self.catalogue) < 0)).to_pylist()
+        return self.model_copy(update={"items": (*self.items, *new), "counts": (*self.counts, *(0 for _ in new))})
 
     def targets(self, examples: Examples) -> Targets:
         """{"relevant": (examples,) of (items,) int64}."""
