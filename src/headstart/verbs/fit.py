@@ -120,11 +120,10 @@ def fit(
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     given = Given(Several(data) if several(data) else data, target, target_labels, source, items)
-    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task}
+    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
-    before = str(from_run.folder) if isinstance(from_run, RunFolder) else from_run and str(from_run)
-    said |= {"from_run": before, "settings": {family: dict(values) for family, values in (settings or {}).items()}}
+    said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
     given = plan.given() if is_plan(data) else given
@@ -179,6 +178,10 @@ def _names_of(given: Given) -> dict[str, Any]:
     }
     named = {field: None if one is None else _name_of(one) for field, one in beside.items()}
     return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more))}
+
+
+def _folder_of(run: Path | str | RunFolder | None) -> str | None:
+    return None if run is None else str(run.folder if isinstance(run, RunFolder) else run)
 
 
 def _name_of(data: Any) -> str:
