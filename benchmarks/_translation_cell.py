@@ -46,6 +46,8 @@ RATES = {"scratch": 1e-3, "child": 5e-4}
 TOPIC = r"\b(?:dogs?|puppy|water|ocean|beach|pool|river|lake|snow|snowy|ski|skiing|surf|surfing|swim|swimming)\b"
 KEPT_FROM = 5000
 """The first training row of the memory's pairs: those before are the children's."""
+LONG = 60.0
+"""Seconds from which a fit is none of a quick run."""
 MANY = 200
 """Epochs that a budget ends long before."""
 
@@ -72,6 +74,11 @@ def pairs(target: str, first: int, last: int, judged: int | None = None, tested:
         both = [*zip(lines(name, "en"), lines(name, target), strict=True)][start_at:stop]
         rows += [(one, other, part) for one, other in both]
     return pd.DataFrame(rows, columns=["en", target, "part"])
+
+
+def tested(seconds: float) -> int | None:
+    """Test texts of a fit: the first hundred of a quick one, which is judged for longer than it trains."""
+    return None if seconds >= LONG else 100
 
 
 def fitted(frame: pd.DataFrame, name: str, backbone: str, seconds: float, tuning: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def summed(run: Run) -> dict[str, Any]:
 
 def few(kind: str, seconds: float, draw: int, count: int, parent: str = "") -> dict[str, Any]:
     """English to German with few pairs, from the run `parent` or from random weights, in the same time."""
-    frame = pairs("de", draw * count, (draw + 1) * count, FEW_JUDGED)
+    frame = pairs("de", draw * count, (draw + 1) * count, FEW_JUDGED, tested(seconds))
     backbone = str(runs() / parent) if parent else "seq2seq_small"
     return fitted(frame, f"{kind}-{draw}-{count}", backbone, seconds, {"learning_rate": RATES[kind]})
 
@@ -204,7 +211,7 @@ def answer(kind: str, arguments: Sequence[str]) -> dict[str, Any]:
     target, count = ("fr", int(arguments[1])) if kind == "parent" else ("de", int(arguments[1]))
     last = len(lines("train", "en"))
     # a parent takes the pairs from the end: its English texts are none of a child's
-    frame = pairs(target, last - count, last, FEW_JUDGED if kind == "parent" else None)
+    frame = pairs(target, last - count, last, FEW_JUDGED if kind == "parent" else None, tested(seconds))
     found = fitted(frame, f"{kind}-{count}", "seq2seq_small", seconds, {"learning_rate": RATES["scratch"]})
     return {**found, "texts": []}
 

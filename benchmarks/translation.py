@@ -75,7 +75,7 @@ def _weighed(memory: dict[str, Any]) -> tuple[float, float]:
 
 def _gain(children: list[dict[str, Any]], scratches: list[dict[str, Any]]) -> tuple[float, float, float]:
     """chrF of the children minus that of training from scratch, and its 95 % interval over the test texts."""
-    truth, chrf = lines(TEST, "de"), generation_metrics()[0]
+    truth, chrf = lines(TEST, "de")[: len(children[0]["texts"])], generation_metrics()[0]
     nothing = [np.zeros(0, np.int64)] * len(truth)
     targets = {TEXT: np.tile(written(truth, nothing), len(children))}
     texts = (np.array([text for one in arms for text in one["texts"]], object) for arms in (children, scratches))

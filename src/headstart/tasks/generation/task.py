@@ -84,7 +84,7 @@ class BoundGeneration(TeacherForced):
     """Texts that it was bound to."""
     cut: int = Field(ge=0)
     """Those of them that are longer than may be written."""
-    longest_seen: int = Field(ge=1)
+    longest_seen: int = Field(default=1024, ge=1)
     """Tokens of the longest of them."""
     reads: tuple[str, ...] = ()
     """Frequent words of the texts that it was trained to read."""
