@@ -39,8 +39,10 @@ from headstart.tasks.generation.metrics import TEXT
 TEST = "test_2016_flickr"
 FEW_JUDGED = 200
 """Pairs of the validation file that a child, and its training from scratch, are judged on: they have few labels."""
-WIDTH, LAYERS, VOCABULARY = 256, 3, 8000
-SMALL = {"width": WIDTH, "layers": LAYERS, "vocabulary": VOCABULARY}
+SMALL = {"width": 192, "layers": 3, "vocabulary": 8000}
+LARGE = {**SMALL, "width": 256}
+"""For all pairs."""
+BATCH = {"few": 32, "many": 64}
 RATES = {"scratch": 1e-3, "child": 5e-4}
 """Chosen on the validation part of draw 0, which is not reported."""
 TOPIC = r"\b(?:dogs?|puppy|water|ocean|beach|pool|river|lake|snow|snowy|ski|skiing|surf|surfing|swim|swimming)\b"
@@ -86,7 +88,7 @@ def fitted(frame: pd.DataFrame, name: str, backbone: str, seconds: float, tuning
     target, began = str(frame.columns[1]), time.monotonic()
     settings: dict[str, Any] = {"tuning": {"epochs": MANY, "patience": MANY, **tuning}}
     if backbone == "seq2seq_small":
-        settings["backbone"] = SMALL
+        settings["backbone"] = LARGE if name.startswith("all") else SMALL
     run = fit(
         frame,
         out=runs() / name,
@@ -116,7 +118,8 @@ def few(kind: str, seconds: float, draw: int, count: int, parent: str = "") -> d
     """English to German with few pairs, from the run `parent` or from random weights, in the same time."""
     frame = pairs("de", draw * count, (draw + 1) * count, FEW_JUDGED, tested(seconds))
     backbone = str(runs() / parent) if parent else "seq2seq_small"
-    return fitted(frame, f"{kind}-{draw}-{count}", backbone, seconds, {"learning_rate": RATES[kind]})
+    tuning = {"learning_rate": RATES[kind], "batch_size": BATCH["few"]}
+    return fitted(frame, f"{kind}-{draw}-{count}", backbone, seconds, tuning)
 
 
 def retrieval(child: str, count: int) -> dict[str, Any]:
@@ -212,7 +215,8 @@ def answer(kind: str, arguments: Sequence[str]) -> dict[str, Any]:
     last = len(lines("train", "en"))
     # a parent takes the pairs from the end: its English texts are none of a child's
     frame = pairs(target, last - count, last, FEW_JUDGED if kind == "parent" else None, tested(seconds))
-    found = fitted(frame, f"{kind}-{count}", "seq2seq_small", seconds, {"learning_rate": RATES["scratch"]})
+    tuning = {"learning_rate": RATES["scratch"], "batch_size": BATCH["many"]}
+    found = fitted(frame, f"{kind}-{count}", "seq2seq_small", seconds, tuning)
     return {**found, "texts": []}
 
 
