@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from pydantic import TypeAdapter
 import headstart
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.features import Features
+from headstart.contracts.format import Columns
 from headstart.contracts.modality import raws_of
-from headstart.contracts.model import load_model
+from headstart.contracts.model import Model, load_model
 from headstart.contracts.panels import Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of, review_of
 from headstart.contracts.task_capabilities import learnt_of
 from headstart.contracts.written_targets import texts_of
 from headstart.engine.streams import Stream
+from headstart.engine.training.forward import Forward
 from headstart.kernel.errors import BackboneError, DataError, SettingsError
 from headstart.pipeline.data import Given
 from headstart.pipeline.plan import Plan
@@ -132,6 +135,22 @@ def test_generation_from_kept_states_equals_generation_from_the_input(backbone: 
     assert found.columns[TEXT].tolist() == decoder.decode([*tokens[:, 1:].numpy()])
     kept = decoder.generate(states(backbone, some), task.settings)
     assert torch.equal(kept, tokens[:, 1:])
+
+
+def test_only_the_epochs_of_a_training_are_watched_by_drafts(backbone: Any) -> None:
+    task = Generation(beams=4, longest=12).bind(examples(), backbone)
+    model = Model(backbone, task, torch.nn.ModuleDict({"head": task.head(backbone)}), Columns(), {})
+    forward = Forward(model, 0, torch.device("cpu"), "float32")
+    batch = replace(batch_of(task, examples(4)), state=backbone.prepare(raws_of(examples(4))))
+    found = {}
+    for drafts in (False, True):
+        forward.drafts = drafts
+        with torch.no_grad():
+            found[drafts] = forward.predict(forward.features(batch), batch).columns[TEXT].tolist()
+    kept = states(backbone, examples(4))
+    assert found[False] == task.predict(task.head(backbone), kept, {}).columns[TEXT].tolist()
+    greedy = Generation(beams=1, longest=12).bind(examples(), backbone)
+    assert found[True] == greedy.predict(greedy.head(backbone), kept, {}).columns[TEXT].tolist() != found[False]
 
 
 def test_predicting_never_sees_a_target(backbone: Any, bound: BoundGeneration) -> None:

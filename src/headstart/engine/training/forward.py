@@ -24,6 +24,9 @@ from headstart.kernel.errors import TrainingError
 class Forward:
     """A model from a boundary on. What comes out is float32 whatever the precision: losses and metrics are."""
 
+    drafts = False
+    """Whether predictions may be quick ones: while a training is watched."""
+
     def __init__(self, model: Learner, boundary: int, device: torch.device, precision: Precision) -> None:
         """Shares the model's live weights; past the last stage batches hold pooled features."""
         self.model, self.device, self.precision = model, device, precision
@@ -61,7 +64,7 @@ class Forward:
         task = self.model.task
         if task is None:
             raise TrainingError("there is no task, so nothing can be predicted")
-        decode = task.draft if isinstance(task, Drafts) else task.predict
+        decode = task.draft if self.drafts and isinstance(task, Drafts) else task.predict
         with self.computing():
             return decode(proper(self.model.heads["head"]), features, batch.head_inputs)
 

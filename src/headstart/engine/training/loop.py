@@ -98,6 +98,7 @@ class Loop:
         self.best = BestEpochs(SOUP if recipe.soup else 1, latest=plan.latest or recipe.keep == "last")
         self.micro = MicroBatches(0, self.reporter)
         forward = Forward(model, plan.boundary, device, precision)
+        forward.drafts = True
         self.stepper = Stepper(
             model, plan.objective, recipe, self.optimiser, forward, self.micro, self.processes, plan.seed, streams
         )
