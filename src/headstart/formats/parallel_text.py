@@ -53,7 +53,7 @@ class ParallelText(Settings):
         found, others = corpora(source)
         if not found:
             raise DataError(f"{source} holds no line-aligned files such as train.en and train.de")
-        notes: list[str] = left_out(others, "files beside those of languages")
+        notes: list[str] = [*left_out(others, "files beside those of languages")]
         reads, writes = _languages(found, columns, notes, labelled=labelled)
         wanted = (reads, *filter(None, [writes]))
         used = _used(found, wanted, notes)

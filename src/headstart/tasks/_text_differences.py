@@ -14,9 +14,10 @@ _WORD = re.compile(r"\S+")
 def differences(truth: str, predicted: str) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
     """Return the parts of the truth that the prediction lacks, and the parts of the prediction that are not true."""
     true_words, found_words = ([*_WORD.finditer(text)] for text in (truth, predicted))
-    texts = ([word.group() for word in words] for words in (true_words, found_words))
-    steps = SequenceMatcher(None, *texts, autojunk=False).get_opcodes()
-    missing, extra = [], []
+    one, other = ([word.group() for word in words] for words in (true_words, found_words))
+    steps = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+    missing: list[Mark] = []
+    extra: list[Mark] = []
     for kind, first, last, start, stop in steps:
         if kind != "equal":
             missing += _marks(true_words[first:last])
