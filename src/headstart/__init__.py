@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loa
     from headstart.verbs.inspect import inspect as inspect
     from headstart.verbs.predict import predict as predict
     from headstart.verbs.pretrain import pretrain as pretrain
+    from headstart.verbs.push import push as push
     from headstart.verbs.run import Run as Run
     from headstart.verbs.run import load as load
     from headstart.verbs.select import select as select
@@ -35,6 +36,7 @@ _HOME = {
     "replay": "headstart.verbs.export",
     "inspect": "headstart.verbs.inspect",
     "select": "headstart.verbs.select",
+    "push": "headstart.verbs.push",
     "serve": "headstart.verbs.serve",
     "suggest": "headstart.verbs.suggest",
     "report": "headstart.present.report.write",

@@ -56,6 +56,7 @@ from headstart.cli.options import (
     reporter,
 )
 from headstart.cli.pretrain import pretrain
+from headstart.cli.push import push
 from headstart.cli.select import select
 from headstart.cli.serve import serve
 from headstart.cli.suggest import suggest
@@ -160,6 +161,7 @@ app.command()(guarded(pretrain))
 app.command()(guarded(select))
 app.command()(guarded(suggest))
 app.command()(guarded(serve))
+app.command()(guarded(push))
 app.command()(guarded(doctor))
 
 

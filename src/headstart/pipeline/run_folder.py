@@ -21,6 +21,7 @@ from headstart.kernel.errors import HeadstartError, RunError
 from headstart.kernel.files import read_json, write_json
 from headstart.kernel.regular import require_regular
 from headstart.kernel.replacement import recover
+from headstart.pipeline.hub_run import HUB, fetched
 from headstart.pipeline.plan import Plan, read_plan
 from headstart.pipeline.pretraining.plan import PretrainPlan
 from headstart.pipeline.pretraining.plan import read_plan as read_pretrain_plan
@@ -145,7 +146,12 @@ class PretrainedRun(FinishedRun):
 
 def open_run(run: Path | str | RunFolder) -> RunFolder:
     """The run in a folder, or the run itself. Raises RunError when the folder is missing, foreign or unfinished."""
-    return run if isinstance(run, RunFolder) else RunFolder(Path(run))
+    return run if isinstance(run, RunFolder) else RunFolder(place_of(run))
+
+
+def place_of(run: Path | str) -> Path:
+    """The folder of a run; one on a hub, such as 'hf://user/name', is fetched first. Raises RunError."""
+    return fetched(run) if isinstance(run, str) and run.startswith(HUB) else Path(run)
 
 
 def read_record(run: Path) -> RunRecord:

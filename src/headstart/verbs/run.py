@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headstart.pipeline.run_folder import PretrainedRun, RunFolder, is_pretraining
+from headstart.pipeline.run_folder import PretrainedRun, RunFolder, is_pretraining, place_of
 from headstart.verbs.evaluate import Evaluation, evaluate
 from headstart.verbs.predict import predict
 
@@ -30,10 +30,10 @@ class Run(RunFolder):
 
 
 def load(path: Path | str) -> Run | PretrainedRun:
-    """Open the run folder of a fit or of a pretraining.
+    """Open the run folder of a fit or of a pretraining; one of a fit on a hub is 'hf://user/name'.
 
     Raises:
         RunError: the folder is missing, foreign or unfinished.
     """
-    run = Run(Path(path))
+    run = Run(place_of(path))
     return PretrainedRun(run.folder) if is_pretraining(run.folder) else run

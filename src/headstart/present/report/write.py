@@ -25,6 +25,7 @@ from headstart.pipeline.record import REPORT, RunRecord, Shown
 from headstart.pipeline.run_folder import read_any
 from headstart.pipeline.selection.record import Selection
 from headstart.pipeline.suggestion import Suggestions
+from headstart.present.card import write_card
 from headstart.present.report import candidates, evidence, layers, marks, selection, stages
 from headstart.present.report import panels as panels
 from headstart.present.report import pretraining_curves as course
@@ -41,7 +42,7 @@ MARK = b'<p class="kicker"><strong>Headstart</strong>'
 
 
 def report(run: Path | str, *, out: Path | str | None = None) -> Path:
-    """Write the report of a run and return where it lies.
+    """Write the report of a run, and its model card README.md beside it; return where the report lies.
 
     Args:
         run: the run folder; only its record.json is read.
@@ -59,6 +60,8 @@ def report(run: Path | str, *, out: Path | str | None = None) -> Path:
         require_outside_runs(target.parent, own=Path(run), what=f"the report {target.name}")
         require_replaceable(target, _is_report, "a report")
     write_atomic(target, render(record).encode())
+    if out is None and isinstance(record, RunRecord):
+        write_card(Path(run), record)
     return target
 
 
