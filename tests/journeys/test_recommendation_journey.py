@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import headstart
-from headstart.kernel.errors import DataError
+from headstart.kernel.errors import DataError, SettingsError
 from headstart.verbs.run import Run
 from interaction_tables import domains, item_table, save_domains
 
@@ -99,6 +100,39 @@ def test_a_run_on_the_source_is_as_good_as_its_table(tmp_path: Path) -> None:
     run = headstart.fit(films, backbone=str(source.folder), out=tmp_path / "films")
     notes = json.loads((run.folder / "record.json").read_text())["data"]["notes"]
     assert any("are also among the" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tuning": "full"}, "--tuning full would do nothing"),
+        ({"target": "games.csv"}, "--target games.csv would do nothing"),
+        ({"settings": {"recommender": {"ridge": 3}}}, "needs one recommender"),
+        ({"backbone": "ease", "settings": {"recommender": {"rige": 3}}}, "Did you mean 'ridge'"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    given: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films, _ = save_domains(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=words):
+        headstart.fit(films, out=tmp_path / "run", **{**QUICK, **given})
+
+
+@pytest.mark.parametrize("given", [{"source": "x"}, {"items": "x"}, {"settings": {"recommender": {"ridge": 3}}}])
+def test_what_only_recommendations_have_is_refused_for_other_data(given: dict[str, Any], tmp_path: Path) -> None:
+    films, _ = save_domains(tmp_path)
+    given = {name: str(films) if value == "x" else value for name, value in given.items()}
+    with pytest.raises(SettingsError, match="is for recommendations; the task is regression"):
+        headstart.fit(films, label="rating", task="regression", out=tmp_path / "run", **given)
+
+
+def test_one_recommender_keeps_to_the_settings_that_are_given(tmp_path: Path) -> None:
+    films, _ = save_domains(tmp_path)
+    run = headstart.fit(films, out=tmp_path / "run", backbone="ease", settings={"recommender": {"ridge": 33.0}})
+    (row,) = json.loads((run.folder / "record.json").read_text())["candidates"]
+    assert row["name"] == "EASE, ridge 33"
 
 
 def test_no_shared_user_is_refused_with_that_sentence(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def cut_histories(examples: Examples, plan: Plan, task: Task, source: Any = None
         DataError: as `CutsHistories.cut`. SettingsError: a source is given, and the task takes none.
     """
     if not isinstance(task, CutsHistories):
-        for flag, given in (("--source", plan.source_data), ("--items", plan.items_data)):
+        settings = plan.settings.get("recommender")
+        beside = (("--source", plan.source_data), ("--items", plan.items_data), ("--set recommender", settings))
+        for flag, given in beside:
             if given is not None:
                 raise SettingsError(f"{flag} is for recommendations; the task is {registry.name_of(task)}")
         return examples

@@ -184,7 +184,7 @@ class Plan(AnyPlan):
         Raises:
             SettingsError: with all faults at once.
         """
-        known = sorted({*FAMILY_OF, "head", "scratch"})
+        known = sorted({*FAMILY_OF, "head", "recommender", "scratch"})
         faults = [unknown("--set part", key, known) for key in self.settings if key not in known]
         looks: list[Callable[[], Any]] = [partial(self.plugin, key) for key in ("tuning", "objective", "augmentation")]
         looks += [self.scratch_recipe, lambda: self.head]

@@ -158,7 +158,8 @@ def read_data(data: Any, plan: Plan, reporter: Reporter, source: Any = None) -> 
     if separator := plan.settings.get("task", {}).get("separator"):  # that of the task, where none was recognised
         schema = examples.schema.model_copy(update={"separator": separator})
         examples = Examples(examples.table, schema, examples.notes)
-    if not examples.schema.targets:  # a task may make them, by cutting each example
+    asked = (plan.source_data, plan.items_data, plan.settings.get("recommender"))
+    if not examples.schema.targets or any(one is not None for one in asked):  # a task may make targets by cutting
         examples = cut_histories(examples, plan, choose_task(examples, plan)[0], source)
     return look_at(examples, seen, reporter)
 

@@ -154,6 +154,20 @@ def _with_training(plan: Plan, data: Prepared, backbone: Backbone, log: Decision
     return plan.model_copy(update={"tuning": TRAINING})
 
 
+def _require_solvable(plan: Plan, backbone: Backbone) -> None:
+    """Refuse what would do nothing to a backbone that is solved from interactions. Raises SettingsError."""
+    usual = {
+        name: Plan.model_fields[name].default for name in ("tuning", "objective", "augmentation", "from_run", "target")
+    }
+    for name, value in usual.items():
+        if (given := getattr(plan, name)) not in (value, AUTO):
+            flag = {"from_run": "from"}.get(name, name)
+            raise SettingsError(
+                f"--{flag} {given} would do nothing: {backbone.name} are solved from all interactions, and nothing is "
+                f"trained by steps. Leave --{flag} out."
+            )
+
+
 def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path | None = None) -> Start:
     """Read and split the data, load the backbone, bind the task to both, and choose how the frozen pass goes.
 
@@ -185,8 +199,7 @@ def start(given: Given, plan: Plan, reporter: Reporter | None = None, work: Path
     named = plan.model_copy(update={"backbone": found.reference, "task": registry.name_of(prepared.task)})
     named = _with_training(named, prepared, backbone, log)
     if isinstance(backbone, HasCandidates):
-        if begun.continued is not None:
-            raise SettingsError(f"--from: {backbone.name} is solved anew from all interactions. Give it all of them.")
+        _require_solvable(plan, backbone)
         choice = Choice(plain_runner(), "")
         contents = None
         if plan.items_data is not None:

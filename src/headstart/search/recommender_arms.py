@@ -43,6 +43,7 @@ from headstart.evidence.comparison import compare, figures
 from headstart.kernel import registry
 from headstart.kernel.errors import DataError, SettingsError
 from headstart.kernel.randomness import draw_seed
+from headstart.kernel.user_settings import build
 from headstart.pipeline.arms import model_with
 from headstart.pipeline.context import FitContext
 from headstart.pipeline.record import CLASSICAL, CONSTANT, WITHOUT_TRANSFER, CandidateRow, Decision
@@ -138,8 +139,11 @@ class _Fit:
 
     def candidates(self) -> Iterator[Recommender]:
         """The recommenders that the data suffice for; the others are told of."""
+        given = self.context.plan.settings.get("recommender", {})
+        if given and len(self.backbone.methods) != 1:
+            raise SettingsError("--set recommender... needs one recommender: name it with --backbone")
         for name in self.backbone.methods:
-            recommender: Recommender = registry.plugin("recommenders", name)()
+            recommender: Recommender = build(registry.plugin("recommenders", name), given, where="recommender")
             if recommender.transfers and self.domains.source is None:
                 continue
             if lacks := recommender.lacks(self.domains):
@@ -155,7 +159,8 @@ class _Fit:
         """The recommender at the settings that suit each group best on validation."""
         best: dict[str, _Tried] = {}
         metric, started = self.task.evaluation.primary, time.monotonic()
-        for one in recommender.tries(self.domains):
+        settled = bool(self.context.plan.settings.get("recommender"))
+        for one in (recommender,) if settled else recommender.tries(self.domains):
             scorer = one.solve(self.domains, self.seed)
             for group in self._groups_of(one):
                 prediction = self.predicted(scorer, self.groups[group])
