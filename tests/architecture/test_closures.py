@@ -6,7 +6,7 @@ import pytest
 
 from package_source import import_closure
 
-MOST_LINES = {"objectives.vicreg": 600, "tuning.partial": 700, "tasks.classification.task": 1600}
+MOST_LINES = {"objectives.vicreg": 600, "tuning.partial": 700, "tasks.classification.task": 1620}
 
 
 @pytest.mark.parametrize(("module", "most"), MOST_LINES.items())

@@ -43,6 +43,7 @@ ALLOWED = {
     ("verbs/estimators.py", "multilabel"): "what a classifier of several labels does",
     ("verbs/estimators.py", "regression"): "what a regressor does",
     ("pipeline/plan.py", "head_only"): "the probe of a task whose head cannot be solved for",
+    ("verbs/fit.py", "joint"): "the flag of that name",
     ("contracts/backbone.py", "joint"): "how a backbone reads pairs",
     ("pipeline/pairs.py", "joint"): "how a backbone reads pairs",
 }

@@ -95,3 +95,26 @@ def test_joint_training_is_held_against_a_model_for_each_task(tmp_path: Path) ->
     assert "kind" in picture.alternative and picture.image.startswith("data:image/svg")
     with pytest.raises(SettingsError, match="objective 'pcgrad' is for several tasks"):
         headstart.fit(frame(), out=tmp_path / "one", **{**QUICK, "label": "marks"}, **steps)
+
+
+def test_each_of_several_data_sets_is_a_task(tmp_path: Path) -> None:
+    whole = frame().assign(kind=lambda d: np.where(d["first"] > 0, "warm", "cold"))
+    kinds, sizes = whole[["first", "second", "kind"]][:90], whole[["first", "second", "size"]][90:]
+    asked: dict[str, Any] = {"joint": True, "scratch": False, "label_curve": False}
+    for name, data in (("kinds", kinds), ("sizes", sizes.dropna())):
+        data.to_csv(tmp_path / f"{name}.csv", index=False)
+    paths = [tmp_path / "kinds.csv", tmp_path / "sizes.csv"]
+    run = headstart.fit(paths, label=["kind", "size"], out=tmp_path / "run", **asked)
+    assert run.metrics["test"]["kind.accuracy"]["value"] > 0.7 and run.metrics["test"]["size.r2"]["value"] > 0.8
+    assert run.evaluate(sizes.dropna()).figures["size.r2"].value > 0.8
+    assert run.evaluate().figures["kind.accuracy"].n == run.metrics["test"]["kind.accuracy"]["n"]
+    alike = [sizes.dropna().rename(columns={"size": "label"}), kinds.rename(columns={"kind": "label"})]
+    named = headstart.fit(alike, out=tmp_path / "alike", **asked).metrics["test"]
+    assert {"data 1.r2", "data 2.accuracy"} <= named.keys()
+    for wrong, message in (
+        ({"data": paths, "label": ["kind", "size", "kind"]}, "3 times for 2 data sets"),
+        ({"data": paths[0], "label": "kind"}, "one was given"),
+        ({"data": paths, "target": kinds[["first", "second"]]}, "exclude each other"),
+    ):
+        with pytest.raises(HeadstartError, match=message):
+            headstart.fit(**{**asked, **wrong, "out": tmp_path / "wrong"})

@@ -25,6 +25,7 @@ from headstart.cli.options import (
     Group,
     Image,
     ItemsData,
+    Joint,
     Json,
     Label,
     LabelCurve,
@@ -112,6 +113,7 @@ def fit(
     domain: Domain = None,
     slices: Slices = None,
     part: Part = None,
+    joint: Joint = None,
     format: Format = None,
     task: Task = None,
     backbone: Backbone = None,
@@ -142,6 +144,7 @@ def fit(
     headstart fit photos/
     headstart fit reviews.csv --text review --label stars --out runs/reviews
     headstart fit shop-a/ shop-b/ --target shop-c/    several domains, adapted to another without its labels
+    headstart fit reviews.csv mails.csv --joint  a task of each on one backbone
     headstart fit runs/photos/plan.toml          repeat an earlier run
     headstart fit more-photos/ --from runs/photos    continue training its model, and report what it forgot
     headstart fit amazon/ --target webcam/       adapt to another domain, of which no label is read

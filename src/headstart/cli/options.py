@@ -88,6 +88,9 @@ Part = Annotated[str | None, option("--part", "Column that says train, val or te
 Every = Annotated[
     str | None, option("--every", "Frames of videos that are examples: 1s, '10 frames', change or frame.", "RULE")
 ]
+Joint = Annotated[
+    bool | None, typer.Option("--joint", help="Each of several data sets is a task of its own on one backbone.")
+]
 Format = Annotated[str | None, option("--format", "Format of the data; detected by default.", "NAME")]
 
 Out = Annotated[str | None, option("--out", "Where to write the run; named after DATA or RUN by default.", "PATH")]

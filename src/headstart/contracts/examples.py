@@ -29,6 +29,8 @@ class LabelRoles(Settings):
     """The roles of one of several label columns, as a `Schema` has them whose only label it is."""
 
     target: str = "label"
+    column: str = ""
+    """Its name in a data set of its own, where the task may be called otherwise."""
     label_form: str | None = None
     decimal: str | None = None
     separator: str = ""
@@ -136,10 +138,14 @@ class Examples:
         none."""
         if SEVERAL not in self.schema.targets:
             return self
-        roles = self.schema.each_label[name]
+        here = self.schema.each_label
         column = name if name not in self.table.column_names else f"{name} (label)"
-        labels = pc.struct_field(self.table.column(self.schema.targets[SEVERAL]), name)
-        changed = {**roles.model_dump(exclude={"target"}), "targets": {roles.target: column}, "each_label": {}}
+        labels = pa.nulls(len(self))
+        if name in here:
+            labels = pc.struct_field(self.table.column(self.schema.targets[SEVERAL]), name)
+        roles = here.get(name, LabelRoles())
+        own = roles.model_dump(exclude={"target", "column"})
+        changed = {**own, "targets": {roles.target: column}, "each_label": {}}
         return Examples(self.table.append_column(column, labels), self.schema.model_copy(update=changed), self.notes)
 
     def weights(self) -> dict[str, np.ndarray]:

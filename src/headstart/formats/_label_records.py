@@ -4,7 +4,7 @@ the only one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,16 @@ def each_a_task(table: pa.Table, columns: Columns) -> bool:
     return columns.target == SEVERAL or not all(map(_of_flags, there))
 
 
+def known_labels(columns: Columns, present: Sequence[str]) -> Columns:
+    """The columns with those label columns of training that there are. Raises DataError where there is none."""
+    there = tuple(name for name in columns.labels if name in present)
+    if not there:
+        raise DataError(
+            f"there is none of the label columns {', '.join(columns.labels)}. Columns: {', '.join(present)}"
+        )
+    return columns.model_copy(update={"labels": there})
+
+
 def _of_flags(column: pa.ChunkedArray) -> bool:
     known = [value for value in column.to_pylist() if value is not None]
     return sum(value in (0, 1, "0", "1") for value in known) >= FLAGS * len(known)  # true and false are 1 and 0
@@ -40,7 +50,7 @@ def with_records(table: pa.Table, columns: Columns) -> tuple[pa.Table, Columns]:
     for name in names:
         if names.count(name) > 1 or name in inputs:
             raise DataError(f"--label {name}: the column is named {'twice' if name not in inputs else 'as an input'}")
-    joined = ", ".join(names)
+    joined = ", ".join(names) if len(names) > 1 else f"{names[0]} (of several)"
     records = pa.StructArray.from_arrays([table.column(name).combine_chunks() for name in names], names)
     table = table.drop_columns(list(names)).append_column(joined, records)
     return table, columns.model_copy(update={"label": joined, "labels": ()})

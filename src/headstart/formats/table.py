@@ -25,7 +25,7 @@ from headstart.formats._csv import CsvFile
 from headstart.formats._frame_labels import labels_videos
 from headstart.formats._label_column import LabelForm
 from headstart.formats._label_columns import LabelReading, ReadLabels, with_label_columns, with_labels
-from headstart.formats._label_records import columns_of, each_a_task, with_each_label, with_records
+from headstart.formats._label_records import columns_of, each_a_task, known_labels, with_each_label, with_records
 from headstart.formats._numerals import DecimalSign
 from headstart.formats._parts import PART_COLUMN, others_in
 from headstart.formats._record_tables import LINE, Lines
@@ -102,6 +102,7 @@ class Table(Settings):
                 f"{source} has a text on each line and no labels. If tabs or commas separate its columns, call it .tsv "
                 "or .csv; and give the columns their names in the first line."
             )
+        columns = known_labels(columns, present) if labelled and columns.each_label else columns
         columns = named_columns(named_besides(columns, present), present, labelled=labelled)
         typed = not all(isinstance(part.source, CsvFile) for part in tables)
         head = tables[0].source.head(_LOOK_AT) if columns.labels else None

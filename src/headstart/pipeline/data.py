@@ -26,6 +26,12 @@ class Several(tuple[Any, ...]):
     __slots__ = ()
 
 
+class EachATask(Several):
+    """Data sets that are put together, each of which is a task of its own on one backbone."""
+
+    __slots__ = ()
+
+
 class Given(NamedTuple):
     """Data of a fit as they were given: paths, or what lies in memory."""
 

@@ -19,7 +19,7 @@ from headstart.kernel import registry
 from headstart.kernel.errors import SettingsError, unknown
 from headstart.kernel.user_settings import build
 from headstart.pipeline import plan_file
-from headstart.pipeline.data import Given, Several
+from headstart.pipeline.data import EachATask, Given, Several
 from headstart.pipeline.plan_file import AUTO, AnyPlan
 from headstart.pipeline.search_settings import SearchSettings
 
@@ -60,6 +60,8 @@ class Plan(AnyPlan):
     """The run folder whose backbone and head go on, on these data."""
     more_data: tuple[str, ...] = ()
     """Further data sets, each of which is a domain as `data` is."""
+    joint: bool = False
+    """Each of several data sets is a task of its own, rather than a domain."""
     target: str | None = None
     """Inputs of another domain that the model is adapted to; none of their labels is read."""
     target_labels: str | None = None
@@ -157,7 +159,8 @@ class Plan(AnyPlan):
 
     def source(self) -> str | Several:
         """Return the path of its labelled data, or those of several data sets."""
-        return Several((self.data, *self.more_data)) if self.more_data else self.data
+        kind = EachATask if self.joint else Several
+        return kind((self.data, *self.more_data)) if self.more_data else self.data
 
     def anchored(self) -> Self:
         """As of every plan."""
@@ -202,6 +205,12 @@ class Plan(AnyPlan):
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         if not faults and not self.head.plain:
             faults += self._contradicting_head()
+        if self.joint and not self.more_data:
+            faults.append(
+                "--joint makes a task of each of several data sets, and one was given. Give more, or several --label."
+            )
+        if self.joint and self.target is not None:
+            faults.append("--joint and --target exclude each other: tasks are no domains")
         if self.target is None and self.target_labels is not None:
             faults.append("--target-labels are a few labels beside an unlabelled target: give that one with --target")
         if not faults and self.plugin("augmentation").acts and self.plugin("tuning").solved and not self.scratch:

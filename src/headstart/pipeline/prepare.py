@@ -325,7 +325,9 @@ def recognised(columns: Columns, examples: Examples) -> Columns:
     if target := _named_by_a_task(schema.targets):
         columns = columns.model_copy(update={"target": target})
     if found:
-        if schema.targets and not columns.labels:
+        if schema.each_label:
+            found |= {"label": None, "labels": tuple(schema.each_label)}
+        elif schema.targets and not columns.labels:
             found["label"] = next(iter(schema.targets.values()))
         found |= {"label_form": schema.label_form, "decimal": schema.decimal, "each_label": schema.each_label}
     return columns.model_copy(update=found)

@@ -16,7 +16,8 @@ from headstart.contracts.format import Columns
 from headstart.contracts.modality import InFiles, modality_named
 from headstart.kernel.errors import DataError, SettingsError, some
 from headstart.media.images import SUFFIXES
-from headstart.pipeline.data import NO_SETTINGS, Several, read_examples
+from headstart.pipeline.data import NO_SETTINGS, EachATask, Several, read_examples
+from headstart.pipeline.joint_data import as_tasks, columns_of_tasks
 
 DOMAIN_COLUMN, ORIGIN_COLUMN = "data set", "origin in data set"
 """Columns that are added: the name of the data set, and where an example came from in it."""
@@ -63,8 +64,11 @@ def _read_several(
     if columns.domain is not None:
         raise SettingsError(f"--domain {columns.domain}: each of several data sets is a domain. Leave it out.")
     names = names_of(sources)
-    found = [read_examples(source, columns, format=format, settings=settings) for source in sources]
+    joint = isinstance(sources, EachATask)
+    asked = columns_of_tasks(columns, names) if joint else [columns] * len(names)
+    found = [read_examples(source, own, format=format, settings=settings) for source, own in zip(sources, asked)]
     each = dict(zip(names, (examples for examples, _ in found)))
+    each = as_tasks(each) if joint else each
     first = each[names[0]]
     for name in names[1:]:
         _require_alike(names[0], first.schema, name, each[name].schema)
@@ -73,11 +77,11 @@ def _read_several(
     notes = [f"{name}: {note}" for name, examples in each.items() for note in examples.notes]
     if part is None and any(parts):
         notes.append("The given split is not used, as not all data sets have one in the same column")
-    changed = {"root": "", "part": part, "domain": DOMAIN_COLUMN, "origin": ORIGIN_COLUMN}
+    changed = {"root": "", "part": part, "domain": None if joint else DOMAIN_COLUMN, "origin": ORIGIN_COLUMN}
     schema = first.schema.model_copy(update=changed)
     table = _joined([_marked(examples, name, schema) for name, examples in each.items()])
     words = "; ".join(f"{name} ({len(examples):,}): {seen}" for name, (examples, seen) in zip(names, found))
-    seen = f"{len(names)} data sets, each a domain: {words}"
+    seen = f"{len(names)} data sets, each a {'task' if joint else 'domain'}: {words}"
     return Examples(table, schema, (*notes, *_about_classes(each))), seen
 
 

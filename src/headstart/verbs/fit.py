@@ -15,7 +15,7 @@ from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
 from headstart.pipeline.completion import completed
 from headstart.pipeline.continued_run import inherited
-from headstart.pipeline.data import Given, Several
+from headstart.pipeline.data import EachATask, Given, Several
 from headstart.pipeline.destination import require_new_run
 from headstart.pipeline.fit_run import run_fit
 from headstart.pipeline.plan import HEAD_BY_STEPS, Plan, read_plan
@@ -44,6 +44,7 @@ def fit(
     domain: str | None = None,
     slices: str | Sequence[str] = (),
     part: str | None = None,
+    joint: bool = False,
     format: str | None = None,
     task: str = "auto",
     backbone: str = "auto",
@@ -81,6 +82,7 @@ def fit(
         group: column (or regular expression over image paths) of what must not be split.
         domain: column that names the domain; every domain has figures of its own, and is a stream for objectives.
         slices: columns whose values get figures of their own.
+        joint: each of several data sets is a task of its own on one backbone; with a label for each, in their order.
         part: column that says train, val or test. format: how the data lie; recognised without it.
         task, backbone, tuning, objective, augmentation, runner: plug-ins by name; `headstart help FAMILY` lists them.
             Without `tuning` it is 'probe', with head settings 'head_only', with a `budget` 'auto': the best that is
@@ -119,8 +121,15 @@ def fit(
     """
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
-    given = Given(Several(data) if several(data) else data, target, target_labels, source, items)
-    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
+    kind = EachATask if joint else Several
+    given = Given(kind(data) if several(data) else data, target, target_labels, source, items)
+    said: dict[str, Any] = {
+        **_names_of(given),
+        "format": format,
+        "task": task,
+        "joint": joint,
+        "from_run": _folder_of(from_run),
+    }
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
