@@ -123,13 +123,8 @@ def fit(
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     kind = EachATask if joint else Several
     given = Given(kind(data) if several(data) else data, target, target_labels, source, items)
-    said: dict[str, Any] = {
-        **_names_of(given),
-        "format": format,
-        "task": task,
-        "joint": joint,
-        "from_run": _folder_of(from_run),
-    }
+    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
+    said |= {"joint": joint} if joint else {}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
