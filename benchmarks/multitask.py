@@ -52,7 +52,10 @@ def _adult(seed: int, quick: bool) -> FitContext:
     frame = pd.read_csv(data_folder() / "data" / "multitask_adult" / "adult.csv.gz", skipinitialspace=True)
     frame = frame.sample(FEW_ROWS if quick else ROWS, random_state=seed)
     columns = {"label": ("income-per-year", "marital-status", "age"), "leave_out": ("relationship",)}
-    return _context(frame, columns, seed, "table_mlp", {"task": {"kinds": {"age": "regression"}}}, weights="random")
+    more = {"weights": "random", "tuning": "scratch"}
+    steps = {"epochs": 15, "batch_size": 128, "learning_rate": 3e-3, "rates_tried": (1.0,)}
+    settings = {"task": {"kinds": {"age": "regression"}}, "tuning": steps}
+    return _context(frame, columns, seed, "table_mlp", settings, **more)
 
 
 def _nlupp(seed: int, quick: bool) -> FitContext:
@@ -66,7 +69,8 @@ def _nlupp(seed: int, quick: bool) -> FitContext:
 def _context(
     frame: pd.DataFrame, columns: Mapping[str, Any], seed: int, backbone: str, settings: Mapping[str, Any], **more: Any
 ) -> FitContext:
-    plan = Plan(data="<frame>", columns=columns, seed=seed, backbone=backbone, tuning="full", settings=settings, **more)
+    said = {"tuning": "full", **more, "columns": columns, "seed": seed, "backbone": backbone, "settings": settings}
+    plan = Plan(data="<frame>", **said)
     return start(Given(frame.reset_index(drop=True)), plan).embedded()
 
 

@@ -52,7 +52,9 @@ def with_single_tasks(arms: Arms, recipe: Any, before: Weights, budget: float | 
                 module.load_state_dict(before)
                 seconds = None if budget is None else budget / len(task.tasks)
                 one = trained_and_refitted(_of_task(context, name, number), recipe, f"{name} alone", seconds)
-                found[name] = replace(one, weights=weights_of(context.backbone))
+                found[name] = replace(
+                    one, weights=weights_of(one.model.backbone)
+                )  # a fresh one where it starts from nothing
     except (DataError, TrainingError) as error:
         why = Decision(what="each task alone", value="left out", reason=str(error))
         context.log.tell(f"No model for each task: {error}", why)

@@ -121,18 +121,27 @@ def fit(
     """
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
-    kind = EachATask if joint else Several
-    given = Given(kind(data) if several(data) else data, target, target_labels, source, items)
-    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
-    said |= {"joint": joint} if joint else {}
+    given = Given(_together(data, joint=joint), target, target_labels, source, items)
+    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "joint": joint}
+    said["from_run"] = _folder_of(from_run)
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
     said |= _choices(tuning, objective, augmentation, said)
     plan, folder = _settled(build(Plan, said, where="fit"), tuning), None if out is None else Path(out)
-    given = plan.given() if is_plan(data) else given
-    require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
+    given = _of_new_run(plan.given() if is_plan(data) else given, plan, folder)
     return run_plan(given, plan, folder, reporter or Quiet(), overwrite=overwrite)
+
+
+def _together(data: Any, *, joint: bool) -> Any:
+    """The data; several data sets are marked as such."""
+    return (EachATask if joint else Several)(data) if several(data) else data
+
+
+def _of_new_run(given: Given, plan: Plan, folder: Path | None) -> Given:
+    """The data, where a run with them may lie in the folder. Raises RunError."""
+    require_new_run(folder, plan, *given, plan.from_run, plan.backbone, plan.weights)
+    return given
 
 
 def _choices(
