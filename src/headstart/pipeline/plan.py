@@ -205,10 +205,6 @@ class Plan(AnyPlan):
             faults.append("--set scratch... is of the baseline, and --tuning scratch has none: write --set tuning...")
         if not faults and not self.head.plain:
             faults += self._contradicting_head()
-        if self.joint and not self.more_data:
-            faults.append(
-                "--joint makes a task of each of several data sets, and one was given. Give more, or several --label."
-            )
         if self.joint and self.target is not None:
             faults.append("--joint and --target exclude each other: tasks are no domains")
         if self.target is None and self.target_labels is not None:

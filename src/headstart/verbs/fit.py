@@ -10,6 +10,7 @@ from typing import Any
 from headstart.contracts.format import Columns
 from headstart.engine.launch import rank
 from headstart.engine.process_group import part
+from headstart.kernel.errors import SettingsError
 from headstart.kernel.progress import Quiet, Reporter
 from headstart.kernel.user_settings import build
 from headstart.pipeline.backbone_columns import with_columns_of_run
@@ -122,8 +123,7 @@ def fit(
     named = {"text": text, "image": image, "label": label, "numeric": numeric, "categorical": categorical, "date": date}
     named |= {"leave_out": leave_out, "group": group, "domain": domain, "slices": slices, "part": part}
     given = Given(_together(data, joint=joint), target, target_labels, source, items)
-    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "joint": joint}
-    said["from_run"] = _folder_of(from_run)
+    said: dict[str, Any] = {**_names_of(given), "format": format, "task": task, "from_run": _folder_of(from_run)}
     said |= {"backbone": backbone, "weights": weights, "runner": runner, "seed": seed, "seeds": seeds, "budget": budget}
     said |= {"scratch": scratch, "label_curve": label_curve, "layers": layers, "columns": Columns(**named)}
     said["settings"] = {family: dict(values) for family, values in (settings or {}).items()}
@@ -134,7 +134,11 @@ def fit(
 
 
 def _together(data: Any, *, joint: bool) -> Any:
-    """The data; several data sets are marked as such."""
+    """The data; several data sets are marked as such. Raises SettingsError where one is to be several tasks."""
+    if joint and not several(data):
+        raise SettingsError(
+            "--joint makes a task of each of several data sets, and one was given. Give several --label."
+        )
     return (EachATask if joint else Several)(data) if several(data) else data
 
 
@@ -190,7 +194,8 @@ def _names_of(given: Given) -> dict[str, Any]:
         "items_data": given.items,
     }
     named = {field: None if one is None else _name_of(one) for field, one in beside.items()}
-    return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more))}
+    joint = isinstance(given.data, EachATask)
+    return {"data": _name_of(first), **named, "more_data": tuple(map(_name_of, more)), "joint": joint}
 
 
 def _folder_of(run: Path | str | RunFolder | None) -> str | None:
