@@ -180,3 +180,17 @@ def test_strides_that_leave_out_the_last_stage_are_told_where_it_was_to_move(
     arguments = [str(one) for one in ("fit", cells, *named, *more)]
     result = CliRunner().invoke(app, arguments, env={"HEADSTART_CACHE": str(tmp_path / "cache")})
     assert told in " ".join(result.output.split()), result.output
+
+
+@pytest.mark.slow
+def test_the_label_curve_counts_boxes(headstart_says: Callable[..., str], tmp_path: Path) -> None:
+    data = coco(tmp_path / "cells", range(90))
+    settings = ("tuning.epochs=1", "task.width=8", "task.image_side=32", "task.strides=[4]")
+    named = ("--backbone", "test_resnet", "--weights", "random", "--runner", "eager", "--tuning", "head_only")
+    more = ("--no-scratch", "--out", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
+    said = " ".join(headstart_says("fit", data, *named, *more).split())
+    curve = json.loads((tmp_path / "run" / "metrics.json").read_text())["label_curve"]
+    parts = json.loads((data / "instances.json").read_text())["annotations"]
+    assert curve["unit"] == "boxes" and len(curve["measured"]) == 3
+    assert 0.6 * len(parts) < curve["labelled"] < len(parts)
+    assert f"With twice the labels ({2 * curve['labelled']} boxes), expect AP" in said

@@ -227,6 +227,18 @@ class Foresees(Protocol):
 
 
 @runtime_checkable
+class CountsLabels(Protocol):
+    """A bound task whose examples have any number of labels each, such as boxes: what a label curve counts."""
+
+    label_unit: ClassVar[str]
+    """What the labels are, in the plural: 'boxes'."""
+
+    def label_counts(self, targets: Targets) -> np.ndarray:
+        """Return the number of labels of each example, (examples,) int."""
+        ...
+
+
+@runtime_checkable
 class Doubts(Protocol):
     """A bound task that tells by predictions of what was not learnt from which labels look wrong."""
 

@@ -42,10 +42,10 @@ class Subsets:
         """All rows that are predicted (rows,), ascending."""
         return np.sort(np.concatenate(self.held))
 
-    def predictions(self, learn: Learn) -> list[list[Prediction]]:
-        """For each size and draw the predictions of all `rows`."""
+    def predictions(self, learn: Learn, draws: int = DRAWS) -> list[list[Prediction]]:
+        """For each size and draw, of so many at most, the predictions of all `rows`."""
         return [
-            [self._prediction(learn, size, draw) for draw in range(1 if size == self.sizes[-1] else DRAWS)]
+            [self._prediction(learn, size, draw) for draw in range(1 if size == self.sizes[-1] else draws)]
             for size in self.sizes
         ]
 

@@ -304,7 +304,9 @@ class LabelCurveRow(Settings):
 
     metric: str
     labelled: int
-    """Labelled examples that there are."""
+    """Labels that there are."""
+    unit: str = ""
+    """What the labels are, in the plural, such as 'boxes'; '' for labelled examples."""
     measured: dict[int, Number] = {}
     """Labels -> the metric of probes on so many, cross-validated."""
     expected: tuple[CurvePoint, ...] = ()

@@ -24,7 +24,7 @@ def label_curve_chart(record: RunRecord) -> Markup | None:
     ends = [(x(point.labels), y(point.high)) for point in points]
     ends += [(x(point.labels), y(point.low)) for point in reversed(points)]
     parts = [
-        svg.axes(svg.Frame(x, y, "labelled examples", metric.title, y_share=share, whole_x=True)),
+        svg.axes(svg.Frame(x, y, f"labelled {curve.unit or 'examples'}", metric.title, y_share=share, whole_x=True)),
         svg.line(x(curve.labelled), y.start, x(curve.labelled), y.stop, "kept"),
         svg.area(ends, "band"),
         svg.polyline([(x(point.labels), y(point.value)) for point in points], "curve"),
@@ -34,4 +34,5 @@ def label_curve_chart(record: RunRecord) -> Markup | None:
 
 
 def _described(curve: LabelCurveRow) -> str:
-    return f"Probes measured on {', '.join(f'{labels:,}' for labels in curve.measured)} labels. {curve.sentence}"
+    sizes = ", ".join(f"{labels:,}" for labels in curve.measured)
+    return f"Probes measured on {sizes} {curve.unit or 'labels'}. {curve.sentence}"

@@ -36,7 +36,7 @@ from headstart.contracts.task_capabilities import Choice, DoubtfulLabel, Foresig
 from headstart.kernel.errors import BackboneError, DataError, some
 from headstart.kernel.settings import Settings
 from headstart.tasks._learnt_state import distinct, one_for_each
-from headstart.tasks.detection.boxes import Box, class_names, counted, encoded, frames_of, labelled_boxes
+from headstart.tasks.detection.boxes import CROWD, Box, class_names, counted, encoded, frames_of, labelled_boxes
 from headstart.tasks.detection.decoding import decode, decode_scored, scores_of
 from headstart.tasks.detection.foresight import foreseen
 from headstart.tasks.detection.label_doubts import doubtful_boxes
@@ -109,6 +109,7 @@ class BoundDetection(BoundTask):
 
     target_kinds: ClassVar[TargetKinds] = {BOXES: Boxes()}
     in_sums: ClassVar[bool] = True
+    label_unit: ClassVar[str] = "boxes"
 
     settings: Detection
     classes: tuple[str, ...] = Field(min_length=1)
@@ -253,6 +254,10 @@ class BoundDetection(BoundTask):
         """Probe true boxes and cells of frozen maps; name boxes that look labelled wrongly."""
         maps = ((rows, features.maps, targets[BOXES]) for rows, features, targets in batches)
         return foreseen(maps, self.image_side, self.classes, groups, seed)
+
+    def label_counts(self, targets: Targets) -> np.ndarray:
+        """Return the number of boxes in each picture, crowds left out."""
+        return np.array([int((boxes[:, CROWD] == 0).sum()) for boxes in targets[BOXES]], np.int64)
 
     def doubts(self, prediction: Prediction, targets: Targets) -> tuple[DoubtfulLabel, ...]:
         """Boxes that are missing, misplaced or of another class; see `label_doubts.py`."""
