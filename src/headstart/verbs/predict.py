@@ -38,7 +38,7 @@ ROWS_AT_ONCE = 2048
 """Examples held in memory at a time."""
 
 
-FRAMES_AT_ONCE = 4
+FRAMES_AT_ONCE = 3
 """Frames of a video that are run at once: 320 pixels square, each takes some 35 MB in a small network."""
 
 

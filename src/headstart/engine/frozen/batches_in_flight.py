@@ -34,6 +34,11 @@ class BatchesInFlight:
         self._start = start
         self._execute: Execute | None = None
 
+    @property
+    def at_once(self) -> int:
+        """Return how many batches run at once; 1 before anything has started."""
+        return 1 if self._execute is None else self._execute.at_once
+
     def run(self, batches: Iterable[Fed]) -> Generator[Ran, None, None]:
         """Each batch with its result."""
         with ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,7 @@ class Predictor:
         self._batch_size = batch_size or self._remainder.batch_size
         self._adapted = adapted
         self._pooled: dict[int, np.ndarray] | None = {} if keep_pooled else None
+        self._reads_maps = model.task.needs.features == "maps"
 
     def at_most(self, batch_size: int) -> None:
         """Run no more examples at once, where memory counts: activations of large pictures take far more than these."""
@@ -127,13 +129,26 @@ class Predictor:
                     features = features_of(ran.result)
                     if self._pooled is not None and not same:
                         self._pooled |= zip(fed.rows.tolist(), features.pooled.float().cpu().numpy())
-                    same.append(self._remainder.head(features, fed.rows, head_inputs))
+                    # several threads of a head of maps would wait for each other while the runner has the cores
+                    with _threads(1 if self._reads_maps and self._pipeline.at_once > 1 else torch.get_num_threads()):
+                        same.append(self._remainder.head(features, fed.rows, head_inputs))
                     if self._views is not None and len(same) <= self._views.count:
                         continue
                     prediction = averaged(same) if self._views is not None else same[0]
                     same = []
                 yield Decoded(fed.rows, prediction, fed.failures)
                 advance(len(fed.rows) + len(fed.failures))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """With so many threads of PyTorch's."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def predict_stored(

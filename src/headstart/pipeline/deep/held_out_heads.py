@@ -42,7 +42,8 @@ def doubtful_labels(context: FitContext) -> tuple[DoubtfulLabel, ...]:
 
 
 def held_out_by_steps(context: FitContext, name: str, rest: np.ndarray, held: np.ndarray) -> Prediction:
-    """Return the prediction for some rows by a head that was trained on others, as the frozen probe is.
+    """Return the prediction for the rows `held` (some,) by a head that was trained on the `rest` (others,), as the
+    frozen probe is.
 
     Raises:
         DataError: examples are cut into windows. TrainingError: the head cannot be trained.

@@ -19,7 +19,17 @@ from headstart.engine.frozen.feature_spec import FeatureSpec
 from headstart.engine.frozen.infer import Predictor, heads_on_features, predict_stored
 from headstart.kernel.errors import DataError
 from headstart.runners.eager import Eager
-from tiny_backbones import TinyBackbone, TinyTable, TinyTexts, keys_of, table_examples, text_examples
+from masked_pictures import png
+from tiny_backbones import (
+    TinyBackbone,
+    TinyImages,
+    TinyTable,
+    TinyTexts,
+    image_examples,
+    keys_of,
+    table_examples,
+    text_examples,
+)
 
 CPU = torch.device("cpu")
 TEXTS = [" ".join(f"w{(i * 5 + j) % 30}" for j in range(1 + i * 3 % 17)) for i in range(30)]
@@ -119,3 +129,35 @@ def test_heads_on_known_features() -> None:
     np.testing.assert_allclose(found.columns["scaled"][:50], longhand(model, list(values[:50])), atol=1e-6)
     with pytest.raises(DataError, match="nothing to predict"):
         heads_on_features(model, pooled[:0])
+
+
+class MapScores(Scores):
+    """Reads maps, and notes how many threads its head has."""
+
+    threads: list[int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.needs, self.threads = Needs("maps"), []
+
+    def predict(self, head: nn.Module, features: Features, inputs: Mapping[str, Tensor]) -> Prediction:
+        self.threads.append(torch.get_num_threads())
+        return super().predict(head, features, inputs)
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(0, 2), (1, 1)])
+def test_a_head_of_maps_has_one_thread_while_a_runner_has_several_batches_in_hand(
+    threads: int, expected: int, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{k}.png" for k in range(4)]
+    for path in paths:
+        path.write_bytes(png(np.zeros((8, 8, 3), np.uint8)))
+    model, task = model_of(TinyImages("tiny_images")), MapScores()
+    model.task, model.execution = task, {"runner": "eager", "runner_settings": {"threads": threads}}  # type: ignore[assignment]
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Predictor(model, device=CPU, batch_size=2)(image_examples(paths))
+        assert task.threads == [expected] * 2 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(usual)
