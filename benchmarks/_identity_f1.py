@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from headstart.formats.video.tracking import NO_TRACK, Tracker
+from headstart.numerics.tracking import NO_TRACK, Tracker
 
 Tracks = Mapping[int, Mapping[int, tuple[float, ...]]]
 """Frame -> number of the object or track -> left, top, right, bottom."""

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks._identity_f1 import car_identity_f1, identity_f1, iou
-from headstart.formats.video.tracking import NO_TRACK, Tracker, corrected, edges_of, measured_of, predicted
 from headstart.numerics.boxes import overlaps
+from headstart.numerics.tracking import NO_TRACK, Tracker, corrected, edges_of, measured_of, predicted
 from reference_scenes import scene
 
 HERE = Path(__file__).parent

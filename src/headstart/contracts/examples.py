@@ -63,6 +63,8 @@ class Schema(Settings):
     """Column with the places of a text's words, where the data say what its words are."""
     group: str | None = None
     """Column of what must not be split: patient, speaker, source file."""
+    time: str | None = None
+    """Column of the seconds from the beginning of its group to an example, where those of a group follow in time."""
     box: str | None = None
     """Column of the part of its picture that an example is: a list of top, left, height and width in pixels."""
     legend: dict[str, str] = {}
@@ -89,7 +91,7 @@ class Schema(Settings):
     """Folder that relative paths of inputs start from."""
 
 
-ROLES = ("written", "words", "group", "domain", "weight", "part", "origin", "id")
+ROLES = ("written", "words", "group", "time", "domain", "weight", "part", "origin", "id")
 """Fields of a schema that each name a column, or none."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
@@ -297,6 +297,21 @@ class FinishesFiles(WritesFiles, Protocol):
 
     def finish(self, folder: Path) -> None:
         """Write what is left to be written below `folder` once `files` has had all examples."""
+        ...
+
+
+@runtime_checkable
+class ShowsFrames(Protocol):
+    """A presentation of what is predicted of examples that follow one another in time, as the frames of a video do."""
+
+    def frames(
+        self, name: str, prediction: Prediction, times: np.ndarray, picture: Callable[[int], Any]
+    ) -> Panel | None:
+        """Return a panel of examples of one group, in the order of time; None where there is nothing to show.
+
+        Args:
+            name: of the group. times: (examples,) seconds. picture: the picture of an example, by its place here.
+        """
         ...
 
 

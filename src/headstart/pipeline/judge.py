@@ -18,7 +18,7 @@ from headstart.contracts.panels import Outline, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Targets
-from headstart.contracts.task_capabilities import SeveralTasks
+from headstart.contracts.task_capabilities import SeveralTasks, ShowsFrames
 from headstart.evidence.comparison import compare, figures, slice_figures
 from headstart.kernel.errors import DataError
 from headstart.media.masks import overlay, read_mask, side_by_side
@@ -69,9 +69,29 @@ def judge(
         slices,
         worst,
         notes,
-        presentation_of(task).panels(model, targets),
+        (*presentation_of(task).panels(model, targets), *_frames(task, examples, model)),
         cards(task, examples, targets, model),
     )
+
+
+def _frames(task: BoundTask, examples: Examples, prediction: Prediction) -> tuple[Panel, ...]:
+    """Return the longest group of examples that follow in time as the task shows it, where there is one."""
+    schema, shown, kind = examples.schema, presentation_of(task), modality_named(examples.schema.modality)
+    if schema.time is None or schema.group is None or not isinstance(shown, ShowsFrames):
+        return ()
+    if not isinstance(kind, HasPicture):
+        return ()
+    groups, times = examples.column(schema.group), np.array(examples.column(schema.time), np.float64)
+    names, counts = np.unique(np.array(groups, dtype=str), return_counts=True)
+    longest = str(names[counts.argmax()])
+    rows = np.flatnonzero(np.array(groups, dtype=str) == longest)
+    rows = rows[np.argsort(times[rows], kind="stable")]
+    raws = raws_of(examples, rows)
+    try:
+        panel = shown.frames(longest, prediction.take(rows), times[rows], lambda place: kind.picture(raws[place]))
+    except DataError:  # a frame has become unreadable meanwhile
+        return ()
+    return () if panel is None else (panel,)
 
 
 def compared(

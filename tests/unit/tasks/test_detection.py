@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from detected_boxes import CLASSES, MAPS, box, box_maps, boxed, boxed_pictures, boxes_of
 from head_shapes import Shapes
+from headstart.contracts.examples import Examples
 from headstart.contracts.placed_targets import Boxes
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of, review_of
 from headstart.kernel.errors import BackboneError, DataError
+from headstart.pipeline.judge import judge
 from headstart.tasks.detection.boxes import Frame, encoded, frame_of
 from headstart.tasks.detection.decoding import decode
 from headstart.tasks.detection.errors import KINDS, told_apart
@@ -299,3 +302,24 @@ def test_sure_predictions_name_boxes_that_are_missing_misplaced_or_of_another_cl
     assert doubtful[0].detail == "left 0, top 0, right 20, bottom 20; score 0.90"
     few = task.doubts(Prediction({"boxes": predicted[:1]}), {"boxes": boxes[:1]})
     assert few == ()
+
+
+def test_a_report_of_a_video_shows_its_frames_in_order_with_the_tracks_of_their_boxes() -> None:
+    places = [(8 * k, 10, 8 * k + 30, 40) for k in range(6)]
+    examples = boxed([[box("cell", *places[k])] for k in (3, 0, 5, 1, 4, 2)] + [[]])
+    order = np.array([3, 0, 5, 1, 4, 2, 0])
+    more = {"time": pa.array(order / 10), "video": pa.array(["street.mp4"] * 6 + ["short.mp4"])}
+    table = examples.table
+    for name, column in more.items():
+        table = table.append_column(name, column)
+    schema = examples.schema.model_copy(update={"group": "video", "time": "time"})
+    video, task = Examples(table, schema), bound([[box("cell", 0, 0, 40, 40), box("platelet", 0, 0, 9, 9)]])
+    boxes = np.empty(7, dtype=object)
+    boxes[:] = [found((places[k], 0.9, 0)) for k in (3, 0, 5, 1, 4, 2)] + [found()]
+    prediction = Prediction({"boxes": boxes, "size": np.full((7, 2), 96), "threshold": np.full(7, 0.5)})
+    panel: Any = judge(task, video, task.targets(video), {"model": prediction}, None, 0).panels[-1]
+    assert panel.title == "Frames with tracks" and panel.image.startswith("data:image/jpeg")
+    assert panel.note.startswith("1 tracks in 6 frames of street.mp4; shown at 0 s, 0.1 s, 0.2 s, 0.3 s, 0.4 s, 0.5 s")
+    plain = examples.schema.model_copy(update={"group": "video"})
+    panels = judge(task, Examples(table, plain), task.targets(video), {"model": prediction}, None, 0).panels
+    assert panels[-1].title != "Frames with tracks"

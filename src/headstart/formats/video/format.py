@@ -214,7 +214,7 @@ def _examples(
         "time": pa.array([round(row.seconds, 4) for row in rows], pa.float64()),
         "video": pa.array([row.video for row in rows], pa.string()),
     }
-    schema: dict[str, Any] = {"group": "video", "origin": "origin", "id": "time", "root": str(root)}
+    schema: dict[str, Any] = {"group": "video", "origin": "origin", "id": "time", "time": "time", "root": str(root)}
     if layout is not None:
         found, told = box_rows(root, [row.boxes for row in rows if row.boxes is not None], Written(layout))
         table[TARGET], schema["targets"] = pa.array(found, BOXES), {TARGET: TARGET}

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headstart.formats.video.decoding import Frame, Rule, Video, library
-from headstart.formats.video.tracking import NO_TRACK, Limits, Tracker
 from headstart.kernel.files import read_json, write_json
+from headstart.numerics.tracking import NO_TRACK, Limits, Tracker
 
 BOXES, TABLE = "coco.json", "tracks.csv"
 COLUMNS = ("video", "frame", "time", "track", "label", "score", "left", "top", "right", "bottom")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from headstart.tasks.detection.box_panels import class_panel, curve_panel, error
 from headstart.tasks.detection.box_review import review_boxes
 from headstart.tasks.detection.boxes import CLASS, CROWD, EDGES, LABEL, OWN, SCORE, counted, labelled_boxes
 from headstart.tasks.detection.errors import KINDS, RIGHT, Told, told_apart
+from headstart.tasks.detection.frame_strip import frame_strip
 from headstart.tasks.detection.metrics import THRESHOLD, judged
 from headstart.tasks.detection.task import BOXES, SIZE, BoundDetection
 
@@ -81,6 +82,12 @@ class DetectionPresentation(NamedTuple):
             error_panel(told, limit),
             size_panel(matches, self.strides),
         )
+
+    def frames(
+        self, name: str, prediction: Prediction, times: np.ndarray, picture: Callable[[int], Any]
+    ) -> Panel | None:
+        """Return some frames of a video (frames,) with their boxes and the tracks of these."""
+        return frame_strip(name, shown(prediction), times, self.classes, picture)
 
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """Return the pictures with the most wrong and missed boxes, the worst first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.formats.video.tracking import NO_TRACK, Limits, Tracker
+from headstart.numerics.tracking import NO_TRACK, Limits, Tracker
 
 BOX = np.array([[10.0, 10, 50, 50]])
 
