@@ -20,7 +20,6 @@ from headstart.kernel.settings import Settings
 Raw = Any
 """One input as a modality's `raws` gives it and a backbone's `prepare` takes it: a file, a text, some numbers."""
 
-
 SEVERAL = "several"
 """The target of several label columns, each a task of its own: a record of each example's labels by column."""
 
@@ -47,8 +46,7 @@ class Schema(Settings):
     texts: int = 1
     """How many of the first input columns are texts, one after the other, where other columns stand beside them."""
     targets: dict[str, str] = {}
-    """Target name -> column. Plain tasks have one target, called 'label', a list where it is a set; labelled spans of a
-    text are called 'spans'; empty when the data are unlabelled."""
+    """Target name -> column: 'label' of plain tasks, a list where it is a set, 'spans' of texts; empty without labels."""
     label_form: str | None = None
     """What the cells of labels were taken for, as a setting of the format says it; None where their type says it."""
     decimal: str | None = None
