@@ -46,7 +46,7 @@ class Schema(Settings):
     texts: int = 1
     """How many of the first input columns are texts, one after the other, where other columns stand beside them."""
     targets: dict[str, str] = {}
-    """Target name -> column: 'label' of plain tasks, a list where it is a set, 'spans' of texts; empty without labels."""
+    """Target name -> column: 'label' of plain tasks, a list where it is a set, 'spans' of texts; empty without any."""
     label_form: str | None = None
     """What the cells of labels were taken for, as a setting of the format says it; None where their type says it."""
     decimal: str | None = None
