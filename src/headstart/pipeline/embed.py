@@ -18,6 +18,7 @@ from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import Batch, State
 from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
+from headstart.contracts.generation import blank
 from headstart.contracts.modality import raws_of
 from headstart.contracts.runner import Runner
 from headstart.contracts.task import Targets
@@ -137,6 +138,8 @@ def pass_spec(
     """The features that the frozen pass keeps for a task, and the reason where they are less than its head reads."""
     if task.needs.features == "pooled":
         return FeatureSpec.all_stages(backbone), None
+    if blank(task, backbone):  # what it sees before it has learnt anything feeds nothing
+        return FeatureSpec(), None
     spec = state_spec(backbone, task, len(backbone.stages))
     why = too_large(backbone, spec, examples, store)
     if why is None:
