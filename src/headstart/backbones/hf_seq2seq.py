@@ -39,6 +39,7 @@ class HfSeq2Seq(Settings):
     """An encoder-decoder model of transformers."""
 
     modality: ClassVar[str] = "text"
+    writes: ClassVar[bool] = True
 
     reference: str
     """Local folder, or hub id such as `Helsinki-NLP/opus-mt-en-de`."""

@@ -34,6 +34,7 @@ class Seq2SeqSmall(Settings):
     """A small translator, to be trained from random weights."""
 
     modality: ClassVar[str] = "text"
+    writes: ClassVar[bool] = True
 
     reference: str = NAME
     """Always 'seq2seq_small'."""
@@ -66,8 +67,8 @@ class Seq2SeqSmall(Settings):
 
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
-        """Never: it knows nothing before it is trained."""
-        return None
+        """It learns from nothing but the pairs at hand, where a model is to write."""
+        return NAME, "it learns from these texts alone; a pretrained model, or a run, is named with --backbone"
 
     def load(self) -> Backbone:
         """The network with random weights and a vocabulary of bytes, until texts are there to learn one.

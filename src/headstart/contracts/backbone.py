@@ -257,7 +257,8 @@ def require_width(pooled: Tensor, examples: int, backbone: Network) -> None:
 class BackboneFamily(Protocol):
     """Settings that load a `Backbone`: the contract of a file in `backbones/`.
 
-    'auto' takes a family with the class attribute `last_resort = True` only where no other one has anything.
+    'auto' takes a family with the class attribute `last_resort = True` only where no other one has anything, and one
+    with `writes = True` for tasks that say so, and for no others.
     """
 
     modality: ClassVar[str]

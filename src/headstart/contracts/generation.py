@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.features import Features
 from headstart.contracts.prediction import Prediction
-from headstart.contracts.task import BoundTask, FeatureSource, Tensors
+from headstart.contracts.task import BoundTask, FeatureSource, Task, Tensors
 from headstart.kernel.settings import Settings
 
 
@@ -106,6 +106,11 @@ class Drafts(Protocol):
     def draft(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Decode the predictions of a batch as `BoundTask.predict` does."""
         ...
+
+
+def writes_texts(task: Task) -> bool:
+    """Return whether a task, bound or not, is for models that write alone: its class says `writes`."""
+    return bool(getattr(task, "writes", False))
 
 
 def blank(task: BoundTask, backbone: Backbone) -> bool:

@@ -24,11 +24,14 @@ class Unsuited(BackboneError):
     """A backbone that can be had and does not suit the task."""
 
 
-def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tuple[Backbone, str, Decision | None]:
+def choose_backbone(
+    examples: Examples, plan: Plan, *, pairs: bool = True, writes: bool = False
+) -> tuple[Backbone, str, Decision | None]:
     """The loaded backbone, the reference it was loaded by, and the reason where 'auto' chose.
 
     Args:
         pairs: whether pairs of texts may be read apart.
+        writes: whether 'auto' must choose a model that writes texts.
 
     Raises:
         BackboneError: the name is not known (nearest names given), or nothing can be had.
@@ -37,7 +40,7 @@ def choose_backbone(examples: Examples, plan: Plan, *, pairs: bool = True) -> tu
     modality = examples.schema.modality
     reference, decision = plan.backbone, None
     if reference == "auto":
-        reference, decision = automatic(modality)
+        reference, decision = automatic(modality, writes=writes)
     _refuse_missing_folder(reference)
     # a plug-in, a run folder or another exact match names itself; a hub name is claimed by one family of its modality
     own = [registry.plugin("backbones", reference)] if reference in registry.names("backbones") else []
@@ -102,9 +105,14 @@ def families_of(modality: str) -> list[Any]:
     return [family for family in families if family.modality in ("", modality)]
 
 
-def automatic(modality: str) -> tuple[str, Decision]:
-    """Return the usual model for inputs of a modality, and why it. Raises BackboneError: there is none."""
-    for family in sorted(families_of(modality), key=lambda family: getattr(family, "last_resort", False)):
+def automatic(modality: str, *, writes: bool = False) -> tuple[str, Decision]:
+    """Return the usual model for inputs of a modality, one that `writes` texts or none of these, and why it.
+
+    Raises:
+        BackboneError: there is none.
+    """
+    families = [family for family in families_of(modality) if getattr(family, "writes", False) == writes]
+    for family in sorted(families, key=lambda family: getattr(family, "last_resort", False)):
         found = family.automatic()
         if found is not None:
             reference, reason = found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.bound_task import bound_task
 from headstart.contracts.examples import Examples
-from headstart.contracts.generation import LearnsVocabulary
+from headstart.contracts.generation import LearnsVocabulary, writes_texts
 from headstart.contracts.modality import raws_of
 from headstart.contracts.task import Task
 from headstart.kernel import registry
@@ -82,7 +82,7 @@ def ready(begun: Staged, plan: Plan, budget: Budget, log: DecisionLog) -> Ready:
     """Load the backbone and bind the task. Raises DataError, SettingsError, BackboneError or RunError as `fit`."""
     examples = begun.parts.read.examples
     with budget.step("loading the backbone"):
-        backbone, reference, loaded = choose_backbone(examples, plan)
+        backbone, reference, loaded = choose_backbone(examples, plan, writes=writes_texts(begun.task))
     learnt: tuple[str, ...] = ()
     with budget.step("reading and splitting the data"):
         if begun.continued is None:  # before the task is bound, as it may decide the width of features

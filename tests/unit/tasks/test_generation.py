@@ -302,7 +302,7 @@ def test_a_small_translator_learns_and_its_run_is_the_backbone_of_another(tmp_pa
     ("said", "tuning"), [({}, "full"), ({"tuning": "probe"}, "probe"), ({"tuning": "auto"}, "full")]
 )
 def test_without_a_tuning_a_model_that_writes_trains(said: dict[str, Any], tuning: str, tmp_path: Path) -> None:
-    plan = Plan(data="<pairs>", backbone="seq2seq_small", settings=SMALL, **said)
+    plan = Plan(data="<pairs>", settings=SMALL, **said)
     begun = start(Given(str(write(tmp_path / "pairs.tsv", 40))), plan)
-    assert begun.plan.tuning == tuning
+    assert begun.plan.tuning == tuning and begun.plan.backbone == "seq2seq_small"
     assert [one.value for one in begun.log.made if one.what == "tuning"] == ([] if tuning == "probe" else ["full"])

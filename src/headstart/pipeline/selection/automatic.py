@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.contracts.figures import info_of
+from headstart.contracts.generation import writes_texts
 from headstart.engine.launch import world_size
 from headstart.kernel.errors import BackboneError, HeadstartError, first_line
 from headstart.kernel.progress import Reporter
@@ -41,6 +42,7 @@ def with_best_backbone(
         HeadstartError: as `fit`.
     """
     free = plan.backbone == AUTO and plan.weights == "pretrained" and not plan.settings.get("backbone")
+    free = free and not writes_texts(begun.task)  # what such a model is worth is not seen before it trains
     if not free or plan.budget is None or begun.continued is not None or world_size() > 1:
         return plan
     if work is not None and (work.parent / "plan.toml").exists():

@@ -36,6 +36,7 @@ class Generation(Decoding):
     """A text for each example, such as its translation."""
 
     reads_within: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Share of each token's probability that the loss spreads over the vocabulary; in [0, 1)."""
