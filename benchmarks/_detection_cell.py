@@ -55,7 +55,9 @@ def bccd() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "boxes", "part"])
 
 
-def fitted(frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scratch: bool) -> dict[str, Any]:
+def fitted(
+    frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scratch: bool, label_curve: bool = True
+) -> dict[str, Any]:
     """The arms of a fit, and the minutes from the data to the report."""
     moved = {"learning_rate": RATE} if tuning == "full" else {}
     own, kept = {"epochs": epochs, **moved}, {} if moved else {"views": 4}
@@ -70,6 +72,7 @@ def fitted(frame: pd.DataFrame, backbone: str, tuning: str, epochs: int, *, scra
             augmentation="flip",
             part="part",
             scratch=scratch,
+            label_curve=label_curve,
             settings={
                 "tuning": own,
                 "scratch": {"epochs": epochs, "rates_tried": (1.0,)},
@@ -84,7 +87,8 @@ def few(backbone: str, epochs: int, labels: int, draw: int) -> dict[str, Any]:
     frame = bccd()
     pool = frame[frame["part"] != "test"].sample(labels, random_state=draw)
     pool = pool.assign(part=np.where(np.arange(labels) < max(2, labels // 5), "val", "train"))
-    return fitted(pd.concat([pool, frame[frame["part"] == "test"]]), backbone, "head_only", epochs, scratch=True)
+    whole = pd.concat([pool, frame[frame["part"] == "test"]])
+    return fitted(whole, backbone, "head_only", epochs, scratch=True, label_curve=False)
 
 
 def loops(backbone: str, epochs: int) -> dict[str, Any]:

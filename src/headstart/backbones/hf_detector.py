@@ -7,6 +7,7 @@ with transformers". Pictures are framed whole in squares; the library stretches 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from headstart.backbones._detector_halves import KINDS
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._text_folder import require_own_files
 from headstart.backbones._text_loading import pretrained_model, quiet, random_model
-from headstart.backbones._text_sources import Kind, find
+from headstart.backbones._text_sources import Kind, cached_folder, find
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError, HeadstartError, first_line
 from headstart.kernel.files import read_json
@@ -38,6 +39,8 @@ KNOWN = (
 """Common detectors, small ones first."""
 
 DETECTOR = Kind("detector", KNOWN, "Give a folder with config.json and model.safetensors.", tokenizer=False)
+
+_ON_HUB, _NAMED = re.compile(r"[\w.-]+/[\w.-]+"), re.compile(r"detr|d[-_]?fine", re.IGNORECASE)
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 
@@ -58,10 +61,14 @@ class HfDetector(Settings):
 
     @classmethod
     def suits(cls, reference: str) -> bool:
-        """Return whether it may name a detector: a folder with the config.json of one, or one on the hub."""
+        """Return whether it may name a detector: a folder with the config.json of one, or one on the hub, by its name
+        where it was not downloaded before."""
         folder = Path(reference).expanduser()
-        if not folder.is_dir():
-            return reference.count("/") == 1 and not reference.startswith(("timm/", ".", "/", "~"))
+        if not folder.exists() and _ON_HUB.fullmatch(reference):
+            cached = cached_folder(reference, with_weights=False, tokenizer=False)
+            if cached is None:
+                return _NAMED.search(reference) is not None
+            folder = cached
         try:
             return read_json(folder / CONFIG).get("model_type") in KINDS
         except (HeadstartError, OSError, AttributeError):

@@ -100,3 +100,24 @@ def test_a_side_that_cannot_be_cut_up_is_refused(tmp_path: Path) -> None:
 
 def _features(maps: tuple[Tensor, ...]) -> Features:
     return Features(maps[-1].mean(dim=(2, 3)), maps=maps)
+
+
+@pytest.mark.parametrize(
+    ("reference", "suits"),
+    [
+        ("PekingU/rtdetr_v2_r18vd", True),
+        ("somebody/D-FINE-small", True),
+        ("hf-hub:timm/resnet18.a1_in1k", False),
+        ("timm/resnet18", False),
+        ("facebook/dinov2-base", False),
+        ("weights/rtdetr/model.safetensors", False),
+        ("resnet18", False),
+    ],
+)
+def test_hub_names_of_other_models_are_left_to_others(reference: str, suits: bool) -> None:
+    assert HfDetector.suits(reference) is suits
+
+
+def test_folders_of_other_models_are_left_to_others(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    assert not HfDetector.suits(str(tmp_path)) and not HfDetector.suits(str(tmp_path / "config.json"))
