@@ -76,6 +76,24 @@ def _audio_folder(folder: Path) -> Sample:
     return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 4 + 4)
 
 
+def _transcripts(folder: Path) -> Sample:
+    said = {"11-1-0000": "ONE TWO", "11-1-0001": "THREE", "12-7-0000": "FOUR FIVE"}
+    for root in ("labelled", "unlabelled", "dirty"):
+        for name in said:
+            save_tone(folder / root / name[:2] / f"{name}.flac", 300 + int(name[-1]) + int(name[:2]))
+        for speaker in ("11", "12"):
+            lines = [f"{name} {words}" for name, words in said.items() if name.startswith(speaker)]
+            text = "\n".join(lines) if root != "unlabelled" else ""
+            _rubbish(folder / root, f"{speaker}/{speaker}.trans.txt", content=text + "\n")
+    (folder / "empty").mkdir()
+    dirty = folder / "dirty"
+    save_tone(dirty / "12" / "12-7-0001.flac")
+    _rubbish(dirty, "README", "11/._11-1-0000.flac")
+    with open(dirty / "11" / "11.trans.txt", "a", encoding="utf-8") as file:
+        file.write("11-1-0009 LOST\n")
+    return Sample(folder / "labelled", folder / "unlabelled", folder / "empty", Columns(), dirty, 3 + 1 + 2 + 1)
+
+
 def _table(folder: Path) -> Sample:
     texts = ["I loved every minute of it", "what a waste of time", "not bad, not good", "twice a day, every day"]
     rows = [[text, label, camera] for text, label, camera in zip(texts, ("good", "bad", "good", "bad"), "xyxy")]
@@ -266,6 +284,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "parallel_text": _parallel_text,
     "table": _table,
     "text_folder": _text_folder,
+    "transcripts": _transcripts,
     "video": _video,
     "voc": _voc,
     "yolo": _yolo,

@@ -1,7 +1,7 @@
 """Duplicates: examples whose inputs are the same or nearly so, which must not lie on two sides of a split.
 
 Exact: the same content key. Near: of inputs that have pictures see `image_likeness` and `image_crops`, of those that
-have texts `text_likeness`; all others have exact duplicates only.
+have texts `text_likeness`, of sounds `sound_likeness`; all others have exact duplicates only.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.modality import HasPicture, HasTexts, modality_named, raws_of
+from headstart.contracts.modality import HasPicture, HasSound, HasTexts, modality_named, raws_of
 from headstart.engine.frozen.disk_cache import DiskCache
 from headstart.evidence.clusters import Clusters
 from headstart.evidence.image_crops import cropped_images
 from headstart.evidence.image_fingerprints import Fingerprints, fingerprint_images
 from headstart.evidence.image_likeness import near_images
+from headstart.evidence.sound_likeness import near_sounds
 from headstart.evidence.text_likeness import near_texts
 from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
@@ -39,7 +40,7 @@ class Duplicates:
     near: tuple[Pair, ...]
     """Pairs of rows with nearly the same input, enough of them to connect each cluster."""
     failures: dict[int, str]
-    """Row -> why its picture cannot be decoded. Rows without a content key are not repeated here."""
+    """Row -> why its picture or sound cannot be decoded. Rows without a content key are not repeated here."""
     fingerprints: Fingerprints | None = None
     """Sizes and thumbnails of pictures; None for a modality without any."""
 
@@ -70,9 +71,11 @@ def find_duplicates(examples: Examples, keys: Sequence[str | None], reporter: Re
         firsts = np.unique(fingerprints.record_of, return_index=True)[1]
         rows = fingerprints.rows[firsts].tolist()
         near = [(rows[a], rows[b]) for a, b in _near_pictures(fingerprints.records)]
+    failures = fingerprints.failures if fingerprints else {}
+    if isinstance(kind, HasSound):
+        near, failures = near_sounds(kind, examples, keys, distinct)
     clusters = Clusters(len(examples))
     clusters.join_all([*exact, *near])
-    failures = fingerprints.failures if fingerprints else {}
     return Duplicates(clusters.labels(), tuple(exact), tuple(near), failures, fingerprints)
 
 

@@ -107,3 +107,22 @@ def test_parts_classes_and_groups_of_folders(tmp_path: Path) -> None:
     assert examples.column("part") == ["test", "test", "train", "train"]
     assert examples.target() == ["no", "yes", "no", "yes"]
     assert [group.rpartition("/")[-1] for group in examples.column("group")] == ["cy", "ann", "bob", "ann"]
+
+
+def test_librispeech_is_read_as_it_is_unpacked(tmp_path: Path) -> None:
+    said = {
+        "train-clean-100/11/1/11-1-0000": "ONE",
+        "train-clean-100/12/1/12-1-0000": "TWO",
+        "dev-clean/13/5/13-5-0000": "SIX",
+    }
+    for name, words in said.items():
+        save_tone(tmp_path / f"{name}.flac")
+        folder, clip = (tmp_path / name).parent, name.split("/")[-1]
+        (folder / f"{clip[:4]}.trans.txt").write_text(f"{clip} {words}\n")
+    examples = read(tmp_path)
+    assert examples.target("transcript") == ["SIX", "ONE", "TWO"] and examples.column("part") == [
+        "val",
+        "train",
+        "train",
+    ]
+    assert examples.schema.group == "speaker" and examples.column("speaker") == ["13", "11", "12"]
