@@ -437,6 +437,37 @@ def test_outputs_computed_elsewhere_are_decoded_as_its_own(
                 assert close(values.detach().numpy(), own[answer]), answer
 
 
+class Flat(nn.Module):
+    """A task's `forward` as a function of tensors, as exported graphs have it."""
+
+    def __init__(self, task: BoundTask, head: nn.Module, features: Features, asked: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.task, self.head, self.asked = task, head, tuple(asked)
+        self.has = tuple(n for n in ("pooled", "tokens", "mask", "places") if getattr(features, n) is not None)
+        self.levels = len(features.maps)
+
+    def given(self, features: Features, asked: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        return (*(getattr(features, n) for n in self.has), *features.maps, *(asked[n] for n in self.asked))
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        named, rest = dict(zip(self.has, tensors)), tensors[len(self.has) :]
+        features = Features(**named, maps=rest[: self.levels])  # type: ignore[arg-type]
+        return tuple(self.task.forward(self.head, features, dict(zip(self.asked, rest[self.levels :]))).values())
+
+
+@every_case
+def test_a_traced_graph_of_it_takes_batches_of_any_size(name: str, kind: str) -> None:
+    c, few, many = bound(name, kind), np.arange(2), np.arange(2, 7)
+    if not isinstance(c.task, DecodesTensors):
+        return
+    (small, asked), (large, others) = ((c.data.features(r), as_batch(c, r).head_inputs) for r in (few, many))
+    flat = Flat(c.task, c.head, small, asked)
+    with torch.no_grad():
+        traced = torch.jit.trace(flat, flat.given(large, others), check_trace=False)
+        for found, expected in zip(traced(*flat.given(small, asked)), flat(*flat.given(small, asked)), strict=True):
+            assert torch.equal(found, expected)
+
+
 @every_case
 def test_calibration_is_a_few_numbers_that_finishing_takes(name: str, kind: str) -> None:
     c = bound(name, kind)

@@ -38,7 +38,7 @@ def pool(hidden: Tensor, mask: Tensor, how: Pooling) -> Tensor:
     if how == "cls":
         return hidden[:, 0]
     if how == "last":
-        rows = torch.arange(len(hidden), device=hidden.device)
+        rows = torch.arange(hidden.shape[0], device=hidden.device)
         return hidden[rows, mask.sum(dim=1) - 1]
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     total = (hidden * weights).sum(dim=1, dtype=torch.float32)

@@ -126,7 +126,7 @@ class _LogMel(FrameBackbone):
 def _differences(frames: Tensor, mask: Tensor) -> Tensor:
     """(batch, frames, bands): half the difference of the frames on both sides; the ends stand for what is beyond."""
     last = (mask.sum(dim=1) - 1).clamp(min=0)
-    places = torch.arange(frames.shape[1], device=frames.device).expand(len(frames), -1)
+    places = torch.arange(frames.shape[1], device=frames.device).expand(frames.shape[0], -1)
     after = torch.minimum(places + 1, last[:, None]).unsqueeze(-1).expand_as(frames)
     before = (places - 1).clamp(min=0).unsqueeze(-1).expand_as(frames)
     return (frames.gather(1, after) - frames.gather(1, before)) / 2

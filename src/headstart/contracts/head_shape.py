@@ -125,7 +125,7 @@ class Mixture(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """(batch, width) -> (batch, classes), the logarithms of the mixed probabilities."""
         each = torch.stack([member(pooled).log_softmax(dim=-1) for member in self.members], dim=1)
-        shares = self.get_buffer("shares").log().expand(len(pooled), -1)
+        shares = self.get_buffer("shares").log().expand(pooled.shape[0], -1)
         weights = shares if self.gate is None else self.gate(pooled).log_softmax(dim=-1)
         return (each + weights[:, :, None]).logsumexp(dim=1)
 

@@ -79,7 +79,7 @@ class PointHead(nn.Module):
             "scores": _cells(self.scores(seen)).float(),
             "centreness": _cells(self.centreness(placed)).float()[..., 0],
             "boxes": torch.cat([first, last], dim=2),
-            "points": points.expand(len(level), -1, -1),
+            "points": points.expand(level.shape[0], -1, -1),
         }
 
 

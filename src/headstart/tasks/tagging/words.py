@@ -52,7 +52,7 @@ def word_vectors(features: Features, words: Tensor) -> tuple[Tensor, Tensor]:
             "none of the fast ones. Take another backbone."
         )
     first = first_tokens(*(values.to(features.tokens.device) for values in (words, features.places)))
-    rows = torch.arange(len(first), device=first.device)[:, None]
+    rows = torch.arange(first.shape[0], device=first.device)[:, None]
     return features.tokens[rows, first.clamp(min=0)], first >= 0
 
 
