@@ -5,7 +5,8 @@ of the Amazon pair game and video (CDRIB), both ways, all of the catalogue ranke
 were set by the validation users of that pair; genres, synthetic pairs and warm users were looked at afterwards only.
 Warm: of half of the shared users all but 1, 2, 5 or 10 interactions with videos are held out. Genres: the films of one
 genre are the source of another one's others, split in time. Safety: 20 synthetic pairs whose users' tastes agree by 0,
-0.3, 0.6 or 1. Scale: 10 million interactions whose degrees are drawn from those of MovieLens.
+0.3, 0.6 or 1; on 20 others the rule was set by which a transfer is chosen. Scale: 10 million interactions whose degrees
+are drawn from those of MovieLens.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     measured["recommendation.warm"] = min(100 * one["gain"][2] for one in warm["by_number"].values())
     genres = {f"{a} from {b}": _genres(a, b) for a, b in GENRES[: 1 if quick else 4]}
     measured["recommendation.genres"] = min(100 * one["gain"][2] for one in genres.values())
-    pairs = [_synthetic(n) for n in range(4 if quick else 20)]
+    pairs = [_synthetic(n) for n in range(100, 104 if quick else 120)]
     measured["recommendation.safety"] = 100 * float(np.mean([one["harmful"] for one in pairs]))
     held, found = controls(_films(), quick=quick)
     measured |= held

@@ -13,12 +13,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field
+from scipy.linalg import solve
 from scipy.sparse import csr_array
 
 from headstart.contracts.interactions import Domains
 from headstart.contracts.recommender import Recommender, Scorer
 from headstart.recommenders._domain_factors import lacks_shared, of_source
 from headstart.recommenders._linear_scores import LinearScores, counts_of, interacted, power, scaled
+
+EXACT_SHARED = 500
+"""Shared users up to which the dual is solved in float64."""
 
 MOST_SHARED = 8_000
 """Shared users beyond which the dense dual would take minutes."""
@@ -53,9 +57,11 @@ class SharedRidge(Recommender):
         damped = scaled(source[rows], columns=weights)
         lengths = np.sqrt(np.asarray(damped.multiply(damped).sum(axis=1))).ravel()
         unit = scaled(damped, rows=1.0 / np.maximum(lengths, 1e-12))
-        kernel = (unit @ unit.T).toarray().astype(np.float64)
+        precise = np.float64 if len(rows) <= EXACT_SHARED else np.float32
+        kernel = (unit @ unit.T).toarray().astype(precise)
         kernel[np.diag_indices_from(kernel)] += self.ridge
-        dual = np.linalg.solve(kernel, domains.target[rows].toarray()).astype(np.float32)
+        wanted = domains.target[rows].toarray().astype(precise)
+        dual = solve(kernel, wanted, assume_a="pos", overwrite_a=True, overwrite_b=True).astype(np.float32)
         into = csr_array(scaled(unit, columns=weights).T)
         return LinearScores(np.zeros(dual.shape[1], np.float32), interacted(domains.target), bridge=(into, dual))
 

@@ -1,8 +1,8 @@
 """The arms of a fit to interactions: every recommender is solved and tuned, and validation chooses among them.
 
 Users with a history in the domain and users without are chosen for apart. "No transfer", the best recommender of the
-target alone, is always among the choices: one that learns from the source must beat it by more than a standard error of
-the paired difference. What is chosen is solved again on training and validation part.
+target alone, is always among the choices: one that learns from the source must be significantly better, by the interval
+of the paired difference. What is chosen is solved again on training and validation part.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _panels(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried | 
         if one.recommender.transfers and none is not None:
             judged = partial(fit.judged, one.recommender, group)
             title = f"{fit.task.evaluation.primary.title} of {group} users"
-            found.append(overlap_panel(fit.domains, judged, none.score, title, fit.seed))
+            found.append(overlap_panel(fit.domains, judged, (one.score, none.score), title, fit.seed))
     return tuple(found)
 
 
@@ -224,15 +224,14 @@ def _best(tried: Sequence[_Tried]) -> _Tried | None:
 
 
 def _chosen(fit: _Fit, group: str, tried: Sequence[_Tried]) -> _Tried:
-    """The best recommender of the target alone, unless one that transfers is better by more than a standard error."""
+    """The best recommender of the target alone, unless one that transfers is significantly better."""
     own = _best([one for one in tried if not one.recommender.transfers])
     other = _best([one for one in tried if one.recommender.transfers])
     if own is None or other is None:
         return next(one for one in (own, other) if one is not None)
     metric, targets = fit.task.evaluation.primary, fit.targets(group)
-    difference = compare(metric, targets, other.prediction, own.prediction, groups=None, seed=fit.seed).figure
-    low = difference.value if np.isnan(difference.low) else (difference.value + difference.low) / 2
-    return other if difference.value > 0 and low > 0 else own
+    found = compare(metric, targets, other.prediction, own.prediction, groups=None, seed=fit.seed)
+    return other if found.verdict == "better" else own
 
 
 def _solved_arms(
@@ -311,9 +310,9 @@ def _decisions(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried
         reason = f"the best on {users:,} {group} users of the validation part"
         if fit.domains.source is not None and none is not None:
             reason += (
-                f"; better than no transfer ({none.recommender.title}) by more than a standard error"
+                f"; significantly better than no transfer ({none.recommender.title})"
                 if one.recommender.transfers
-                else "; no transfer: nothing that learns from the source is better by more than a standard error"
+                else "; no transfer: nothing that learns from the source is significantly better"
             )
         told.append(Decision(what=f"recommender for {group} users", value=one.recommender.words(), reason=reason))
     return told

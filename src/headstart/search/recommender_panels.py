@@ -15,8 +15,8 @@ from headstart.contracts.metric import SHARE
 from headstart.contracts.panels import Panel, Table
 from headstart.contracts.prediction import Prediction
 
-SHARES = (0.25, 0.5, 1.0)
-"""Of the users of both domains."""
+SHARES = (0.25, 0.5)
+"""Of the users of both domains, beside all."""
 
 SHOWN_USERS, SHOWN_ITEMS = 3, 6
 
@@ -84,19 +84,22 @@ def popularity_panel(listed: Listed, relevant: np.ndarray, counts: np.ndarray, c
     return Table(title="Gain by popularity of items", note=note, header=header, rows=rows, units=("", "", SHARE, SHARE))
 
 
-def overlap_panel(domains: Domains, judged: Callable[[Domains], float], control: float, title: str, seed: int) -> Panel:
+def overlap_panel(
+    domains: Domains, judged: Callable[[Domains], float], reached: tuple[float, float], title: str, seed: int
+) -> Panel:
     """Show what the recommender that was chosen would reach with fewer users of both domains.
 
     Args:
         domains: of training. judged: the primary metric on validation users, solved on other domains.
-        control: the same without transfer. title: of the metric. seed: decides which users are kept.
+        reached: the metric with all of them, and without transfer. title: of the metric. seed: decides who is kept.
     """
     shared = np.random.default_rng(seed).permutation(domains.shared)
-    rows = []
+    (whole, control), rows = reached, []
     for share in SHARES:
         dropped = shared[round(share * len(shared)) :]
         value = judged(without_source(domains, dropped))
         rows.append((share, len(shared) - len(dropped), value, value - control))
+    rows.append((1.0, len(shared), whole, whole - control))
     return Table(
         title="What the overlap is worth",
         note=f"{title} on validation with a part of the users of both domains; the others count as two users each.",
