@@ -165,7 +165,6 @@ app.command()(guarded(select))
 app.command()(guarded(suggest))
 app.command()(guarded(serve))
 app.command()(guarded(push))
-app.command()(guarded(doctor))
 
 
 @app.command()
@@ -326,6 +325,9 @@ def cache(
 
     found = headstart.cache(**chosen)
     return Answer(lambda: found.model_dump(mode="json"), lambda: print_cache(found))
+
+
+app.command()(guarded(doctor))
 
 
 @app.command("help")

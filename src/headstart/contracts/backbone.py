@@ -27,7 +27,7 @@ from headstart.kernel.files import hash_bytes
 from headstart.kernel.progress import Reporter
 
 UNKNOWN_LICENCE = "unknown"
-NO_LICENCE = "none (random weights)"
+NO_LICENCE = "none (no pretrained weights)"
 
 SOURCE_HEAD = "source_head"
 """Addition of objectives: the head that a backbone was trained with before, as it learns along."""

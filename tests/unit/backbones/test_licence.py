@@ -14,7 +14,7 @@ from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.format import Columns
 from headstart.contracts.model import Encoder
 
-NONE = "none (random weights)"
+NONE = "none (no pretrained weights)"
 WEIGHTS = Path(os.environ.get("HEADSTART_TEST_DATA", "")) / "weights"
 
 

@@ -68,7 +68,7 @@ def test_it_says_what_was_done(run: headstart.Run) -> None:
     assert record.name == "photos" and record.seed == 3 and record.headstart == headstart.__version__
     assert record.task == "classification" and record.primary_metric == "accuracy"
     assert record.backbone == "test_resnet" and record.backbone_origin == "random"
-    assert record.backbone_licence == "none (random weights)"
+    assert record.backbone_licence == "none (no pretrained weights)"
     assert record.metrics["accuracy"].greater_is_better and not record.metrics["log_loss"].greater_is_better
     assert {part.name: part.examples for part in record.data.parts} == {"train": 24, "val": 8, "test": 16}
     assert record.decisions[0].what == "task" and record.decisions[0].reason
