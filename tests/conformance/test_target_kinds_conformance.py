@@ -50,6 +50,7 @@ TARGETS: dict[str, np.ndarray] = {
     "values": np.linspace(-1.0, 1.0, 5),
     "label sets": np.eye(5, 3, dtype=np.float32),
     "tag sequences": ragged([0, 1, 0, 2, 1, 0], [0], [1, 1, 0, 0], [2, 0, 0], [0, 0], dtype=np.int64),
+    "token ids": ragged([3, 1, 2], [1], [], [4, 4, 0, 1], [2, 0], dtype=np.int64),
     "class maps": np.random.default_rng(0).integers(0, 3, (5, *SIDES)),
     "boxes": ragged(*BOXES, BOXES[0], dtype=np.float32),
     "outlines": np.random.default_rng(0).random((5, 4, 2)),
