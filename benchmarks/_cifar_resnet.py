@@ -96,8 +96,10 @@ def timm_folder(weights: Path, depth: int, folder: Path) -> Path:
     """Write the authors' weights as a folder of timm, which can be read where this module is imported."""
     folder.mkdir()
     usual = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "crop_pct": 1.0, "interpolation": "bilinear"}
-    named = {"input_size": [3, SIDE, SIDE], "num_classes": 0, "first_conv": "conv1", "classifier": "", **usual}
+    named = {"input_size": [3, SIDE, SIDE], "num_classes": 0, "first_conv": "conv1", "classifier": "linear", **usual}
     described = {"architecture": f"cifar_resnet{depth}", "num_classes": 0, "pretrained_cfg": named}
     (folder / "config.json").write_text(json.dumps(described))
-    save_file(load(str(weights), depth).state_dict(), folder / "model.safetensors")
+    own = torch.load(weights, weights_only=True, map_location="cpu")["state_dict"]
+    head = {name.removeprefix("module."): value for name, value in own.items() if ".linear." in name}
+    save_file({**load(str(weights), depth).state_dict(), **head}, folder / "model.safetensors")
     return folder

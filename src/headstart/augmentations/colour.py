@@ -56,7 +56,12 @@ class Colour(InputViews):
 
     def bind(self, inputs: Pixels | Tokens | None, examples: int) -> Self:  # noqa: ARG002
         """Learn the range of the pixels. Raises SettingsError where there are no three colours."""
-        if not isinstance(inputs, Pixels) or len(inputs.mean) != 3:
+        if isinstance(inputs, Pixels) and len(inputs.mean) != 3:
+            raise SettingsError(
+                f"augmentation 'colour' changes colours, and the backbone reads {len(inputs.mean)} channels, not "
+                "three. Use affine or crop, which act on any picture."
+            )
+        if not isinstance(inputs, Pixels):
             raise SettingsError(
                 "augmentation 'colour' changes colours, and the backbone does not say what range its pixels have."
                 " Use affine or crop, which act on any picture."

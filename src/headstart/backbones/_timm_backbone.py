@@ -296,7 +296,10 @@ class TimmBackbone(Backbone):
     def _takes(self, images: Tensor) -> bool:
         try:
             with torch.no_grad():
-                self.module(images)
+                if self._pool is None:
+                    self.module(images)
+                else:  # the module itself may lack its last stages
+                    self.features(self.segment(0, len(self.stages))(State(images)))
         except Exception:  # layers meet too small an input with errors of many kinds
             return False
         return True

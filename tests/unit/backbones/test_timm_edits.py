@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from headstart.augmentations.colour import Colour
 from headstart.backbones._pooled_places import PooledPlaces
 from headstart.backbones.timm_images import TimmImages
 from headstart.contracts.backbone import Backbone
@@ -162,3 +163,20 @@ def test_what_cannot_be_edited_is_refused(weights: Path, edits: dict[str, Any], 
 def test_an_activation_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(SettingsError, match=r"backbone.activation = .glu..*'gelu'"):
         build(TimmImages, {"reference": "test_resnet", "activation": "glu"}, where="backbone")
+
+
+def test_whole_pictures_are_read_by_an_edited_backbone_too(weights: Path) -> None:
+    edited = loaded(weights, "test_resnet", channels=1, drop_stages=1).whole(64)
+    grey = pages(np.full((20, 40), 200, np.uint8))
+    state = edited.prepare([grey])
+    features = edited.features(edited.segment(0, len(edited.stages), edited.map_taps())(state))
+    assert state.hidden.shape == (1, 1, 64, 64) and edited.width == features.pooled.shape[1] == 192
+    shapes = [(one.shape[1], 64 // one.shape[2]) for one in features.maps]
+    assert shapes == [(one.channels, one.stride) for one in edited.maps()] and len(shapes) > 1
+    again = TimmImages.model_validate(edited.describe()["settings"]).rebuild(weights)
+    assert torch.equal(again.prepare([grey]).hidden, state.hidden)
+
+
+def test_an_augmentation_of_colours_is_refused_for_other_channels(weights: Path) -> None:
+    with pytest.raises(SettingsError, match="the backbone reads 1 channels, not three"):
+        Colour().bind(loaded(weights, "test_resnet", channels=1).input_kind(), 9)
