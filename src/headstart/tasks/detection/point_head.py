@@ -87,7 +87,7 @@ class _Norm(nn.GroupNorm):
     """GroupNorm computed in float32: in bfloat16 its gradient takes three times as long on a CPU."""
 
     def forward(self, level: Tensor) -> Tensor:
-        return super().forward(level.float()).to(level.dtype)
+        return super().forward(level.float())
 
 
 def points_of(rows: int, columns: int, stride: int) -> Tensor:
