@@ -39,6 +39,12 @@ def test_each_label_column_is_a_task_with_figures_of_its_own(run: headstart.Run)
     assert test["kind.accuracy"]["n"] == read["kind truth"].notna().sum() < len(read)
     primaries = ("kind.accuracy", "size.r2", "marks.mean_average_precision")
     assert test["mean_score"]["value"] == pytest.approx(np.mean([test[name]["value"] for name in primaries]))
+    assert {"model", "classical", "constant"} == run.record.arms.keys()
+    assert (
+        run.record.arms["classical"].figures["size.r2"].value
+        > 0.5
+        > run.record.arms["constant"].figures["size.r2"].value
+    )
     assert "Confusions: kind" in run.report.read_text() and "Predicted against true: size" in run.report.read_text()
 
 

@@ -19,9 +19,10 @@ from headstart.contracts.modality import modality_named
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.task import BoundTask, Calibration, Targets
-from headstart.contracts.task_capabilities import ClosedForm, one_class_each
+from headstart.contracts.task_capabilities import ClosedForm, SeveralTasks, one_class_each
 from headstart.kernel import registry
 from headstart.kernel.randomness import draw_seed
+from headstart.pipeline.one_task import of_task
 from headstart.pipeline.prepare import Prepared
 from headstart.pipeline.record import CLASSICAL, CONSTANT
 
@@ -53,6 +54,8 @@ class _Choice(NamedTuple):
 
 def fit_baselines(data: Prepared, seed: int) -> tuple[BaselineArm, ...]:
     """Fit the best classical model for these inputs, and the constant prediction; nothing where none suits."""
+    if isinstance(data.task, SeveralTasks):
+        return _of_each_task(data, data.task, seed)
     if not isinstance(data.task, FromScores):
         return ()
     modality = modality_named(data.examples.schema.modality)
@@ -65,6 +68,22 @@ def fit_baselines(data: Prepared, seed: int) -> tuple[BaselineArm, ...]:
         if some := [baseline for baseline in suited if baseline.informed == informed]:
             arms.append(_arm(key, some, data, draw_seed(seed, "baselines") % 2**32))
     return tuple(arms)
+
+
+def _of_each_task(data: Prepared, task: SeveralTasks, seed: int) -> tuple[BaselineArm, ...]:
+    """The baselines of each task, joined; those that all tasks have."""
+    each = {name: {arm.key: arm for arm in fit_baselines(of_task(data, name), seed)} for name in task.tasks}
+    found = []
+    for key in (CLASSICAL, CONSTANT):
+        own = {name: arms[key] for name, arms in each.items() if key in arms}
+        if len(own) < len(each):
+            continue
+        title = " and ".join(dict.fromkeys(arm.title for arm in own.values()))
+        title = title if key == CLASSICAL else "a constant answer to each task"
+        chosen = {f"{name}.{setting}": value for name, arm in own.items() for setting, value in arm.chosen.items()}
+        prediction = task.joined({name: arm.prediction for name, arm in own.items()})
+        found.append(BaselineArm(key, title, sum(arm.seconds for arm in own.values()), chosen, prediction))
+    return tuple(found)
 
 
 def _arm(key: str, baselines: list[Baseline], data: Prepared, seed: int) -> BaselineArm:
