@@ -11,6 +11,8 @@ import pytest
 
 import headstart
 from headstart.kernel.errors import DataError, HeadstartError, SettingsError
+from tagged_texts import tagged_texts
+from tiny_text_models import save_tiny
 
 NAMES = ["kind", "size", "marks"]
 QUICK: dict[str, Any] = {"label": NAMES, "scratch": False, "label_curve": False}
@@ -69,7 +71,11 @@ def test_it_predicts_every_task_of_every_row_and_judges_those_with_labels(run: h
         ({"kind": "warm"}, {}, "column 'kind': all 160 labels are 'warm'"),
         ({}, {"label": "kind", "task": "joint"}, "needs several label columns"),
         ({}, {"settings": {"task": {"kinds": {"sise": "regression"}}}}, "task.kinds: .*'sise'.*size"),
-        ({}, {"settings": {"task": {"options": {"kind": {"class_weights": "balanced"}}}}}, "class weights"),
+        (
+            {},
+            {"settings": {"task": {"options": {"kind": {"class_weight": "balanced"}}}}},
+            "Did you mean 'class_weights'",
+        ),
     ],
 )
 def test_what_cannot_be_learnt_is_named(
@@ -128,3 +134,24 @@ def test_each_of_several_data_sets_is_a_task(tmp_path: Path) -> None:
     ):
         with pytest.raises(HeadstartError, match=message):
             headstart.fit(**{**asked, **wrong, "out": tmp_path / "wrong"})
+
+
+def test_spans_of_a_text_are_a_task_beside_its_class(tmp_path: Path) -> None:
+    examples = tagged_texts(60)
+    spans = examples.column("spans")
+    topics = ["persons" if any(one["label"] == "person" for one in some) else "none" for some in spans]
+    texts = pd.DataFrame({"text": examples.column("text"), "spans": spans, "topic": topics})
+    asked = {
+        "text": "text",
+        "label": ["topic", "spans"],
+        "scratch": False,
+        "backbone": str(save_tiny(tmp_path / "tiny", "bert")),
+    }
+    steps = {"tuning": {"epochs": 2}, "task": {"options": {"topic": {"class_weights": "balanced"}}}}
+    run = headstart.fit(texts, out=tmp_path / "run", tuning="full", settings=steps, **asked)
+    assert {"topic.accuracy", "spans.f1"} <= run.metrics["test"].keys()
+    found = run.predict(texts[["text"]][:3])
+    assert {"topic prediction", "spans prediction"} <= {*found.columns} and len(found) == 3
+    with pytest.raises(DataError, match=r"column 'spans': 1 of 60 examples have no label"):
+        lacking = texts.assign(spans=[None, *spans[1:]])
+        headstart.fit(lacking, out=tmp_path / "lacking", **asked)

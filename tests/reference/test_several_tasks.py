@@ -40,6 +40,23 @@ def test_the_loss_of_each_task_is_a_mean_over_the_examples_with_its_label() -> N
     torch.testing.assert_close(mean, found["size"], rtol=1e-6, atol=1e-6)
 
 
+def test_sums_of_tasks_add_up_over_parts_of_a_batch() -> None:
+    examples = several_labels()
+    task = Joint(options={"kind": {"class_weights": "balanced"}}, weights={"size": 2.5}).bind(examples, SHAPES)
+    plain = Joint(weights={"size": 2.5}).bind(examples, SHAPES)
+    targets = {name: torch.from_numpy(values) for name, values in task.targets(examples).items()}
+    torch.manual_seed(0)
+    head, pooled = task.head(SHAPES).double(), torch.randn(80, SHAPES.width, dtype=torch.float64)
+    outputs = task.forward(head, Features(pooled), {})
+    parts = [slice(0, 1), slice(1, 31), slice(31, 80)]
+    each = [task.sums(_cut(outputs, part), _cut(targets, part)) for part in parts]
+    total = task.losses_of({name: sum(one[name] for one in each) for name in each[0]})
+    alone = task.tasks["kind"].losses({"logits": outputs["kind.logits"]}, {"label": targets["kind.label"]})
+    wanted = {"kind": alone["cross_entropy"], "size": plain.losses(outputs, targets)["size"]}
+    torch.testing.assert_close(total, wanted, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(task.losses(outputs, targets), wanted, rtol=1e-6, atol=1e-6)
+
+
 def test_uncertainty_weighs_losses_by_their_noise() -> None:
     noise = LogNoise(2)
     noise.values.data = torch.tensor([0.3, -1.2])

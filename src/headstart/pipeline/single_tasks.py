@@ -44,14 +44,16 @@ def with_single_tasks(arms: Arms, recipe: Any, before: Weights, budget: float | 
     if not isinstance(task, SeveralTasks) or context.windows is not None:
         return arms
     now, found = weights_of(context.backbone), {}
+    probe = next((arm for arm in arms.trained if arm.on_stored), arms.trained[-1])
     try:
         with context.budget.step("each task alone", budget):
             module.load_state_dict(before)
-            panel = _picture(list(task.tasks), _affinities(context, arms.trained[-1]))
+            panel = _picture(list(task.tasks), _affinities(context, probe))
             for number, name in enumerate(task.tasks):
                 module.load_state_dict(before)
                 seconds = None if budget is None else budget / len(task.tasks)
-                one = trained_and_refitted(_of_task(context, name, number), recipe, f"{name} alone", seconds)
+                own = _of_task(context, name, number)
+                one = trained_and_refitted(own, recipe, f"{name} alone", seconds, _probe_of(own, probe, number))
                 found[name] = replace(
                     one, weights=weights_of(one.model.backbone)
                 )  # a fresh one where it starts from nothing
@@ -75,6 +77,14 @@ def _of_task(context: FitContext, name: str, number: int) -> FitContext:
         plan = plan.model_copy(update={"objective": "supervised", "settings": settings})
     work = None if context.work is None else context.work / f"task-{number}"
     return replace(context, plan=plan, data=of_task(context.data, name), work=work, head=None)
+
+
+def _probe_of(context: FitContext, probe: Trained, number: int) -> Trained | None:
+    """The part of a joint probe that one task starts from; None where its head can be solved for on what is kept."""
+    if context.features.spec.keep != "state":
+        return None
+    head = list(probe.model.heads["head"].children())[number]
+    return replace(probe, model=model_with(context, context.backbone, copy.deepcopy(head)))
 
 
 def _affinities(context: FitContext, probe: Trained) -> np.ndarray:

@@ -156,7 +156,8 @@ class BoundJoint(BoundTask):
     def evaluation(self) -> Evaluation:
         """mean_score, and each task's metrics and calibration."""
         limits = joined({name: task.evaluation.limits for name, task in self.tasks.items()})
-        return Evaluation(joint_metrics(self.tasks), self._calibrated, self._finished, limits=limits)
+        by = "metric" if any(task.evaluation.chosen_by == "metric" for task in self.tasks.values()) else "loss"
+        return Evaluation(joint_metrics(self.tasks), self._calibrated, self._finished, by, limits)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each example in proportion."""
@@ -183,6 +184,11 @@ class BoundJoint(BoundTask):
         for name, task in self.tasks.items():
             alone, rows = labelled(examples, name)
             own = task.targets(alone) if len(rows) else {}
+            if len(rows) < len(examples) and any(values.dtype == object for values in own.values()):
+                raise DataError(
+                    f"column '{name}': {len(examples) - len(rows)} of {len(examples)} examples have no label, and the"
+                    f" task {registry.name_of(task)} needs one of each beside other tasks; [] where there is nothing."
+                )
             placed = {key: _placed(values, rows, len(examples)) for key, values in own.items() if key != WEIGHT}
             found[name] = {**placed, KNOWN: _placed(np.ones(len(rows), np.float32), rows, len(examples))}
         if not any(bool(own[KNOWN].any()) for own in found.values()):
@@ -225,10 +231,42 @@ class BoundJoint(BoundTask):
 
     def losses(self, outputs: Tensors, targets: Tensors) -> Tensors:
         """Return a term for each task, by its name."""
+        if self.in_sums:
+            return self.losses_of(self.sums(outputs, targets))
         return {
             name: self.settings.weights.get(name, 1.0) * self._loss(name, task, outputs, targets)
             for name, task in self.tasks.items()
         }
+
+    @property
+    def in_sums(self) -> bool:
+        """Return whether the losses of any task are made of sums: then those of all are."""
+        return any(made_of_sums(task) for task in self.tasks.values())
+
+    def sums(self, outputs: Tensors, targets: Tensors) -> Tensors:
+        """Return the sums of each task over the examples with its label: its own, or "loss" and "count"."""
+        found = {}
+        for name, task in self.tasks.items():
+            known = targets[f"{name}.{KNOWN}"] > 0
+            own, truth = (
+                {k: v[known] for k, v in of.items()} for of in (within(name, outputs), targets_of(name, targets))
+            )
+            if made_of_sums(task):
+                found[name] = dict(task.sums(own, truth))
+            else:
+                count = known.sum()
+                loss = _total(task.losses(own, truth)) * count if bool(count) else _nothing(own)
+                found[name] = {"loss": loss, "count": count}
+        return joined(found)
+
+    def losses_of(self, sums: Tensors) -> Tensors:
+        """Return a term for each task, the mean over the examples with its label or what the task makes of its sums."""
+        found = {}
+        for name, task in self.tasks.items():
+            own = within(name, sums)
+            mean = _total(task.losses_of(own)) if made_of_sums(task) else own["loss"] / own["count"].clamp(min=1)
+            found[name] = self.settings.weights.get(name, 1.0) * mean
+        return found
 
     def predict(self, head: nn.Module, features: Features, inputs: Tensors) -> Prediction:
         """Return the columns of each task's prediction as 'TASK.COLUMN'."""
@@ -253,7 +291,7 @@ class BoundJoint(BoundTask):
             return _total(task.losses(found, truth))
         known = targets[f"{name}.{KNOWN}"] > 0
         if not bool(known.any()):
-            return _total({key: value.sum() * 0 for key, value in found.items() if value.is_floating_point()})
+            return _nothing(found)
         some = ({key: value[known] for key, value in named.items()} for named in (found, truth))
         return _total(task.losses(*some)) * (known.float().mean() / share)
 
@@ -307,12 +345,8 @@ def _by_rarest(tasks: Mapping[str, Any], examples: Examples) -> SplitPolicy:
 
 
 def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Values (known, ...) at their rows of so many, which are empty elsewhere: zeros, or the first of ragged ones."""
-    if values.dtype == object:
-        filled = np.empty(count, object)
-        filled[:] = [values[0]] * count
-    else:
-        filled = np.zeros((count, *values.shape[1:]), values.dtype)
+    """Values (known, ...) at their rows of so many, which are 0 elsewhere."""
+    filled = np.zeros((count, *values.shape[1:]), values.dtype)
     filled[rows] = values
     return filled
 
@@ -323,17 +357,16 @@ def _restored(entry: Mapping[str, Any]) -> BoundTask:
 
 
 def _require_alike(tasks: Mapping[str, BoundTask]) -> None:
-    """Refuse tasks whose heads need different features, or whose losses do not add up over parts of a batch."""
+    """Refuse tasks whose heads need different features."""
     needs = {name: task.needs for name, task in tasks.items() if task.needs != Needs()}
     if len(set(needs.values())) > 1:
         named = " and ".join(f"'{name}' ({need.features})" for name, need in needs.items())
         raise SettingsError(f"the tasks {named} need different features of the backbone. Fit one without the others.")
-    for name, task in tasks.items():
-        if made_of_sums(task):
-            raise SettingsError(
-                f"task.options.{name}: the losses of this {registry.name_of(task)} are no means over examples, and"
-                " cannot be added to those of other tasks. Leave class weights and the like out."
-            )
+
+
+def _nothing(outputs: Tensors) -> Tensor:
+    """A loss () of no examples, which has a gradient."""
+    return _total({key: value.sum() * 0 for key, value in outputs.items() if value.is_floating_point()})
 
 
 def _total(losses: Tensors) -> Tensor:
