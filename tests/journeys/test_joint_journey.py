@@ -86,6 +86,11 @@ def test_what_cannot_be_learnt_is_named(
         headstart.fit(frame().assign(**changed), out=tmp_path / "run", **asked)
 
 
+def test_a_series_of_seeds_shows_the_spread_of_every_task(tmp_path: Path) -> None:
+    run = headstart.fit(frame(), out=tmp_path / "run", seeds=2, **QUICK)
+    assert run.record.spreads["model"]["size.r2"] >= 0 and "Spread over" in run.report.read_text()
+
+
 def test_columns_of_0_and_1_are_labels_unless_each_is_asked_to_be_a_task(tmp_path: Path) -> None:
     flags = frame().assign(kind=lambda d: (d["first"] > 0).astype(int), size=lambda d: (d["second"] > 0).astype(int))
     asked = {**QUICK, "label": ["kind", "size"], "leave_out": ["marks"]}
