@@ -13,12 +13,10 @@ from headstart.contracts.panels import Mistake, Panel
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.presentation import presentation_of
 from headstart.contracts.review import Review
+from headstart.contracts.target_kinds import VALUES
 from headstart.contracts.task import Targets
 from headstart.tasks.joint.parts import known_in, label_columns, labelled, prediction_of, targets_of
 from headstart.tasks.joint.task import BoundJoint
-
-MOST_NAMES = 50
-"""Names of a task that are counted for each part of the split; numbers have too many."""
 
 
 class JointPresentation(NamedTuple):
@@ -36,11 +34,12 @@ class JointPresentation(NamedTuple):
         return found
 
     def tally(self, labels: Sequence[Any]) -> Mapping[str, int]:
-        """Count the examples of each task's classes; nothing of a task with very many, such as numbers."""
+        """Count the examples of each task's classes; nothing of numbers."""
         found: Counter[str] = Counter()
         for name, task in self.task.tasks.items():
-            counts = presentation_of(task).tally([one[name] for one in labels if name in one])
-            found.update({f"{name}: {key}": count for key, count in counts.items() if len(counts) <= MOST_NAMES})
+            if VALUES not in task.target_kinds.values():
+                counts = presentation_of(task).tally([one[name] for one in labels if name in one])
+                found.update({f"{name}: {key}": count for key, count in counts.items()})
         return found
 
     def columns(self, prediction: Prediction) -> Mapping[str, np.ndarray]:
