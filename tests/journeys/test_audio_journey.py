@@ -95,3 +95,17 @@ def test_transcripts_are_learnt_found_in_long_clips_and_shown_with_their_differe
     if run.record.mistakes:
         page = run.report.read_text(encoding="utf-8")
         assert "<mark>" in page and "data:audio/mpeg" in page
+
+
+def test_sounds_of_no_use_are_named_and_the_others_are_learnt_from(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+    save_folders(tmp_path / "tones")
+    low = tmp_path / "tones" / "low"
+    (low / "empty.wav").write_bytes(b"")
+    soundfile.write(low / "silent.wav", np.zeros(4000), 8000)
+    soundfile.write(low / "stereo.wav", np.stack([tone(300), tone(310)], axis=1), 16000)
+    found = headstart.inspect(tmp_path / "tones")
+    told = "\n".join(finding.text for finding in found.findings)
+    assert "several sample rates" in told and "more than one channel, which are averaged: 1" in told
+    assert "empty.wav" in told or "is empty (0 bytes)" in told
+    assert "silent" in told
