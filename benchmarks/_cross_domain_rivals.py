@@ -9,6 +9,7 @@ first epochs; the epoch is the best on validation users, and a training ends whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -77,8 +78,8 @@ def cmf(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarray],
     """One vector for each user in both domains, items of their own; the target's loss weighs 0.7."""
     torch.manual_seed(0)
     users = _embedding(pair.target.shape[0])
-    items = nn.ModuleList([_embedding(pair.target.shape[1]), _embedding(pair.source.shape[1])])
-    optimiser = torch.optim.Adam([*users.parameters(), *items.parameters()], rate)
+    items = [_embedding(pair.target.shape[1]), _embedding(pair.source.shape[1])]
+    optimiser = torch.optim.Adam([one.weight for one in (users, *items)], rate)
     drawn = Pairs(pair.target), Pairs(pair.source)
     for epoch in range(epochs):
         for batches in zip(*(pairs.batches(epoch) for pairs in drawn)):
@@ -86,7 +87,7 @@ def cmf(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarray],
             for (user, liked, other), table, share in zip(batches, items, (0.7, 0.3)):
                 loss = loss + share * _pointwise(users(user), table(liked), table(other))
             _step(optimiser, loss)
-        yield lambda rows: (users.weight[rows] @ items[0].weight.T).detach().numpy()
+        yield partial(_scores, users.weight.detach(), items[0].weight.detach())
 
 
 def emcdr(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
@@ -104,7 +105,16 @@ def emcdr(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarray
                 penalty = 1e-3 * (mine.square().sum() + items(liked).square().sum()) / len(user)
                 _step(optimiser, penalty - functional.logsigmoid(margin).mean())
         mapping = _mapped(tables[1][0].weight[shared].detach(), tables[0][0].weight[shared].detach())
-        yield lambda rows, f=mapping: (f(tables[1][0].weight[rows]) @ tables[0][1].weight.T).detach().numpy()
+        yield partial(_mapped_scores, mapping, tables[1][0].weight, tables[0][1].weight)
+
+
+def _scores(users: Tensor, items: Tensor, rows: np.ndarray) -> np.ndarray:
+    return np.asarray((users[rows] @ items.T).numpy())
+
+
+@torch.no_grad()
+def _mapped_scores(mapping: nn.Module, users: Tensor, items: Tensor, rows: np.ndarray) -> np.ndarray:
+    return _scores(mapping(users), items, rows)
 
 
 def _mapped(source: Tensor, target: Tensor) -> nn.Module:
@@ -122,12 +132,12 @@ def bitgcf(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarra
     graphs = [_graph(matrix) for matrix in pair]
     degrees = [torch.from_numpy(np.diff(matrix.indptr).astype(np.float32))[:, None] for matrix in pair]
     both = (degrees[0] > 0) & (degrees[1] > 0) | ((degrees[0] == 0) & (degrees[1] > 0))
-    tables = nn.ModuleList([_embedding(count + matrix.shape[1]) for matrix in pair])
-    optimiser = torch.optim.Adam(tables.parameters(), rate)
+    tables = [_embedding(count + matrix.shape[1]) for matrix in pair]
+    optimiser = torch.optim.Adam([table.weight for table in tables], rate)
     drawn = [Pairs(matrix) for matrix in pair]
 
     def vectors(*, training: bool) -> list[Tensor]:
-        now = [table.weight for table in tables]
+        now: list[Tensor] = [table.weight for table in tables]
         layers = [[each] for each in now]
         for _ in range(2):
             sides = [torch.sparse.mm(graph, each) for graph, each in zip(graphs, now)]
@@ -150,7 +160,7 @@ def bitgcf(pair: Pair, rate: float, epochs: int) -> Iterator[Callable[[np.ndarra
             _step(optimiser, loss)
         with torch.no_grad():
             found = vectors(training=False)[0]
-        yield lambda rows, f=found: (f[rows] @ f[count:].T).numpy()
+        yield partial(_scores, found, found[count:])
 
 
 def _graph(matrix: csr_array) -> Tensor:

@@ -83,7 +83,7 @@ def _ndcg(scores: np.ndarray, part: dict[str, csr_array]) -> np.ndarray:
 
 def _implicit(matrix: csr_array, epochs: int, unobserved: float, penalty: float, threads: int = 0) -> Any:
     """implicit's ALS: confidence 1 / unobserved of what was had beside 1 of all, the same loss up to a factor."""
-    from implicit.als import AlternatingLeastSquares
+    from implicit.als import AlternatingLeastSquares  # type: ignore[import-untyped]
 
     model = AlternatingLeastSquares(
         WIDTH, regularization=penalty, alpha=1 + 1 / unobserved, iterations=epochs, random_state=0, num_threads=threads

@@ -234,8 +234,8 @@ def _synthetic(number: int) -> dict[str, Any]:
         np.array([f"u{n}" for n in range(users)]),
         np.array([f"{'u' if n < shared else 'v'}{n}" for n in range(users)]),
     )
-    frames = [_drawn(mine, name, items, draws) for mine, name in zip((tastes, others), names)]
-    found = _with_source(*frames, seed=number)
+    frame, other = (_drawn(mine, name, items, draws) for mine, name in zip((tastes, others), names))
+    found = _with_source(frame, other, seed=number)
     return {
         "related": related,
         "shared": shared,

@@ -30,8 +30,13 @@ def tastes() -> tuple[Domains, np.ndarray]:
     target[60:] = False
     likes = (group[:, None] == np.arange(ITEMS) % 2) & (np.arange(ITEMS) != UNSEEN)
     contents = np.stack([np.arange(ITEMS) % 2, 1 - np.arange(ITEMS) % 2], axis=1).astype(np.float32)
-    both = (csr_array(side.astype(np.float32)) for side in (target, source))
-    return Domains(*both, contents, contents[:OTHERS]), likes
+    ours, theirs = (csr_array(side.astype(np.float32)) for side in (target, source))
+    return Domains(ours, theirs, contents, contents[:OTHERS]), likes
+
+
+def source_of(domains: Domains) -> csr_array:
+    assert domains.source is not None
+    return domains.source
 
 
 def usual(name: str) -> Recommender:
@@ -55,7 +60,7 @@ def test_arrays_make_the_same_scores_again(name: str) -> None:
     solved = usual(name).solve(domains, 0)
     again = usual(name).restored({key: np.array(values) for key, values in solved.arrays().items()})
     rows = [0, 70, 5]
-    found, wanted = (one.scores(domains.target[rows], domains.source[rows]) for one in (again, solved))
+    found, wanted = (one.scores(domains.target[rows], source_of(domains)[rows]) for one in (again, solved))
     assert np.array_equal(found, wanted)
 
 
@@ -85,7 +90,7 @@ def test_there_are_settings_to_choose_from_and_words_for_them(name: str) -> None
 @every("recommenders")
 def test_one_that_transfers_needs_users_of_both_domains_or_contents(name: str) -> None:
     domains, _ = tastes()
-    apart = Domains(domains.target, csr_array(np.vstack([np.zeros((60, OTHERS)), domains.source[60:].toarray()])))
+    apart = Domains(domains.target, csr_array(np.vstack([np.zeros((60, OTHERS)), source_of(domains)[60:].toarray()])))
     if usual(name).transfers:
         assert ("contents of items" if name == "content" else "users of both domains") in usual(name).lacks(apart)
 

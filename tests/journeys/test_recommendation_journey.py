@@ -14,7 +14,7 @@ from headstart.kernel.errors import DataError, SettingsError
 from headstart.verbs.run import Run
 from interaction_tables import domains, item_table, save_domains
 
-QUICK = {"backbone": "popularity+item_knn+ials"}
+QUICK: dict[str, Any] = {"backbone": "popularity+item_knn+ials"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,9 @@ def test_the_test_part_is_the_same_when_it_is_evaluated_again(alone: tuple[Path,
     again = run.evaluate()
     assert again.figures["ndcg@10"].value == pytest.approx(before["value"], abs=1e-9) and again.n == before["n"]
     loaded = headstart.load(run.folder)
-    assert loaded.predict(pd.DataFrame({"user": ["u3"]})).equals(run.predict(pd.DataFrame({"user": ["u3"]})))
+    assert isinstance(loaded, Run) and loaded.predict(pd.DataFrame({"user": ["u3"]})).equals(
+        run.predict(pd.DataFrame({"user": ["u3"]}))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,9 @@ def test_cold_users_are_predicted_by_id_and_by_a_source_history(transferred: tup
     only = "u250"  # has games alone
     by_id = run.predict(pd.DataFrame({"user": [only]}))
     had = pd.read_csv(games).query("user == @only")
-    given = headstart.predict(run.folder, had.assign(user="new"), settings={"format": {"domain": "source"}})
+    settings = {"format": {"domain": "source"}}
+    given = headstart.predict(run.folder, had.assign(user="new"), settings=settings)
+    assert isinstance(given, pd.DataFrame)
     assert list(by_id["prediction"]) == list(given["prediction"]) and len(by_id) == 10
     assert by_id["prediction"].str.startswith("f").all()
 

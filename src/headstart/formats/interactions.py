@@ -101,7 +101,13 @@ class Interactions(Settings):
     def _roles(self, table: Any, columns: Columns) -> Roles:
         names = list(table.column_names if isinstance(table, pa.Table) else table.names())
         found = roles_of(names)
-        given = {"user": self.user, "item": self.item, "rating": self.rating, "time": self.time, "part": columns.part}
+        given: dict[str, Any] = {
+            "user": self.user,
+            "item": self.item,
+            "rating": self.rating,
+            "time": self.time,
+            "part": columns.part,
+        }
         for role, name in given.items():
             if name is not None and name not in names:
                 raise DataError(f"no column '{name}' for {role} in the data. Columns: {', '.join(names)}")

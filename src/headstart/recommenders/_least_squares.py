@@ -47,14 +47,14 @@ def half_step(factors: Tensor, histories: csr_array, weighing: Weighing, prior: 
     turned = torch.cat([factors @ vectors, factors.new_zeros(1, factors.shape[1])])
     ridges = torch.from_numpy(weighing.ridges(lengths, histories.shape[1])).to(factors.dtype)
     found = factors.new_zeros(len(lengths), factors.shape[1]) if prior is None else prior @ vectors
-    for rows, items in _batches(histories, lengths, factors.shape[1]):
-        picked, rows = _picked(turned, items), torch.from_numpy(rows)
+    for numbers, items in _batches(histories, lengths, factors.shape[1]):
+        picked, rows = _picked(turned, items), torch.from_numpy(numbers)
         means = None if prior is None else found[rows]
         found[rows] = _solved(picked, values, ridges[rows], means)
-    if prior is not None and (empty := np.flatnonzero(lengths == 0)).size:
-        rows = torch.from_numpy(empty)
-        scale = ridges[rows, None]
-        found[rows] *= scale / (values + scale)
+    if prior is not None and (nothing := np.flatnonzero(lengths == 0)).size:
+        empty = torch.from_numpy(nothing)
+        scale = ridges[empty, None]
+        found[empty] *= scale / (values + scale)
     return found @ vectors.T
 
 

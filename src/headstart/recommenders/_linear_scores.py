@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-Weights = np.ndarray | csr_array
+Weights = Any
+"""A matrix, dense or sparse: numpy's or scipy's, which has no types."""
+
 Chain = tuple[Weights, ...]
 
 _PARTS = ("data", "indices", "indptr")

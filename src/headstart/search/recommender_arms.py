@@ -1,8 +1,9 @@
 """The arms of a fit to interactions: every recommender is solved and tuned, and validation chooses among them.
 
 Users with a history in the domain and users without are chosen for apart. "No transfer", the best recommender of the
-target alone, is always among the choices: one that learns from the source must be significantly better, by the interval
-of the paired difference. What is chosen is solved again on training and validation part.
+target alone, is always among the choices: for users with a history one that learns from the source must be significantly
+better, as its many settings may be so by chance; for cold users, whom nothing else tells apart, by a standard error.
+What is chosen is solved again on training and validation part.
 """
 
 from __future__ import annotations
@@ -224,14 +225,16 @@ def _best(tried: Sequence[_Tried]) -> _Tried | None:
 
 
 def _chosen(fit: _Fit, group: str, tried: Sequence[_Tried]) -> _Tried:
-    """The best recommender of the target alone, unless one that transfers is significantly better."""
+    """The best recommender of the target alone, unless one that transfers is better, by the rule above."""
     own = _best([one for one in tried if not one.recommender.transfers])
     other = _best([one for one in tried if one.recommender.transfers])
     if own is None or other is None:
         return next(one for one in (own, other) if one is not None)
     metric, targets = fit.task.evaluation.primary, fit.targets(group)
     found = compare(metric, targets, other.prediction, own.prediction, groups=None, seed=fit.seed)
-    return other if found.verdict == "better" else own
+    figure = found.figure
+    likely = figure.value > 0 and figure.value + figure.low > 0  # the interval is of about two standard errors
+    return other if found.verdict == "better" or (group == COLD and likely) else own
 
 
 def _solved_arms(
@@ -310,9 +313,9 @@ def _decisions(fit: _Fit, chosen: Mapping[str, _Tried], own: Mapping[str, _Tried
         reason = f"the best on {users:,} {group} users of the validation part"
         if fit.domains.source is not None and none is not None:
             reason += (
-                f"; significantly better than no transfer ({none.recommender.title})"
+                f"; better than no transfer ({none.recommender.title})"
                 if one.recommender.transfers
-                else "; no transfer: nothing that learns from the source is significantly better"
+                else "; no transfer: nothing that learns from the source is better for certain"
             )
         told.append(Decision(what=f"recommender for {group} users", value=one.recommender.words(), reason=reason))
     return told

@@ -55,7 +55,7 @@ def test_a_split_in_time_has_one_moment_for_all_users() -> None:
 def test_without_times_random_interactions_of_each_user_are_held_out_and_that_is_said() -> None:
     table = FILMS.drop(columns="time")
     examples = cut(table)
-    counts = table.groupby("user").size()
+    counts = {str(user): count for user, count in table.groupby("user").size().items()}
     train = {user: len(row["items"]) for user, row in rows(examples, "train").items()}
     assert all(train[user] == count for user, count in counts.items() if count < 3)
     assert all(train[user] < count for user, count in counts.items() if count >= 3)
