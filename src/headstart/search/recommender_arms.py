@@ -1,8 +1,8 @@
 """The arms of a fit to interactions: every recommender is solved and tuned, and validation chooses among them.
 
 Users with a history in the domain and users without are chosen for apart. "No transfer", the best recommender of the
-target alone, is always among the choices: for users with a history one that learns from the source must be significantly
-better, as its many settings may be so by chance; for cold users, whom nothing else tells apart, by a standard error.
+target alone, is always among the choices: for users with a history one that learns from the source must be better for
+certain, as its many settings may be so by chance; for cold users, whom nothing else tells apart, by a standard error.
 What is chosen is solved again on training and validation part.
 """
 
