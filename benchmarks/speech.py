@@ -131,7 +131,9 @@ def _whisper(epochs: int) -> dict[str, Any]:
                 reporter=Quiet(),
             )
             arms = run.record.arms
-            own = arms.get("model") or next(iter(arms.values()))
+            own = max(
+                arms.values(), key=lambda arm: len(arm.history)
+            )  # the fine-tuning, whether it is the model or not
             history = own.history
             found[name] = {
                 "wer": own.figures["wer"].model_dump(),
