@@ -69,7 +69,8 @@ def sizes_of(examples: Examples) -> np.ndarray:
 
 def _usual(edges: np.ndarray, pictures: np.ndarray) -> list[tuple[np.ndarray, float]]:
     """Boxes (4,) of one class, with the share of its pictures that have one there."""
-    alike, left, found = overlaps(edges, edges) >= ALIKE, np.ones(len(edges), bool), []
+    alike, left = overlaps(edges, edges) >= ALIKE, np.ones(len(edges), bool)
+    found: list[tuple[np.ndarray, float]] = []
     while left.any() and len(found) < MOST:
         best = int((alike & left).sum(axis=1).argmax())
         found.append((edges[best], len(np.unique(pictures[alike[best]])) / len(np.unique(pictures))))
