@@ -11,6 +11,7 @@ from plugins import sample
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.carriers import State, Tap
+from headstart.contracts.runner import CannotRun
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel import registry
 
@@ -52,7 +53,7 @@ def test_it_names_a_precision_that_can_be_stored(name: str) -> None:
 def test_results_equal_plain_pytorch_and_lie_on_the_cpu_without_gradients(name: str, spec: str, loaded: Loaded) -> None:
     runner, backbone = quick(name), loaded.backbone
     segment = FrozenSegment(backbone, WISHES[spec](backbone), 0)
-    execute = runner.start(segment, backbone.prepare(loaded.raws[:2]), torch.device("cpu"))
+    execute = ready(runner, segment, backbone.prepare(loaded.raws[:2]), loaded)
     for raws in (loaded.raws[:2], loaded.raws, loaded.raws[::-1], loaded.raws[-1:]):
         state = backbone.prepare(raws)
         with torch.no_grad():
@@ -87,9 +88,9 @@ def test_one_backbone_may_have_several_segments_running(name: str, loaded: Loade
     if end < 2:
         pytest.skip("it has one stage")
     state = backbone.prepare(loaded.raws)
-    first = runner.start(backbone.segment(0, 1), state, torch.device("cpu"))
+    first = ready(runner, backbone.segment(0, 1), state, loaded)
     middle = first(state)
-    second = runner.start(backbone.segment(1, end), middle, torch.device("cpu"))
+    second = ready(runner, backbone.segment(1, end), middle, loaded)
     with torch.no_grad():
         expected = backbone.segment(0, end)(state)
     close(second(first(state)).hidden, expected.hidden, RELATIVE_ERROR[runner.precision])
@@ -101,7 +102,17 @@ def quick(name: str) -> Any:
 
 def started(name: str, loaded: Loaded) -> Any:
     segment = FrozenSegment(loaded.backbone, WISHES["pooled"](loaded.backbone), 0)
-    return quick(name).start(segment, loaded.backbone.prepare(loaded.raws[:1]), torch.device("cpu"))
+    return ready(quick(name), segment, loaded.backbone.prepare(loaded.raws[:1]), loaded)
+
+
+def ready(runner: Any, segment: Any, example: State, loaded: Loaded) -> Any:
+    """The started segment. Features that depend on the padding are made clip by clip, which no graph can do."""
+    try:
+        return runner.start(segment, example, torch.device("cpu"))
+    except CannotRun as error:
+        if getattr(loaded.backbone, "padding_exact", True):
+            raise
+        pytest.skip(str(error).splitlines()[0])
 
 
 def close(found: torch.Tensor, expected: torch.Tensor, most: float) -> None:

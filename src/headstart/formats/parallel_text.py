@@ -39,7 +39,7 @@ class ParallelText(Settings):
         except DataError as error:
             return f"line-aligned files: {error}"
         files = sum(len(corpus.files) for corpus in found)
-        if not files or len(others) > files:
+        if len(others) > files or not any(len(corpus.files) > 1 for corpus in found):
             return None
         return f"line-aligned files of {len(found)} corpora in {', '.join(languages_of(found))}"
 
