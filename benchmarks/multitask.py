@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._data import data_folder
+from headstart.contracts.panels import Picture
+from headstart.contracts.task_capabilities import SeveralTasks
 from headstart.evidence.comparison import compare
 from headstart.pipeline.arms import solve_arm, train_arm
 from headstart.pipeline.context import FitContext
@@ -90,6 +92,8 @@ def _compared(context: FitContext, seed: int) -> dict[str, Any]:
     if single.key != SINGLE:
         raise SystemExit("no single-task models were trained")
     alone, targets, task = predict_rows(context, single, rows), data.targets_of(rows), data.task
+    if not isinstance(task, SeveralTasks):
+        raise SystemExit("the task is not made of several")
     shown: dict[str, Any] = {}
     for objective, (arm, predicted) in joint.items():
         tasks = {}
@@ -103,4 +107,8 @@ def _compared(context: FitContext, seed: int) -> dict[str, Any]:
                 "verdict": found.verdict,
             }
         shown[objective] = {"time": arm.seconds / single.seconds, "seconds": arm.seconds, "tasks": tasks}
-    return {**shown, "alone_seconds": single.seconds, "affinity": [panel.alternative for panel in arms.panels]}
+    return {
+        **shown,
+        "alone_seconds": single.seconds,
+        "affinity": [panel.alternative for panel in arms.panels if isinstance(panel, Picture)],
+    }

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import headstart
+from headstart.contracts.panels import Picture
 from headstart.kernel.errors import DataError, HeadstartError, SettingsError
 from tagged_texts import tagged_texts
 from tiny_text_models import save_tiny
@@ -102,8 +103,8 @@ def test_columns_of_0_and_1_are_labels_unless_each_is_asked_to_be_a_task(tmp_pat
 
 
 def test_joint_training_is_held_against_a_model_for_each_task(tmp_path: Path) -> None:
-    steps = {"tuning": "scratch", "backbone": "table_mlp", "weights": "random", "objective": "pcgrad"}
-    settings = {
+    steps: dict[str, Any] = {"tuning": "scratch", "backbone": "table_mlp", "weights": "random", "objective": "pcgrad"}
+    settings: dict[str, dict[str, Any]] = {
         "tuning": {"epochs": 12, "learning_rate": 0.02, "rates_tried": [1.0]},
         "backbone": {"width": 16},
         "task": {"weights": {"size": 2.0}},
@@ -112,7 +113,7 @@ def test_joint_training_is_held_against_a_model_for_each_task(tmp_path: Path) ->
     compared = [one.metric for one in run.record.comparisons if one.against == "single"]
     assert compared == ["mean_score", "kind.accuracy", "size.r2", "marks.mean_average_precision"]
     assert "a model for each task" in run.verdict and run.record.arms["single"].figures["size.r2"].value > 0.5
-    (picture,) = [panel for panel in run.record.panels if panel.title == "Affinity of the tasks"]
+    (picture,) = [panel for panel in run.record.panels if isinstance(panel, Picture)]
     assert "kind" in picture.alternative and picture.image.startswith("data:image/svg")
     with pytest.raises(SettingsError, match="objective 'pcgrad' is for several tasks"):
         headstart.fit(frame(), out=tmp_path / "one", **{**QUICK, "label": "marks"}, **steps)
@@ -143,20 +144,20 @@ def test_each_of_several_data_sets_is_a_task(tmp_path: Path) -> None:
 
 def test_spans_of_a_text_are_a_task_beside_its_class(tmp_path: Path) -> None:
     examples = tagged_texts(60)
-    spans = examples.column("spans")
+    spans: list[Any] = examples.column("spans")
     topics = ["persons" if any(one["label"] == "person" for one in some) else "none" for some in spans]
     texts = pd.DataFrame({"text": examples.column("text"), "spans": spans, "topic": topics})
-    asked = {
+    asked: dict[str, Any] = {
         "text": "text",
         "label": ["topic", "spans"],
         "scratch": False,
         "backbone": str(save_tiny(tmp_path / "tiny", "bert")),
     }
-    steps = {"tuning": {"epochs": 2}, "task": {"options": {"topic": {"class_weights": "balanced"}}}}
+    steps: dict[str, Any] = {"tuning": {"epochs": 2}, "task": {"options": {"topic": {"class_weights": "balanced"}}}}
     run = headstart.fit(texts, out=tmp_path / "run", tuning="full", settings=steps, **asked)
     assert {"topic.accuracy", "spans.f1"} <= run.metrics["test"].keys()
     found = run.predict(texts[["text"]][:3])
     assert {"topic prediction", "spans prediction"} <= {*found.columns} and len(found) == 3
     with pytest.raises(DataError, match=r"column 'spans': 1 of 60 examples have no label"):
-        lacking = texts.assign(spans=[None, *spans[1:]])
+        lacking = texts.assign(spans=pd.Series([None, *spans[1:]], dtype=object))
         headstart.fit(lacking, out=tmp_path / "lacking", **asked)

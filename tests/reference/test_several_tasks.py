@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_sums_of_tasks_add_up_over_parts_of_a_batch() -> None:
     outputs = task.forward(head, Features(pooled), {})
     parts = [slice(0, 1), slice(1, 31), slice(31, 80)]
     each = [task.sums(_cut(outputs, part), _cut(targets, part)) for part in parts]
-    total = task.losses_of({name: sum(one[name] for one in each) for name in each[0]})
+    total = task.losses_of({name: torch.stack([one[name] for one in each]).sum() for name in each[0]})
     alone = task.tasks["kind"].losses({"logits": outputs["kind.logits"]}, {"label": targets["kind.label"]})
     wanted = {"kind": alone["cross_entropy"], "size": plain.losses(outputs, targets)["size"]}
     torch.testing.assert_close(total, wanted, rtol=1e-6, atol=1e-6)
@@ -75,6 +76,7 @@ def test_uncertainty_weighs_losses_by_their_noise() -> None:
     total = Uncertainty().combine(losses, [])
     assert total is not None
     total.backward()
+    assert noise.values.grad is not None and base.grad is not None
     np.testing.assert_allclose(noise.values.grad, 0.5 - values / (2 * np.exp(s)), rtol=1e-6)
     np.testing.assert_allclose(base.grad, [1.7 / np.exp(0.3), 0.5 / np.exp(-1.2)], rtol=1e-6)
 
@@ -95,6 +97,7 @@ def test_pcgrad_projects_as_another_implementation_does(tasks: int) -> None:
     assert PCGrad().combine(losses, [first, second, alone, still]) is None
     torch.manual_seed(1)
     theirs = aggregation.PCGrad()(wanted.double())
+    assert first.grad is not None and second.grad is not None
     torch.testing.assert_close(torch.cat([first.grad, second.grad]).double(), theirs, rtol=1e-6, atol=1e-6)
     assert alone.grad is not None and alone.grad.item() == 4.0 and still.grad is None
 
@@ -107,5 +110,5 @@ def test_pcgrad_of_two_tasks_by_hand() -> None:
     torch.testing.assert_close(weight.grad, torch.tensor([0.5, 1.5]))
 
 
-def _cut(targets: dict[str, torch.Tensor], part: slice) -> dict[str, torch.Tensor]:
+def _cut(targets: Mapping[str, torch.Tensor], part: slice) -> dict[str, torch.Tensor]:
     return {name: values[part] for name, values in targets.items()}

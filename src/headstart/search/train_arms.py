@@ -104,8 +104,9 @@ def _trained(context: FitContext, keep: float, start: Trained | None, baseline: 
     with context.budget.step(f"training ({name})", seconds):
         tuned = trained_and_refitted(context, tuning, title, seconds, start)
     context.log.add(more, *tuned.decisions)
-    floor = start is not None and has_floor(context)
-    arms = better_of(context, tuned, start, baseline, before) if floor else Arms(context, [tuned, baseline])
+    arms = Arms(context, [tuned, baseline])
+    if start is not None and has_floor(context):
+        arms = better_of(context, tuned, start, baseline, before)
     return told(with_single_tasks(arms, tuning, before, seconds) if several else arms, tuned)
 
 

@@ -156,8 +156,9 @@ class BoundJoint(BoundTask):
     def evaluation(self) -> Evaluation:
         """mean_score, and each task's metrics and calibration."""
         limits = joined({name: task.evaluation.limits for name, task in self.tasks.items()})
-        by = "metric" if any(task.evaluation.chosen_by == "metric" for task in self.tasks.values()) else "loss"
-        return Evaluation(joint_metrics(self.tasks), self._calibrated, self._finished, by, limits)
+        by_loss = all(task.evaluation.chosen_by == "loss" for task in self.tasks.values())
+        metrics = joint_metrics(self.tasks)
+        return Evaluation(metrics, self._calibrated, self._finished, "loss" if by_loss else "metric", limits)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each example in proportion."""
