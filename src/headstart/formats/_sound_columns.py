@@ -59,7 +59,11 @@ def sound_roles(
     if columns.text or columns.image or columns.numeric:
         return None
     names = [name for name in table.column_names if not name.startswith("__")]
-    found = [wanted] if wanted in names else [name for name in names if holds_sound(table.column(name), root)]
+    found = (
+        [wanted]
+        if wanted is not None and wanted in names
+        else [name for name in names if holds_sound(table.column(name), root)]
+    )
     if not found:
         return None
     if len(found) > 1:
@@ -112,7 +116,7 @@ def with_transcripts(table: pa.Table, label: str) -> pa.Table:
 
 def _is_sound(value: dict[str, Any]) -> bool:
     content, path = value.get("bytes"), value.get("path")
-    return content.startswith(_MAGIC) if content else bool(path) and is_audio_path(path)
+    return content.startswith(_MAGIC) if content else bool(path) and is_audio_path(str(path))
 
 
 def _found(root: str, path: str) -> str:

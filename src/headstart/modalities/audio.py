@@ -111,7 +111,7 @@ _FILE = (str, os.PathLike)
 
 def _headers(raws: Sequence[Raw]) -> list[Any]:
     """Headers of the files; None where one cannot be read."""
-    found = []
+    found: list[Any] = []
     for raw in raws:
         try:
             found.append(sound_info(file_of(raw)))

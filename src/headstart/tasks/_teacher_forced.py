@@ -63,7 +63,9 @@ class TeacherForced(BoundTask):
 
     def __eq__(self, other: object) -> bool:
         """Compare settings and what was learnt; the decoder is the backbone's."""
-        return type(other) is type(self) and self.model_dump() == other.model_dump()
+        if not isinstance(other, TeacherForced) or type(other) is not type(self):
+            return False
+        return self.model_dump() == other.model_dump()
 
     def with_backbone(self, backbone: FeatureSource) -> Self:
         """Return the task with the backbone whose vocabulary makes its targets. Raises BackboneError."""
