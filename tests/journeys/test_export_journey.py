@@ -68,6 +68,18 @@ def test_the_first_golden_difference_is_named(export: Path, tmp_path: Path, head
         runpy.run_path(str(copy / "check.py"))
 
 
+def test_other_preprocessing_is_named(export: Path, tmp_path: Path, headstart_command: Command) -> None:
+    copy = shutil.copytree(export, tmp_path / "copy")
+    golden = load_file(copy / "golden.safetensors")
+    golden["input.input"][5] += 3
+    save_file(golden, copy / "golden.safetensors")
+    description = json.loads((copy / "export.json").read_text())
+    description["files"]["golden.safetensors"] = hash_bytes((copy / "golden.safetensors").read_bytes())
+    (copy / "export.json").write_text(json.dumps(description))
+    ended = headstart_command("evaluate", copy)
+    assert ended.code == 5 and "become other tensors on this machine: input 5 by up to" in ended.err
+
+
 def test_golden_inputs_are_the_real_files(export: Path) -> None:
     golden, files = load_file(export / "golden.safetensors"), {f.read_bytes() for f in (OLD / "data").rglob("*.png")}
     assert len(golden["input.input"]) == 8 and golden["input.input"].dtype == np.uint8

@@ -19,7 +19,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from headstart.contracts.exporter import Arrays, CannotExport, Compute, Exporter
-from headstart.contracts.model_files import TaskEntry
+from headstart.contracts.model_files import PluginEntry, TaskEntry
 from headstart.kernel import registry
 from headstart.kernel.errors import HeadstartError, RunError, SettingsError
 from headstart.kernel.files import hash_bytes, read_json, write_atomic
@@ -65,6 +65,8 @@ class Exported(Settings):
     precision: str
     task: TaskEntry
     backbone: str
+    preparation: PluginEntry | None = None
+    """What makes the backbone's preprocessing again."""
     licence: str
     """Of the pretrained weights."""
     inputs: tuple[Port, ...]

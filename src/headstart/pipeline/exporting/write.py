@@ -14,7 +14,7 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.exporter import Arrays, CannotExport, Compute, Exporter, Graph
 from headstart.contracts.modality import raws_of
 from headstart.contracts.model import Model
-from headstart.contracts.model_files import TaskEntry
+from headstart.contracts.model_files import PluginEntry, TaskEntry
 from headstart.contracts.task_capabilities import Windowed, learnt_of
 from headstart.engine.device import versions
 from headstart.engine.exported.whole_graph import graph_of
@@ -37,6 +37,7 @@ from headstart.pipeline.exporting.artefact import (
 from headstart.pipeline.exporting.check_file import check_file
 from headstart.pipeline.exporting.gate import SIZES, Compared, Prepared, arrays_of, compare_all, prepared
 from headstart.pipeline.exporting.quantised import Quantised, quantised
+from headstart.pipeline.exporting.replay import with_checked_preparation
 
 EXAMPLES, EXAMPLES_INT8 = 256, 1000
 """Of the validation part that an export is held against."""
@@ -84,6 +85,7 @@ def write_export(
         write_atomic(folder / "assets" / name, content)
     write_json(folder / PREPROCESSING, model.backbone.preparation())
     found = _described(model, registry.name_of(exporter), passed, smaller, arrays, outputs, folder)
+    found = with_checked_preparation(folder, found)
     write_json(folder / DESCRIPTION, found.model_dump(mode="json"))
     return found
 
@@ -148,6 +150,7 @@ def _described(
         precision=smaller.precision,
         task=TaskEntry(plugin=registry.name_of(model.task), settings=dict(settings), learnt=dict(learnt)),
         backbone=model.backbone.name,
+        preparation=PluginEntry.model_validate(model.backbone.describe()),
         licence=model.backbone.licence,
         inputs=tuple(_port(name, arrays[name], axes) for name, axes in zip(graph.inputs, graph.axes)),
         outputs=tuple(_port(name, outputs[name], _shared(outputs[name], graph, arrays)) for name in graph.outputs),
