@@ -200,7 +200,7 @@ def _epoch(context: FitContext, first: int | None) -> float:
         with torch.set_grad_enabled(first == -1):
             features = backbone.features(segment(batch.state))
         losses = task.losses(task.forward(head, features, batch.head_inputs), batch.targets)
-        sum(losses.values()).backward()
+        torch.stack([*losses.values()]).sum().backward()
         optimiser.step()
         optimiser.zero_grad()
         seconds += (time.monotonic() - began) if number else 0.0
@@ -215,7 +215,7 @@ def answer(kind: str, arguments: Sequence[str]) -> dict[str, Any]:
         return (kept if kind == "kept" else retrieval)(arguments[0], int(arguments[1]))
     seconds = float(arguments[0])
     if kind in ("child", "scratch"):
-        return few(kind, seconds, *map(int, arguments[1:3]), *arguments[3:])
+        return few(kind, seconds, int(arguments[1]), int(arguments[2]), *arguments[3:])
     target, count = ("fr", int(arguments[1])) if kind == "parent" else ("de", int(arguments[1]))
     last = len(lines("train", "en"))
     # a parent takes the pairs from the end: its English texts are none of a child's

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from headstart.contracts.examples import Examples
-from headstart.contracts.generation import Generates
+from headstart.contracts.generation import DecoderHead, Generates
 from headstart.contracts.model import Model
 from headstart.contracts.retrieval import Memory, MemoryHead, Remembers, nearest
 from headstart.engine.frozen.infer import Predictor
@@ -37,6 +37,7 @@ SHARES = (1.0, 0.5, 0.25)
 """Of the weight that the validation texts ask for."""
 MOST_JUDGED, MOST_ASKED = 500, 20_000
 """Texts that are generated, and tokens by which the memory's answer is weighed, at most."""
+NO_TEXTS = "--tuning nearest_tokens keeps states of a decoder: the task must write texts"
 AT_ONCE = 512
 """Tokens whose neighbours are looked for together."""
 
@@ -63,9 +64,10 @@ def retrieval_arms(context: FitContext) -> Arms:
     Raises:
         SettingsError: the task does not write texts, or there is no validation part.
     """
-    task, backbone = context.data.task, context.backbone
-    if not (isinstance(task, Remembers) and isinstance(backbone, Generates)):
-        raise SettingsError("--tuning nearest_tokens keeps states of a decoder: the task must write texts")
+    backbone = context.backbone
+    if not isinstance(backbone, Generates):
+        raise SettingsError(NO_TEXTS)
+    _remembering(context)
     if not len(context.data.split.val):
         raise SettingsError("--tuning nearest_tokens weighs its memory on a validation part, and there is none")
     with context.budget.step("the model as it is"):
@@ -75,7 +77,7 @@ def retrieval_arms(context: FitContext) -> Arms:
         head, sentence = _chosen(context, plain)
     model = plain.model
     if head is not None:
-        model = model_with(context, backbone, head, task.with_memory(head.memory))
+        model = model_with(context, backbone, head, _remembering(context).with_memory(head.memory))
     title = f"{backbone.name} with a memory" if head is not None else plain.title
     chosen: dict[str, float | int | str] = {"weight": 0.0, "kept": sentence}
     if head is not None:
@@ -88,9 +90,19 @@ def retrieval_arms(context: FitContext) -> Arms:
     return Arms(context, [arm, plain], sentence=sentence, used=context.budget.used())
 
 
+def _remembering(context: FitContext) -> Remembers:
+    """The task. Raises SettingsError where it does not write texts."""
+    task = context.data.task
+    if not isinstance(task, Remembers):
+        raise SettingsError(NO_TEXTS)
+    return task
+
+
 def _chosen(context: FitContext, plain: Trained) -> tuple[MemoryHead | None, str]:
     """The head with its memory, or None where the weight is 0; and what the kept domain loses, in a sentence."""
-    tuning, task = context.tuning, context.data.task
+    tuning, task, plain_head = context.tuning, _remembering(context), plain.model.heads["head"]
+    if not isinstance(plain_head, DecoderHead):
+        raise SettingsError(NO_TEXTS)
     memory = _thinned(_seen(context, context.data.split.train), tuning.entries, context.plan.seed)
     best = _best_of(memory, _thinned(_seen(context, context.data.split.val), MOST_ASKED, context.plan.seed), tuning)
     judged = context.data.examples.take(context.data.split.val[:MOST_JUDGED])
@@ -98,7 +110,7 @@ def _chosen(context: FitContext, plain: Trained) -> tuple[MemoryHead | None, str
     before = _score(plain.model, judged), *(_score(plain.model, half) for half in keep)
     for share in SHARES if best.weight else ():
         asked = best.model_copy(update={"weight": best.weight * share})
-        head = MemoryHead(plain.model.heads["head"].decoder, asked).fill(memory.states, memory.tokens)
+        head = MemoryHead(plain_head.decoder, asked).fill(memory.states, memory.tokens)
         model = model_with(context, context.backbone, head, task.with_memory(asked))
         gain = _score(model, judged) - before[0]
         lost = before[1] - _score(model, keep[0]) if keep else 0.0
@@ -124,8 +136,7 @@ def _told(context: FitContext, before: float, after: float) -> str:
 
 def _seen(context: FitContext, rows: np.ndarray) -> _Seen:
     """One teacher-forced pass over some rows."""
-    task = context.data.task
-    head = task.head(context.backbone)
+    task, head = _remembering(context), context.data.task.head(context.backbone)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for _, batch, features in batches_of_features(context, rows, "decoder states"):
         with torch.no_grad():

@@ -155,8 +155,9 @@ def _covering(run: RunFolder, coverage: float | None, test_time: str | None, rep
     reporter.say(f"{scores.reached(coverage)}.")
 
     def columns(predicted: Predicted) -> Mapping[str, np.ndarray]:
-        within = predicted.prediction is not None and isinstance(shown, Covers)
-        return shown.within(predicted.prediction, radius) if within else {}  # type: ignore[union-attr,arg-type]
+        if predicted.prediction is None or not isinstance(shown, Covers):
+            return {}
+        return shown.within(predicted.prediction, radius)
 
     return (columns,)
 

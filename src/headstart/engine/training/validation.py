@@ -69,8 +69,8 @@ class Validation(Validator[Prediction]):
             losses = task.losses_of(found) if made_of_sums(task) else task.losses(outputs, batch.targets)
             loss = sum(term.item() for term in losses.values())
             sums = {name: values.cpu().double() for name, values in found.items()}
-            from_outputs = isinstance(task, FromOutputs)
-            shown = (
-                task.predicted(outputs, batch.head_inputs) if from_outputs else self.forward.predict(features, batch)
-            )
+            if isinstance(task, FromOutputs):
+                shown = task.predicted(outputs, batch.head_inputs)
+            else:
+                shown = self.forward.predict(features, batch)
             return Part(len(batch.rows), loss, shown, sums)
