@@ -40,8 +40,12 @@ run = headstart.fit(
     text="en",
     label="de",
     scratch=False,
-    settings={"tuning": {"epochs": 12, "learning_rate": 3e-3}},
+    settings={
+        "backbone": {"width": 96, "layers": 2, "vocabulary": 400, "dropout": 0.0},
+        "tuning": {"epochs": 40, "learning_rate": 3e-3},
+    },
     out=folder / "run",
 )
 print(run.verdict)
-print(run.predict(["four hundred thirty two", "nine hundred ninety nine"]))
+found = run.predict(["four hundred thirty two", "nine hundred ninety nine"])
+print(*found["prediction"], sep="\n")

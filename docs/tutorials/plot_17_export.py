@@ -27,7 +27,7 @@ run = headstart.fit(folder / "digits", out=folder / "run", backbone="embedded", 
 # The gate compares it with the original on validation data before it is called exported.
 
 found = headstart.export(run.folder, to="onnx", out=folder / "export")
-print(found)
+print(found.exported.runtime, found.exported.precision)
 print(*sorted(path.name for path in (folder / "export").iterdir()))
 
 # %%

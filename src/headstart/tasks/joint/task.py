@@ -9,7 +9,7 @@ Objectives weigh the tasks otherwise. The scores of models are compared by their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -157,8 +157,8 @@ class BoundJoint(BoundTask):
         """mean_score, and each task's metrics and calibration."""
         limits = joined({name: task.evaluation.limits for name, task in self.tasks.items()})
         by_loss = all(task.evaluation.chosen_by == "loss" for task in self.tasks.values())
-        metrics = joint_metrics(self.tasks)
-        return Evaluation(metrics, self._calibrated, self._finished, "loss" if by_loss else "metric", limits)
+        chosen_by: Literal["loss", "metric"] = "loss" if by_loss else "metric"
+        return Evaluation(joint_metrics(self.tasks), self._calibrated, self._finished, chosen_by, limits)
 
     def split_policy(self, examples: Examples) -> SplitPolicy:
         """Keep the rarest class of each example in proportion."""
