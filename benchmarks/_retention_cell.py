@@ -26,8 +26,8 @@ EPOCHS = {"source": 8, "target": 12}
 
 
 def fit(data: Any, backbone: str, out: Path, objective: str, seed: int, epochs: int) -> Any:
-    """Every stage moves, at the same rates for all."""
-    tuning = {"epochs": epochs, "batch_size": 16, "patience": epochs, "learning_rate": 1e-3}
+    """Every stage moves, at the same rates and for as many steps with each objective, whose last weights are kept."""
+    tuning = {"epochs": epochs, "batch_size": 16, "patience": epochs, "learning_rate": 1e-3, "keep": "last"}
     return headstart.fit(
         data,
         out=out,

@@ -39,7 +39,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         regained = np.mean([row[objective]["after"] - row[PLAIN]["after"] for row in rows])
         cost = np.mean([row[PLAIN]["accuracy"] - row[objective]["accuracy"] for row in rows])
         measured[f"retention.{objective}.kept"] = 100 * float(regained / lost)
-        measured[f"retention.{objective}.cost"] = 100 * float(cost)
+        measured[f"retention.{objective}.cost"] = round(100 * float(cost), 6)
     gains: dict[str, Any] = {}
     for objective in USING:
         by_set = {
