@@ -43,7 +43,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
     del full
     splits = 3 if quick else SPLITS
     sets = {name: _covered(SETS[name](), splits) for name in list(SETS)[: 2 if quick else None]}
-    pairs = {name: _told(*(part() for part in PAIRS[name]), splits) for name in list(PAIRS)[: 1 if quick else None]}
+    pairs = {name: _told(PAIRS[name][0](), PAIRS[name][1](), splits) for name in list(PAIRS)[: 1 if quick else None]}
     others = [found["auroc"] for name, found in pairs.items() if name != DOMAINS]
     measured: dict[str, float | None] = {
         "conformal.coverage": float(np.mean([found["coverage"] for found in sets.values()])),

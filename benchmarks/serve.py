@@ -44,7 +44,7 @@ def run(quick: bool, full: bool) -> tuple[dict[str, float | None], dict[str, Any
         files = sorted((data_folder() / "data" / "img_ants_bees" / "train").glob("*/*.jpg"))
         frame = pd.DataFrame({"image": map(str, files), "label": [file.parent.name for file in files]})
         weights = str(data_folder() / "weights" / "mobilenetv2_100_imagenet")
-        columns = {"image": "image", "label": "label", "backbone": weights}
+        columns: dict[str, Any] = {"image": "image", "label": "label", "backbone": weights}
         folder = headstart.fit(frame, out=Path(place, "run"), scratch=False, label_curve=False, **columns).folder
         pictures = [file.read_bytes() for file in files[:64]]
         own = _own(folder, pictures[0])

@@ -99,7 +99,7 @@ def _digits(backbone: str, speakers: int) -> dict[str, Any]:
     return found
 
 
-def _probe(frame: pd.DataFrame, backbone: str, **roles: str) -> tuple[float, list[str]]:
+def _probe(frame: pd.DataFrame, backbone: str, **roles: Any) -> tuple[float, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         run = headstart.fit(
             frame,

@@ -127,7 +127,8 @@ class Convolutional(SoundEncoder):
         one = self.layers[number]
         if not self.biased:
             return _first(one(hidden, attention_mask=attention(mask, hidden)))
-        own = self.layers[0].attention.compute_bias(hidden.shape[1], hidden.shape[1])
+        first: Any = self.layers[0]
+        own = first.attention.compute_bias(hidden.shape[1], hidden.shape[1])
         bias = own.unsqueeze(0).repeat(len(hidden), 1, 1, 1).flatten(0, 1)
         return _first(one(hidden, attention_mask=mask, position_bias=bias, index=number))
 

@@ -31,7 +31,7 @@ class SpeechDecoder(Seq2SeqDecoder):
         """Share the model; texts begin with `prefix`."""
         self._model: Any = model
         self._tokenizer, self._prefix = tokenizer, tuple(prefix)
-        config = self._model.config
+        config: Any = self._model.config
         self._masked = config.model_type != "whisper"
         most = getattr(config, "max_target_positions", None) or config.max_position_embeddings
         self.longest = int(most) - len(self._prefix)

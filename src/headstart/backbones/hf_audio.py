@@ -156,7 +156,7 @@ def _found(reference: str) -> tuple[Path, str]:
     try:
         if hub_files(reference) is None:
             raise BackboneError(f"'{reference}' is no folder, and the Hugging Face hub has no such public model")
-        kept = ("*.json", "*.safetensors", "*.txt")
+        kept = ["*.json", "*.safetensors", "*.txt"]
         return Path(huggingface_hub.snapshot_download(reference, allow_patterns=kept)), f"Hugging Face hub, {reference}"
     except OutOfReach as error:
         raise BackboneError(f"'{reference}' is no folder and not in the Hugging Face cache, and {error}") from error

@@ -59,7 +59,8 @@ def roles_of(names: Sequence[str]) -> Roles:
             others.append(name)
         else:
             found[role] = name
-    return Roles(*(found.get(role) for role in range(6)), tuple(others))
+    user, item, rating, time, part, domain = (found.get(role) for role in range(6))
+    return Roles(user, item, rating, time, part, domain, tuple(others))
 
 
 def seconds_of(column: pa.ChunkedArray) -> tuple[np.ndarray, tuple[str, ...]]:

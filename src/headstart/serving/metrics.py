@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds."""
@@ -24,7 +25,7 @@ class Metrics:
             for place, most in enumerate(BUCKETS):
                 self._buckets[place] += seconds <= most
 
-    def text(self, gauges: dict[str, float]) -> str:
+    def text(self, gauges: Mapping[str, float]) -> str:
         """Everything in Prometheus' text format; `gauges` by name are told as they are."""
         lines = ["# TYPE headstart_requests_total counter"]
         lines += [

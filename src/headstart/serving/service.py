@@ -115,13 +115,15 @@ class Service:
         given = {ORIGIN, *self.model.columns.named()} if self.takes != "file" else {ORIGIN}
         for row in range(count):
             some = [_plain(record) for record in frame.loc[[row]].to_dict("records")]
-            first = {name: value for name, value in some[0].items() if name not in given and value is not None}
+            first: dict[str, Any] = {
+                name: value for name, value in some[0].items() if name not in given and value is not None
+            }
             if ERROR in first:
                 documents.append({"error": first[ERROR]})
                 continue
             if isinstance(self.shown, SeveralRows):
                 boxes = [{k: r[k] for k in r if k not in (ORIGIN, ERROR, "unlike", "nearest", "file")} for r in some]
-                beside = {name: first[name] for name in ("unlike", "nearest") if name in first}
+                beside: dict[str, Any] = {name: first[name] for name in ("unlike", "nearest") if name in first}
                 first = {"prediction": [box for box in boxes if box.get("score") is not None], **beside}
             if "file" in first:
                 first["mask"] = _data_url(folder / str(first.pop("file")))

@@ -63,7 +63,7 @@ class TranscriptionPresentation(NamedTuple):
     def mistakes(self, prediction: Prediction, targets: Targets, most: int) -> tuple[Mistake, ...]:
         """Return the clips with the most wrong words, worst first."""
         truth, found = self.task.read(targets), prediction.columns[TEXT]
-        wrong = edits(jiwer().process_words, truth, found)
+        wrong = edits(jiwer().process_words, truth, found.tolist())
         order = np.lexsort((-wrong[:, 0] / np.maximum(wrong[:, 1], 1), -wrong[:, 0]))[:most]
         return tuple(_mistake(int(row), truth[row], found[row], wrong[row]) for row in order if wrong[row, 0])
 

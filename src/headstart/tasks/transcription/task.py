@@ -21,7 +21,6 @@ from headstart.contracts.examples import Examples
 from headstart.contracts.features import Features
 from headstart.contracts.generation import Decoding
 from headstart.contracts.modality import raws_of
-from headstart.contracts.network import Network
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.target_kinds import TOKEN_IDS
 from headstart.contracts.targets import TargetKinds
@@ -222,7 +221,7 @@ class BoundTranscription(BoundTask):
     def head(self, backbone: FeatureSource) -> nn.Module:
         """Return the head of frames, fresh."""
         numbers, settings = FIRST + len(self.alphabet), self.settings
-        widths = backbone.stage_widths if isinstance(backbone, Network) else ()
+        widths = backbone.stage_widths if isinstance(backbone, Backbone) else ()
         return FrameHead(
             backbone.width,
             numbers,
