@@ -27,6 +27,7 @@ from headstart.engine.frozen.execution import runner_of
 from headstart.engine.frozen.feature_spec import FeatureSpec, FrozenSegment
 from headstart.kernel.errors import HeadstartError
 from headstart.pipeline.exporting.artefact import read_golden
+from headstart.verbs.export import replay
 
 RUNTIMES = ("onnx", "openvino")
 ROUNDS, BATCH = 15, 32
@@ -63,7 +64,7 @@ def _exported(run: Path, data: Any, runtime: str, out: Path) -> dict[str, Any]:
     try:
         found = headstart.export(run, to=runtime, out=out, data=data).exported
         seconds = round(time.perf_counter() - started, 2)
-        headstart.replay(out)
+        replay(out)
     except HeadstartError as error:
         reason = str(error).partition(f"to {runtime}: ")[2]
         return {"refused": reason} if "no exported graph" not in reason and reason else {"fault": str(error)}

@@ -13,12 +13,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time each is loa
     from headstart.verbs.estimators import TransferRegressor as TransferRegressor
     from headstart.verbs.evaluate import evaluate as evaluate
     from headstart.verbs.export import export as export
-    from headstart.verbs.export import replay as replay
     from headstart.verbs.fit import fit as fit
     from headstart.verbs.inspect import inspect as inspect
     from headstart.verbs.predict import predict as predict
     from headstart.verbs.pretrain import pretrain as pretrain
-    from headstart.verbs.push import push as push
     from headstart.verbs.run import Run as Run
     from headstart.verbs.run import load as load
     from headstart.verbs.select import select as select
@@ -33,10 +31,8 @@ _HOME = {
     "predict": "headstart.verbs.predict",
     "evaluate": "headstart.verbs.evaluate",
     "export": "headstart.verbs.export",
-    "replay": "headstart.verbs.export",
     "inspect": "headstart.verbs.inspect",
     "select": "headstart.verbs.select",
-    "push": "headstart.verbs.push",
     "serve": "headstart.verbs.serve",
     "suggest": "headstart.verbs.suggest",
     "report": "headstart.present.report.write",

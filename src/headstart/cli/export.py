@@ -48,7 +48,9 @@ def replay_answer(folder: str, data: str | None, options: Mapping[str, Any]) -> 
     """The answer of `headstart evaluate EXPORT`. Raises SettingsError on data or options, which would do nothing."""
     if data is not None or options:
         raise SettingsError(f"{folder} is an export, which replays its own inputs: evaluate data with its run")
-    found = headstart.replay(folder)
+    from headstart.verbs.export import replay
+
+    found = replay(folder)
     lines = f"The {found.inputs} golden inputs of {folder} give their outputs on this machine."
     return Answer(lambda: {"export": folder, "inputs": found.inputs, "agrees": True}, lambda: print(lines))
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import headstart
 from headstart.cli.exits import Answer
 from headstart.cli.options import Json, Run, reporter
 
@@ -23,5 +22,7 @@ def push(run: Run, name: Name, public: Public = False, as_json: Json = False) ->
     headstart push runs/photos anna/photos
     headstart predict hf://anna/photos new-photos/
     """
-    address = headstart.push(run, name, private=not public, reporter=reporter())
+    from headstart.verbs.push import push as upload
+
+    address = upload(run, name, private=not public, reporter=reporter())
     return Answer(lambda: {"address": address}, lambda: print(address))
