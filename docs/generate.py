@@ -39,6 +39,8 @@ TITLES = {
     "weighting": "Weightings of examples",
     "test_time": "Adaptation at prediction",
     "validator": "Validators without target labels",
+    "recommender": "Recommenders",
+    "exporter": "Exporters",
     "runner": "Runners of the frozen pass",
 }
 """What a user calls a family -> the title of its page, in the order of the reference."""
