@@ -18,6 +18,7 @@ from headstart.contracts.exporter import Exporter
 from headstart.contracts.format import Format
 from headstart.contracts.modality import Modality
 from headstart.contracts.objective import Objective
+from headstart.contracts.recommender import Recommender
 from headstart.contracts.runner import Runner
 from headstart.contracts.score import Score
 from headstart.contracts.task import Task
@@ -36,6 +37,7 @@ CONTRACT: dict[str, Any] = {
     "backbones": BackboneFamily,
     "runners": Runner,
     "exporters": Exporter,
+    "recommenders": Recommender,
     "tasks": Task,
     "tuning": Tuning,
     "objectives": Objective,

@@ -137,7 +137,7 @@ def test_a_deep_look_names_boxes_that_are_missing_and_of_another_class(tmp_path:
     document["annotations"] = [one for one in document["annotations"] if one not in missing]
     large[20]["category_id"] = 2
     (data / "instances.json").write_text(json.dumps(document))
-    settings = {"task": {"width": 32, "strides": [8, 16]}}
+    settings = {"task": {"width": 64, "strides": [8, 16]}}
     found = headstart.inspect(
         data, task="detection", deep=True, backbone="test_resnet", weights="random", settings=settings
     )

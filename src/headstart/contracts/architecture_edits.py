@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from headstart.kernel.settings import Settings
+
+if TYPE_CHECKING:  # records have edits, and to read one needs no torch
+    from torch import Tensor, nn
 
 Fate = Literal["kept", "adapted", "new", "dropped", "none"]
 
@@ -44,7 +44,7 @@ def edits_between(before: Mapping[str, Tensor], after: nn.Module, swaps: Iterabl
         old = gone.pop(name, None)
         if old is None:
             rows.append(Edit(layer=name, before="", after=_shape(value), weights="new"))
-        elif old.shape == value.shape and torch.equal(old, value):
+        elif old.shape == value.shape and old.equal(value):
             kept += 1
         else:
             rows.append(Edit(layer=name, before=_shape(old), after=_shape(value), weights="adapted"))

@@ -7,6 +7,7 @@ say the part; several test files have figures of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from headstart.contracts.examples import Examples, Schema
 from headstart.contracts.format import Columns, streamed
 from headstart.contracts.left_out import LeftOut, left_out
+from headstart.formats._given_paths import is_path
 from headstart.formats._language_files import (
     SOURCES,
     Corpus,
@@ -39,7 +41,8 @@ class ParallelText(Settings):
         except DataError as error:
             return f"line-aligned files: {error}"
         files = sum(len(corpus.files) for corpus in found)
-        if len(others) > files or not any(len(corpus.files) > 1 for corpus in found):
+        alone = is_path(source) and Path(source).is_file() and files < 2
+        if not files or len(others) > files or alone:
             return None
         return f"line-aligned files of {len(found)} corpora in {', '.join(languages_of(found))}"
 

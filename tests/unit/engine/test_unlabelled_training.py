@@ -64,7 +64,7 @@ COLLAPSED = {"feature_std": 0.001, "effective_rank": 1.0}
 def test_a_first_epoch_that_collapses_is_stopped_where_the_start_was_sound() -> None:
     loop = unlabelled_loop(Pulled(), course=COURSE.model_copy(update={"epochs": 1, "learning_rate": 0.5}), far=1.0)
     loop.initial_monitors = {"feature_std": 0.9, "effective_rank": 3.0}
-    loop.validation = lambda _: Validated(1.0, math.nan, 1.0, COLLAPSED)  # type: ignore[assignment]
+    loop.validation = lambda *_: Validated(1.0, math.nan, 1.0, COLLAPSED)  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="collapsed in epoch 1: different inputs"):
         loop.run()
     require_spread(0, COLLAPSED, COLLAPSED)

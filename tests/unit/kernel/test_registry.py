@@ -85,7 +85,7 @@ def test_a_package_outside_joins_through_an_entry_point(install: Install) -> Non
             "tuning",
             ":Odd",
             "class Odd(Settings): pass",
-            "Odd lacks advice, cut_at, cut_by_layers, first_stage, rates, solved, start; see",
+            "Odd lacks advice, cut_at, cut_by_layers, first_stage, rates, retrieves, solved, start; see",
         ),
         (
             "modality",

@@ -125,7 +125,7 @@ def test_with_nothing_to_be_had_auto_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 def test_other_kinds_of_data_have_no_backbone() -> None:
     sounds = Examples(IMAGES.table, IMAGES.schema.model_copy(update={"modality": "sound"}))
-    with pytest.raises(SettingsError, match=r"modality 'sound' is not known\. Known: image, table, text"):
+    with pytest.raises(SettingsError, match=r"modality 'sound' is not known\. Known: audio, image, inter"):
         choose_backbone(sounds, plan())
 
 

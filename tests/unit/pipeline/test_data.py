@@ -49,8 +49,8 @@ def test_a_missing_path_is_answered_with_its_nearest_sibling(tmp_path: Path) -> 
 def test_what_is_nothing_known_is_refused_with_its_content(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the folder is empty"):
         read_examples(tmp_path, Columns())
-    (tmp_path / "song.mp3").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"the folder holds song.mp3. Formats: .*image_folder.*, table"):
+    (tmp_path / "song.xyz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"the folder holds song.xyz. Formats: .*image_folder.*, table"):
         read_examples(tmp_path, Columns())
     with pytest.raises(DataError, match="an object of type int"):
         read_examples(3, Columns())

@@ -125,7 +125,7 @@ def test_checking_tells_all_faults_at_once() -> None:
     for fault in (
         "tuning 'fulll' is not known. Did you mean 'full'?",
         "objective 'dan' is not known",
-        "task 'klassification' is not known. Did you mean 'classification'?",
+        "task 'klassification' is not known. Did you mean 'classification'",
         "runner.speed is not a setting",
         "--set part 'augmentations' is not known. Did you mean 'augmentation'?",
         "scratch.epochs = 0",

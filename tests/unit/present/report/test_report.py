@@ -50,7 +50,7 @@ def test_report_is_written_into_the_run_folder(tmp_path: Path) -> None:
     write_record(tmp_path, samples.classification())
     assert report(tmp_path) == tmp_path / "report.html"
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(samples.classification())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["record.json", "report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "record.json", "report.html"]
 
 
 def test_report_is_written_where_asked_and_takes_a_string(tmp_path: Path) -> None:
