@@ -110,7 +110,7 @@ def _command_page() -> str:
         prose = [line.strip() for line in text[1:] if line.strip() and not line.strip().startswith("headstart ")]
         lines += [f"## headstart {name}", "", f"`headstart {name} {arguments}`".replace(" `", "`"), "", text[0], ""]
         lines += [" ".join(prose), ""] if prose else []
-        lines += ["```sh", *examples, "```", ""] if examples else []
+        lines += ["```text", *examples, "```", ""] if examples else []
         options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
         rows = [f"| {_spelling(one)} | {_cell(one.help or '')} |" for one in options]
         lines += ["| option | meaning |", "|---|---|", *rows, ""] if rows else []
