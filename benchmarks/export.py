@@ -130,7 +130,8 @@ def _masks(backbone: str, **options: Any) -> Callable[[], Case]:
 def _boxes() -> Case:
     task = {"task": {"image_side": 160}, "tuning": {"epochs": 2}}
     source = str(data_folder() / "data" / "det_bccd")
-    return source, {"task": "detection", "backbone": _own("mobilenetv2_100_imagenet"), "settings": task}
+    how = {"task": "detection", "tuning": "head_only", "backbone": _own("mobilenetv2_100_imagenet")}
+    return source, {**how, "settings": task}
 
 
 def _texts(file: str, rows: int, **options: Any) -> Callable[[], Case]:
@@ -156,7 +157,8 @@ def _translation() -> Case:
         {"en": [f"the {w} is here" for w in "abcdefgh" * 8], "de": [f"das {w}" for w in "abcdefgh" * 8]}
     )
     settings = {"tuning": {"epochs": 1}}
-    return pairs, {"text": "en", "label": "de", "task": "generation", "backbone": "seq2seq_small", "settings": settings}
+    how = {"task": "generation", "tuning": "full", "backbone": "seq2seq_small"}
+    return pairs, {"text": "en", "label": "de", **how, "settings": settings}
 
 
 CASES: dict[str, Callable[[], Case]] = {
