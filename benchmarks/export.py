@@ -130,7 +130,7 @@ def _masks(backbone: str, **options: Any) -> Callable[[], Case]:
 def _boxes() -> Case:
     task = {"task": {"image_side": 160}, "tuning": {"epochs": 2}}
     source = str(data_folder() / "data" / "det_bccd")
-    how = {"task": "detection", "tuning": "head_only", "backbone": _own("mobilenetv2_100_imagenet")}
+    how = {"task": "detection", "format": "voc", "tuning": "head_only", "backbone": _own("mobilenetv2_100_imagenet")}
     return source, {**how, "settings": task}
 
 
