@@ -52,6 +52,7 @@ def test_no_more_than_asked_for_is_read(tmp_path: Path) -> None:
         (as_file(np.zeros(99, np.float32), 8000), "is silent"),
         (as_file(np.full(99, np.nan, np.float32), 8000), "not finite"),
     ],
+    ids=["nothing", "text", "no samples", "silence", "nan"],  # a file of floats holds the time at which it was written
 )
 def test_what_is_of_no_use_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.wav").write_bytes(content)
