@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.backbones._layer_cut import around
+from headstart.backbones._layered_backbone import SeveralLayers
 from headstart.backbones._sound_backbone import SoundBackbone, padded
 from headstart.backbones._sound_encoders import KINDS, SPOKEN, SoundEncoder
 from headstart.backbones._speech_decoder import SpeechDecoder, prefix_of
-from headstart.backbones._text_backbone import joined_stages
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.contracts.backbone import NO_LICENCE
-from headstart.contracts.boundaries import failing_boundaries, merged
+from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import LENGTH_MASK, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.network import Stage
-from headstart.contracts.several_stages import inner_taps, joined, tapped
-from headstart.kernel.errors import BackboneError, DataError, first_line, unknown
+from headstart.contracts.several_stages import joined
+from headstart.kernel.errors import BackboneError, DataError, first_line
 from headstart.kernel.files import hash_bytes
 
 LEAST_SECONDS = 0.1
@@ -34,8 +34,10 @@ TOLERANCE = 1e-5
 """Largest difference, by the size of the features, at which padding counts as exact."""
 
 
-class AudioBackbone(SoundBackbone):
+class AudioBackbone(SeveralLayers, SoundBackbone):
     """See `hf_audio`."""
+
+    family = "hf_audio"
 
     def __init__(
         self,
@@ -102,16 +104,7 @@ class AudioBackbone(SoundBackbone):
         Raises:
             BackboneError: there is no such segment, or a tap lies outside it or has an unknown form.
         """
-        names = self.boundary_names()
-        if not 0 <= start < stop < len(names):
-            raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
-        inside = names[start + 1 : stop + 1]
-        taps = tapped(taps, self.beside_last, inside)
-        for tap in taps:
-            if tap.boundary not in inside:
-                raise BackboneError(unknown("boundary", tap.boundary, inside))
-            if tap.form not in ("pooled", "map"):
-                raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
+        names, taps = self.boundary_names(), self._taps_within(start, stop, taps)
         end = len(self._boundaries) - 1  # states pass the decoder's stages as they are
         wishes = {tap: self._boundaries[min(names.index(tap.boundary), end)] for tap in taps}
         first, last = self._boundaries[min(start, end)], self._boundaries[min(stop, end)]
@@ -147,27 +140,6 @@ class AudioBackbone(SoundBackbone):
         twin.name, twin.licence = self.name, self.licence
         return twin.several([*self.beside_last]) if self.beside_last else twin
 
-    def map_taps(self) -> tuple[Tap, ...]:
-        """The frames of the stages whose features stand beside the last ones."""
-        return tuple(Tap(tap.boundary, "map") for tap in self.beside_last)
-
-    def several(self, inner: Sequence[Tap] = ()) -> AudioBackbone:
-        """Pooled features and frames of inner layers too."""
-        twin = copy.copy(self)
-        twin.beside_last = tuple(inner) or inner_taps(self)
-        twin.stage_widths = (self.width,) * (len(twin.beside_last) + 1)
-        twin.width = sum(twin.stage_widths)
-        twin._settings = {**self._settings, "features": "multi"}
-        return twin
-
-    def describe(self) -> dict[str, Any]:
-        """Plug-in and settings, and a hash of the configuration; the seed decides weights alone."""
-        return {
-            "plugin": "hf_audio",
-            "settings": {**self._settings, "seed": 0},
-            "architecture": hash_bytes(self._files["config.json"]),
-        }
-
     def fresh(self, seed: int) -> AudioBackbone:
         """The same architecture and boundaries with random weights."""
         twin = copy.copy(self)
@@ -175,10 +147,6 @@ class AudioBackbone(SoundBackbone):
         twin.origin, twin.licence = "random", NO_LICENCE
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
-
-    def assets(self) -> Mapping[str, bytes]:
-        """`config.json` and `preprocessor_config.json`."""
-        return self._files
 
     def _encoder(self) -> SoundEncoder:
         model: Any = self.module
@@ -250,14 +218,6 @@ class AudioBackbone(SoundBackbone):
         ]
         self.stages = (Stage(front.name, *(kept[kind] for kind in _KINDS)), *self.stages[1:], *decoder)
         self.decoder_stages = count
-
-    def _drop(self, failing: Sequence[int]) -> None:
-        """Of the decoder's boundaries all hold, as nothing runs between them."""
-        end = len(self._boundaries) - 1
-        spans = merged(self.stages[:end], [k for k in failing if k < end])
-        encoder = (joined_stages(self.stages[start:stop]) for start, stop in spans)
-        self.stages = (*encoder, *self.stages[end:])
-        self._boundaries = [0, *(stop for _, stop in spans)]
 
 
 _KINDS = ("parameters", "buffers", "modules")

@@ -17,28 +17,28 @@ from transformers import AutoModelForSeq2SeqLM
 
 from headstart.backbones._layer_cut import call, propose
 from headstart.backbones._layer_segment import Segment
+from headstart.backbones._layered_backbone import LayeredBackbone, joined_stages
 from headstart.backbones._seq2seq_decoder import Seq2SeqDecoder
-from headstart.backbones._text_backbone import joined_stages
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
-from headstart.contracts.backbone import NO_LICENCE, Backbone
-from headstart.contracts.boundaries import failing_boundaries, merged
+from headstart.contracts.backbone import NO_LICENCE
+from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import LENGTH_MASK, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.inputs import Tokens
 from headstart.contracts.network import Stage
-from headstart.kernel.errors import BackboneError, first_line, unknown
-from headstart.kernel.files import hash_bytes
+from headstart.kernel.errors import BackboneError, first_line
 
 _EXAMPLE = ("A text of some length, which the others are padded to.", "Short.", "Another one, in between.")
 
 
-class Seq2SeqBackbone(Backbone):
+class Seq2SeqBackbone(LayeredBackbone):
     """See `hf_seq2seq`."""
 
     modality = "text"
+    family = "hf_seq2seq"
 
     def __init__(
         self,
@@ -108,15 +108,7 @@ class Seq2SeqBackbone(Backbone):
         Raises:
             BackboneError: there is no such segment, or a tap lies outside it or has an unknown form.
         """
-        names = self.boundary_names()
-        if not 0 <= start < stop < len(names):
-            raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
-        inside = names[start + 1 : stop + 1]
-        for tap in taps:
-            if tap.boundary not in inside:
-                raise BackboneError(unknown("boundary", tap.boundary, inside))
-            if tap.form not in ("pooled", "map"):
-                raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
+        names, taps = self.boundary_names(), self._taps_within(start, stop, taps)
         end = len(self._boundaries) - 1
         if start >= end:
             return _Through(tuple(taps))
@@ -133,14 +125,6 @@ class Seq2SeqBackbone(Backbone):
         """The decoder on the live weights."""
         return Seq2SeqDecoder(self.module, self._tokenizer, self._settings["target_language"])
 
-    def describe(self) -> dict[str, Any]:
-        """Plug-in and settings, and a hash of the configuration; the seed decides weights alone."""
-        return {
-            "plugin": "hf_seq2seq",
-            "settings": {**self._settings, "seed": 0},
-            "architecture": hash_bytes(self._files["config.json"]),
-        }
-
     def fresh(self, seed: int) -> Seq2SeqBackbone:
         """The same architecture, tokenizer and boundaries with random weights."""
         twin = copy.copy(self)
@@ -149,24 +133,12 @@ class Seq2SeqBackbone(Backbone):
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
         return twin
 
-    def assets(self) -> Mapping[str, bytes]:
-        """`config.json` and the tokenizer's files."""
-        return self._files
-
     def _model(self) -> Any:
         return self.module
 
     def _encoder(self) -> nn.Module:
         found: nn.Module = self._model().get_encoder()
         return found
-
-    def _drop(self, failing: Sequence[int]) -> None:
-        """Of the decoder's boundaries all hold, as nothing runs between them."""
-        end = len(self._boundaries) - 1
-        spans = merged(self.stages[:end], [k for k in failing if k < end])
-        encoder = (joined_stages(self.stages[start:stop]) for start, stop in spans)
-        self.stages = (*encoder, *self.stages[end:])
-        self._boundaries = [0, *(stop for _, stop in spans)]
 
 
 class _Through(nn.Module):

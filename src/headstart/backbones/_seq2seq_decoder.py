@@ -67,20 +67,26 @@ class Seq2SeqDecoder:
         """Texts (batch, tokens) int64 by the library's beam search, behind the token that the decoder begins with."""
         begun = {} if not self._language else {"forced_bos_token_id": self.language_token()}
         with self._watched() as seen:
-            changes = [] if change is None else [lambda _, scores: change(seen[-1][:, -1], scores)]
             found: Tensor = self._model.generate(
                 encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
                 attention_mask=features.mask,
-                num_beams=decoding.beams,
-                length_penalty=decoding.length_penalty,
-                early_stopping=decoding.beams > 1,
-                do_sample=False,
-                max_length=None,
-                max_new_tokens=min(decoding.longest, self.longest),
-                logits_processor=LogitsProcessorList(changes),
+                **self._search(decoding, seen, change),
                 **begun,
             )
         return found[:, 1:]
+
+    def _search(self, decoding: Decoding, seen: Sequence[Tensor], change: Change | None) -> dict[str, Any]:
+        """The library's settings of a search; `seen` has the decoder's states of each step."""
+        changes = [] if change is None else [lambda _, scores: change(seen[-1][:, -1], scores)]
+        return {
+            "num_beams": decoding.beams,
+            "length_penalty": decoding.length_penalty,
+            "early_stopping": decoding.beams > 1,
+            "do_sample": False,
+            "max_length": None,
+            "max_new_tokens": min(decoding.longest, self.longest),
+            "logits_processor": LogitsProcessorList(changes),
+        }
 
     @contextmanager
     def _watched(self) -> Iterator[list[Tensor]]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, LogitsProcessorList
+from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
 from headstart.backbones._seq2seq_decoder import Seq2SeqDecoder
@@ -60,20 +60,13 @@ class SpeechDecoder(Seq2SeqDecoder):
     def generate(self, features: Features, decoding: Decoding, change: Change | None = None) -> Tensor:
         """Texts (batch, tokens) int64 by the library's search, behind the prefix."""
         with self._watched() as seen:
-            changes = [] if change is None else [lambda _, scores: change(seen[-1][:, -1], scores)]
             found: Tensor = GenerationMixin.generate(
                 self._model,
                 encoder_outputs=self._states(features),
                 attention_mask=features.mask,
                 decoder_input_ids=self._begun(features),
-                num_beams=decoding.beams,
-                length_penalty=decoding.length_penalty,
-                early_stopping=decoding.beams > 1,
-                do_sample=False,
-                max_length=None,
-                max_new_tokens=min(decoding.longest, self.longest),
                 pad_token_id=self.pad,
-                logits_processor=LogitsProcessorList(changes),
+                **self._search(decoding, seen, change),
             )
         return found[:, len(self._prefix) :]
 

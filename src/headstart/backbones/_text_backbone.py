@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,29 +13,29 @@ from torch import nn
 
 from headstart.backbones._layer_cut import call, propose
 from headstart.backbones._layer_segment import Segment
+from headstart.backbones._layered_backbone import SeveralLayers
 from headstart.backbones._small_text_net import WIDTH, small_text_net
 from headstart.backbones._text_loading import random_model
 from headstart.backbones._text_pooling import pool
 from headstart.backbones._text_preparation import TextPreparation, length
-from headstart.contracts.backbone import NO_LICENCE, SMALL, Backbone
-from headstart.contracts.boundaries import failing_boundaries, merged
+from headstart.contracts.backbone import NO_LICENCE, SMALL
+from headstart.contracts.boundaries import failing_boundaries
 from headstart.contracts.carriers import PLACES, State, Tap
 from headstart.contracts.examples import Raw
 from headstart.contracts.features import Features
 from headstart.contracts.inputs import Tokens
-from headstart.contracts.network import Stage
 from headstart.contracts.pairs import Twice, apart, compared, compared_width, single_width, together
-from headstart.contracts.several_stages import inner_taps, joined, tapped
-from headstart.kernel.errors import BackboneError, DataError, first_line, unknown
-from headstart.kernel.files import hash_bytes
+from headstart.contracts.several_stages import joined
+from headstart.kernel.errors import BackboneError, DataError, first_line
 
 _EXAMPLE = ("A text of some length, which the others are padded to.", "Short.", "Another one, in between.")
 
 
-class TextBackbone(Backbone):
+class TextBackbone(SeveralLayers):
     """See `hf_text`."""
 
     modality = "text"
+    family = "hf_text"
 
     def __init__(
         self,
@@ -124,16 +124,7 @@ class TextBackbone(Backbone):
         Raises:
             BackboneError: there is no such segment, or a tap lies outside it or has an unknown form.
         """
-        names = self.boundary_names()
-        if not 0 <= start < stop < len(names):
-            raise BackboneError(f"{self.name} has no segment {start}..{stop}: its boundaries are 0..{len(names) - 1}")
-        inside = names[start + 1 : stop + 1]
-        taps = tapped(taps, self.beside_last, inside)
-        for tap in taps:
-            if tap.boundary not in inside:
-                raise BackboneError(unknown("boundary", tap.boundary, inside))
-            if tap.form not in ("pooled", "map"):
-                raise BackboneError(unknown("form of tap", tap.form, ("pooled", "map")))
+        names, taps = self.boundary_names(), self._taps_within(start, stop, taps)
         wishes = {tap: self._boundaries[names.index(tap.boundary)] for tap in taps}
         start, stop = self._boundaries[start], self._boundaries[stop]
         segment = Segment(self.module, self._layers, start, stop, wishes, self._pooling)
@@ -154,35 +145,11 @@ class TextBackbone(Backbone):
         tokens = joined(state.taps, seen, state.hidden) if there else None
         return Features(pooled, tokens=tokens, mask=mask, places=state.context.get(PLACES))
 
-    def map_taps(self) -> tuple[Tap, ...]:
-        """The tokens of the stages whose features stand beside the last ones."""
-        return tuple(Tap(tap.boundary, "map") for tap in self.beside_last)
-
-    def describe(self) -> dict[str, Any]:
-        """Plug-in and settings, and a hash of the configuration, by which what is known of it may be kept.
-
-        The seed is left out: it decides weights alone, and these have a hash of their own.
-        """
-        return {
-            "plugin": "hf_text",
-            "settings": {**self._settings, "seed": 0},
-            "architecture": hash_bytes(self._files["config.json"]),
-        }
-
     def fresh(self, seed: int) -> TextBackbone:
         """The same architecture, tokenizer and boundaries with random weights."""
         twin = copy.copy(self)
         twin.module, twin.origin, twin.licence = self._random(seed), "random", NO_LICENCE
         twin._settings = {**self._settings, "weights": "random", "seed": seed}
-        return twin
-
-    def several(self, inner: Sequence[Tap] = ()) -> TextBackbone:
-        """Pooled features and tokens of inner layers too."""
-        twin = copy.copy(self)
-        twin.beside_last = tuple(inner) or inner_taps(self)
-        twin.stage_widths = (self.width,) * (len(twin.beside_last) + 1)
-        twin.width = sum(twin.stage_widths)
-        twin._settings = {**self._settings, "features": "multi"}
         return twin
 
     def apart(self) -> TextBackbone | None:
@@ -224,15 +191,6 @@ class TextBackbone(Backbone):
         twin._settings = {**self._settings, "places": True}
         return twin
 
-    def assets(self) -> Mapping[str, bytes]:
-        """`config.json` and the tokenizer's files."""
-        return self._files
-
-    def _drop(self, failing: Collection[int]) -> None:
-        spans = merged(self.stages, failing)
-        self.stages = tuple(joined_stages(self.stages[start:stop]) for start, stop in spans)
-        self._boundaries = [0, *(stop for _, stop in spans)]
-
 
 def _both(pairs: Sequence[Raw]) -> list[str]:
     """The texts of pairs, the two of each one after the other."""
@@ -240,13 +198,3 @@ def _both(pairs: Sequence[Raw]) -> list[str]:
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise DataError(f"is not a pair of texts: {type(pair).__name__} {str(pair)[:60]!r}")
     return [text for pair in pairs for text in pair]
-
-
-def joined_stages(stages: Sequence[Stage]) -> Stage:
-    """Stages as one, under the name of the last, by which the boundary after it is known."""
-    return Stage(
-        stages[-1].name,
-        tuple(name for stage in stages for name in stage.parameters),
-        tuple(name for stage in stages for name in stage.buffers),
-        tuple(name for stage in stages for name in stage.modules),
-    )

@@ -3,9 +3,15 @@ Sommer et al. 2011)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from headstart.baselines._scores import fit_scores
+from headstart.contracts.baseline import Labelled
 
 LONGER_SIDE = 256
 """Pixels of a picture's longer side, at most, at which it is looked at."""
@@ -24,3 +30,13 @@ def pixel_features(image: Image.Image) -> np.ndarray:
         found += [gaussian_filter(grey, scale), gaussian_gradient_magnitude(grey, scale), gaussian_laplace(grey, scale)]
         found.append(np.sqrt(np.maximum(gaussian_filter(grey**2, scale) - found[-3] ** 2, 0)))
     return np.stack(found, axis=2)
+
+
+def fit_trees(features: np.ndarray, pixels: Labelled, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the scores of boosted trees that learn the classes of pixels from their features (pixels, numbers)."""
+
+    def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None = None) -> HistGradientBoostingClassifier:
+        trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False)
+        return trees.set_params(random_state=seed).fit(x, y)
+
+    return fit_scores(features, pixels, classify, classify)

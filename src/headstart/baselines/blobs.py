@@ -12,11 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import find_objects, label, mean
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from headstart.baselines._pictures import pictures_of
-from headstart.baselines._pixel_features import pixel_features
-from headstart.baselines._scores import TARGET, fit_scores
+from headstart.baselines._pixel_features import fit_trees, pixel_features
+from headstart.baselines._scores import TARGET
 from headstart.contracts.baseline import Baseline, Labelled, Scores
 from headstart.contracts.examples import Examples
 from headstart.contracts.modality import HasPicture, Modality, raws_of
@@ -47,12 +46,7 @@ class Blobs(Baseline):
         features, classes = _drawn(kind, data, targets, np.random.default_rng(seed))
         limits = [_sides([boxes[boxes[:, BOX_CLASS] == number] for boxes in targets]) for number in range(data.outputs)]
         pixels = Labelled(data.examples, {TARGET: classes}, {}, data.outputs + 1)
-
-        def classify(x: np.ndarray, y: np.ndarray, _: np.ndarray | None = None) -> HistGradientBoostingClassifier:
-            trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False)
-            return trees.set_params(random_state=seed).fit(x, y)
-
-        model = fit_scores(features, pixels, classify, classify)
+        model = fit_trees(features, pixels, seed)
 
         def scores(examples: Examples, inputs: Targets) -> np.ndarray:  # noqa: ARG001
             found = np.empty(len(examples), dtype=object)

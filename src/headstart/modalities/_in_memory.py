@@ -1,8 +1,9 @@
-"""Inputs in memory in the words of an error."""
+"""Inputs that lie in files or in memory: where they are, and their words in an error."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,3 +17,12 @@ def shown(item: Any) -> str:
         return str(item)
     text = repr(item)
     return f"{type(item).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def stored_at(value: Any, root: str) -> Path | bytes:
+    """Return the path, below `root` where it is relative, or the content of a file; b"" where there is none."""
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None else Path(root, value)

@@ -18,7 +18,7 @@ from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_bytes
 from headstart.media.audio import Excerpt, as_file, is_audio_path, read_sound, sound_info
 from headstart.media.audio import source_of as file_of
-from headstart.modalities._in_memory import shown
+from headstart.modalities._in_memory import shown, stored_at
 from headstart.numerics.mel import has_upper_half
 
 LONG = 30.0
@@ -39,7 +39,7 @@ class AudioInput(PlainModality):
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """Paths below the schema's root, or the bytes of files; parts of these where the schema names one."""
-        sources = [_source(value, schema.root) for value in table.column(schema.inputs[0]).to_pylist()]
+        sources = [stored_at(value, schema.root) for value in table.column(schema.inputs[0]).to_pylist()]
         if schema.box is None:
             return [*sources]
         return [Excerpt(source, *part) for source, part in zip(sources, table.column(schema.box).to_pylist())]
@@ -138,14 +138,6 @@ def _has_upper_half(raw: Raw, rate: int) -> bool:
         return has_upper_half(read_sound(raw, rate, 2.0))
     except DataError:
         return True
-
-
-def _source(value: Any, root: str) -> Path | bytes:
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value
-    return b"" if value is None else Path(root, value)
 
 
 def _is_array(item: Any) -> bool:

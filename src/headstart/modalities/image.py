@@ -19,7 +19,7 @@ from headstart.kernel.files import hash_bytes
 from headstart.media.deep_pictures import learn_levels, own_levels
 from headstart.media.images import SUFFIXES, Box, Crop, Levels, decode_image, image_size
 from headstart.media.picture_kinds import picture_notes
-from headstart.modalities._in_memory import shown
+from headstart.modalities._in_memory import shown, stored_at
 
 KEPT_MODES = frozenset(("1", "L", "LA", "P", "I", "I;16", "F", "RGB", "RGBA", "CMYK"))
 """Pillow's modes that an uncompressed TIFF holds bit for bit."""
@@ -37,7 +37,7 @@ class ImageInput(PlainModality):
 
     def raws(self, table: pa.Table, schema: Schema) -> list[Raw]:
         """Paths below the schema's root, or encoded bytes; parts of these where the schema names a column of boxes."""
-        sources = [_source(value, schema.root) for value in table.column(schema.inputs[0]).to_pylist()]
+        sources = [stored_at(value, schema.root) for value in table.column(schema.inputs[0]).to_pylist()]
         if schema.box is None:
             return [*sources]
         boxes = table.column(schema.box).to_pylist()
@@ -96,14 +96,6 @@ class ImageInput(PlainModality):
             for row, item in enumerate(inputs)
         ]
         return {"image": pa.array(found, kinds)}
-
-
-def _source(value: Any, root: str) -> Path | bytes:
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value
-    return b"" if value is None else Path(root, value)
 
 
 def _encoded(item: Any, row: int) -> bytes:
