@@ -104,6 +104,14 @@ def find(reference: str, *, with_weights: bool, kind: Kind = TEXT) -> Source:
     return Source(folder, f"Hugging Face hub, {reference}")
 
 
+def weights_path(weights: str, folder: Path) -> Path:
+    """Where the weights lie: in the model's own folder, or where `weights` says. Raises BackboneError."""
+    path = folder if weights == "pretrained" else Path(weights).expanduser()
+    if not path.exists():
+        raise BackboneError(f"weights '{weights}' do not exist. Allowed: pretrained, random, or a path.")
+    return path
+
+
 def bundled_folder() -> Path | None:
     """The model folder of the package of the extra `offline`, None where it is not installed."""
     if find_spec(BUNDLED_PACKAGE) is None:

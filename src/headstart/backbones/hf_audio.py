@@ -10,18 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-import huggingface_hub
-from huggingface_hub.errors import HFValidationError
 from pydantic import Field
 from torch import nn
 from transformers import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, AutoFeatureExtractor
 
 from headstart.backbones._audio_backbone import AudioBackbone, encoder_of, whole_model
-from headstart.backbones._hub import OutOfReach, hub_files
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._sound_backbone import LONGEST
 from headstart.backbones._sound_encoders import KINDS
 from headstart.backbones._text_loading import any_config, load_tokenizer, pretrained_model, quiet, tokenizer_files
+from headstart.backbones._text_sources import Kind, cached_folder, find, weights_path
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.contracts.several_stages import Stages
 from headstart.kernel.errors import BackboneError, HeadstartError, first_line
@@ -38,6 +36,13 @@ KNOWN = (
     "UsefulSensors/moonshine-tiny",
     "MIT/ast-finetuned-audioset-10-10-0.4593",
 )
+SOUND = Kind(
+    "sound encoder",
+    KNOWN,
+    "Give a folder with config.json, preprocessor_config.json and model.safetensors.",
+    tokenizer=False,
+)
+
 _FILES = ("config.json", "preprocessor_config.json", "generation_config.json")
 
 
@@ -81,13 +86,13 @@ class HfAudio(Settings):
     def automatic(cls) -> tuple[str, str] | None:
         """The first of the common ones that lies in the cache."""
         for name in KNOWN:
-            if _cached(name) is not None:
+            if cached_folder(name, with_weights=True, tokenizer=False) is not None:
                 return name, "it lies in the Hugging Face cache"
         return None
 
     def load(self) -> Backbone:
         """Load configuration, preprocessing and weights, and verify padding and boundaries. Raises BackboneError."""
-        folder, origin = _found(self.reference)
+        folder, origin = find(self.reference, with_weights=self.weights == "pretrained", kind=SOUND)
         config = _config(folder)
         tokenizer = load_tokenizer(folder) if self._writes(config, folder) else None
         files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
@@ -96,9 +101,7 @@ class HfAudio(Settings):
             model = whole_model(config, self.seed, writes=tokenizer is not None)
             origin, licence = "random", NO_LICENCE
         else:
-            source = folder if self.weights == "pretrained" else Path(self.weights).expanduser()
-            if not source.exists():
-                raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
+            source = weights_path(self.weights, folder)
             kind = None if tokenizer is None else MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[type(config)]
             model, licence = (
                 pretrained_model(config, source, kind),
@@ -143,32 +146,3 @@ def _config(folder: Path) -> Any:
     for extra in ("use_cache", "output_hidden_states", "output_attentions"):
         setattr(config, extra, False)
     return config
-
-
-def _found(reference: str) -> tuple[Path, str]:
-    """The folder with the model's files, downloaded if need be, and where it comes from. Raises BackboneError."""
-    path = Path(reference).expanduser()
-    if path.is_dir():
-        return path, f"folder {reference}"
-    cached = _cached(reference)
-    if cached is not None:
-        return cached, f"Hugging Face hub, {reference}"
-    try:
-        if hub_files(reference) is None:
-            raise BackboneError(f"'{reference}' is no folder, and the Hugging Face hub has no such public model")
-        kept = ["*.json", "*.safetensors", "*.txt"]
-        return Path(huggingface_hub.snapshot_download(reference, allow_patterns=kept)), f"Hugging Face hub, {reference}"
-    except OutOfReach as error:
-        raise BackboneError(f"'{reference}' is no folder and not in the Hugging Face cache, and {error}") from error
-
-
-def _cached(reference: str) -> Path | None:
-    """The model's folder in the Hugging Face cache; None unless configuration, preprocessing and weights lie there."""
-    try:
-        config = huggingface_hub.try_to_load_from_cache(reference, "config.json")
-    except HFValidationError:
-        return None
-    folder = Path(config).parent if isinstance(config, str) else None
-    if folder is None or not (folder / "preprocessor_config.json").exists():
-        return None
-    return folder if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")) else None

@@ -21,7 +21,7 @@ from headstart.backbones._detector_halves import KINDS
 from headstart.backbones._licence import licence_beside
 from headstart.backbones._text_folder import require_own_files
 from headstart.backbones._text_loading import pretrained_model, quiet, random_model
-from headstart.backbones._text_sources import Kind, cached_folder, find
+from headstart.backbones._text_sources import Kind, cached_folder, find, weights_path
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError, HeadstartError, first_line
 from headstart.kernel.files import read_json
@@ -95,9 +95,7 @@ class HfDetector(Settings):
                 NO_LICENCE,
             )
         else:
-            path = folder if self.weights == "pretrained" else Path(self.weights).expanduser()
-            if not path.exists():
-                raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
+            path = weights_path(self.weights, folder)
             detector = pretrained_model(config, path, MODEL_FOR_OBJECT_DETECTION_MAPPING[type(config)])
             origin = origin if self.weights == "pretrained" else f"file {self.weights}"
             licence = licence_beside(path if path.is_dir() else path.parent)

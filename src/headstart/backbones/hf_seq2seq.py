@@ -18,7 +18,7 @@ from headstart.backbones._seq2seq_backbone import Seq2SeqBackbone
 from headstart.backbones._seq2seq_loading import files_of, kind_of, seq2seq_config
 from headstart.backbones._text_loading import load_tokenizer, pretrained_model, random_model
 from headstart.backbones._text_preparation import LONGEST
-from headstart.backbones._text_sources import find
+from headstart.backbones._text_sources import Kind, find, weights_path
 from headstart.contracts.backbone import NO_LICENCE, Backbone
 from headstart.kernel.errors import BackboneError, HeadstartError, unknown
 from headstart.kernel.files import read_json
@@ -33,6 +33,15 @@ _ON_HUB = (
     "facebook/m2m",
 )
 """Beginnings of hub ids that are known to be of such models."""
+KNOWN = ("Helsinki-NLP/opus-mt-en-de", "facebook/nllb-200-distilled-600M", "google/flan-t5-small")
+"""Some translators."""
+
+TRANSLATOR = Kind(
+    "encoder-decoder model",
+    KNOWN,
+    "Give a folder with config.json, the tokenizer files and model.safetensors, or begin with seq2seq_small.",
+    tokenizer=True,
+)
 
 
 class HfSeq2Seq(Settings):
@@ -69,7 +78,7 @@ class HfSeq2Seq(Settings):
     @classmethod
     def known(cls) -> list[str]:
         """Some translators."""
-        return ["Helsinki-NLP/opus-mt-en-de", "facebook/nllb-200-distilled-600M", "google/flan-t5-small"]
+        return list(KNOWN)
 
     @classmethod
     def automatic(cls) -> tuple[str, str] | None:
@@ -82,15 +91,13 @@ class HfSeq2Seq(Settings):
         Raises:
             BackboneError: it cannot be loaded, or a language is missing or unknown.
         """
-        folder, origin = find(self.reference, with_weights=self.weights == "pretrained")
+        folder, origin = find(self.reference, with_weights=self.weights == "pretrained", kind=TRANSLATOR)
         config, tokenizer = seq2seq_config(folder), self._in_languages(load_tokenizer(folder))
         licence = licence_beside(folder)
         if self.weights == "random":
             model, origin, licence = random_model(config, self.seed, AutoModelForSeq2SeqLM), "random", NO_LICENCE
         else:
-            source = folder if self.weights == "pretrained" else Path(self.weights).expanduser()
-            if not source.exists():
-                raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
+            source = weights_path(self.weights, folder)
             model = pretrained_model(config, source, kind_of(config))
             origin = origin if source is folder else f"file {self.weights}"
         backbone = self.assembled(config, model, tokenizer, files_of(folder, tokenizer), origin)

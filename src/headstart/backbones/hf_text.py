@@ -24,7 +24,7 @@ from headstart.backbones._text_loading import (
 )
 from headstart.backbones._text_pooling import declared_pooling
 from headstart.backbones._text_preparation import LONGEST, TextPreparation, longest_readable
-from headstart.backbones._text_sources import KNOWN, best_available, find
+from headstart.backbones._text_sources import KNOWN, best_available, find, weights_path
 from headstart.contracts.architecture_edits import Swap, edits_between
 from headstart.contracts.backbone import NO_LICENCE, Backbone, Pairs
 from headstart.contracts.several_stages import Stages
@@ -98,7 +98,7 @@ class HfText(Settings):
         elif self.weights == "pretrained":
             model, licence = pretrained_model(config, folder), licence_beside(folder)
         else:
-            path = self._weights_path()
+            path = weights_path(self.weights, folder)
             model, origin = pretrained_model(config, path), f"file {self.weights}"
             licence = licence_beside(path if path.is_dir() else path.parent)
         before = model.state_dict()
@@ -137,12 +137,6 @@ class HfText(Settings):
             config, swap = with_activation(config, self.activation)
             swaps = (swap,)
         return config, swaps
-
-    def _weights_path(self) -> Path:
-        path = Path(self.weights).expanduser()
-        if not path.exists():
-            raise BackboneError(f"weights '{self.weights}' do not exist. Allowed: pretrained, random, or a path.")
-        return path
 
     def _assembled(
         self, config: Any, model: nn.Module, tokenizer: Any, files: dict[str, bytes], origin: str

@@ -78,7 +78,7 @@ def graph_of(model: Model, state: State, inputs: Tensors) -> Graph:
     if not all(isinstance(value, Tensor) for value in tensors):
         raise CannotExport(f"the outputs of the task '{registry.name_of(task)}' are not tensors alone")
     example = (state.hidden, *state.context.values(), *(inputs[name] for name in asked))
-    names = (HIDDEN, *state.context, *(f"{name}" for name in asked))
+    names = (HIDDEN, *state.context, *asked)
     axes = (*_axes(state), *({0: "batch", 1: name} if inputs[name].ndim > 1 else {0: "batch"} for name in asked))
     return Graph(module.eval(), names, tuple(first), example, axes)
 
