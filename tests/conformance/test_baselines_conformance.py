@@ -17,7 +17,9 @@ from headstart.contracts.modality import modality_named
 from headstart.contracts.prediction import Prediction
 from headstart.contracts.task import BoundTask, Task
 from headstart.kernel import registry
+from headstart.media.audio import as_file
 from masked_pictures import masked_pictures, png
+from small_sounds import tone
 from tagged_texts import tagged_texts
 
 N, HELD_OUT = 60, 20
@@ -50,6 +52,12 @@ def _pictures(_: Path) -> Case:
     return _labelled("image", [png(np.full((20, 20, 3), colour, np.uint8)) for colour in colours])
 
 
+def _sounds(_: Path) -> Case:
+    pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+    waves = [tone((300, 800, 2000)[k % 3] + 5 * k, 0.1, 16_000, seed=k) for k in range(N)]
+    return _labelled("audio", [as_file(wave, 16_000) for wave in waves])
+
+
 def _labelled(modality: str, inputs: list[object]) -> Case:
     rows = {"x": inputs, "kind": ["abc"[k % 3] for k in range(N)], "origin": [str(k) for k in range(N)]}
     schema = Schema(modality=modality, inputs=("x",), targets={"label": "kind"}, origin="origin")
@@ -65,6 +73,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "tfidf": _texts,
     "boosting": _table,
     "histograms": _pictures,
+    "spectra": _sounds,
     "word_shapes": lambda _: Case(("tagging", tagged_texts(N))),
     "pixel_texture": lambda _: Case(("segmentation", masked_pictures(30))),
     "majority": _texts,

@@ -2,7 +2,8 @@
 
 They take seconds, and a backbone that learnt for hours without labels is worth something only where it beats them.
 Of pictures: their pixels at 32 x 32, and the patches of these (Coates, Ng & Lee 2011); of texts: TF-IDF, whose
-principal components are latent semantic analysis (Deerwester et al. 1990); of tables: standardised columns.
+principal components are latent semantic analysis (Deerwester et al. 1990); of sounds: standardised statistics of their
+log-mel bands; of tables: standardised columns.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from torch import Tensor, nn
 
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.examples import Examples, Raw
-from headstart.contracts.modality import HasNumbers, HasPicture, HasTexts, Modality, modality_named, raws_of
+from headstart.contracts.modality import HasNumbers, HasPicture, HasSound, HasTexts, Modality, modality_named, raws_of
 from headstart.evidence.code_backbone import CodeBackbone
 from headstart.evidence.code_modules import PatchCodes, Projection, Triangle, patches
 from headstart.kernel.errors import DataError
 from headstart.kernel.files import hash_json
 from headstart.kernel.randomness import draw_seed
 from headstart.media.framing import Framing
+from headstart.numerics.mel import GLANCE_RATE, GLANCE_SECONDS, mel_statistics
 from headstart.numerics.standardisation import standardise
 from headstart.numerics.table_encoding import learn
 
@@ -63,12 +65,12 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
     """Codes fitted on inputs without labels, each a backbone: {"pca": ..., "k_means": ...}.
 
     Args:
-        examples: of a modality that has pictures, texts or numbers.
+        examples: of a modality that has pictures, sounds, texts or numbers.
         rows: (some,) those that may be looked at; 10,000 of them are, and of these those that can be read.
         seed: decides what is drawn.
 
     Returns:
-        Nothing for a modality whose inputs are neither pictures, texts nor numbers.
+        Nothing for a modality whose inputs are neither pictures, sounds, texts nor numbers.
 
     Raises:
         DataError: fewer than two can be read.
@@ -97,9 +99,11 @@ def fit_codes(examples: Examples, rows: np.ndarray, seed: int) -> dict[str, Back
 
 
 def _data(kind: Modality, raws: Sequence[Raw]) -> _Data | None:
-    """Return the inputs as codes are fitted on them; None for inputs without pictures, texts and numbers."""
+    """Return the inputs as codes are fitted on them; None for inputs without pictures, sounds, texts and numbers."""
     if isinstance(kind, HasPicture):
         return _pictures(kind, raws)
+    if isinstance(kind, HasSound):
+        return _sounds(kind, raws)
     if isinstance(kind, HasTexts):
         return _texts(kind, raws)
     return _rows(kind, raws) if isinstance(kind, HasNumbers) else None
@@ -112,14 +116,29 @@ def _pictures(kind: HasPicture, raws: Sequence[Raw]) -> _Data:
         framed = [framing(np.asarray(kind.picture(raw, at_least=SIDE))) for raw in some]
         return torch.from_numpy(np.stack(framed))
 
+    kept = _readable(read, raws)
+    inputs = np.concatenate(kept) if kept else np.empty((0, SIDE, SIDE, 3), np.uint8)
+    return _Data(inputs, read, {"pixels": SIDE})
+
+
+def _sounds(kind: HasSound, raws: Sequence[Raw]) -> _Data:
+    def read(some: Sequence[Raw]) -> Tensor:
+        waves = [kind.wave(raw, GLANCE_RATE, GLANCE_SECONDS) for raw in some]
+        return torch.from_numpy(np.stack([mel_statistics(wave, GLANCE_RATE) for wave in waves]))
+
+    kept = _readable(read, raws)
+    return _Data(np.concatenate(kept) if kept else np.empty((0, 1)), read, {"statistics": "log-mel"})
+
+
+def _readable(read: Callable[[Sequence[Raw]], Tensor], raws: Sequence[Raw]) -> list[np.ndarray]:
+    """Those that can be read, each (1, ...)."""
     kept = []
     for raw in raws:
         try:
             kept.append(read([raw]).numpy())
         except DataError:  # it is told of by what trains on it
             continue
-    inputs = np.concatenate(kept) if kept else np.empty((0, SIDE, SIDE, 3), np.uint8)
-    return _Data(inputs, read, {"pixels": SIDE})
+    return kept
 
 
 def _texts(kind: HasTexts, raws: Sequence[Raw]) -> _Data:
@@ -157,7 +176,7 @@ def _components(kind: Modality, inputs: Any, seed: int) -> tuple[Projection, np.
     """Principal components, and the inputs by them (examples, width); of texts without a mean, as words are rare."""
     flat = inputs.reshape(inputs.shape[0], -1)
     mean, scale = np.zeros(flat.shape[1]), np.ones(flat.shape[1])
-    if isinstance(kind, HasNumbers):
+    if isinstance(kind, (HasNumbers, HasSound)):
         flat, (mean, scale) = standardise(flat)
     elif isinstance(kind, HasPicture):
         mean = flat.mean(axis=0, dtype=np.float64)

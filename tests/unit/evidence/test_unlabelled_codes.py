@@ -14,7 +14,9 @@ from headstart.contracts.modality import raws_of
 from headstart.evidence.code_modules import Projection, Triangle, patches
 from headstart.evidence.unlabelled_codes import fit_codes
 from headstart.kernel.errors import BackboneError, DataError
+from headstart.media.audio import as_file
 from masked_pictures import png
+from small_sounds import tone
 from tiny_backbone import numeric_examples
 
 ALL = np.arange(60)
@@ -41,6 +43,13 @@ def texts() -> Examples:
     words = [f"it rains and pours {row}" if row % 2 else f"the sun shines {row}" for row in ALL]
     table = pa.table({"text": words, "origin": [str(row) for row in ALL]})
     return Examples(table, Schema(modality="text", inputs=("text",), origin="origin"))
+
+
+def sounds() -> Examples:
+    pytest.importorskip("soundfile", reason="audio needs the extra 'audio'")
+    files = [as_file(tone(300 + 900 * (row % 2) + row, 0.1, 16_000, seed=row), 16_000) for row in ALL]
+    table = pa.table({"sound": files, "origin": [str(row) for row in ALL]})
+    return Examples(table, Schema(modality="audio", inputs=("sound",), origin="origin"))
 
 
 def columns() -> Examples:
@@ -73,7 +82,7 @@ def test_patches_have_equal_contrast_and_lie_where_they_were() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [pictures, texts])
+@pytest.mark.parametrize("make", [pictures, texts, sounds])
 @pytest.mark.parametrize("method", ["pca", "k_means"])
 def test_what_differs_has_different_codes(make: object, method: str) -> None:
     examples = make()  # type: ignore[operator]
